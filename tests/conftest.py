@@ -1,0 +1,33 @@
+"""Fixtures and settings that every test shares."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+hypothesis.settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("full", max_examples=2000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("TFS_DEPLOY_HYPOTHESIS", "ci"))
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """TensorFlow Serving's public test models and the model zoo of the recorded replies."""
+    return DATA / "models"
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,70 @@
+"""tfs_deploy: export, configure, launch, call, verify and roll out models on TensorFlow Serving.
+
+The public names below are imported on first use, so ``import tfs_deploy`` costs next to nothing and a
+client never pulls in TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tfs_deploy import codec as codec
+    from tfs_deploy.client import Client as Client
+    from tfs_deploy.client import PredictReply as PredictReply
+    from tfs_deploy.client import RestClient as RestClient
+    from tfs_deploy.errors import TfsDeployError as TfsDeployError
+    from tfs_deploy.export import ExportedVersion as ExportedVersion
+    from tfs_deploy.export import Signature as Signature
+    from tfs_deploy.export import export_model as export_model
+    from tfs_deploy.runtime import LocalModel as LocalModel
+    from tfs_deploy.runtime import load_model as load_model
+    from tfs_deploy.savedmodel import SavedModelInfo as SavedModelInfo
+    from tfs_deploy.savedmodel import inspect_model as inspect_model
+
+_HOME = {
+    "Client": "tfs_deploy.client",
+    "ExportedVersion": "tfs_deploy.export",
+    "LocalModel": "tfs_deploy.runtime",
+    "PredictReply": "tfs_deploy.client",
+    "RestClient": "tfs_deploy.client",
+    "SavedModelInfo": "tfs_deploy.savedmodel",
+    "Signature": "tfs_deploy.export",
+    "TfsDeployError": "tfs_deploy.errors",
+    "export_model": "tfs_deploy.export",
+    "inspect_model": "tfs_deploy.savedmodel",
+    "load_model": "tfs_deploy.runtime",
+}
+
+__all__ = [
+    "Client",
+    "ExportedVersion",
+    "LocalModel",
+    "PredictReply",
+    "RestClient",
+    "SavedModelInfo",
+    "Signature",
+    "TfsDeployError",
+    "__version__",
+    "codec",
+    "export_model",
+    "inspect_model",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "codec":
+        return importlib.import_module("tfs_deploy.codec")
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

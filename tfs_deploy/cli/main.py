@@ -1,0 +1,118 @@
+"""The command group: help texts are registered here, a command's module is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from tfs_deploy import __version__
+from tfs_deploy.cli.output import Output
+from tfs_deploy.errors import MissingExtraError, TfsDeployError
+
+#: command -> (module under tfs_deploy.cli, its one line in --help), in the order in which --help lists them
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Train, export, serve, check and roll out a real model in about a minute."),
+    "export": ("export", "Write a model into the next numbered version directory."),
+    "inspect": ("inspect", "Show what a SavedModel holds, without TensorFlow."),
+    "lint": ("lint", "Check a SavedModel for what goes wrong in serving."),
+    "diff": ("diff", "Compare the contracts of two versions."),
+    "run": ("run", "Run one signature of a SavedModel by hand."),
+    "config": ("config", "Write what the server reads from a deployment file."),
+    "up": ("up", "Start the server of a deployment file and wait until its models serve."),
+    "down": ("down", "Stop the server of a deployment file."),
+    "status": ("status", "Show the servers, models, versions and labels of a deployment file."),
+    "logs": ("logs", "Show the server's log."),
+    "serve": ("serve", "Run the embedded server in the foreground."),
+    "predict": ("predict", "Send one request to a served model."),
+    "smoke": ("smoke", "Ask every label of a running deployment and compare with the recorded answers."),
+    "rollout": ("rollout", "Move traffic from one version to the next, step by step."),
+    "rollback": ("rollback", "Move the label stable back to an earlier version."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that lists commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"tfs_deploy.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            more = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{args[0]}'.{more}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 a negative verdict, 2 usage or deployment file, 3 environment, 4 locked, 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="tfs-deploy")
+def group() -> None:
+    """Deploy TensorFlow models on TensorFlow Serving: export, configure, launch, call, verify, roll out."""
+
+
+def run(arguments: list[str]) -> int:
+    """Dispatch one command line and return the exit code (see ``errors`` for the table)."""
+    output = Output.from_arguments(arguments)
+    context: dict[str, Any] = {"obj": output}
+    try:
+        code = group.main(arguments, prog_name="tfs-deploy", standalone_mode=False, **context)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        output.interrupted()
+        return 130
+    except TfsDeployError as error:
+        output.error(error)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        missing = MissingExtraError(error.name or "a package", extra)
+        output.error(missing)
+        return missing.exit_code
+    except BrokenPipeError:
+        output.broken_pipe()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+#: packages that commands import at module level or deep inside -> the extra that brings them
+_EXTRA_OF = {
+    "docker": "docker",
+    "httptools": "server",
+    "httpx": "rest",
+    "keras": "export",
+    "orjson": "rest",
+    "pydantic": "cli",
+    "rich": "cli",
+    "sklearn": "demo",
+    "tensorflow": "export",
+    "uvicorn": "server",
+    "yaml": "cli",
+}

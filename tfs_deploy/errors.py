@@ -1,0 +1,256 @@
+"""The one error tree: every failure a user can meet, what to do next, and whether a retry can help.
+
+::
+
+    TfsDeployError                      exit 3
+    ├── UsageError                      exit 2   what the caller gave is wrong
+    │   ├── SpecError                            a deployment file, with every problem in it
+    │   ├── ModelError                           a SavedModel or version directory that cannot be used
+    │   └── RequestError                         a request that does not fit the model's signature
+    ├── VerdictError                    exit 1   a check failed, a rollout was rolled back
+    ├── EnvironmentFault                exit 3   the machine, a process or the network is in the way
+    │   ├── MissingExtraError                    an optional dependency is not installed
+    │   ├── PortInUseError
+    │   └── LaunchError                          a server did not start
+    ├── LockedError                     exit 4   somebody else is at work
+    └── StatusError                              an answer of a model server, by canonical status code
+        ├── InvalidArgumentError, NotFoundError, FailedPreconditionError, ...   exit 2
+        └── UnavailableError, DeadlineExceededError, ResourceExhaustedError, ...   exit 3
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class Code(enum.IntEnum):
+    """Canonical status codes, as gRPC and TensorFlow share them (google/rpc/code.proto)."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class TfsDeployError(Exception):
+    """Base of all errors: ``message``, ``hint`` (the next command or the key to change), ``retriable``."""
+
+    exit_code: ClassVar[int] = 3
+    retriable: bool = False
+
+    def __init__(self, message: str, *, hint: str | None = None, retriable: bool | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if retriable is not None:
+            self.retriable = retriable
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message} (hint: {self.hint})"
+
+
+class UsageError(TfsDeployError):
+    """What the caller gave is wrong."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where (``line`` counts from 1, ``path`` like ``models[0].labels``) and what."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.line}: {where}{self.message}"
+
+
+class SpecError(UsageError):
+    """A deployment file that cannot be used; ``problems`` holds all of them, in file order."""
+
+    def __init__(self, problems: list[Problem], *, hint: str | None = None) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems), hint=hint)
+
+
+class ModelError(UsageError):
+    """A SavedModel or version directory that cannot be used; the message names the file."""
+
+
+class RequestError(UsageError):
+    """A request that does not fit the signature it is for, found before a byte is sent."""
+
+
+class VerdictError(TfsDeployError):
+    """A check said no: a failed smoke test, a gate, a rollout that was rolled back."""
+
+    exit_code = 1
+
+
+class EnvironmentFault(TfsDeployError):
+    """The machine, a process or the network is in the way."""
+
+
+class MissingExtraError(EnvironmentFault):
+    """An optional dependency is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} is not installed", hint=f"pip install 'tfs-deploy[{extra}]'")
+        self.extra = extra
+
+
+class PortInUseError(EnvironmentFault):
+    """A port that a server should listen on is taken."""
+
+
+class LaunchError(EnvironmentFault):
+    """A server did not start, or stopped before it was ready."""
+
+
+class LockedError(TfsDeployError):
+    """Somebody else holds the lock; the message names holder, host, process and since when."""
+
+    exit_code = 4
+    retriable = True
+
+
+class StatusError(TfsDeployError):
+    """An answer of a model server other than OK; ``code`` is the canonical status."""
+
+    code: ClassVar[Code] = Code.UNKNOWN
+
+
+class CancelledError(StatusError):
+    """The call was cancelled by its caller."""
+
+    code = Code.CANCELLED
+
+
+class UnknownError(StatusError):
+    """The server failed without saying how."""
+
+    code = Code.UNKNOWN
+
+
+class InvalidArgumentError(StatusError):
+    """The server refused the request's content."""
+
+    exit_code = 2
+    code = Code.INVALID_ARGUMENT
+
+
+class DeadlineExceededError(StatusError):
+    """No answer within the deadline."""
+
+    retriable = True
+    code = Code.DEADLINE_EXCEEDED
+
+
+class NotFoundError(StatusError):
+    """No such model or version."""
+
+    exit_code = 2
+    code = Code.NOT_FOUND
+
+
+class AlreadyExistsError(StatusError):
+    """The thing to create exists."""
+
+    exit_code = 2
+    code = Code.ALREADY_EXISTS
+
+
+class PermissionDeniedError(StatusError):
+    """The caller may not do this."""
+
+    code = Code.PERMISSION_DENIED
+
+
+class ResourceExhaustedError(StatusError):
+    """The server has no room for the call now."""
+
+    retriable = True
+    code = Code.RESOURCE_EXHAUSTED
+
+
+class FailedPreconditionError(StatusError):
+    """The server's state does not allow the request."""
+
+    exit_code = 2
+    code = Code.FAILED_PRECONDITION
+
+
+class AbortedError(StatusError):
+    """The call ran into another one."""
+
+    retriable = True
+    code = Code.ABORTED
+
+
+class OutOfRangeError(StatusError):
+    """A value is beyond what the model takes."""
+
+    exit_code = 2
+    code = Code.OUT_OF_RANGE
+
+
+class UnimplementedError(StatusError):
+    """The server has no such method."""
+
+    code = Code.UNIMPLEMENTED
+
+
+class InternalError(StatusError):
+    """The server broke."""
+
+    code = Code.INTERNAL
+
+
+class UnavailableError(StatusError):
+    """The server cannot be reached, or does not serve yet."""
+
+    retriable = True
+    code = Code.UNAVAILABLE
+
+
+class DataLossError(StatusError):
+    """Data of the model is damaged."""
+
+    code = Code.DATA_LOSS
+
+
+class UnauthenticatedError(StatusError):
+    """The call carries no valid credentials."""
+
+    code = Code.UNAUTHENTICATED
+
+
+_BY_CODE: dict[Code, type[StatusError]] = {cls.code: cls for cls in StatusError.__subclasses__()}
+
+
+def status_error(code: Code | int, message: str, *, hint: str | None = None) -> StatusError:
+    """Make the error of a canonical status; a number that is none becomes ``UnknownError``."""
+    try:
+        kind = _BY_CODE[Code(code)]
+    except (KeyError, ValueError):
+        kind = UnknownError
+    return kind(message, hint=hint)

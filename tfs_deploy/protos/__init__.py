@@ -1,0 +1,152 @@
+"""The wire schema of TensorFlow Serving: message classes by name, without TensorFlow.
+
+``schema.binpb`` is one FileDescriptorSet read out of the installed ``tensorflow-serving-api`` and ``tensorflow``
+packages by ``scripts/make_schema``. It is loaded on first use into a pool of its own, so these classes live beside
+those of the real packages in one process, in either import order. Message classes are attributes of this module
+(``protos.PredictRequest()``); protobuf makes them at run time, so their static type is ``Any``.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import Message
+
+_SERVING = (
+    "ModelSpec",
+    "PredictRequest",
+    "PredictResponse",
+    "ClassificationRequest",
+    "ClassificationResponse",
+    "ClassificationResult",
+    "Classifications",
+    "Class",
+    "RegressionRequest",
+    "RegressionResponse",
+    "RegressionResult",
+    "Regression",
+    "MultiInferenceRequest",
+    "MultiInferenceResponse",
+    "InferenceTask",
+    "InferenceResult",
+    "Input",
+    "ExampleList",
+    "ExampleListWithContext",
+    "GetModelMetadataRequest",
+    "GetModelMetadataResponse",
+    "SignatureDefMap",
+    "GetModelStatusRequest",
+    "GetModelStatusResponse",
+    "ModelVersionStatus",
+    "StatusProto",
+    "ReloadConfigRequest",
+    "ReloadConfigResponse",
+    "Metric",
+    "PredictionLog",
+    "PredictLog",
+    "ClassifyLog",
+    "RegressLog",
+    "MultiInferenceLog",
+    "LogMetadata",
+    "ModelServerConfig",
+    "ModelConfigList",
+    "ModelConfig",
+    "FileSystemStoragePathSourceConfig",
+    "LoggingConfig",
+    "PlatformConfigMap",
+    "PlatformConfig",
+    "SavedModelBundleSourceAdapterConfig",
+    "SessionBundleConfig",
+    "BatchingParameters",
+    "MonitoringConfig",
+    "PrometheusConfig",
+    "SSLConfig",
+)
+_TENSORFLOW = (
+    "TensorProto",
+    "TensorShapeProto",
+    "TensorInfo",
+    "SignatureDef",
+    "SavedModel",
+    "MetaGraphDef",
+    "GraphDef",
+    "NodeDef",
+    "OpDef",
+    "OpList",
+    "FunctionDef",
+    "AttrValue",
+    "AssetFileDef",
+    "SavedObjectGraph",
+    "SavedObject",
+    "Example",
+    "SequenceExample",
+    "Features",
+    "Feature",
+    "ConfigProto",
+    "NamedTensorProto",
+)
+_FULL_NAMES = (
+    {name: f"tensorflow.serving.{name}" for name in _SERVING}
+    | {name: f"tensorflow.{name}" for name in _TENSORFLOW}
+    | {
+        "Any": "google.protobuf.Any",
+        "Int64Value": "google.protobuf.Int64Value",
+        "HealthCheckRequest": "grpc.health.v1.HealthCheckRequest",
+        "HealthCheckResponse": "grpc.health.v1.HealthCheckResponse",
+    }
+)
+
+__all__ = ["message_class", "parse_text", "pool", "schema_bytes", "to_text"]
+
+
+def schema_bytes() -> bytes:
+    """Return the serialized FileDescriptorSet that this package ships."""
+    return resources.files(__package__).joinpath("schema.binpb").read_bytes()
+
+
+@functools.lru_cache(maxsize=1)
+def pool() -> DescriptorPool:
+    """Return the private pool that holds the schema."""
+    from google.protobuf import descriptor_pb2
+    from google.protobuf.descriptor_pool import DescriptorPool
+
+    private = DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(schema_bytes()).file:
+        private.AddSerializedFile(file.SerializeToString())
+    return private
+
+
+@functools.cache
+def message_class(full_name: str) -> type[Message]:
+    """Return the class of a message, e.g. ``tensorflow.serving.PredictRequest``; ``KeyError`` if there is none."""
+    from google.protobuf import message_factory
+
+    return message_factory.GetMessageClass(pool().FindMessageTypeByName(full_name))
+
+
+def parse_text(text: str, message: Any, *, allow_unknown: bool = False) -> Any:
+    """Fill ``message`` from protobuf text format and return it; raises ``google.protobuf.text_format.ParseError``."""
+    from google.protobuf import text_format
+
+    text_format.Parse(text, message, descriptor_pool=pool(), allow_unknown_field=allow_unknown)
+    return message
+
+
+def to_text(message: Any) -> str:
+    """Write a message in protobuf text format, with expanded ``Any`` fields."""
+    from google.protobuf import text_format
+
+    return text_format.MessageToString(message, descriptor_pool=pool())
+
+
+def __getattr__(name: str) -> Any:
+    full_name = _FULL_NAMES.get(name)
+    if full_name is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = message_class(full_name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,96 @@
+"""Signatures as plain values: what a SignatureDef says of a model's inputs and outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+#: DataType numbers and the names users know (tensorflow/core/framework/types.proto); reference types are +100
+DTYPE_NAMES: Final[dict[int, str]] = {
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    4: "uint8",
+    5: "int16",
+    6: "int8",
+    7: "string",
+    8: "complex64",
+    9: "int64",
+    10: "bool",
+    11: "qint8",
+    12: "quint8",
+    13: "qint32",
+    14: "bfloat16",
+    15: "qint16",
+    16: "quint16",
+    17: "uint16",
+    18: "complex128",
+    19: "float16",
+    20: "resource",
+    21: "variant",
+    22: "uint32",
+    23: "uint64",
+    24: "float8_e5m2",
+    25: "float8_e4m3fn",
+    29: "int4",
+    30: "uint4",
+}
+DTYPE_NUMBERS: Final[dict[str, int]] = {name: number for number, name in DTYPE_NAMES.items()}
+
+PREDICT_METHOD: Final = "tensorflow/serving/predict"
+CLASSIFY_METHOD: Final = "tensorflow/serving/classify"
+REGRESS_METHOD: Final = "tensorflow/serving/regress"
+DEFAULT_SIGNATURE: Final = "serving_default"
+#: signatures that TensorFlow itself writes and nobody calls
+INTERNAL_SIGNATURES: Final = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
+
+
+def dtype_name(number: int) -> str:
+    """Name a DataType number (``1`` -> ``float32``); reference types lose their suffix, unknown ones say so."""
+    return DTYPE_NAMES.get(number - 100 if number > 100 else number, f"dtype {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output: its key, dtype name, shape (``None`` = any size; whole shape ``None`` = any rank)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+    tensor: str = ""
+
+    def __str__(self) -> str:
+        shape = "[...]" if self.shape is None else str(["?" if size is None else size for size in self.shape])
+        return f"{self.dtype} {shape}".replace("'", "")
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureInfo:
+    """One signature: its name, the method it serves, its inputs and outputs by key, sorted."""
+
+    name: str
+    method: str
+    inputs: dict[str, TensorSpec] = field(default_factory=dict)
+    outputs: dict[str, TensorSpec] = field(default_factory=dict)
+
+
+def _tensor_spec(name: str, info: Any) -> TensorSpec:
+    shape = None if info.tensor_shape.unknown_rank else tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim)
+    return TensorSpec(name, dtype_name(info.dtype), shape, info.name)
+
+
+def signature_info(name: str, definition: Any) -> SignatureInfo:
+    """Read a SignatureDef message (ours or TensorFlow's own)."""
+    return SignatureInfo(
+        name=name,
+        method=definition.method_name,
+        inputs={key: _tensor_spec(key, definition.inputs[key]) for key in sorted(definition.inputs)},
+        outputs={key: _tensor_spec(key, definition.outputs[key]) for key in sorted(definition.outputs)},
+    )
+
+
+def signature_infos(definitions: Any) -> dict[str, SignatureInfo]:
+    """Read a map of SignatureDefs, sorted by name, without those that TensorFlow writes for itself."""
+    return {
+        name: signature_info(name, definitions[name]) for name in sorted(definitions) if name not in INTERNAL_SIGNATURES
+    }
