@@ -106,7 +106,7 @@ class VerdictError(TfsDeployError):
     exit_code = 1
 
 
-class EnvironmentFault(TfsDeployError):
+class EnvironmentFault(TfsDeployError):  # noqa: N818 - EnvironmentError is Python's own name for OSError
     """The machine, a process or the network is in the way."""
 
 

@@ -36,10 +36,12 @@ class LazyGroup(click.Group):
     """A click group that lists commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order of --help."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -50,6 +52,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a line; a misspelt one gets the nearest name."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             import difflib
 
@@ -59,6 +62,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command list from the registered help texts."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -67,7 +71,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done, 1 a negative verdict, 2 usage or deployment file, 3 environment, 4 locked, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 negative verdict, 2 usage or deployment file, 3 environment, 4 locked, 130 interrupt.",
 )
 @click.version_option(__version__, prog_name="tfs-deploy")
 def group() -> None:

@@ -46,7 +46,7 @@ class Output:
         return cls(as_json="--json" in own, quiet="--quiet" in own or "-q" in own)
 
     def result(self, document: Mapping[str, Any], render: str | Callable[[Console], None] | None = None) -> None:
-        """Print a command's result: ``document`` with --json, else ``render`` (text, or a function of a rich console)."""
+        """Print a result: ``document`` with --json, else ``render`` (text, or a function of a rich console)."""
         if self.as_json:
             click.echo(json.dumps(document, indent=2, default=str))
         elif self.quiet or render is None:

@@ -93,7 +93,6 @@ _FULL_NAMES = (
     {name: f"tensorflow.serving.{name}" for name in _SERVING}
     | {name: f"tensorflow.{name}" for name in _TENSORFLOW}
     | {
-        "Any": "google.protobuf.Any",
         "Int64Value": "google.protobuf.Int64Value",
         "HealthCheckRequest": "grpc.health.v1.HealthCheckRequest",
         "HealthCheckResponse": "grpc.health.v1.HealthCheckResponse",

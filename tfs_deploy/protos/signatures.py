@@ -75,7 +75,11 @@ class SignatureInfo:
 
 
 def _tensor_spec(name: str, info: Any) -> TensorSpec:
-    shape = None if info.tensor_shape.unknown_rank else tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim)
+    shape = (
+        None
+        if info.tensor_shape.unknown_rank
+        else tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim)
+    )
     return TensorSpec(name, dtype_name(info.dtype), shape, info.name)
 
 
