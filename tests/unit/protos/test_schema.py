@@ -12,6 +12,11 @@ from google.protobuf import descriptor_pb2, text_format
 from tfs_deploy import protos
 from tfs_deploy.protos import methods
 
+PLATFORM_CONFIG = (
+    'platform_configs { key: "tensorflow" value { source_adapter_config { '
+    "[type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { "
+    "legacy_config { batching_parameters { num_batch_threads { value: 2 } } } } } } }"
+)
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -81,9 +86,7 @@ def test_methods_are_those_of_the_services():
         ("SSLConfig", 'server_key: "k" server_cert: "c" custom_ca: "a" client_verify: true'),
         (
             "PlatformConfigMap",
-            'platform_configs { key: "tensorflow" value { source_adapter_config { '
-            "[type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { "
-            "legacy_config { batching_parameters { num_batch_threads { value: 2 } } } } } } }",
+            PLATFORM_CONFIG,
         ),
     ],
 )
