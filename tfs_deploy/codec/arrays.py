@@ -1,0 +1,57 @@
+"""Whatever a caller hands in as a tensor, as a C-contiguous array in this machine's byte order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfs_deploy.errors import RequestError
+
+_PYTHON_VALUES = (list, tuple, int, float, complex)
+
+
+def as_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """Make an array of arrays, numpy scalars, Python numbers, text, bytes and nested lists of these.
+
+    Arrays and objects with ``__array__`` keep their dtype. Python numbers and lists follow ``tf.make_tensor_proto``:
+    float64 becomes float32, int64 becomes int32 where every value fits. Text becomes ``object``.
+
+    Raises:
+        RequestError: nested lists of unequal lengths.
+    """
+    if isinstance(value, (str, bytes)):
+        scalar = np.empty((), object)
+        scalar[()] = value
+        return scalar
+    if not isinstance(value, _PYTHON_VALUES):
+        return np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise RequestError(
+            "a nested list has rows of unequal lengths", hint="pad the rows to one length, or send them one by one"
+        ) from error
+    except OverflowError as error:
+        raise RequestError("an integer is too large for any dtype") from error
+    if array.dtype.kind in "SU":
+        # numpy's own text arrays drop trailing NUL bytes: keep the objects
+        return np.array(value, object)
+    return _narrow(array)
+
+
+def _narrow(array: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    if array.dtype == np.float64:
+        return array.astype(np.float32)
+    if array.dtype == np.int64:
+        small = array.astype(np.int32)
+        return small if np.array_equal(small, array) else array
+    return array
+
+
+def wire_order(array: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return the array C-contiguous and little-endian, itself if it is already."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    # not ascontiguousarray: that makes scalars one-dimensional
+    return array if array.flags.c_contiguous else array.copy(order="C")

@@ -1,0 +1,73 @@
+"""TensorFlow's DataType numbers and names as numpy dtypes, and the other way round."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+import numpy as np
+
+from tfs_deploy.errors import EnvironmentFault, RequestError
+from tfs_deploy.protos.signatures import DTYPE_NAMES, DTYPE_NUMBERS
+
+DT_HALF: Final = 19
+DT_BFLOAT16: Final = 14
+DT_STRING: Final = 7
+
+#: quantized types are plain integers in memory
+_PLAIN: Final = {"qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16", "qint32": "int32"}
+#: types that numpy only has through the package ml_dtypes
+_ML: Final = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "int4", "uint4"})
+_BUILTIN: Final = {
+    np.dtype(name): DTYPE_NUMBERS[name]
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64", "complex64", "complex128"),
+    )
+}
+
+
+def _ml_dtype(name: str) -> np.dtype[Any]:
+    try:
+        import ml_dtypes
+    except ModuleNotFoundError as error:
+        raise EnvironmentFault(f"{name} needs the package ml_dtypes", hint="pip install ml_dtypes") from error
+    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    return dtype
+
+
+@functools.cache
+def numpy_dtype(name_or_number: str | int) -> np.dtype[Any]:
+    """Return the numpy dtype of a DataType, given as name (``float32``) or number (``1``).
+
+    Strings become ``object`` (elements are ``bytes``); bfloat16, float8 and int4 types come from ``ml_dtypes``.
+
+    Raises:
+        RequestError: numpy has no such type (resource, variant) or TensorFlow has none.
+        EnvironmentFault: the type needs ``ml_dtypes``, which is not installed.
+    """
+    name = DTYPE_NAMES.get(name_or_number, "") if isinstance(name_or_number, int) else name_or_number
+    name = _PLAIN.get(name, name)
+    if name in _ML:
+        return _ml_dtype(name)
+    if name == "string":
+        return np.dtype(object)
+    if name not in DTYPE_NUMBERS or name in ("resource", "variant"):
+        raise RequestError(f"dtype {name_or_number} has no numpy counterpart")
+    return np.dtype(name)
+
+
+@functools.lru_cache(maxsize=256)
+def dtype_number(dtype: np.dtype[Any]) -> int:
+    """Return the DataType number of a numpy dtype in any byte order; bytes, text and object dtypes are strings.
+
+    Raises:
+        RequestError: TensorFlow has no such type (dates, records, long double).
+    """
+    if dtype.kind in "SUOT":
+        return DT_STRING
+    # isbuiltin 2: a type that a package such as ml_dtypes registered
+    number = _BUILTIN.get(dtype.newbyteorder("=")) if dtype.isbuiltin != 2 else DTYPE_NUMBERS.get(dtype.name)
+    if number is None:
+        raise RequestError(f"dtype {dtype} cannot be sent to TensorFlow Serving", hint="convert it with .astype(...)")
+    return number

@@ -1,0 +1,202 @@
+"""PredictRequest and PredictResponse as bytes (tensorflow_serving/apis/predict.proto, model.proto), both directions."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.codec.decode import TensorError, as_buffer, read_tensor
+from tfs_deploy.codec.encode import tensor_parts
+from tfs_deploy.codec.messages import PredictCall, PredictReply
+from tfs_deploy.codec.wire import Buffer, MalformedError, delimited, scan, signed, text, varint
+from tfs_deploy.errors import DataLossError, InvalidArgumentError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+_MAX_MESSAGE: Final = 2**31 - 1
+#: the first two fields of both messages: model_spec and a map of tensors, in opposite order
+_REQUEST_SPEC: Final = b"\x0a"
+_REQUEST_INPUT: Final = b"\x12"
+_RESPONSE_OUTPUT: Final = b"\x0a"
+_RESPONSE_SPEC: Final = b"\x12"
+_FIELD1: Final = 1 << 3 | 2
+_FIELD2: Final = 2 << 3 | 2
+_FIELD3: Final = 3 << 3 | 2
+_FIELD4: Final = 4 << 3 | 2
+_MAX_CACHED_SPEC: Final = 512
+
+
+def encode_predict_request(
+    model: str,
+    inputs: Mapping[str, Any],
+    *,
+    signature: str | None = None,
+    label: str | None = None,
+    version: int | None = None,
+    output_filter: Iterable[str] = (),
+) -> bytes:
+    """Serialize a PredictRequest; arrays go into ``tensor_content``, copied once.
+
+    Args:
+        model: the servable's name.
+        inputs: name -> array, numpy scalar, number, text, bytes or nested list; dtypes as in ``arrays.as_array``.
+        signature: ``None`` lets the server take ``serving_default``.
+        label: a version label.
+        version: a version number; not together with ``label``.
+        output_filter: names of the wanted outputs; none = all.
+
+    Raises:
+        RequestError: label and version given, an input that is no tensor, or more than 2 GiB.
+    """
+    parts: list[Any] = [_model_spec(_REQUEST_SPEC, model, signature, label, version)]
+    name = ""
+    try:
+        for name, value in inputs.items():
+            parts += tensor_parts(_REQUEST_INPUT, name, value)
+    except RequestError as error:
+        raise RequestError(f"input {name}: {error.message}", hint=error.hint) from error
+    parts.extend(delimited(b"\x1a", name.encode()) for name in output_filter)
+    return _join(parts)
+
+
+def encode_predict_response(
+    outputs: Mapping[str, Any], *, model: str, version: int, signature: str, tensor_content: bool = False
+) -> bytes:
+    """Serialize a PredictResponse.
+
+    Args:
+        outputs: name -> array.
+        model: the servable's name.
+        version: the version that answered.
+        signature: the signature that answered.
+        tensor_content: what ``--enable_serialization_as_tensor_content`` asks for; the server's default is the
+            ``*_val`` fields, which consumers of the plain messages read.
+
+    Raises:
+        RequestError: an output's dtype has no place in a TensorProto, or more than 2 GiB.
+    """
+    parts: list[Any] = []
+    for name, value in outputs.items():
+        parts += tensor_parts(_RESPONSE_OUTPUT, name, value, typed=not tensor_content)
+    parts.append(_model_spec(_RESPONSE_SPEC, model, signature, None, version))
+    return _join(parts)
+
+
+def decode_predict_request(data: bytes | bytearray | memoryview) -> PredictCall:
+    """Read a PredictRequest; inputs are read-only views on ``data`` where that is possible.
+
+    Raises:
+        DataLossError: the bytes are no PredictRequest (gRPC's own parsers answer INTERNAL).
+        InvalidArgumentError: an input is no tensor; the message is the server's, the hint says why.
+    """
+    view = as_buffer(data)
+    spec = b""
+    inputs: dict[str, NDArray[Any]] = {}
+    output_filter: list[str] = []
+    name = ""
+    try:
+        for key, start, stop in scan(view, 0, len(view)):
+            if key == _FIELD1:
+                spec += bytes(view[start:stop])
+            elif key == _FIELD2:
+                name, begin, end = _entry(view, start, stop)
+                inputs[name] = read_tensor(view, begin, end)
+            elif key == _FIELD3:
+                output_filter.append(text(view, start, stop))
+        model, signature, version, label = _read_spec(spec)
+    except MalformedError as error:
+        raise DataLossError(f"not a PredictRequest: {error}") from error
+    except TensorError as error:
+        # servables/tensorflow/predict_util.cc PreProcessPrediction
+        raise InvalidArgumentError(f"tensor parsing error: {name}", hint=str(error)) from error
+    return PredictCall(model, signature or None, version, label, inputs, tuple(output_filter))
+
+
+def decode_predict_response(data: bytes | bytearray | memoryview) -> PredictReply:
+    """Read a PredictResponse; outputs are read-only views on ``data`` where that is possible.
+
+    Raises:
+        DataLossError: the bytes are no PredictResponse, or an output is no tensor.
+    """
+    view = as_buffer(data)
+    spec = b""
+    outputs: dict[str, NDArray[Any]] = {}
+    name = ""
+    try:
+        for key, start, stop in scan(view, 0, len(view)):
+            if key == _FIELD1:
+                name, begin, end = _entry(view, start, stop)
+                outputs[name] = read_tensor(view, begin, end)
+            elif key == _FIELD2:
+                spec += bytes(view[start:stop])
+        model, signature, version, _ = _read_spec(spec)
+    except MalformedError as error:
+        raise DataLossError(f"not a PredictResponse: {error}") from error
+    except TensorError as error:
+        raise DataLossError(f"output {name} of the reply cannot be read: {error}") from error
+    return PredictReply(outputs, model=model, version=version, signature=signature)
+
+
+def _join(parts: list[Any]) -> bytes:
+    data = b"".join(parts)
+    if len(data) > _MAX_MESSAGE:
+        raise RequestError(f"the message has {len(data)} bytes, protobuf allows 2 GiB", hint="send smaller batches")
+    return data
+
+
+@functools.lru_cache(maxsize=256)
+def _model_spec(tag: bytes, model: str, signature: str | None, label: str | None, version: int | None) -> bytes:
+    spec = delimited(b"\x0a", model.encode())
+    if version is not None:
+        if label is not None:
+            raise RequestError("a request names a version or a label, not both", hint="drop one of the two")
+        if not -(2**63) <= version < 2**63:
+            raise RequestError(f"version {version} is no 64-bit integer")
+        spec += delimited(b"\x12", b"\x08" + varint(version) if version else b"")
+    if signature:
+        spec += delimited(b"\x1a", signature.encode())
+    if label is not None:
+        spec += delimited(b"\x22", label.encode())
+    return delimited(tag, spec)
+
+
+def _read_spec(data: bytes) -> tuple[str, str, int | None, str | None]:
+    return _cached_spec(data) if len(data) <= _MAX_CACHED_SPEC else _parse_spec(data)
+
+
+def _parse_spec(data: bytes) -> tuple[str, str, int | None, str | None]:
+    """Read a ModelSpec: name, signature, version, label; of the oneof of the last two the later one counts."""
+    model = signature = ""
+    version: int | None = None
+    label: str | None = None
+    for key, start, stop in scan(data, 0, len(data)):
+        if key == _FIELD1:
+            model = text(data, start, stop)
+        elif key == _FIELD2:
+            version, label = version or 0, None
+            for value_key, value, _ in scan(data, start, stop):
+                if value_key == 1 << 3:
+                    version = signed(value)
+        elif key == _FIELD3:
+            signature = text(data, start, stop)
+        elif key == _FIELD4:
+            version, label = None, text(data, start, stop)
+    return model, signature, version, label
+
+
+_cached_spec = functools.lru_cache(maxsize=256)(_parse_spec)
+
+
+def _entry(data: Buffer, start: int, stop: int) -> tuple[str, int, int]:
+    """Read a map entry: its key, and where its value is (nowhere if missing: an empty message)."""
+    name = ""
+    where = (start, start)
+    for key, begin, end in scan(data, start, stop):
+        if key == _FIELD1:
+            name = text(data, begin, end)
+        elif key == _FIELD2:
+            where = (begin, end)
+    return name, *where
