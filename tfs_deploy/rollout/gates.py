@@ -1,0 +1,108 @@
+"""Gates: pure judgements of one step, each with three answers. Too few samples are never a pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfs_deploy.rollout.ports import GateVerdict, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tfs_deploy.rollout.ports import CheckResult, StepView
+    from tfs_deploy.rollout.stats import WindowSummary
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenGate:
+    """Compares the canary's answers with those recorded at export.
+
+    ``ask`` sends the recorded requests to a label and says whether version ``version`` answered them as recorded.
+    """
+
+    ask: Callable[[str, int], CheckResult]
+    name: str = "golden"
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Ask the canary label for the recorded answers."""
+        result = self.ask(step.label, step.version)
+        return GateVerdict(self.name, Verdict.PASS if result.ok else Verdict.FAIL, result.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRateGate:
+    """Limits the share of failed canary requests to ``max_rate`` (0.0 to 1.0), given ``min_samples`` requests.
+
+    It fails early, before there are ``min_samples``, once there are more errors than so many requests may have.
+    """
+
+    max_rate: float = 0.01
+    min_samples: int = 30
+    name: str = "errors"
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Judge the canary's error rate in the window."""
+        window = step.canary
+        text = f"{window.errors} of {window.requests} requests failed"
+        if window.errors > self.max_rate * max(window.requests, self.min_samples):
+            return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_rate:.1%}")
+        if window.requests < self.min_samples:
+            return GateVerdict(self.name, Verdict.TOO_FEW, _too_few("canary", window, self.min_samples))
+        return GateVerdict(self.name, Verdict.PASS, text)
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyGate:
+    """Limits a latency quantile (``p50``, ``p90`` or ``p99``) of the canary.
+
+    Absolute: at most ``max_seconds``. Relative: at most ``max_ratio`` times stable's in the same window, where a
+    difference under ``tolerance`` seconds never counts. Either may be ``None``.
+    """
+
+    quantile: str = "p99"
+    max_seconds: float | None = None
+    max_ratio: float | None = 2.0
+    tolerance: float = 0.005
+    min_samples: int = 30
+
+    @property
+    def name(self) -> str:
+        """The quantile, as reports show it."""
+        return self.quantile
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Judge the canary's latency in the window."""
+        canary = _quantile(step.canary, self.quantile)
+        if canary is None or step.canary.requests < self.min_samples:
+            return GateVerdict(self.name, Verdict.TOO_FEW, _too_few("canary", step.canary, self.min_samples))
+        text = f"{canary * 1000:.1f} ms"
+        if self.max_seconds is not None and canary > self.max_seconds:
+            return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_seconds * 1000:.1f} ms")
+        if self.max_ratio is None:
+            return GateVerdict(self.name, Verdict.PASS, text)
+        stable = _quantile(step.baseline, self.quantile)
+        if stable is None or step.baseline.requests < self.min_samples:
+            return GateVerdict(self.name, Verdict.TOO_FEW, _too_few("stable", step.baseline, self.min_samples))
+        text = f"{text} against {stable * 1000:.1f} ms of stable"
+        if canary > max(self.max_ratio * stable, stable + self.tolerance):
+            return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_ratio:g} x")
+        return GateVerdict(self.name, Verdict.PASS, text)
+
+
+def worst(verdicts: Iterable[GateVerdict]) -> Verdict:
+    """Return the verdict of all gates together: one failure fails, then one without samples waits."""
+    answers = {entry.verdict for entry in verdicts}
+    for verdict in (Verdict.FAIL, Verdict.TOO_FEW):
+        if verdict in answers:
+            return verdict
+    return Verdict.PASS
+
+
+def _quantile(window: WindowSummary, name: str) -> float | None:
+    values = {"p50": window.p50, "p90": window.p90, "p99": window.p99}
+    return values[name]
+
+
+def _too_few(label: str, window: WindowSummary, needed: int) -> str:
+    return f"{window.requests} requests of {label}, {needed} needed"

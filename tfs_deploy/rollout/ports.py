@@ -1,0 +1,158 @@
+"""What a rollout needs from the world: small protocols, so that it runs against real servers and simulated ones."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tfs_deploy.rollout.plan import Plan
+    from tfs_deploy.rollout.stats import WindowSummary
+
+#: states of a version (tensorflow_serving/apis/get_model_status.proto)
+START: Final = "START"
+LOADING: Final = "LOADING"
+AVAILABLE: Final = "AVAILABLE"
+UNLOADING: Final = "UNLOADING"
+END: Final = "END"
+
+
+class Verdict(enum.Enum):
+    """What a gate says of a step."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    TOO_FEW = "too few samples"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version as the server reports it; ``code`` and ``message`` say why it ended, 0 and empty if by wish."""
+
+    state: str
+    code: int = 0
+    message: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether this version ended in an error."""
+        return self.state == END and self.code != 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """What a server says of one model: its versions, and the version each label answers with."""
+
+    versions: Mapping[int, VersionView] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    def state(self, version: int) -> str:
+        """Return the state of a version; a version the server never heard of is in state ``END``."""
+        view = self.versions.get(version)
+        return END if view is None else view.state
+
+    def available(self, version: int) -> bool:
+        """Whether this version answers requests."""
+        return self.state(version) == AVAILABLE
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """What one gate says of one step, with its reason in one line."""
+
+    gate: str
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The outcome of a preflight or smoke check; ``reason`` is one line, ``notes`` are worth showing either way."""
+
+    ok: bool
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """What gates look at: the step's canary and stable requests in one window.
+
+    ``baseline`` is the window of ``stable`` to compare with: that of this step, or of the last step in which
+    ``stable`` still had enough requests.
+    """
+
+    model: str
+    version: int
+    label: str
+    weight: float
+    canary: WindowSummary
+    stable: WindowSummary
+    baseline: WindowSummary
+
+
+class ModelServer(Protocol):
+    """One model on a server, or on several servers that act as one."""
+
+    def observe(self, labels: Iterable[str]) -> ServerView:
+        """Ask for the states of all versions and what ``labels`` point at; raises ``StatusError``."""
+
+    def apply(self, versions: tuple[int, ...], labels: Mapping[str, int]) -> None:
+        """Make exactly ``versions`` wanted and ``labels`` set: configuration file first, then the same by reload.
+
+        Loading is not awaited. A refusal of the server raises ``StatusError`` and leaves the file as it was.
+        """
+
+
+class Traffic(Protocol):
+    """The weights that consumers of one model follow, in percent by label."""
+
+    def read(self) -> Mapping[str, float] | None:
+        """Return the weights, or ``None`` when nothing is recorded."""
+
+    def write(self, weights: Mapping[str, float]) -> None:
+        """Replace the weights at once."""
+
+
+class Checks(Protocol):
+    """The checks that need the model's files."""
+
+    def preflight(self, plan: Plan) -> CheckResult:
+        """Judge the new version before anything is touched."""
+
+    def smoke(self, version: int) -> CheckResult:
+        """Ask the served version by number and compare with its recorded answers."""
+
+
+class Gate(Protocol):
+    """One judgement after each step."""
+
+    @property
+    def name(self) -> str:
+        """The gate's name in reports."""
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Judge one step; a source of numbers that does not answer is ``TOO_FEW``, never ``PASS``."""
+
+
+class Requests(Protocol):
+    """Where the numbers about real requests come from."""
+
+    def window(self, start: float, end: float) -> Mapping[str, WindowSummary]:
+        """Summarise by label the requests that ended within ``[start, end)``, in ``time.monotonic()`` seconds."""
+
+
+class Clock(Protocol):
+    """Time: ``now`` is for people, ``monotonic`` for durations."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""

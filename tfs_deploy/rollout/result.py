@@ -1,0 +1,102 @@
+"""What a rollout reports: one ``StepReport`` a step, one ``RolloutResult`` at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.errors import VerdictError
+from tfs_deploy.rollout.actions import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tfs_deploy.rollout.ports import GateVerdict, Verdict
+    from tfs_deploy.rollout.stats import WindowSummary
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One traffic step as it was judged.
+
+    ``number`` counts from 1; ``weight`` is the canary's percent; ``start`` and ``end`` are ``time.monotonic()``
+    seconds, for callers who count something of their own in the same window; ``windows`` holds requests, errors
+    and latencies in seconds by label; ``verdict`` is the worst of ``verdicts``.
+    """
+
+    number: int
+    weight: float
+    start: float
+    end: float
+    windows: Mapping[str, WindowSummary]
+    verdicts: tuple[GateVerdict, ...]
+    verdict: Verdict
+
+    @property
+    def seconds(self) -> float:
+        """How long the step lasted."""
+        return self.end - self.start
+
+    @property
+    def requests(self) -> int:
+        """Requests of all labels in the step."""
+        return sum(window.requests for window in self.windows.values())
+
+    @property
+    def errors(self) -> int:
+        """Failed requests of all labels in the step."""
+        return sum(window.errors for window in self.windows.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "number": self.number,
+            "weight": self.weight,
+            "seconds": self.seconds,
+            "verdict": self.verdict.value,
+            "windows": {label: window.as_dict() for label, window in self.windows.items()},
+            "verdicts": [
+                {"gate": entry.gate, "verdict": entry.verdict.value, "reason": entry.reason} for entry in self.verdicts
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutResult:
+    """How a rollout ended: ``status``, the one-line ``reason`` unless it is done, versions, steps, seconds."""
+
+    model: str
+    old: int
+    new: int
+    status: Status
+    reason: str = ""
+    steps: tuple[StepReport, ...] = ()
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether the new version is the stable one now."""
+        return self.status is Status.DONE
+
+    def check(self) -> None:
+        """Raise ``VerdictError`` with the reason unless the rollout is done."""
+        if not self.done:
+            message = (
+                f"Rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
+            )
+            hint = "tfs-deploy rollout resume or abort" if self.status is Status.PAUSED else None
+            raise VerdictError(message, hint=hint)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "model": self.model,
+            "from": self.old,
+            "to": self.new,
+            "status": self.status.value,
+            "reason": self.reason,
+            "seconds": self.seconds,
+            "steps": [step.as_dict() for step in self.steps],
+            "notes": list(self.notes),
+        }
