@@ -20,6 +20,9 @@ def as_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     Raises:
         RequestError: nested lists of unequal lengths.
     """
+    if isinstance(value, np.generic) and value.dtype.kind not in "SU":
+        # np.float64 is a float too, but its dtype was chosen
+        return np.asarray(value)
     if isinstance(value, (str, bytes)):
         scalar = np.empty((), object)
         scalar[()] = value

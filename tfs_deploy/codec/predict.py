@@ -149,7 +149,7 @@ def _join(parts: list[Any]) -> bytes:
 
 @functools.lru_cache(maxsize=256)
 def _model_spec(tag: bytes, model: str, signature: str | None, label: str | None, version: int | None) -> bytes:
-    spec = delimited(b"\x0a", model.encode())
+    spec = delimited(b"\x0a", model.encode()) if model else b""
     if version is not None:
         if label is not None:
             raise RequestError("a request names a version or a label, not both", hint="drop one of the two")

@@ -15,6 +15,7 @@ FIXED32: Final = 5
 
 _MAX_VARINT: Final = 10
 _MAX_GROUPS: Final = 100
+_BEYOND: Final = "a field reaches beyond its message"
 _MASK64: Final = (1 << 64) - 1
 
 
@@ -82,7 +83,7 @@ def scan(data: Buffer, position: int, end: int) -> list[tuple[int, int, int]]:
                     size, position = read_varint(data, position - 1)
                 stop = position + size
                 if stop > end:
-                    break
+                    raise MalformedError(_BEYOND)
                 add((key, position, stop))
                 position = stop
             elif kind == VARINT:
@@ -101,7 +102,7 @@ def scan(data: Buffer, position: int, end: int) -> list[tuple[int, int, int]]:
     except IndexError:
         raise MalformedError("the message ends within a field") from None
     if position != end:
-        raise MalformedError("a field reaches beyond its message")
+        raise MalformedError(_BEYOND)
     return fields
 
 
