@@ -1,0 +1,7 @@
+"""SavedModels read, judged and described without TensorFlow."""
+
+from __future__ import annotations
+
+from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
+
+__all__ = ["SavedModelInfo", "inspect_model"]

@@ -1,0 +1,19 @@
+"""Names inside a version directory."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SAVED_MODEL: Final = "saved_model.pb"
+SAVED_MODEL_TEXT: Final = "saved_model.pbtxt"
+SAVED_MODEL_CHUNKED: Final = "saved_model.cpb"
+TFLITE_MODEL: Final = "model.tflite"
+FINGERPRINT: Final = "fingerprint.pb"
+VARIABLES: Final = "variables"
+VARIABLES_PREFIX: Final = "variables/variables"
+VARIABLES_INDEX: Final = "variables/variables.index"
+ASSETS: Final = "assets"
+ASSETS_EXTRA: Final = "assets.extra"
+WARMUP: Final = "assets.extra/tf_serving_warmup_requests"
+MANIFEST: Final = "assets.extra/tfs_deploy.json"
+GOLDENS: Final = "assets.extra/goldens"

@@ -1,0 +1,204 @@
+"""The manifest of a version: sha256 and size of every file, where it came from, and whatever its maker adds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from tfs_deploy import __version__
+from tfs_deploy.errors import ModelError
+from tfs_deploy.savedmodel import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tfs_deploy.protos.signatures import SignatureInfo
+
+#: raised when the document changes in a way that older readers would misread
+FORMAT: Final = 1
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """Checksum (hex) and size (bytes) of one file."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ``assets.extra/tfs_deploy.json`` holds; ``files`` is keyed by the path with ``/`` below the version."""
+
+    files: dict[str, FileEntry]
+    signature_digest: str
+    created_at: str
+    tensorflow_version: str | None = None
+    keras_version: str | None = None
+    git_commit: str | None = None
+    tfs_deploy_version: str = __version__
+    metadata: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def digest(self) -> str:
+        """sha256 (hex) of the whole manifest: one name for exactly these files with this description."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @property
+    def total_bytes(self) -> int:
+        """Sum of the sizes of all files."""
+        return sum(entry.size for entry in self.files.values())
+
+    def to_json(self) -> str:
+        """Return the document, with keys in a stable order."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """A file that is not what the manifest says."""
+
+    path: str
+    kind: Literal["missing", "changed", "unlisted"]
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.kind}, {self.detail}"
+
+
+def build_manifest(
+    version_dir: str | Path,
+    *,
+    signature_digest: str,
+    tensorflow_version: str | None = None,
+    keras_version: str | None = None,
+    git_commit: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Hash every file below ``version_dir`` (but an older manifest) and describe them."""
+    root = Path(version_dir)
+    return Manifest(
+        files={name: FileEntry(_sha256(root / name), (root / name).stat().st_size) for name in _files(root)},
+        signature_digest=signature_digest,
+        created_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        tensorflow_version=tensorflow_version,
+        keras_version=keras_version,
+        git_commit=git_commit,
+        metadata=dict(metadata or {}),
+    )
+
+
+def write_manifest(version_dir: str | Path, manifest: Manifest) -> Path:
+    """Write the manifest to its place and return that; the directory must not be visible to a server yet."""
+    path = Path(version_dir, layout.MANIFEST)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(manifest.to_json(), encoding="utf-8")
+    return path
+
+
+def read_manifest(version_dir: str | Path) -> Manifest | None:
+    """Read the manifest, ``None`` if the version has none; ``ModelError`` if it cannot be understood."""
+    path = Path(version_dir, layout.MANIFEST)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return _from_document(json.loads(data))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{path} is no manifest of tfs-deploy: {error}", hint="export the version again, or remove the file"
+        ) from error
+
+
+def verify_manifest(version_dir: str | Path) -> list[FileProblem]:
+    """Hash everything again and list what is missing, changed or not listed; ``ModelError`` without a manifest."""
+    root = Path(version_dir)
+    manifest = read_manifest(root)
+    if manifest is None:
+        raise ModelError(
+            f"{root / layout.MANIFEST} does not exist, so there is nothing to check the files against",
+            hint="versions written by `tfs-deploy export` have a manifest",
+        )
+    problems = [problem for name, entry in manifest.files.items() if (problem := _compare(root, name, entry))]
+    problems += [
+        FileProblem(name, "unlisted", "it was added after the export")
+        for name in _files(root)
+        if name not in manifest.files
+    ]
+    return sorted(problems, key=lambda problem: problem.path)
+
+
+def signature_digest(signatures: Mapping[str, SignatureInfo]) -> str:
+    """Return the sha256 (hex) of the contract: names, methods, dtypes and shapes of all signatures."""
+    contract = {
+        name: {
+            "method": info.method,
+            **{
+                side: {key: [spec.dtype, spec.shape] for key, spec in getattr(info, side).items()}
+                for side in ("inputs", "outputs")
+            },
+        }
+        for name, info in signatures.items()
+    }
+    return hashlib.sha256(json.dumps(contract, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _compare(root: Path, name: str, entry: FileEntry) -> FileProblem | None:
+    path = root / name
+    try:
+        size = path.stat().st_size
+        if size != entry.size:
+            return FileProblem(name, "changed", f"{size} bytes instead of {entry.size}")
+        if _sha256(path) != entry.sha256:
+            return FileProblem(name, "changed", "its sha256 differs")
+    except FileNotFoundError:
+        return FileProblem(name, "missing", f"{entry.size} bytes are expected")
+    except OSError as error:
+        return FileProblem(name, "changed", f"it cannot be read: {error.strerror}")
+    return None
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Yield the path of every file but the manifest, sorted."""
+    found = []
+    for folder, _, names in os.walk(root):
+        found += [Path(folder, name).relative_to(root).as_posix() for name in names]
+    return iter(sorted(name for name in found if name != layout.MANIFEST))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _from_document(document: Any) -> Manifest:
+    if document["format"] != FORMAT:
+        raise ValueError(f"format {document['format']!r} is unknown to this version of tfs-deploy")
+    files = {}
+    for name, entry in document["files"].items():
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"{name!r} is not a path below the version directory")
+        files[name] = FileEntry(str(entry["sha256"]), int(entry["size"]))
+    return Manifest(
+        files=files,
+        signature_digest=str(document["signature_digest"]),
+        created_at=str(document["created_at"]),
+        tensorflow_version=document.get("tensorflow_version"),
+        keras_version=document.get("keras_version"),
+        git_commit=document.get("git_commit"),
+        tfs_deploy_version=str(document.get("tfs_deploy_version", "")),
+        metadata=dict(document.get("metadata") or {}),
+    )

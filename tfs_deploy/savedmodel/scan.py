@@ -1,0 +1,170 @@
+"""Reading saved_model.pb into plain facts, without holding it in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy import protos
+from tfs_deploy.errors import ModelError
+from tfs_deploy.protos.signatures import signature_infos
+from tfs_deploy.savedmodel.graph import Graph, Scope
+from tfs_deploy.savedmodel.wire import Big, Source, WireError, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tfs_deploy.protos.signatures import SignatureInfo
+
+#: fields of a MetaGraphDef that are read whole however long: meta_info_def, signature_def, asset_file_def
+_WHOLE_IN_META_GRAPH = {1, 5, 6}
+#: collections of TF1 that name an op which runs when the model is loaded
+_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+
+
+@dataclass(slots=True)
+class MetaGraphFacts:
+    """One MetaGraphDef: who wrote it for what, its signatures, assets (file name -> tensor) and graph."""
+
+    tags: list[str] = field(default_factory=list)
+    tensorflow_version: str = ""
+    signature_defs: dict[str, Any] = field(default_factory=dict)
+    assets: dict[str, str] = field(default_factory=dict)
+    init_ops: list[str] = field(default_factory=list)
+    graph: Graph = field(default_factory=Graph)
+
+    @property
+    def signatures(self) -> dict[str, SignatureInfo]:
+        """The signatures that a client can call."""
+        return signature_infos(self.signature_defs)
+
+
+def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
+    """Read all meta graphs of a ``saved_model.pb``.
+
+    Raises:
+        ModelError: the file is missing, empty, damaged or holds no meta graph.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        with Source(path) as source:
+            if source.size == 0:
+                raise ModelError(f"{path} is empty", hint=_AGAIN)
+            found = list(_meta_graphs(source))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    except (WireError, DecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is damaged or no SavedModel: {error}", hint=_AGAIN) from error
+    if not found:
+        raise ModelError(f"{path} holds no meta graph, so there is nothing to serve", hint=_AGAIN)
+    return found
+
+
+_AGAIN = "copy or export the version again; the server refuses to load it"
+
+
+def _meta_graphs(source: Source) -> Iterator[MetaGraphFacts]:
+    for piece in pieces(source, 0, source.size):
+        if isinstance(piece, Big):
+            if piece.number == 2:
+                yield _meta_graph(source, piece)
+            continue
+        for message in protos.SavedModel.FromString(piece).meta_graphs:
+            facts = MetaGraphFacts()
+            _add_meta_graph(facts, message)
+            yield facts
+
+
+def _meta_graph(source: Source, place: Big) -> MetaGraphFacts:
+    facts = MetaGraphFacts()
+    for piece in pieces(source, place.start, place.stop):
+        if not isinstance(piece, Big):
+            _add_meta_graph(facts, protos.MetaGraphDef.FromString(piece))
+        elif piece.number == 2:
+            _graph(facts.graph, source, piece)
+        elif piece.number in _WHOLE_IN_META_GRAPH:
+            _add_meta_graph(facts, protos.MetaGraphDef.FromString(source.read(piece.tag, piece.stop)))
+    return facts
+
+
+def _add_meta_graph(facts: MetaGraphFacts, part: Any) -> None:
+    facts.tags += part.meta_info_def.tags
+    facts.tensorflow_version = part.meta_info_def.tensorflow_version or facts.tensorflow_version
+    facts.signature_defs.update(part.signature_def)
+    facts.assets.update({asset.filename: asset.tensor_info.name for asset in part.asset_file_def})
+    for name in _INIT_COLLECTIONS:
+        if name in part.collection_def:
+            facts.init_ops += part.collection_def[name].node_list.value
+    if part.HasField("graph_def"):
+        _add_graph(facts.graph, part.graph_def)
+
+
+def _graph(graph: Graph, source: Source, place: Big) -> None:
+    for piece in pieces(source, place.start, place.stop):
+        if not isinstance(piece, Big):
+            _add_graph(graph, protos.GraphDef.FromString(piece))
+        elif piece.number == 1:
+            _add_main_node(graph, _node(source, piece), piece.stop - piece.start)
+        elif piece.number == 2:
+            _library(graph, source, piece)
+
+
+def _add_graph(graph: Graph, part: Any) -> None:
+    if part.HasField("versions"):
+        graph.producer, graph.min_consumer = part.versions.producer, part.versions.min_consumer
+    for node in part.node:
+        _add_main_node(graph, node, node.ByteSize() if node.op == "Const" else 0)
+    for function in part.library.function:
+        _add_function(graph, Scope(), function)
+
+
+def _add_main_node(graph: Graph, node: Any, size: int) -> None:
+    calls = graph.main.add(node)
+    graph.edges[node.name] = (node.op, "\n".join(node.input), frozenset(calls))
+    if node.op == "Const":
+        graph.constant_bytes += size
+
+
+def _library(graph: Graph, source: Source, place: Big) -> None:
+    for piece in pieces(source, place.start, place.stop):
+        if not isinstance(piece, Big):
+            for function in protos.GraphDef.FromString(b"").library.FromString(piece).function:
+                _add_function(graph, Scope(), function)
+        elif piece.number == 1:
+            _function(graph, source, piece)
+
+
+def _function(graph: Graph, source: Source, place: Big) -> None:
+    scope = Scope()
+    for piece in pieces(source, place.start, place.stop):
+        if not isinstance(piece, Big):
+            _add_function(graph, scope, protos.FunctionDef.FromString(piece))
+        elif piece.number == 1:
+            _add_function(graph, scope, protos.FunctionDef.FromString(source.read(piece.tag, piece.stop)))
+        elif piece.number == 3:
+            _add_function_node(graph, scope, _node(source, piece), piece.stop - piece.start)
+
+
+def _add_function(graph: Graph, scope: Scope, part: Any) -> None:
+    if part.signature.name:
+        scope.name = part.signature.name
+        graph.functions[scope.name] = scope
+    for node in part.node_def:
+        _add_function_node(graph, scope, node, node.ByteSize() if node.op == "Const" else 0)
+
+
+def _add_function_node(graph: Graph, scope: Scope, node: Any, size: int) -> None:
+    scope.add(node)
+    if node.op == "Const":
+        graph.constant_bytes += size
+
+
+def _node(source: Source, place: Big) -> Any:
+    """Read a NodeDef without its long attributes, which are tensors."""
+    node = protos.NodeDef()
+    for piece in pieces(source, place.start, place.stop):
+        if not isinstance(piece, Big):
+            node.MergeFromString(piece)
+    return node
