@@ -88,6 +88,9 @@ _TENSORFLOW = (
     "Feature",
     "ConfigProto",
     "NamedTensorProto",
+    "BundleHeaderProto",
+    "BundleEntryProto",
+    "FingerprintDef",
 )
 _FULL_NAMES = (
     {name: f"tensorflow.serving.{name}" for name in _SERVING}
