@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy import codec, protos
-from tfs_deploy.errors import DataLossError, InvalidArgumentError, StatusError
+from tfs_deploy.errors import DataLossError, InvalidArgumentError
 
 REQUEST = codec.encode_predict_request(
     "half_plus_two",
@@ -38,10 +39,8 @@ DECODERS: list[Callable[[bytes], Any]] = [
 @pytest.mark.parametrize("decode", DECODERS)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(decode: Callable[[bytes], Any], data: bytes) -> None:
-    try:
+    with contextlib.suppress(DataLossError, InvalidArgumentError):
         decode(data)
-    except StatusError as error:
-        assert isinstance(error, (DataLossError, InvalidArgumentError))
 
 
 @given(where=st.integers(0, len(REQUEST) - 1), byte=st.integers(0, 255))
@@ -49,12 +48,11 @@ def test_one_damaged_byte(where: int, byte: int) -> None:
     """A flipped byte never fails but cleanly, and never where protobuf reads the message."""
     damaged = REQUEST[:where] + bytes([byte]) + REQUEST[where + 1 :]
     try:
-        codec.decode_predict_request(damaged)
+        with contextlib.suppress(InvalidArgumentError):
+            codec.decode_predict_request(damaged)
     except DataLossError:
         with pytest.raises(DecodeError):
             protos.PredictRequest.FromString(damaged)
-    except InvalidArgumentError as error:
-        assert error.message.startswith("tensor parsing error: ")
 
 
 @pytest.mark.parametrize("cut", range(1, len(REQUEST)))

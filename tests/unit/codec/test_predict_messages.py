@@ -60,9 +60,9 @@ def test_of_label_and_version_the_later_one_counts() -> None:
     by_label = codec.encode_predict_request("m", {}, label="stable")
     by_version = codec.encode_predict_request("", {}, version=3)
     call = codec.decode_predict_request(by_label + by_version)
-    assert (call.model, call.label, call.version) == ("", None, 3)
+    assert (call.model, call.label, call.version) == ("m", None, 3)
     theirs = protos.PredictRequest.FromString(by_label + by_version).model_spec
-    assert theirs.WhichOneof("version_choice") == "version"
+    assert (theirs.name, theirs.WhichOneof("version_choice")) == ("m", "version")
 
 
 @given(
