@@ -1,0 +1,59 @@
+"""Checks of where a version shall go, before anything is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from tfs_deploy.errors import UsageError
+from tfs_deploy.savedmodel.versions import version_number
+
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_INT64_MAX: Final = 2**63 - 1
+
+
+def check_base_path(base_path: str | os.PathLike[str]) -> Path:
+    """Return the base path (absolute), or raise ``UsageError`` for one that no model may be written to."""
+    text = os.fspath(base_path)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise UsageError(f"{text!r} is not a base path", hint="give the directory that holds the numbered versions")
+    if _URI.match(text):
+        raise UsageError(
+            f"base path {text} is not a local directory",
+            hint="export to a local directory, then copy the version there with saved_model.pb last",
+        )
+    parts = Path(text).parts
+    leading = next((position for position, part in enumerate(parts) if part != ".."), len(parts))
+    if ".." in parts[leading:] or leading == len(parts) > 0:
+        raise UsageError(
+            f"base path {text} steps out of a directory with '..'", hint="write the path that is meant, without '..'"
+        )
+    base = Path(text).expanduser().absolute()
+    if version_number(base.name) is not None:
+        raise UsageError(
+            f"base path {text} ends in {base.name!r}, which a server would take for a version",
+            hint=f"give {base.parent} as base path and {base.name} as version",
+        )
+    for folder in (base, *base.parents):
+        if folder.is_dir():
+            return base
+        if folder.exists() or folder.is_symlink():
+            what = "base path" if folder == base else f"{folder}, part of base path"
+            raise UsageError(f"{what} {base} is not a directory", hint="give the directory that holds the versions")
+    return base
+
+
+def check_version(version: object) -> int | str | None:
+    """Return a version that can be asked for: ``None`` (next), ``"timestamp"`` or a number from 0 to 2**63 - 1."""
+    if version is None or version == "timestamp":
+        return version  # type: ignore[return-value]
+    if isinstance(version, bool) or not hasattr(version, "__index__"):
+        raise UsageError(
+            f"{version!r} is not a version", hint="give a number, 'timestamp', or nothing for the next number"
+        )
+    number: int = version.__index__()
+    if not 0 <= number <= _INT64_MAX:
+        raise UsageError(f"version {number} is out of range", hint="versions are numbers from 0 to 2**63 - 1")
+    return number

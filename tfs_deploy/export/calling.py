@@ -1,0 +1,118 @@
+"""How the named inputs of a signature reach the parameters of a function, and its results get their names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tfs_deploy.errors import UsageError
+from tfs_deploy.export.names import check_tensor_name, did_you_mean, naming_hint
+from tfs_deploy.export.specs import as_spec
+
+#: takes tensors by input name
+NamedCall = Callable[[Mapping[str, Any]], Any]
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def pass_inputs(signature: str, function: Callable[..., Any], names: Sequence[str]) -> NamedCall:
+    """Return a call that passes inputs by keyword, else in order, else as one dict; raises ``UsageError`` if none fits."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return lambda inputs: function(*(inputs[name] for name in names))
+    by_name = {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY)}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if all(p.name in names for p in required) and (takes_any or by_name.issuperset(names)):
+        return lambda inputs: function(**{name: inputs[name] for name in names})
+    if by_name.isdisjoint(names):
+        positional = [p for p in parameters if p.kind in _POSITIONAL]
+        star = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        enough = len(required) <= len(names) and all(p.kind in _POSITIONAL for p in required)
+        if enough and (star or len(names) <= len(positional)):
+            return lambda inputs: function(*(inputs[name] for name in names))
+        if enough and len(positional) >= 1 and len(required) <= 1:
+            return lambda inputs: function({name: inputs[name] for name in names})
+    takes = ", ".join(p.name for p in parameters) or "nothing"
+    raise UsageError(
+        f"Signature {signature!r}: the function takes ({takes}), the inputs are ({', '.join(names)})",
+        hint="give the inputs the names of the function's parameters",
+    )
+
+
+def name_outputs(signature: str, result: Any, outputs: Mapping[str, Any] | Sequence[str] | None) -> dict[str, Any]:
+    """Give the results of a call their output names; raises ``UsageError`` where that is not possible."""
+    if hasattr(result, "_asdict"):
+        result = result._asdict()
+    if outputs is None:
+        if not isinstance(result, Mapping):
+            raise UsageError(
+                f"Signature {signature!r}: its outputs have no names", hint=naming_hint(signature, "output")
+            )
+        named = dict(result)
+    elif isinstance(result, Mapping):
+        named = {name: _pick(signature, result, name, key) for name, key in _wanted(outputs, list(outputs))}
+    else:
+        results = list(result) if isinstance(result, (list, tuple)) else [result]
+        if len(results) != len(outputs) and not isinstance(outputs, Mapping):
+            raise UsageError(
+                f"Signature {signature!r}: {len(outputs)} output names for {len(results)} results",
+                hint="name each result, in order",
+            )
+        wanted = _wanted(outputs, list(range(len(outputs))))
+        named = {name: _pick(signature, dict(enumerate(results)), name, key) for name, key in wanted}
+    if not named:
+        raise UsageError(f"Signature {signature!r} has no output", hint=naming_hint(signature, "output"))
+    for name in named:
+        check_tensor_name(signature, "output", name)
+    return {name: _as_tensor(signature, name, value, outputs) for name, value in named.items()}
+
+
+def _wanted(outputs: Mapping[str, Any] | Sequence[str], default: list[Any]) -> list[tuple[str, Any]]:
+    """Pair each output name with the key or position of its result."""
+    if not isinstance(outputs, Mapping):
+        return list(zip(outputs, default, strict=True))
+    keyed = [isinstance(value, (str, int)) for value in outputs.values()]
+    return [
+        (name, value if given else default[position])
+        for position, ((name, value), given) in enumerate(zip(outputs.items(), keyed, strict=True))
+    ]
+
+
+def _pick(signature: str, results: Mapping[Any, Any], name: str, key: Any) -> Any:
+    if key in results:
+        return results[key]
+    if isinstance(key, int):
+        raise UsageError(f"Signature {signature!r}: output {name!r} is result {key}, there are {len(results)}")
+    raise UsageError(
+        f"Signature {signature!r}: the function returns no {key!r} for output {name!r}",
+        hint=did_you_mean(str(key), [str(known) for known in results]),
+    )
+
+
+def _as_tensor(signature: str, name: str, value: Any, outputs: Mapping[str, Any] | Sequence[str] | None) -> Any:
+    import tensorflow as tf
+
+    if isinstance(value, tf.__internal__.CompositeTensor) and not isinstance(value, tf.Variable):
+        kind = type(value).__name__
+        raise UsageError(
+            f"Signature {signature!r}: output {name!r} is a {kind}, which a signature cannot carry",
+            hint="return .to_tensor(), or its parts as outputs of their own",
+        )
+    try:
+        tensor = tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"Signature {signature!r}: output {name!r} is a {type(value).__name__}, not a tensor",
+            hint="return a tensor, or a flat dict of tensors",
+        ) from error
+    expected = outputs.get(name) if isinstance(outputs, Mapping) else None
+    if expected is not None and not isinstance(expected, (str, int)):
+        spec = as_spec(name, expected)
+        if spec.dtype != tensor.dtype.name or not tensor.shape.is_compatible_with(spec.shape):
+            raise UsageError(
+                f"Signature {signature!r}: output {name!r} is {tensor.dtype.name} {tensor.shape}, not {spec}",
+                hint="correct the function, or the output's spec",
+            )
+    return tensor

@@ -1,0 +1,61 @@
+"""Names of signatures, inputs and outputs: which are refused, and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Names that TensorFlow and Keras make up where nobody gave one; they change from one export to the next.
+_MADE_UP: Final = re.compile(r"(output|keras_tensor|input_layer|args|unknown|StatefulPartitionedCall)(_\d+)*(:\d+)?")
+_TRACEABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_BARE: Final = frozenset({"output", "args", "unknown"})
+
+
+def is_made_up(name: str) -> bool:
+    """Tell whether a name is one that TensorFlow or Keras invents (``output_0``, ``keras_tensor_3``)."""
+    return name not in _BARE and _MADE_UP.fullmatch(name) is not None
+
+
+def check_tensor_name(signature: str, role: str, name: object) -> str:
+    """Return the name of an ``input`` or ``output`` of a traced signature, or raise ``UsageError``.
+
+    ``tf.saved_model.save`` silently rewrites input names that are no Python identifiers, so those are refused here.
+    """
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"Signature {signature!r}: an {role} name must be a non-empty text, not {name!r}")
+    if is_made_up(name):
+        raise UsageError(
+            f"Signature {signature!r}: the {role} name {name!r} is one that TensorFlow makes up, not a contract",
+            hint=naming_hint(signature, role),
+        )
+    if role == "input" and (_TRACEABLE.fullmatch(name) is None or keyword.iskeyword(name)):
+        better = re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_0123456789")
+        better = f"{better}_" if keyword.iskeyword(better) else better
+        raise UsageError(
+            f"Signature {signature!r}: {name!r} cannot be an input name, TensorFlow would rename it silently",
+            hint=f"name it {better or 'x'!r}: letters, digits and underscores, a letter first, no Python keyword",
+        )
+    return name
+
+
+def naming_hint(signature: str, role: str) -> str:
+    """Say how to give the inputs or outputs of a signature their names."""
+    example = "inputs={'image': ('float32', (None, 8, 8))}" if role == "input" else "outputs=('probabilities',)"
+    keras = "name='image' on keras.Input" if role == "input" else "name='probabilities' on the output layer"
+    return f"pass signatures={{{signature!r}: Signature({example})}}, or set {keras}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the closest known name, else all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there is: {', '.join(names)}" if names else "there is none"
