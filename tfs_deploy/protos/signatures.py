@@ -66,12 +66,16 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class SignatureInfo:
-    """One signature: its name, the method it serves, its inputs and outputs by key, sorted."""
+    """One signature: its name, the method it serves, its inputs and outputs by key, sorted.
+
+    ``defaults`` are the inputs that a request may leave out (the SignatureDef holds a value for them).
+    """
 
     name: str
     method: str
     inputs: dict[str, TensorSpec] = field(default_factory=dict)
     outputs: dict[str, TensorSpec] = field(default_factory=dict)
+    defaults: frozenset[str] = frozenset()
 
 
 def _tensor_spec(name: str, info: Any) -> TensorSpec:
@@ -90,6 +94,8 @@ def signature_info(name: str, definition: Any) -> SignatureInfo:
         method=definition.method_name,
         inputs={key: _tensor_spec(key, definition.inputs[key]) for key in sorted(definition.inputs)},
         outputs={key: _tensor_spec(key, definition.outputs[key]) for key in sorted(definition.outputs)},
+        # TensorFlow's own classes have the field since 2.14
+        defaults=frozenset(getattr(definition, "defaults", ())),
     )
 
 
