@@ -36,7 +36,7 @@ class Apply:
     """Make exactly ``versions`` wanted and ``labels`` set.
 
     ``purpose``: ``load``, ``label``, ``promote``, ``retire`` on the way forward; ``isolate`` (canary answers with
-    the old version at once), ``restore`` (load the old version again), ``withdraw`` (unload the new) on the way back.
+    the old version at once), ``restore`` (load the old version again), ``unload`` (of the new one) on the way back.
     """
 
     purpose: str
@@ -53,10 +53,17 @@ class Smoke:
 
 @dataclass(frozen=True, slots=True)
 class Weigh:
-    """Set the traffic weights; ``step`` counts from 0, ``None`` for all traffic to stable."""
+    """Set the traffic weights of a step, counted from 0."""
+
+    step: int
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """Send all of the canary's traffic to stable again."""
 
     weights: Mapping[str, float]
-    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ class Finish:
     reason: str = ""
 
 
-Action: TypeAlias = Wait | Preflight | Apply | Smoke | Weigh | Judge | Withdraw | Finish
+Action: TypeAlias = Wait | Preflight | Apply | Smoke | Weigh | Calm | Judge | Withdraw | Finish
 
 
 def action_name(action: Action) -> str:

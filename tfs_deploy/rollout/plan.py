@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import asdict, dataclass, field, fields
@@ -27,7 +28,8 @@ class Plan:
     ``load_timeout``: for the new version to become AVAILABLE. ``outage``: how long the server may be silent, or
     an action fail for a passing reason, before the new version is withdrawn. ``patience``: the same for putting
     the old state back, after which a human is asked. ``resend``: how soon an action without effect is repeated.
-    ``drain``: how long consumers may need to follow the traffic file. ``others``: labels that are left alone.
+    ``drain``: how long consumers may need to follow the traffic file. ``others``: labels that are left alone, and
+    ``side_traffic``: the percents they have; the steps share out the rest.
     """
 
     model: str
@@ -52,6 +54,7 @@ class Plan:
     need_goldens: bool = True
     allow_breaking: bool = False
     others: Mapping[str, int] = field(default_factory=dict)
+    side_traffic: Mapping[str, float] = field(default_factory=dict)
 
     def versions(self, *wanted: int) -> tuple[int, ...]:
         """Return ``wanted`` and the versions that other labels need, sorted."""
@@ -59,17 +62,23 @@ class Plan:
 
     def weights(self, step: int) -> dict[str, float]:
         """Return the weights of a step, counted from 0, in percent; they sum to 100."""
-        share = self.steps[step]
-        weights = {self.stable: 100.0 - share, self.canary: share}
+        room = 100.0 - sum(self.side_traffic.values())
+        canary = room * self.steps[step] / 100.0
+        weights = {self.stable: room - canary, self.canary: canary, **self.side_traffic}
         return {label: weight for label, weight in weights.items() if weight > 0}
 
     def safe_weights(self) -> dict[str, float]:
-        """Return the weights that send everything to ``stable``."""
-        return {self.stable: 100.0}
+        """Return the weights that send everything of the canary to ``stable``."""
+        return {self.stable: 100.0 - sum(self.side_traffic.values()), **self.side_traffic}
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**asdict(self), "steps": list(self.steps), "others": dict(self.others)}
+        return {
+            **asdict(self),
+            "steps": list(self.steps),
+            "others": dict(self.others),
+            "side_traffic": dict(self.side_traffic),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
@@ -105,7 +114,7 @@ def check_steps(steps: Iterable[float]) -> tuple[float, ...]:
     hint = "give rising percents that end with 100, for example 5,25,50,100"
     if any(not math.isfinite(step) or step <= 0 or step > 100 for step in percents):
         raise UsageError(f"Steps {text} hold a value outside 0 to 100", hint=hint)
-    if any(first >= second for first, second in zip(percents, percents[1:], strict=False)):
+    if any(first >= second for first, second in itertools.pairwise(percents)):
         raise UsageError(f"Steps {text} do not rise", hint=hint)
     if percents and percents[-1] != 100:
         raise UsageError(f"Steps {text} do not end with 100", hint=hint)

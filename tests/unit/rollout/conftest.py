@@ -1,0 +1,262 @@
+"""A simulated server, traffic file, clock and journal with the real server's rules, for the rollout's tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from tfs_deploy.errors import DeadlineExceededError, FailedPreconditionError, UnavailableError
+from tfs_deploy.rollout.actions import Finish, Wait
+from tfs_deploy.rollout.controller import Controller, World
+from tfs_deploy.rollout.history import History
+from tfs_deploy.rollout.plan import Plan
+from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, CheckResult, GateVerdict, ServerView, Verdict, VersionView
+
+
+class Killed(Exception):
+    """The controller's process is gone."""
+
+
+class Clock:
+    """Time that passes only when somebody sleeps; the server lives in the same time."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.wall = 1_700_000_000.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.server.time
+
+    def sleep(self, seconds: float) -> None:
+        self.wall += seconds
+        self.server.advance(seconds)
+
+
+@dataclass
+class Server:
+    """Loads and unloads in its own time, refuses labels on what is not loaded, forgets all when it restarts."""
+
+    load_seconds: float = 1.0
+    broken: dict[int, str] = field(default_factory=dict)  # version -> why it does not load
+    up: bool = True
+    time: float = 0.0
+    file: tuple[tuple[int, ...], dict[str, int]] = ((1,), {"stable": 1})
+    wanted: tuple[int, ...] = (1,)
+    labels: dict[str, int] = field(default_factory=lambda: {"stable": 1})
+    versions: dict[int, VersionView] = field(default_factory=lambda: {1: VersionView(AVAILABLE)})
+    ready_at: dict[int, float] = field(default_factory=dict)
+    refusals: list[Exception] = field(default_factory=list)  # raised by the next calls of apply
+    lost_replies: int = 0  # so many of the next reloads are carried out without an answer
+    applied: list[tuple[tuple[int, ...], dict[str, int]]] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def observe(self, labels) -> ServerView:
+        self._require_up()
+        known = {label: self.labels[label] for label in labels if label in self.labels}
+        return ServerView(dict(self.versions), {k: v for k, v in known.items() if self._available(v)})
+
+    def apply(self, versions, labels) -> None:
+        before, self.file = self.file, (tuple(versions), dict(labels))
+        if self.refusals:
+            error = self.refusals.pop(0)
+            if not error.retriable:
+                self.file = before
+            raise error
+        self._require_up()
+        for label, version in labels.items():
+            if not self._available(version):
+                self.file = before
+                raise FailedPreconditionError(f"label {label}: version {version} is not available for inference")
+        self.labels, self.wanted = dict(labels), tuple(versions)
+        self.applied.append(self.file)
+        self.advance(0.0)
+        if self.lost_replies:
+            self.lost_replies -= 1
+            raise DeadlineExceededError("no answer in time")
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
+        if not self.up:
+            return
+        for version in self.wanted:
+            state = self.versions.get(version, VersionView(END))
+            if state.state == END and not (state.failed and version in self.ready_at):
+                self.versions[version] = VersionView(LOADING)
+                self.ready_at[version] = self.time + self.load_seconds
+            elif state.state == LOADING and self.time >= self.ready_at[version]:
+                broken = self.broken.get(version)
+                self.versions[version] = VersionView(END, 3, broken) if broken else VersionView(AVAILABLE)
+        for version, view in list(self.versions.items()):
+            if version not in self.wanted and view.state != END and any(map(self._available, self.wanted)):
+                self.versions[version] = VersionView(END)
+                self.ready_at.pop(version, None)
+        self._inspect()
+
+    def crash(self) -> None:
+        self.up = False
+
+    def restart(self) -> None:
+        """Come up from the file; what cannot be loaded keeps a server from starting."""
+        versions, labels = self.file
+        if any(version in self.broken for version in versions):
+            return
+        self.up, self.wanted, self.labels = True, versions, dict(labels)
+        self.versions = {version: VersionView(AVAILABLE) for version in versions}
+        self._inspect()
+
+    def _available(self, version: int) -> bool:
+        return self.versions.get(version, VersionView(END)).state == AVAILABLE
+
+    def _require_up(self) -> None:
+        if not self.up:
+            raise UnavailableError("connection refused")
+
+    def _inspect(self) -> None:
+        for label, version in self.labels.items():
+            if not self._available(version):
+                self.complaints.append(f"label {label} points at version {version}, which is not loaded")
+        if "stable" not in self.labels:
+            self.complaints.append("no version is stable")
+        loaded = [version for version in self.versions if self._available(version)]
+        if len(loaded) > 2:
+            self.complaints.append(f"versions {loaded} are loaded at once")
+
+
+@dataclass
+class Traffic:
+    """The traffic file; checks that weights sum to 100 and go to labels that exist."""
+
+    server: Server
+    weights: dict[str, float] | None = field(default_factory=lambda: {"stable": 100.0})
+    written: list[dict[str, float]] = field(default_factory=list)
+
+    def read(self):
+        return self.weights
+
+    def write(self, weights) -> None:
+        self.weights = dict(weights)
+        self.written.append(self.weights)
+        if abs(sum(self.weights.values()) - 100.0) > 1e-9:
+            self.server.complaints.append(f"weights {self.weights} do not sum to 100")
+        lost = [label for label in weights if self.server.up and label not in self.server.labels]
+        if lost:
+            self.server.complaints.append(f"weights {self.weights} send requests to the unknown label {lost[0]}")
+
+
+@dataclass
+class Checks:
+    """Preflight and smoke with results chosen by the test."""
+
+    preflight_result: CheckResult = field(default_factory=lambda: CheckResult(ok=True))
+    smoke_result: CheckResult = field(default_factory=lambda: CheckResult(ok=True))
+    on_smoke: object = None
+
+    def preflight(self, plan):
+        return self.preflight_result
+
+    def smoke(self, version):
+        if callable(self.on_smoke):
+            self.on_smoke()
+        return self.smoke_result
+
+
+@dataclass
+class ScriptedGate:
+    """Answers from a list, then passes for ever."""
+
+    answers: list[Verdict] = field(default_factory=list)
+    name: str = "scripted"
+
+    def judge(self, step):
+        verdict = self.answers.pop(0) if self.answers else Verdict.PASS
+        return GateVerdict(self.name, verdict, f"said {verdict.value}")
+
+
+@dataclass
+class Log:
+    """The journal in memory; ``kill_after`` entries the process is gone, with the last entry on the disk."""
+
+    events: list = field(default_factory=list)
+    kill_after: int | None = None
+
+    def append(self, event) -> None:
+        self.events.append(event)
+        if self.kill_after is not None and len(self.events) >= self.kill_after:
+            self.kill_after = None
+            raise Killed
+
+
+@dataclass
+class Mailbox:
+    request: str | None = None
+
+    def read(self):
+        return self.request
+
+    def clear(self) -> None:
+        self.request = None
+
+
+class Simulation:
+    """A rollout from version 1 to 2 on a simulated server."""
+
+    def __init__(self, **plan) -> None:
+        defaults = {"steps": (5.0, 50.0, 100.0), "bake": 2.0, "load_timeout": 60.0}
+        self.plan = Plan("digits", 1, 2, **{**defaults, **plan})
+        self.server = Server()
+        self.traffic = Traffic(self.server)
+        self.checks = Checks()
+        self.gate = ScriptedGate()
+        self.requests = None
+        self.log = Log()
+        self.mailbox = Mailbox()
+        self.clock = Clock(self.server)
+        self.controller = self._controller(History())
+
+    def _controller(self, history: History) -> Controller:
+        gates = [self.gate]
+        world = World(self.server, self.traffic, self.checks, gates, self.requests, self.log, self.mailbox, self.clock)
+        return Controller(self.plan, world, history)
+
+    def start(self) -> None:
+        self.controller = self._controller(History())
+        self.controller.record("start", plan=self.plan.as_dict())
+
+    def resume(self) -> None:
+        """Go on as a new process does: from the journal alone."""
+        history = History()
+        for event in self.log.events:
+            history = history.after(event)
+        self.controller = self._controller(history)
+        self.controller.record("resume")
+
+    def tick(self):
+        action = self.controller.tick()
+        if isinstance(action, Wait):
+            self.clock.sleep(action.seconds)
+        return action
+
+    def run(self, *, ticks: int = 20_000) -> Finish:
+        for _ in range(ticks):
+            action = self.tick()
+            if isinstance(action, Finish):
+                return action
+        raise AssertionError(f"no end after {ticks} ticks, last {action}")
+
+    def actions(self) -> list[str]:
+        return [event.action for event in self.log.events if event.kind == "intend"]
+
+    @property
+    def loaded(self) -> list[int]:
+        return [version for version, view in self.server.versions.items() if view.state == AVAILABLE]
+
+
+@pytest.fixture(scope="session")
+def simulated() -> SimpleNamespace:
+    """The parts of the simulation; ``simulated.Simulation()`` makes one."""
+    return SimpleNamespace(Simulation=Simulation, Killed=Killed, Server=Server, Clock=Clock)

@@ -1,0 +1,155 @@
+"""What the journal says so far, folded into the few facts that decide what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.rollout.actions import Status
+from tfs_deploy.rollout.ports import Verdict
+from tfs_deploy.rollout.stats import WindowSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: seconds without repetition after which an action counts as new, not as tried again
+_STREAK: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the journal.
+
+    ``kind``: ``start``, ``resume``, ``intend`` (before an action), ``outcome`` (after it), ``finish``. ``at`` is
+    wall-clock time for people; ``mono`` is this process's monotonic time, which alone is used for durations, so a
+    clock that jumps cannot shorten a bake. An entry read back gets the time of reading: the step bakes again.
+    """
+
+    kind: str
+    action: str = ""
+    ok: bool = True
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    at: float = 0.0
+    mono: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last action failed: which, why, whether trying again can help, since when it has been failing."""
+
+    action: str
+    message: str
+    retriable: bool
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The facts.
+
+    ``intended`` holds when an action was first intended, ``applied`` when it was first and last done in a row of
+    repetitions.
+    """
+
+    intended: Mapping[str, float] = field(default_factory=dict)
+    applied: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    preflight: bool | None = None  # whether it passed, None before its verdict
+    smoked: bool | None = None
+    check_reason: str = ""  # why preflight or smoke did not pass
+    stale_failure: bool = False  # the new version had ended in an error before it was asked for
+    step: int = -1  # the step whose weights are set, counted from 0
+    step_at: float = 0.0
+    passed: int = 0  # steps passed
+    judged_at: float | None = None  # last verdict in this step
+    verdict: Verdict | None = None
+    verdict_reason: str = ""
+    fails: int = 0
+    baseline: WindowSummary = field(default_factory=WindowSummary)
+    safe_at: float | None = None  # since when all traffic goes to stable again
+    reason: str | None = None  # why the new version is withdrawn
+    failure: Failure | None = None
+    finished: Status | None = None
+    finish_reason: str = ""
+
+    @property
+    def touched(self) -> bool:
+        """Whether the server may have been asked for anything."""
+        return "load" in self.intended
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the canary may have had traffic."""
+        return "weigh" in self.intended
+
+    def after(self, event: Event) -> History:
+        """Return the facts after one more entry."""
+        if event.kind == "intend":
+            first = self.intended.get(event.action, event.mono)
+            return replace(self, intended={**self.intended, event.action: first})
+        if event.kind == "resume":
+            return _resumed(self, event.mono)
+        if event.kind == "finish":
+            status = Status(event.detail["status"])
+            return replace(self, finished=status, finish_reason=str(event.detail.get("reason", "")))
+        if event.kind == "outcome":
+            return _succeeded(self, event) if event.ok else replace(self, failure=_failure(self, event))
+        return self
+
+
+def _resumed(past: History, mono: float) -> History:
+    """A step bakes again from its beginning; a verdict that said no stays."""
+    verdict = past.verdict if past.verdict is Verdict.FAIL else None
+    fresh = replace(past, finished=None, finish_reason="", failure=None)
+    return replace(fresh, step_at=mono, judged_at=None, verdict=verdict)
+
+
+def _failure(past: History, event: Event) -> Failure:
+    same = past.failure is not None and past.failure.action == event.action
+    first = past.failure.first if same and past.failure is not None else event.mono
+    retriable = bool(event.detail.get("retriable"))
+    return Failure(event.action, str(event.detail.get("error", "")), retriable, first, event.mono)
+
+
+def _succeeded(past: History, event: Event) -> History:
+    first, last = past.applied.get(event.action, (event.mono, event.mono))
+    if event.mono - last > _STREAK:
+        first = event.mono
+    new = replace(past, failure=None, applied={**past.applied, event.action: (first, event.mono)})
+    detail = event.detail
+    if event.action == "preflight":
+        return replace(new, preflight=bool(detail["passed"]), check_reason=str(detail["reason"]))
+    if event.action == "smoke":
+        return replace(new, smoked=bool(detail["passed"]), check_reason=str(detail["reason"]))
+    if event.action == "load" and "load" not in past.applied:
+        return replace(new, stale_failure=bool(detail["stale_failure"]))
+    if event.action == "weigh":
+        return _weighed(new, int(detail["step"]), event.mono)
+    if event.action == "calm":
+        return replace(new, safe_at=event.mono)
+    if event.action == "judge":
+        return _judged(new, event)
+    if event.action == "withdraw":
+        return replace(new, reason=str(detail["reason"]))
+    return new
+
+
+def _weighed(past: History, step: int, mono: float) -> History:
+    if step == past.step:  # the same weights again, after somebody removed the file
+        return past
+    return replace(past, step=step, step_at=mono, judged_at=None, verdict=None, fails=0, safe_at=None)
+
+
+def _judged(past: History, event: Event) -> History:
+    detail = event.detail
+    verdict = Verdict(detail["verdict"])
+    passed = verdict is Verdict.PASS and bool(detail["final"])
+    return replace(
+        past,
+        judged_at=event.mono,
+        verdict=verdict,
+        verdict_reason=str(detail["reason"]),
+        fails=past.fails + 1 if verdict is Verdict.FAIL else 0,
+        passed=past.passed + 1 if passed else past.passed,
+        baseline=WindowSummary(**detail["baseline"]),
+    )

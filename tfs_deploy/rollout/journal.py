@@ -1,0 +1,134 @@
+"""The journal of a rollout: one fsynced JSON line for each intention and each outcome.
+
+One file a rollout, ``STATE_DIR/rollouts/MODEL/0001.jsonl`` and so on; the highest number is the current one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.parse
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.rollout.history import Event, History
+from tfs_deploy.rollout.plan import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def model_dir(state_dir: Path, model: str) -> Path:
+    """Return where the journals of one model are; a model name may hold characters that a file name may not."""
+    return state_dir / "rollouts" / urllib.parse.quote(model, safe="")
+
+
+def journals(state_dir: Path, model: str) -> list[Path]:
+    """List the journals of a model, the oldest first."""
+    found = model_dir(state_dir, model).glob("*.jsonl")
+    return sorted((path for path in found if path.stem.isdecimal()), key=lambda path: int(path.stem))
+
+
+def models_with_journals(state_dir: Path) -> list[str]:
+    """List the models that have ever been rolled out."""
+    folder = state_dir / "rollouts"
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [name for name in map(urllib.parse.unquote, names) if journals(state_dir, name)]
+
+
+class Journal:
+    """Appends entries to one file; an entry is on the disk when ``append`` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, state_dir: Path, model: str) -> Journal:
+        """Make the journal of a new rollout; it appears on the disk with its first entry."""
+        existing = journals(state_dir, model)
+        number = int(existing[-1].stem) + 1 if existing else 1
+        return cls(model_dir(state_dir, model) / f"{number:04d}.jsonl")
+
+    def append(self, event: Event) -> None:
+        """Write one entry and wait until the disk has it; raises ``EnvironmentFault`` and leaves no half a line."""
+        line = json.dumps(_document(event), sort_keys=True, default=str).encode() + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            message = f"the rollout's journal {self.path} cannot be written: {error.strerror or error}"
+            raise EnvironmentFault(
+                message, hint="make room or grant access, then: tfs-deploy rollout resume"
+            ) from error
+
+    def _write(self, line: bytes) -> None:
+        fresh = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("r+b" if not fresh else "w+b") as file:
+            end = _end_of_last_line(file)
+            file.truncate(end)  # half a line of a process that was killed
+            file.seek(end)
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), end)
+                raise
+        if fresh:
+            _sync_directory(self.path.parent)
+
+    def read(self, *, mono: float = 0.0) -> list[Event]:
+        """Read all whole entries; their monotonic time is ``mono``. Raises ``EnvironmentFault`` for a damaged file."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")[:-1]
+        except OSError as error:
+            raise EnvironmentFault(f"{self.path} cannot be read: {error.strerror or error}") from error
+        try:
+            return [_event(json.loads(line), mono) for line in lines]
+        except (ValueError, KeyError, TypeError) as error:
+            hint = "move the file away to begin anew; what the server serves is not changed by that"
+            raise EnvironmentFault(f"{self.path} is damaged: {error}", hint=hint) from error
+
+
+def replay(events: list[Event]) -> tuple[Plan, History]:
+    """Return the plan and the folded history of a journal; raises ``EnvironmentFault`` if it has no beginning."""
+    if not events or events[0].kind != "start":
+        raise EnvironmentFault("the rollout's journal has no beginning", hint="move the file away to begin anew")
+    history = History()
+    for event in events:
+        history = history.after(event)
+    return Plan.from_dict(events[0].detail["plan"]), history
+
+
+def _end_of_last_line(file: Any) -> int:
+    size: int = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return 0
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return size
+    file.seek(0)
+    data: bytes = file.read()
+    return data.rfind(b"\n") + 1
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _document(event: Event) -> dict[str, Any]:
+    at = datetime.fromtimestamp(event.at, timezone.utc).isoformat(timespec="milliseconds")
+    document = {"at": at, "kind": event.kind}
+    if event.action:
+        document["action"] = event.action
+    return {**document, "ok": event.ok, "detail": dict(event.detail)}
+
+
+def _event(document: dict[str, Any], mono: float) -> Event:
+    at = datetime.fromisoformat(document["at"]).timestamp()
+    return Event(document["kind"], document.get("action", ""), document["ok"], document["detail"], at, mono)

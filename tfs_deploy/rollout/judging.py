@@ -1,0 +1,84 @@
+"""One judgement: collect the numbers of a step, ask every gate, sum up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfs_deploy.rollout.gates import worst
+from tfs_deploy.rollout.ports import GateVerdict, StepView, Verdict
+from tfs_deploy.rollout.result import StepReport
+from tfs_deploy.rollout.stats import WindowSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tfs_deploy.rollout.plan import Plan
+    from tfs_deploy.rollout.ports import Gate, Requests
+
+#: requests of stable that make its own window the one to compare with
+_ENOUGH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The report of a step, the reasons that decided it in one line, and stable's window to compare with later."""
+
+    report: StepReport
+    reason: str
+    baseline: WindowSummary
+
+
+def judge_step(
+    plan: Plan,
+    step: int,
+    window: tuple[float, float],
+    gates: Sequence[Gate],
+    requests: Requests | None,
+    baseline: WindowSummary,
+) -> Judgement:
+    """Ask all gates about ``window`` (start and end in monotonic seconds) of a step, counted from 0.
+
+    ``baseline`` is what stable did in earlier steps: it stands in where stable has next to no traffic left.
+    """
+    windows, verdicts = _numbers(requests, window)
+    stable = windows.get(plan.stable, WindowSummary())
+    if stable.requests >= max(1, min(_ENOUGH, baseline.requests)):
+        baseline = stable
+    view = StepView(
+        model=plan.model,
+        version=plan.new,
+        label=plan.canary,
+        weight=plan.steps[step],
+        canary=windows.get(plan.canary, WindowSummary()),
+        stable=stable,
+        baseline=baseline,
+    )
+    verdicts += [_ask(gate, view) for gate in gates]
+    verdict = worst(verdicts)
+    report = StepReport(step + 1, view.weight, *window, windows, tuple(verdicts), verdict)
+    deciding = [entry for entry in verdicts if entry.verdict is verdict and verdict is not Verdict.PASS]
+    reason = "; ".join(f"{entry.gate} gate: {entry.reason}" for entry in deciding)
+    return Judgement(report, reason, baseline)
+
+
+def _numbers(
+    requests: Requests | None, window: tuple[float, float]
+) -> tuple[Mapping[str, WindowSummary], list[GateVerdict]]:
+    if requests is None:
+        return {}, []
+    try:
+        return requests.window(*window), []
+    except Exception as error:  # noqa: BLE001 - whatever a caller's source raises, the canary must not go unwatched
+        return {}, [GateVerdict("requests", Verdict.TOO_FEW, f"no numbers: {_one_line(error)}")]
+
+
+def _ask(gate: Gate, view: StepView) -> GateVerdict:
+    try:
+        return gate.judge(view)
+    except Exception as error:  # noqa: BLE001 - the same for a caller's gate
+        return GateVerdict(gate.name, Verdict.TOO_FEW, f"no answer: {_one_line(error)}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
