@@ -78,6 +78,7 @@ _TENSORFLOW = (
     "OpDef",
     "OpList",
     "FunctionDef",
+    "FunctionDefLibrary",
     "AttrValue",
     "AssetFileDef",
     "SavedObjectGraph",

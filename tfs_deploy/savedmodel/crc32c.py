@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,15 +12,16 @@ if TYPE_CHECKING:
 
 _POLYNOMIAL: Final = 0x82F63B78
 _MASK_DELTA: Final = 0xA282EAD8
-#: below this many bytes the plain loop is faster than importing and setting up numpy
+#: below this many bytes the plain loop is faster than setting up numpy; and where nobody has imported numpy yet, this
 _SMALL: Final = 4096
+_SMALL_WITHOUT_NUMPY: Final = 1 << 17
 #: long inputs are cut into this many equal lanes that are worked on side by side
 _LANES: Final = 4096
 
 
 def crc32c(data: bytes | bytearray | memoryview, crc: int = 0) -> int:
     """Return the CRC-32C of ``data``, continuing from ``crc`` (the checksum of what came before)."""
-    if len(data) < _SMALL:
+    if len(data) < (_SMALL if "numpy" in sys.modules else _SMALL_WITHOUT_NUMPY):
         return _plain(data, crc)
     return _wide(data, crc)
 

@@ -1,81 +1,131 @@
-"""What a graph is made of: op counts, functions, and which ops the signatures reach."""
+"""What a graph is made of: op counts, functions, and what running a signature executes."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tfs_deploy.savedmodel.features import Parser, short_text
+from tfs_deploy.savedmodel.ops import BATCH_NORM_OPS, stock_ops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+#: what ``Scope.flagged`` counts: random ops without a seed, batch normalisation in training mode
+UNSEEDED: Final = "unseeded"
+TRAINING: Final = "training"
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
+class Node(NamedTuple):
+    """What is kept of a NodeDef of the main graph: inputs one a line, a flag or nothing, and the functions it calls."""
+
+    op: str
+    inputs: str
+    flag: str
+    calls: frozenset[str]
 
 
 @dataclass(slots=True)
 class Scope:
-    """The main graph or one library function: its ops, one node's name for each, and the functions it calls."""
+    """The main graph, a part of it, or one library function; ``examples`` names one node of each op."""
 
     name: str = ""
     ops: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     calls: set[str] = field(default_factory=set)
-    unseeded: Counter[str] = field(default_factory=Counter)
+    flagged: Counter[tuple[str, str]] = field(default_factory=Counter)
+    texts: dict[str, list[bytes]] = field(default_factory=dict)
+    parsers: list[Parser] = field(default_factory=list)
 
-    def add(self, node: Any) -> set[str]:
-        """Count one NodeDef and return the functions that its attributes name."""
-        op = node.op
+    def count(self, name: str, op: str, flag: str, calls: frozenset[str]) -> None:
+        """Count one node."""
+        if op not in self.ops:
+            self.examples[op] = name
         self.ops[op] += 1
-        self.examples.setdefault(op, node.name)
-        calls = _functions_of(node)
-        self.calls |= calls
-        return calls
+        if flag:
+            self.flagged[op, flag] += 1
+        if calls:
+            self.calls |= calls
+
+    def keep(self, node: Any) -> None:
+        """Remember what a NodeDef says about parsing tf.Example: the parsers, and the constants that name features."""
+        if node.op == "Const":
+            if text := short_text(node):
+                self.texts[node.name] = text
+        elif node.op.startswith("ParseExample"):
+            self.parsers.append(Parser.of(node))
 
 
 @dataclass(slots=True)
 class Graph:
-    """The facts of one GraphDef; ``edges`` (main graph only) maps a node to its op, inputs and functions called."""
+    """The facts of one GraphDef; ``large_constants`` are tensors that live in it instead of the variables."""
 
     producer: int = 0
     min_consumer: int = 0
     main: Scope = field(default_factory=Scope)
     functions: dict[str, Scope] = field(default_factory=dict)
-    edges: dict[str, tuple[str, str, frozenset[str]]] = field(default_factory=dict)
-    constant_bytes: int = 0
+    nodes: dict[str, Node] = field(default_factory=dict)
+    large_constants: int = 0
+    large_constant_bytes: int = 0
+
+    def add_main(self, definition: Any) -> None:
+        """Add a NodeDef of the main graph."""
+        op = definition.op
+        flag, calls = _look_at(definition, op)
+        name = definition.name
+        self.nodes[name] = Node(op, "\n".join(definition.input), flag, calls)
+        self.main.count(name, op, flag, calls)
+        self.main.keep(definition)
+
+    def add_to(self, scope: Scope, definition: Any) -> None:
+        """Add a NodeDef of a library function."""
+        op = definition.op
+        flag, calls = _look_at(definition, op)
+        scope.count(definition.name, op, flag, calls)
+        scope.keep(definition)
+
+    def scopes(self) -> Iterator[Scope]:
+        """Yield the main graph and all functions."""
+        yield self.main
+        yield from self.functions.values()
 
     @property
-    def nodes(self) -> int:
+    def node_count(self) -> int:
         """Number of nodes in the main graph and all functions."""
-        return sum(scope.ops.total() for scope in (self.main, *self.functions.values()))
+        return sum(sum(scope.ops.values()) for scope in self.scopes())
 
     @property
     def ops(self) -> Counter[str]:
         """Count of every op in the main graph and all functions."""
-        total: Counter[str] = Counter(self.main.ops)
-        for scope in self.functions.values():
+        total: Counter[str] = Counter()
+        for scope in self.scopes():
             total.update(scope.ops)
         return total
 
     def reachable(self, tensors: Iterable[str]) -> list[Scope]:
-        """Return what running ``tensors`` (names like ``node:0``) executes: a part of the main graph, and functions."""
-        main = Scope()
+        """Return what running ``tensors`` (names such as ``node:0``) executes: a part of the main graph, functions."""
+        part = Scope(texts=self.main.texts)
         seen: set[str] = set()
-        todo = [_node_name(tensor) for tensor in tensors]
+        todo = [node_name(tensor) for tensor in tensors]
         while todo:
             name = todo.pop()
-            if name in seen or name not in self.edges:
+            node = self.nodes.get(name)
+            if node is None or name in seen:
                 continue
             seen.add(name)
-            op, inputs, calls = self.edges[name]
-            main.ops[op] += 1
-            main.examples.setdefault(op, name)
-            main.calls |= calls
-            todo += [_node_name(tensor) for tensor in inputs.split("\n") if tensor]
-        return [main, *self._called(main)]
+            part.count(name, node.op, node.flag, node.calls)
+            todo += [node_name(tensor) for tensor in node.inputs.split("\n") if tensor]
+        part.parsers = [parser for parser in self.main.parsers if parser.node in seen]
+        return [part, *self._called(part)]
 
     def _called(self, scope: Scope) -> list[Scope]:
         found: dict[str, Scope] = {}
         todo = [scope]
         while todo:
             current = todo.pop()
+            # A TF1 graph calls a function by using its name as an op.
             names = current.calls | (current.ops.keys() & self.functions.keys())
             for name in names - found.keys():
                 if name in self.functions:
@@ -84,7 +134,24 @@ class Graph:
         return [found[name] for name in sorted(found)]
 
 
-def _functions_of(node: Any) -> set[str]:
+def node_name(tensor: str) -> str:
+    """Return the node of a tensor's name: ``^a``, ``a:0`` and, in functions, ``a:output:0`` are node ``a``."""
+    return tensor.removeprefix("^").partition(":")[0]
+
+
+def _look_at(node: Any, op: str) -> tuple[str, frozenset[str]]:
+    letters = stock_ops().get(op)
+    if letters is None or "f" in letters:
+        return "", _functions_of(node)
+    if "r" in letters and not (node.attr["seed"].i or node.attr["seed2"].i):
+        return UNSEEDED, _NOTHING
+    # The attribute is true unless written down otherwise.
+    if op in BATCH_NORM_OPS and ("is_training" not in node.attr or node.attr["is_training"].b):
+        return TRAINING, _NOTHING
+    return "", _NOTHING
+
+
+def _functions_of(node: Any) -> frozenset[str]:
     found = set()
     for value in node.attr.values():
         kind = value.WhichOneof("value")
@@ -92,8 +159,4 @@ def _functions_of(node: Any) -> set[str]:
             found.add(value.func.name)
         elif kind == "list" and value.list.func:
             found |= {function.name for function in value.list.func}
-    return found
-
-
-def _node_name(tensor: str) -> str:
-    return tensor.removeprefix("^").partition(":")[0]
+    return frozenset(found)

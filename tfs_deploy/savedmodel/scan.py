@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _WHOLE_IN_META_GRAPH = {1, 5, 6}
 #: collections of TF1 that name an op which runs when the model is loaded
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+#: the collection in which TF1 keeps what later became the field asset_file_def
+_ASSET_COLLECTION = "saved_model_assets"
 
 
 @dataclass(slots=True)
@@ -94,6 +96,10 @@ def _add_meta_graph(facts: MetaGraphFacts, part: Any) -> None:
     facts.tensorflow_version = part.meta_info_def.tensorflow_version or facts.tensorflow_version
     facts.signature_defs.update(part.signature_def)
     facts.assets.update({asset.filename: asset.tensor_info.name for asset in part.asset_file_def})
+    if _ASSET_COLLECTION in part.collection_def:
+        for packed in part.collection_def[_ASSET_COLLECTION].any_list.value:
+            asset = protos.AssetFileDef.FromString(packed.value)
+            facts.assets.setdefault(asset.filename, asset.tensor_info.name)
     for name in _INIT_COLLECTIONS:
         if name in part.collection_def:
             facts.init_ops += part.collection_def[name].node_list.value
@@ -106,7 +112,9 @@ def _graph(graph: Graph, source: Source, place: Big) -> None:
         if not isinstance(piece, Big):
             _add_graph(graph, protos.GraphDef.FromString(piece))
         elif piece.number == 1:
-            _add_main_node(graph, _node(source, piece), piece.stop - piece.start)
+            node = _node(source, piece)
+            graph.add_main(node)
+            _note_size(graph, node, piece)
         elif piece.number == 2:
             _library(graph, source, piece)
 
@@ -115,22 +123,15 @@ def _add_graph(graph: Graph, part: Any) -> None:
     if part.HasField("versions"):
         graph.producer, graph.min_consumer = part.versions.producer, part.versions.min_consumer
     for node in part.node:
-        _add_main_node(graph, node, node.ByteSize() if node.op == "Const" else 0)
+        graph.add_main(node)
     for function in part.library.function:
         _add_function(graph, Scope(), function)
-
-
-def _add_main_node(graph: Graph, node: Any, size: int) -> None:
-    calls = graph.main.add(node)
-    graph.edges[node.name] = (node.op, "\n".join(node.input), frozenset(calls))
-    if node.op == "Const":
-        graph.constant_bytes += size
 
 
 def _library(graph: Graph, source: Source, place: Big) -> None:
     for piece in pieces(source, place.start, place.stop):
         if not isinstance(piece, Big):
-            for function in protos.GraphDef.FromString(b"").library.FromString(piece).function:
+            for function in protos.FunctionDefLibrary.FromString(piece).function:
                 _add_function(graph, Scope(), function)
         elif piece.number == 1:
             _function(graph, source, piece)
@@ -144,7 +145,9 @@ def _function(graph: Graph, source: Source, place: Big) -> None:
         elif piece.number == 1:
             _add_function(graph, scope, protos.FunctionDef.FromString(source.read(piece.tag, piece.stop)))
         elif piece.number == 3:
-            _add_function_node(graph, scope, _node(source, piece), piece.stop - piece.start)
+            node = _node(source, piece)
+            graph.add_to(scope, node)
+            _note_size(graph, node, piece)
 
 
 def _add_function(graph: Graph, scope: Scope, part: Any) -> None:
@@ -152,13 +155,13 @@ def _add_function(graph: Graph, scope: Scope, part: Any) -> None:
         scope.name = part.signature.name
         graph.functions[scope.name] = scope
     for node in part.node_def:
-        _add_function_node(graph, scope, node, node.ByteSize() if node.op == "Const" else 0)
+        graph.add_to(scope, node)
 
 
-def _add_function_node(graph: Graph, scope: Scope, node: Any, size: int) -> None:
-    scope.add(node)
+def _note_size(graph: Graph, node: Any, place: Big) -> None:
     if node.op == "Const":
-        graph.constant_bytes += size
+        graph.large_constants += 1
+        graph.large_constant_bytes += place.stop - place.start
 
 
 def _node(source: Source, place: Big) -> Any:

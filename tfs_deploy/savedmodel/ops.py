@@ -1,0 +1,96 @@
+"""What is known of ops by name: those of stock TensorFlow, those the server adds, and those that mean trouble."""
+
+# ruff: noqa: SIM905 (lists of words read better as words)
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import Final
+
+#: ops that the server's image links in besides TensorFlow's own (model_servers/BUILD, SUPPORTED_TENSORFLOW_OPS):
+#: TensorFlow Text and, since 2.11, the inference ops of TensorFlow Decision Forests
+SERVER_OPS: Final = frozenset(
+    """
+    CaseFoldUTF8 ConstrainedSequence FastBertNormalize FastWordpieceTokenizeWithOffsets FindSourceOffsets
+    MaxSpanningTree NormalizeUTF8 NormalizeUTF8WithOffsetsMap PhraseTokenize RegexSplitWithOffsets RougeL
+    SentenceFragments SentenceFragmentsV2 SentencepieceDetokenizeOp SentencepieceIdToStringOp SentencepieceOp
+    SentencepieceStringToIdOp SentencepieceTokenizeOp SentencepieceTokenizeWithOffsetsOp SentencepieceVocabSizeOp
+    SplitMergeTokenizeWithOffsets TFText>BoiseTagsToOffsets TFText>ByteSplitByOffsets TFText>ByteSplitWithOffsets
+    TFText>FastSentencepieceDetokenize TFText>FastSentencepieceTokenize TFText>FastWordpieceDetokenize
+    TFText>NgramsStringJoin TFText>OffsetsToBoiseTags TFText>PhraseDetokenize TFText>RoundRobinGenerateMasks
+    TFText>RoundRobinTrim TFText>Utf8Binarize TFText>WhitespaceTokenizeWithOffsetsV2 TokenizerFromLogits
+    UnicodeScriptTokenizeWithOffsets WhitespaceTokenizeWithOffsets WordpieceTokenizeWithOffsets
+    SimpleMLCreateModelResource SimpleMLInferenceLeafIndexOpWithHandle SimpleMLInferenceOp
+    SimpleMLInferenceOpWithHandle SimpleMLLoadModelFromPath SimpleMLLoadModelFromPathWithHandle
+    """.split(),
+)
+
+#: ops that call back into the Python process that made them; the server knows their names but has no code for them
+PYTHON_OPS: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+
+#: ops that open, list, write or delete files of the machine, or leave it, when a signature runs
+HOST_OPS: Final = frozenset(
+    """
+    ReadFile WriteFile MatchingFiles MatchingFilesDataset ExperimentalMatchingFilesDataset WholeFileReader
+    WholeFileReaderV2 TextLineReader TextLineReaderV2 TFRecordReader TFRecordReaderV2 FixedLengthRecordReader
+    FixedLengthRecordReaderV2 LMDBReader LMDBDataset ExperimentalLMDBDataset TextLineDataset TFRecordDataset
+    TFRecordDatasetV2 FixedLengthRecordDataset FixedLengthRecordDatasetV2 CSVDataset CSVDatasetV2
+    ExperimentalCSVDataset SqlDataset ExperimentalSqlDataset LoadDataset SaveDataset SaveDatasetV2 SnapshotDataset
+    SnapshotDatasetV2 Save SaveV2 SaveSlices Restore RestoreV2 RestoreSlice MergeV2Checkpoints ImmutableConst
+    DumpTensor DebugIdentity DebugIdentityV2 DebugIdentityV3 CreateSummaryFileWriter CreateSummaryDbWriter
+    WriteSummary WriteScalarSummary WriteHistogramSummary WriteImageSummary WriteAudioSummary WriteGraphSummary
+    WriteRawProtoSummary FileSystemSetConfiguration RemoteCall RpcCall RpcClient RpcServer Abort
+    """.split(),
+)
+
+#: ops that write to the server's own log
+PRINT_OPS: Final = frozenset({"Print", "PrintV2"})
+
+_OPTIMIZERS: Final = (
+    "Adadelta Adagrad AdagradDA AdagradV2 Adam AdamWithAmsgrad AdaMax AddSign CenteredRMSProp Ftrl FtrlV2 "
+    "GradientDescent KerasMomentum Momentum PowerSign ProximalAdagrad ProximalGradientDescent RMSProp"
+).split()
+_APPLY_OPS: Final = frozenset(
+    f"{prefix}{name}"
+    for prefix in ("Apply", "SparseApply", "ResourceApply", "ResourceSparseApply")
+    for name in _OPTIMIZERS
+)
+#: ops that compute losses and gradients whose names do not end in ``Grad``
+_LOSS_OPS: Final = frozenset(
+    """
+    SoftmaxCrossEntropyWithLogits SparseSoftmaxCrossEntropyWithLogits CTCLoss CTCLossV2 SymbolicGradient
+    """.split(),
+)
+#: batch normalisation, which trains unless its attribute ``is_training`` says otherwise
+BATCH_NORM_OPS: Final = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
+
+#: ops that hold the value of a variable
+VARIABLE_OPS: Final = frozenset({"VarHandleOp", "Variable", "VariableV2"})
+
+
+def is_training_op(op: str) -> bool:
+    """Whether an op belongs to training: it applies gradients, computes them, or computes a loss."""
+    if op in _APPLY_OPS or op in _LOSS_OPS:
+        return True
+    is_gradient = op.endswith(("Grad", "GradV2", "GradV3")) or "Backprop" in op
+    return is_gradient and op in stock_ops()
+
+
+@functools.lru_cache(maxsize=1)
+def stock_ops() -> dict[str, str]:
+    """Return the ops of stock TensorFlow with their letters (see ``scripts/make_op_list``)."""
+    text = resources.files(__package__).joinpath("stock_ops.txt").read_text(encoding="ascii")
+    pairs = (line.partition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: letters for name, _, letters in pairs}
+
+
+def stock_version() -> str:
+    """Return the version of the TensorFlow that the list of stock ops was read from."""
+    text = resources.files(__package__).joinpath("stock_ops.txt").read_text(encoding="ascii")
+    return text.partition(",")[0].rpartition(" ")[2]
+
+
+def is_known_op(op: str) -> bool:
+    """Whether the stock server can load a graph with this op."""
+    return op in stock_ops() or op in SERVER_OPS
