@@ -1,0 +1,67 @@
+"""Files that are replaced whole: a reader sees the old text or the new one, also after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfs_deploy.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace one file; makes its directory. ``EnvironmentFault`` with the old file untouched if that fails."""
+    write_files(path.parent, {path.name: text})
+
+
+def write_files(directory: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Replace several files of one directory: all are written and synced before the first takes its name.
+
+    The temporary names lie in the same directory, since a rename is atomic within one file system only, and a mounted
+    *directory* shows a renamed file where a mounted file does not.
+    """
+    staged: list[tuple[Path, Path]] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            staged.append((_stage(directory, name, text), directory / name))
+        while staged:
+            temporary, path = staged[0]
+            temporary.replace(path)
+            staged.pop(0)
+        _sync_directory(directory)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write into {directory}: {error.strerror}") from error
+    finally:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+    return [directory / name for name in texts]
+
+
+def _stage(directory: Path, name: str, text: str) -> Path:
+    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            # mkstemp makes files that only their owner reads; a server may run as somebody else
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return Path(temporary)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

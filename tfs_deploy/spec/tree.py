@@ -1,0 +1,221 @@
+"""YAML into plain values, with the line of every key and item, and every trap of the notation named.
+
+Scalars are read by the rules of YAML 1.2, which has no octal ``010`` and no boolean ``on``. Where YAML 1.1 would read
+something else the text is refused: other tools that read the same file would disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+Path = tuple[str | int, ...]
+#: line (from 1), path, what is wrong there
+Found = tuple[int, Path, str]
+
+_NULLS: Final = ("", "~", "null", "Null", "NULL")
+_BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_PADDED: Final = re.compile(r"[-+]?0[0-9]+")
+_ODD_NUMBER: Final = re.compile(r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-5]?[0-9])+|[0-9]{32,})")
+_OLD_BOOL: Final = re.compile(r"y|n|yes|no|on|off", re.IGNORECASE)
+_QUOTED: Final = ("'", '"', "|", ">")
+#: more values and levels than any deployment has; stops a file whose aliases multiply
+_MOST_VALUES: Final = 2_000_000
+_DEEPEST: Final = 50
+
+
+class _NotADeploymentError(Exception):
+    """A file that is YAML but cannot be read as values; ``line`` is where that shows."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass
+class Tree:
+    """The values of a file; ``lines`` maps a path to its line (from 1), ``problems`` what cannot be meant."""
+
+    data: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Found] = field(default_factory=list)
+
+    def line(self, path: Path) -> int:
+        """Return the line of ``path``, or of the nearest thing around it that is in the file."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return 1
+
+
+def read_tree(text: str) -> Tree:
+    """Read YAML text; a syntax error becomes the one problem of the tree."""
+    tree = Tree()
+    try:
+        events = _events(text)
+        starts = [event for event in events if isinstance(event, yaml.DocumentStartEvent)]
+        if len(starts) > 1:
+            tree.problems.append((_line(starts[1]), (), "holds a second document (---), a deployment file is one"))
+        elif starts:
+            tree.lines[()] = _line(events[2])
+            tree.data = _Builder(tree, events).value(2, ())[0]
+    except yaml.MarkedYAMLError as error:
+        tree.problems = [_syntax_problem(error, text)]
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        tree.problems = [(line, (), f"not YAML: character {text[error.position]!r} is not allowed")]
+    except _NotADeploymentError as error:
+        tree.problems = [(error.line, (), f"not a deployment file: {error}")]
+    return tree
+
+
+def _events(text: str) -> list[Any]:
+    """Parse with libyaml, which is ten times faster; its error messages are poorer, so a fault is looked at again.
+
+    Events rather than nodes: libyaml's composer recurses in C, and deep nesting would crash the process.
+    """
+    fast = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        return list(yaml.parse(text, Loader=fast))
+    except yaml.YAMLError:
+        list(yaml.parse(text, Loader=yaml.BaseLoader))
+        raise
+
+
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line + 1
+    return line
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Found:
+    mark = error.problem_mark or error.context_mark
+    lines = text.splitlines() or [""]
+    line = min(mark.line + 1 if mark is not None else 1, len(lines))
+    content = lines[line - 1]
+    if "\t" in content[: len(content) - len(content.lstrip())]:
+        return line, (), "not YAML: a tab is used for indentation, use spaces"
+    context = f" {error.context}" if error.context else ""
+    start = error.context_mark
+    if context and start is not None and start.line + 1 != line:
+        context += f" that starts at line {start.line + 1}"
+    return line, (), f"not YAML: {error.problem or 'syntax error'}{context}"
+
+
+class _Builder:
+    """Builds values out of parser events; every method takes an index into them and returns the one after its value."""
+
+    def __init__(self, tree: Tree, events: list[Any]) -> None:
+        self._tree = tree
+        self._events = events
+        self._anchors: dict[str, int] = {}
+        self._open: list[int] = []
+        self._count = 0
+
+    def value(self, index: int, path: Path) -> tuple[Any, int]:
+        event = self._events[index]
+        self._count += 1
+        if self._count > _MOST_VALUES or len(self._open) > _DEEPEST:
+            what = "nested too deeply" if len(self._open) > _DEEPEST else "its aliases expand to too many values"
+            raise _NotADeploymentError(what, _line(event))
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, path), index + 1
+        if event.anchor is not None:
+            self._anchors[event.anchor] = index
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path), index + 1
+        if event.tag is not None:
+            self._problem(event, path, f"tag {event.tag} has no meaning in a deployment file")
+        self._open.append(index)
+        is_list = isinstance(event, yaml.SequenceStartEvent)
+        built = self._sequence(index + 1, path) if is_list else self._mapping(index + 1, path)
+        self._open.pop()
+        return built
+
+    def _problem(self, event: Any, path: Path, message: str) -> None:
+        self._tree.problems.append((_line(event), path, message))
+
+    def _alias(self, event: Any, path: Path) -> Any:
+        target = self._anchors.get(event.anchor)
+        if target is None:
+            raise _NotADeploymentError(f"alias *{event.anchor} has no anchor before it", _line(event))
+        if target in self._open:
+            raise _NotADeploymentError(f"alias *{event.anchor} refers to what it is part of", _line(event))
+        return self.value(target, path)[0]
+
+    def _sequence(self, index: int, path: Path) -> tuple[list[Any], int]:
+        items: list[Any] = []
+        while not isinstance(self._events[index], yaml.SequenceEndEvent):
+            inner = (*path, len(items))
+            self._tree.lines[inner] = _line(self._events[index])
+            item, index = self.value(index, inner)
+            items.append(item)
+        return items, index + 1
+
+    def _mapping(self, index: int, path: Path) -> tuple[dict[str, Any], int]:
+        values: dict[str, Any] = {}
+        while not isinstance(self._events[index], yaml.MappingEndEvent):
+            event = self._events[index]
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _NotADeploymentError("a key is a list, a mapping or an alias, not a name", _line(event))
+            inner = (*path, event.value)
+            problem = self._key_problem(event, values, inner)
+            if problem:
+                self._problem(event, inner, problem)
+            if event.value in values:
+                _, index = self.value(index + 1, (*inner, "(second)"))
+                continue
+            self._tree.lines[inner] = _line(event)
+            values[event.value], index = self.value(index + 1, inner)
+        return values, index + 1
+
+    def _key_problem(self, event: yaml.ScalarEvent, values: dict[str, Any], inner: Path) -> str:
+        name = event.value
+        if name in values:
+            return f"is given twice, first at line {self._tree.lines[inner]}"
+        if event.style in _QUOTED:
+            return ""
+        if name == "<<":
+            return "merge keys are not supported, write the keys out"
+        value, trap = _resolve(name)
+        if trap or isinstance(value, str):
+            return trap
+        return "a key is missing before the colon" if not name else f"the key is no text: write '{name}' in quotes"
+
+    def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
+        if event.tag is not None:
+            self._problem(event, path, f"tag {event.tag} has no meaning in a deployment file")
+            return event.value
+        if event.style in _QUOTED:
+            return event.value
+        value, trap = _resolve(event.value)
+        if trap:
+            self._problem(event, path, trap)
+        elif value is None:
+            self._problem(event, path, "has no value")
+        return value
+
+
+def _resolve(text: str) -> tuple[Any, str]:
+    """Return the value of a plain scalar, and what is wrong with it ('' if nothing)."""
+    if text in _NULLS:
+        return None, ""
+    if text in _BOOLS:
+        return _BOOLS[text], ""
+    if _INT.fullmatch(text):
+        return int(text), ""
+    if _PADDED.fullmatch(text):
+        plain = int(text)
+        return plain, f"{text} is octal in YAML 1.1: write {plain} (directory {text.lstrip('+-')} is version {plain})"
+    if _ODD_NUMBER.fullmatch(text):
+        return text, f"{text} can be read as several things: write a plain decimal number, or put it in quotes"
+    if _FLOAT.fullmatch(text):
+        return float(text), ""
+    if _OLD_BOOL.fullmatch(text):
+        meant = "true" if text.lower() in ("y", "yes", "on") else "false"
+        return text, f"{text} is a boolean in YAML 1.1: write {meant}, or '{text}' in quotes if the word is meant"
+    return text, ""
