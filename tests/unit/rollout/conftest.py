@@ -15,7 +15,7 @@ from tfs_deploy.rollout.plan import Plan
 from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, CheckResult, GateVerdict, ServerView, Verdict, VersionView
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The controller's process is gone."""
 
 
@@ -54,6 +54,7 @@ class Server:
     lost_replies: int = 0  # so many of the next reloads are carried out without an answer
     applied: list[tuple[tuple[int, ...], dict[str, int]]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    traffic: Traffic | None = None
 
     def observe(self, labels) -> ServerView:
         self._require_up()
@@ -122,6 +123,9 @@ class Server:
                 self.complaints.append(f"label {label} points at version {version}, which is not loaded")
         if "stable" not in self.labels:
             self.complaints.append("no version is stable")
+        for label in self.traffic.weights or {} if self.traffic else {}:
+            if label not in self.labels:
+                self.complaints.append(f"requests are sent to the unknown label {label}")
         loaded = [version for version in self.versions if self._available(version)]
         if len(loaded) > 2:
             self.complaints.append(f"versions {loaded} are loaded at once")
@@ -143,9 +147,8 @@ class Traffic:
         self.written.append(self.weights)
         if abs(sum(self.weights.values()) - 100.0) > 1e-9:
             self.server.complaints.append(f"weights {self.weights} do not sum to 100")
-        lost = [label for label in weights if self.server.up and label not in self.server.labels]
-        if lost:
-            self.server.complaints.append(f"weights {self.weights} send requests to the unknown label {lost[0]}")
+        if self.server.up:
+            self.server.advance(0.0)
 
 
 @dataclass
@@ -188,7 +191,7 @@ class Log:
         self.events.append(event)
         if self.kill_after is not None and len(self.events) >= self.kill_after:
             self.kill_after = None
-            raise Killed
+            raise KilledError
 
 
 @dataclass
@@ -209,7 +212,7 @@ class Simulation:
         defaults = {"steps": (5.0, 50.0, 100.0), "bake": 2.0, "load_timeout": 60.0}
         self.plan = Plan("digits", 1, 2, **{**defaults, **plan})
         self.server = Server()
-        self.traffic = Traffic(self.server)
+        self.traffic = self.server.traffic = Traffic(self.server)
         self.checks = Checks()
         self.gate = ScriptedGate()
         self.requests = None
@@ -259,4 +262,4 @@ class Simulation:
 @pytest.fixture(scope="session")
 def simulated() -> SimpleNamespace:
     """The parts of the simulation; ``simulated.Simulation()`` makes one."""
-    return SimpleNamespace(Simulation=Simulation, Killed=Killed, Server=Server, Clock=Clock)
+    return SimpleNamespace(Simulation=Simulation, Killed=KilledError, Server=Server, Clock=Clock)

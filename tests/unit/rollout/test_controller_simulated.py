@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from tfs_deploy.errors import FailedPreconditionError, UnavailableError
@@ -379,9 +381,10 @@ def test_a_controller_killed_at_any_journal_entry_is_resumed(simulated, outcome)
         sim = simulated.Simulation()
         sim.gate.answers = [PASS] if outcome == "done" else [PASS, FAIL]
         sim.log.kill_after = position
-        with pytest.raises(simulated.Killed):
+        with contextlib.suppress(simulated.Killed):
             sim.start()
             sim.run()
+        assert len(sim.log.events) == position
         sim.resume()
         end = sim.run()
         # the verdict may have been lost with the process: then the step is judged again, and passes

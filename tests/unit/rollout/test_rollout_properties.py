@@ -7,7 +7,7 @@ import contextlib
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from tfs_deploy.errors import DeadlineExceededError, FailedPreconditionError, UnavailableError
+from tfs_deploy.errors import FailedPreconditionError, UnavailableError
 from tfs_deploy.rollout.actions import Finish, Status, Wait
 from tfs_deploy.rollout.ports import END, CheckResult, Verdict, VersionView
 
@@ -28,10 +28,9 @@ FAULTS = st.sampled_from(
         *("new version dies", "killed", "abort", "pause", "clock jumps back"),
     ]
 )
-SCHEDULES = st.lists(st.tuples(st.integers(0, 60), FAULTS), max_size=6)
-GATES = st.lists(
-    st.sampled_from([Verdict.PASS, Verdict.PASS, Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW]), max_size=30
-)
+RARELY = st.sampled_from([False] * 9 + [True])
+SCHEDULES = st.lists(st.tuples(st.integers(0, 60), FAULTS), max_size=4)
+GATES = st.lists(st.sampled_from([*[Verdict.PASS] * 8, Verdict.FAIL, Verdict.TOO_FEW]), max_size=30)
 
 
 def happen(sim, fault: str) -> None:
@@ -83,8 +82,10 @@ def drive(sim, killed, schedule, ticks: int = 3000) -> Finish | None:
     return None
 
 
-@given(plan=PLANS, schedule=SCHEDULES, answers=GATES, broken=st.booleans(), smoke=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=PLANS, schedule=SCHEDULES, answers=GATES, broken=RARELY, smoke=RARELY.map(lambda bad: not bad))
+@settings(
+    max_examples=max(500, settings.default.max_examples), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_every_path_ends_and_the_invariants_hold(simulated, plan, schedule, answers, broken, smoke):
     sim = simulated.Simulation(**plan)
     sim.gate.answers = list(answers)

@@ -1,0 +1,92 @@
+"""Tables: one description, several renderers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.table import Table as RichTable
+
+Align = Literal["left", "right"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The head of a column; numbers are aligned ``right``."""
+
+    name: str
+    align: Align = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and rows of text; ``style`` names a colour for a row on a terminal (``red``), ``None`` for none."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    title: str = ""
+    styles: tuple[str | None, ...] = field(default=())
+
+    @classmethod
+    def of(
+        cls,
+        columns: Sequence[Column | str],
+        rows: Iterable[Sequence[Any]],
+        *,
+        title: str = "",
+        styles: Iterable[str | None] = (),
+    ) -> Table:
+        """Make a table out of any values; a bare column name is aligned left, ``None`` becomes an empty cell."""
+        heads = tuple(column if isinstance(column, Column) else Column(column) for column in columns)
+        cells = tuple(tuple("" if cell is None else str(cell) for cell in row) for row in rows)
+        for row in cells:
+            if len(row) != len(heads):
+                raise ValueError(f"a row of {len(row)} cells in a table of {len(heads)} columns")
+        return cls(heads, cells, title, tuple(styles))
+
+
+def markdown_table(table: Table) -> str:
+    """Write a table as Markdown (GitHub's), columns padded so that it reads well as plain text too."""
+    rows = [
+        [_escape(column.name) for column in table.columns],
+        *([_escape(cell) for cell in row] for row in table.rows),
+    ]
+    widths = [max(3, *(len(row[place]) for row in rows)) for place in range(len(table.columns))]
+    lines = [_line(row, widths, table.columns) for row in rows]
+    rule = [
+        "-" * (width - 1) + ":" if column.align == "right" else "-" * width
+        for width, column in zip(widths, table.columns, strict=True)
+    ]
+    lines.insert(1, f"| {' | '.join(rule)} |")
+    title = f"**{_escape(table.title)}**\n\n" if table.title else ""
+    return title + "\n".join(lines) + "\n"
+
+
+def terminal_table(table: Table) -> RichTable:
+    """Make a rich table; cells are literal text, never rich's markup."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    rich_table = RichTable(title=table.title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        rich_table.add_column(Text(column.name), justify=column.align, overflow="fold")
+    for place, row in enumerate(table.rows):
+        style = table.styles[place] if place < len(table.styles) else None
+        rich_table.add_row(*(Text(cell) for cell in row), style=style)
+    return rich_table
+
+
+def _line(row: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> str:
+    cells = [
+        cell.rjust(width) if column.align == "right" else cell.ljust(width)
+        for cell, width, column in zip(row, widths, columns, strict=True)
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())

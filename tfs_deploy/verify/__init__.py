@@ -1,0 +1,8 @@
+"""Checks of what is served: does every label answer, with the right version, as recorded at export?"""
+
+from __future__ import annotations
+
+from tfs_deploy.verify.results import SmokeCheck, SmokeReport, Target
+from tfs_deploy.verify.smoke import Predictor, smoke_target
+
+__all__ = ["Predictor", "SmokeCheck", "SmokeReport", "Target", "smoke_target"]
