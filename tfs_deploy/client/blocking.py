@@ -1,0 +1,131 @@
+"""The methods of the blocking clients, written once for gRPC and REST."""
+
+from __future__ import annotations
+
+import abc
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tfs_deploy.client.steps import Call, Steps, drive
+from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from tfs_deploy.client.core import Core
+    from tfs_deploy.codec import PredictReply
+
+T = TypeVar("T")
+
+
+class BlockingClient(abc.ABC):
+    """A client whose calls return when the answer is there."""
+
+    _core: Core
+
+    def predict(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        signature: str | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        output_filter: Iterable[str] = (),
+        timeout: float | None = None,
+    ) -> PredictReply:
+        """Run a signature of a model.
+
+        Args:
+            model: the servable's name.
+            inputs: name -> array. Arrays must have the declared dtype; Python numbers, text and nested lists take it.
+            signature: ``None`` means ``serving_default``.
+            label: a version label.
+            version: a version number; with neither, the server takes its highest loaded version.
+            output_filter: names of the wanted outputs; none = all.
+            timeout: seconds for everything this call does; ``None`` = the client's.
+
+        Returns:
+            The outputs by name; arrays are read-only, strings are object arrays of ``bytes``.
+
+        Raises:
+            RequestError: the inputs do not fit the signature; nothing was sent.
+            StatusError: the server's answer (a subclass by canonical code), or that there was none in time.
+        """
+        ref = ModelRef(model, label, version)
+        return self._run(
+            self._core.predict(ref, inputs, signature=signature, output_filter=output_filter, timeout=timeout)
+        )
+
+    def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionStatus]:
+        """Return the states of a model's versions, highest first; ended versions stay listed.
+
+        Raises:
+            NotFoundError: the server never had such a model or version.
+        """
+        return self._run(self._core.status(ModelRef(model, None, version), timeout=timeout))
+
+    def metadata(
+        self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
+    ) -> ModelMetadata:
+        """Return the signatures of the version that a request would reach, and its number.
+
+        Raises:
+            NotFoundError: there is no such version.
+            InvalidArgumentError: there is no such label.
+        """
+        return self._run(self._core.metadata(ModelRef(model, label, version), timeout=timeout))
+
+    def wait_ready(
+        self, model: str, *, version: int | None = None, label: str | None = None, timeout: float = 60.0
+    ) -> int:
+        """Wait until the model, or its version or label, answers requests; return the version's number.
+
+        Raises:
+            DeadlineExceededError: it did not within ``timeout`` seconds; says what was seen last.
+            StatusError: the version ended with an error, which the server does not retry; with its message.
+        """
+        return self._run(self._core.wait_ready(ModelRef(model, label, version), timeout=timeout))
+
+    def reload(self, config: Any, *, timeout: float | None = None) -> None:
+        """Replace the server's whole model configuration; models that the new one lacks are unloaded.
+
+        The call returns when newly named models are loaded; new versions of known models are not waited for
+        (model_servers/server_core.cc): use ``wait_ready``.
+
+        Args:
+            config: a ``ModelServerConfig`` message, or one in protobuf text format.
+            timeout: seconds; ``None`` = the client's.
+
+        Raises:
+            FailedPreconditionError: a label names a version that is not loaded; nothing was changed.
+            StatusError: whatever else the server answers, as gRPC status or in the response.
+            UnimplementedError: over REST, which has no such method.
+        """
+        self._run(self._core.reload(config, timeout=timeout))
+
+    def close(self) -> None:
+        """Close the connections; calls after this are refused."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _run(self, steps: Steps[T]) -> T:
+        return drive(steps, self._perform, time.sleep)
+
+    @abc.abstractmethod
+    def _perform(self, call: Call) -> bytes:
+        """Send one call."""
+
+    @abc.abstractmethod
+    def _close(self) -> None:
+        """Release what the transport holds."""

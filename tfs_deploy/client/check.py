@@ -1,0 +1,197 @@
+"""Inputs against the signature they are for, before a byte is sent: names, dtypes and shapes."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfs_deploy.codec import as_array, dtype_number, numpy_dtype
+from tfs_deploy.errors import RequestError
+from tfs_deploy.protos.signatures import DTYPE_NAMES, SignatureInfo, TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+_PYTHON_VALUES = (list, tuple, int, float, complex, str, bytes)
+_KINDS = {"b": "bool", "i": "integers", "u": "integers", "f": "floats", "c": "complex numbers", "O": "strings"}
+
+
+def check_inputs(signature: SignatureInfo, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return the inputs as arrays of the declared dtypes.
+
+    Python numbers, lists and text take the declared dtype where every value fits it; arrays keep theirs and must
+    match.
+
+    Raises:
+        RequestError: an unknown or missing name, a wrong dtype or shape; says what is expected and what was given.
+    """
+    _check_names(signature, inputs)
+    return {name: _check_input(signature.inputs[name], value) for name, value in inputs.items()}
+
+
+def find_signature(signatures: Mapping[str, SignatureInfo], name: str, model: str) -> SignatureInfo:
+    """Return a signature, or raise a ``RequestError`` that lists those that exist."""
+    try:
+        return signatures[name]
+    except KeyError:
+        known = ", ".join(signatures) or "none"
+        raise RequestError(
+            f"{model} has no signature {name}; it has: {known}", hint=closest(name, signatures, "signature")
+        ) from None
+
+
+def check_output_filter(signature: SignatureInfo, names: Iterable[str]) -> None:
+    """Raise a ``RequestError`` for an output that the signature does not have, or that is named twice."""
+    seen = set()
+    for name in names:
+        if name not in signature.outputs:
+            known = ", ".join(signature.outputs)
+            raise RequestError(
+                f"signature {signature.name} has no output {name}; it has: {known}",
+                hint=closest(name, signature.outputs, "output"),
+            )
+        if name in seen:
+            raise RequestError(f"output {name} is asked for twice", hint="name each output once in output_filter")
+        seen.add(name)
+
+
+def closest(name: str, known: Iterable[str], what: str) -> str | None:
+    """Suggest the most similar known name, or list them all where none is similar."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {what} {near[0]}?"
+    return f"use {what} {names[0]}" if len(names) == 1 else None
+
+
+def _check_names(signature: SignatureInfo, inputs: Mapping[str, Any]) -> None:
+    for name in inputs:
+        if name not in signature.inputs:
+            known = ", ".join(signature.inputs) or "none"
+            missing = [key for key in signature.inputs if key not in inputs]
+            raise RequestError(
+                f"signature {signature.name} has no input {name}; it has: {known}",
+                hint=closest(name, missing or signature.inputs, "input"),
+            )
+    missing = [key for key in signature.inputs if key not in inputs and key not in signature.defaults]
+    if missing:
+        specs = ", ".join(f"{key} ({signature.inputs[key]})" for key in missing)
+        raise RequestError(
+            f"signature {signature.name} needs the input {specs}", hint=f"add {missing[0]} to the inputs"
+        )
+
+
+def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
+    if type(value) is np.ndarray:
+        array = value
+    elif isinstance(value, _PYTHON_VALUES) and not isinstance(value, np.generic):
+        array = _convert(spec, value)
+    else:
+        array = _as_array(spec, value)
+    expected = numpy_dtype(spec.dtype)
+    if array.dtype != expected and not _same_type(array.dtype, expected):
+        raise RequestError(
+            f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_how_to_cast(spec, array, expected)
+        )
+    if not fits(array.shape, spec.shape):
+        raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_how_to_shape(spec, array))
+    return array
+
+
+def fits(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bool:
+    """Whether a shape is one that a signature allows."""
+    if expected is None:
+        return True
+    return len(shape) == len(expected) and all(
+        want is None or have == want for have, want in zip(shape, expected, strict=True)
+    )
+
+
+def _as_array(spec: TensorSpec, value: Any) -> NDArray[Any]:
+    try:
+        return as_array(value)
+    except RequestError as error:
+        raise RequestError(f"input {spec.name}: {error.message}", hint=error.hint) from error
+
+
+def _convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
+    """Give Python values the declared dtype, where that loses nothing that the caller wrote."""
+    array = _as_array(spec, value)
+    expected = numpy_dtype(spec.dtype)
+    if array.dtype == expected or not array.size:
+        return array if array.dtype == expected else array.astype(expected)
+    wide = np.asarray(value) if array.dtype.kind in "iufc" else array
+    if not _kind_fits(wide.dtype.kind, expected):
+        kind = _KINDS.get(wide.dtype.kind, str(wide.dtype))
+        raise RequestError(f"input {spec.name} expects {spec}, got {kind}", hint=f"give {spec.dtype} values")
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = wide.astype(expected)
+    lost = converted != wide if wide.dtype.kind in "iu" and expected.kind in "iu" else _overflowed(converted, wide)
+    if np.any(lost):
+        first = wide[lost].flat[0]
+        raise RequestError(f"input {spec.name}: {first} does not fit {spec.dtype}", hint=f"{spec.name} expects {spec}")
+    return converted
+
+
+def _kind_fits(kind: str, expected: np.dtype[Any]) -> bool:
+    if expected.kind in "iu":
+        return kind in "iu"
+    if expected.kind == "c":
+        return kind in "iufc"
+    if expected.kind in "fV":
+        return kind in "iuf"
+    return kind == expected.kind
+
+
+def _overflowed(converted: NDArray[Any], wide: NDArray[Any]) -> NDArray[np.bool_]:
+    if wide.dtype.kind == "O" or converted.dtype.kind in "iub":
+        return np.zeros(converted.shape, np.bool_)
+    finite = np.isfinite(converted.astype(np.complex128))
+    return np.asarray(np.isfinite(wide) & ~finite, np.bool_)
+
+
+def _same_type(given: np.dtype[Any], expected: np.dtype[Any]) -> bool:
+    """Whether two dtypes are the same to the server: byte order and kind of text do not matter."""
+    return given.newbyteorder("=") == expected or (expected.kind == "O" and given.kind in "SUT")
+
+
+def _describe(array: NDArray[Any]) -> str:
+    name = "string" if array.dtype.kind in "OSUT" else array.dtype.name
+    return f"{name} {list(array.shape)}"
+
+
+def _how_to_cast(spec: TensorSpec, array: NDArray[Any], expected: np.dtype[Any]) -> str:
+    if expected.kind == "O":
+        return f"give {spec.name} as text or bytes"
+    if array.dtype.kind in "OSUT":
+        return f"convert the text to numbers: .astype({_dtype_text(expected)})"
+    return f"convert it with .astype({_dtype_text(expected)})"
+
+
+def _dtype_text(dtype: np.dtype[Any]) -> str:
+    return (
+        f"{'np' if dtype.isbuiltin == 1 else 'ml_dtypes'}.{DTYPE_NAMES[dtype_number(dtype)].replace('bool', 'bool_')}"
+    )
+
+
+def _how_to_shape(spec: TensorSpec, array: NDArray[Any]) -> str | None:
+    shape = spec.shape or ()
+    if shape and shape[0] in (None, 1) and fits(array.shape, shape[1:]):
+        return f"add the batch dimension: {spec.name}[np.newaxis]"
+    if array.ndim and array.shape[0] == 1 and fits(array.shape[1:], shape):
+        return f"drop the batch dimension: {spec.name}[0]"
+    if None not in shape[1:] and shape and shape[0] is None and array.size and not array.size % max(1, _product(shape)):
+        sizes = ", ".join(str(size) for size in shape[1:])
+        return f"if the values are in this order: {spec.name}.reshape({f'-1, {sizes}' if sizes else '-1'})"
+    return None
+
+
+def _product(shape: tuple[int | None, ...]) -> int:
+    product = 1
+    for size in shape:
+        product *= size or 1
+    return product

@@ -1,0 +1,230 @@
+"""What every client does, without I/O: checks inputs, keeps metadata, reads replies, waits for readiness."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.client.check import check_inputs, check_output_filter, find_signature
+from tfs_deploy.client.readiness import judge
+from tfs_deploy.client.steps import Pause, Steps
+from tfs_deploy.errors import (
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    RequestError,
+    StatusError,
+    UnavailableError,
+    UnimplementedError,
+)
+from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE, SignatureInfo
+
+if TYPE_CHECKING:
+    from tfs_deploy.client.dialect import Dialect
+    from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
+    from tfs_deploy.codec import PredictReply
+
+DEFAULT_TIMEOUT: Final = 10.0
+#: seconds: one attempt of wait_ready, and the pauses between attempts
+_ATTEMPT: Final = 5.0
+_SHORTEST_ATTEMPT: Final = 0.1
+_FIRST_PAUSE: Final = 0.02
+_LONGEST_PAUSE: Final = 0.5
+
+
+class Deadline:
+    """A moment on a clock by which a whole operation has to be done."""
+
+    __slots__ = ("_clock", "_end", "seconds")
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        if not seconds > 0:
+            raise RequestError(f"the timeout is {seconds} s", hint="give seconds greater than 0")
+        self.seconds = seconds
+        self._clock = clock
+        self._end = clock() + seconds
+
+    def remaining(self) -> float:
+        """Return the seconds until the deadline, negative behind it."""
+        return self._end - self._clock()
+
+    def left(self) -> float:
+        """Return the seconds until the deadline; raise ``DeadlineExceededError`` behind it."""
+        left = self.remaining()
+        if left <= 0:
+            raise DeadlineExceededError(f"no answer within {self.seconds:g} s", hint="give a longer timeout")
+        return left
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Known:
+    """Metadata as of a moment; ``None`` where the server does not hand it out."""
+
+    metadata: ModelMetadata | None
+    since: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Request:
+    """A Predict as the caller wrote it."""
+
+    ref: ModelRef
+    inputs: Mapping[str, Any]
+    signature: str | None
+    output_filter: tuple[str, ...]
+
+
+class Core:
+    """The operations of a client as steps (see ``steps``); keeps the metadata it has seen."""
+
+    def __init__(
+        self, dialect: Dialect, *, timeout: float, check: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        Deadline(timeout, clock)
+        self._dialect = dialect
+        self._timeout = timeout
+        self._check = check
+        self._clock = clock
+        self._known: dict[ModelRef, _Known] = {}
+
+    def predict(
+        self,
+        ref: ModelRef,
+        inputs: Mapping[str, Any],
+        *,
+        signature: str | None,
+        output_filter: Iterable[str],
+        timeout: float | None,
+    ) -> Steps[PredictReply]:
+        """Check the inputs, send them, read the reply; once more if the model's signatures have changed meanwhile."""
+        if not isinstance(inputs, Mapping):
+            raise RequestError(
+                f"inputs are of type {type(inputs).__name__}", hint='give a mapping: {"name": array, ...}'
+            )
+        request = _Request(ref, inputs, signature, tuple(output_filter))
+        deadline = self._deadline(timeout)
+        if not self._check and not self._dialect.needs_signature:
+            return (yield from self._send(request, None, deadline))
+        known = self._believed(ref)
+        if known is None:
+            known = yield from self._learn(ref, deadline)
+            return (yield from self._send(request, known, deadline))
+        try:
+            return (yield from self._send(request, known, deadline))
+        except (RequestError, InvalidArgumentError, FailedPreconditionError, NotFoundError) as error:
+            # The server may have moved on to a version with other signatures since we asked.
+            self._known.pop(ref, None)
+            newer = yield from self._learn_after(error, ref, deadline)
+            if newer.metadata is None or newer.metadata == known.metadata:
+                raise
+        return (yield from self._send(request, newer, deadline))
+
+    def status(self, ref: ModelRef, *, timeout: float | None) -> Steps[list[VersionStatus]]:
+        """Ask for the states of a model's versions, highest version first."""
+        data = yield self._dialect.status(ref, self._deadline(timeout).left())
+        return self._dialect.read_status(data)
+
+    def metadata(self, ref: ModelRef, *, timeout: float | None) -> Steps[ModelMetadata]:
+        """Ask for the signatures of a version."""
+        data = yield self._dialect.metadata(ref, self._deadline(timeout).left())
+        return self._dialect.read_metadata(data)
+
+    def reload(self, config: Any, *, timeout: float | None) -> Steps[None]:
+        """Give the server a new configuration and forget what was known of its models."""
+        data = yield self._dialect.reload(config, self._deadline(timeout).left())
+        self._known.clear()
+        self._dialect.read_reload(data)
+
+    def wait_ready(self, ref: ModelRef, *, timeout: float) -> Steps[int]:
+        """Ask until the model (or its version, or label) answers; return the number of the ready version."""
+        deadline = self._deadline(timeout)
+        pause = _FIRST_PAUSE
+        while True:
+            ready, seen = yield from self._look(ref, min(_ATTEMPT, max(deadline.remaining(), _SHORTEST_ATTEMPT)))
+            if ready is not None:
+                return ready
+            if deadline.remaining() <= 0:
+                raise _not_ready(ref, timeout, seen)
+            yield Pause(min(pause, deadline.remaining()))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _look(self, ref: ModelRef, timeout: float) -> Steps[tuple[int | None, StatusError | list[VersionStatus]]]:
+        """Look once: the ready version, if there is one, and what was seen."""
+        try:
+            if ref.label is not None:
+                data = yield self._dialect.metadata(ref, timeout)
+                return self._dialect.read_metadata(data).version, []
+            data = yield self._dialect.status(ref, timeout)
+        except (UnavailableError, NotFoundError, DeadlineExceededError, InvalidArgumentError) as error:
+            if _is_final(error, ref):
+                raise
+            return None, error
+        versions = self._dialect.read_status(data)
+        return judge(versions, ref), versions
+
+    def _send(self, request: _Request, known: _Known | None, deadline: Deadline) -> Steps[PredictReply]:
+        info: SignatureInfo | None = None
+        inputs = request.inputs
+        metadata = known.metadata if known is not None else None
+        if metadata is not None:
+            info = find_signature(metadata.signatures, request.signature or DEFAULT_SIGNATURE, str(request.ref))
+            if self._check:
+                inputs = check_inputs(info, inputs)
+                check_output_filter(info, request.output_filter)
+        data = yield self._dialect.predict(
+            request.ref, inputs, request.signature, request.output_filter, deadline.left()
+        )
+        reply = self._dialect.read_predict(data, request.ref, info, request.output_filter)
+        if metadata is not None and reply.version is not None and reply.version != metadata.version:
+            self._known.pop(request.ref, None)
+        return reply
+
+    def _believed(self, ref: ModelRef) -> _Known | None:
+        known = self._known.get(ref)
+        if known is None or ref.version is not None or self._dialect.metadata_age == math.inf:
+            return known
+        return known if self._clock() - known.since < self._dialect.metadata_age else None
+
+    def _learn(self, ref: ModelRef, deadline: Deadline) -> Steps[_Known]:
+        """Fetch the metadata; a server that has no such method is believed without."""
+        try:
+            data = yield self._dialect.metadata(ref, deadline.left())
+        except UnimplementedError:
+            if self._dialect.needs_signature:
+                raise
+            known = _Known(None, self._clock())
+        else:
+            known = _Known(self._dialect.read_metadata(data), self._clock())
+        self._known[ref] = known
+        return known
+
+    def _learn_after(self, error: Exception, ref: ModelRef, deadline: Deadline) -> Steps[_Known]:
+        """Fetch the metadata again; if that fails, the first error is the one to report."""
+        try:
+            return (yield from self._learn(ref, deadline))
+        except StatusError:
+            raise error from None
+
+    def _deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(self._timeout if timeout is None else timeout, self._clock)
+
+
+def _is_final(error: StatusError, ref: ModelRef) -> bool:
+    """Whether waiting cannot help: the port speaks another protocol, or the request itself is wrong."""
+    if isinstance(error, UnavailableError):
+        return not error.retriable
+    # an unknown label is an invalid argument, until a reload makes it known
+    return isinstance(error, InvalidArgumentError) and ref.label is None
+
+
+def _not_ready(ref: ModelRef, timeout: float, last: StatusError | list[VersionStatus]) -> DeadlineExceededError:
+    if isinstance(last, StatusError):
+        seen, hint = last.message, last.hint
+    else:
+        seen = ", ".join(str(version) for version in last) or "no answer"
+        hint = "a version that stays LOADING is being retried or is large: see the server's log"
+    return DeadlineExceededError(f"{ref} is not ready after {timeout:g} s; last seen: {seen}", hint=hint)

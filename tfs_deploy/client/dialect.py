@@ -1,0 +1,55 @@
+"""What a transport has to know of the model server's API: how requests are written and replies read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tfs_deploy.client.steps import Call
+    from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
+    from tfs_deploy.codec import PredictReply
+    from tfs_deploy.protos.signatures import SignatureInfo
+
+
+class Dialect(Protocol):
+    """gRPC or REST, without I/O."""
+
+    #: whether a reply can only be read with the signature at hand (JSON has no dtypes)
+    needs_signature: bool
+    #: how many seconds metadata of an unpinned version is believed; ``inf`` where replies carry the version
+    metadata_age: float
+
+    def predict(
+        self,
+        ref: ModelRef,
+        inputs: Mapping[str, Any],
+        signature: str | None,
+        output_filter: tuple[str, ...],
+        timeout: float,
+    ) -> Call:
+        """Write a Predict."""
+
+    def read_predict(
+        self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]
+    ) -> PredictReply:
+        """Read the answer to a Predict."""
+
+    def status(self, ref: ModelRef, timeout: float) -> Call:
+        """Ask for the states of a model's versions."""
+
+    def read_status(self, data: bytes) -> list[VersionStatus]:
+        """Read the states, highest version first."""
+
+    def metadata(self, ref: ModelRef, timeout: float) -> Call:
+        """Ask for the signatures of a version."""
+
+    def read_metadata(self, data: bytes) -> ModelMetadata:
+        """Read the signatures."""
+
+    def reload(self, config: Any, timeout: float) -> Call:
+        """Write a ReloadConfig."""
+
+    def read_reload(self, data: bytes) -> None:
+        """Raise the error that the answer may carry."""

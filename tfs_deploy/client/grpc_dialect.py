@@ -1,0 +1,136 @@
+"""The gRPC API (tensorflow_serving/apis/*.proto): Predict on the byte level, the rest as protobuf messages."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+from google.protobuf.text_format import ParseError
+
+from tfs_deploy import protos
+from tfs_deploy.client.steps import Call
+from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
+from tfs_deploy.codec import PredictReply, decode_predict_response, encode_predict_request
+from tfs_deploy.errors import Code, DataLossError, RequestError, status_error
+from tfs_deploy.protos import methods
+from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class GrpcDialect:
+    """Writes requests and reads replies of PredictionService and ModelService."""
+
+    needs_signature = False
+    metadata_age = math.inf
+
+    def predict(
+        self,
+        ref: ModelRef,
+        inputs: Mapping[str, Any],
+        signature: str | None,
+        output_filter: tuple[str, ...],
+        timeout: float,
+    ) -> Call:
+        """Write a PredictRequest."""
+        data = encode_predict_request(
+            ref.name,
+            inputs,
+            signature=signature,
+            label=ref.label,
+            version=ref.version,
+            output_filter=output_filter,
+        )
+        return Call(methods.PREDICT, data, timeout)
+
+    def read_predict(
+        self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]
+    ) -> PredictReply:
+        """Read a PredictResponse."""
+        del ref, signature, output_filter
+        return decode_predict_response(data)
+
+    def status(self, ref: ModelRef, timeout: float) -> Call:
+        """Write a GetModelStatusRequest."""
+        request = protos.GetModelStatusRequest(model_spec=_model_spec(ref))
+        return Call(methods.GET_MODEL_STATUS, request.SerializeToString(), timeout)
+
+    def read_status(self, data: bytes) -> list[VersionStatus]:
+        """Read a GetModelStatusResponse."""
+        response = _parse(protos.GetModelStatusResponse, data)
+        states = type(response.model_version_status.add()).State
+        del response.model_version_status[-1]
+        found = [
+            VersionStatus(
+                version=entry.version,
+                state=states.Name(entry.state) if entry.state in states.values() else str(entry.state),
+                code=_code(entry.status.error_code),
+                message=entry.status.error_message,
+            )
+            for entry in response.model_version_status
+        ]
+        return sorted(found, key=lambda status: -status.version)
+
+    def metadata(self, ref: ModelRef, timeout: float) -> Call:
+        """Write a GetModelMetadataRequest for the field ``signature_def``, the only one there is."""
+        request = protos.GetModelMetadataRequest(model_spec=_model_spec(ref), metadata_field=["signature_def"])
+        return Call(methods.GET_MODEL_METADATA, request.SerializeToString(), timeout)
+
+    def read_metadata(self, data: bytes) -> ModelMetadata:
+        """Read a GetModelMetadataResponse."""
+        response = _parse(protos.GetModelMetadataResponse, data)
+        definitions = _parse(protos.SignatureDefMap, response.metadata["signature_def"].value)
+        spec = response.model_spec
+        version = spec.version.value if spec.HasField("version") else None
+        return ModelMetadata(spec.name, version, signature_infos(definitions.signature_def))
+
+    def reload(self, config: Any, timeout: float) -> Call:
+        """Write a ReloadConfigRequest from a ModelServerConfig, as message or in text format."""
+        request = protos.ReloadConfigRequest(config=_server_config(config))
+        return Call(methods.RELOAD_CONFIG, request.SerializeToString(), timeout)
+
+    def read_reload(self, data: bytes) -> None:
+        """Raise the error in ``ReloadConfigResponse.status``, if there is one."""
+        status = _parse(protos.ReloadConfigResponse, data).status
+        if status.error_code:
+            raise status_error(status.error_code, status.error_message)
+
+
+def _model_spec(ref: ModelRef) -> Any:
+    spec = protos.ModelSpec(name=ref.name)
+    if ref.version is not None:
+        spec.version.value = ref.version
+    if ref.label is not None:
+        spec.version_label = ref.label
+    return spec
+
+
+def _code(number: int) -> Code:
+    try:
+        return Code(number)
+    except ValueError:
+        return Code.UNKNOWN
+
+
+def _parse(kind: Any, data: bytes) -> Any:
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise DataLossError(f"the reply is no {kind.DESCRIPTOR.name}: {error}") from error
+
+
+def _server_config(config: Any) -> Any:
+    if isinstance(config, str):
+        try:
+            return protos.parse_text(config, protos.ModelServerConfig())
+        except ParseError as error:
+            raise RequestError(f"the configuration is no ModelServerConfig: {error}") from error
+    if getattr(getattr(config, "DESCRIPTOR", None), "full_name", "") != "tensorflow.serving.ModelServerConfig":
+        raise RequestError(
+            f"the configuration is of type {type(config).__name__}",
+            hint="give a ModelServerConfig message, or one in protobuf text format",
+        )
+    # the message may be one of tensorflow-serving-api's own classes
+    return protos.ModelServerConfig.FromString(config.SerializeToString())

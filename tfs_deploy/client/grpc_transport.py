@@ -1,0 +1,106 @@
+"""Channels: made on first use in each process, with names and sizes that suit a model server."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+
+from tfs_deploy.client.faults import grpc_fault
+from tfs_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfs_deploy.client.steps import Call
+
+DEFAULT_PORT: Final = 8500
+_OPTIONS: Final = (
+    # gRPC's own limit for received messages is 4 MiB, less than a batch of images
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # connections shared between channels do not survive a fork
+    ("grpc.use_local_subchannel_pool", 1),
+    # a server that restarts is found again at once, not after gRPC's growing 1 to 120 s
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+_LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
+
+#: channels of a parent process: closing them in the child would disturb the parent's connections
+_inherited: list[Any] = []
+
+
+def grpc_target(target: str) -> str:
+    """Complete a target: the default port for a bare host name; ``unix:``, ``dns:///`` and the like stay.
+
+    Raises:
+        UsageError: a URL, which is for the REST client.
+    """
+    if re.match(r"https?://", target):
+        raise UsageError(f"{target} is a URL, the gRPC client takes HOST:PORT", hint="use RestClient (--rest) for URLs")
+    if not target or target.startswith(":"):
+        raise UsageError(f"{target!r} is no HOST:PORT", hint="give for example localhost:8500")
+    return target if re.search(r":", target) else f"{target}:{DEFAULT_PORT}"
+
+
+class GrpcTransport:
+    """Sends calls over a channel of its own; safe to share between threads and across ``fork``."""
+
+    def __init__(self, target: str, credentials: Any | None = None, options: Sequence[tuple[str, Any]] = ()) -> None:
+        self.target = grpc_target(target)
+        self._credentials = credentials
+        local = (("grpc.enable_http_proxy", 0),) if _LOOPBACK.match(self.target) else ()
+        self._options = (*_OPTIONS, *local, *options)
+        self._pid = 0
+        self._channel: Any = None
+        self._methods: dict[str, Any] = {}
+        self._closed = False
+
+    def perform(self, call: Call) -> bytes:
+        """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
+        try:
+            method = self._method(call.path) if self._pid == os.getpid() else self._first_method(call.path)
+            answer: bytes = method(call.body, timeout=call.timeout)
+        except grpc.RpcError as error:
+            code = error.code()
+            raise grpc_fault(code.value[0], error.details() or "", self.target, call.timeout) from error
+        except ValueError as error:
+            # a channel that another thread closed meanwhile
+            raise self._after_close() from error
+        return answer
+
+    def close(self) -> None:
+        """Close the channel; calls after this are refused."""
+        self._closed = True
+        if self._channel is not None and self._pid == os.getpid():
+            self._channel.close()
+        self._channel = None
+        self._methods = {}
+        self._pid = 0
+
+    def _method(self, path: str) -> Any:
+        method = self._methods.get(path)
+        if method is None:
+            method = self._methods[path] = self._channel.unary_unary(path)
+        return method
+
+    def _first_method(self, path: str) -> Any:
+        """Make the channel of this process."""
+        if self._closed:
+            raise self._after_close()
+        if self._channel is not None:
+            _inherited.append(self._channel)
+        self._methods = {}
+        if self._credentials is None:
+            self._channel = grpc.insecure_channel(self.target, self._options)
+        else:
+            self._channel = grpc.secure_channel(self.target, self._credentials, self._options)
+        self._pid = os.getpid()
+        return self._method(path)
+
+    def _after_close(self) -> UsageError:
+        return UsageError(f"the client of {self.target} is closed", hint="make a new one")

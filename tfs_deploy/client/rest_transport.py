@@ -1,0 +1,122 @@
+"""HTTP connections: made on first use in each process, kept open between calls."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from tfs_deploy.client.faults import rest_fault, speaks_grpc, too_late, unreachable
+from tfs_deploy.codec.json_client import parse_json
+from tfs_deploy.errors import DataLossError, StatusError, UsageError
+from tfs_deploy.extras import import_extra
+
+if TYPE_CHECKING:
+    from tfs_deploy.client.steps import Call
+
+DEFAULT_PORT: Final = 8501
+_LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1)$")
+_HEADERS: Final = {"content-type": "application/json", "accept-encoding": "identity"}
+
+
+def rest_base_url(address: str) -> str:
+    """Complete an address: ``HOST:PORT``, a bare host (port 8501), or an http(s) URL, which may have a path.
+
+    Raises:
+        UsageError: the address is none of these.
+    """
+    url = address if "://" in address else f"http://{address}"
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        parts = parts._replace(netloc="")
+        port = None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise UsageError(f"{address!r} is neither HOST:PORT nor an http URL", hint="give for example localhost:8501")
+    netloc = parts.netloc if port is not None or "://" in address else f"{parts.netloc}:{DEFAULT_PORT}"
+    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
+
+
+class RestTransport:
+    """Sends calls over a connection pool of its own; safe to share between threads and across ``fork``."""
+
+    def __init__(self, address: str) -> None:
+        self.base_url = rest_base_url(address)
+        self._httpx = import_extra("httpx", "rest")
+        self._pid = 0
+        self._pool: Any = None
+        self._closed = False
+
+    def perform(self, call: Call) -> bytes:
+        """Send one request and return the reply's body; raise a ``StatusError`` if there is none or it is an error."""
+        pool = self._pool if self._pid == os.getpid() else self._open()
+        url = self.base_url + call.path
+        method = "GET" if call.body is None else "POST"
+        end = time.monotonic() + call.timeout
+        try:
+            with pool.stream(method, url, content=call.body, timeout=call.timeout) as response:
+                body = self._read(response, end, call.timeout)
+        except self._httpx.HTTPError as error:
+            raise http_fault(self._httpx, error, self.base_url, call.timeout) from error
+        except RuntimeError as error:
+            if not self._closed:
+                raise
+            raise self._after_close() from error
+        if response.status_code != self._httpx.codes.OK:
+            raise rest_fault(response.status_code, error_message(body), url)
+        return body
+
+    def close(self) -> None:
+        """Close the connections; calls after this are refused."""
+        self._closed = True
+        if self._pool is not None and self._pid == os.getpid():
+            self._pool.close()
+        self._pool = None
+        self._pid = 0
+
+    def _read(self, response: Any, end: float, timeout: float) -> bytes:
+        """Read the body; httpx's own timeout only limits the wait for each piece of it."""
+        pieces = []
+        for piece in response.iter_bytes():
+            pieces.append(piece)
+            if time.monotonic() > end:
+                raise too_late(self.base_url, timeout)
+        return b"".join(pieces)
+
+    def _open(self) -> Any:
+        if self._closed:
+            raise self._after_close()
+        self._pool = self._httpx.Client(headers=_HEADERS, trust_env=uses_proxies(self.base_url))
+        self._pid = os.getpid()
+        return self._pool
+
+    def _after_close(self) -> UsageError:
+        return UsageError(f"the client of {self.base_url} is closed", hint="make a new one")
+
+
+def uses_proxies(base_url: str) -> bool:
+    """Whether the environment's proxies apply; never to this machine itself."""
+    return not _LOOPBACK.match(urlsplit(base_url).hostname or "")
+
+
+def http_fault(httpx: Any, error: Exception, base_url: str, timeout: float) -> StatusError:
+    """Translate an exception of httpx."""
+    target = urlsplit(base_url).netloc
+    if isinstance(error, httpx.TimeoutException):
+        return too_late(target, timeout)
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+        return speaks_grpc(target)
+    return unreachable(target, str(error) or type(error).__name__)
+
+
+def error_message(body: bytes) -> str | None:
+    """Return the text of ``{"error": ...}``; ``None`` where a reply is no such JSON."""
+    try:
+        document = parse_json(body)
+    except DataLossError:
+        return None
+    message = document.get("error") if isinstance(document, dict) else None
+    return message if isinstance(message, str) else None

@@ -1,0 +1,112 @@
+"""The traffic file: how the requests for each model are split over its labels, for routers in other processes.
+
+``traffic.json`` holds ``{"generation": 7, "models": {"digits": {"stable": 95.0, "canary": 5.0}}}``. It is replaced
+atomically, so a reader sees the old split or the new one; ``generation`` counts the replacements.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.errors import EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOTAL: Final = 100.0
+_TOLERANCE: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a traffic file says: model -> label -> percent."""
+
+    generation: int = 0
+    models: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def read_traffic(path: Path | str) -> Traffic:
+    """Read a traffic file; one that does not exist is generation 0 without models.
+
+    Raises:
+        EnvironmentFault: it cannot be read, or is no traffic file.
+    """
+    try:
+        document = json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        return Traffic()
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(f"the traffic file {path} cannot be read: {error}", hint=_REWRITE) from error
+    try:
+        models = {str(model): check_weights(weights, model) for model, weights in dict(document["models"]).items()}
+        return Traffic(int(document["generation"]), models)
+    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
+        raise EnvironmentFault(f"the traffic file {path} is damaged: {error!r}", hint=_REWRITE) from error
+
+
+def write_traffic(path: Path | str, model: str, weights: Mapping[str, float]) -> Traffic:
+    """Set one model's split, keep those of the others, and replace the file atomically.
+
+    Args:
+        path: the file; its directory is made if needed.
+        model: the servable's name.
+        weights: label -> percent; together 100.
+
+    Returns:
+        What the file says now.
+
+    Raises:
+        UsageError: a weight is negative or no number, or they do not add up to 100.
+        EnvironmentFault: the file cannot be read or written.
+    """
+    checked = check_weights(weights, model)
+    before = read_traffic(path)
+    traffic = Traffic(before.generation + 1, {**before.models, model: checked})
+    text = json.dumps({"generation": traffic.generation, "models": traffic.models}, indent=2, sort_keys=True)
+    try:
+        _replace(Path(path), text + "\n")
+    except OSError as error:
+        raise EnvironmentFault(f"the traffic file {path} cannot be written: {error}") from error
+    return traffic
+
+
+def check_weights(weights: Mapping[str, Any], model: str) -> dict[str, float]:
+    """Return the weights as floats; raise a ``UsageError`` unless they are percentages that add up to 100."""
+    checked = {}
+    for label, weight in dict(weights).items():
+        number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if not number or not math.isfinite(weight) or weight < 0:
+            raise UsageError(
+                f"the traffic of {model} for {label} is {weight!r}", hint="give a percentage from 0 to 100"
+            )
+        checked[str(label)] = float(weight)
+    total = sum(checked.values())
+    if abs(total - _TOTAL) > _TOLERANCE:
+        raise UsageError(
+            f"the traffic of {model} adds up to {total:g} %", hint="the labels' percentages must add up to 100"
+        )
+    return checked
+
+
+_REWRITE: Final = "remove the file, then start or resume the rollout, which writes it again"
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
