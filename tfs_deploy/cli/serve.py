@@ -1,0 +1,34 @@
+"""``tfs-deploy serve``: the embedded server in the foreground, with tensorflow_model_server's flags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.output import Output
+
+
+class _FlagHelp(click.Command):
+    """Lists the server's flags instead of click's own options."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        from tfs_deploy.server.flags import help_text
+
+        del ctx
+        return f"{self.help}\n\n{help_text('tfs-deploy serve')}"
+
+
+@click.command(
+    cls=_FlagHelp,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
+)
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def command(output: Output, flags: tuple[str, ...]) -> int:
+    """Run the embedded server in the foreground until SIGTERM or Ctrl-C."""
+    from tfs_deploy.server.__main__ import run
+
+    del output
+    return run(list(flags))

@@ -1,0 +1,8 @@
+"""A SavedModel inside a Python process: one engine, and ``LocalModel`` on top of it."""
+
+from __future__ import annotations
+
+from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.runtime.local import LocalModel, load_model
+
+__all__ = ["Engine", "LocalModel", "load_model"]

@@ -1,0 +1,124 @@
+"""One SavedModel, loaded and runnable: the single place where LocalModel and the embedded server compute."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from tfs_deploy.errors import RequestError
+from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
+from tfs_deploy.runtime.metagraph import MetaGraph, read_meta_graph
+from tfs_deploy.runtime.session import Session
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from collections.abc import Mapping, Sequence
+
+Array = np.ndarray[Any, Any]
+
+
+class Engine:
+    """A loaded SavedModel of any making (TF1, Estimator, TF2, Keras); thread-safe; ``close`` frees its memory.
+
+    Attributes:
+        path: the version directory.
+        signatures: by name, without those that TensorFlow keeps for itself.
+        signature_defs: all SignatureDef messages, by name.
+        tensorflow_version: of the TensorFlow that wrote the model.
+    """
+
+    def __init__(self, path: Path, session: Session, meta_graph: MetaGraph) -> None:
+        self.path = path
+        self.signature_defs: dict[str, Any] = meta_graph.signature_defs
+        self.signatures: dict[str, SignatureInfo] = signature_infos(meta_graph.signature_defs)
+        self.tensorflow_version = meta_graph.tensorflow_version
+        self._session = session
+
+    @classmethod
+    def load(cls, path: str | Path, *, tags: Sequence[str] = ("serve",), config: bytes = b"") -> Engine:
+        """Load a version directory.
+
+        Args:
+            path: holds ``saved_model.pb``.
+            tags: choose the meta graph; all must match.
+            config: a serialized tensorflow.ConfigProto.
+
+        Raises:
+            StatusError: the code and text of TensorFlow's own loader.
+            MissingExtraError: TensorFlow is not installed.
+        """
+        folder = Path(path)
+        session, meta_graph = Session.load(folder, tags, config)
+        return cls(folder, session, read_meta_graph(meta_graph))
+
+    def run(
+        self,
+        signature: str,
+        inputs: Mapping[str, Array],
+        *,
+        output_filter: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> dict[str, Array]:
+        """Run one signature; inputs and outputs are named as in the signature.
+
+        Args:
+            signature: its name.
+            inputs: one array for each input.
+            output_filter: the outputs to compute; all if empty.
+            timeout: seconds.
+
+        Raises:
+            RequestError: no such signature, input or output; the message names the closest one.
+            StatusError: TensorFlow's code and text.
+        """
+        info = self.signatures.get(signature)
+        if info is None:
+            raise _unknown("signature", signature, self.signatures)
+        _check_names(info, inputs)
+        names = list(output_filter) or list(info.outputs)
+        for name in names:
+            if name not in info.outputs:
+                raise _unknown("output", name, info.outputs)
+        feeds = {spec.tensor: inputs[name] for name, spec in info.inputs.items()}
+        results = self.compute(feeds, [info.outputs[name].tensor for name in names], timeout=timeout)
+        return dict(zip(names, results, strict=True))
+
+    def compute(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], *, timeout: float | None = None
+    ) -> list[Array]:
+        """Feed and fetch tensors by their names in the graph; raises ``StatusError``."""
+        return self._session.run(feeds, fetches, timeout=timeout)
+
+    def close(self) -> None:
+        """Wait for running calls and free the model's memory; further calls fail."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _check_names(info: SignatureInfo, inputs: Mapping[str, Array]) -> None:
+    for name in inputs:
+        if name not in info.inputs:
+            raise _unknown("input", name, info.inputs)
+    missing = [name for name in info.inputs if name not in inputs]
+    if missing:
+        raise RequestError(
+            f"signature {info.name!r} also needs input {', '.join(repr(name) for name in missing)}",
+            hint=f"its inputs are {', '.join(info.inputs)}",
+        )
+
+
+def _unknown(kind: str, name: str, known: Mapping[str, Any]) -> RequestError:
+    near = difflib.get_close_matches(name, known, n=1)
+    did_you_mean = f"did you mean {near[0]!r}? " if near else ""
+    return RequestError(
+        f"there is no {kind} {name!r}", hint=f"{did_you_mean}{kind}s: {', '.join(sorted(known)) or 'none'}"
+    )

@@ -1,0 +1,56 @@
+"""``python -m tfs_deploy.server``: the embedded server, with tensorflow_model_server's flags."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from tfs_deploy import __version__
+from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.server.flags import ServerFlags, help_text, parse_flags
+
+
+def run(arguments: list[str]) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        TfsDeployError: the flags are wrong, or the server did not start.
+    """
+    flags = parse_flags(arguments)
+    if flags.on("version"):
+        sys.stdout.write(f"tfs-deploy embedded server {__version__}\n")
+        return 0
+    _set_up_log(flags)
+    from tfs_deploy.server.process import serve
+
+    serve(flags)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run as a program: help, one line for an error, and the exit code of the error table."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--help" in given or "-h" in given:
+        sys.stdout.write(help_text() + "\n")
+        return 0
+    try:
+        return run(given)
+    except TfsDeployError as error:
+        hint = f" (hint: {error.hint})" if error.hint else ""
+        sys.stderr.write(f"error: {error.message}{hint}\n")
+        return error.exit_code
+
+
+def _set_up_log(flags: ServerFlags) -> None:
+    """Log to stderr; --log_level decides, else TF_CPP_MIN_LOG_LEVEL (1: warnings, 2: errors) if it is set."""
+    level = flags.text("log_level")
+    if "log_level" not in flags.given:
+        level = {"1": "warning", "2": "error"}.get(os.environ.get("TF_CPP_MIN_LOG_LEVEL", ""), level)
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname).1s %(message)s", datefmt="%H:%M:%S"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Answers requests given as plain values; the gRPC and REST adapters translate to and from these functions.
+
+Every failure is a ``StatusError`` with the server's code and text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from tfs_deploy import protos
+from tfs_deploy.codec import decode_predict_request, encode_predict_response
+from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError
+from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+from tfs_deploy.server.predict import predict_signature, run_predict
+from tfs_deploy.server.servable import ModelServable
+
+if TYPE_CHECKING:
+    from tfs_deploy.server.core import ServerCore
+    from tfs_deploy.server.states import VersionState
+
+Array = np.ndarray[Any, Any]
+
+_METADATA_FIELD = "signature_def"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a request says of the model: its name and at most one of version and label."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+    signature: str = ""
+
+    @classmethod
+    def from_message(cls, message: Any) -> ModelSpec:
+        """Read a ModelSpec message."""
+        choice = message.WhichOneof("version_choice")
+        return cls(
+            name=message.name,
+            version=message.version.value if choice == "version" else None,
+            label=message.version_label if choice == "version_label" else None,
+            signature=message.signature_name,
+        )
+
+
+class DataPlane:
+    """The server's methods over a core."""
+
+    def __init__(self, core: ServerCore, *, tensor_content: bool = False) -> None:
+        self.core = core
+        self._tensor_content = tensor_content
+
+    def servable(self, spec: ModelSpec) -> tuple[int, ModelServable]:
+        """Return the version and the servable that a request is for."""
+        version, servable = self.core.find(spec.name, spec.version, spec.label)
+        assert isinstance(servable, ModelServable)
+        return version, servable
+
+    def predict(self, data: bytes, timeout: float | None) -> bytes:
+        """Answer a serialized PredictRequest with a serialized PredictResponse; the hot path."""
+        try:
+            call = decode_predict_request(data)
+        except InvalidArgumentError as error:
+            self._check_before_inputs(data)
+            raise InvalidArgumentError(error.message) from error
+        version, servable = self.core.find(call.model, call.version, call.label)
+        signature = predict_signature(servable, call.signature)  # type: ignore[arg-type]
+        outputs = run_predict(servable, signature, call.inputs, call.output_filter, timeout)  # type: ignore[arg-type]
+        return encode_predict_response(
+            outputs,
+            model=call.model,
+            version=version,
+            signature=call.signature or DEFAULT_SIGNATURE,
+            tensor_content=self._tensor_content,
+        )
+
+    def _check_before_inputs(self, data: bytes) -> None:
+        """Raise what the server would report before it looks at a tensor that cannot be read."""
+        request = protos.PredictRequest.FromString(data)
+        _, servable = self.servable(ModelSpec.from_message(request.model_spec))
+        predict_signature(servable, request.model_spec.signature_name)
+
+    def metadata(self, request: Any) -> Any:
+        """Answer a GetModelMetadataRequest (servables/tensorflow/get_model_metadata_impl.cc)."""
+        if not request.HasField("model_spec"):
+            raise InvalidArgumentError("Missing ModelSpec")
+        if not request.metadata_field:
+            raise InvalidArgumentError("GetModelMetadataRequest must specify at least one metadata_field")
+        for name in request.metadata_field:
+            if name != _METADATA_FIELD:
+                raise InvalidArgumentError(f"Metadata field {name} is not supported")
+        spec = ModelSpec.from_message(request.model_spec)
+        version, servable = self.servable(spec)
+        response = protos.GetModelMetadataResponse()
+        response.model_spec.name = spec.name
+        response.model_spec.version.value = version
+        response.metadata[_METADATA_FIELD].Pack(signature_map(servable))
+        return response
+
+    def status(self, spec: ModelSpec) -> list[VersionState]:
+        """List the states of a model's versions, or of one; labels are ignored (get_model_status_impl.cc)."""
+        if spec.version is not None:
+            state = self.core.states.version(spec.name, spec.version)
+            if state is None:
+                raise NotFoundError(f"Could not find version {spec.version} of model {spec.name}")
+            return [state]
+        states = self.core.states.versions(spec.name)
+        if not states:
+            raise NotFoundError(f"Could not find any versions of model {spec.name}")
+        return states
+
+    def status_message(self, request: Any) -> Any:
+        """Answer a GetModelStatusRequest."""
+        if not request.HasField("model_spec"):
+            raise InvalidArgumentError("Missing ModelSpec")
+        response = protos.GetModelStatusResponse()
+        for state in self.status(ModelSpec.from_message(request.model_spec)):
+            entry = response.model_version_status.add(version=state.id.version, state=int(state.state))
+            entry.status.SetInParent()
+            if state.error is not None:
+                entry.status.error_code = int(state.error.code)
+                entry.status.error_message = state.error.message
+        return response
+
+    def reload(self, request: Any) -> Any:
+        """Answer a ReloadConfigRequest (model_servers/model_service_impl.cc)."""
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise InvalidArgumentError(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
+                "currently supported"
+            )
+        self.core.reload(request.config)
+        response = protos.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
+
+def signature_map(servable: ModelServable) -> Any:
+    """Return all SignatureDefs of a servable as a SignatureDefMap."""
+    message = protos.SignatureDefMap()
+    for name, definition in servable.signature_defs.items():
+        message.signature_def[name].CopyFrom(definition)
+    return message
+
+
+def error_text(error: StatusError) -> str:
+    """Return an error's text without hint, as replies carry it."""
+    return error.message

@@ -1,0 +1,96 @@
+"""Which versions to serve and what to do next: pure decisions.
+
+(sources/storage_path/file_system_storage_path_source.cc, core/availability_preserving_policy.cc)
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from tfs_deploy.savedmodel.versions import VersionDir
+    from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPolicy:
+    """``latest`` N versions, ``all``, or the ``specific`` numbers; exactly one is set."""
+
+    latest: int | None = None
+    all: bool = False
+    specific: frozenset[int] | None = None
+
+    @classmethod
+    def from_message(cls, message: Any) -> VersionPolicy:
+        """Read a ServableVersionPolicy; unset means the latest one, as does ``num_versions: 0``."""
+        choice = message.WhichOneof("policy_choice")
+        if choice == "all":
+            return cls(all=True)
+        if choice == "specific":
+            return cls(specific=frozenset(message.specific.versions))
+        return cls(latest=max(message.latest.num_versions, 1))
+
+
+def aspired_versions(policy: VersionPolicy, found: Sequence[VersionDir]) -> list[VersionDir]:
+    """Choose the versions to serve from those on disk, by number; of two spellings of a number one is taken."""
+    by_number: dict[int, VersionDir] = {}
+    for version in found:
+        plain = policy.specific is not None and version.path.name == str(version.number)
+        if version.number not in by_number or not _is_plain(by_number[version.number], policy) or plain:
+            by_number[version.number] = version
+    numbers = sorted(by_number)
+    if policy.specific is not None:
+        numbers = [number for number in numbers if number in policy.specific]
+    elif policy.latest is not None:
+        numbers = numbers[-policy.latest :]
+    return [by_number[number] for number in numbers]
+
+
+def _is_plain(version: VersionDir, policy: VersionPolicy) -> bool:
+    # "specific" tries the path base/N before it lists the directory
+    return policy.specific is not None and version.path.name == str(version.number)
+
+
+class Phase(enum.Enum):
+    """Where the manager is with one version (core/loader_harness.h, folded to what decisions need)."""
+
+    NEW = "new"
+    BUSY = "busy"
+    READY = "ready"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One managed version, for a decision."""
+
+    version: int
+    phase: Phase
+    aspired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Load or unload one version."""
+
+    load: bool
+    version: int
+
+
+def next_action(versions: Iterable[Snapshot]) -> Action | None:
+    """Decide what to do next for one model, keeping it available.
+
+    An unaspired version goes once an aspired one is ready, or if none is aspired, or while another unaspired one
+    still serves (lowest first). Otherwise the highest new aspired version is loaded.
+    """
+    snapshots = list(versions)
+    aspired = [snapshot for snapshot in snapshots if snapshot.aspired]
+    leaving = [snapshot.version for snapshot in snapshots if not snapshot.aspired and snapshot.phase is Phase.READY]
+    replaced = not aspired or any(snapshot.phase is Phase.READY for snapshot in aspired)
+    if leaving and (replaced or len(leaving) > 1):
+        return Action(load=False, version=min(leaving))
+    new = [snapshot.version for snapshot in aspired if snapshot.phase is Phase.NEW]
+    return Action(load=True, version=max(new)) if new else None

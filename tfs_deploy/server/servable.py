@@ -1,0 +1,65 @@
+"""One served model version: an engine, and per signature what a request for it needs, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from tfs_deploy.codec import decode_tensor
+from tfs_deploy.protos.signatures import SignatureInfo, signature_info
+
+if TYPE_CHECKING:
+    from tfs_deploy.runtime.engine import Engine
+    from collections.abc import Sequence
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSignature:
+    """A signature with its tensors: alias -> tensor name, and inputs that have a default value."""
+
+    info: SignatureInfo
+    definition: Any
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    defaults: dict[str, Array] = field(default_factory=dict)
+    #: the aliases of all outputs and their tensors, in the order in which they are fetched
+    all_outputs: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+    @classmethod
+    def from_definition(cls, name: str, definition: Any) -> ServedSignature:
+        """Prepare a SignatureDef."""
+        info = signature_info(name, definition)
+        outputs = {alias: spec.tensor for alias, spec in info.outputs.items()}
+        return cls(
+            info=info,
+            definition=definition,
+            inputs={alias: spec.tensor for alias, spec in info.inputs.items()},
+            outputs=outputs,
+            defaults={
+                alias: decode_tensor(tensor.SerializeToString()) for alias, tensor in definition.defaults.items()
+            },
+            all_outputs=(tuple(outputs), tuple(outputs.values())),
+        )
+
+
+class ModelServable:
+    """A loaded version as the data plane sees it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.signature_defs = engine.signature_defs
+        self.signatures = {
+            name: ServedSignature.from_definition(name, definition) for name, definition in self.signature_defs.items()
+        }
+
+    def run(self, feeds: dict[str, Array], fetches: Sequence[str], *, timeout: float | None = None) -> list[Array]:
+        """Run the graph; raises ``StatusError`` with TensorFlow's code and text."""
+        return self._engine.compute(feeds, fetches, timeout=timeout)
+
+    def close(self) -> None:
+        """Wait for requests in flight and free the model."""
+        self._engine.close()
