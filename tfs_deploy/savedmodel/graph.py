@@ -104,20 +104,22 @@ class Graph:
             total.update(scope.ops)
         return total
 
-    def reachable(self, tensors: Iterable[str]) -> list[Scope]:
-        """Return what running ``tensors`` (names such as ``node:0``) executes: a part of the main graph, functions."""
+    def reachable(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> list[Scope]:
+        """Return what running ``tensors`` (``node:0``) executes, given values for ``fed``: main graph part, functions."""
         part = Scope(texts=self.main.texts)
-        seen: set[str] = set()
-        todo = [node_name(tensor) for tensor in tensors]
+        seen = {_output_name(tensor) for tensor in fed}
+        todo = list(map(_output_name, tensors))
+        visited: set[str] = set()
         while todo:
-            name = todo.pop()
+            tensor = todo.pop()
+            name = node_name(tensor)
             node = self.nodes.get(name)
-            if node is None or name in seen:
+            if node is None or tensor in seen or name in visited:
                 continue
-            seen.add(name)
+            visited.add(name)
             part.count(name, node.op, node.flag, node.calls)
-            todo += [node_name(tensor) for tensor in node.inputs.split("\n") if tensor]
-        part.parsers = [parser for parser in self.main.parsers if parser.node in seen]
+            todo += [_output_name(name) for name in node.inputs.split("\n") if name]
+        part.parsers = [parser for parser in self.main.parsers if parser.node in visited]
         return [part, *self._called(part)]
 
     def _called(self, scope: Scope) -> list[Scope]:
@@ -137,6 +139,11 @@ class Graph:
 def node_name(tensor: str) -> str:
     """Return the node of a tensor's name: ``^a``, ``a:0`` and, in functions, ``a:output:0`` are node ``a``."""
     return tensor.removeprefix("^").partition(":")[0]
+
+
+def _output_name(tensor: str) -> str:
+    """Return a tensor's full name: ``a`` is ``a:0``."""
+    return tensor if ":" in tensor or tensor.startswith("^") else f"{tensor}:0"
 
 
 def _look_at(node: Any, op: str) -> tuple[str, frozenset[str]]:

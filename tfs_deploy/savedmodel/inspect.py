@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import ModelError
+from tfs_deploy.protos.signatures import INTERNAL_SIGNATURES
 from tfs_deploy.savedmodel import layout, versions
+from tfs_deploy.savedmodel.bundle import Bundle, read_bundle, verify_bundle
 from tfs_deploy.savedmodel.manifest import read_manifest
 from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.warmup import count_warmup
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
 
     from tfs_deploy.protos.signatures import SignatureInfo
+    from tfs_deploy.savedmodel.bundle import Variable
+    from tfs_deploy.savedmodel.features import Feature
+    from tfs_deploy.savedmodel.graph import Scope
     from tfs_deploy.savedmodel.manifest import Manifest
     from tfs_deploy.savedmodel.scan import MetaGraphFacts
 
 #: the tag set that tensorflow_model_server loads unless told otherwise (--saved_model_tags)
-SERVE_TAG = "serve"
+SERVE_TAGS: Final = frozenset({"serve"})
+#: variables up to this many bytes are compared with their checksums each time, bigger ones when asked to
+_CHECKED_ALWAYS: Final = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +41,32 @@ class Asset:
     size: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SavedModelInfo:
-    """A SavedModel as its files describe it."""
+    """A SavedModel as its files describe it; what is said of the graph is said of the meta graph that is served."""
 
     path: Path
     version: int | None
     pb_bytes: int
     meta_graphs: tuple[MetaGraphFacts, ...]
+    bundle: Bundle | None
     assets: tuple[Asset, ...]
-    warmup_records: int | None
-    manifest: Manifest | None
+
+    @cached_property
+    def warmup_records(self) -> int | None:
+        """Number of warmup records, ``None`` without a warmup file; ``ModelError`` if its framing is damaged."""
+        return count_warmup(self.path)
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """The manifest that the export wrote, if it did; ``ModelError`` if it cannot be understood."""
+        return read_manifest(self.path)
+
+    @property
+    def model(self) -> str:
+        """Name under which the model is likely to be served: that of the base path."""
+        folder = self.path.resolve()
+        return (folder.parent.name if self.version is not None else folder.name) or "model"
 
     @property
     def serving(self) -> MetaGraphFacts:
@@ -55,44 +78,64 @@ class SavedModelInfo:
         """Tags of each meta graph, sorted."""
         return [tuple(sorted(graph.tags)) for graph in self.meta_graphs]
 
-    @property
+    @cached_property
     def signatures(self) -> dict[str, SignatureInfo]:
-        """Signatures of the serving meta graph."""
+        """Signatures that a client can call, by name."""
         return self.serving.signatures
 
     @property
     def tensorflow_version(self) -> str:
-        """Version of the TensorFlow that wrote the serving meta graph."""
+        """Version of the TensorFlow that wrote the model."""
         return self.serving.tensorflow_version
 
     @property
     def producer(self) -> int:
-        """GraphDef version of the serving meta graph."""
+        """GraphDef version of the TensorFlow that wrote the model."""
         return self.serving.graph.producer
 
-    @property
+    @cached_property
     def ops(self) -> Counter[str]:
-        """Count of each op in the serving meta graph, functions included."""
+        """Count of each op in the graph and its functions."""
         return self.serving.graph.ops
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The stored variables."""
+        return self.bundle.variables if self.bundle else ()
+
+    @property
+    def variable_bytes(self) -> int:
+        """Bytes of all variables."""
+        return self.bundle.total_bytes if self.bundle else 0
+
+    def reached_by(self, signature: str) -> list[Scope]:
+        """Return what a call of ``signature`` executes."""
+        info = self.signatures[signature]
+        outputs = [spec.tensor for spec in info.outputs.values()]
+        return self.serving.graph.reachable(outputs, fed=[spec.tensor for spec in info.inputs.values()])
+
+    @cached_property
+    def reached_at_load(self) -> list[Scope]:
+        """What the server executes when it loads the model."""
+        internal = [
+            output.name
+            for name in INTERNAL_SIGNATURES & self.serving.signature_defs.keys()
+            for output in self.serving.signature_defs[name].outputs.values()
+        ]
+        return self.serving.graph.reachable([*internal, *self.serving.init_ops])
+
+    def features(self, signature: str) -> list[Feature]:
+        """Return the features that a signature reads out of serialized tf.Examples; empty if it parses none."""
+        found: dict[str, Feature] = {}
+        for scope in self.reached_by(signature):
+            for parser in scope.parsers:
+                found.update({feature.name: feature for feature in parser.features(scope.texts)})
+        return [found[name] for name in sorted(found)]
 
 
 def serving_graph(meta_graphs: Sequence[MetaGraphFacts]) -> MetaGraphFacts:
     """Return the meta graph tagged exactly ``serve``, else the first."""
-    return next((graph for graph in meta_graphs if graph.tags == [SERVE_TAG]), meta_graphs[0])
-
-
-def resolve_version(path: str | Path) -> Path:
-    """Return ``path`` if it is a SavedModel, else the latest version below it; ``ModelError`` says what is there."""
-    folder = Path(path)
-    if not folder.exists():
-        raise ModelError(f"{folder} does not exist", hint="give a version directory or the base path above it")
-    if not folder.is_dir():
-        raise ModelError(f"{folder} is a file", hint="give the directory that holds saved_model.pb")
-    if _model_file(folder) is not None:
-        return folder
-    if any(version.path.is_dir() for version in versions.list_versions(folder)):
-        return versions.latest_version(folder).path
-    return folder
+    return next((graph for graph in meta_graphs if set(graph.tags) == SERVE_TAGS), meta_graphs[0])
 
 
 def inspect_model(path: str | Path) -> SavedModelInfo:
@@ -111,12 +154,39 @@ def inspect_model(path: str | Path) -> SavedModelInfo:
         version=versions.version_number(folder.resolve().name),
         pb_bytes=file.stat().st_size,
         meta_graphs=meta_graphs,
-        assets=tuple(
-            _asset(folder, name, tensor) for name, tensor in sorted(serving_graph(meta_graphs).assets.items())
-        ),
-        warmup_records=count_warmup(folder),
-        manifest=read_manifest(folder),
+        bundle=_checked_bundle(folder),
+        assets=tuple(_asset(folder, *asset) for asset in sorted(serving_graph(meta_graphs).assets.items())),
     )
+
+
+def resolve_version(path: str | Path) -> Path:
+    """Return ``path`` if it is a version directory, else the latest version below it; ``ModelError`` if none."""
+    folder = Path(path)
+    if not folder.exists():
+        raise ModelError(f"{folder} does not exist", hint="give a version directory or the base path above it")
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is a file", hint="give the directory that holds saved_model.pb")
+    if _model_file(folder) is not None:
+        return folder
+    if versions.list_versions(folder):
+        return versions.latest_version(folder).path
+    return folder
+
+
+def damaged_variables(bundle: Bundle) -> list[str]:
+    """Compare all variables with their checksums and describe the damaged ones, file first."""
+    return [
+        f"{path}: the data of variable '{name}' does not match its checksum" for path, name in verify_bundle(bundle)
+    ]
+
+
+def _checked_bundle(folder: Path) -> Bundle | None:
+    bundle = read_bundle(folder)
+    if bundle is not None and bundle.stored_bytes <= _CHECKED_ALWAYS:
+        damaged = damaged_variables(bundle)
+        if damaged:
+            raise ModelError(damaged[0], hint="copy or export the version again; the server refuses to load it")
+    return bundle
 
 
 def _asset(folder: Path, name: str, tensor: str) -> Asset:
@@ -130,11 +200,22 @@ def _model_file(folder: Path) -> str | None:
 
 
 def _no_model(folder: Path) -> ModelError:
+    if not folder.is_dir():
+        return ModelError(
+            f"{folder} is a plain file that the server takes for a version", hint="remove it, or give another version"
+        )
     present = _model_file(folder)
     if present == layout.TFLITE_MODEL:
         return ModelError(
             f"{folder} holds {present} but no {layout.SAVED_MODEL}",
             hint="the server reads it only with --prefer_tflite_model; there is nothing else to inspect",
         )
-    hint = f"there is a {present}, which is another format" if present else "a SavedModel directory has that file"
-    return ModelError(f"{folder / layout.SAVED_MODEL} does not exist", hint=hint)
+    if present is None:
+        return ModelError(
+            f"{folder / layout.SAVED_MODEL} does not exist",
+            hint="give a version directory or the base path above it; `tfs-deploy export` writes one",
+        )
+    return ModelError(
+        f"{folder / layout.SAVED_MODEL} does not exist, but {present}, a format that cannot be read without TensorFlow",
+        hint="load the model in TensorFlow and save it again with tf.saved_model.save",
+    )

@@ -1,0 +1,52 @@
+"""Trees of text, as ``inspect`` and ``diff`` print them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(slots=True)
+class Tree:
+    """A line of text with lines below it."""
+
+    label: str
+    children: list[Tree] = field(default_factory=list)
+
+    def add(self, label: str, children: Iterable[str] = ()) -> Tree:
+        """Add a line (with plain lines below it) and return it."""
+        child = Tree(label, [Tree(text) for text in children])
+        self.children.append(child)
+        return child
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines, with the branches drawn."""
+        yield self.label
+        for child in self.children:
+            last = child is self.children[-1]
+            first, *rest = child.lines()
+            yield ("└── " if last else "├── ") + first
+            yield from (("    " if last else "│   ") + line for line in rest)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def human_bytes(count: int) -> str:
+    """Return a size in the unit that keeps it short, of 1000 bytes each: ``98.4 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    size = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.95 or unit == "TB":
+            break
+    return f"{size:.1f} {unit}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 file``, ``2 files``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

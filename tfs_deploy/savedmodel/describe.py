@@ -1,0 +1,106 @@
+"""A SavedModelInfo as one JSON document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.ops import is_known_op
+from tfs_deploy.savedmodel.samples import sample_requests
+
+if TYPE_CHECKING:
+    from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
+    from tfs_deploy.savedmodel.inspect import SavedModelInfo
+
+#: start of every method name
+_METHOD_PREFIX = "tensorflow/serving/"
+
+
+def describe(info: SavedModelInfo, *, model: str | None = None) -> dict[str, Any]:
+    """Return everything ``inspect`` knows; ``model`` is the name in the sample requests."""
+    name = model or info.model
+    graph = info.serving.graph
+    return {
+        "path": str(info.path),
+        "model": name,
+        "version": info.version,
+        "tensorflow_version": info.tensorflow_version,
+        "producer": graph.producer,
+        "min_consumer": graph.min_consumer,
+        "tag_sets": [list(tags) for tags in info.tag_sets],
+        "saved_model_bytes": info.pb_bytes,
+        "signatures": {key: _signature(info, name, value) for key, value in info.signatures.items()},
+        "graph": {
+            "nodes": graph.node_count,
+            "functions": len(graph.functions),
+            "large_constants": graph.large_constants,
+            "large_constant_bytes": graph.large_constant_bytes,
+            "ops": dict(sorted(info.ops.items(), key=lambda item: (-item[1], item[0]))),
+            "custom_ops": custom_ops(info),
+        },
+        "variables": {
+            "count": len(info.variables),
+            "bytes": info.variable_bytes,
+            "tensors": [
+                {"name": v.name, "dtype": v.dtype, "shape": list(v.shape), "bytes": v.bytes} for v in info.variables
+            ],
+        },
+        "assets": [{"name": asset.name, "bytes": asset.size, "tensor": asset.tensor} for asset in info.assets],
+        "warmup": None if info.warmup_records is None else {"records": info.warmup_records},
+        "goldens": (info.path / layout.GOLDENS).is_dir(),
+        "manifest": _manifest(info),
+    }
+
+
+def custom_ops(info: SavedModelInfo) -> list[str]:
+    """Return the ops that the stock server does not have, by name."""
+    functions = info.serving.graph.functions
+    return sorted(op for op in info.ops if op not in functions and not is_known_op(op))
+
+
+def short_method(method: str) -> str:
+    """Return ``predict`` for ``tensorflow/serving/predict``, other names as they are."""
+    return method.removeprefix(_METHOD_PREFIX)
+
+
+def _signature(info: SavedModelInfo, model: str, signature: SignatureInfo) -> dict[str, Any]:
+    features = info.features(signature.name)
+    requests = sample_requests(model, signature, features)
+    return {
+        "method": short_method(signature.method),
+        "method_name": signature.method,
+        "inputs": {name: _tensor(spec, signature) for name, spec in signature.inputs.items()},
+        "outputs": {name: _tensor(spec) for name, spec in signature.outputs.items()},
+        "example_features": [
+            {"name": f.name, "dtype": f.dtype, "shape": None if f.shape is None else list(f.shape)} for f in features
+        ],
+        "requests": {"curl": requests.curl, "python": requests.python, "note": requests.note},
+    }
+
+
+def _tensor(spec: TensorSpec, signature: SignatureInfo | None = None) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "dtype": spec.dtype,
+        "shape": None if spec.shape is None else list(spec.shape),
+        "tensor": spec.tensor,
+    }
+    if signature is not None and spec.name in signature.defaults:
+        about["optional"] = True
+    return about
+
+
+def _manifest(info: SavedModelInfo) -> dict[str, Any] | None:
+    manifest = info.manifest
+    if manifest is None:
+        return None
+    return {
+        "digest": manifest.digest,
+        "signature_digest": manifest.signature_digest,
+        "created_at": manifest.created_at,
+        "tensorflow_version": manifest.tensorflow_version,
+        "keras_version": manifest.keras_version,
+        "git_commit": manifest.git_commit,
+        "tfs_deploy_version": manifest.tfs_deploy_version,
+        "metadata": manifest.metadata,
+        "files": {name: {"sha256": entry.sha256, "bytes": entry.size} for name, entry in manifest.files.items()},
+    }
