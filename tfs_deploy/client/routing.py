@@ -124,16 +124,25 @@ class Router:
         inputs: Mapping[str, Any],
         *,
         key: str | bytes | int | None = None,
+        label: str | None = None,
         signature: str | None = None,
         output_filter: Iterable[str] = (),
         timeout: float | None = None,
     ) -> PredictReply:
         """Predict on the label chosen for ``key``; on ``fallback`` if that label is not served any more.
 
+        Args:
+            inputs: see ``Client.predict``, as the arguments after ``label``.
+            key: what sticks to a label; without it, chance decides.
+            label: what ``choose`` returned, for a caller who has to know it beforehand.
+            signature: the signature to run.
+            output_filter: names of the wanted outputs.
+            timeout: seconds for each of the two attempts.
+
         Raises:
             RequestError, StatusError: as ``Client.predict``.
         """
-        label = self.choose(key)
+        label = self.choose(key) if label is None else label
         wanted: dict[str, Any] = {"signature": signature, "output_filter": tuple(output_filter), "timeout": timeout}
         try:
             return self.client.predict(self.model, inputs, label=label, **wanted)
