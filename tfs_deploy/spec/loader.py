@@ -48,9 +48,8 @@ def load(path: str | Path, *, check_disk: bool) -> Deployment:
     if check_disk:
         hidden = {path[:2] for path in unknown if path[2:3] in _LOCATING}
         found += [item for item in disk_findings(deployment) if item[0][:2] not in hidden]
-    findings |= {item: tree.line(item[0]) for item in found}
-    if findings:
-        raise _error(source, findings)
+    if findings or found:
+        raise _error(source, findings | {item: tree.line(item[0]) for item in found})
     return deployment
 
 

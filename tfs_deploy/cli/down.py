@@ -1,0 +1,33 @@
+"""``tfs-deploy down``: stop a deployment's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.output import Output
+
+
+@click.command(name="down")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--timeout", type=click.FloatRange(min=0.0), default=15.0, show_default=True, help="Seconds until force.")
+@common
+def command(output: Output, file: Path, timeout: float) -> None:
+    """Stop the server of a deployment FILE; requests in flight are answered first."""
+    from tfs_deploy.launch.lifecycle import down
+    from tfs_deploy.rollout.lock import lock
+    from tfs_deploy.spec import load_deployment
+
+    deployment = load_deployment(file)
+    with lock(deployment.state_dir, "down"):
+        server = down(deployment, timeout=timeout)
+    document = {"stopped": server is not None, "pid": None if server is None else server.pid}
+    if server is None:
+        output.result(document, f"no server of {deployment.name} was running")
+    else:
+        output.result(document, f"stopped server {server.pid} of {deployment.name}")

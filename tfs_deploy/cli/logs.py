@@ -1,0 +1,40 @@
+"""``tfs-deploy logs``: the log of a deployment's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.output import Output
+
+
+@click.command(name="logs")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="Last lines to show.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what is appended.")
+@common
+def command(output: Output, file: Path, lines: int, *, following: bool) -> None:
+    """Show the log of the server of a deployment FILE."""
+    from tfs_deploy.errors import UsageError
+    from tfs_deploy.launch.lifecycle import log_path_of
+    from tfs_deploy.launch.logs import follow, tail
+    from tfs_deploy.launch.record import running_server
+    from tfs_deploy.spec import load_deployment
+
+    if following and output.as_json:
+        raise click.UsageError("--follow and --json exclude each other.")
+    deployment = load_deployment(file)
+    path = log_path_of(deployment)
+    if not path.exists():
+        raise UsageError(f"{deployment.name} has no server log yet", hint=f"tfs-deploy up {file}")
+    last = tail(path, lines)
+    output.result({"log": str(path), "lines": last}, "\n".join(last) if last else None)
+    server = running_server(deployment.state_dir)
+    if following and server is not None:
+        for chunk in follow(path, alive=server.alive):
+            output.result({}, chunk.rstrip("\n"))

@@ -1,0 +1,50 @@
+"""Reading a server's log."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+#: bytes read from the end of a log; a line of TensorFlow rarely has more than 500
+_TAIL = 64 * 1024
+#: what the line that says why a server stopped looks like
+_REASON = re.compile(r"error|fail|refused|cannot|not found", re.IGNORECASE)
+
+
+def tail(path: Path, count: int, *, start: int = 0) -> list[str]:
+    """Return the last ``count`` lines after byte ``start``, none if there is no such log."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(start, size - _TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return [line for line in lines if line.strip()][-count:]
+
+
+def reason(lines: list[str]) -> str:
+    """Return the line that most likely says why a server stopped, the last one if none stands out."""
+    telling = [line for line in lines if _REASON.search(line)]
+    return (telling or lines or ["its log is empty"])[-1].strip()
+
+
+def follow(path: Path, *, alive: Callable[[], bool], pause: float = 0.2) -> Iterator[str]:
+    """Yield what is appended to a log from now on, until its server ends; starts over when the file is replaced."""
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        while True:
+            # Asked before reading, so that the last lines of a server that ends are not missed.
+            going_on = alive()
+            chunk = file.read()
+            if chunk:
+                yield chunk.decode(errors="replace")
+            elif not going_on:
+                return
+            else:
+                time.sleep(pause)

@@ -1,0 +1,75 @@
+"""``server.json`` in the state directory: which process is the deployment's server, and how it was started."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+from tfs_deploy.config.atomic import write_atomic
+from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.launch.process import Process, boot_id
+from tfs_deploy.launch.running import RunningServer
+
+FILE_NAME: Final = "server.json"
+LOG_NAME: Final = "server.log"
+
+
+def write_record(state_dir: Path, server: RunningServer, *, fixed: str) -> None:
+    """Note a server; ``fixed`` is a digest of what it read once, at its start, and cannot be told anew."""
+    document = {
+        "pid": server.pid,
+        "started": server.process.started,
+        "boot": boot_id(),
+        "grpc_address": server.grpc_address,
+        "rest_address": server.rest_address,
+        "flags": list(server.flags),
+        "fixed": fixed,
+        "log": str(server.log_path),
+        "log_start": server.log_start,
+        "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    write_atomic(state_dir / FILE_NAME, json.dumps(document, indent=2) + "\n")
+
+
+def read_record(state_dir: Path) -> dict[str, Any] | None:
+    """Read the note as it is, None if there is none; ``EnvironmentFault`` if it is damaged."""
+    path = state_dir / FILE_NAME
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        hint = "stop the server by hand if it runs, then delete the file"
+        raise EnvironmentFault(f"{path} is damaged: {error}", hint=hint) from error
+    if not isinstance(document, dict):
+        raise EnvironmentFault(f"{path} is damaged: not an object", hint="delete it")
+    return document
+
+
+def remove_record(state_dir: Path) -> None:
+    """Forget the server."""
+    (state_dir / FILE_NAME).unlink(missing_ok=True)
+
+
+def running_server(state_dir: Path) -> RunningServer | None:
+    """Return the deployment's server if its process still runs, and is not another one with the same number."""
+    record = read_record(state_dir)
+    if record is None or record.get("boot") != boot_id():
+        return None
+    try:
+        server = RunningServer(
+            Process(int(record["pid"]), int(record["started"])),
+            record["grpc_address"],
+            record["rest_address"],
+            Path(record["log"]),
+            tuple(record["flags"]),
+            int(record["log_start"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        hint = "stop the server by hand if it runs, then delete the file"
+        raise EnvironmentFault(f"{state_dir / FILE_NAME} is damaged: {error!r}", hint=hint) from error
+    return server if server.alive() else None

@@ -1,0 +1,65 @@
+"""A server that was started: where it answers, how it is stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tfs_deploy.launch.logs import tail
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from tfs_deploy.launch.process import Process
+
+#: seconds: the embedded server drains requests in flight for 5, then leaves
+STOP_TIMEOUT = 15.0
+
+
+@dataclass(slots=True)
+class RunningServer:
+    """One started server; as a context manager it is stopped on the way out.
+
+    ``grpc_address`` and ``rest_address`` are ``host:port``, ``rest_address`` None without REST; ``log_start`` is the
+    size that the log had before this start.
+    """
+
+    process: Process
+    grpc_address: str
+    rest_address: str | None
+    log_path: Path
+    flags: tuple[str, ...] = field(default=())
+    log_start: int = 0
+
+    @property
+    def pid(self) -> int:
+        """The process number."""
+        return self.process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, once known; only the process that started a server learns it."""
+        return self.process.exit_code
+
+    def alive(self) -> bool:
+        """Tell whether the server's process runs."""
+        return self.process.alive()
+
+    def stop(self, timeout: float = STOP_TIMEOUT) -> bool:
+        """Stop the server, by force after ``timeout`` seconds; return whether it left by itself. May be repeated."""
+        return self.process.stop(timeout)
+
+    def log_lines(self, count: int = 20) -> list[str]:
+        """Return the last lines of this start's log."""
+        return tail(self.log_path, count, start=self.log_start)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
