@@ -2,29 +2,29 @@
 
 ::
 
-    from tfs_deploy.rollout import ErrorRateGate, GoldenGate, LatencyGate, RequestStats, Rollout, StepReport
+    from tfs_deploy.rollout import ErrorRateGate, LatencyGate, RequestStats, Rollout
 
     stats = RequestStats()                        # fed by whoever sends the requests:
     stats.record("canary", 0.0021)                #   label, seconds, error=False
     rollout = Rollout(
-        deployment,                               # spec.Deployment, or the path of the file
+        deployment,                               # a Deployment, or the path of its file
         "digits",
         to=2,
         steps=(5, 25, 50, 100),                   # percent of traffic for the canary
         bake=3.0,                                 # seconds in each step
         requests=stats,                           # None: only the golden gate judges
-        gates=None,                               # None: golden, and with requests: errors and p99; else a sequence
+        gates=None,                               # None: error rate and p99; else what judges beside the golden gate
     )
-    result = rollout.run(                         # RolloutResult
+    result = rollout.run(                         # RolloutResult: done, status.value, reason, steps, notes
         on_step=lambda step: ...,                 # StepReport, after each step's verdict
         on_event=lambda text: ...,                # one line for people, for everything that happens
         check=False,                              # True (default): raise VerdictError unless the rollout is done
     )
-    result.done, result.status.value, result.reason, result.steps
 
-    # StepReport: number, weight, seconds, start, end (time.monotonic()), requests, errors, verdict, verdicts,
-    # windows["canary"] -> WindowSummary(requests, errors, p50, p90, p99 in seconds or None)
-    # verdicts -> GateVerdict(gate, verdict: Verdict.PASS | FAIL | TOO_FEW, reason)
+``StepReport``: number, weight, seconds, start, end (``time.monotonic()``), requests, errors, verdict, verdicts
+(``GateVerdict``: gate, verdict, reason) and windows by label (``WindowSummary``: requests, errors, p50, p90, p99 in
+seconds). A gate is anything with a ``name`` and ``judge(StepView) -> GateVerdict``; its three answers are
+``Verdict.PASS``, ``FAIL`` and ``TOO_FEW``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tfs_deploy.rollout.gates import ErrorRateGate, GoldenGate, LatencyGate
 from tfs_deploy.rollout.plan import Plan
 from tfs_deploy.rollout.ports import CheckResult, GateVerdict, StepView, Verdict
 from tfs_deploy.rollout.result import RolloutResult, StepReport
+from tfs_deploy.rollout.run import Rollout
 from tfs_deploy.rollout.stats import RequestStats, WindowSummary
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "LatencyGate",
     "Plan",
     "RequestStats",
+    "Rollout",
     "RolloutResult",
     "Status",
     "StepReport",

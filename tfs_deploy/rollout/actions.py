@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 
 class Status(enum.Enum):
-    """How a rollout ended."""
+    """How a rollout stands or ended."""
 
+    RUNNING = "running"
     DONE = "done"
     ROLLED_BACK = "rolled back"
     PAUSED = "paused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.errors import TfsDeployError, UnavailableError
 from tfs_deploy.rollout.actions import (
     Action,
     Apply,
@@ -167,4 +167,6 @@ class Controller:
 
 
 def _checked(result: CheckResult) -> dict[str, Any]:
+    if not result.ok and result.retriable:
+        raise UnavailableError(result.reason)
     return {"passed": result.ok, "reason": result.reason, "notes": list(result.notes)}

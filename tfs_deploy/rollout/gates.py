@@ -27,6 +27,8 @@ class GoldenGate:
     def judge(self, step: StepView) -> GateVerdict:
         """Ask the canary label for the recorded answers."""
         result = self.ask(step.label, step.version)
+        if not result.ok and result.retriable:
+            return GateVerdict(self.name, Verdict.TOO_FEW, result.reason)
         return GateVerdict(self.name, Verdict.PASS if result.ok else Verdict.FAIL, result.reason)
 
 

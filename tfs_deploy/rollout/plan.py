@@ -45,7 +45,7 @@ class Plan:
     outage: float = 10.0
     patience: float = 120.0
     resend: float = 5.0
-    drain: float = 2.0
+    drain: float = 1.0
     poll: float = 0.2
     stable: str = "stable"
     canary: str = "canary"

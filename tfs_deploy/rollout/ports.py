@@ -70,11 +70,16 @@ class GateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The outcome of a preflight or smoke check; ``reason`` is one line, ``notes`` are worth showing either way."""
+    """The outcome of a preflight or smoke check.
+
+    ``reason`` is one line, ``notes`` are worth showing either way; ``retriable`` when a failure says nothing of the
+    model, such as a server that is too busy to answer.
+    """
 
     ok: bool
     reason: str = ""
     notes: tuple[str, ...] = ()
+    retriable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

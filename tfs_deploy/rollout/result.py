@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.rollout.actions import Status
+from tfs_deploy.rollout.ports import GateVerdict, Verdict
+from tfs_deploy.rollout.stats import WindowSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from tfs_deploy.rollout.ports import GateVerdict, Verdict
-    from tfs_deploy.rollout.stats import WindowSummary
+    from tfs_deploy.rollout.history import Event
+    from tfs_deploy.rollout.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,23 @@ class StepReport:
             ],
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StepReport:
+        """Read what ``as_dict`` wrote; monotonic times are not kept, so ``start`` is 0."""
+        verdicts = tuple(
+            GateVerdict(entry["gate"], Verdict(entry["verdict"]), entry["reason"]) for entry in values["verdicts"]
+        )
+        windows = {label: WindowSummary(**window) for label, window in values["windows"].items()}
+        verdict = Verdict(values["verdict"])
+        return cls(values["number"], values["weight"], 0.0, values["seconds"], windows, verdicts, verdict)
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutResult:
-    """How a rollout ended: ``status``, the one-line ``reason`` unless it is done, versions, steps, seconds."""
+    """How a rollout ended, or stands: ``status``, the one-line ``reason`` unless it is done, versions, steps.
+
+    ``seconds`` is the wall-clock time from the first entry of the journal to the last.
+    """
 
     model: str
     old: int
@@ -79,14 +94,33 @@ class RolloutResult:
         """Whether the new version is the stable one now."""
         return self.status is Status.DONE
 
-    def check(self) -> None:
-        """Raise ``VerdictError`` with the reason unless the rollout is done."""
-        if not self.done:
+    def check(self, wanted: Status = Status.DONE) -> None:
+        """Raise ``VerdictError`` with the reason unless the rollout ended as wanted."""
+        if self.status is not wanted:
             message = (
                 f"Rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
             )
             hint = "tfs-deploy rollout resume or abort" if self.status is Status.PAUSED else None
             raise VerdictError(message, hint=hint)
+
+    @classmethod
+    def from_events(cls, plan: Plan, events: Sequence[Event]) -> RolloutResult:
+        """Read the result out of a journal; a rollout without an end is ``RUNNING``."""
+        steps: dict[int, StepReport] = {}
+        notes: dict[str, None] = {}
+        status, reason = Status.RUNNING, ""
+        for event in events:
+            if event.kind == "finish":
+                status, reason = Status(event.detail["status"]), event.detail["reason"]
+            elif event.kind == "resume":
+                status, reason = Status.RUNNING, ""
+            elif event.kind == "outcome" and event.ok and event.action == "judge":
+                steps[event.detail["number"]] = StepReport.from_dict(event.detail)
+            elif event.kind == "outcome" and event.ok:
+                notes.update(dict.fromkeys(event.detail.get("notes", ())))
+        seconds = max(0.0, events[-1].at - events[0].at) if events else 0.0
+        ordered = tuple(steps[number] for number in sorted(steps))
+        return cls(plan.model, plan.old, plan.new, status, reason, ordered, seconds, tuple(notes))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

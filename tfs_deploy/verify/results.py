@@ -31,7 +31,8 @@ class SmokeCheck:
     """One question to the server.
 
     ``name`` is ``answers`` for the version check, else the signature (``serving_default #2`` for its second recorded
-    call); ``version`` is the one that answered; ``seconds`` is how long the call took.
+    call); ``version`` is the one that answered; ``seconds`` is how long the call took; ``retriable`` marks a failure
+    that says nothing of the model, such as a server that is too busy to answer.
     """
 
     model: str
@@ -42,6 +43,7 @@ class SmokeCheck:
     detail: str = ""
     version: int | None = None
     seconds: float = 0.0
+    retriable: bool = False
 
     @property
     def failed(self) -> bool:

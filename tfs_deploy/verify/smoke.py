@@ -92,7 +92,7 @@ def smoke_target(
         try:
             metadata = question.metadata()
         except TfsDeployError as error:
-            yield question.check("answers", Outcome.FAILED, error.message)
+            yield question.check("answers", Outcome.FAILED, error.message, retriable=error.retriable)
             continue
         yield _answers(question, metadata.version)
         version = target.version if metadata.version is None else metadata.version
@@ -148,7 +148,7 @@ def _one_recorded(
     try:
         reply = question.predict(golden.signature, golden.inputs)
     except TfsDeployError as error:
-        return question.check(name, Outcome.FAILED, error.message, version=version)
+        return question.check(name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)
     seconds = time.perf_counter() - started
     answered = version if reply.version is None else reply.version
     facts: dict[str, Any] = {"version": answered, "seconds": seconds}
@@ -183,7 +183,7 @@ def _one_unrecorded(
         detail = f"no recorded answers, and made-up inputs were refused: {error.message}"
         return question.check(signature.name, Outcome.SKIPPED, detail, version=version)
     except TfsDeployError as error:
-        return question.check(signature.name, Outcome.FAILED, error.message, version=version)
+        return question.check(signature.name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)
     answered = version if reply.version is None else reply.version
     facts: dict[str, Any] = {"version": answered, "seconds": time.perf_counter() - started}
     problem = misfit(signature, reply.outputs)

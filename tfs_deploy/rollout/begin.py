@@ -1,0 +1,118 @@
+"""How a rollout begins: the plan for what is served now, or the unfinished rollout to take up again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.config import apply_active, read_active
+from tfs_deploy.errors import UsageError
+from tfs_deploy.rollout.actions import Status
+from tfs_deploy.rollout.journal import Journal, journals, replay
+from tfs_deploy.rollout.plan import Plan, checked
+from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tfs_deploy.config import Deployment, Model
+    from tfs_deploy.rollout.history import Event, History
+    from tfs_deploy.rollout.ports import ModelServer, ServerView, Traffic
+
+STABLE = "stable"
+CANARY = "canary"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A rollout as its journal has it."""
+
+    journal: Journal
+    plan: Plan
+    history: History
+    events: tuple[Event, ...]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something left to do."""
+        return self.history.finished in (None, Status.PAUSED)
+
+
+def recorded(state_dir: Path, model: str, *, mono: float = 0.0) -> Iterator[Recorded]:
+    """Yield the rollouts of a model, the latest first; ``mono`` is the reader's monotonic time."""
+    for path in reversed(journals(state_dir, model)):
+        journal = Journal(path)
+        events = journal.read(mono=mono)
+        if events:  # a journal without a whole entry is one whose process was killed before it did anything
+            plan, history = replay(events)
+            yield Recorded(journal, plan, history, tuple(events))
+
+
+def latest(state_dir: Path, model: str, *, mono: float = 0.0) -> Recorded | None:
+    """Return the last rollout of a model, ``None`` if there never was one."""
+    return next(recorded(state_dir, model, mono=mono), None)
+
+
+def previous_version(deployment: Deployment, model: Model, current: int) -> int:
+    """Return the version that was stable before ``current``, else the next lower one on disk."""
+    for entry in recorded(deployment.state_dir, model.name):
+        if entry.history.finished is Status.DONE and entry.plan.new == current:
+            return entry.plan.old
+    lower = [version.number for version in list_versions(model.base_path) if version.number < current]
+    if not lower:
+        message = f"{model.name} has no version before {current}"
+        raise UsageError(message, hint="name the version to go back to with --to")
+    return max(lower)
+
+
+def new_plan(deployment: Deployment, model: Model, to: int | None, seen: Served, options: Mapping[str, Any]) -> Plan:
+    """Make the plan from what is served now to version ``to`` (``None``: the newest on disk).
+
+    Raises ``UsageError``, ``ModelError`` for a version that cannot be rolled out.
+    """
+    new = latest_version(model.base_path).number if to is None else find_version(model.base_path, to).number
+    configured = _configured_labels(deployment, model)
+    others = {
+        label: seen.server.labels[label]
+        for label in sorted(configured.keys() - {STABLE, CANARY})
+        if label in seen.server.labels
+    }
+    side = {label: share for label, share in seen.weights.items() if label in others}
+    keep = {"keep_canary": CANARY in model.labels, **options}
+    old = serving_version(model, configured, seen.server)
+    return checked(Plan(model.name, old, new, others=others, side_traffic=side, **keep))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is served before a rollout begins, and the split of the traffic."""
+
+    server: ServerView
+    weights: Mapping[str, float]
+
+
+def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Traffic) -> Served:
+    """Look at the server, with every label that the deployment knows of, and at the traffic file."""
+    labels = {STABLE, CANARY, *_configured_labels(deployment, model)}
+    return Served(server.observe(sorted(labels)), traffic.read() or model.traffic or {STABLE: 100.0})
+
+
+def serving_version(model: Model, configured: Mapping[str, int], server: ServerView) -> int:
+    """Return the version to leave: that of ``stable``, else the highest AVAILABLE one, which unlabelled calls reach.
+
+    A stable version that has died is still the one to leave, so that a rollback from it is possible.
+    """
+    if STABLE in server.labels:
+        return server.labels[STABLE]
+    if STABLE in configured:
+        return configured[STABLE]
+    available = [version for version in server.versions if server.available(version)]
+    if not available:
+        raise UsageError(f"no version of {model.name} is AVAILABLE", hint="tfs-deploy status shows what is served")
+    return max(available)
+
+
+def _configured_labels(deployment: Deployment, model: Model) -> dict[str, int]:
+    current, _ = apply_active(deployment, read_active(deployment.state_dir))
+    return {**model.labels, **current.model(model.name).labels}
