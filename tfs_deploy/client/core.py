@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.client.check import check_inputs, check_output_filter, find_signature
-from tfs_deploy.client.readiness import judge
+from tfs_deploy.client.readiness import judge, summary
 from tfs_deploy.client.steps import Pause, Steps
+from tfs_deploy.client.values import ModelRef
 from tfs_deploy.errors import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -25,7 +26,7 @@ from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE, SignatureInfo
 
 if TYPE_CHECKING:
     from tfs_deploy.client.dialect import Dialect
-    from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
+    from tfs_deploy.client.values import ModelMetadata, VersionStatus
     from tfs_deploy.codec import PredictReply
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -107,6 +108,13 @@ class Core:
             )
         request = _Request(ref, inputs, signature, tuple(output_filter))
         deadline = self._deadline(timeout)
+        try:
+            return (yield from self._predict(request, deadline))
+        except NotFoundError as error:
+            raise (yield from self._explain(error, ref, deadline)) from error
+
+    def _predict(self, request: _Request, deadline: Deadline) -> Steps[PredictReply]:
+        ref = request.ref
         if not self._check and not self._dialect.needs_signature:
             return (yield from self._send(request, None, deadline))
         known = self._believed(ref)
@@ -130,8 +138,14 @@ class Core:
 
     def metadata(self, ref: ModelRef, *, timeout: float | None) -> Steps[ModelMetadata]:
         """Ask for the signatures of a version."""
-        data = yield self._dialect.metadata(ref, self._deadline(timeout).left())
-        return self._dialect.read_metadata(data)
+        deadline = self._deadline(timeout)
+        try:
+            data = yield self._dialect.metadata(ref, deadline.left())
+        except NotFoundError as error:
+            raise (yield from self._explain(error, ref, deadline)) from error
+        metadata = self._dialect.read_metadata(data)
+        self._known[ref] = _Known(metadata, self._clock())
+        return metadata
 
     def reload(self, config: Any, *, timeout: float | None) -> Steps[None]:
         """Give the server a new configuration and forget what was known of its models."""
@@ -209,6 +223,17 @@ class Core:
         except StatusError:
             raise error from None
 
+    def _explain(self, error: NotFoundError, ref: ModelRef, deadline: Deadline) -> Steps[NotFoundError]:
+        """Say which versions there are, if the model is known at all."""
+        if ref.label is not None or deadline.remaining() <= 0:
+            return error
+        try:
+            data = yield self._dialect.status(ModelRef(ref.name), deadline.remaining())
+            versions = self._dialect.read_status(data)
+        except StatusError:
+            return error
+        return NotFoundError(error.message, hint=f"the server has of {ref.name}: {summary(versions)}")
+
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(self._timeout if timeout is None else timeout, self._clock)
 
@@ -225,6 +250,6 @@ def _not_ready(ref: ModelRef, timeout: float, last: StatusError | list[VersionSt
     if isinstance(last, StatusError):
         seen, hint = last.message, last.hint
     else:
-        seen = ", ".join(str(version) for version in last) or "no answer"
+        seen = summary(last)
         hint = "a version that stays LOADING is being retried or is large: see the server's log"
     return DeadlineExceededError(f"{ref} is not ready after {timeout:g} s; last seen: {seen}", hint=hint)

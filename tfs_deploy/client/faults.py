@@ -77,7 +77,9 @@ def rest_fault(http_status: int, message: str | None, url: str) -> StatusError:
 
 def unreachable(target: str, reason: str) -> StatusError:
     """Make the error for a server that cannot be connected to."""
-    return UnavailableError(f"cannot reach {target}: {reason}", hint=f"is the server running at {target}?")
+    return UnavailableError(
+        f"cannot reach {target}: {reason}", hint=f"is the server running at {target}? tfs-deploy up starts one"
+    )
 
 
 def too_late(target: str, timeout: float) -> StatusError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tfs_deploy.client.values import END
 from tfs_deploy.errors import status_error
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def judge(versions: list[VersionStatus], ref: ModelRef) -> int | None:
     if available:
         return max(available)
     failed = [status for status in wanted if status.failed]
-    if failed and all(status.state == "END" for status in wanted):
+    if failed and all(status.state == END for status in wanted):
         newest = max(failed, key=lambda status: status.version)
         raise status_error(
             newest.code,
@@ -32,3 +33,9 @@ def judge(versions: list[VersionStatus], ref: ModelRef) -> int | None:
             hint="the server does not try this number again: fix the model and publish it as a new version",
         )
     return None
+
+
+def summary(versions: list[VersionStatus]) -> str:
+    """Name the versions and their states in one line; ended ones only where there is nothing else."""
+    alive = [status for status in versions if status.state != END or status.failed]
+    return ", ".join(str(status) for status in alive or versions) or "no version"
