@@ -105,7 +105,7 @@ class Graph:
         return total
 
     def reachable(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> list[Scope]:
-        """Return what running ``tensors`` (``node:0``) executes, given values for ``fed``: main graph part, functions."""
+        """Return what computing ``tensors`` (``node:0``) from ``fed`` executes: a part of the main graph, functions."""
         part = Scope(texts=self.main.texts)
         seen = {_output_name(tensor) for tensor in fed}
         todo = list(map(_output_name, tensors))

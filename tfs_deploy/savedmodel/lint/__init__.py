@@ -1,0 +1,105 @@
+"""Judging a SavedModel before a server meets it: rules with stable ids, each a small function over plain facts."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from tfs_deploy.errors import UsageError
+from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
+from tfs_deploy.savedmodel.lint import files, graphs, signatures
+from tfs_deploy.savedmodel.lint.rules import Finding, Rule, Severity, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["RULES", "Finding", "Rule", "Severity", "lint_model", "parse_image_version", "reference", "select_rules"]
+
+RULES: tuple[Rule, ...] = (*signatures.RULES, *graphs.RULES, *files.RULES)
+
+
+def lint_model(
+    model: SavedModelInfo | str | Path,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    image_version: str | None = None,
+) -> list[Finding]:
+    """Apply the rules to a model and return what they find, in the order of the rules.
+
+    Args:
+        model: a version directory, a base path (its latest version), or what ``inspect_model`` said of one.
+        select: ids, beginnings of ids or names of the only rules to apply.
+        ignore: ids, beginnings of ids or names of rules to leave out.
+        image_version: version of the server, such as ``2.19``, or its image, ``tensorflow/serving:2.19.1-gpu``.
+
+    Raises:
+        UsageError: a rule or the version is unknown.
+        ModelError: there is no model, or one of its files is damaged.
+    """
+    rules = select_rules(select, ignore)
+    version = parse_image_version(image_version) if image_version else None
+    info = model if isinstance(model, SavedModelInfo) else inspect_model(model)
+    subject = Subject(info, version)
+    return [finding for rule in rules for finding in rule.findings(subject)]
+
+
+def select_rules(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Rule]:
+    """Return the rules that are selected (all by default) and not ignored; ``UsageError`` for an unknown one."""
+    selected = {rule.id for entry in select for rule in _matching(entry)} if select else {rule.id for rule in RULES}
+    ignored = {rule.id for entry in ignore for rule in _matching(entry)}
+    return [rule for rule in RULES if rule.id in selected - ignored]
+
+
+def parse_image_version(text: str) -> tuple[int, int]:
+    """Return major and minor version of ``2.19``, ``2.19.1-gpu`` or ``tensorflow/serving:2.19.1``."""
+    match = re.fullmatch(r"(?:[^\s@]*[:/])?v?(\d+)\.(\d+)(?:[.\-+][\w.\-]*)?(?:@\S*)?", text)
+    if match is None:
+        raise UsageError(f"'{text}' names no version of the server", hint="write it like 2.19 or 2.19.1-gpu")
+    return int(match[1]), int(match[2])
+
+
+def reference() -> str:
+    """Return the reference of all rules as Markdown (docs/lint.md)."""
+    parts = [_INTRODUCTION]
+    for title, prefix in _GROUPS:
+        parts.append(f"## {title}\n")
+        for rule in RULES:
+            if rule.id.startswith(prefix):
+                parts.append(f"### {rule.id} {rule.name} ({rule.severity.value})\n")
+                parts.append(f"{rule.summary} {rule.reason}\n\n*What to do:* {rule.hint}.\n")
+    return "\n".join(parts)
+
+
+_GROUPS = (
+    ("Signatures", "TFS1"),
+    ("Graph", "TFS2"),
+    ("Files", "TFS3"),
+    ("Directories", "TFS4"),
+    ("Warmup and goldens", "TFS5"),
+)
+
+_INTRODUCTION = """\
+# Rules of `tfs-deploy lint`
+
+`tfs-deploy lint PATH` judges a version directory, or the latest version below a base path, without TensorFlow. It
+exits with 1 if a finding is an error (`--fail-on warning` or `info` to be stricter) and with 2 if the model cannot
+be read at all. `--select` and `--ignore` take ids (`TFS105`), their beginnings (`TFS2`) and names
+(`fixed-batch-dimension`), several with commas. `tfs-deploy lint --rules` prints this page.
+
+What a signature runs is followed from its outputs through the graph and every function it calls; code that is only
+stored, such as a training step, is not held against it.
+"""
+
+
+def _matching(entry: str) -> list[Rule]:
+    found = [rule for rule in RULES if rule.id.startswith(entry.upper()) or rule.name == entry.lower()]
+    if not entry or not found:
+        near = difflib.get_close_matches(
+            entry.lower(), [rule.name for rule in RULES], n=1
+        ) or difflib.get_close_matches(entry.upper(), [rule.id for rule in RULES], n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "`tfs-deploy lint --rules` lists all rules"
+        raise UsageError(f"there is no rule '{entry}'", hint=hint)
+    return found

@@ -1,0 +1,252 @@
+"""TFS3xx: the files of the version; TFS4xx: its directory and those beside it; TFS5xx: warmup and goldens."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import ModelError
+from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject, listed
+from tfs_deploy.savedmodel.ops import VARIABLE_OPS
+from tfs_deploy.savedmodel.replay import replay_problems
+from tfs_deploy.savedmodel.warmup import MAX_RECORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LARGE_GRAPH: Final = 1 << 30
+_MODEL_FILES: Final = (
+    layout.SAVED_MODEL,
+    layout.SAVED_MODEL_TEXT,
+    layout.SAVED_MODEL_CHUNKED,
+    layout.TFLITE_MODEL,
+)
+
+
+def _large_graph(subject: Subject) -> Iterator[Problem]:
+    if subject.info.pb_bytes > _LARGE_GRAPH:
+        yield Problem(layout.SAVED_MODEL, f"it has {subject.info.pb_bytes / 1e9:.2f} GB")
+
+
+def _missing_assets(subject: Subject) -> Iterator[Problem]:
+    for asset in subject.info.assets:
+        if asset.size is None:
+            yield Problem(f"{layout.ASSETS}/{asset.name}", "the graph reads this file, but it does not exist")
+
+
+def _missing_variables(subject: Subject) -> Iterator[Problem]:
+    count = sum(subject.info.serving.graph.main.ops[op] for op in VARIABLE_OPS)
+    if count and subject.info.bundle is None:
+        yield Problem(layout.VARIABLES, f"the graph has {count} variables, but there are no files with their values")
+
+
+def _manifest(subject: Subject) -> Iterator[Problem]:
+    try:
+        manifest = subject.info.manifest
+    except ModelError as error:
+        yield Problem(layout.MANIFEST, error.message)
+        return
+    for name, entry in manifest.files.items() if manifest else ():
+        path = subject.info.path / name
+        size = path.stat().st_size if path.is_file() else None
+        if size is None:
+            yield Problem(name, "it is missing, though the manifest lists it")
+        elif size != entry.size:
+            yield Problem(name, f"it has {size} bytes, the manifest says {entry.size}")
+
+
+def _not_a_number(subject: Subject) -> Iterator[Problem]:
+    if subject.info.version is None:
+        yield Problem(f"directory '{subject.info.path.resolve().name}'", "its name is no number")
+
+
+def _zero_prefixed(subject: Subject) -> Iterator[Problem]:
+    for version in subject.siblings:
+        if version.path.name != str(version.number) and version.number >= 0:
+            yield Problem(f"directory '{version.path.name}'", f"the server takes it for version {version.number}")
+
+
+def _negative(subject: Subject) -> Iterator[Problem]:
+    for version in subject.siblings:
+        if version.number < 0:
+            yield Problem(f"directory '{version.path.name}'", f"the server takes it for version {version.number}")
+
+
+def _plain_file(subject: Subject) -> Iterator[Problem]:
+    for version in subject.siblings:
+        if not version.path.is_dir():
+            yield Problem(f"file '{version.path.name}'", f"the server takes it for version {version.number}")
+
+
+def _same_number(subject: Subject) -> Iterator[Problem]:
+    by_number: dict[int, list[str]] = defaultdict(list)
+    for version in subject.siblings:
+        by_number[version.number].append(version.path.name)
+    for number, names in by_number.items():
+        if len(names) > 1:
+            yield Problem(f"directories {listed(names)}", f"the server takes all of them for version {number}")
+
+
+def _no_model(subject: Subject) -> Iterator[Problem]:
+    for version in subject.siblings:
+        if version.path.is_dir() and not any((version.path / name).exists() for name in _MODEL_FILES):
+            yield Problem(f"directory '{version.path.name}'", "the server takes it for a version, but it has no model")
+
+
+def _warmup(subject: Subject) -> Iterator[Problem]:
+    try:
+        for number, reason in replay_problems(subject.info):
+            yield Problem(layout.WARMUP, f"record {number} cannot be replayed: {reason}")
+    except ModelError as error:
+        yield Problem(layout.WARMUP, error.message)
+
+
+def _long_warmup(subject: Subject) -> Iterator[Problem]:
+    try:
+        count = subject.info.warmup_records or 0
+    except ModelError:
+        return  # the rule above says so
+    if count > MAX_RECORDS:
+        yield Problem(layout.WARMUP, f"it has {count} records, the server accepts {MAX_RECORDS}")
+
+
+def _no_warmup(subject: Subject) -> Iterator[Problem]:
+    if not (subject.info.path / layout.WARMUP).exists():
+        yield Problem(layout.WARMUP, "there is no warmup file")
+
+
+def _no_goldens(subject: Subject) -> Iterator[Problem]:
+    if not (subject.info.path / layout.GOLDENS).is_dir():
+        yield Problem(layout.GOLDENS, "there are no recorded answers")
+
+
+RULES: Final = (
+    Rule(
+        "TFS301",
+        "large-graph",
+        Severity.ERROR,
+        "`saved_model.pb` is over 1 GB.",
+        "Near 2 GB protobuf cannot read it, and loading needs several times its size in memory.",
+        "keep weights in variables instead of constants",
+        _large_graph,
+    ),
+    Rule(
+        "TFS302",
+        "missing-asset",
+        Severity.ERROR,
+        "A file that the graph reads is not in `assets/`.",
+        "The tables that are filled from it fail when the model is loaded.",
+        "copy the whole directory, or export the model again",
+        _missing_assets,
+    ),
+    Rule(
+        "TFS303",
+        "missing-variables",
+        Severity.ERROR,
+        "The graph has variables, but `variables/` is not there.",
+        "The server loads the model, says AVAILABLE and fails at every request.",
+        "copy the whole directory, or export the model again",
+        _missing_variables,
+    ),
+    Rule(
+        "TFS304",
+        "not-as-exported",
+        Severity.ERROR,
+        "A file is missing or has another size than the manifest says, or the manifest cannot be read.",
+        "The directory was copied in part or changed after the export. (`tfs-deploy inspect --check` also compares the "
+        "content.)",
+        "copy or export the version again",
+        _manifest,
+    ),
+    Rule(
+        "TFS401",
+        "zero-prefixed-version",
+        Severity.WARNING,
+        "The name of a version directory is a number in another spelling: `007`, `+7`.",
+        "The server serves it under the plain number, which no path on disk has; tools that look for that miss it.",
+        "rename the directory to the plain number",
+        _zero_prefixed,
+    ),
+    Rule(
+        "TFS402",
+        "negative-version",
+        Severity.ERROR,
+        "The name of a version directory is a negative number.",
+        "The server loads it, but REST cannot name it and every other version is newer.",
+        "rename the directory to a positive number",
+        _negative,
+    ),
+    Rule(
+        "TFS403",
+        "file-as-version",
+        Severity.ERROR,
+        "A plain file has a number for a name.",
+        "The server takes it for a version, tries to load it and fails, again and again.",
+        "move the file out of the base path",
+        _plain_file,
+    ),
+    Rule(
+        "TFS404",
+        "same-version-twice",
+        Severity.ERROR,
+        "Two directories stand for the same number, such as `1` and `01`.",
+        "The server picks one of them and does not say which.",
+        "remove or renumber one of them",
+        _same_number,
+    ),
+    Rule(
+        "TFS405",
+        "not-a-version",
+        Severity.WARNING,
+        "The name of the model's directory is no number.",
+        "The server skips it.",
+        "publish it under a number, such as models/NAME/1",
+        _not_a_number,
+    ),
+    Rule(
+        "TFS406",
+        "version-without-model",
+        Severity.ERROR,
+        "A directory with a number for a name holds no model.",
+        "The server takes it for a version, tries to load it and fails; if it is the highest, new versions wait.",
+        "finish the copy under another name and rename it, or remove the directory",
+        _no_model,
+    ),
+    Rule(
+        "TFS501",
+        "warmup-not-replayable",
+        Severity.ERROR,
+        "A warmup record does not fit the signatures, or the file is damaged.",
+        "One failing record makes the load of the version fail.",
+        "export again with examples, or remove the warmup file",
+        _warmup,
+    ),
+    Rule(
+        "TFS502",
+        "warmup-too-long",
+        Severity.ERROR,
+        "The warmup file has more than 1000 records.",
+        "The server fails to load the version.",
+        "keep a few records for each signature and batch size",
+        _long_warmup,
+    ),
+    Rule(
+        "TFS503",
+        "no-warmup",
+        Severity.INFO,
+        "There is no warmup file.",
+        "The first requests after a rollout wait for lazy initialisation: tens of milliseconds to seconds.",
+        "export with examples",
+        _no_warmup,
+    ),
+    Rule(
+        "TFS504",
+        "no-goldens",
+        Severity.INFO,
+        "There are no recorded answers (goldens).",
+        "Smoke tests and rollouts can see that the model answers, not that it answers right.",
+        "export with examples",
+        _no_goldens,
+    ),
+)

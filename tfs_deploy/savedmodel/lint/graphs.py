@@ -1,0 +1,219 @@
+"""TFS2xx: what the graph does when it is loaded and called."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.savedmodel.graph import TRAINING, UNSEEDED
+from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject
+from tfs_deploy.savedmodel.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, is_known_op, is_training_op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tfs_deploy.savedmodel.graph import Scope
+
+#: a graph with this many bytes of weights inside is likely a frozen one
+_LARGE_CONSTANTS: Final = 64 << 20
+_ASSIGN_OP: Final = re.compile(
+    r"Assign(Add|Sub)?(Variable(Op|XlaConcatND))?|Resource(Scatter|StridedSlice)\w+|Scatter\w+"
+)
+#: functions of names, not of variables
+_NOT_ASSIGN: Final = frozenset({"ScatterNd", "ScatterNdNonAliasingAdd"})
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)")
+
+
+def _places(subject: Subject) -> Iterator[tuple[str, list[Scope]]]:
+    """Yield what runs, with its name: each signature, and what is run when the model is loaded."""
+    for name, scopes in subject.calls.items():
+        yield f"signature '{name}'", scopes
+    yield "loading", subject.info.reached_at_load
+
+
+def _reached(subject: Subject, wanted: Callable[[str], bool]) -> dict[str, tuple[str, str]]:
+    """Return the wanted ops that run somewhere: op -> (where it runs first, its node)."""
+    found: dict[str, tuple[str, str]] = {}
+    for where, scopes in _places(subject):
+        for scope in scopes:
+            inside = f" in function '{scope.name}'" if scope.name else ""
+            for op, node in scope.examples.items():
+                if op not in found and wanted(op):
+                    found[op] = (where, f"'{node}'{inside}")
+    return dict(sorted(found.items()))
+
+
+def _python(subject: Subject) -> Iterator[Problem]:
+    reached = _reached(subject, PYTHON_OPS.__contains__)
+    for op, (where, node) in reached.items():
+        yield Problem(where, f"{op} {node} calls a function of the Python process that exported the model")
+    for op in sorted(PYTHON_OPS.intersection(subject.info.ops) - reached.keys()):
+        yield Problem("the graph", f"it holds {op}, though no signature reaches it", severity=Severity.WARNING)
+
+
+def _custom(subject: Subject) -> Iterator[Problem]:
+    functions = subject.info.serving.graph.functions
+
+    def unknown(op: str) -> bool:
+        return op not in functions and not is_known_op(op)
+
+    reached = _reached(subject, unknown)
+    for op, (where, node) in reached.items():
+        yield Problem(where, f"op {op} {node} is not part of TensorFlow")
+    main = subject.info.serving.graph.main.ops
+    for op in sorted(filter(unknown, subject.info.ops.keys() - reached.keys())):
+        # The server checks the ops of the main graph when it loads it, those of functions when they are called.
+        severity = Severity.ERROR if op in main else Severity.WARNING
+        yield Problem("the graph", f"op {op} is not part of TensorFlow; no signature reaches it", severity=severity)
+
+
+def _host(subject: Subject) -> Iterator[Problem]:
+    for op, (where, node) in _reached(subject, HOST_OPS.__contains__).items():
+        yield Problem(where, f"{op} {node} reaches out of the model, to files or other machines")
+
+
+def _prints(subject: Subject) -> Iterator[Problem]:
+    for op, (where, node) in _reached(subject, PRINT_OPS.__contains__).items():
+        yield Problem(where, f"{op} {node} writes to the server's log at every call")
+
+
+def _training(subject: Subject) -> Iterator[Problem]:
+    reached = _reached(subject, is_training_op)
+    for op, (where, node) in reached.items():
+        yield Problem(where, f"{op} {node} belongs to training")
+    yield from _flagged(subject, TRAINING, "runs in training mode")
+
+
+def _random(subject: Subject) -> Iterator[Problem]:
+    yield from _flagged(subject, UNSEEDED, "draws random numbers without a seed")
+
+
+def _flagged(subject: Subject, flag: str, what: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for where, scopes in _places(subject):
+        # Initial values that are drawn when the model is loaded are overwritten by the variables.
+        if where == "loading":
+            continue
+        for scope in scopes:
+            for op, found in scope.flagged:
+                if found == flag and op not in seen:
+                    seen.add(op)
+                    inside = f" in function '{scope.name}'" if scope.name else ""
+                    yield Problem(where, f"{op}{inside} {what}")
+
+
+def _assigns(subject: Subject) -> Iterator[Problem]:
+    for name, scopes in subject.calls.items():
+        ops = {op for scope in scopes for op in scope.ops if _ASSIGN_OP.fullmatch(op) and op not in _NOT_ASSIGN}
+        if ops:
+            yield Problem(f"signature '{name}'", f"it changes variables ({', '.join(sorted(ops))})")
+
+
+def _newer(subject: Subject) -> Iterator[Problem]:
+    match = _VERSION.match(subject.info.tensorflow_version)
+    if subject.image_version is None or match is None:
+        return
+    if (int(match[1]), int(match[2])) > subject.image_version:
+        image = ".".join(map(str, subject.image_version))
+        yield Problem(
+            "saved_model.pb", f"it was written by TensorFlow {subject.info.tensorflow_version}, the server is {image}"
+        )
+
+
+def _frozen(subject: Subject) -> Iterator[Problem]:
+    graph = subject.info.serving.graph
+    if graph.large_constant_bytes > _LARGE_CONSTANTS:
+        size = graph.large_constant_bytes / 1e6
+        yield Problem("saved_model.pb", f"{graph.large_constants} constants of the graph hold {size:.0f} MB")
+
+
+RULES: Final = (
+    Rule(
+        "TFS201",
+        "python-function",
+        Severity.ERROR,
+        "The graph calls Python: `PyFunc`, `PyFuncStateless` or `EagerPyFunc`; a warning if no signature reaches it.",
+        "tf.py_function and tf.numpy_function leave only a reference to a function in the process that made them. "
+        "The server has no Python, so the call fails.",
+        "write the function with TensorFlow ops, or run it in the client",
+        _python,
+    ),
+    Rule(
+        "TFS202",
+        "custom-op",
+        Severity.ERROR,
+        "The graph uses an op that neither TensorFlow nor the stock server has; a warning if only functions that no "
+        "signature reaches use it.",
+        "The server fails with `Op type not registered`. Known are the ops of TensorFlow, TensorFlow Text and the "
+        "inference ops of TensorFlow Decision Forests, which the image links in.",
+        "build a server with this op linked in, or replace the op",
+        _custom,
+    ),
+    Rule(
+        "TFS203",
+        "host-access",
+        Severity.ERROR,
+        "A signature, or loading the model, runs an op that reads, writes or lists files, talks to other machines or "
+        "ends the process: `ReadFile`, `WriteFile`, `MatchingFiles`, readers, datasets over files, `SaveV2`, "
+        "summaries, `RemoteCall`, `Abort`.",
+        "The model reaches what the server's user can reach. Paths of the training machine do not exist there.",
+        "take the data as an input, or keep it among the model's assets and variables",
+        _host,
+    ),
+    Rule(
+        "TFS204",
+        "prints",
+        Severity.WARNING,
+        "A signature runs `Print` or `PrintV2`.",
+        "Every request writes to the server's log, which costs time and may put user data there.",
+        "remove tf.print from the served function",
+        _prints,
+    ),
+    Rule(
+        "TFS205",
+        "training-op",
+        Severity.WARNING,
+        "A signature runs an op of training: it computes or applies gradients, computes a loss, or normalises batches "
+        "in training mode.",
+        "Serving is slower than it need be, and with batch statistics a row's result depends on the rows beside it.",
+        "export a function that calls the model with training=False",
+        _training,
+    ),
+    Rule(
+        "TFS206",
+        "unseeded-random",
+        Severity.WARNING,
+        "A signature draws random numbers from an op that has no seed.",
+        "The same request gets another answer each time, so that goldens and comparisons of versions fail.",
+        "call the model with training=False (dropout), or set the seed",
+        _random,
+    ),
+    Rule(
+        "TFS207",
+        "newer-tensorflow",
+        Severity.ERROR,
+        "The model was written by a newer TensorFlow than that of the server (`--image-version`).",
+        "Ops and attributes that the server does not know make the load fail, which it retries for minutes.",
+        "use an image of at least that version, or export with an older TensorFlow",
+        _newer,
+    ),
+    Rule(
+        "TFS208",
+        "changes-variables",
+        Severity.WARNING,
+        "A signature assigns variables.",
+        "An answer depends on the requests before it and on the replica that gives it, and the state ends with the "
+        "version.",
+        "keep state outside the model",
+        _assigns,
+    ),
+    Rule(
+        "TFS209",
+        "weights-in-graph",
+        Severity.INFO,
+        "Constants inside the graph hold more than 64 MB.",
+        "They are parsed and copied at every load, and count toward the 2 GB that a protobuf file can have.",
+        "keep weights in variables",
+        _frozen,
+    ),
+)

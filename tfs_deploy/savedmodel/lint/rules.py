@@ -1,0 +1,106 @@
+"""What a rule is, what it finds, and what it may look at."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tfs_deploy.savedmodel import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
+    from tfs_deploy.savedmodel.graph import Scope
+    from tfs_deploy.savedmodel.inspect import SavedModelInfo
+    from tfs_deploy.savedmodel.versions import VersionDir
+
+
+class Severity(enum.Enum):
+    """How bad a finding is: ``error`` fails in serving, ``warning`` likely hurts, ``info`` is worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a rule found: where (a signature, a file, a directory) and what; ``hint`` says what to do."""
+
+    rule: str
+    name: str
+    severity: Severity
+    where: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that is judged, and the server it is for (``image_version`` like ``(2, 19)``, if that is known)."""
+
+    info: SavedModelInfo
+    image_version: tuple[int, int] | None = None
+
+    @cached_property
+    def calls(self) -> dict[str, list[Scope]]:
+        """What each signature executes."""
+        return {name: self.info.reached_by(name) for name in self.info.signatures}
+
+    @cached_property
+    def siblings(self) -> list[VersionDir]:
+        """What the server takes for versions beside this one; nothing if this is no numbered directory."""
+        return versions.list_versions(self.info.path.resolve().parent) if self.info.version is not None else []
+
+    def tensors(self, side: str) -> Iterator[tuple[SignatureInfo, TensorSpec]]:
+        """Yield every input or output (``side``) with its signature."""
+        for signature in self.info.signatures.values():
+            for spec in getattr(signature, side).values():
+                yield signature, spec
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What the function of a rule yields; the rule's own severity and hint hold unless others are given."""
+
+    where: str
+    message: str
+    hint: str | None = None
+    severity: Severity | None = None
+
+
+Check = "Callable[[Subject], Iterable[Problem]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: ``id`` and ``name`` never change; ``reason`` says why it matters, ``hint`` what to do."""
+
+    id: str
+    name: str
+    severity: Severity
+    summary: str
+    reason: str
+    hint: str
+    check: Callable[[Subject], Iterable[Problem]] = field(repr=False)
+
+    def findings(self, subject: Subject) -> Iterator[Finding]:
+        """Apply the rule."""
+        for problem in self.check(subject):
+            severity, hint = problem.severity or self.severity, problem.hint or self.hint
+            yield Finding(self.id, self.name, severity, problem.where, problem.message, hint)
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """Join names with commas, at most ``most`` of them."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    return ", ".join(ordered[:most]) + more

@@ -1,0 +1,299 @@
+"""TFS1xx: the contract that clients see."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.protos.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, PREDICT_METHOD, REGRESS_METHOD
+from tfs_deploy.savedmodel.graph import node_name
+from tfs_deploy.savedmodel.inspect import SERVE_TAGS
+from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject, listed
+from tfs_deploy.savedmodel.samples import NOT_IN_JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
+
+_METHODS: Final = frozenset({PREDICT_METHOD, CLASSIFY_METHOD, REGRESS_METHOD})
+#: names that TensorFlow and Keras make up where nobody gave one
+_MADE_UP_OUTPUT: Final = re.compile(r"output_\d+|Identity(_\d+)?|StatefulPartitionedCall(_\d+)?")
+_MADE_UP_INPUT: Final = re.compile(r"args_\d+(_\d+)?|input_\d+|inputs_\d+|keras_tensor(_?\d+)?|unknown(_\d+)?")
+#: ops that take bytes, not text
+_BINARY_OPS: Final = frozenset(
+    {"DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "DecodeGif", "DecodeWebP", "DecodeWav"}
+    | {"DecodeRaw", "DecodePaddedRaw", "DecodeCompressed", "DecodeProtoV2", "ParseTensor", "DecodeBase64"}
+    | {"ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseSequenceExample", "ParseSequenceExampleV2"}
+)
+
+
+def _where(signature: SignatureInfo) -> str:
+    return f"signature '{signature.name}'"
+
+
+def _no_signature(subject: Subject) -> Iterator[Problem]:
+    if not subject.info.signatures:
+        yield Problem("saved_model.pb", "the model has no signature")
+
+
+def _no_default(subject: Subject) -> Iterator[Problem]:
+    names = subject.info.signatures
+    if names and DEFAULT_SIGNATURE not in names:
+        yield Problem("saved_model.pb", f"there is no signature '{DEFAULT_SIGNATURE}', only {listed(names)}")
+
+
+def _no_serve_tag(subject: Subject) -> Iterator[Problem]:
+    tag_sets = subject.info.tag_sets
+    if not any(set(tags) == SERVE_TAGS for tags in tag_sets):
+        there = " | ".join(", ".join(tags) or "none" for tags in tag_sets)
+        yield Problem("saved_model.pb", f"no meta graph is tagged exactly 'serve' (tags: {there})")
+
+
+def _made_up_outputs(subject: Subject) -> Iterator[Problem]:
+    for signature, spec in subject.tensors("outputs"):
+        if _MADE_UP_OUTPUT.fullmatch(spec.name):
+            yield Problem(_where(signature), f"output '{spec.name}' has a made-up name")
+
+
+def _made_up_inputs(subject: Subject) -> Iterator[Problem]:
+    for signature, spec in subject.tensors("inputs"):
+        if _MADE_UP_INPUT.fullmatch(spec.name):
+            yield Problem(_where(signature), f"input '{spec.name}' has a made-up name")
+
+
+def _takes_tensors(signature: SignatureInfo) -> bool:
+    """Whether clients send the inputs as they are (Classify and Regress send tf.Examples)."""
+    return signature.method not in (CLASSIFY_METHOD, REGRESS_METHOD)
+
+
+def _fixed_batch(subject: Subject) -> Iterator[Problem]:
+    for signature, spec in subject.tensors("inputs"):
+        if spec.shape and spec.shape[0] is not None:
+            yield Problem(
+                _where(signature), f"input '{spec.name}' has the fixed first dimension {spec.shape[0]}: {spec}"
+            )
+
+
+def _is_scalar(spec: TensorSpec) -> bool:
+    return spec.shape == ()
+
+
+def _no_batch(subject: Subject) -> Iterator[Problem]:
+    for signature in filter(_takes_tensors, subject.info.signatures.values()):
+        inputs, outputs = signature.inputs.values(), signature.outputs.values()
+        if not inputs or all(map(_is_scalar, inputs)):
+            continue
+        for side, specs in (("input", inputs), ("output", outputs)):
+            for spec in filter(_is_scalar, specs):
+                yield Problem(_where(signature), f"{side} '{spec.name}' is a scalar: it has no batch dimension")
+
+
+def _scalar_only(subject: Subject) -> Iterator[Problem]:
+    for signature in filter(_takes_tensors, subject.info.signatures.values()):
+        if signature.inputs and all(map(_is_scalar, signature.inputs.values())):
+            yield Problem(_where(signature), f"every input is a scalar: {listed(signature.inputs)}")
+
+
+def _float64(subject: Subject) -> Iterator[Problem]:
+    for signature, spec in subject.tensors("inputs"):
+        if spec.dtype == "float64":
+            yield Problem(_where(signature), f"input '{spec.name}' is float64")
+
+
+def _string_names(subject: Subject) -> Iterator[Problem]:
+    for signature, spec in subject.tensors("inputs"):
+        if spec.dtype != "string" or spec.name.endswith("_bytes") or not _takes_tensors(signature):
+            continue
+        binary = sorted(_BINARY_OPS.intersection(*[set().union(*(s.ops for s in subject.calls[signature.name]))]))
+        if binary:
+            message = f"string input '{spec.name}' does not end in '_bytes', but the graph uses {binary[0]}"
+            yield Problem(_where(signature), message, severity=Severity.WARNING)
+        else:
+            yield Problem(_where(signature), f"string input '{spec.name}' does not end in '_bytes'")
+
+
+def _methods(subject: Subject) -> Iterator[Problem]:
+    for signature in subject.info.signatures.values():
+        if signature.method not in _METHODS:
+            yield Problem(_where(signature), f"its method name is '{signature.method}'")
+
+
+def _example_contract(subject: Subject) -> Iterator[Problem]:
+    for signature in subject.info.signatures.values():
+        if _takes_tensors(signature):
+            continue
+        classify = signature.method == CLASSIFY_METHOD
+        allowed = {"classes", "scores"} if classify else {"outputs"}
+        if list(signature.inputs) != ["inputs"]:
+            yield Problem(_where(signature), f"its inputs are {listed(signature.inputs) or 'none'} instead of 'inputs'")
+        if not signature.outputs or not set(signature.outputs) <= allowed:
+            wanted = "'classes' and 'scores'" if classify else "'outputs'"
+            yield Problem(
+                _where(signature), f"its outputs are {listed(signature.outputs) or 'none'} instead of {wanted}"
+            )
+
+
+def _dangling(subject: Subject) -> Iterator[Problem]:
+    nodes = subject.info.serving.graph.nodes
+    for side in ("inputs", "outputs"):
+        for signature, spec in subject.tensors(side):
+            if not spec.tensor:
+                message = f"{side[:-1]} '{spec.name}' is no plain tensor (sparse, ragged or composite)"
+                yield Problem(_where(signature), message, hint="take and return its parts as dense tensors")
+            elif node_name(spec.tensor) not in nodes:
+                yield Problem(
+                    _where(signature), f"{side[:-1]} '{spec.name}' is tensor '{spec.tensor}', which is not in the graph"
+                )
+
+
+def _not_in_json(subject: Subject) -> Iterator[Problem]:
+    for side in ("inputs", "outputs"):
+        for signature, spec in subject.tensors(side):
+            if spec.dtype in NOT_IN_JSON:
+                yield Problem(_where(signature), f"{side[:-1]} '{spec.name}' is {spec.dtype}, which REST cannot carry")
+
+
+def _no_inputs(subject: Subject) -> Iterator[Problem]:
+    for signature in subject.info.signatures.values():
+        if not signature.inputs:
+            yield Problem(_where(signature), "it has no inputs")
+
+
+RULES: Final = (
+    Rule(
+        "TFS101",
+        "no-signature",
+        Severity.ERROR,
+        "The model has no signature that a client can call.",
+        "The server loads such a model and then refuses every request.",
+        "name the signatures at export, such as signatures={'serving_default': ...}",
+        _no_signature,
+    ),
+    Rule(
+        "TFS102",
+        "no-default-signature",
+        Severity.WARNING,
+        "There is no signature `serving_default`.",
+        "A request that names no signature asks for this one and fails.",
+        "export one of the signatures as 'serving_default' too",
+        _no_default,
+    ),
+    Rule(
+        "TFS103",
+        "made-up-output-name",
+        Severity.WARNING,
+        "An output has a name that TensorFlow or Keras made up, such as `output_0`.",
+        "It is part of the contract with clients, and changes when the order or number of outputs does.",
+        "let the exported function return a dict, such as {'probabilities': ...}",
+        _made_up_outputs,
+    ),
+    Rule(
+        "TFS104",
+        "made-up-input-name",
+        Severity.WARNING,
+        "An input has a name that TensorFlow or Keras made up, such as `args_0` or `keras_tensor_12`.",
+        "It is part of the contract with clients, and changes with the next training run.",
+        "name it in the input specification, such as tf.TensorSpec(..., name='image')",
+        _made_up_inputs,
+    ),
+    Rule(
+        "TFS105",
+        "fixed-batch-dimension",
+        Severity.WARNING,
+        "The first dimension of an input is a fixed number.",
+        "Clients can send only this many rows at a time, and the server cannot join requests into batches.",
+        "leave the first dimension open (None) in the input specification",
+        _fixed_batch,
+    ),
+    Rule(
+        "TFS106",
+        "no-batch-dimension",
+        Severity.WARNING,
+        "Some input or output of a signature is a scalar while others have a batch dimension.",
+        "The row format of REST (`instances`) and batching in the server need one row for each request everywhere.",
+        "give it a first dimension of the batch size, or take the value out of the signature",
+        _no_batch,
+    ),
+    Rule(
+        "TFS107",
+        "scalar-inputs-only",
+        Severity.WARNING,
+        "All inputs of a signature are scalars.",
+        "It answers one question at a time: no batches from clients, none made by the server.",
+        "give the inputs a first dimension of open size (None)",
+        _scalar_only,
+    ),
+    Rule(
+        "TFS108",
+        "float64-input",
+        Severity.WARNING,
+        "An input is float64.",
+        "Requests are twice as long as they need be, and clients that send float32 are refused.",
+        "take float32 and cast inside the model if it needs more",
+        _float64,
+    ),
+    Rule(
+        "TFS109",
+        "string-input-name",
+        Severity.INFO,
+        "A string input whose name does not end in `_bytes`; a warning if the graph takes it for binary data.",
+        "The name is how REST clients know that a value must be sent in base64, and how they are told so.",
+        "name it with '_bytes' at the end if it is binary data; leave it if it is text",
+        _string_names,
+    ),
+    Rule(
+        "TFS110",
+        "unknown-method",
+        Severity.WARNING,
+        "The method name of a signature is none that the server knows.",
+        "With `--enable_signature_method_name_check` the server refuses to call it.",
+        "use tensorflow/serving/predict, /classify or /regress",
+        _methods,
+    ),
+    Rule(
+        "TFS111",
+        "classify-regress-contract",
+        Severity.ERROR,
+        "A classify or regress signature has other inputs or outputs than the method requires.",
+        "The server refuses every Classify or Regress call (classifier.cc, regressor.cc).",
+        "take 'inputs'; return 'classes' and 'scores' to classify, 'outputs' to regress",
+        _example_contract,
+    ),
+    Rule(
+        "TFS112",
+        "tensor-not-in-graph",
+        Severity.ERROR,
+        "A signature names a tensor that the graph does not have, or one that is no plain tensor.",
+        "The server fails when it loads the model or when the signature is called.",
+        "export the model again",
+        _dangling,
+    ),
+    Rule(
+        "TFS113",
+        "not-in-json",
+        Severity.INFO,
+        "An input or output has a dtype that REST cannot carry: half, bfloat16, complex or uint16.",
+        "gRPC clients can call the signature, REST clients get an error.",
+        "cast to float32 in the signature if REST clients call it",
+        _not_in_json,
+    ),
+    Rule(
+        "TFS114",
+        "no-inputs",
+        Severity.INFO,
+        "A signature has no inputs.",
+        "It cannot be called over REST, and always computes the same unless it has state.",
+        "call it over gRPC, or give it an input",
+        _no_inputs,
+    ),
+    Rule(
+        "TFS115",
+        "no-serve-tag",
+        Severity.ERROR,
+        "No meta graph has exactly the tag `serve`.",
+        "The server finds no meta graph to load unless started with `--saved_model_tags`.",
+        "export with the tag 'serve', or start the server with --saved_model_tags",
+        _no_serve_tag,
+    ),
+)
