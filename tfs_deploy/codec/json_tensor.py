@@ -7,7 +7,7 @@ import binascii
 import contextlib
 import math
 import re
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from tfs_deploy.codec.json_text import print_json
 from tfs_deploy.errors import InvalidArgumentError, StatusError, UnimplementedError
 
 if TYPE_CHECKING:
-    from tfs_deploy.protos.signatures import TensorSpec
     from collections.abc import Callable, Mapping
+
+    from tfs_deploy.protos.signatures import TensorSpec
 
 Array = np.ndarray[Any, Any]
 
@@ -150,8 +151,19 @@ def _array(values: list[Any], shape: tuple[int, ...], dtype: str) -> Array:
         # the server keeps these as 32-bit values and lets them wrap
         wide = np.array(values, np.uint64 if dtype == "uint64" else np.int64)
         return wide.astype(dtype).reshape(shape)
+    if dtype in ("float32", "float64"):
+        return to_float(np.array(values, np.float64), dtype).reshape(shape)
+    return np.array(values, dtype).reshape(shape)
+
+
+def to_float(values: Array, dtype: str) -> Array:
+    """Convert numbers as the server's threads do: too large ones are infinite, subnormal ones zero."""
     with np.errstate(over="ignore"):
-        return np.array(values, np.float64 if dtype in ("float32", "float64") else dtype).astype(dtype).reshape(shape)
+        out: Array = values.astype(dtype)
+    tiny = np.abs(out) < np.finfo(dtype).smallest_normal
+    if tiny.any():
+        out[tiny] = np.copysign(0, out[tiny])
+    return out
 
 
 def fill_columns(inputs: Any, specs: Mapping[str, TensorSpec]) -> dict[str, Array]:

@@ -259,15 +259,11 @@ class _Parser:
 
     def _named_number(self, *, minus: bool) -> float:
         if self._take("N"):
-            if self._take("a") and self._take("N"):
-                return math.nan
-            self._fail("Invalid value.")
-        self._at += 1
-        if self._take("n") and self._take("f"):
-            if self._peek() == "i":
-                self._word("inity", None)
-            return -math.inf if minus else math.inf
-        self._fail("Invalid value.")
+            return float(self._word("aN", math.nan))
+        self._word("Inf", None)
+        if self._peek() == "i":
+            self._word("inity", None)
+        return -math.inf if minus else math.inf
 
 
 def print_json(value: Any, level: int = 0) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from tfs_deploy.runtime.metagraph import MetaGraph, read_meta_graph
 from tfs_deploy.runtime.session import Session
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from collections.abc import Mapping, Sequence
+
+    from typing_extensions import Self
 
 Array = np.ndarray[Any, Any]
 

@@ -7,8 +7,7 @@ import functools
 import threading
 import time
 from ctypes import POINTER, c_char_p, c_void_p
-from typing import Any, Final, TYPE_CHECKING
-
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError
 from tfs_deploy.runtime.library import Library, TFBuffer, TFOutput, load_library
@@ -16,9 +15,10 @@ from tfs_deploy.runtime.status import Status, ThreadStatus
 from tfs_deploy.runtime.tensors import from_tensor, to_tensor
 
 if TYPE_CHECKING:
-    import numpy as np
-    from pathlib import Path
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
 
 #: RunOptions{inter_op_thread_pool: -1}: the graph runs in the caller's thread
 _IN_CALLERS_THREAD: Final = b"\x18" + b"\xff" * 9 + b"\x01"
@@ -151,14 +151,14 @@ class Session:
         return self._take(list(outputs))
 
     def _take(self, tensors: list[int]) -> list[np.ndarray[Any, Any]]:
+        """Turn results into arrays; whatever happens, no tensor is left over."""
         arrays = []
-        while tensors:
-            try:
+        try:
+            while tensors:
                 arrays.append(from_tensor(self._library, tensors.pop(0)))
-            except BaseException:
-                for tensor in tensors:
-                    self._library.TF_DeleteTensor(tensor)
-                raise
+        finally:
+            for tensor in tensors:
+                self._library.TF_DeleteTensor(tensor)
         return arrays
 
     def _plan(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Plan:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import Code, StatusError, status_error
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tfs_deploy.runtime.library import Library

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
 from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError, UnknownError

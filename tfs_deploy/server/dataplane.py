@@ -6,14 +6,23 @@ Every failure is a ``StatusError`` with the server's code and text.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfs_deploy import protos
 from tfs_deploy.codec import decode_predict_request, encode_predict_response
-from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError
-from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+from tfs_deploy.errors import InvalidArgumentError, NotFoundError
+from tfs_deploy.protos.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE
+from tfs_deploy.server.inference import (
+    classification_result,
+    classify_tensors,
+    find_signature,
+    regress_tensors,
+    regression_result,
+    run_multi,
+    serialized_examples,
+)
 from tfs_deploy.server.predict import predict_signature, run_predict
 from tfs_deploy.server.servable import ModelServable
 
@@ -50,9 +59,10 @@ class ModelSpec:
 class DataPlane:
     """The server's methods over a core."""
 
-    def __init__(self, core: ServerCore, *, tensor_content: bool = False) -> None:
+    def __init__(self, core: ServerCore, *, tensor_content: bool = False, check_method: bool = False) -> None:
         self.core = core
         self._tensor_content = tensor_content
+        self._check_method = check_method
 
     def servable(self, spec: ModelSpec) -> tuple[int, ModelServable]:
         """Return the version and the servable that a request is for."""
@@ -83,6 +93,43 @@ class DataPlane:
         request = protos.PredictRequest.FromString(data)
         _, servable = self.servable(ModelSpec.from_message(request.model_spec))
         predict_signature(servable, request.model_spec.signature_name)
+
+    def classify(self, spec: ModelSpec, examples: Any, timeout: float | None) -> Any:
+        """Classify an Input message; returns a ClassificationResponse (classification_service.cc)."""
+        version, servable = self.servable(spec)
+        signature = find_signature(servable, spec.signature)
+        tensor, outputs = classify_tensors(signature, check_method=self._check_method)
+        array = serialized_examples(examples)
+        results = servable.run({tensor: array}, list(outputs.values()), timeout=timeout)
+        response = protos.ClassificationResponse()
+        response.result.CopyFrom(classification_result(len(array), dict(zip(outputs, results, strict=True))))
+        _fill_spec(response.model_spec, spec, version)
+        return response
+
+    def regress(self, spec: ModelSpec, examples: Any, timeout: float | None) -> Any:
+        """Regress an Input message; returns a RegressionResponse (regression_service.cc)."""
+        version, servable = self.servable(spec)
+        signature = find_signature(servable, spec.signature)
+        tensor, outputs = regress_tensors(signature, check_method=self._check_method)
+        array = serialized_examples(examples)
+        results = servable.run({tensor: array}, list(outputs.values()), timeout=timeout)
+        response = protos.RegressionResponse()
+        response.result.CopyFrom(regression_result(len(array), results[0]))
+        _fill_spec(response.model_spec, spec, version)
+        return response
+
+    def multi_inference(self, request: Any, timeout: float | None) -> Any:
+        """Answer a MultiInferenceRequest; the first task's ModelSpec chooses the version for all."""
+        first = ModelSpec.from_message(request.tasks[0].model_spec) if request.tasks else ModelSpec("")
+        version, servable = self.servable(first)
+        results = run_multi(servable, request.tasks, request.input, timeout, check_method=self._check_method)
+        response = protos.MultiInferenceResponse()
+        for task, result in zip(request.tasks, results, strict=True):
+            entry = response.results.add()
+            _fill_spec(entry.model_spec, ModelSpec.from_message(task.model_spec), version)
+            kind = "classification_result" if task.method_name == CLASSIFY_METHOD else "regression_result"
+            getattr(entry, kind).CopyFrom(result)
+        return response
 
     def metadata(self, request: Any) -> Any:
         """Answer a GetModelMetadataRequest (servables/tensorflow/get_model_metadata_impl.cc)."""
@@ -139,14 +186,22 @@ class DataPlane:
         return response
 
 
+def required_spec(request: Any) -> ModelSpec:
+    """Read the ModelSpec of a Classify or Regress request."""
+    if not request.HasField("model_spec"):
+        raise InvalidArgumentError("Missing ModelSpec")
+    return ModelSpec.from_message(request.model_spec)
+
+
+def _fill_spec(message: Any, spec: ModelSpec, version: int) -> None:
+    message.name = spec.name
+    message.version.value = version
+    message.signature_name = spec.signature or DEFAULT_SIGNATURE
+
+
 def signature_map(servable: ModelServable) -> Any:
     """Return all SignatureDefs of a servable as a SignatureDefMap."""
     message = protos.SignatureDefMap()
     for name, definition in servable.signature_defs.items():
         message.signature_def[name].CopyFrom(definition)
     return message
-
-
-def error_text(error: StatusError) -> str:
-    """Return an error's text without hint, as replies carry it."""
-    return error.message

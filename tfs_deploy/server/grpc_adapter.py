@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from tfs_deploy import protos
-from tfs_deploy.errors import Code, EnvironmentFault, StatusError
+from tfs_deploy.errors import Code, EnvironmentFault, InvalidArgumentError, StatusError
 from tfs_deploy.protos import methods
+from tfs_deploy.server.dataplane import required_spec
 
 if TYPE_CHECKING:
     from tfs_deploy.server.dataplane import DataPlane
@@ -71,15 +73,25 @@ class GrpcServer:
 
 def _prediction_service(dataplane: DataPlane) -> grpc.GenericRpcHandler:
     def predict(request: bytes, context: grpc.ServicerContext) -> bytes:
-        remaining = context.time_remaining()
-        timeout = None if remaining is None or remaining > _NO_DEADLINE_SECONDS else remaining
-        return dataplane.predict(request, timeout)
+        return dataplane.predict(request, _timeout(context))
+
+    def classify(request: Any, timeout: float | None) -> Any:
+        return dataplane.classify(required_spec(request), request.input, timeout)
+
+    def regress(request: Any, timeout: float | None) -> Any:
+        return dataplane.regress(required_spec(request), request.input, timeout)
+
+    def metadata(request: Any, _timeout: float | None) -> Any:
+        return dataplane.metadata(request)
 
     return grpc.method_handlers_generic_handler(
         methods.PREDICTION_SERVICE,
         {
             "Predict": _raw(predict),
-            "GetModelMetadata": _message(protos.GetModelMetadataRequest, dataplane.metadata),
+            "Classify": _message(protos.ClassificationRequest, classify),
+            "Regress": _message(protos.RegressionRequest, regress),
+            "MultiInference": _message(protos.MultiInferenceRequest, dataplane.multi_inference),
+            "GetModelMetadata": _message(protos.GetModelMetadataRequest, metadata),
         },
     )
 
@@ -88,10 +100,19 @@ def _model_service(dataplane: DataPlane) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(
         methods.MODEL_SERVICE,
         {
-            "GetModelStatus": _message(protos.GetModelStatusRequest, dataplane.status_message),
-            "HandleReloadConfigRequest": _message(protos.ReloadConfigRequest, dataplane.reload),
+            "GetModelStatus": _message(
+                protos.GetModelStatusRequest, lambda request, _timeout: dataplane.status_message(request)
+            ),
+            "HandleReloadConfigRequest": _message(
+                protos.ReloadConfigRequest, lambda request, _timeout: dataplane.reload(request)
+            ),
         },
     )
+
+
+def _timeout(context: grpc.ServicerContext) -> float | None:
+    remaining = context.time_remaining()
+    return None if remaining is None or remaining > _NO_DEADLINE_SECONDS else remaining
 
 
 def _raw(handler: Handler) -> grpc.RpcMethodHandler:
@@ -105,9 +126,13 @@ def _raw(handler: Handler) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(answer)
 
 
-def _message(kind: Any, handler: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
-    def answer(request: bytes, _context: grpc.ServicerContext) -> bytes:
-        data: bytes = handler(kind.FromString(request)).SerializeToString()
+def _message(kind: Any, handler: Callable[[Any, float | None], Any]) -> grpc.RpcMethodHandler:
+    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            message = kind.FromString(request)
+        except DecodeError as error:
+            raise InvalidArgumentError(f"not a {kind.DESCRIPTOR.name}") from error
+        data: bytes = handler(message, _timeout(context)).SerializeToString()
         return data
 
     return _raw(answer)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import FailedPreconditionError, NotFoundError
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.server.servable import ModelServable
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tfs_deploy.server.states import ServableId
     from pathlib import Path
+
+    from tfs_deploy.server.states import ServableId
 
 
 class EngineLoader:

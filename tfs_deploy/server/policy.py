@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
-
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfs_deploy.savedmodel.versions import VersionDir
     from collections.abc import Iterable, Sequence
+
+    from tfs_deploy.savedmodel.versions import VersionDir
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
-    from tfs_deploy.server.servable import ModelServable, ServedSignature
     from collections.abc import Mapping, Sequence
+
+    from tfs_deploy.server.servable import ModelServable, ServedSignature
 
 Array = np.ndarray[Any, Any]
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, StatusError, TfsDeployError, UsageError
@@ -25,12 +25,13 @@ from tfs_deploy.server.rest_handler import RestHandler
 from tfs_deploy.server.validate import TENSORFLOW
 
 if TYPE_CHECKING:
-    from tfs_deploy.server.flags import ServerFlags
     from collections.abc import Iterator
+
+    from tfs_deploy.server.flags import ServerFlags
 
 _log = logging.getLogger(__name__)
 
-_ANY: Final = "0.0.0.0"
+_ANY: Final = "0.0.0.0"  # noqa: S104 - the address that tensorflow_model_server binds
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -126,7 +127,11 @@ class ServerProcess:
 
     def _open(self, port: int, rest_port: int) -> None:
         flags = self._flags
-        dataplane = DataPlane(self._core, tensor_content=flags.on("enable_serialization_as_tensor_content"))
+        dataplane = DataPlane(
+            self._core,
+            tensor_content=flags.on("enable_serialization_as_tensor_content"),
+            check_method=flags.on("enable_signature_method_name_check"),
+        )
         self._grpc = GrpcServer(dataplane, threads=flags.number("grpc_max_threads"), options=_channel_options(flags))
         if port:
             check_free(_ANY, port, what="gRPC")

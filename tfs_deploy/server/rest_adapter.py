@@ -8,7 +8,7 @@ import threading
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import DeadlineExceededError, EnvironmentFault
 from tfs_deploy.extras import import_extra

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from tfs_deploy.codec.json_server import encode_predictions, parse_predict_body, read_inputs
+from tfs_deploy.codec.json_examples import encode_classifications, encode_regressions, parse_examples_body
+from tfs_deploy.codec.json_reply import encode_predictions
+from tfs_deploy.codec.json_server import parse_body, read_inputs
 from tfs_deploy.codec.json_text import print_json
-from tfs_deploy.errors import Code, InvalidArgumentError, StatusError
+from tfs_deploy.errors import Code, InternalError, InvalidArgumentError, StatusError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.server.dataplane import DataPlane, ModelSpec
 from tfs_deploy.server.predict import run_predict
@@ -18,6 +21,8 @@ from tfs_deploy.server.signature_json import signature_defs_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_log = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
 #: model_servers/http_rest_api_util.cc
@@ -82,6 +87,9 @@ class RestHandler:
             return Reply(400)
         except StatusError as error:
             return error_reply(error)
+        except Exception:  # noqa: BLE001 - only this request fails
+            _log.exception("answering %s %s failed", method, path)
+            return error_reply(InternalError("the server failed to answer; its log has the details"))
 
     def _answer(self, route: Route, body: bytes, timeout: float | None) -> bytes:
         spec = ModelSpec(route.model, route.version, route.label)
@@ -91,10 +99,14 @@ class RestHandler:
             return self._status(spec)
         if route.verb == "metadata":
             return self._metadata(spec)
-        raise InvalidArgumentError(f"{route.verb} is not served")
+        examples = parse_examples_body(body)
+        infer = self._dataplane.classify if route.verb == "classify" else self._dataplane.regress
+        spec = ModelSpec(route.model, route.version, route.label, examples.signature)
+        result = infer(spec, examples.input, timeout).result
+        return encode_classifications(result) if route.verb == "classify" else encode_regressions(result)
 
     def _predict(self, spec: ModelSpec, data: bytes, timeout: float | None) -> bytes:
-        body = parse_predict_body(data)
+        body = parse_body(data)
         _, servable = self._dataplane.servable(spec)
         name = body.signature or DEFAULT_SIGNATURE
         signature = servable.signatures.get(name)

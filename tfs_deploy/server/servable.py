@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from tfs_deploy.codec import decode_tensor
 from tfs_deploy.protos.signatures import SignatureInfo, signature_info
 
 if TYPE_CHECKING:
-    from tfs_deploy.runtime.engine import Engine
     from collections.abc import Sequence
+
+    from tfs_deploy.runtime.engine import Engine
 
 Array = np.ndarray[Any, Any]
 

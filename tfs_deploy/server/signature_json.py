@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TYPE_CHECKING
+import inspect
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.protos.signatures import dtype_name
@@ -61,7 +62,11 @@ def data_type(number: int) -> str:
 def _default(tensor: Any) -> dict[str, Any]:
     from google.protobuf import json_format
 
+    # the option has had two names: protobuf 5.26 renamed it
+    known = inspect.signature(json_format.MessageToDict).parameters
+    everything = "always_print_fields_with_no_presence"
+    option = everything if everything in known else "including_default_value_fields"
     document: dict[str, Any] = json_format.MessageToDict(
-        tensor, preserving_proto_field_name=True, descriptor_pool=protos.pool()
+        tensor, preserving_proto_field_name=True, descriptor_pool=protos.pool(), **{option: True}
     )
     return document

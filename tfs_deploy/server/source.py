@@ -9,11 +9,11 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 from tfs_deploy.server.policy import VersionPolicy, aspired_versions
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import InvalidArgumentError, UnimplementedError
 from tfs_deploy.server.policy import VersionPolicy

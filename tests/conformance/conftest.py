@@ -1,0 +1,120 @@
+"""Replays what the real server answered; cases are files under ``recorded``."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RECORDED = Path(__file__).parent / "recorded"
+#: where the recorded server had its models
+MODELS_THERE = "/models/"
+
+
+def load_case(folder: str, name: str) -> dict[str, Any]:
+    return json.loads((RECORDED / folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with the argument ``rest_case`` runs once for each file of ``recorded/rest``."""
+    for argument in metafunc.fixturenames:
+        folder = argument.removesuffix("_case")
+        if argument.endswith("_case") and (RECORDED / folder).is_dir():
+            names = sorted(path.stem for path in (RECORDED / folder).glob("*.json"))
+            metafunc.parametrize(argument, names)
+
+
+class Server:
+    """An embedded server in a process of its own."""
+
+    def __init__(self, folder: Path, flags: list[str], models: Path) -> None:
+        self.models = models
+        self.grpc_port, self.rest_port = free_ports(2)
+        self.log = folder / "server.log"
+        own = [flag for flag in flags if not flag.startswith(("--port=", "--rest_api_port="))]
+        arguments = [f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}", "--exit_with_parent", *own]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tfs_deploy.server", *arguments], stdout=log, stderr=log
+            )
+
+    @property
+    def grpc_address(self) -> str:
+        return f"127.0.0.1:{self.grpc_port}"
+
+    def wait(self, seconds: float = 30.0) -> Server:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            if is_open(self.grpc_port) and is_open(self.rest_port):
+                return self
+            time.sleep(0.02)
+        self.stop()
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+
+    def wait_for_versions(self, model: str, versions: set[str], seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        there: set[str] = set()
+        while there != versions and time.monotonic() < deadline:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.rest_port}/v1/models/{model}") as reply:
+                states = json.load(reply)["model_version_status"]
+            there = {state["version"] for state in states if state["state"] == "AVAILABLE"}
+            time.sleep(0.02)
+        assert there == versions
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def own_paths(text: str, models: Path) -> str:
+    """Put this checkout's models in the place of the recorded server's."""
+    return text.replace(MODELS_THERE, f"{models}/")
+
+
+def start_recorded(folder: Path, models: Path) -> Server:
+    """Start a server with the config that most cases were recorded with."""
+    config = folder / "models.config"
+    config.write_text(own_paths((models / "models.config").read_text(), models))
+    monitoring = models / "monitoring.config"
+    flags = [
+        f"--model_config_file={config}",
+        f"--monitoring_config_file={monitoring}",
+        "--allow_version_labels_for_unavailable_models=true",
+    ]
+    server = Server(folder, flags, models).wait()
+    server.wait_for_versions("half_plus_two", {"123", "124"})
+    server.wait_for_versions("zoo", {"1", "2"})
+    return server
+
+
+@pytest.fixture(scope="module")
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = start_recorded(tmp_path_factory.mktemp("server"), models)
+    yield server
+    server.stop()
