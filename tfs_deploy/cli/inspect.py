@@ -90,7 +90,8 @@ def _signature(name: str, about: dict[str, Any]) -> Tree:
         tree.add(f"{'in ' if side == 'inputs' else 'out'}  {key:{width}}  {_spec(spec)}{more}")
     for feature in about["example_features"]:
         shape = " any length" if feature["shape"] is None else f" {_shape(feature['shape'])}"
-        tree.add(f"tf.Example feature {feature['name']}  {feature['dtype']}{shape}")
+        more = "  (required)" if feature["required"] else ""
+        tree.add(f"tf.Example feature {feature['name']}  {feature['dtype']}{shape}{more}")
     return tree
 
 

@@ -72,7 +72,13 @@ def _signature(info: SavedModelInfo, model: str, signature: SignatureInfo) -> di
         "inputs": {name: _tensor(spec, signature) for name, spec in signature.inputs.items()},
         "outputs": {name: _tensor(spec) for name, spec in signature.outputs.items()},
         "example_features": [
-            {"name": f.name, "dtype": f.dtype, "shape": None if f.shape is None else list(f.shape)} for f in features
+            {
+                "name": feature.name,
+                "dtype": feature.dtype,
+                "shape": None if feature.shape is None else list(feature.shape),
+                "required": feature.required,
+            }
+            for feature in features
         ],
         "requests": {"curl": requests.curl, "python": requests.python, "note": requests.note},
     }

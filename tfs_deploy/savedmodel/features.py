@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.protos.signatures import dtype_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 _STRING: Final = 7
 #: string constants up to this many bytes can be names of features; longer ones are vocabularies
@@ -17,11 +17,16 @@ _SHORT: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature of a tf.Example; ``shape`` is that of a dense feature without the batch, else ``None``."""
+    """One feature of a tf.Example.
+
+    ``shape`` is that of a dense feature without the batch, ``None`` for one of any length; ``required`` if an example
+    without it is refused.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...] | None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,9 @@ class Parser:
             ragged=_types(attributes, "ragged_value_types"),
         )
 
-    def features(self, texts: Mapping[str, Sequence[bytes]]) -> list[Feature]:
-        """Return the features by name, given the string constants of the graph; empty if their names are not there."""
-        keys = [texts.get(name.partition(":")[0], ()) for name in self.inputs[2:]]
+    def features(self, texts: Mapping[str, Sequence[bytes]], empty: Collection[str]) -> list[Feature]:
+        """Return the features by name, given the graph's string constants and the names of its empty constants."""
+        keys = [texts.get(_node(name), ()) for name in self.inputs[2:]]
         if self.op == "ParseExample":  # one input for each key
             count = len(self.sparse) + len(self.dense)
             sparse = [key for names in keys[: len(self.sparse)] for key in names]
@@ -60,12 +65,19 @@ class Parser:
             ragged: Sequence[bytes] = ()
         else:  # one input for each kind
             sparse, dense, ragged = ([*keys, (), (), ()])[:3]  # type: ignore[assignment]
-        found = [_feature(name, dtype, None) for name, dtype in zip(sparse, self.sparse, strict=False)]
-        found += [
-            _feature(name, dtype, shape) for name, dtype, shape in zip(dense, self.dense, self.shapes, strict=False)
+        defaults = self.inputs[len(self.inputs) - len(self.dense) :]
+        found = [
+            Feature(_text(name), dtype, shape, required=_node(default) in empty)
+            for name, dtype, shape, default in zip(dense, self.dense, self.shapes, defaults, strict=False)
         ]
-        found += [_feature(name, dtype, None) for name, dtype in zip(ragged, self.ragged, strict=False)]
+        for names, dtypes in ((sparse, self.sparse), (ragged, self.ragged)):
+            found += [Feature(_text(name), dtype, None) for name, dtype in zip(names, dtypes, strict=False)]
         return sorted(found, key=lambda feature: feature.name)
+
+
+def is_empty(node: Any) -> bool:
+    """Whether a constant (a NodeDef of op Const) has no elements: as a default of a feature it means there is none."""
+    return any(dimension.size == 0 for dimension in node.attr["value"].tensor.tensor_shape.dim)
 
 
 def short_text(node: Any) -> list[bytes]:
@@ -76,8 +88,12 @@ def short_text(node: Any) -> list[bytes]:
     return list(values) if sum(map(len, values)) <= _SHORT else []
 
 
-def _feature(name: bytes, dtype: str, shape: tuple[int | None, ...] | None) -> Feature:
-    return Feature(name.decode(errors="replace"), dtype, shape)
+def _text(name: bytes) -> str:
+    return name.decode(errors="replace")
+
+
+def _node(tensor: str) -> str:
+    return tensor.partition(":")[0]
 
 
 def _types(attributes: Any, name: str) -> tuple[str, ...]:

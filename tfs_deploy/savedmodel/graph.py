@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tfs_deploy.savedmodel.features import Parser, short_text
+from tfs_deploy.savedmodel.features import Parser, is_empty, short_text
 from tfs_deploy.savedmodel.ops import BATCH_NORM_OPS, stock_ops
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Scope:
     calls: set[str] = field(default_factory=set)
     flagged: Counter[tuple[str, str]] = field(default_factory=Counter)
     texts: dict[str, list[bytes]] = field(default_factory=dict)
+    empty: set[str] = field(default_factory=set)
     parsers: list[Parser] = field(default_factory=list)
 
     def count(self, name: str, op: str, flag: str, calls: frozenset[str]) -> None:
@@ -54,6 +55,8 @@ class Scope:
         if node.op == "Const":
             if text := short_text(node):
                 self.texts[node.name] = text
+            elif is_empty(node):
+                self.empty.add(node.name)
         elif node.op.startswith("ParseExample"):
             self.parsers.append(Parser.of(node))
 
@@ -106,7 +109,7 @@ class Graph:
 
     def reachable(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> list[Scope]:
         """Return what computing ``tensors`` (``node:0``) from ``fed`` executes: a part of the main graph, functions."""
-        part = Scope(texts=self.main.texts)
+        part = Scope(texts=self.main.texts, empty=self.main.empty)
         seen = {_output_name(tensor) for tensor in fed}
         todo = list(map(_output_name, tensors))
         visited: set[str] = set()

@@ -129,7 +129,7 @@ class SavedModelInfo:
         found: dict[str, Feature] = {}
         for scope in self.reached_by(signature):
             for parser in scope.parsers:
-                found.update({feature.name: feature for feature in parser.features(scope.texts)})
+                found.update({feature.name: feature for feature in parser.features(scope.texts, scope.empty)})
         return [found[name] for name in sorted(found)]
 
 

@@ -127,6 +127,11 @@ def _example_contract(subject: Subject) -> Iterator[Problem]:
         allowed = {"classes", "scores"} if classify else {"outputs"}
         if list(signature.inputs) != ["inputs"]:
             yield Problem(_where(signature), f"its inputs are {listed(signature.inputs) or 'none'} instead of 'inputs'")
+        for spec in signature.inputs.values():
+            if spec.dtype != "string":
+                yield Problem(
+                    _where(signature), f"input '{spec.name}' is {spec.dtype}, but tf.Examples arrive as string"
+                )
         if not signature.outputs or not set(signature.outputs) <= allowed:
             wanted = "'classes' and 'scores'" if classify else "'outputs'"
             yield Problem(
@@ -256,7 +261,8 @@ RULES: Final = (
         "classify-regress-contract",
         Severity.ERROR,
         "A classify or regress signature has other inputs or outputs than the method requires.",
-        "The server refuses every Classify or Regress call (classifier.cc, regressor.cc).",
+        "The server feeds serialized tf.Examples to `inputs` and refuses every call otherwise (classifier.cc, "
+        "regressor.cc).",
         "take 'inputs'; return 'classes' and 'scores' to classify, 'outputs' to regress",
         _example_contract,
     ),
