@@ -25,13 +25,29 @@ _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
     # a server that restarts is found again at once, not after gRPC's growing 1 to 120 s
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
 
 #: channels of a parent process: closing them in the child would disturb the parent's connections
 _inherited: list[Any] = []
+
+
+class Channel:
+    """An open channel and its methods by path; messages are bytes on both sides."""
+
+    __slots__ = ("_methods", "channel")
+
+    def __init__(self, channel: Any) -> None:
+        self.channel = channel
+        self._methods: dict[str, Any] = {}
+
+    def method(self, path: str) -> Any:
+        """Return the callable of a method."""
+        found = self._methods.get(path)
+        if found is None:
+            found = self._methods[path] = self.channel.unary_unary(path)
+        return found
 
 
 def grpc_target(target: str) -> str:
@@ -55,16 +71,13 @@ class GrpcTransport:
         self._credentials = credentials
         local = (("grpc.enable_http_proxy", 0),) if _LOOPBACK.match(self.target) else ()
         self._options = (*_OPTIONS, *local, *options)
-        self._pid = 0
-        self._channel: Any = None
-        self._methods: dict[str, Any] = {}
+        self._channels: dict[int, Channel] = {}
         self._closed = False
 
     def perform(self, call: Call) -> bytes:
         """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
         try:
-            method = self._method(call.path) if self._pid == os.getpid() else self._first_method(call.path)
-            answer: bytes = method(call.body, timeout=call.timeout)
+            answer: bytes = self.channel().method(call.path)(call.body, timeout=call.timeout)
         except grpc.RpcError as error:
             code = error.code()
             raise grpc_fault(code.value[0], error.details() or "", self.target, call.timeout) from error
@@ -73,34 +86,31 @@ class GrpcTransport:
             raise self._after_close() from error
         return answer
 
+    def channel(self) -> Channel:
+        """Return the channel of this process."""
+        found = self._channels.get(os.getpid())
+        return self._connect() if found is None else found
+
     def close(self) -> None:
         """Close the channel; calls after this are refused."""
         self._closed = True
-        if self._channel is not None and self._pid == os.getpid():
-            self._channel.close()
-        self._channel = None
-        self._methods = {}
-        self._pid = 0
+        channel = self._channels.pop(os.getpid(), None)
+        if channel is not None:
+            channel.channel.close()
 
-    def _method(self, path: str) -> Any:
-        method = self._methods.get(path)
-        if method is None:
-            method = self._methods[path] = self._channel.unary_unary(path)
-        return method
-
-    def _first_method(self, path: str) -> Any:
-        """Make the channel of this process."""
+    def _connect(self) -> Channel:
         if self._closed:
             raise self._after_close()
-        if self._channel is not None:
-            _inherited.append(self._channel)
-        self._methods = {}
         if self._credentials is None:
-            self._channel = grpc.insecure_channel(self.target, self._options)
+            made = Channel(grpc.insecure_channel(self.target, self._options))
         else:
-            self._channel = grpc.secure_channel(self.target, self._credentials, self._options)
-        self._pid = os.getpid()
-        return self._method(path)
+            made = Channel(grpc.secure_channel(self.target, self._credentials, self._options))
+        _inherited.extend(channel for pid, channel in self._channels.items() if pid != os.getpid())
+        # without a lock, which a fork could leave locked: of two threads the first one's channel is kept
+        kept = self._channels.setdefault(os.getpid(), made)
+        if kept is not made:
+            made.channel.close()
+        return kept
 
     def _after_close(self) -> UsageError:
         return UsageError(f"the client of {self.target} is closed", hint="make a new one")

@@ -46,13 +46,12 @@ class RestTransport:
     def __init__(self, address: str) -> None:
         self.base_url = rest_base_url(address)
         self._httpx = import_extra("httpx", "rest")
-        self._pid = 0
-        self._pool: Any = None
+        self._pools: dict[int, Any] = {}
         self._closed = False
 
     def perform(self, call: Call) -> bytes:
         """Send one request and return the reply's body; raise a ``StatusError`` if there is none or it is an error."""
-        pool = self._pool if self._pid == os.getpid() else self._open()
+        pool = self._pools.get(os.getpid()) or self._open()
         url = self.base_url + call.path
         method = "GET" if call.body is None else "POST"
         end = time.monotonic() + call.timeout
@@ -72,10 +71,9 @@ class RestTransport:
     def close(self) -> None:
         """Close the connections; calls after this are refused."""
         self._closed = True
-        if self._pool is not None and self._pid == os.getpid():
-            self._pool.close()
-        self._pool = None
-        self._pid = 0
+        pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
+            pool.close()
 
     def _read(self, response: Any, end: float, timeout: float) -> bytes:
         """Read the body; httpx's own timeout only limits the wait for each piece of it."""
@@ -89,9 +87,12 @@ class RestTransport:
     def _open(self) -> Any:
         if self._closed:
             raise self._after_close()
-        self._pool = self._httpx.Client(headers=_HEADERS, trust_env=uses_proxies(self.base_url))
-        self._pid = os.getpid()
-        return self._pool
+        made = self._httpx.Client(headers=_HEADERS, trust_env=uses_proxies(self.base_url))
+        # without a lock, which a fork could leave locked: of two threads the first one's pool is kept
+        kept = self._pools.setdefault(os.getpid(), made)
+        if kept is not made:
+            made.close()
+        return kept
 
     def _after_close(self) -> UsageError:
         return UsageError(f"the client of {self.base_url} is closed", hint="make a new one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import random
@@ -178,6 +179,7 @@ class Router:
         self._stamp = stamp
 
 
+@functools.lru_cache(maxsize=64)
 def _salt(text: str) -> bytes:
     """Squeeze a text into the 16 bytes that blake2b takes as salt."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

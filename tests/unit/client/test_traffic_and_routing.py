@@ -1,0 +1,247 @@
+"""The split over labels: stable, monotonic, read from a file that changes, and what happens when a label is gone."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfs_deploy.client import Router, Traffic, read_traffic, write_traffic
+from tfs_deploy.client.routing import choose, position
+from tfs_deploy.codec import PredictReply
+from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError
+
+KEYS = [f"user-{number}" for number in range(200_000)]
+
+
+@pytest.fixture(scope="module")
+def points():
+    return [position(key, "digits") for key in KEYS]
+
+
+@pytest.mark.parametrize(
+    "weights", [{"stable": 95, "canary": 5}, {"stable": 50, "canary": 50}, {"a": 1, "b": 2, "c": 7}]
+)
+def test_the_split_is_within_half_a_point(points, weights):
+    total = sum(weights.values())
+    counts = dict.fromkeys(weights, 0)
+    for point in points:
+        counts[choose(weights, point)] += 1
+    for label, weight in weights.items():
+        assert abs(counts[label] / len(points) - weight / total) < 0.005
+
+
+def test_a_growing_canary_only_takes_keys_from_stable(points):
+    before = [choose({"stable": 90, "canary": 10}, point) for point in points]
+    after = [choose({"stable": 80, "canary": 20}, point) for point in points]
+    moved = {(old, new) for old, new in zip(before, after, strict=True) if old != new}
+    assert moved == {("stable", "canary")}
+
+
+@given(
+    canary=st.integers(0, 100), more=st.integers(0, 100), key=st.text() | st.binary() | st.integers(), salt=st.text()
+)
+def test_monotonic_for_every_key(canary, more, key, salt):
+    low, high = sorted((canary, more))
+    point = position(key, salt)
+    assert 0 <= point < 1
+    if choose({"canary": low, "stable": 100 - low}, point) == "canary":
+        assert choose({"stable": 100 - high, "canary": high}, point) == "canary"
+
+
+def test_positions_never_change():
+    """Consumers on other machines, and of other releases, have to agree."""
+    assert position("user-1", "digits") == pytest.approx(0.9498916846547261, abs=1e-15)
+    assert position("user-1", "other") != position("user-1", "digits")
+    assert position(7) == position("7") == position(b"7")
+
+
+def test_labels_without_weight_are_never_chosen():
+    assert choose({"canary": 0, "stable": 100}, 0.0) == "stable"
+    assert choose({"canary": 100, "stable": 0}, 1 - 2**-53) == "canary"
+    assert choose({"a": 0.1, "b": 0.2}, 1 - 2**-53) == "b"
+    with pytest.raises(UsageError, match="no label gets any traffic"):
+        choose({"canary": 0}, 0.5)
+
+
+def test_write_and_read(tmp_path):
+    path = tmp_path / "state" / "traffic.json"
+    assert read_traffic(path) == Traffic(0, {})
+    assert write_traffic(path, "digits", {"stable": 95, "canary": 5.0}).generation == 1
+    write_traffic(path, "other", {"stable": 100})
+    assert read_traffic(path) == Traffic(2, {"digits": {"stable": 95.0, "canary": 5.0}, "other": {"stable": 100.0}})
+    assert [entry.name for entry in path.parent.iterdir()] == ["traffic.json"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"stable": 90, "canary": 5}, "adds up to 95 %"),
+        ({}, "adds up to 0 %"),
+        ({"stable": 110, "canary": -10}, "for canary is -10"),
+        ({"stable": float("nan")}, "for stable is nan"),
+        ({"stable": "100"}, "for stable is '100'"),
+        ({"stable": True}, "for stable is True"),
+    ],
+)
+def test_only_percentages_that_add_up_are_written(tmp_path, weights, message):
+    path = tmp_path / "traffic.json"
+    with pytest.raises(UsageError, match=message):
+        write_traffic(path, "digits", weights)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"generation": 1, "models": 3}', '{"generation": 1, "models": {"m": {"a": 5}}}']
+)
+def test_a_damaged_file_is_not_guessed_at(tmp_path, text):
+    path = tmp_path / "traffic.json"
+    path.write_text(text)
+    with pytest.raises(EnvironmentFault, match=r"traffic\.json (cannot be read|is damaged)"):
+        read_traffic(path)
+
+
+def test_a_directory_that_cannot_be_written(tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    with pytest.raises(EnvironmentFault, match=r"cannot be (read|written)"):
+        write_traffic(blocker / "traffic.json", "digits", {"stable": 100})
+
+
+def test_readers_never_see_half_a_file(tmp_path):
+    path = tmp_path / "traffic.json"
+    write_traffic(path, "digits", {"stable": 100, "canary": 0})
+    done = threading.Event()
+    seen = []
+
+    def read():
+        while not done.is_set():
+            seen.append(read_traffic(path).generation)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for percent in range(100):
+        write_traffic(path, "digits", {"stable": 100 - percent, "canary": percent})
+    done.set()
+    reader.join()
+    assert seen == sorted(seen)
+
+
+class Labels:
+    """Stands for a client: answers for the labels it knows, otherwise as the server does."""
+
+    def __init__(self, *known):
+        self.known = set(known)
+        self.asked = []
+        self.error = None
+
+    def predict(self, model, inputs, *, signature=None, label=None, version=None, output_filter=(), timeout=None):
+        self.asked.append(label)
+        if self.error is not None and label != "stable":
+            raise self.error
+        if label not in self.known:
+            raise InvalidArgumentError(f"Unrecognized servable version label: {label}")
+        return PredictReply({}, model=model, version=1, signature=signature or "serving_default")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "traffic.json"
+
+
+def test_without_a_file_everything_goes_to_stable(path, clock):
+    router = Router(Labels("stable"), "digits", path, clock=clock)
+    assert {router.choose(key) for key in KEYS[:100]} == {"stable"}
+    assert router.weights == {"stable": 100.0}
+
+
+def test_the_file_is_followed(path, clock):
+    write_traffic(path, "digits", {"stable": 100, "canary": 0})
+    router = Router(Labels("stable", "canary"), "digits", path, clock=clock)
+    assert router.choose("user-1") == "stable"
+    write_traffic(path, "digits", {"stable": 0, "canary": 100})
+    assert router.choose("user-1") == "stable"
+    clock.now += 0.21
+    assert router.choose("user-1") == "canary"
+    path.unlink()
+    clock.now += 0.21
+    assert router.choose("user-1") == "stable"
+
+
+def test_a_file_that_breaks_keeps_the_split_and_says_so(path, clock, caplog):
+    write_traffic(path, "digits", {"stable": 0, "canary": 100})
+    router = Router(Labels("canary"), "digits", path, clock=clock)
+    path.write_text("{")
+    clock.now += 1
+    with caplog.at_level(logging.WARNING):
+        assert router.choose() == "canary"
+        clock.now += 1
+        assert router.choose() == "canary"
+    assert len(caplog.records) == 1
+    assert "the split stays {'canary': 100.0, 'stable': 0.0}" in caplog.text
+    with pytest.raises(EnvironmentFault):
+        Router(Labels("canary"), "digits", path)
+
+
+def test_keys_stick_and_chance_follows_the_weights(path, clock):
+    write_traffic(path, "digits", {"stable": 50, "canary": 50})
+    router = Router(Labels("stable", "canary"), "digits", path, clock=clock)
+    assert len({router.choose("user-1") for _ in range(20)}) == 1
+    assert {router.choose() for _ in range(200)} == {"stable", "canary"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidArgumentError("Unrecognized servable version label: canary"),
+        NotFoundError("Servable not found for request: Specific(digits, 2)"),
+    ],
+)
+def test_stable_answers_when_the_canary_is_gone(path, clock, error, caplog):
+    write_traffic(path, "digits", {"stable": 0, "canary": 100})
+    client = Labels("stable")
+    client.error = error
+    router = Router(client, "digits", path, clock=clock)
+    with caplog.at_level(logging.WARNING):
+        assert router.predict({}, key="a", signature="s").signature == "s"
+    assert client.asked == ["canary", "stable"]
+    assert router.fallbacks == 1
+    assert "label canary is gone" in caplog.text
+
+
+@pytest.mark.parametrize("error", [InvalidArgumentError("bad shapes"), UnavailableError("down")])
+def test_other_errors_are_the_callers(path, clock, error):
+    write_traffic(path, "digits", {"stable": 0, "canary": 100})
+    client = Labels("stable")
+    client.error = error
+    with pytest.raises(type(error)):
+        Router(client, "digits", path, clock=clock).predict({})
+    assert client.asked == ["canary"]
+
+
+def test_a_label_chosen_beforehand_is_used(path, clock):
+    client = Labels("stable", "canary")
+    Router(client, "digits", path, clock=clock).predict({}, label="canary")
+    assert client.asked == ["canary"]
+
+
+def test_the_file_is_readable_by_other_tools(path):
+    write_traffic(path, "digits", {"stable": 75, "canary": 25})
+    assert json.loads(path.read_text()) == {"generation": 1, "models": {"digits": {"canary": 25.0, "stable": 75.0}}}
+    assert path.stat().st_mode & 0o777 == 0o644
