@@ -7,6 +7,23 @@ from __future__ import annotations
 
 from tfs_deploy.export.exporter import ExportedVersion, export_model
 from tfs_deploy.export.signature import Signature
+from tfs_deploy.export.wrappers import (
+    classify_examples,
+    from_examples,
+    from_image_bytes,
+    regress_examples,
+    with_vocabulary,
+)
 from tfs_deploy.protos.signatures import TensorSpec
 
-__all__ = ["ExportedVersion", "Signature", "TensorSpec", "export_model"]
+__all__ = [
+    "ExportedVersion",
+    "Signature",
+    "TensorSpec",
+    "classify_examples",
+    "export_model",
+    "from_examples",
+    "from_image_bytes",
+    "regress_examples",
+    "with_vocabulary",
+]

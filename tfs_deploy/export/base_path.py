@@ -48,7 +48,7 @@ def check_base_path(base_path: str | os.PathLike[str]) -> Path:
 def check_version(version: object) -> int | str | None:
     """Return a version that can be asked for: ``None`` (next), ``"timestamp"`` or a number from 0 to 2**63 - 1."""
     if version is None or version == "timestamp":
-        return version  # type: ignore[return-value]
+        return version
     if isinstance(version, bool) or not hasattr(version, "__index__"):
         raise UsageError(
             f"{version!r} is not a version", hint="give a number, 'timestamp', or nothing for the next number"

@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import TfsDeployError, UsageError
-from tfs_deploy.export.calling import NamedCall, name_outputs
+from tfs_deploy.export.calling import NamedCall, Outputs, name_outputs
+from tfs_deploy.export.contract import check_method
+from tfs_deploy.export.names import check_name, check_traced_input
 from tfs_deploy.export.specs import tf_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from tfs_deploy.protos.signatures import TensorSpec
 
 
 @dataclass(frozen=True)
 class BoundSignature:
-    """``original`` computes eagerly, ``traceable`` is what goes into the graph; both take tensors by input name."""
+    """``eager`` computes as the original does, ``graph`` is what gets traced.
+
+    Both take tensors by input name and return tensors by output name.
+    """
 
     name: str
     inputs: dict[str, TensorSpec]
-    outputs: Mapping[str, Any] | Sequence[str] | None
     method: str
-    original: NamedCall
-    traceable: NamedCall
+    eager: NamedCall
+    graph: NamedCall
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        inputs: dict[str, TensorSpec],
+        method: str,
+        call: NamedCall,
+        outputs: Outputs,
+        graph: NamedCall | None = None,
+    ) -> BoundSignature:
+        """Bind a call whose results get their names from ``outputs``; ``graph`` differs where tracing needs it."""
+
+        def naming(function: NamedCall) -> NamedCall:
+            return lambda tensors: name_outputs(name, function(tensors), outputs)
+
+        return cls(name, inputs, method, naming(call), naming(graph or call))
+
+    def around(
+        self,
+        inputs: dict[str, TensorSpec],
+        before: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        after: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> BoundSignature:
+        """Return a signature that computes ``after(this(before(inputs)))``."""
+        eager, graph = self.eager, self.graph
+        return replace(
+            self,
+            inputs=inputs,
+            eager=lambda tensors: after(eager(before(tensors))),
+            graph=lambda tensors: after(graph(before(tensors))),
+        )
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run the original eagerly on arrays and return arrays by output name."""
@@ -32,7 +68,7 @@ class BoundSignature:
 
         tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in self.inputs.items()}
         try:
-            outputs = name_outputs(self.name, self.original(tensors), self.outputs)
+            outputs = self.eager(tensors)
         except TfsDeployError:
             raise
         except Exception as error:
@@ -46,13 +82,13 @@ class BoundSignature:
         """Return the concrete function; raises ``UsageError`` with the reason if the function cannot be traced."""
         import tensorflow as tf
 
-        @tf.autograph.experimental.do_not_convert
         def signature_function(**inputs: Any) -> dict[str, Any]:
-            return name_outputs(self.name, self.traceable(inputs), self.outputs)
+            outputs: dict[str, Any] = self.graph(inputs)
+            return {check_name(self.name, "output", name): tf.identity(tensor) for name, tensor in outputs.items()}
 
-        specs = {name: tf_spec(spec) for name, spec in self.inputs.items()}
+        specs = {check_traced_input(self.name, name): tf_spec(spec) for name, spec in self.inputs.items()}
         try:
-            return tf.function(signature_function, autograph=False).get_concrete_function(**specs)
+            concrete = tf.function(signature_function, autograph=False).get_concrete_function(**specs)
         except TfsDeployError:
             raise
         except Exception as error:
@@ -60,6 +96,8 @@ class BoundSignature:
                 f"Signature {self.name!r} cannot be traced into a graph: {first_line(error)}",
                 hint="use TensorFlow or keras.ops operations only, and shapes that hold for every batch size",
             ) from error
+        check_method(self.name, self.method, self.inputs, concrete.structured_outputs)
+        return concrete
 
 
 def first_line(error: BaseException) -> str:

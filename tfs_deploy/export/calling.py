@@ -4,35 +4,34 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.names import check_tensor_name, did_you_mean, naming_hint
+from tfs_deploy.export.names import did_you_mean, naming_hint
 from tfs_deploy.export.specs import as_spec
 
 #: takes tensors by input name
-NamedCall = Callable[[Mapping[str, Any]], Any]
+NamedCall: TypeAlias = Callable[[Mapping[str, Any]], Any]
+Outputs: TypeAlias = "Mapping[str, Any] | Sequence[str] | None"
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def pass_inputs(signature: str, function: Callable[..., Any], names: Sequence[str]) -> NamedCall:
-    """Return a call that passes inputs by keyword, else in order, else as one dict; raises ``UsageError`` if none fits."""
+    """Return a call that passes inputs by keyword, else in order, else as one dict; ``UsageError`` if none fits."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return lambda inputs: function(*(inputs[name] for name in names))
-    by_name = {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY)}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    if all(p.name in names for p in required) and (takes_any or by_name.issuperset(names)):
+    if _takes_keywords(parameters, names):
         return lambda inputs: function(**{name: inputs[name] for name in names})
-    if by_name.isdisjoint(names):
-        positional = [p for p in parameters if p.kind in _POSITIONAL]
-        star = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        enough = len(required) <= len(names) and all(p.kind in _POSITIONAL for p in required)
-        if enough and (star or len(names) <= len(positional)):
+    positional = [p for p in parameters if p.kind in _POSITIONAL]
+    required = [p for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
+    if {p.name for p in parameters}.isdisjoint(names) and all(p.kind in _POSITIONAL for p in required):
+        endless = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        if len(required) <= len(names) and (endless or len(names) <= len(positional)):
             return lambda inputs: function(*(inputs[name] for name in names))
-        if enough and len(positional) >= 1 and len(required) <= 1:
+        if positional and len(required) <= 1:
             return lambda inputs: function({name: inputs[name] for name in names})
     takes = ", ".join(p.name for p in parameters) or "nothing"
     raise UsageError(
@@ -41,7 +40,14 @@ def pass_inputs(signature: str, function: Callable[..., Any], names: Sequence[st
     )
 
 
-def name_outputs(signature: str, result: Any, outputs: Mapping[str, Any] | Sequence[str] | None) -> dict[str, Any]:
+def _takes_keywords(parameters: Sequence[inspect.Parameter], names: Sequence[str]) -> bool:
+    by_name = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    required = {p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return required.issubset(names) and required <= by_name and (takes_any or by_name.issuperset(names))
+
+
+def name_outputs(signature: str, result: Any, outputs: Outputs) -> dict[str, Any]:
     """Give the results of a call their output names; raises ``UsageError`` where that is not possible."""
     if hasattr(result, "_asdict"):
         result = result._asdict()
@@ -64,8 +70,6 @@ def name_outputs(signature: str, result: Any, outputs: Mapping[str, Any] | Seque
         named = {name: _pick(signature, dict(enumerate(results)), name, key) for name, key in wanted}
     if not named:
         raise UsageError(f"Signature {signature!r} has no output", hint=naming_hint(signature, "output"))
-    for name in named:
-        check_tensor_name(signature, "output", name)
     return {name: _as_tensor(signature, name, value, outputs) for name, value in named.items()}
 
 
@@ -73,10 +77,9 @@ def _wanted(outputs: Mapping[str, Any] | Sequence[str], default: list[Any]) -> l
     """Pair each output name with the key or position of its result."""
     if not isinstance(outputs, Mapping):
         return list(zip(outputs, default, strict=True))
-    keyed = [isinstance(value, (str, int)) for value in outputs.values()]
     return [
-        (name, value if given else default[position])
-        for position, ((name, value), given) in enumerate(zip(outputs.items(), keyed, strict=True))
+        (name, value if isinstance(value, (str, int)) else default[position])
+        for position, (name, value) in enumerate(outputs.items())
     ]
 
 
@@ -91,13 +94,12 @@ def _pick(signature: str, results: Mapping[Any, Any], name: str, key: Any) -> An
     )
 
 
-def _as_tensor(signature: str, name: str, value: Any, outputs: Mapping[str, Any] | Sequence[str] | None) -> Any:
+def _as_tensor(signature: str, name: str, value: Any, outputs: Outputs) -> Any:
     import tensorflow as tf
 
-    if isinstance(value, tf.__internal__.CompositeTensor) and not isinstance(value, tf.Variable):
-        kind = type(value).__name__
+    if isinstance(value, (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)):
         raise UsageError(
-            f"Signature {signature!r}: output {name!r} is a {kind}, which a signature cannot carry",
+            f"Signature {signature!r}: output {name!r} is a {type(value).__name__}, which a signature cannot carry",
             hint="return .to_tensor(), or its parts as outputs of their own",
         )
     try:

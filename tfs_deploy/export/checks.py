@@ -32,7 +32,7 @@ def refuse_python_ops(info: SavedModelInfo) -> None:
 
 
 def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float) -> dict[str, Any]:
-    """Load the directory in a process of its own and replay its goldens; raises ``VerdictError`` if anything differs."""
+    """Load the directory in a process of its own and replay its goldens; ``VerdictError`` if anything differs."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     package_root = str(Path(tfs_deploy.__file__).parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, environment.get("PYTHONPATH")]))

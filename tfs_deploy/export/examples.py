@@ -1,8 +1,9 @@
-"""Examples of requests: checked against the signatures, turned into arrays, recorded with the original's answers."""
+"""Examples of requests: checked against the signatures and turned into arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,48 +11,39 @@ import numpy as np
 from tfs_deploy.codec import numpy_dtype
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.names import did_you_mean
-from tfs_deploy.savedmodel.goldens import Golden
 
 if TYPE_CHECKING:
     from tfs_deploy.export.source import Source
-    from tfs_deploy.export.tolerance import Tolerance
     from tfs_deploy.protos.signatures import TensorSpec
 
     Array = np.ndarray[Any, Any]
 
 
-def record(source: Source, examples: Any, tolerance: Tolerance) -> list[Golden]:
-    """Run the original on every example and return inputs with outputs, in order."""
-    goldens = []
-    for signature, inputs in _arrays(source, examples):
-        outputs = {name: _plain(array) for name, array in source.run(signature, inputs).items()}
-        rtol, atol = tolerance.of(signature)
-        goldens.append(Golden(signature, inputs, outputs, rtol, atol))
-    return goldens
+@dataclass(frozen=True)
+class Example:
+    """One request: a signature, and an array for each of its inputs."""
+
+    signature: str
+    inputs: dict[str, Array]
 
 
-def _plain(array: Any) -> Array:
-    """Return an array; the strings of TensorFlow are ``bytes`` in object arrays, also where there is just one."""
-    result = np.asarray(array)
-    return result.astype(object) if result.dtype.kind in "SU" else result
-
-
-def _arrays(source: Source, examples: Any) -> list[tuple[str, dict[str, Array]]]:
+def as_examples(source: Source, examples: Any) -> list[Example]:
+    """Check an ``examples`` argument against the signatures: ``{signature: {input: array}}`` or lists of such dicts."""
     if examples is None:
         return []
     if not isinstance(examples, Mapping):
         raise UsageError(
             f"examples is a {type(examples).__name__}", hint="examples={'serving_default': {'image': rows}}"
         )
-    found = []
+    found: list[Example] = []
     for signature, given in examples.items():
         specs = source.inputs(signature)
         if specs is None:
             raise UsageError(
                 f"examples: there is no signature {signature!r}", hint=did_you_mean(signature, source.signature_names())
             )
-        for one in given if isinstance(given, Sequence) and not isinstance(given, (str, bytes)) else [given]:
-            found.append((signature, _one_example(signature, specs, one)))
+        several = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
+        found += [Example(signature, _one_example(signature, specs, one)) for one in (given if several else [given])]
     return found
 
 

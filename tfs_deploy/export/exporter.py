@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.codec import encode_predict_request
 from tfs_deploy.export import checks, provenance
 from tfs_deploy.export.base_path import check_base_path, check_version
 from tfs_deploy.export.detect import open_source
-from tfs_deploy.export.examples import record
-from tfs_deploy.export.publish import Stage, stage
+from tfs_deploy.export.examples import Example, as_examples
+from tfs_deploy.export.publish import stage
 from tfs_deploy.export.quiet import quiet
+from tfs_deploy.export.recording import record, warmup_requests
+from tfs_deploy.export.retention import check_keep, named_versions, prune
 from tfs_deploy.export.signature import Signature, as_signatures
 from tfs_deploy.export.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
 from tfs_deploy.export.writing import writing
@@ -24,39 +26,51 @@ from tfs_deploy.savedmodel.manifest import Manifest, build_manifest, signature_d
 from tfs_deploy.savedmodel.warmup import write_warmup
 
 if TYPE_CHECKING:
-    from tfs_deploy.export.source import Source
     from tfs_deploy.protos.signatures import SignatureInfo
 
 
 @dataclass(frozen=True)
 class ExportedVersion:
-    """A version that was published: its directory and number, what it serves, and its manifest."""
+    """A version that was published: its directory and number, what it serves, its manifest, and what was pruned."""
 
     path: Path
     version: int
     signatures: dict[str, SignatureInfo]
     manifest: Manifest
+    pruned: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Checking:
+    enabled: bool
+    timeout: float
+    tags: tuple[str, ...]
 
 
 def export_model(
     source: Any,
     base_path: str | os.PathLike[str],
     *,
-    signatures: Mapping[str, Signature | Any] | Signature | None = None,
+    signatures: Mapping[str, Any] | Signature | None = None,
     version: int | str | None = None,
     examples: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     kind: str | None = None,
+    tags: Sequence[str] = ("serve",),
+    keep: int | None = None,
+    deployments: Sequence[str | os.PathLike[str]] | None = None,
     check: bool = True,
     check_timeout: float = 600.0,
-    rtol: float = DEFAULT_RTOL,
-    atol: float = DEFAULT_ATOL,
+    rtol: float | Mapping[str, float] = DEFAULT_RTOL,
+    atol: float | Mapping[str, float] = DEFAULT_ATOL,
     warmup: bool = True,
 ) -> ExportedVersion:
     """Write a model into the next numbered version directory under ``base_path``, complete or not at all.
 
     Args:
-        source: a Keras model, a ``tf.Module``, a ``tf.function`` or a dict of them by signature name.
+        source: a Keras model, a ``tf.Module``, a ``tf.function`` or a dict of them by signature name, a
+            ``tf.compat.v1.Session``, a GraphDef, or a path: a ``.keras`` or ``.h5`` file, a SavedModel (copied, or
+            with other signatures), a TensorFlow 1 checkpoint with its ``.meta`` file, a frozen GraphDef.
         base_path: directory of the versions; made if missing.
         signatures: ``{name: Signature}``; without it the model's own call and names are used.
         version: a number; ``None`` = the one after the highest; ``"timestamp"`` = seconds since the epoch.
@@ -65,45 +79,60 @@ def export_model(
             (``assets.extra/goldens``), and the requests warm it up (``assets.extra/tf_serving_warmup_requests``).
         metadata: anything JSON can say, kept in the manifest.
         kind: what ``source`` is, where that is not to be detected.
+        tags: of the meta graph that is served (TensorFlow 1 sources and SavedModels only).
+        keep: remove older versions so that this many stay; never one that a deployment file or a rollout names.
+        deployments: the deployment files to respect; default: those found above ``base_path``, in ``configs`` there,
+            and in the working directory.
         check: load the written model in a fresh process and compare its answers with the original's.
         check_timeout: seconds for that process.
-        rtol: relative tolerance of floating outputs.
-        atol: absolute tolerance of floating outputs.
+        rtol: relative tolerance of floating outputs, one number or by output name.
+        atol: absolute tolerance of floating outputs, one number or by output name.
         warmup: write the examples as warmup requests.
 
     Raises:
         UsageError: the source, a signature, an example or the base path cannot be used.
+        ModelError: a file of the source is damaged.
         VerdictError: the written model does not load or does not answer as the original; nothing is left behind.
         EnvironmentFault: the disk is full or read-only.
+        MissingExtraError: TensorFlow is not installed.
     """
     base = check_base_path(base_path)
     check_version(version)
+    tolerance = Tolerance(rtol, atol)
     wanted = None if signatures is None else as_signatures(signatures)
     free = provenance.check_metadata(metadata)
-    with quiet():
-        opened = open_source(source, kind, wanted)
-        goldens = record(opened, examples, Tolerance(rtol, atol))
+    if check_keep(keep) is not None and deployments is not None:
+        named_versions(base, deployments, [])  # a deployment file with mistakes is said before any work is done
+    checking = _Checking(check, check_timeout, tuple(tags))
+    with quiet(), contextlib.ExitStack() as stack:
+        opened = open_source(source, kind, wanted, checking.tags)
+        stack.callback(opened.close)
+        given = as_examples(opened, examples)
+        goldens = record(opened, given, tolerance)
         with stage(base) as staged, writing(base):
-            info = _fill(staged, opened, goldens, warmup=warmup)
-            if check:
-                checks.replay_in_fresh_process(staged.path, ("serve",), check_timeout)
+            opened.save(staged.path)
+            info = inspect_model(staged.path)
+            _record_beside(staged.path, base.name, info, given if warmup else [], goldens)
+            _check(staged.path, info, checking)
             manifest = _describe(staged.path, info, free)
             published = staged.publish(version)
-    return ExportedVersion(published.path, published.number, info.signatures, manifest)
+    pruned = () if keep is None else tuple(prune(base, keep, deployments, published.number))
+    return ExportedVersion(published.path, published.number, info.signatures, manifest, pruned)
 
 
-def _fill(staged: Stage, source: Source, goldens: list[Golden], *, warmup: bool) -> SavedModelInfo:
-    source.save(staged.path)
-    info = inspect_model(staged.path)
-    checks.refuse_python_ops(info)
+def _record_beside(
+    folder: Path, model: str, info: SavedModelInfo, examples: Sequence[Example], goldens: Sequence[Golden]
+) -> None:
     if goldens:
-        write_goldens(staged.path, goldens)
-    if goldens and warmup:
-        name = staged.base_path.name
-        write_warmup(
-            staged.path, [encode_predict_request(name, golden.inputs, signature=golden.signature) for golden in goldens]
-        )
-    return info
+        write_goldens(folder, goldens)
+    if examples:
+        write_warmup(folder, warmup_requests(model, examples, info.signatures))
+
+
+def _check(folder: Path, info: SavedModelInfo, checking: _Checking) -> None:
+    checks.refuse_python_ops(info)
+    if checking.enabled:
+        checks.replay_in_fresh_process(folder, checking.tags, checking.timeout)
 
 
 def _describe(folder: Path, info: SavedModelInfo, metadata: dict[str, Any]) -> Manifest:

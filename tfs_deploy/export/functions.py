@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.bound import BoundSignature
-from tfs_deploy.export.calling import NamedCall, pass_inputs
-from tfs_deploy.export.names import check_tensor_name, did_you_mean, naming_hint
+from tfs_deploy.export.calling import pass_inputs
+from tfs_deploy.export.names import did_you_mean, naming_hint
 from tfs_deploy.export.signature import METHODS, Signature
 from tfs_deploy.export.specs import as_spec
+from tfs_deploy.export.wrapped import Wrapped
 from tfs_deploy.protos.signatures import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class OwnCall(Protocol):
@@ -29,42 +34,55 @@ class OwnCall(Protocol):
         """Call with tensors in the order of ``inputs``."""
 
 
+Binder = Callable[[str, Signature], BoundSignature]
+
+
+def bind_all(binder: Binder, signatures: Mapping[str, Signature]) -> list[BoundSignature]:
+    """Bind every signature to a source; wrappers are put around what they wrap."""
+    return [_bind(binder, name, signature) for name, signature in signatures.items()]
+
+
+def _bind(binder: Binder, name: str, signature: Signature) -> BoundSignature:
+    if not isinstance(signature, Wrapped):
+        return binder(name, signature)
+    inner, made = signature.inner, signature.step.makes()
+    if callable(inner.function) and inner.inputs is None and made is not None:
+        inner = replace(inner, inputs=made)
+    bound = signature.step.attach(_bind(binder, name, inner), signature)
+    return replace(bound, method=METHODS[signature.method])
+
+
 def bind_own(name: str, own: OwnCall, signature: Signature) -> BoundSignature:
     """Bind a signature to a model's own call, with its names and specs where the signature gives none."""
-    inputs = _own_inputs(name, own.inputs, signature)
+    inputs = own_inputs(name, own.inputs, signature.inputs)
     order = list(inputs)
     outputs = own.outputs if signature.outputs is None else signature.outputs
-
-    def call(values: Mapping[str, Any]) -> Any:
-        return own.call([values[key] for key in order])
-
-    return BoundSignature(name, inputs, outputs, METHODS[signature.method], call, call)
+    return BoundSignature.of(
+        name, inputs, METHODS[signature.method], lambda values: own.call([values[key] for key in order]), outputs
+    )
 
 
-def _own_inputs(name: str, own: list[TensorSpec] | None, signature: Signature) -> dict[str, TensorSpec]:
-    """Return the inputs in the order of the model's own, under the signature's names."""
-    given = signature.inputs
+def own_inputs(
+    name: str, own: list[TensorSpec] | None, given: Mapping[str, Any] | Sequence[str] | None
+) -> dict[str, TensorSpec]:
+    """Return the inputs in the order of the model's own, under the names that the signature gives."""
+    known = [spec.name for spec in own or ()]
     if isinstance(given, Mapping):
         specs = {key: as_spec(key, value) for key, value in given.items()}
-        known = [spec.name for spec in own or ()]
         if own is not None and len(specs) != len(own):
             raise UsageError(f"Signature {name!r}: {len(specs)} inputs for a model that takes {len(own)}: {known}")
-        if sorted(specs) == sorted(known):
-            specs = {key: specs[key] for key in known}
-    elif own is None:
+        return {key: specs[key] for key in known} if sorted(specs) == sorted(known) else specs
+    if own is None:
         raise UsageError(
             f"Signature {name!r}: the model does not know the shape and dtype of its inputs",
             hint=naming_hint(name, "input"),
         )
-    else:
-        names = [spec.name for spec in own] if given is None else list(given)
-        if len(names) != len(own):
-            raise UsageError(f"Signature {name!r}: {len(names)} input names for a model that takes {len(own)}")
-        specs = {key: TensorSpec(key, spec.dtype, spec.shape) for key, spec in zip(names, own, strict=True)}
-        if len(specs) != len(own):
-            raise UsageError(f"Signature {name!r}: two inputs have one name in {names}", hint="give each its own")
-    for key in specs:
-        check_tensor_name(name, "input", key)
+    names = known if given is None else list(given)
+    if len(names) != len(own):
+        raise UsageError(f"Signature {name!r}: {len(names)} input names for a model that takes {len(own)}: {known}")
+    specs = {key: TensorSpec(key, spec.dtype, spec.shape) for key, spec in zip(names, own, strict=True)}
+    if len(specs) != len(own):
+        raise UsageError(f"Signature {name!r}: two inputs have one name in {names}", hint="give each its own")
     return specs
 
 
@@ -72,6 +90,7 @@ def bind_function(name: str, function: Callable[..., Any], signature: Signature)
     """Bind a signature to a function of tensors; a ``tf.function`` with an input signature knows its inputs."""
     import tensorflow as tf
 
+    method = METHODS[signature.method]
     if not isinstance(signature.inputs, Mapping):
         own = TfFunctionCall.of(function)
         if own is None:
@@ -79,27 +98,22 @@ def bind_function(name: str, function: Callable[..., Any], signature: Signature)
                 f"Signature {name!r}: the inputs of its function are not known", hint=naming_hint(name, "input")
             )
         return bind_own(name, own, signature)
-    inputs = {check_tensor_name(name, "input", key): as_spec(key, value) for key, value in signature.inputs.items()}
-    original = pass_inputs(name, function, list(inputs))
-    traceable: NamedCall = original
+    inputs = {key: as_spec(key, value) for key, value in signature.inputs.items()}
+    eager = graph = pass_inputs(name, function, list(inputs))
     if not isinstance(function, tf.types.experimental.GenericFunction):
         # Python control flow over tensors becomes part of the graph, as in any tf.function.
-        traceable = pass_inputs(name, tf.function(function), list(inputs))
-    return BoundSignature(name, inputs, signature.outputs, METHODS[signature.method], original, traceable)
+        graph = pass_inputs(name, tf.function(function), list(inputs))
+    return BoundSignature.of(name, inputs, method, eager, signature.outputs, graph)
 
 
+@dataclass(frozen=True)
 class TfFunctionCall:
     """The own call of a ``tf.function`` with input signature, or of a concrete function."""
 
+    function: Callable[..., Any]
+    structure: Any
+    inputs: list[TensorSpec] | None
     outputs: list[str] | None = None
-
-    def __init__(self, function: Any, concrete: Any) -> None:
-        import tensorflow as tf
-
-        self._function = function
-        self._structure = concrete.structured_input_signature
-        specs = [spec for spec in tf.nest.flatten(self._structure) if isinstance(spec, tf.TypeSpec)]
-        self.inputs: list[TensorSpec] | None = [as_spec(spec.name or "", spec) for spec in specs]
 
     @classmethod
     def of(cls, function: Any) -> TfFunctionCall | None:
@@ -107,19 +121,21 @@ class TfFunctionCall:
         import tensorflow as tf
 
         if isinstance(function, tf.types.experimental.ConcreteFunction):
-            return cls(function, function)
-        if not isinstance(function, tf.types.experimental.GenericFunction):
+            concrete = function
+        elif isinstance(function, tf.types.experimental.GenericFunction) and function.input_signature is not None:
+            concrete = function.get_concrete_function()
+        else:
             return None
-        if function.input_signature is not None:
-            return cls(function, function.get_concrete_function())
-        return None
+        structure = concrete.structured_input_signature
+        specs = [as_spec(spec.name or "", spec) for spec in tf.nest.flatten(structure) if isinstance(spec, tf.TypeSpec)]
+        return cls(function, structure, specs)
 
     def call(self, values: list[Any]) -> Any:
         """Call with tensors in the order of ``inputs``."""
         import tensorflow as tf
 
-        args, kwargs = tf.nest.pack_sequence_as(self._structure, values)
-        return self._function(*args, **kwargs)
+        args, kwargs = tf.nest.pack_sequence_as(self.structure, values)
+        return self.function(*args, **kwargs)
 
 
 def method_of(name: str, source: Any, method: str) -> Callable[..., Any]:

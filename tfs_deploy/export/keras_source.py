@@ -6,15 +6,19 @@ import inspect
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.bound import BoundSignature
-from tfs_deploy.export.functions import bind_function, bind_own, method_of
+from tfs_deploy.export.functions import bind_all, bind_function, bind_own, method_of, own_inputs
 from tfs_deploy.export.names import naming_hint
 from tfs_deploy.export.signature import Signature
 from tfs_deploy.export.specs import as_spec, free_batch
-from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE, TensorSpec
+from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+
+if TYPE_CHECKING:
+    from tfs_deploy.export.bound import BoundSignature
+    from tfs_deploy.protos.signatures import TensorSpec
 
 logger = logging.getLogger(__name__)
 _OWN = frozenset({"__call__", "call"})
@@ -26,9 +30,11 @@ def bind_keras(model: Any, signatures: Mapping[str, Signature] | None) -> list[B
     """Bind signatures to a Keras model; without any, ``serving_default`` with the names of its inputs and outputs."""
     _check_backend()
     own = KerasCall(model)
-    if signatures is None:
-        signatures = {DEFAULT_SIGNATURE: Signature()}
-    return [_bind(name, model, own, signature) for name, signature in signatures.items()]
+
+    def bind(name: str, signature: Signature) -> BoundSignature:
+        return _bind(name, model, own, signature)
+
+    return bind_all(bind, signatures or {DEFAULT_SIGNATURE: Signature()})
 
 
 def _bind(name: str, model: Any, own: KerasCall, signature: Signature) -> BoundSignature:
@@ -39,28 +45,23 @@ def _bind(name: str, model: Any, own: KerasCall, signature: Signature) -> BoundS
             hint="leave the function out: the model itself is called",
         )
     if function is None or function is model or (isinstance(function, str) and function in _OWN):
-        bound = bind_own(name, own, signature)
-        _check_outputs(name, bound)
-        return bound
+        if signature.outputs is None:
+            _check_own_outputs(name, own.outputs)
+        return bind_own(name, own, signature)
     if isinstance(function, str):
         function = method_of(name, model, function)
     elif is_keras(function):
         return bind_own(name, KerasCall(function), signature)
-    if signature.inputs is None or not isinstance(signature.inputs, Mapping):
-        signature = _with_own_inputs(name, own, signature)
+    if not isinstance(signature.inputs, Mapping):
+        # A function beside the model takes what the model takes.
+        signature = replace(signature, inputs=own_inputs(name, own.inputs, signature.inputs))
     return bind_function(name, function, signature)
-
-
-def _with_own_inputs(name: str, own: KerasCall, signature: Signature) -> Signature:
-    """Give a function beside the model the inputs of the model itself."""
-    specs = bind_own(name, own, Signature(inputs=signature.inputs, outputs=())).inputs
-    return Signature(signature.function, specs, signature.outputs, signature.method)
 
 
 def is_keras(value: Any) -> bool:
     """Tell whether a value is a Keras model or layer (Keras 3 or tf_keras), without importing either."""
     return any(
-        cls.__module__.partition(".")[0] in ("keras", "tf_keras") and cls.__name__ == "Layer"
+        cls.__name__ == "Layer" and cls.__module__.partition(".")[0] in ("keras", "tf_keras")
         for cls in type(value).__mro__
     )
 
@@ -68,7 +69,7 @@ def is_keras(value: Any) -> bool:
 def _check_backend() -> None:
     import keras
 
-    backend = keras.backend.backend()
+    backend = keras.config.backend()
     if backend != "tensorflow":
         raise UsageError(
             f"Keras runs on {backend}, whose models are no TensorFlow graphs",
@@ -76,19 +77,19 @@ def _check_backend() -> None:
         )
 
 
-def _check_outputs(name: str, bound: BoundSignature) -> None:
-    outputs = bound.outputs
-    if isinstance(outputs, list):
-        if len(set(outputs)) != len(outputs):
-            raise UsageError(
-                f"Signature {name!r}: two outputs have one name in {outputs}", hint=naming_hint(name, "output")
+def _check_own_outputs(name: str, outputs: list[str] | None) -> None:
+    if outputs is None:
+        return
+    if len(set(outputs)) != len(outputs):
+        raise UsageError(
+            f"Signature {name!r}: two outputs have one name in {outputs}", hint=naming_hint(name, "output")
+        )
+    for output in outputs:
+        if re.search(r"_\d+$", output):
+            logger.warning(
+                "signature %s: Keras may have counted up the output name %s, the next export would differ; %s",
+                *(name, output, naming_hint(name, "output")),
             )
-        for output in outputs:
-            if re.search(r"_\d+$", output):
-                logger.warning(
-                    "signature %s: the output name %s looks like one that Keras counted up; %s",
-                    *(name, output, naming_hint(name, "output")),
-                )
 
 
 class KerasCall:
@@ -97,28 +98,28 @@ class KerasCall:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._graph = _functional(model)
+        self._keys: list[str] | None = None
         self.inputs: list[TensorSpec] | None = None
         self.outputs: list[str] | None = None
         if self._graph is not None:
-            named = _named(self._graph._inputs_struct, self._graph.inputs)
+            named = _named(self._graph.input, self._graph.inputs)
             self.inputs = [_spec(model, key, tensor) for key, tensor in named]
             self.outputs = _output_names(self._graph)
         else:
             self._keys, self.inputs = _recorded_inputs(model)
             names = getattr(model, "output_names", None)
             self.outputs = list(names) if names else None
+        self._training = {"training": False} if _takes_training(model) else {}
 
     def call(self, values: list[Any]) -> Any:
         """Call with tensors in the order of ``inputs``."""
-        arguments = self._arguments(values)
-        training = {"training": False} if _takes_training(self._model) else {}
-        return self._model(*arguments, **training)
+        return self._model(*self._arguments(values), **self._training)
 
     def _arguments(self, values: list[Any]) -> list[Any]:
         if self._graph is not None:
             import keras
 
-            return [keras.tree.pack_sequence_as(self._graph._inputs_struct, values)]
+            return [keras.tree.pack_sequence_as(self._graph.input, values)]
         if self._keys is not None and len(self._keys) == len(values):
             return [dict(zip(self._keys, values, strict=True))]
         return values
@@ -127,7 +128,8 @@ class KerasCall:
 def _functional(model: Any) -> Any:
     """Return the Functional graph of a model: itself, or what a built Sequential wraps; ``None`` for others."""
     graph = getattr(model, "_functional", None) or model
-    return graph if hasattr(graph, "_inputs_struct") and getattr(graph, "inputs", None) else None
+    is_graph = any(cls.__name__ == "Functional" for cls in type(graph).__mro__)
+    return graph if is_graph and getattr(graph, "inputs", None) else None
 
 
 def _named(structure: Any, tensors: list[Any]) -> list[tuple[str, Any]]:
@@ -146,35 +148,32 @@ def _spec(model: Any, name: str, tensor: Any) -> TensorSpec:
     A Sequential without an Input takes over the batch size of its first batch, which nobody meant.
     """
     spec = as_spec(name, tensor)
-    on_purpose = getattr(model, "_functional", None) is None
-    return spec if on_purpose else free_batch(spec)
+    return spec if getattr(model, "_functional", None) is None else free_batch(spec)
 
 
 def _output_names(graph: Any) -> list[str]:
-    structure = graph._outputs_struct
-    if isinstance(structure, Mapping):
-        return list(structure)
-    return list(graph.output_names)
+    structure = graph.output
+    return list(structure) if isinstance(structure, Mapping) else list(graph.output_names)
 
 
 def _recorded_inputs(model: Any) -> tuple[list[str] | None, list[TensorSpec] | None]:
     """Return the keys (for a dict of inputs) and specs that a subclassed model recorded when it was first called."""
-    shapes = getattr(model, "_build_shapes_dict", None)
+    shapes = dict(getattr(model, "_build_shapes_dict", None) or {})
     if not shapes:
         return None, None
     dtype = str(getattr(model, "input_dtype", None) or "float32")
-    flat = dict(shapes)
-    if len(flat) == 1:
-        (shape,) = flat.values()
+
+    def spec(name: str, shape: Any) -> TensorSpec:
+        return free_batch(as_spec(name, (dtype, tuple(shape))))
+
+    if len(shapes) == 1:
+        (shape,) = shapes.values()
         if isinstance(shape, Mapping):
-            specs = [free_batch(as_spec(key, (dtype, tuple(shape[key])))) for key in shape]
-            return list(shape), specs
-        if not _is_shape(shape):
-            return None, None
-        return None, [free_batch(as_spec(_first_parameter(model), (dtype, tuple(shape))))]
-    if not all(_is_shape(shape) for shape in flat.values()):
+            return list(shape), [spec(key, shape[key]) for key in shape]
+        return None, [spec(_first_parameter(model), shape)] if _is_shape(shape) else None
+    if not all(_is_shape(shape) for shape in shapes.values()):
         return None, None
-    return None, [free_batch(as_spec(key.removesuffix("_shape"), (dtype, tuple(shape)))) for key, shape in flat.items()]
+    return None, [spec(key.removesuffix("_shape"), shape) for key, shape in shapes.items()]
 
 
 def _is_shape(value: Any) -> bool:
@@ -187,7 +186,6 @@ def _first_parameter(model: Any) -> str:
 
 def _takes_training(model: Any) -> bool:
     try:
-        parameters = inspect.signature(model.call).parameters
+        return "training" in inspect.signature(model.call).parameters
     except (TypeError, ValueError, AttributeError):
         return False
-    return "training" in parameters

@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.bound import BoundSignature
-from tfs_deploy.export.functions import TfFunctionCall, bind_function, method_of
+from tfs_deploy.export.functions import TfFunctionCall, bind_all, bind_function, bind_own, method_of
 from tfs_deploy.export.keras_source import KerasCall, is_keras
-from tfs_deploy.export.functions import bind_own
+from tfs_deploy.export.names import did_you_mean
 from tfs_deploy.export.signature import Signature
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+
+if TYPE_CHECKING:
+    from tfs_deploy.export.bound import BoundSignature
 
 
 def bind_module(module: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:
     """Bind signatures to a ``tf.Module``; without any, every ``tf.function`` of it that has an input signature.
 
-    Then each method is served under its own name, and ``__call__``, or else the only method there is, also as
+    Then each method is served under its own name, and ``__call__``, or else the only method there is, as
     ``serving_default``.
     """
-    if signatures is None:
-        signatures = _offered(module)
-    return [bind_beside(name, module, signature) for name, signature in signatures.items()]
+
+    def bind(name: str, signature: Signature) -> BoundSignature:
+        function = signature.function
+        if isinstance(function, str):
+            function = method_of(name, module, function)
+        return _bind_beside(name, module if function is None else function, signature)
+
+    return bind_all(bind, signatures or _offered(module))
 
 
 def bind_functions(source: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:
     """Bind one ``tf.function``, or a dict of them by signature name."""
-    functions = dict(source) if isinstance(source, Mapping) else {DEFAULT_SIGNATURE: source}
-    if signatures is None:
-        signatures = {name: Signature(function) for name, function in functions.items()}
-    only = next(iter(functions.values())) if len(functions) == 1 else None
-    return [bind_beside(name, only, signature) for name, signature in signatures.items()]
+    functions: dict[str, Any] = dict(source) if isinstance(source, Mapping) else {DEFAULT_SIGNATURE: source}
+
+    def bind(name: str, signature: Signature) -> BoundSignature:
+        function = signature.function
+        if isinstance(function, str) and function not in functions:
+            raise UsageError(
+                f"Signature {name!r}: there is no function {function!r}", hint=did_you_mean(function, functions)
+            )
+        if isinstance(function, str):
+            function = functions[function]
+        elif function is None:
+            function = functions.get(name) or (next(iter(functions.values())) if len(functions) == 1 else None)
+        return _bind_beside(name, function, signature)
+
+    return bind_all(bind, signatures or {name: Signature(function) for name, function in functions.items()})
 
 
-def bind_beside(name: str, source: Any, signature: Signature) -> BoundSignature:
-    """Bind one signature to a function of its own, to a method of the source, or to the source's call."""
-    function = signature.function
-    if isinstance(function, str):
-        function = method_of(name, source, function)
-    elif function is None:
-        function = source
+def _bind_beside(name: str, function: Any, signature: Signature) -> BoundSignature:
     if function is None or not callable(function):
         raise UsageError(
             f"Signature {name!r}: it names no function, and the model itself cannot be called",
@@ -48,21 +59,33 @@ def bind_beside(name: str, source: Any, signature: Signature) -> BoundSignature:
         )
     if is_keras(function):
         return bind_own(name, KerasCall(function), signature)
+    own = TfFunctionCall.of(type(function).__call__.__get__(function)) if not _is_function(function) else None
+    if own is not None and not isinstance(signature.inputs, Mapping):
+        return bind_own(name, own, signature)
     return bind_function(name, function, signature)
+
+
+def _is_function(value: Any) -> bool:
+    import tensorflow as tf
+
+    return (
+        isinstance(value, tf.types.experimental.GenericFunction)
+        or hasattr(value, "__code__")
+        or hasattr(value, "__func__")
+    )
 
 
 def _offered(module: Any) -> dict[str, Signature]:
     methods: dict[str, Callable[..., Any]] = {}
-    for key in dir(type(module)) + sorted(vars(module)):
+    for key in [*dir(type(module)), *sorted(vars(module))]:
         if key.startswith("_") and key != "__call__":
             continue
         function = getattr(module, key, None)
-        if TfFunctionCall.of(function) is not None and callable(function):
+        if function is not None and TfFunctionCall.of(function) is not None:
             methods[key] = function
-    own_call = methods.pop("__call__", None)
-    default = (
-        own_call or methods.get(DEFAULT_SIGNATURE) or (next(iter(methods.values())) if len(methods) == 1 else None)
-    )
+    default = methods.pop("__call__", None) or methods.get(DEFAULT_SIGNATURE)
+    if default is None and len(methods) == 1:
+        default = methods.popitem()[1]
     if default is None and not methods:
         raise UsageError(
             f"{type(module).__name__} has no tf.function with an input_signature",

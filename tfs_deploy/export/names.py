@@ -13,21 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: Names that TensorFlow and Keras make up where nobody gave one; they change from one export to the next.
-_MADE_UP: Final = re.compile(r"(output|keras_tensor|input_layer|args|unknown|StatefulPartitionedCall)(_\d+)*(:\d+)?")
+_MADE_UP: Final = re.compile(
+    r"(output|args|unknown)_\d+|(keras_tensor|input_layer|StatefulPartitionedCall)(_\d+)*|.+:\d+"
+)
 _TRACEABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_BARE: Final = frozenset({"output", "args", "unknown"})
 
 
 def is_made_up(name: str) -> bool:
     """Tell whether a name is one that TensorFlow or Keras invents (``output_0``, ``keras_tensor_3``)."""
-    return name not in _BARE and _MADE_UP.fullmatch(name) is not None
+    return _MADE_UP.fullmatch(name) is not None
 
 
-def check_tensor_name(signature: str, role: str, name: object) -> str:
-    """Return the name of an ``input`` or ``output`` of a traced signature, or raise ``UsageError``.
-
-    ``tf.saved_model.save`` silently rewrites input names that are no Python identifiers, so those are refused here.
-    """
+def check_name(signature: str, role: str, name: object) -> str:
+    """Return the name of an ``input`` or ``output``; raises ``UsageError`` for none and for a made-up one."""
     if not isinstance(name, str) or not name:
         raise UsageError(f"Signature {signature!r}: an {role} name must be a non-empty text, not {name!r}")
     if is_made_up(name):
@@ -35,14 +33,23 @@ def check_tensor_name(signature: str, role: str, name: object) -> str:
             f"Signature {signature!r}: the {role} name {name!r} is one that TensorFlow makes up, not a contract",
             hint=naming_hint(signature, role),
         )
-    if role == "input" and (_TRACEABLE.fullmatch(name) is None or keyword.iskeyword(name)):
-        better = re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_0123456789")
+    return name
+
+
+def check_traced_input(signature: str, name: object) -> str:
+    """Return the name of an input of a traced signature.
+
+    ``tf.saved_model.save`` silently rewrites names that are no Python identifiers; they raise ``UsageError`` here.
+    """
+    checked = check_name(signature, "input", name)
+    if _TRACEABLE.fullmatch(checked) is None or keyword.iskeyword(checked):
+        better = re.sub(r"\W", "_", checked, flags=re.ASCII).lstrip("_0123456789")
         better = f"{better}_" if keyword.iskeyword(better) else better
         raise UsageError(
-            f"Signature {signature!r}: {name!r} cannot be an input name, TensorFlow would rename it silently",
+            f"Signature {signature!r}: {checked!r} cannot be an input name, TensorFlow would rename it silently",
             hint=f"name it {better or 'x'!r}: letters, digits and underscores, a letter first, no Python keyword",
         )
-    return name
+    return checked
 
 
 def naming_hint(signature: str, role: str) -> str:
@@ -58,4 +65,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
+    if len(names) > 12:
+        names = [*names[:12], "..."]
     return f"there is: {', '.join(names)}" if names else "there is none"

@@ -1,4 +1,4 @@
-"""Who is writing a staging directory: carried in its name, so that it is known from the instant the directory exists."""
+"""Who is writing a staging directory: its name says it, so it is known from the instant the directory exists."""
 
 from __future__ import annotations
 
@@ -101,6 +101,6 @@ def _boot() -> str:
 
 def _pid_namespace() -> str:
     try:
-        return re.sub(r"\D", "", os.readlink("/proc/self/ns/pid")) or "0"
+        return re.sub(r"\D", "", str(Path("/proc/self/ns/pid").readlink())) or "0"
     except OSError:
         return "0"

@@ -195,10 +195,8 @@ def _make_staging_directory(base: Path) -> Path:
 
 def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
-        try:
+        with contextlib.suppress(OSError):
             folder.rmdir()
-        except OSError:
-            return
 
 
 def _newest_change(folder: Path) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,16 +15,14 @@ _LOGGERS = ("absl", "tensorflow")
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back log lines below ERROR and the warnings of TensorFlow's own code; both come back afterwards."""
+    """Hold back TensorFlow's log lines below ERROR; the levels come back afterwards."""
     # Read by TensorFlow's C++ part when it is first imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(tensorflow|keras|tf_keras|google\.protobuf|h5py)\b")
-            yield
+        yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)

@@ -10,6 +10,7 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.export.names import did_you_mean
 from tfs_deploy.protos.signatures import (
     CLASSIFY_METHOD,
+    DEFAULT_SIGNATURE,
     INTERNAL_SIGNATURES,
     PREDICT_METHOD,
     REGRESS_METHOD,
@@ -26,20 +27,21 @@ METHODS: Final[dict[str, str]] = {
 class Signature:
     """One function of a model that TensorFlow Serving shall answer requests with.
 
-    ``function``: a callable that takes and returns tensors, the name of a method of the model, or ``None`` for the
-    model's own call. Inputs are passed by keyword where the parameters carry their names, else in order; a function
-    with a single parameter takes several inputs as one dict.
+    ``function``: a callable that takes and returns tensors, the name of a method of the model (or of a signature that
+    a SavedModel has), or ``None`` for the model's own call. Inputs are passed by keyword where the parameters carry
+    their names, else in order; a function with a single parameter takes several inputs as one dict.
 
     ``inputs``: ``{name: spec}``, a spec being a ``(dtype, shape)`` tuple, a ``tf.TensorSpec``, a ``keras.InputSpec``
     or a ``protos.signatures.TensorSpec``; a size of ``None`` is free. A sequence of names keeps the model's own
-    specs; ``None`` keeps its names too.
+    specs; ``None`` keeps its names too. For TensorFlow 1 graphs and SavedModels the values are tensors, tensor names
+    or names in the signature that the SavedModel has.
 
     ``outputs``: a sequence of names, in the order of the function's results (or a choice of the keys it returns);
     ``{name: key or position in the result}``; ``{name: spec}`` to have dtype and shape checked; ``None`` for a
-    function that returns a dict.
+    function that returns a dict. For TensorFlow 1 graphs: ``{name: tensor}``.
 
-    ``method``: ``"predict"``, ``"classify"`` or ``"regress"``; the last two take serialized tf.Examples and name
-    their outputs ``classes``/``scores`` and ``outputs`` (TF Serving: classifier.cc, regressor.cc).
+    ``method``: ``"predict"``, ``"classify"`` or ``"regress"``; the last two take serialized tf.Examples as ``inputs``
+    and answer with ``classes``/``scores`` or ``outputs`` (TF Serving: classifier.cc, regressor.cc).
     """
 
     function: Callable[..., Any] | str | None = None
@@ -63,20 +65,19 @@ class Signature:
 def as_signatures(signatures: Any) -> dict[str, Signature]:
     """Check a ``signatures`` argument: ``{name: Signature, callable or method name}``, or one ``Signature``."""
     if isinstance(signatures, Signature):
-        signatures = {"serving_default": signatures}
+        signatures = {DEFAULT_SIGNATURE: signatures}
     if not isinstance(signatures, Mapping) or not signatures:
         raise UsageError(
             "signatures must be a dict of at least one Signature",
             hint="signatures={'serving_default': Signature(function, inputs={...}, outputs=(...))}",
         )
     result = {}
-    for name, value in signatures.items():
+    for name, given in signatures.items():
         if not isinstance(name, str) or not name:
             raise UsageError(f"A signature name must be a non-empty text, not {name!r}")
         if name in INTERNAL_SIGNATURES:
             raise UsageError(f"The signature name {name!r} is reserved by TensorFlow", hint="choose another name")
-        if isinstance(value, str) or callable(value):
-            value = Signature(value)
+        value = Signature(given) if isinstance(given, str) or callable(given) else given
         if not isinstance(value, Signature):
             raise UsageError(f"Signature {name!r} is a {type(value).__name__}", hint="wrap it in Signature(...)")
         result[name] = value

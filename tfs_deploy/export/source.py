@@ -31,6 +31,9 @@ class Source(Protocol):
     def save(self, directory: Path) -> None:
         """Write ``saved_model.pb``, variables and assets into an empty directory."""
 
+    def close(self) -> None:
+        """Free what the source opened itself."""
+
 
 class TracedSource:
     """Functions of TensorFlow 2: a Keras model, a ``tf.Module``, ``tf.function``s."""
@@ -61,3 +64,6 @@ class TracedSource:
 
         tf.saved_model.save(holder_of(list(self._concrete.values())), str(directory), signatures=self._concrete)
         set_methods(directory, {name: bound.method for name, bound in self._bound.items()})
+
+    def close(self) -> None:
+        """Leave the model to its owner."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from tfs_deploy.errors import UsageError
@@ -23,7 +24,7 @@ def dtype_name_of(dtype: Any) -> str:
     if not isinstance(name, str):
         raise UsageError(f"{dtype!r} is not a dtype", hint="write it as text, e.g. 'float32'")
     name = name.removesuffix("_ref")
-    if name in _TEXT or name.startswith(("str", "bytes")) and name.strip("strbyeing0123456789") == "":
+    if name in _TEXT or re.fullmatch(r"(str|bytes)\d+", name):
         return "string"
     if name not in DTYPE_NUMBERS or name in _UNSAVED:
         raise UsageError(f"{name!r} is not a dtype", hint=did_you_mean(name, set(DTYPE_NUMBERS) - _UNSAVED))

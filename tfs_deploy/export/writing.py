@@ -20,12 +20,12 @@ _DENIED = ("Permission denied", "Read-only file system")
 @contextlib.contextmanager
 def writing(base: Path) -> Iterator[None]:
     """Translate what goes wrong while TensorFlow writes below ``base``: its own exceptions are no ``OSError``."""
-    import tensorflow as tf
-
     with translated(base):
         try:
             yield
-        except tf.errors.OpError as error:
+        except Exception as error:
+            if not _is_of_tensorflow(error):
+                raise
             text = str(error)
             if any(sign in text for sign in _FULL):
                 raise EnvironmentFault(
@@ -36,3 +36,8 @@ def writing(base: Path) -> Iterator[None]:
             if any(sign in text for sign in _DENIED):
                 raise EnvironmentFault(f"{base} cannot be written", hint="make it writable for this user") from error
             raise EnvironmentFault(f"TensorFlow could not write the model: {first_line(error)}") from error
+
+
+def _is_of_tensorflow(error: Exception) -> bool:
+    """Tell whether TensorFlow raised this, without importing it where it was not needed."""
+    return any(cls.__name__ == "OpError" and cls.__module__.startswith("tensorflow") for cls in type(error).__mro__)

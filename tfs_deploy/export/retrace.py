@@ -1,0 +1,70 @@
+"""A SavedModel that is loaded with TensorFlow and traced again, for signatures that its own do not contain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.export.bound import BoundSignature, first_line
+from tfs_deploy.export.choosing import choose_names, choose_signature
+from tfs_deploy.export.functions import bind_all, bind_function
+from tfs_deploy.export.savedmodel_source import CopyExtras
+from tfs_deploy.export.signature import METHODS, Signature
+from tfs_deploy.export.source import TracedSource
+from tfs_deploy.export.specs import as_spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfs_deploy.protos.signatures import TensorSpec
+
+
+class RetracedSource(TracedSource):
+    """Functions over the signatures and restored functions of a SavedModel."""
+
+    def __init__(self, folder: Path, tags: Sequence[str], signatures: Mapping[str, Signature]) -> None:
+        import tensorflow as tf
+
+        try:
+            self._loaded = tf.saved_model.load(str(folder), tags=list(tags))
+        except (tf.errors.OpError, OSError, ValueError, AttributeError) as error:
+            raise ModelError(
+                f"{folder} cannot be loaded: {first_line(error)}", hint="`tfs-deploy lint` says more about it"
+            ) from error
+        self._extras = CopyExtras(folder)
+        super().__init__(bind_all(self._bind, signatures))
+
+    def save(self, directory: Path) -> None:
+        """Write the traced functions, and what the SavedModel had beside its graph."""
+        super().save(directory)
+        self._extras.to(directory)
+
+    def _bind(self, name: str, signature: Signature) -> BoundSignature:
+        function = signature.function
+        if isinstance(function, str) and function not in self._loaded.signatures:
+            restored = getattr(self._loaded, function, None)
+            function = restored if callable(restored) else function
+        if callable(function):
+            return bind_function(name, function, signature)
+        existing = self._loaded.signatures[choose_signature(name, signature, list(self._loaded.signatures))]
+        specs = {key: as_spec(key, spec) for key, spec in existing.structured_input_signature[1].items()}
+        renamed = choose_names(name, "input", signature.inputs, list(specs))
+        outputs = choose_names(name, "output", signature.outputs, list(existing.structured_outputs))
+        inputs = {new: _spec(name, new, specs[old], signature.inputs) for new, old in renamed.items()}
+        return BoundSignature.of(name, inputs, METHODS[signature.method], _calling(existing, renamed), outputs)
+
+
+def _calling(existing: Callable[..., Any], renamed: Mapping[str, str]) -> Callable[[Mapping[str, Any]], Any]:
+    return lambda tensors: existing(**{old: tensors[new] for new, old in renamed.items()})
+
+
+def _spec(signature: str, name: str, own: TensorSpec, given: Any) -> TensorSpec:
+    """Return the spec that the caller gives for an input, or the existing one."""
+    value = given.get(name) if isinstance(given, Mapping) else None
+    if value is None or isinstance(value, str):
+        return as_spec(name, own)
+    spec = as_spec(name, value)
+    if spec.dtype != own.dtype:
+        raise UsageError(f"Signature {signature!r}: input {name!r} is {own.dtype} in the SavedModel, not {spec.dtype}")
+    return spec
