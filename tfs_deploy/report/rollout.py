@@ -19,25 +19,24 @@ _COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow"}
 def steps_table(
     steps: Sequence[StepReport], *, title: str = "", stable: str = "stable", canary: str = "canary"
 ) -> Table:
-    """Return one row a step: weight, requests, errors and latencies of both labels, the verdict."""
-    columns = [
-        Column("canary %", "right"),
-        Column("seconds", "right"),
-        Column(f"{canary} requests", "right"),
-        Column("errors", "right"),
-        Column("p50 ms", "right"),
-        Column("p99 ms", "right"),
-        Column(f"{stable} requests", "right"),
-        Column("errors", "right"),
-        Column("p50 ms", "right"),
-        Column("p99 ms", "right"),
-        Column("verdict"),
-    ]
+    """Return one row a step: weight, seconds, requests, errors and latencies of both labels, the verdict.
+
+    Where no requests were counted at all, their columns are left out.
+    """
+    labels = (canary, stable) if any(step.windows for step in steps) else ()
+    columns = [Column("canary %", "right"), Column("seconds", "right")]
+    for label in labels:
+        heads = (f"{label} requests", "errors", "p50 ms", "p99 ms")
+        columns += [Column(head, "right") for head in heads]
     rows = [
-        [f"{step.weight:g}", f"{step.seconds:.1f}", *_cells(step, canary), *_cells(step, stable), step.verdict.value]
+        [
+            *(f"{step.weight:g}", f"{step.seconds:.1f}"),
+            *(cell for label in labels for cell in _cells(step, label)),
+            step.verdict.value,
+        ]
         for step in steps
     ]
-    return Table.of(columns, rows, title=title, styles=[_COLORS[step.verdict] for step in steps])
+    return Table.of([*columns, Column("verdict")], rows, title=title, styles=[_COLORS[step.verdict] for step in steps])
 
 
 def verdicts_table(steps: Sequence[StepReport]) -> Table:

@@ -66,40 +66,42 @@ def previous_version(deployment: Deployment, model: Model, current: int) -> int:
     return max(lower)
 
 
-def new_plan(deployment: Deployment, model: Model, to: int | None, seen: Served, options: Mapping[str, Any]) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is served before a rollout begins: the server, the stable version, other labels, the traffic's split."""
+
+    server: ServerView
+    stable: int
+    others: Mapping[str, int]
+    weights: Mapping[str, float]
+
+
+def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Traffic) -> Served:
+    """Look at the server, with every label that the deployment knows of, and at the traffic file.
+
+    Raises ``StatusError`` when the server does not answer, ``UsageError`` when it serves no version.
+    """
+    current, _ = apply_active(deployment, read_active(deployment.state_dir))
+    configured = {**model.labels, **current.model(model.name).labels}
+    view = server.observe(sorted({STABLE, CANARY, *configured}))
+    others = {label: version for label, version in view.labels.items() if label not in (STABLE, CANARY)}
+    weights = traffic.read() or model.traffic or {STABLE: 100.0}
+    return Served(view, _stable_version(model, configured, view), others, weights)
+
+
+def new_plan(model: Model, to: int | None, served: Served, options: Mapping[str, Any]) -> Plan:
     """Make the plan from what is served now to version ``to`` (``None``: the newest on disk).
 
     Raises ``UsageError``, ``ModelError`` for a version that cannot be rolled out.
     """
     new = latest_version(model.base_path).number if to is None else find_version(model.base_path, to).number
-    configured = _configured_labels(deployment, model)
-    others = {
-        label: seen.server.labels[label]
-        for label in sorted(configured.keys() - {STABLE, CANARY})
-        if label in seen.server.labels
-    }
-    side = {label: share for label, share in seen.weights.items() if label in others}
+    side = {label: share for label, share in served.weights.items() if label in served.others}
     keep = {"keep_canary": CANARY in model.labels, **options}
-    old = serving_version(model, configured, seen.server)
-    return checked(Plan(model.name, old, new, others=others, side_traffic=side, **keep))
+    return checked(Plan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What is served before a rollout begins, and the split of the traffic."""
-
-    server: ServerView
-    weights: Mapping[str, float]
-
-
-def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Traffic) -> Served:
-    """Look at the server, with every label that the deployment knows of, and at the traffic file."""
-    labels = {STABLE, CANARY, *_configured_labels(deployment, model)}
-    return Served(server.observe(sorted(labels)), traffic.read() or model.traffic or {STABLE: 100.0})
-
-
-def serving_version(model: Model, configured: Mapping[str, int], server: ServerView) -> int:
-    """Return the version to leave: that of ``stable``, else the highest AVAILABLE one, which unlabelled calls reach.
+def _stable_version(model: Model, configured: Mapping[str, int], server: ServerView) -> int:
+    """Return the version of ``stable``; without that label the highest AVAILABLE one, which unlabelled calls reach.
 
     A stable version that has died is still the one to leave, so that a rollback from it is possible.
     """
@@ -111,8 +113,3 @@ def serving_version(model: Model, configured: Mapping[str, int], server: ServerV
     if not available:
         raise UsageError(f"no version of {model.name} is AVAILABLE", hint="tfs-deploy status shows what is served")
     return max(available)
-
-
-def _configured_labels(deployment: Deployment, model: Model) -> dict[str, int]:
-    current, _ = apply_active(deployment, read_active(deployment.state_dir))
-    return {**model.labels, **current.model(model.name).labels}

@@ -92,10 +92,10 @@ def checked(plan: Plan) -> Plan:
     """Return ``plan`` if it can be carried out; raise ``UsageError`` with the first thing that is wrong."""
     check_steps(plan.steps)
     if plan.old == plan.new:
-        message = f"Version {plan.new} of {plan.model} is what {plan.stable} points at already"
+        message = f"version {plan.new} of {plan.model} is what {plan.stable} points at already"
         raise UsageError(message, hint="name another version with --to")
     if plan.stable == plan.canary:
-        raise UsageError(f"The labels of stable and canary are both {plan.stable!r}")
+        raise UsageError(f"the labels of stable and canary are both {plan.stable!r}")
     for name in ("bake", "drain", "samples_timeout"):
         value = getattr(plan, name)
         if not math.isfinite(value) or value < 0:
@@ -113,11 +113,11 @@ def check_steps(steps: Iterable[float]) -> tuple[float, ...]:
     text = ",".join(f"{step:g}" for step in percents)
     hint = "give rising percents that end with 100, for example 5,25,50,100"
     if any(not math.isfinite(step) or step <= 0 or step > 100 for step in percents):
-        raise UsageError(f"Steps {text} hold a value outside 0 to 100", hint=hint)
+        raise UsageError(f"steps {text} hold a value outside 0 to 100", hint=hint)
     if any(first >= second for first, second in itertools.pairwise(percents)):
-        raise UsageError(f"Steps {text} do not rise", hint=hint)
+        raise UsageError(f"steps {text} do not rise", hint=hint)
     if percents and percents[-1] != 100:
-        raise UsageError(f"Steps {text} do not end with 100", hint=hint)
+        raise UsageError(f"steps {text} do not end with 100", hint=hint)
     return percents
 
 
@@ -126,7 +126,7 @@ def parse_steps(text: str) -> tuple[float, ...]:
     try:
         values = [float(part.strip().removesuffix("%")) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"Steps {text!r} are not numbers", hint="for example --steps 5,25,50,100") from None
+        raise UsageError(f"steps {text!r} are not numbers", hint="for example --steps 5,25,50,100") from None
     return check_steps(values)
 
 

@@ -96,9 +96,12 @@ class RolloutResult:
 
     def check(self, wanted: Status = Status.DONE) -> None:
         """Raise ``VerdictError`` with the reason unless the rollout ended as wanted."""
+        if self.status is Status.DONE and wanted is Status.ROLLED_BACK:
+            message = f"version {self.new} of {self.model} was promoted before the rollout could be sent back"
+            raise VerdictError(message, hint="tfs-deploy rollback switches back to the version before")
         if self.status is not wanted:
             message = (
-                f"Rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
+                f"rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
             )
             hint = "tfs-deploy rollout resume or abort" if self.status is Status.PAUSED else None
             raise VerdictError(message, hint=hint)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.actions import Action, Finish, Wait
-from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan
+from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
+from tfs_deploy.rollout.checks import FileChecks
 from tfs_deploy.rollout.controller import Controller, World
 from tfs_deploy.rollout.gates import ErrorRateGate, GoldenGate, LatencyGate
 from tfs_deploy.rollout.journal import Journal
@@ -18,7 +19,7 @@ from tfs_deploy.rollout.lock import lock
 from tfs_deploy.rollout.mailbox import FileMailbox
 from tfs_deploy.rollout.plan import DEFAULT_STEPS, Plan, check_steps
 from tfs_deploy.rollout.result import RolloutResult
-from tfs_deploy.rollout.wiring import DeployedServer, FileChecks, SystemClock, TrafficFile
+from tfs_deploy.rollout.wiring import DeployedServer, SystemClock, TrafficFile
 from tfs_deploy.rollout.words import tell
 from tfs_deploy.spec import load_deployment
 from tfs_deploy.verify.connect import connect
@@ -27,6 +28,8 @@ from tfs_deploy.verify.deployment import find_model
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
+
+    from typing_extensions import Self
 
     from tfs_deploy.config import Deployment
     from tfs_deploy.rollout.history import Event
@@ -72,10 +75,29 @@ class Rollout:
         self._options = {"steps": check_steps(steps), "bake": float(bake), **options}
         self._gates = gates
         self._requests = requests
+        self._go_back = False
+        self._abort = False
         self._clock = SystemClock()
         self._stack = contextlib.ExitStack()
         self._open: tuple[Controller, Journal] | None = None
         self._reports: dict[int, StepReport] = {}
+
+    @classmethod
+    def back(cls, deployment: Deployment | str | Path, model: str, to: int | None = None, **options: Any) -> Rollout:
+        """Return the rollout that switches back to an earlier version at once, after asking it for its answers.
+
+        ``to`` is by default the version that was stable before, else the next lower one on disk.
+        """
+        rollout = cls(deployment, model, to, steps=(), **{"need_goldens": False, "allow_breaking": True, **options})
+        rollout._go_back = True
+        return rollout
+
+    @classmethod
+    def abort(cls, deployment: Deployment | str | Path, model: str) -> Rollout:
+        """Return the unfinished rollout of a model, on its way back to the old version."""
+        rollout = cls(deployment, model)
+        rollout._abort = True
+        return rollout
 
     def run(
         self,
@@ -123,7 +145,7 @@ class Rollout:
         steps = tuple(self._reports.get(step.number, step) for step in result.steps)
         return dataclasses.replace(result, steps=steps)
 
-    def __enter__(self) -> Rollout:  # noqa: PYI034 - typing.Self is newer than Python 3.10
+    def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(self.deployment.state_dir, f"rollout of {self.model.name}"))
             connections = stack.enter_context(connect(self.deployment))
@@ -146,24 +168,31 @@ class Rollout:
 
     def _begin(self, connections: Connections) -> tuple[Controller, Journal]:
         """Take up the unfinished rollout, or begin a new one."""
-        past = latest(self.deployment.state_dir, self.model.name, mono=self._clock.monotonic())
+        state_dir, model = self.deployment.state_dir, self.model
+        past = latest(state_dir, model.name, mono=self._clock.monotonic())
+        mailbox = FileMailbox(state_dir, model.name)
+        mailbox.clear()
         if past is not None and past.unfinished:
             self._require_same(past)
+            if self._abort:
+                mailbox.post("abort")
             controller = self._controller(past.plan, connections, past.journal)
             controller.history = past.history
             controller.record("resume")
             return controller, past.journal
-        server = DeployedServer(self.deployment, self.model.name, connections.grpc)
-        served = look(self.deployment, self.model, server, TrafficFile(self.deployment, self.model.name))
-        plan = new_plan(self.deployment, self.model, self.to, served, self._options)
-        journal = Journal.create(self.deployment.state_dir, self.model.name)
+        if self._abort:
+            raise UsageError(f"{model.name} has no unfinished rollout", hint="rollout status shows the last one")
+        server = DeployedServer(self.deployment, model.name, connections.grpc)
+        served = look(self.deployment, model, server, TrafficFile(self.deployment, model.name))
+        to = previous_version(self.deployment, model, served.stable) if self._go_back and not self.to else self.to
+        plan = new_plan(model, to, served, self._options)
+        journal = Journal.create(state_dir, model.name)
         controller = self._controller(plan, connections, journal)
-        controller.world.mailbox.clear()
         controller.record("start", plan=plan.as_dict())
         return controller, journal
 
     def _require_same(self, past: Recorded) -> None:
-        if self.to in (None, past.plan.new):
+        if self.to in (None, past.plan.new) and not self._go_back:
             return
         message = f"the rollout of {self.model.name} from version {past.plan.old} to {past.plan.new} is unfinished"
         raise UsageError(message, hint=f"tfs-deploy rollout resume {self.deployment.source}, or rollout abort")

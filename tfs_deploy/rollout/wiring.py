@@ -1,19 +1,14 @@
-"""The world of a real rollout: a server behind a client, config files, the traffic file, the model's directories."""
+"""The world of a real rollout: a server behind a client, its config files, the traffic file."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.client import read_traffic, write_traffic
 from tfs_deploy.config import ActiveModel, model_server_config, read_active, write_active, write_config
-from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, ModelError, NotFoundError, StatusError
-from tfs_deploy.rollout.ports import CheckResult, ServerView, VersionView
-from tfs_deploy.savedmodel.manifest import read_manifest, verify_manifest
-from tfs_deploy.savedmodel.versions import find_version
-from tfs_deploy.verify.results import Outcome, Target
-from tfs_deploy.verify.smoke import has_goldens, smoke_target
+from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, StatusError
+from tfs_deploy.rollout.ports import ServerView, VersionView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +16,6 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client import Client
     from tfs_deploy.config import Deployment
-    from tfs_deploy.rollout.plan import Plan
-    from tfs_deploy.verify.smoke import Predictor
 
 TRAFFIC_FILE: Final = "traffic.json"
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
@@ -92,50 +85,6 @@ class TrafficFile:
     def write(self, weights: Mapping[str, float]) -> None:
         """Replace the weights at once; raises ``EnvironmentFault``."""
         write_traffic(self.path, self._model, weights)
-
-
-@dataclass(frozen=True, slots=True)
-class FileChecks:
-    """Checks with the model's files and with the answers recorded in them."""
-
-    model: str
-    base_path: Path
-    clients: Mapping[str, Predictor]
-
-    def preflight(self, plan: Plan) -> CheckResult:
-        """Judge the new version's files: intact, with recorded answers."""
-        notes = []
-        try:
-            folder = find_version(self.base_path, plan.new).path
-            if read_manifest(folder) is None:
-                notes.append(f"version {plan.new} has no manifest, so its files were not verified")
-            elif problems := verify_manifest(folder):
-                return CheckResult(ok=False, reason=f"the files are not what was exported: {problems[0]}")
-            if not has_goldens(self.base_path, plan.new):
-                if plan.need_goldens:
-                    return CheckResult(ok=False, reason=f"version {plan.new} has no recorded answers to compare with")
-                notes.append(f"version {plan.new} has no recorded answers, so its values are not compared")
-        except ModelError as error:
-            return CheckResult(ok=False, reason=error.message)
-        return CheckResult(ok=True, notes=tuple(notes))
-
-    def smoke(self, version: int) -> CheckResult:
-        """Ask the new version by number, over every transport, while no label points at it."""
-        return self.ask(Target(version=version))
-
-    def golden(self, label: str, version: int) -> CheckResult:
-        """Ask a label, and expect the recorded answers of ``version``."""
-        return self.ask(Target(label, version))
-
-    def ask(self, target: Target) -> CheckResult:
-        """Run the smoke checks of one label or version and sum them up; the first real failure is the reason."""
-        checks = list(smoke_target(self.model, self.base_path, target, self.clients))
-        failed = sorted((check for check in checks if check.failed), key=lambda check: check.retriable)
-        if failed:
-            return CheckResult(ok=False, reason=str(failed[0]), retriable=failed[0].retriable)
-        notes = tuple(str(check) for check in checks if check.outcome is Outcome.SKIPPED)
-        compared = sum(check.outcome is Outcome.OK for check in checks) - len(self.clients)
-        return CheckResult(ok=True, reason=f"{compared} answers as expected", notes=notes)
 
 
 class SystemClock:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfs_deploy.client import Client, RestClient
+from tfs_deploy.launch.embedded import HOST
+from tfs_deploy.launch.record import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +31,22 @@ class Connections:
 
 
 @contextlib.contextmanager
-def connect(deployment: Deployment, *, host: str = "127.0.0.1", timeout: float = 10.0) -> Iterator[Connections]:
-    """Open the clients of a deployment's server on this machine; nothing is sent before the first call."""
-    server = deployment.server
+def connect(deployment: Deployment, *, timeout: float = 10.0) -> Iterator[Connections]:
+    """Open the clients of a deployment's server; nothing is sent before the first call."""
+    grpc_address, rest_address = addresses(deployment)
     with contextlib.ExitStack() as stack:
-        grpc = stack.enter_context(Client(f"{host}:{server.grpc_port}", timeout=timeout))
-        rest = None
-        if server.rest_port:
-            rest = stack.enter_context(RestClient(f"{host}:{server.rest_port}", timeout=timeout))
+        grpc = stack.enter_context(Client(grpc_address, timeout=timeout))
+        rest = stack.enter_context(RestClient(rest_address, timeout=timeout)) if rest_address else None
         yield Connections(grpc, rest)
+
+
+def addresses(deployment: Deployment) -> tuple[str, str | None]:
+    """Return where the server answers over gRPC and REST (``None``: not at all).
+
+    A server that ``up`` started says so itself; any other is taken to be on this machine, on the file's ports.
+    """
+    running = running_server(deployment.state_dir)
+    if running is not None:
+        return running.grpc_address, running.rest_address
+    server = deployment.server
+    return f"{HOST}:{server.grpc_port}", f"{HOST}:{server.rest_port}" if server.rest_port else None

@@ -193,7 +193,7 @@ def _one_unrecorded(
         problem = None if mismatch is None else f"the transports disagree: {mismatch}"
     if problem is not None:
         return question.check(signature.name, Outcome.FAILED, problem, **facts)
-    return question.check(signature.name, Outcome.OK, "made-up inputs, nothing was recorded", **facts)
+    return question.check(signature.name, Outcome.OK, "made-up inputs", **facts)
 
 
 def _not_in_json(signature: SignatureInfo) -> str | None:

@@ -1,0 +1,104 @@
+"""``tfs-deploy smoke``: does every label of a running deployment answer as it should?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.options import common
+from tfs_deploy.errors import VerdictError
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.output import Output
+    from tfs_deploy.report import Table
+    from tfs_deploy.verify import SmokeReport
+
+_COLORS = {"failed": "red", "skipped": "yellow"}
+
+
+@click.command(name="smoke")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--model", help="Ask this model only.")
+@click.option("--label", help="Ask this label only.")
+@click.option("--version", type=int, help="Ask this version by number, whether or not a label points at it.")
+@click.option("--rtol", type=click.FloatRange(min=0), help="Relative tolerance.  [default: as recorded, 1e-5]")
+@click.option("--atol", type=click.FloatRange(min=0), help="Absolute tolerance.  [default: as recorded]")
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds a question.")
+@common
+def command(
+    output: Output,
+    file: Path,
+    *,
+    model: str | None,
+    label: str | None,
+    version: int | None,
+    rtol: float | None,
+    atol: float | None,
+    timeout: float,
+) -> int:
+    """Ask every label of the deployment FILE over gRPC and REST, and compare with the answers recorded at export.
+
+    A model without labels is asked by version number, a version without recorded answers with made-up inputs. The
+    exit code is 1 when a check fails; the last line names the first one.
+    """
+    from tfs_deploy.spec import load_deployment
+    from tfs_deploy.verify import SmokeReport
+    from tfs_deploy.verify.connect import connect
+    from tfs_deploy.verify.deployment import smoke_deployment
+    from tfs_deploy.verify.smoke import Tolerance
+
+    deployment = load_deployment(file)
+    with connect(deployment, timeout=timeout) as connections, output.progress(f"asking {deployment.name}") as progress:
+        checks = []
+        for check in smoke_deployment(
+            deployment,
+            connections.predictors,
+            model=model,
+            label=label,
+            version=version,
+            tolerance=Tolerance(rtol, atol),
+        ):
+            checks.append(check)
+            progress.say(f"asking {deployment.name}: {check.model} {check.target}")
+    report = SmokeReport(tuple(checks))
+    return _conclude(output, report)
+
+
+def _conclude(output: Output, report: SmokeReport) -> int:
+    from tfs_deploy.report import terminal_table
+
+    output.result(report.as_dict(), lambda console: console.print(terminal_table(smoke_table(report))))
+    first = report.first_failed
+    if first is None:
+        return 0
+    if output.as_json:
+        return VerdictError.exit_code
+    raise VerdictError(f"{len(report.failed)} of {len(report.checks)} checks failed; first: {first}")
+
+
+def smoke_table(report: SmokeReport) -> Table:
+    """Return one row a check."""
+    from tfs_deploy.report import Column, Table
+
+    columns: list[Column | str] = [
+        "model",
+        "asked",
+        "over",
+        "check",
+        Column("version", "right"),
+        Column("ms", "right"),
+        "result",
+        "",
+    ]
+    rows = [
+        (
+            *(check.model, check.target, check.transport, check.name, check.version),
+            f"{check.seconds * 1000:.1f}" if check.seconds else "",
+            check.outcome.value,
+            check.detail,
+        )
+        for check in report.checks
+    ]
+    return Table.of(columns, rows, styles=[_COLORS.get(check.outcome.value) for check in report.checks])
