@@ -7,9 +7,12 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
+
+from tfs_deploy.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -66,13 +69,18 @@ class Output:
         click.echo(f"warning: {text}", err=True)
 
     def error(self, error: TfsDeployError) -> None:
-        """Print an error: message, empty line, hint; with --json also as the one document on stdout."""
+        """Print an error: message, empty line, hint; with --json also as the one document on stdout.
+
+        The problems of a file are one line each, ``file:line: path: message``, as editors and compilers read them.
+        """
+        problems = error.problems if isinstance(error, SpecError) else []
         if self.as_json:
             about = {"message": error.message, "hint": error.hint, "retriable": error.retriable}
-            document = {"error": {"type": type(error).__name__, **about, "exit_code": error.exit_code}}
+            details = {"problems": [asdict(problem) for problem in problems]} if problems else {}
+            document = {"error": {"type": type(error).__name__, **about, "exit_code": error.exit_code, **details}}
             click.echo(json.dumps(document, indent=2))
         label = click.style("error:", fg="red", bold=True)
-        click.echo(f"{label} {error.message}", err=True)
+        click.echo(error.message if problems else f"{label} {error.message}", err=True)
         if error.hint is not None:
             click.echo(f"\n{click.style('hint:', fg='cyan', bold=True)} {error.hint}", err=True)
 

@@ -116,9 +116,10 @@ def _require_own(server: RunningServer, address: str) -> None:
 
 def _ended(server: RunningServer) -> LaunchError:
     lines = server.log_lines(10)
+    why = reason(lines) or explain_exit(server.exit_code)
     return LaunchError(
-        f"the server ended during its start, {explain_exit(server.exit_code)}: {reason(lines)}",
-        hint="\n  ".join([f"the last lines of its log {server.log_path}:", *lines]),
+        f"the server did not start: {why}",
+        hint="\n  ".join([f"{explain_exit(server.exit_code)}; the end of its log {server.log_path}:", *lines]),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 #: the server's own error exit; the embedded server leaves with 2 and 3 for usage and environment
 _MEANINGS: Final = {
-    2: "it was started wrongly",
+    2: "its flags, its configuration or a model are wrong",
     3: "something on this machine is in its way",
     132: "illegal instruction: this build needs a newer processor",
     134: "it aborted",

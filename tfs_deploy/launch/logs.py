@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: bytes read from the end of a log; a line of TensorFlow rarely has more than 500
 _TAIL = 64 * 1024
+#: around the reason itself: the embedded server's mark and hint, the original's mark
+_DECORATION = re.compile(r"^error: |^Failed to start server\. Error: | \(hint: .*\)$")
 #: what the line that says why a server stopped looks like
 _REASON = re.compile(r"error|fail|refused|cannot|not found", re.IGNORECASE)
 
@@ -28,10 +30,10 @@ def tail(path: Path, count: int, *, start: int = 0) -> list[str]:
     return [line for line in lines if line.strip()][-count:]
 
 
-def reason(lines: list[str]) -> str:
-    """Return the line that most likely says why a server stopped, the last one if none stands out."""
+def reason(lines: list[str]) -> str | None:
+    """Return the line that says why a server stopped, None if none stands out."""
     telling = [line for line in lines if _REASON.search(line)]
-    return (telling or lines or ["its log is empty"])[-1].strip()
+    return _DECORATION.sub("", telling[-1]).strip() if telling else None
 
 
 def follow(path: Path, *, alive: Callable[[], bool], pause: float = 0.2) -> Iterator[str]:

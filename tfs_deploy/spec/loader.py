@@ -70,9 +70,9 @@ def _read(source: Path) -> str:
 
 
 def _not_found(source: Path) -> UsageError:
-    beside = [path.name for path in _yaml_files(source.parent)]
-    near = difflib.get_close_matches(source.name, beside, n=1)
-    hint = f"did you mean {source.parent / near[0]}?" if near else _files_in(source.parent)
+    beside = {path.stem: path for path in _yaml_files(source.parent)}
+    near = difflib.get_close_matches(source.stem, beside, n=1)
+    hint = f"did you mean {beside[near[0]]}?" if near else _files_in(source.parent)
     return UsageError(f"deployment file {source} does not exist", hint=hint)
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 Path = tuple[str | int, ...]
 #: line (from 1), path, what is wrong there
@@ -22,11 +25,11 @@ _INT: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _PADDED: Final = re.compile(r"[-+]?0[0-9]+")
 _ODD_NUMBER: Final = re.compile(r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-5]?[0-9])+|[0-9]{32,})")
-_OLD_BOOL: Final = re.compile(r"y|n|yes|no|on|off", re.IGNORECASE)
+_OLD_BOOL: Final = re.compile(r"yes|no|on|off", re.IGNORECASE)
 _QUOTED: Final = ("'", '"', "|", ">")
-#: more values and levels than any deployment has; stops a file whose aliases multiply
-_MOST_VALUES: Final = 2_000_000
-_DEEPEST: Final = 50
+#: more levels than any deployment has, and more aliases: each may stand for others
+_DEEPEST: Final = 20
+_MOST_ALIASES: Final = 50_000
 
 
 class _NotADeploymentError(Exception):
@@ -81,10 +84,23 @@ def _events(text: str) -> list[Any]:
     """
     fast = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        return list(yaml.parse(text, Loader=fast))
+        return list(_shallow(yaml.parse(text, Loader=fast)))
     except yaml.YAMLError:
-        list(yaml.parse(text, Loader=yaml.BaseLoader))
+        list(_shallow(yaml.parse(text, Loader=yaml.BaseLoader)))
         raise
+
+
+def _shallow(events: Iterable[Any]) -> Iterator[Any]:
+    """Pass events on until they nest deeper than any deployment: the parser slows down with every level."""
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise _NotADeploymentError("nested too deeply", _line(event))
+        yield event
 
 
 def _line(event: Any) -> int:
@@ -114,14 +130,10 @@ class _Builder:
         self._events = events
         self._anchors: dict[str, int] = {}
         self._open: list[int] = []
-        self._count = 0
+        self._aliases = 0
 
     def value(self, index: int, path: Path) -> tuple[Any, int]:
         event = self._events[index]
-        self._count += 1
-        if self._count > _MOST_VALUES or len(self._open) > _DEEPEST:
-            what = "nested too deeply" if len(self._open) > _DEEPEST else "its aliases expand to too many values"
-            raise _NotADeploymentError(what, _line(event))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path), index + 1
         if event.anchor is not None:
@@ -130,6 +142,8 @@ class _Builder:
             return self._scalar(event, path), index + 1
         if event.tag is not None:
             self._problem(event, path, f"tag {event.tag} has no meaning in a deployment file")
+        if len(self._open) > _DEEPEST:  # by way of aliases
+            raise _NotADeploymentError("nested too deeply", _line(event))
         self._open.append(index)
         is_list = isinstance(event, yaml.SequenceStartEvent)
         built = self._sequence(index + 1, path) if is_list else self._mapping(index + 1, path)
@@ -145,6 +159,9 @@ class _Builder:
             raise _NotADeploymentError(f"alias *{event.anchor} has no anchor before it", _line(event))
         if target in self._open:
             raise _NotADeploymentError(f"alias *{event.anchor} refers to what it is part of", _line(event))
+        self._aliases += 1
+        if self._aliases > _MOST_ALIASES:
+            raise _NotADeploymentError("its aliases expand to too many values", _line(event))
         return self.value(target, path)[0]
 
     def _sequence(self, index: int, path: Path) -> tuple[list[Any], int]:
@@ -216,6 +233,6 @@ def _resolve(text: str) -> tuple[Any, str]:
     if _FLOAT.fullmatch(text):
         return float(text), ""
     if _OLD_BOOL.fullmatch(text):
-        meant = "true" if text.lower() in ("y", "yes", "on") else "false"
+        meant = "true" if text.lower() in ("yes", "on") else "false"
         return text, f"{text} is a boolean in YAML 1.1: write {meant}, or '{text}' in quotes if the word is meant"
     return text, ""

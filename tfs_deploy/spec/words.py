@@ -23,6 +23,7 @@ _WANTED = {
     "dict": "a mapping",
     "model": "a mapping",
 }
+_RANGES = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le"), "less_than": ("below", "lt")}
 
 
 def path_text(path: Path) -> str:
@@ -69,9 +70,9 @@ def explain(error: ErrorDetails) -> tuple[Path, str]:
     wanted = _WANTED.get(kind.partition("_")[0])
     if wanted is not None and kind.endswith(("_type", "_parsing", "_from_float", "_size")):
         return path, f"must be {wanted}, not {say(value)}"
-    ranges = {"greater_than_equal": "at least {ge}", "less_than_equal": "at most {le}", "less_than": "below {lt}"}
-    if kind in ranges:
-        return path, f"must be {ranges[kind].format(**context)}, not {say(value)}"
+    if kind in _RANGES:
+        limit, key = _RANGES[kind]
+        return path, f"must be {limit} {int(context[key])}, not {say(value)}"
     return path, error["msg"]
 
 

@@ -1,0 +1,80 @@
+"""The deployment files that come with the project: they load, and the reference shows every key."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from tfs_deploy.config import Batching, Monitoring, Server
+from tfs_deploy.spec import load_deployment
+from tfs_deploy.spec.schema import (
+    SECTIONS,
+    BatchingSection,
+    DeploymentFile,
+    MonitoringSection,
+    ServerSection,
+)
+from tfs_deploy.spec.tree import read_tree
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_file_in_configs_loads(path):
+    assert load_deployment(path).models
+
+
+def test_the_reference_shows_every_key():
+    lines = read_tree((CONFIGS / "reference.yaml").read_text()).lines
+    shown = {tuple(part for part in path if isinstance(part, str)) for path in lines}
+    wanted = {(*where, key) for where, section in SECTIONS.items() for key in section.model_fields}
+    assert wanted - shown <= {("models", "versions", "all")}  # a word, not a key, in the file
+
+
+def test_the_reference_explains_every_key_and_form():
+    text = (CONFIGS / "reference.yaml").read_text()
+    for where, section in SECTIONS.items():
+        for key in section.model_fields:
+            line = next(
+                number
+                for number, line in enumerate(text.splitlines())
+                if f"{key}:" in line.partition("#")[0] or where == ("models", "versions")
+            )
+            above = text.splitlines()[max(line - 1, 0)].strip()
+            assert above.startswith("#"), f"no comment above {key}"
+    for form in ("latest", "{latest: 2}", "all", "{specific: [1, 2]}"):
+        assert f"#   {form} " in text
+
+
+def test_every_section_is_known_by_its_path():
+    seen = set()
+
+    def walk(section: type[BaseModel], path: tuple[str, ...]) -> None:
+        assert SECTIONS[path] is section
+        seen.add(path)
+        for key, field in section.model_fields.items():
+            for part in _models_in(field.annotation):
+                walk(part, (*path, key))
+
+    walk(DeploymentFile, ())
+    assert seen == set(SECTIONS)
+
+
+def _models_in(annotation) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]
+
+
+@pytest.mark.parametrize(
+    ("section", "values"), [(ServerSection, Server), (BatchingSection, Batching), (MonitoringSection, Monitoring)]
+)
+def test_sections_and_values_have_the_same_fields_and_defaults(section, values):
+    assert list(section.model_fields) == [field.name for field in dataclasses.fields(values)]
+    empty = section()
+    for field in dataclasses.fields(values):
+        default = getattr(values(), field.name)
+        assert getattr(empty, field.name) == (list(default) if isinstance(default, tuple) else default), field.name
