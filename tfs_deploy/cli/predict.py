@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import time
-import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from tfs_deploy.cli.options import common
+from tfs_deploy.cli.tensors import archive_path, outputs_document, outputs_lines, write_archive
 from tfs_deploy.cli.values import read_inputs
 from tfs_deploy.client.check import find_signature
-from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.output import Output
     from tfs_deploy.client import Client, PredictReply, RestClient
-
-#: elements of one output that are printed in full
-_SHOWN = 200
 
 
 @click.command()
@@ -69,7 +61,7 @@ def command(
     tfs-deploy predict localhost:8500 digits -i image=@digit.npy --label stable
     tfs-deploy predict localhost:8501 half_plus_two -i x=[1,2,5] --rest --json
     """
-    archive = _archive(form)
+    archive = archive_path(form)
     with _client(address, timeout=timeout, rest=rest) as client:
         metadata = client.metadata(model, label=label, version=version)
         info = find_signature(metadata.signatures, signature or DEFAULT_SIGNATURE, model)
@@ -81,7 +73,7 @@ def command(
         seconds = time.perf_counter() - started
     document = _document(reply, seconds, rest=rest)
     if archive is not None:
-        _write(archive, reply)
+        write_archive(archive, reply)
         document["file"] = str(archive)
     output.as_json = output.as_json or form == "json"
     output.result(document, _table(reply, document))
@@ -93,29 +85,6 @@ def _client(address: str, *, timeout: float, rest: bool) -> Client | RestClient:
     return RestClient(address, timeout=timeout) if rest else Client(address, timeout=timeout)
 
 
-def _archive(form: str) -> Path | None:
-    if form in ("table", "json"):
-        return None
-    path = Path(form)
-    if path.suffix != ".npz":
-        raise UsageError(f"--output {form} is neither table, json nor the path of an .npz file")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"the directory of {path} does not exist", hint=f"mkdir -p {path.parent}")
-    return path
-
-
-def _write(path: Path, reply: PredictReply) -> None:
-    """Save the outputs as ``np.savez`` does; strings become fixed-width bytes, which load without pickle."""
-    try:
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, array in reply.items():
-                plain = array.astype("S") if array.dtype == object else array
-                with archive.open(f"{name}.npy", "w") as file:
-                    np.lib.format.write_array(file, plain, allow_pickle=False)
-    except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be written: {error.strerror}") from error
-
-
 def _document(reply: PredictReply, seconds: float, *, rest: bool) -> dict[str, Any]:
     return {
         "model": reply.model,
@@ -123,49 +92,14 @@ def _document(reply: PredictReply, seconds: float, *, rest: bool) -> dict[str, A
         "signature": reply.signature,
         "transport": "rest" if rest else "grpc",
         "milliseconds": round(seconds * 1000, 3),
-        "outputs": {
-            name: {"dtype": _dtype(array), "shape": list(array.shape), "values": _plain(array.tolist())}
-            for name, array in sorted(reply.items())
-        },
+        "outputs": outputs_document(reply),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Make a value that strict JSON has: bytes as text or base64, NaN and infinities as text, complex as a pair."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return {"b64": base64.b64encode(value).decode()}
-    if isinstance(value, complex):
-        return [_plain(value.real), _plain(value.imag)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value if isinstance(value, (bool, int, float, str)) else float(value)
-
-
-def _dtype(array: Any) -> str:
-    return "string" if array.dtype == object else str(array.dtype)
 
 
 def _table(reply: PredictReply, document: dict[str, Any]) -> str:
     version = "" if reply.version is None else f" version {reply.version}"
     lines = [f"{reply.model}{version}, {reply.signature} ({document['transport']}, {document['milliseconds']:.1f} ms)"]
-    for name, array in sorted(reply.items()):
-        lines.append(f"\n{name}  {_dtype(array)} {list(array.shape)}")
-        with np.printoptions(threshold=_SHOWN, precision=6, suppress=True, linewidth=100):
-            lines += [f"  {line}" for line in str(_readable(array)).splitlines()]
+    lines += outputs_lines(reply)
     if "file" in document:
         lines.append(f"\nwritten to {document['file']}")
     return "\n".join(lines)
-
-
-def _readable(array: Any) -> Any:
-    """Show bytes that are text as text."""
-    if array.dtype != object:
-        return array
-    flat = np.empty(array.size, object)
-    flat[:] = [_plain(item) if isinstance(_plain(item), str) else item for item in array.ravel().tolist()]
-    return flat.reshape(array.shape)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.graph_files import checkpoint_prefix
 from tfs_deploy.export.names import did_you_mean
-from tfs_deploy.extras import import_extra
+from tfs_deploy.export.quiet import load_tensorflow
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import list_versions
 
@@ -34,7 +34,7 @@ def open_source(source: Any, kind: str | None, signatures: Signatures, tags: Seq
     if found not in OPENERS:
         raise UsageError(f"{found!r} is not a kind of source", hint=did_you_mean(found, OPENERS))
     if found != "savedmodel":  # a copy needs no TensorFlow
-        import_extra("tensorflow", "export")
+        load_tensorflow()
     return OPENERS[found](source, signatures, tags)
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING
+
+from tfs_deploy.errors import MissingExtraError
+from tfs_deploy.runtime.library import quiet_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,11 +18,22 @@ if TYPE_CHECKING:
 _LOGGERS = ("absl", "tensorflow")
 
 
+def load_tensorflow() -> None:
+    """Import TensorFlow without its first log lines; raises ``MissingExtraError`` if it is not installed."""
+    if "tensorflow" in sys.modules:
+        return
+    if importlib.util.find_spec("tensorflow") is None:
+        raise MissingExtraError("tensorflow", "export")
+    # Read by TensorFlow's C++ part when it is first imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_start():
+        import tensorflow as tf
+    del tf
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Hold back TensorFlow's log lines below ERROR; the levels come back afterwards."""
-    # Read by TensorFlow's C++ part when it is first imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -76,10 +77,27 @@ def _hide(version: VersionDir, base: Path) -> Path:
 def named_versions(base: Path, deployments: Sequence[str | os.PathLike[str]] | None, there: Sequence[int]) -> set[int]:
     """Return the versions under ``base`` that deployment files, or rollouts of theirs, name.
 
-    ``there``: all version numbers, sorted; the policy ``latest N`` names the last N of them.
+    ``there``: all version numbers, sorted; the policy ``latest N`` names the last N of them. Files that were found
+    rather than given and cannot be read count only if they name the base path; then their error is raised.
     """
-    files = _found(base) if deployments is None else [Path(file) for file in deployments]
-    return {number for file in files for number in _named_in(load_deployment(file), base, there)}
+    files = map(Path, deployments) if deployments is not None else _found(base)
+    return {number for file in files for number in _named_by(file, base, there, given=deployments is not None)}
+
+
+def _named_by(file: Path, base: Path, there: Sequence[int], *, given: bool) -> list[int]:
+    try:
+        return list(_named_in(load_deployment(file), base, there))
+    except TfsDeployError:
+        if given or _mentions(file, base):
+            raise
+        return []
+
+
+def _mentions(file: Path, base: Path) -> bool:
+    """Tell whether a file that cannot be loaded as a deployment has a line with this base path."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    written = re.findall(r"""base_path["']?\s*:\s*["']?([^"'#,}\n]+)""", text)
+    return any((file.parent / path.strip()).resolve() == base.resolve() for path in written)
 
 
 def _named_in(deployment: Deployment, base: Path, there: Sequence[int]) -> Iterator[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.export.names import is_made_up, naming_hint
+from tfs_deploy.export.quiet import load_tensorflow
 from tfs_deploy.export.signature_defs import edited, rewrite
 from tfs_deploy.export.wrapped import Wrapped
 from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec, signature_infos
@@ -51,6 +52,7 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
     from tfs_deploy.export.retrace import RetracedSource
 
     _refuse_old_tables(folder, graph)
+    load_tensorflow()
     return RetracedSource(folder, tags, signatures)
 
 

@@ -1,0 +1,90 @@
+"""Output tensors of a signature, as commands print and save them."""
+
+from __future__ import annotations
+
+import base64
+import math
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfs_deploy.errors import EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: elements of one output that are printed in full
+_SHOWN = 200
+
+
+def archive_path(form: str) -> Path | None:
+    """Return the .npz file that ``--output`` names, ``None`` for table and json; raises ``UsageError`` for others."""
+    if form in ("table", "json"):
+        return None
+    path = Path(form)
+    if path.suffix != ".npz":
+        raise UsageError(f"--output {form} is neither table, json nor the path of an .npz file")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"the directory of {path} does not exist", hint=f"mkdir -p {path.parent}")
+    return path
+
+
+def write_archive(path: Path, outputs: Mapping[str, Any]) -> None:
+    """Save the outputs as ``np.savez`` does; strings become fixed-width bytes, which load without pickle."""
+    try:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, array in outputs.items():
+                plain = array.astype("S") if array.dtype == object else array
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, plain, allow_pickle=False)
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be written: {error.strerror}") from error
+
+
+def outputs_document(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dtype, shape and values of each output, as strict JSON has them."""
+    return {
+        name: {"dtype": _dtype(array), "shape": list(array.shape), "values": _plain(array.tolist())}
+        for name, array in sorted(outputs.items())
+    }
+
+
+def outputs_lines(outputs: Mapping[str, Any]) -> list[str]:
+    """Return the outputs as lines for people."""
+    lines = []
+    for name, array in sorted(outputs.items()):
+        lines.append(f"\n{name}  {_dtype(array)} {list(array.shape)}")
+        with np.printoptions(threshold=_SHOWN, precision=6, suppress=True, linewidth=100):
+            lines += [f"  {line}" for line in str(_readable(array)).splitlines()]
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    """Make a value that strict JSON has: bytes as text or base64, NaN and infinities as text, complex as a pair."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"b64": base64.b64encode(value).decode()}
+    if isinstance(value, complex):
+        return [_plain(value.real), _plain(value.imag)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value if isinstance(value, (bool, int, float, str)) else float(value)
+
+
+def _dtype(array: Any) -> str:
+    return "string" if array.dtype == object else str(array.dtype)
+
+
+def _readable(array: Any) -> Any:
+    """Show bytes that are text as text."""
+    if array.dtype != object:
+        return array
+    flat = np.empty(array.size, object)
+    flat[:] = [_plain(item) if isinstance(_plain(item), str) else item for item in array.ravel().tolist()]
+    return flat.reshape(array.shape)
