@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfs_deploy.client.steps import Call, Steps, drive
-from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
+from tfs_deploy.client.values import ModelMetadata, VersionStatus, model_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ class BlockingClient(abc.ABC):
             RequestError: the inputs do not fit the signature; nothing was sent.
             StatusError: the server's answer (a subclass by canonical code), or that there was none in time.
         """
-        ref = ModelRef(model, label, version)
+        ref = model_ref(model, label, version)
         return self._run(
             self._core.predict(ref, inputs, signature=signature, output_filter=output_filter, timeout=timeout)
         )
@@ -66,7 +66,7 @@ class BlockingClient(abc.ABC):
         Raises:
             NotFoundError: the server never had such a model or version.
         """
-        return self._run(self._core.status(ModelRef(model, None, version), timeout=timeout))
+        return self._run(self._core.status(model_ref(model, None, version), timeout=timeout))
 
     def metadata(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
@@ -77,7 +77,7 @@ class BlockingClient(abc.ABC):
             NotFoundError: there is no such version.
             InvalidArgumentError: there is no such label.
         """
-        return self._run(self._core.metadata(ModelRef(model, label, version), timeout=timeout))
+        return self._run(self._core.metadata(model_ref(model, label, version), timeout=timeout))
 
     def wait_ready(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float = 60.0
@@ -88,7 +88,7 @@ class BlockingClient(abc.ABC):
             DeadlineExceededError: it did not within ``timeout`` seconds; says what was seen last.
             StatusError: the version ended with an error, which the server does not retry; with its message.
         """
-        return self._run(self._core.wait_ready(ModelRef(model, label, version), timeout=timeout))
+        return self._run(self._core.wait_ready(model_ref(model, label, version), timeout=timeout))
 
     def reload(self, config: Any, *, timeout: float | None = None) -> None:
         """Replace the server's whole model configuration; models that the new one lacks are unloaded.

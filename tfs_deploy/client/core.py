@@ -102,7 +102,7 @@ class Core:
         timeout: float | None,
     ) -> Steps[PredictReply]:
         """Check the inputs, send them, read the reply; once more if the model's signatures have changed meanwhile."""
-        if not isinstance(inputs, Mapping):
+        if type(inputs) is not dict and not isinstance(inputs, Mapping):
             raise RequestError(
                 f"inputs are of type {type(inputs).__name__}", hint='give a mapping: {"name": array, ...}'
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,12 @@ class ModelRef:
         if self.version is not None:
             return f"{self.name} version {self.version}"
         return self.name if self.label is None else f"{self.name} label {self.label}"
+
+
+@functools.lru_cache(maxsize=1024)
+def model_ref(name: str, label: str | None, version: int | None) -> ModelRef:
+    """Return the ``ModelRef``; the same object for the same arguments, which most calls repeat."""
+    return ModelRef(name, label, version)
 
 
 @dataclass(frozen=True, slots=True)

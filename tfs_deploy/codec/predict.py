@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tfs_deploy.codec.decode import TensorError, as_buffer, read_tensor
 from tfs_deploy.codec.encode import tensor_parts
+from tfs_deploy.codec.layout import LayoutCache
 from tfs_deploy.codec.messages import PredictCall, PredictReply
 from tfs_deploy.codec.wire import Buffer, MalformedError, delimited, scan, signed, text, varint
 from tfs_deploy.errors import DataLossError, InvalidArgumentError, RequestError
@@ -27,6 +28,10 @@ _FIELD2: Final = 2 << 3 | 2
 _FIELD3: Final = 3 << 3 | 2
 _FIELD4: Final = 4 << 3 | 2
 _MAX_CACHED_SPEC: Final = 512
+
+_Spec: TypeAlias = tuple[str, str, "int | None", "str | None"]
+_requests: LayoutCache[tuple[_Spec, tuple[str, ...]]] = LayoutCache()
+_responses: LayoutCache[_Spec] = LayoutCache()
 
 
 def encode_predict_request(
@@ -92,27 +97,15 @@ def decode_predict_request(data: bytes | bytearray | memoryview) -> PredictCall:
         DataLossError: the bytes are no PredictRequest (gRPC's own parsers answer INTERNAL).
         InvalidArgumentError: an input is no tensor; the message is the server's, the hint says why.
     """
-    view = as_buffer(data)
-    spec = b""
-    inputs: dict[str, NDArray[Any]] = {}
-    output_filter: list[str] = []
-    name = ""
-    try:
-        for key, start, stop in scan(view, 0, len(view)):
-            if key == _FIELD1:
-                spec += bytes(view[start:stop])
-            elif key == _FIELD2:
-                name, begin, end = _entry(view, start, stop)
-                inputs[name] = read_tensor(view, begin, end)
-            elif key == _FIELD3:
-                output_filter.append(text(view, start, stop))
-        model, signature, version, label = _read_spec(spec)
-    except MalformedError as error:
-        raise DataLossError(f"not a PredictRequest: {error}") from error
-    except TensorError as error:
-        # servables/tensorflow/predict_util.cc PreProcessPrediction
-        raise InvalidArgumentError(f"tensor parsing error: {name}", hint=str(error)) from error
-    return PredictCall(model, signature or None, version, label, inputs, tuple(output_filter))
+    known = _requests.read(data) if type(data) is bytes else None
+    if known is None:
+        head, inputs = _parse_request(as_buffer(data))
+        if type(data) is bytes:
+            _requests.learn(data, head, inputs)
+    else:
+        head, inputs = known
+    (model, signature, version, label), output_filter = head
+    return PredictCall(model, signature or None, version, label, inputs, output_filter)
 
 
 def decode_predict_response(data: bytes | bytearray | memoryview) -> PredictReply:
@@ -121,23 +114,56 @@ def decode_predict_response(data: bytes | bytearray | memoryview) -> PredictRepl
     Raises:
         DataLossError: the bytes are no PredictResponse, or an output is no tensor.
     """
-    view = as_buffer(data)
+    known = _responses.read(data) if type(data) is bytes else None
+    if known is None:
+        spec, outputs = _parse_response(as_buffer(data))
+        if type(data) is bytes:
+            _responses.learn(data, spec, outputs)
+    else:
+        spec, outputs = known
+    return PredictReply(outputs, model=spec[0], signature=spec[1], version=spec[2])
+
+
+def _parse_request(data: Buffer) -> tuple[tuple[_Spec, tuple[str, ...]], dict[str, NDArray[Any]]]:
+    spec = b""
+    inputs: dict[str, NDArray[Any]] = {}
+    output_filter: list[str] = []
+    name = ""
+    try:
+        for key, start, stop in scan(data, 0, len(data)):
+            if key == _FIELD1:
+                spec += bytes(data[start:stop])
+            elif key == _FIELD2:
+                name, begin, end = _entry(data, start, stop)
+                inputs[name] = read_tensor(data, begin, end)
+            elif key == _FIELD3:
+                output_filter.append(text(data, start, stop))
+        head = _read_spec(spec)
+    except MalformedError as error:
+        raise DataLossError(f"not a PredictRequest: {error}") from error
+    except TensorError as error:
+        # servables/tensorflow/predict_util.cc PreProcessPrediction
+        raise InvalidArgumentError(f"tensor parsing error: {name}", hint=str(error)) from error
+    return (head, tuple(output_filter)), inputs
+
+
+def _parse_response(data: Buffer) -> tuple[_Spec, dict[str, NDArray[Any]]]:
     spec = b""
     outputs: dict[str, NDArray[Any]] = {}
     name = ""
     try:
-        for key, start, stop in scan(view, 0, len(view)):
+        for key, start, stop in scan(data, 0, len(data)):
             if key == _FIELD1:
-                name, begin, end = _entry(view, start, stop)
-                outputs[name] = read_tensor(view, begin, end)
+                name, begin, end = _entry(data, start, stop)
+                outputs[name] = read_tensor(data, begin, end)
             elif key == _FIELD2:
-                spec += bytes(view[start:stop])
-        model, signature, version, _ = _read_spec(spec)
+                spec += bytes(data[start:stop])
+        head = _read_spec(spec)
     except MalformedError as error:
         raise DataLossError(f"not a PredictResponse: {error}") from error
     except TensorError as error:
         raise DataLossError(f"output {name} of the reply cannot be read: {error}") from error
-    return PredictReply(outputs, model=model, version=version, signature=signature)
+    return head, outputs
 
 
 def _join(parts: list[Any]) -> bytes:
@@ -163,11 +189,11 @@ def _model_spec(tag: bytes, model: str, signature: str | None, label: str | None
     return delimited(tag, spec)
 
 
-def _read_spec(data: bytes) -> tuple[str, str, int | None, str | None]:
+def _read_spec(data: bytes) -> _Spec:
     return _cached_spec(data) if len(data) <= _MAX_CACHED_SPEC else _parse_spec(data)
 
 
-def _parse_spec(data: bytes) -> tuple[str, str, int | None, str | None]:
+def _parse_spec(data: bytes) -> _Spec:
     """Read a ModelSpec: name, signature, version, label; of the oneof of the last two the later one counts."""
     model = signature = ""
     version: int | None = None
