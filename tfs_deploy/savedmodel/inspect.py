@@ -144,7 +144,13 @@ def inspect_model(path: str | Path) -> SavedModelInfo:
     Raises:
         ModelError: there is no SavedModel, or one of its files is damaged; the message names the file.
     """
-    folder = resolve_version(path)
+    try:
+        return _inspect(resolve_version(path))
+    except OSError as error:
+        raise ModelError(f"{error.filename or path} cannot be read: {error.strerror}") from error
+
+
+def _inspect(folder: Path) -> SavedModelInfo:
     file = folder / layout.SAVED_MODEL
     if not file.is_file():
         raise _no_model(folder)
@@ -190,8 +196,11 @@ def _checked_bundle(folder: Path) -> Bundle | None:
 
 
 def _asset(folder: Path, name: str, tensor: str) -> Asset:
-    path = folder / layout.ASSETS / name
-    return Asset(name, tensor, path.stat().st_size if path.is_file() else None)
+    try:
+        size = (folder / layout.ASSETS / name).stat().st_size
+    except (OSError, ValueError):  # not there, or no possible name of a file
+        size = None
+    return Asset(name, tensor, size)
 
 
 def _model_file(folder: Path) -> str | None:
@@ -210,9 +219,10 @@ def _no_model(folder: Path) -> ModelError:
             f"{folder} holds {present} but no {layout.SAVED_MODEL}",
             hint="the server reads it only with --prefer_tflite_model; there is nothing else to inspect",
         )
-    if present is None:
+    if present in (None, layout.SAVED_MODEL):
+        problem = "does not exist" if present is None else "is no file"
         return ModelError(
-            f"{folder / layout.SAVED_MODEL} does not exist",
+            f"{folder / layout.SAVED_MODEL} {problem}",
             hint="give a version directory or the base path above it; `tfs-deploy export` writes one",
         )
     return ModelError(

@@ -39,7 +39,8 @@ def read_table(path: Path) -> Iterator[tuple[bytes, bytes]]:
         footer = source.read(source.size - _FOOTER, source.size)
         if struct.unpack_from("<Q", footer, _FOOTER - 8) != (_MAGIC,):
             raise WireError("it does not end like a table")
-        _, _, at = _handle(footer, 0)
+        start, size, at = _handle(footer, 0)
+        _block(source, start, size)  # about the table itself; empty, but damage there is damage
         start, size, _ = _handle(footer, at)
         position = 0
         for _, handle in _entries(_block(source, start, size)):

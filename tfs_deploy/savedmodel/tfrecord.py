@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,7 +38,7 @@ def write_records(path: str | Path, records: Iterable[bytes]) -> int:
 
 def read_records(path: str | Path) -> Iterator[bytes]:
     """Yield every record; ``ModelError`` names the file, the record and the byte offset where it is damaged."""
-    with Path(path).open("rb") as file:
+    with _opened(path) as file:
         for number, (offset, length) in enumerate(_extents(file, path)):
             file.seek(offset)
             data = file.read(length)
@@ -49,8 +50,17 @@ def read_records(path: str | Path) -> Iterator[bytes]:
 
 def count_records(path: str | Path) -> int:
     """Count the records by their headers alone; ``ModelError`` if the framing is damaged."""
-    with Path(path).open("rb") as file:
+    with _opened(path) as file:
         return sum(1 for _ in _extents(file, path))
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[BinaryIO]:
+    try:
+        with Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _extents(file: BinaryIO, path: str | Path) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
 from tfs_deploy.savedmodel.lint import files, graphs, signatures
 from tfs_deploy.savedmodel.lint.rules import Finding, Rule, Severity, Subject
@@ -43,7 +43,10 @@ def lint_model(
     version = parse_image_version(image_version) if image_version else None
     info = model if isinstance(model, SavedModelInfo) else inspect_model(model)
     subject = Subject(info, version)
-    return [finding for rule in rules for finding in rule.findings(subject)]
+    try:
+        return [finding for rule in rules for finding in rule.findings(subject)]
+    except OSError as error:
+        raise ModelError(f"{error.filename or info.path} cannot be read: {error.strerror}") from error
 
 
 def select_rules(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Rule]:
