@@ -1,0 +1,63 @@
+"""What smoke, rollout and rollback refuse before they ask any server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+FILE = """
+name: shop
+models:
+  - name: digits
+    base_path: models/digits
+    versions: {specific: [1]}
+    labels: {stable: 1}
+  - name: faces
+    base_path: models/faces
+    versions: {specific: [1]}
+"""
+
+
+def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "tfs_deploy", *arguments], capture_output=True, text=True, timeout=100)
+
+
+@pytest.fixture
+def file(tmp_path) -> str:
+    path = tmp_path / "shop.yaml"
+    path.write_text(FILE)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["smoke", "FILE", "--model", "digit"], "shop.yaml has no model 'digit'", "did you mean 'digits'?"),
+        (["smoke", "FILE", "--label", "stabel"], "no model has the label 'stabel'", "did you mean 'stable'?"),
+        (["smoke", "FILE", "--label", "stable", "--version", "1"], "a version or a label, not both", "drop one"),
+        (["smoke", "FILE", "--version", "1"], "a version belongs to one model", "--model"),
+        (["rollout", "start", "FILE"], "has several models", "digits, faces"),
+        (["rollout", "start", "FILE", "--model", "x"], "has no model 'x'", "digits, faces"),
+        (["rollout", "start", "FILE", "--model", "digits", "--steps", "5,50"], "do not end with 100", "5,25,50,100"),
+        (["rollout", "start", "FILE", "--model", "digits", "--bake", "1x"], "'1x' is not a time", "5m"),
+        (["rollout", "resume", "FILE", "--model", "digits"], "digits was never rolled out", "rollout start"),
+        (["rollout", "abort", "FILE", "--model", "digits"], "digits was never rolled out", "rollout start"),
+        (["rollout", "start", "nowhere.yaml"], "nowhere.yaml does not exist", ""),
+    ],
+)
+def test_a_mistake_is_named_with_what_to_do(file, arguments, message, hint):
+    result = cli(*(file if word == "FILE" else word for word in arguments))
+
+    assert result.returncode == 2, result.stderr
+    assert message in result.stderr
+    assert hint in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_status_of_a_model_that_was_never_rolled_out(file):
+    result = cli("rollout", "status", file, "--model", "digits")
+
+    assert (result.returncode, result.stdout) == (0, "digits was never rolled out\n")

@@ -1,0 +1,147 @@
+"""A deployment of the model zoo on the embedded server, and consumers that send requests all the time."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfs_deploy.client import Client, Router
+from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError
+from tfs_deploy.launch.lifecycle import down, up
+from tfs_deploy.rollout import RequestStats
+from tfs_deploy.savedmodel.goldens import Golden, write_goldens
+from tfs_deploy.spec import load_deployment
+
+FILE = """
+name: zoo
+server: {{target: embedded, grpc_port: {grpc}, rest_port: {rest}, flags: {{grpc_max_threads: 32}}}}
+models:
+  - name: zoo
+    base_path: models/zoo
+    versions: {{specific: [1]}}
+    labels: {{stable: 1}}
+    traffic: {{stable: 100}}
+"""
+X = np.array([1.0, 2.0, -3.0], np.float32)
+#: version 1 of the zoo computes x / 2 + 2, version 2 computes x / 2 + 3
+ANSWERS = {1: X / 2 + 2, 2: X / 2 + 3}
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+
+
+class Zoo:
+    """The deployment: its file, its versions on disk, its server."""
+
+    def __init__(self, folder: Path, models: Path) -> None:
+        self.source = models / "zoo"
+        self.base = folder / "models" / "zoo"
+        for version in (1, 2):
+            self.add(version, like=version, answers=ANSWERS[version])
+        self.file = folder / "zoo.yaml"
+        grpc, rest = free_ports(2)
+        self.file.write_text(FILE.format(grpc=grpc, rest=rest))
+        self.deployment = load_deployment(self.file)
+        self.state_dir = self.deployment.state_dir
+        self.traffic_path = self.state_dir / "traffic.json"
+        self.address = f"127.0.0.1:{grpc}"
+
+    def add(self, version: int, *, like: int, answers: np.ndarray | None = None) -> Path:
+        """Put a version on disk: a copy of one of the zoo's, with recorded answers."""
+        folder = self.base / str(version)
+        shutil.copytree(self.source / str(like), folder)
+        if answers is not None:
+            write_goldens(folder, [Golden("serving_default", {"x": X}, {"y": answers.astype(np.float32)})])
+        return folder
+
+    def served(self) -> tuple[dict[str, int], list[int]]:
+        """Return what labels answer with, and the versions that are AVAILABLE."""
+        with Client(self.address) as client:
+            labels = {}
+            for label in ("stable", "canary"):
+                with contextlib.suppress(InvalidArgumentError, NotFoundError):
+                    labels[label] = client.metadata("zoo", label=label).version
+            return labels, sorted(status.version for status in client.status("zoo") if status.available)
+
+
+class Consumers:
+    """Threads that follow the traffic file and send one request after the other; every failure is kept."""
+
+    def __init__(self, zoo: Zoo, count: int = 4) -> None:
+        self.stats = RequestStats()
+        self.failures: list[Exception] = []
+        self.answers: collections.Counter[int] = collections.Counter()
+        self._zoo = zoo
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(count)]
+
+    def _work(self, number: int) -> None:
+        with Client(self._zoo.address) as client:
+            router = Router(client, "zoo", self._zoo.traffic_path)
+            count = number
+            while not self._stop.is_set():
+                count += 7
+                label = router.choose(count)
+                started = time.perf_counter()
+                error = False
+                try:
+                    reply = router.predict({"x": X}, key=count)
+                    self.answers[reply.version] += 1
+                    np.testing.assert_allclose(reply["y"], ANSWERS[reply.version])
+                except (StatusError, AssertionError, KeyError) as failure:
+                    error = True
+                    self.failures.append(failure)
+                self.stats.record(label, time.perf_counter() - started, error=error)
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        until(lambda: sum(self.answers.values()) > 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def zoo(tmp_path: Path, models: Path) -> Iterator[Zoo]:
+    """A running deployment that serves version 1 as stable; stopped at the end."""
+    zoo = Zoo(tmp_path, models)
+    up(zoo.deployment)
+    yield zoo
+    down(zoo.deployment)
+
+
+@pytest.fixture
+def consumers() -> type[Consumers]:
+    return Consumers
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    return until

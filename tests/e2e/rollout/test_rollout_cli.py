@@ -1,0 +1,215 @@
+"""The commands smoke, rollout and rollback against a running deployment: output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tfs_deploy.client import Client
+from tfs_deploy.rollout.begin import latest
+from tfs_deploy.rollout.lock import holder
+from tfs_deploy.savedmodel.goldens import Golden, write_goldens
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "tfs_deploy", *map(str, arguments)]
+
+
+def cli(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=100)
+
+
+def finished(zoo) -> str | None:
+    last = latest(zoo.state_dir, "zoo")
+    return None if last is None or last.history.finished is None else last.history.finished.value
+
+
+def test_smoke_asks_every_label_over_both_transports(zoo):
+    human = cli("smoke", zoo.file)
+    assert human.returncode == 0, human.stderr
+    assert re.search(r"zoo +label stable +grpc +serving_default +1 .* ok +as recorded", human.stdout)
+
+    document = json.loads(cli("smoke", zoo.file, "--json").stdout)
+    assert document["ok"] is True
+    checks = [(check["transport"], check["check"], check["version"]) for check in document["checks"]]
+    assert checks == [
+        ("grpc", "answers", 1),
+        ("grpc", "serving_default", 1),
+        ("rest", "answers", 1),
+        ("rest", "serving_default", 1),
+    ]
+
+
+def test_smoke_fails_on_a_wrong_value_and_names_it_last(zoo):
+    x = np.array([1.0, 2.0], np.float32)
+    write_goldens(zoo.base / "1", [Golden("serving_default", {"x": x}, {"y": np.array([2.5, 3.25], np.float32)})])
+
+    result = cli("smoke", zoo.file)
+
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last == (
+        "error: 2 of 4 checks failed; first: zoo label stable, grpc serving_default: failed: "
+        "output 'y' at [1]: 3.0 instead of 3.25, largest difference 0.25"
+    )
+    assert cli("smoke", zoo.file, "--atol", 0.3).returncode == 0
+    document = cli("smoke", zoo.file, "--json")
+    assert document.returncode == 1
+    assert json.loads(document.stdout)["ok"] is False
+
+
+def test_smoke_fails_when_the_wrong_version_answers(zoo):
+    config = (zoo.state_dir / "config" / "models.config").read_text()
+    with Client(zoo.address) as client:
+        client.reload(config.replace("versions: 1", "versions: 1 versions: 2"))
+        client.wait_ready("zoo", version=2)
+        client.reload(config.replace("versions: 1", "versions: 1 versions: 2").replace("value: 1", "value: 2"))
+
+    result = cli("smoke", zoo.file)
+
+    assert result.returncode == 1
+    assert "label stable, grpc answers: failed: version 2 answers, version 1 should" in result.stderr
+
+
+def test_smoke_asks_a_version_by_number_and_one_without_goldens_with_made_up_inputs(zoo):
+    (zoo.base / "1" / "assets.extra" / "goldens" / "goldens.json").unlink()
+
+    document = json.loads(cli("smoke", zoo.file, "--version", 1, "--json").stdout)
+
+    outcomes = {(check["transport"], check["check"]): check["outcome"] for check in document["checks"]}
+    assert outcomes["grpc", "serving_default"] == "ok"
+    assert outcomes["rest", "serving_default"] == "ok"
+    assert outcomes["grpc", "half16"] == "ok"
+    assert outcomes["rest", "half16"] == "skipped"
+    missing = cli("smoke", zoo.file, "--version", 2)
+    assert missing.returncode == 1
+    assert "version 2, grpc answers: failed" in missing.stderr
+
+
+def test_a_rollout_from_start_to_rollback(zoo):
+    started = cli("rollout", "start", zoo.file, "--to", 2, "--steps", "50,100", "--bake", "100ms", "--watch")
+    assert started.returncode == 0, started.stderr
+    assert started.stdout.startswith("zoo: version 1 to 2: Done after ")
+    lines = [line for line in started.stderr.splitlines() if line and not re.match(r"[ ─]|canary", line)]
+    assert lines == [
+        "zoo: version 1 to 2 through 50, 100 %",
+        "preflight passed",
+        "waiting for version 2 to load",
+        "smoke passed: 2 answers as expected",
+        "label canary points at version 2",
+        "50 % of the traffic goes to canary",
+        "50 %: pass (golden pass: 2 answers as expected)",
+        "100 % of the traffic goes to canary",
+        "100 %: pass (golden pass: 2 answers as expected)",
+        "label stable points at version 2",
+        "all traffic goes to stable",
+        "the old version was asked to leave",
+        "done",
+    ]
+    assert zoo.served() == ({"stable": 2}, [2])
+
+    status = json.loads(cli("rollout", "status", zoo.file, "--json").stdout)
+    assert status["at_work"] is None
+    assert (status["rollout"]["status"], status["rollout"]["to"]) == ("done", 2)
+    assert [step["weight"] for step in status["rollout"]["steps"]] == [50, 100]
+
+    back = cli("rollback", zoo.file, "--json")
+    assert back.returncode == 0, back.stderr
+    assert json.loads(back.stdout)["rollout"]["to"] == 1
+    assert zoo.served() == ({"stable": 1}, [1])
+
+
+def test_a_rollout_that_goes_back_exits_1_with_the_reason_in_one_line(zoo):
+    zoo.add(3, like=2, answers=np.zeros(3))
+
+    result = cli("rollout", "start", zoo.file)
+
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1] == (
+        "error: rollout of zoo from version 1 to 3 rolled back: smoke: zoo version 3, grpc serving_default: failed: "
+        "output 'y' at [0]: 3.5 instead of 0.0, largest difference 4"
+    )
+    document = cli("rollout", "start", zoo.file, "--json")
+    assert document.returncode == 1
+    assert json.loads(document.stdout)["rollout"]["status"] == "rolled back"
+    assert zoo.served() == ({"stable": 1}, [1])
+
+
+@pytest.fixture
+def running(zoo, wait_until):
+    """A rollout in a process of its own, in its first traffic step."""
+    arguments = command("rollout", "start", zoo.file, "--to", 2, "--steps", "10,100", "--bake", "60s")
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: zoo.traffic_path.exists() and '"canary"' in zoo.traffic_path.read_text())
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_killed_rollout_says_how_to_go_on_and_does(zoo, running):
+    locked = cli("rollout", "resume", zoo.file)
+    assert locked.returncode == 4
+    assert f"process {running.pid}" in locked.stderr
+    running.kill()
+    running.wait()
+
+    status = cli("rollout", "status", zoo.file)
+    assert "Running" in status.stdout
+    assert "no process is at work on it: tfs-deploy rollout resume" in status.stderr
+    assert cli("rollout", "pause", zoo.file).returncode == 2
+    assert zoo.served() == ({"stable": 1, "canary": 2}, [1, 2])
+    aborted = cli("rollback", zoo.file)
+    assert aborted.returncode == 0, aborted.stderr
+    assert zoo.served() == ({"stable": 1}, [1])
+
+
+def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, running):
+    paused = cli("rollout", "pause", zoo.file)
+    assert paused.returncode == 0, paused.stderr
+    assert running.wait(20) == 1
+    assert finished(zoo) == "paused"
+    assert zoo.served() == ({"stable": 1, "canary": 2}, [1, 2])
+
+    arguments = command("rollout", "resume", zoo.file)
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as resumed:
+        try:
+            assert resumed.stderr.readline() == "zoo: version 1 to 2 goes on\n"
+            aborted = cli("rollout", "abort", zoo.file)
+            assert resumed.wait(20) == 1
+        finally:
+            resumed.kill()
+    assert aborted.returncode == 0, aborted.stderr
+    assert "asking the process at work to go back" in aborted.stderr
+    assert finished(zoo) == "rolled back"
+    assert zoo.served() == ({"stable": 1}, [1])
+
+
+def test_an_interrupt_leaves_everything_and_says_how_to_go_on(zoo, running):
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=20)
+
+    assert running.returncode == 130
+    assert f"go on with: tfs-deploy rollout resume {zoo.file}, or rollout abort" in errors
+    assert holder(zoo.state_dir) is None
+    assert zoo.served() == ({"stable": 1, "canary": 2}, [1, 2])
+
+
+def test_commands_without_a_server_exit_3_and_leave_no_journal(zoo):
+    cli("down", zoo.file)
+
+    started = time.monotonic()
+    smoke, rollout = cli("smoke", zoo.file), cli("rollout", "start", zoo.file, "--to", 2)
+
+    assert smoke.returncode == 1
+    assert "grpc answers: failed" in smoke.stderr
+    assert rollout.returncode == 3
+    assert "hint:" in rollout.stderr
+    assert not (zoo.state_dir / "rollouts").exists()
+    assert time.monotonic() - started < 60

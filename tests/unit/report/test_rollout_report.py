@@ -1,0 +1,47 @@
+"""A rollout as tables and Markdown."""
+
+from __future__ import annotations
+
+from tfs_deploy.report import markdown_table, rollout_markdown, steps_table
+from tfs_deploy.rollout import GateVerdict, RolloutResult, Status, StepReport, Verdict, WindowSummary
+
+WINDOWS = {
+    "stable": WindowSummary(950, 0, 0.0011, 0.002, 0.0034),
+    "canary": WindowSummary(50, 2, 0.0012, 0.003, 0.0048),
+}
+
+
+def report(**changes) -> StepReport:
+    verdicts = (GateVerdict("golden", Verdict.PASS, "4 answers"), GateVerdict("errors", Verdict.FAIL, "2 of 50"))
+    facts = {"number": 1, "weight": 5.0, "start": 10.0, "end": 13.0, "windows": WINDOWS, "verdicts": verdicts}
+    return StepReport(**{**facts, "verdict": Verdict.FAIL, **changes})
+
+
+def test_a_step_is_one_row():
+    assert markdown_table(steps_table([report()])).splitlines()[2] == (
+        "|        5 |     3.0 |              50 |      2 |    1.2 |    4.8 "
+        "|             950 |      0 |    1.1 |    3.4 | fail    |"
+    )
+
+
+def test_a_label_without_requests_has_empty_latencies():
+    row = steps_table([report(windows={"canary": WINDOWS["canary"]})]).rows[0]
+
+    assert row[6:10] == ("0", "0", "", "")
+
+
+def test_without_any_request_counts_their_columns_are_left_out():
+    table = steps_table([report(windows={})])
+
+    assert [column.name for column in table.columns] == ["canary %", "seconds", "verdict"]
+
+
+def test_the_markdown_says_how_it_ended_and_why():
+    reason = "step 5 %: errors gate: 2 of 50"
+    text = rollout_markdown(RolloutResult("digits", 1, 2, Status.ROLLED_BACK, reason, (report(),), 4.2, ("a note",)))
+
+    assert text.startswith(
+        "## Rollout of digits: version 1 to 2\n\nRolled back after 4.2 s, 2 of 1000 requests failed: "
+    )
+    assert "| errors | fail    | 2 of 50   |" in text
+    assert text.endswith("- a note\n")

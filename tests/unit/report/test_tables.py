@@ -1,0 +1,56 @@
+"""Tables: one description, Markdown and terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tfs_deploy.report import Column, Table, markdown_table, terminal_table
+
+
+def plain(table: Table, width: int = 100) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, highlight=False).print(terminal_table(table))
+    return stream.getvalue()
+
+
+def test_a_table_reads_well_as_markdown():
+    table = Table.of(["name", Column("ms", "right")], [["stable", 1.5], ["canary", None]], title="Latency")
+
+    assert markdown_table(table) == (
+        "**Latency**\n\n| name   |  ms |\n| ------ | --: |\n| stable | 1.5 |\n| canary |     |\n"
+    )
+
+
+def test_a_cell_cannot_break_the_table():
+    table = Table.of(["text"], [["a | b\nc \\ d"]])
+
+    assert markdown_table(table).splitlines()[2] == r"| a \| b c \\ d |"
+
+
+def test_a_cell_is_no_markup_on_the_terminal():
+    assert "[red]x[/red]" in plain(Table.of(["text"], [["[red]x[/red]"]]))
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="a row of 1 cells in a table of 2 columns"):
+        Table.of(["a", "b"], [["only one"]])
+
+
+def test_a_long_cell_is_wrapped_and_not_cut():
+    text = "word " * 40
+
+    assert plain(Table.of(["text"], [[text]]), width=40).count("word") == 40
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), max_size=5))
+def test_every_row_is_one_line_with_all_its_columns(rows):
+    lines = markdown_table(Table.of(["a", "b"], rows)).split("\n")
+
+    assert len(lines) == len(rows) + 3
+    for line in lines[:-1]:
+        assert line.replace("\\\\", "").replace("\\|", "").count("|") == 3

@@ -1,0 +1,95 @@
+"""Gates: three answers each, and too few samples are never a pass."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfs_deploy.rollout import CheckResult, ErrorRateGate, GoldenGate, LatencyGate, Verdict, WindowSummary
+from tfs_deploy.rollout.gates import worst
+from tfs_deploy.rollout.ports import GateVerdict, StepView
+
+PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
+
+
+def view(canary: WindowSummary, stable: WindowSummary | None = None) -> StepView:
+    stable = stable or WindowSummary()
+    return StepView("digits", 2, "canary", 5.0, canary, stable, stable)
+
+
+def times(requests: int, p99: float, errors: int = 0) -> WindowSummary:
+    return WindowSummary(requests, errors, p99 / 2, p99 / 1.5, p99)
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "verdict"),
+    [
+        (0, 0, FEW),
+        (29, 0, FEW),
+        (30, 0, PASS),
+        (1, 1, FAIL),  # one error is more than 1 % of the 30 that are needed
+        (100, 1, PASS),
+        (100, 2, FAIL),
+        (5, 5, FAIL),
+    ],
+)
+def test_error_rate(requests, errors, verdict):
+    assert ErrorRateGate(max_rate=0.01, min_samples=30).judge(view(WindowSummary(requests, errors))).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "verdict"),
+    [
+        (times(0, 0.01), times(100, 0.01), FEW),
+        (times(100, 0.01), times(3, 0.01), FEW),
+        (times(100, 0.019), times(100, 0.01), PASS),
+        (times(100, 0.021), times(100, 0.01), FAIL),
+        (times(100, 0.006), times(100, 0.001), FAIL),
+        (times(100, 0.0049), times(100, 0.001), PASS),  # six times as long, but within the tolerance
+        (WindowSummary(100, 100), times(100, 0.01), FEW),  # nothing but errors has no latency
+    ],
+)
+def test_latency_relative_to_stable(canary, stable, verdict):
+    assert LatencyGate(max_ratio=2.0, tolerance=0.004).judge(view(canary, stable)).verdict is verdict
+
+
+def test_latency_absolute_needs_no_stable():
+    gate = LatencyGate("p50", max_seconds=0.010, max_ratio=None)
+
+    assert gate.judge(view(times(100, 0.019))).verdict is PASS
+    failed = gate.judge(view(times(100, 0.030)))
+    assert (failed.verdict, failed.reason) == (FAIL, "15.0 ms, limit 10.0 ms")
+
+
+def test_latency_names_both_sides():
+    verdict = LatencyGate().judge(view(times(100, 0.050), times(100, 0.010)))
+
+    assert (verdict.gate, verdict.reason) == ("p99", "50.0 ms against 10.0 ms of stable, limit 2 x")
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict"),
+    [
+        (CheckResult(ok=True), PASS),
+        (CheckResult(ok=False, reason="off by 1"), FAIL),
+        (CheckResult(ok=False, reason="busy", retriable=True), FEW),
+    ],
+)
+def test_golden(result, verdict):
+    asked = []
+
+    def ask(label: str, version: int) -> CheckResult:
+        asked.append((label, version))
+        return result
+
+    assert GoldenGate(ask).judge(view(WindowSummary())).verdict is verdict
+    assert asked == [("canary", 2)]
+
+
+@given(st.lists(st.sampled_from(list(Verdict))))
+def test_all_gates_together_pass_only_if_each_passes(verdicts):
+    together = worst(GateVerdict("g", verdict) for verdict in verdicts)
+
+    assert (together is PASS) == all(verdict is PASS for verdict in verdicts)
+    assert (together is FAIL) == (FAIL in verdicts)
