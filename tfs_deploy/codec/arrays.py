@@ -31,6 +31,9 @@ def as_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
         return np.asarray(value)
     try:
         array = np.asarray(value)
+    except UnicodeError:
+        # text beside bytes that are no ASCII
+        return np.array(value, object)
     except ValueError as error:
         raise RequestError(
             "a nested list has rows of unequal lengths", hint="pad the rows to one length, or send them one by one"

@@ -122,11 +122,18 @@ def _value(array: NDArray[Any], *, typed: bool) -> tuple[bytes, Sequence[Any], i
     return head + _FLOAT8_TAG + varint(array.nbytes), (memory(array),), array.nbytes
 
 
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError("a text holds half a surrogate pair, which UTF-8 cannot carry") from error
+
+
 def _strings(array: NDArray[Any]) -> bytes:
     parts: list[bytes] = []
     for item in array.ravel().tolist():
         if isinstance(item, str):
-            data = item.encode()
+            data = _utf8(item)
         elif isinstance(item, bytes):
             data = item
         else:

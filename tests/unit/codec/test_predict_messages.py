@@ -156,6 +156,7 @@ def test_reply_is_a_mapping() -> None:
         ("text", "object", b"text"),
         (b"\x00a\x00", "object", b"\x00a\x00"),
         (["ä", b"b\x00"], "object", ["ä".encode(), b"b\x00"]),
+        (["ä", b"\xff"], "object", ["ä".encode(), b"\xff"]),
         ([["a", "bb"], ["ccc", ""]], "object", [[b"a", b"bb"], [b"ccc", b""]]),
         (np.array(["a", "bb"]), "object", [b"a", b"bb"]),
         (np.float64(1.5), "float64", 1.5),
@@ -179,6 +180,7 @@ def test_python_values_follow_make_tensor_proto(value: Any, dtype: str, expected
         (np.array(["2020-01-01"], "M8[D]"), r"input x: dtype datetime64\[D\] cannot be sent"),
         (np.array([1, 2], object), "input x: an element of a string tensor is of type int"),
         ([2**70], "input x: "),
+        ("\ud800", "input x: a text holds half a surrogate pair"),
         (None, "input x: an element of a string tensor is of type NoneType"),
     ],
 )
