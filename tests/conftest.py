@@ -19,6 +19,15 @@ hypothesis.settings.load_profile(os.environ.get("TFS_DEPLOY_HYPOTHESIS", "ci"))
 DATA = Path(__file__).parent / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the long forms to ``scripts/test --full``."""
+    if os.environ.get("TFS_DEPLOY_FULL"):
+        return
+    for item in items:
+        if item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.skip(reason="long form: scripts/test --full"))
+
+
 @pytest.fixture(scope="session")
 def models() -> Path:
     """TensorFlow Serving's public test models and the model zoo of the recorded replies."""

@@ -1,0 +1,77 @@
+"""Whose staging directory it is, and whether that process still lives."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tfs_deploy.export import owner
+from tfs_deploy.savedmodel.versions import version_number
+
+ME = owner.current()
+
+
+def test_a_staging_name_is_no_version_and_leads_back_to_its_owner():
+    name = ME.staging_name()
+    assert version_number(name) is None
+    assert owner.parse(name) == ME
+    assert name != ME.staging_name()
+
+
+@pytest.mark.parametrize("name", ["1", ".tmp", "saved_model.pb", ".tfs-deploy-staging", ".tfs-deploy-staging.a.b"])
+def test_other_names_have_no_owner(name):
+    assert owner.parse(name) is None
+
+
+def test_this_process_lives():
+    assert not owner.is_dead(ME, ME, newest_change=0)
+
+
+def test_a_process_that_ended_is_dead():
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = owner.start_time(child.pid)
+    assert started is not None
+    other = dataclasses.replace(ME, pid=child.pid, start=started)
+    assert not owner.is_dead(other, ME, newest_change=0)
+    child.kill()
+    deadline = time.monotonic() + 20
+    while not owner.is_dead(other, ME, newest_change=time.time()):  # dead already as a zombie, before it is reaped
+        assert time.monotonic() < deadline
+    child.communicate()
+    assert owner.is_dead(other, ME, newest_change=time.time())
+
+
+@pytest.mark.parametrize(
+    ("change", "age", "dead"),
+    [
+        ({"start": ME.start + 1}, 0, True),  # the pid was given to another process
+        ({"boot": "another"}, 0, True),  # the machine was started again
+        ({"host": "elsewhere"}, 3600, False),
+        ({"host": "elsewhere", "boot": "another"}, 3600, False),
+        ({"host": "elsewhere"}, owner.FOREIGN_GRACE_S + 60, True),
+        ({"space": "1"}, 3600, False),  # another container: its pids mean nothing here
+        ({"space": "1"}, owner.FOREIGN_GRACE_S + 60, True),
+    ],
+)
+def test_who_counts_as_dead(change, age, dead):
+    other = dataclasses.replace(ME, **change)
+    assert owner.is_dead(other, ME, newest_change=time.time() - age) is dead
+
+
+def test_the_name_of_a_process_does_not_confuse_its_start_time(tmp_path):
+    script = tmp_path / "a) S 1 (b"
+    script.symlink_to("/bin/sleep")
+    child = subprocess.Popen([script, "60"])
+    try:
+        mine, its = owner.start_time(os.getpid()), owner.start_time(child.pid)
+        assert mine is not None
+        assert its is not None
+        assert its >= mine
+    finally:
+        child.kill()
+        child.wait()
