@@ -40,7 +40,11 @@ HOST_OPS: Final = frozenset(
     SnapshotDatasetV2 Save SaveV2 SaveSlices Restore RestoreV2 RestoreSlice MergeV2Checkpoints ImmutableConst
     DumpTensor DebugIdentity DebugIdentityV2 DebugIdentityV3 CreateSummaryFileWriter CreateSummaryDbWriter
     WriteSummary WriteScalarSummary WriteHistogramSummary WriteImageSummary WriteAudioSummary WriteGraphSummary
-    WriteRawProtoSummary FileSystemSetConfiguration RemoteCall RpcCall RpcClient RpcServer Abort
+    WriteRawProtoSummary ImportEvent FileSystemSetConfiguration DatasetToTFRecord ExperimentalDatasetToTFRecord
+    LoadAndRemapMatrix GenerateVocabRemapping SnapshotChunkDataset SnapshotDatasetReader SnapshotNestedDatasetReader
+    ListSnapshotChunksDataset DebugNanCount DebugNumericSummary DebugNumericSummaryV2 DistributedSave
+    DataServiceDataset DataServiceDatasetV2 DataServiceDatasetV3 DataServiceDatasetV4 RemoteCall RpcCall RpcClient
+    RpcServer RpcServerRegister RpcServerStart Abort
     """.split(),
 )
 
