@@ -97,7 +97,7 @@ def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
         raise RequestError(
             f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_how_to_cast(spec, array, expected)
         )
-    if not fits(array.shape, spec.shape):
+    if not fits(array.shape, spec.shape) and not _lacks_only_ones(array.shape, spec.shape):
         raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_how_to_shape(spec, array))
     return array
 
@@ -109,6 +109,16 @@ def fits(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> boo
     return len(shape) == len(expected) and all(
         want is None or have == want for have, want in zip(shape, expected, strict=True)
     )
+
+
+def _lacks_only_ones(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bool:
+    """Whether [3] is given for [?, 1]: old signatures declare this of placeholders that take both.
+
+    The server compares no shapes with the signature, so whether it fits is up to the graph.
+    """
+    if not shape or expected is None or len(shape) >= len(expected):
+        return False
+    return fits(shape, expected[: len(shape)]) and all(size == 1 for size in expected[len(shape) :])
 
 
 def _as_array(spec: TensorSpec, value: Any) -> NDArray[Any]:

@@ -64,6 +64,19 @@ def test_what_fits(name: str, value: Any, dtype: Any, expected: Any) -> None:
         assert array.tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("shape", "accepted"), [((3,), True), ((3, 1), True), ((), False), ((3, 2), False), ((3, 1, 1), False)]
+)
+def test_trailing_ones_may_be_left_out(shape: tuple[int, ...], accepted: bool) -> None:
+    """TensorFlow Serving's own example declares [?, 1] and is called with [3]."""
+    signature = SignatureInfo("s", "", {"x": TensorSpec("x", "float32", (None, 1))})
+    if accepted:
+        assert check_inputs(signature, {"x": np.zeros(shape, np.float32)})["x"].shape == shape
+    else:
+        with pytest.raises(RequestError, match=r"input x expects float32 \[\?, 1\]"):
+            check_inputs(signature, {"x": np.zeros(shape, np.float32)})
+
+
 def test_an_array_that_fits_is_not_copied() -> None:
     array = np.zeros((2, 8, 8), np.float32)
     assert check_inputs(one("image"), {"image": array})["image"] is array
