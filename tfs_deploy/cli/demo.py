@@ -1,0 +1,80 @@
+"""``tfs-deploy demo``: a real model from training to a rolled-out second version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.options import common
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from tfs_deploy.cli.output import Output, Progress
+    from tfs_deploy.report import Table
+
+
+@click.command(name="demo")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("tfs-deploy-demo"),
+    show_default=True,
+    help="Where models, deployment file and report go; an earlier demo there is replaced.",
+)
+@click.option(
+    "--bake",
+    type=click.FloatRange(min=0.5),
+    default=3.0,
+    show_default=True,
+    help="Seconds in each step of a rollout.",
+)
+@common
+def command(output: Output, folder: Path, bake: float) -> None:
+    """Train two models on handwritten digits, export, serve and check them, then roll out from one to the other.
+
+    A third, deliberately broken version shows the automatic rollback. Everything runs on this machine and takes
+    about a minute; Ctrl-C stops it and its server at any moment.
+    """
+    from tfs_deploy.demo.page import markdown, next_commands
+    from tfs_deploy.demo.story import tell
+    from tfs_deploy.extras import import_extra
+    from tfs_deploy.spec import load_deployment
+
+    for module, extra in (("sklearn", "demo"), ("uvicorn", "server"), ("httpx", "rest")):
+        import_extra(module, extra)
+    story = tell(folder, _Screen(output), bake=bake)
+    commands = next_commands(story, load_deployment(story.folder.deployment).server.grpc_port)
+    story.folder.report.write_text(markdown(story, commands), encoding="utf-8")
+    lines = [
+        f"\nVersion {story.stable} serves as stable, version 3 was refused. It took {story.seconds:.0f} s.",
+        f"Report: {story.folder.report}",
+        "\nTry next:",
+        *(f"  {text}\n      {what}" for text, what in commands),
+    ]
+    output.result({**story.as_dict(), "next": [text for text, _ in commands]}, "\n".join(lines))
+
+
+class _Screen:
+    """Tells the story on the terminal: tables are data and go to stdout, except with --json."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def heading(self, text: str) -> None:
+        self._output.note(f"\n{click.style(text, bold=True)}")
+
+    def note(self, text: str) -> None:
+        self._output.note(text)
+
+    def table(self, table: Table) -> None:
+        from tfs_deploy.report import terminal_table
+
+        if not self._output.quiet:
+            self._output.console(stderr=self._output.as_json).print(terminal_table(table))
+
+    def progress(self, text: str, total: float | None = None) -> AbstractContextManager[Progress]:
+        return self._output.progress(text, total)

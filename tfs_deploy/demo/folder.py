@@ -1,0 +1,126 @@
+"""The demo's folder: what lies where, and that nothing of anybody else's is overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MARK: Final = ".tfs-deploy-demo"
+_DEPLOYMENT: Final = """\
+# The deployment of `tfs-deploy demo`: handwritten digits, one model, one server on this machine.
+name: digits
+
+server:
+  target: embedded
+  grpc_port: {grpc_port}
+  rest_port: {rest_port}
+
+models:
+  - name: digits
+    base_path: models/digits
+    versions: {{specific: [1, 2]}}
+    labels: {{stable: 1}}
+    traffic: {{stable: 100}}
+"""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Paths of everything the demo writes."""
+
+    root: Path
+
+    @property
+    def deployment(self) -> Path:
+        """The deployment file."""
+        return self.root / "digits.yaml"
+
+    @property
+    def models(self) -> Path:
+        """The base path of the model."""
+        return self.root / "models" / "digits"
+
+    @property
+    def report(self) -> Path:
+        """The Markdown report, beside the models."""
+        return self.root / "report.md"
+
+    @property
+    def row(self) -> Path:
+        """One held-out scan, ready for ``tfs-deploy predict``."""
+        return self.root / "row.json"
+
+    @property
+    def training_log(self) -> Path:
+        """What TensorFlow said during training."""
+        return self.root / "training.log"
+
+    @property
+    def server_log(self) -> Path:
+        """What the server said."""
+        return self.root / "server.log"
+
+    def reference(self, name: str) -> Path:
+        """Return the file with held-out rows (``rows``) or with Keras' answers of a version (``1``)."""
+        return self.root / "reference" / f"{name}.npz"
+
+
+def prepare(root: Path) -> Folder:
+    """Make an empty demo folder, in the place of an earlier demo's.
+
+    Raises:
+        UsageError: the folder is in use for something else, or its server still runs.
+        EnvironmentFault: it cannot be written.
+    """
+    try:
+        if root.exists() and not root.is_dir():
+            raise UsageError(f"{root} is a file", hint="name another folder: tfs-deploy demo --dir FOLDER")
+        if root.is_dir() and any(root.iterdir()):
+            _require_mark(root)
+            _require_stopped(root)
+            shutil.rmtree(root)
+        root.mkdir(parents=True, exist_ok=True)
+        (root / _MARK).touch()
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{root} cannot be written: {error.strerror}", hint="name another folder: tfs-deploy demo --dir FOLDER"
+        ) from error
+    return Folder(root)
+
+
+def write_deployment(folder: Folder) -> None:
+    """Write the deployment file, with two ports that are free now."""
+    with contextlib.ExitStack() as sockets:
+        ports = [_bind(sockets.enter_context(socket.socket())) for _ in range(2)]
+    folder.deployment.write_text(_DEPLOYMENT.format(grpc_port=ports[0], rest_port=ports[1]), encoding="utf-8")
+
+
+def _bind(probe: socket.socket) -> int:
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    return port
+
+
+def _require_mark(root: Path) -> None:
+    if not (root / _MARK).exists():
+        raise UsageError(
+            f"{root} is not empty and no earlier demo made it",
+            hint="name another folder: tfs-deploy demo --dir FOLDER",
+        )
+
+
+def _require_stopped(root: Path) -> None:
+    from tfs_deploy.config.deployment import state_dir_of
+    from tfs_deploy.launch.record import running_server
+
+    deployment = Folder(root).deployment
+    if running_server(state_dir_of(deployment, "digits")) is not None:
+        raise UsageError(f"the server of {deployment} still runs", hint=f"tfs-deploy down {deployment}")

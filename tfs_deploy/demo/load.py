@@ -1,0 +1,114 @@
+"""Live traffic for the demo: threads that ask for held-out rows through the router and check every answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfs_deploy.errors import TfsDeployError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from tfs_deploy.client import Router
+    from tfs_deploy.rollout import RequestStats
+
+ROWS_PER_REQUEST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One finished request: when, how long, which version answered (``None`` if it failed), how many rows right."""
+
+    at: float
+    seconds: float
+    version: int | None
+    right: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of traffic: counts, latencies in seconds, share of rows answered right by version."""
+
+    requests: int
+    errors: int
+    p50: float
+    p99: float
+    accuracy: dict[int, float]
+    share: dict[int, float]
+
+    @classmethod
+    def of(cls, answers: Iterable[Answer]) -> Window:
+        """Sum up a list of answers."""
+        done = list(answers)
+        good = [answer for answer in done if answer.version is not None]
+        by_version: dict[int, list[int]] = defaultdict(list)
+        for answer in good:
+            by_version[answer.version or 0].append(answer.right)
+        latencies = [answer.seconds for answer in good] or [0.0]
+        p50, p99 = (float(value) for value in np.quantile(latencies, (0.5, 0.99)))
+        accuracy = {number: float(np.mean(right)) / ROWS_PER_REQUEST for number, right in sorted(by_version.items())}
+        share = {number: len(right) / len(good) for number, right in sorted(by_version.items())}
+        return cls(len(done), len(done) - len(good), p50, p99, accuracy, share)
+
+
+class Load:
+    """A context manager that keeps asking from ``threads`` threads until it is left."""
+
+    def __init__(
+        self, router: Router, stats: RequestStats, images: NDArray[Any], labels: NDArray[Any], *, threads: int = 2
+    ) -> None:
+        self._router = router
+        self._stats = stats
+        self._images = images
+        self._labels = labels
+        self._answers: list[Answer] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(seed,), daemon=True) for seed in range(threads)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def window(self, start: float = 0.0, end: float = float("inf")) -> Window:
+        """Sum up what ended within ``[start, end)`` of ``time.monotonic()``."""
+        return Window.of(answer for answer in self._answers.copy() if start <= answer.at < end)
+
+    def first_error(self) -> str:
+        """Return the text of the first failed request, empty if none failed."""
+        return next((answer.error for answer in self._answers.copy() if answer.error), "")
+
+    def _run(self, seed: int) -> None:
+        chance = np.random.default_rng(seed)
+        while not self._stop.is_set():
+            self._ask(chance.choice(len(self._labels), ROWS_PER_REQUEST, replace=False))
+
+    def _ask(self, rows: NDArray[Any]) -> None:
+        started = time.perf_counter()
+        label = self._router.choose()
+        try:
+            reply = self._router.predict({"image": self._images[rows]}, label=label)
+        except TfsDeployError as error:
+            seconds = time.perf_counter() - started
+            self._answers.append(Answer(time.monotonic(), seconds, None, error=error.message))
+            self._stats.record(label, seconds, error=True)
+            return
+        seconds = time.perf_counter() - started
+        right = int((reply["label"] == self._labels[rows]).sum())
+        self._answers.append(Answer(time.monotonic(), seconds, reply.version, right))
+        self._stats.record(label, seconds)
