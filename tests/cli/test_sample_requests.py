@@ -1,0 +1,120 @@
+"""The requests that ``inspect`` prints work as they stand, against a real server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.savedmodel.samples import sample_requests
+
+MODELS = ("zoo", "saved_model_half_plus_two_cpu", "saved_model_counter")
+#: signatures that do not say what they take, and that the real server refuses as well
+NOT_CALLABLE = {
+    ("saved_model_half_plus_two_cpu", "regress_x2_to_y3"),  # float32 where the method sends tf.Examples
+    ("saved_model_counter", "incr_counter_by"),  # any shape by its signature, only a scalar in its graph
+}
+
+
+def signatures() -> list[tuple[str, str]]:
+    data = Path(__file__).parents[1] / "data" / "models"
+    return [(model, name) for model in MODELS for name in inspect_model(data / model).signatures]
+
+
+@pytest.fixture(scope="module")
+def server(models, tmp_path_factory) -> Iterator[tuple[str, str]]:
+    """gRPC and REST address of an embedded server with the models."""
+    folder = tmp_path_factory.mktemp("server")
+    listed = " ".join(
+        f'config {{ name: "{name}" base_path: "{models / name}" model_platform: "tensorflow" }}' for name in MODELS
+    )
+    (folder / "models.config").write_text(f"model_config_list {{ {listed} }}")
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+    command = [sys.executable, "-m", "tfs_deploy.server", f"--port={ports[0]}", f"--rest_api_port={ports[1]}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, f"--model_config_file={folder / 'models.config'}"], stdout=log, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not all(is_open(port) for port in ports):
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield f"localhost:{ports[0]}", f"localhost:{ports[1]}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def samples(models, server):
+    grpc, rest = server
+    infos = {model: inspect_model(models / model) for model in MODELS}
+
+    def sample(model: str, name: str):
+        info = infos[model]
+        return sample_requests(model, info.signatures[name], info.features(name), rest=rest, grpc=grpc)
+
+    return sample
+
+
+@pytest.mark.parametrize(("model", "name"), sorted(set(signatures()) - NOT_CALLABLE))
+def test_curl(samples, model: str, name: str) -> None:
+    requests = samples(model, name)
+    if requests.curl is None:
+        assert requests.note.startswith("REST cannot call it")
+        return
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    result = subprocess.run(["/bin/sh", "-c", requests.curl], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert set(json.loads(result.stdout)) <= {"outputs", "results"}, result.stdout
+
+
+@pytest.mark.parametrize(("model", "name"), sorted(set(signatures()) - NOT_CALLABLE))
+def test_python(samples, model: str, name: str, capsys) -> None:
+    requests = samples(model, name)
+    exec(compile(requests.python, f"{model}:{name}", "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_large_inputs_are_made_by_an_expression() -> None:
+    """224 x 224 x 3 numbers are not written out; what is sent is still what the signature takes."""
+    from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
+
+    image = TensorSpec("image", "float32", (None, 224, 224, 3))
+    text = TensorSpec("it's", "string", (None,))
+    info = SignatureInfo("serving_default", PREDICT_METHOD, {"image": image, "it's": text}, {})
+    curl = sample_requests("m", info).curl
+    assert curl is not None
+    assert len(curl) < 400
+    program, _, call = curl.rpartition(" | ")
+    assert call == "curl http://localhost:8501/v1/models/m:predict -d @-"
+    result = subprocess.run(["/bin/sh", "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    body = json.loads(result.stdout)
+    assert body["signature_name"] == "serving_default"
+    assert body["inputs"]["it's"] == ["text"]
+    sizes = []
+    value = body["inputs"]["image"]
+    while isinstance(value, list):
+        sizes.append(len(value))
+        value = value[0]
+    assert sizes == [1, 224, 224, 3]
