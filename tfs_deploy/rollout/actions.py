@@ -83,6 +83,11 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Revive:
+    """Start the server's process again, from the files; it has ended without being asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Nothing is left to do."""
 
@@ -90,7 +95,7 @@ class Finish:
     reason: str = ""
 
 
-Action: TypeAlias = Wait | Preflight | Apply | Smoke | Weigh | Calm | Judge | Withdraw | Finish
+Action: TypeAlias = Wait | Preflight | Apply | Smoke | Weigh | Calm | Judge | Withdraw | Revive | Finish
 
 
 def action_name(action: Action) -> str:

@@ -13,6 +13,7 @@ from tfs_deploy.rollout.actions import (
     Finish,
     Judge,
     Preflight,
+    Revive,
     Smoke,
     Wait,
     Weigh,
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tfs_deploy.rollout.plan import Plan
-    from tfs_deploy.rollout.ports import CheckResult, Checks, Clock, Gate, ModelServer, Requests, ServerView, Traffic
+    from tfs_deploy.rollout.ports import (
+        CheckResult,
+        Checks,
+        Clock,
+        Gate,
+        ModelServer,
+        Requests,
+        ServerProcess,
+        ServerView,
+        Traffic,
+    )
     from tfs_deploy.rollout.result import StepReport
 
 
@@ -53,6 +64,7 @@ class World:
     """Everything outside: what is observed and acted on."""
 
     server: ModelServer
+    process: ServerProcess
     traffic: Traffic
     checks: Checks
     gates: Sequence[Gate]
@@ -120,7 +132,9 @@ class Controller:
         elif self._silent_since is None:
             self._silent_since = now
         silent_for = 0.0 if self._silent_since is None else now - self._silent_since
-        return Observation(now, server, world.traffic.read(), silent_for, error, world.mailbox.read())
+        ended = server is None and world.process.ended()
+        weights, request = world.traffic.read(), world.mailbox.read()
+        return Observation(now, server, weights, silent_for, error, ended=ended, request=request)
 
     def _act(self, action: Action) -> dict[str, Any]:
         """Carry out one action and return what the journal keeps of its outcome."""
@@ -136,6 +150,8 @@ class Controller:
             return {"step": action.step} if isinstance(action, Weigh) else {}
         if isinstance(action, Judge):
             return self._judge(action)
+        if isinstance(action, Revive):
+            world.process.revive()
         return asdict(action)
 
     def _apply(self, action: Apply) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tfs_deploy.rollout.actions import (
     Finish,
     Judge,
     Preflight,
+    Revive,
     Smoke,
     Status,
     Wait,
@@ -41,8 +42,8 @@ class Observation:
     """What is seen in one tick.
 
     ``now``: monotonic seconds. ``server``: ``None`` while it does not answer, for ``silent_for`` seconds so far,
-    because of ``error``. ``weights``: the traffic file, ``None`` if there is none. ``request``: ``abort`` or
-    ``pause`` when another process asked for it.
+    because of ``error``; ``ended``: its process is known to be gone. ``weights``: the traffic file, ``None`` if there
+    is none. ``request``: ``abort`` or ``pause`` when another process asked for it.
     """
 
     now: float
@@ -50,6 +51,7 @@ class Observation:
     weights: Mapping[str, float] | None = None
     silent_for: float = 0.0
     error: str = ""
+    ended: bool = False
     request: str | None = None
 
 
@@ -76,6 +78,8 @@ def decide(plan: Plan, seen: Observation, past: History) -> Action:
 def _object(plan: Plan, seen: Observation, past: History) -> Action | None:
     """Return what comes before any phase: a stop, or the wait between two attempts."""
     leaving = "retire" in past.intended
+    if leaving and seen.ended and "revive" not in past.intended:
+        return Revive()
     stop = _stop_reason(plan, seen, past, plan.patience if leaving else plan.outage)
     if stop is not None:  # once the old version may be gone, only a human can tell what is right
         return Finish(Status.PAUSED, stop) if leaving else Withdraw(stop)
@@ -97,6 +101,8 @@ def _stop_reason(plan: Plan, seen: Observation, past: History, patience: float) 
         return f"{failure.action} failed: {failure.message}"
     if failure is not None and seen.now - failure.first >= patience:
         return f"{failure.action} failed for {seen.now - failure.first:.0f} s: {failure.message}"
+    if seen.ended:
+        return f"the server's process ended while version {plan.new} was being rolled out"
     if seen.server is None:
         silent = seen.silent_for >= patience
         return f"the server has not answered for {seen.silent_for:.0f} s: {seen.error}" if silent else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.rollout.ports import GateVerdict, Verdict
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     from tfs_deploy.rollout.ports import CheckResult, StepView
     from tfs_deploy.rollout.stats import WindowSummary
+
+#: share of requests beyond each quantile, and how many there have to be
+_BEYOND: Final = {"p50": 0.5, "p90": 0.1, "p95": 0.05, "p99": 0.01}
+_ENOUGH: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,13 @@ class ErrorRateGate:
 
 @dataclass(frozen=True, slots=True)
 class LatencyGate:
-    """Limits a latency quantile (``p50``, ``p90`` or ``p99``) of the canary.
+    """Limits a latency quantile (``p50``, ``p90``, ``p95`` or ``p99``) of the canary.
 
     Absolute: at most ``max_seconds``. Relative: at most ``max_ratio`` times stable's in the same window, where a
     difference under ``tolerance`` seconds never counts. Either may be ``None``.
+
+    A quantile is only as good as the requests beyond it: with fewer than five of them, the next lower quantile is
+    judged instead (p99 needs 500 requests, p95 100, p90 50), so that one slow request does not decide.
     """
 
     quantile: str = "p99"
@@ -75,15 +82,16 @@ class LatencyGate:
 
     def judge(self, step: StepView) -> GateVerdict:
         """Judge the canary's latency in the window."""
-        canary = _quantile(step.canary, self.quantile)
+        quantile = _judged(self.quantile, step.canary)
+        canary = _quantile(step.canary, quantile)
         if canary is None or step.canary.requests < self.min_samples:
             return GateVerdict(self.name, Verdict.TOO_FEW, _too_few("canary", step.canary, self.min_samples))
-        text = f"{canary * 1000:.1f} ms"
+        text = f"{quantile} {canary * 1000:.1f} ms"
         if self.max_seconds is not None and canary > self.max_seconds:
             return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_seconds * 1000:.1f} ms")
         if self.max_ratio is None:
             return GateVerdict(self.name, Verdict.PASS, text)
-        stable = _quantile(step.baseline, self.quantile)
+        stable = _quantile(step.baseline, quantile)
         if stable is None or step.baseline.requests < self.min_samples:
             return GateVerdict(self.name, Verdict.TOO_FEW, _too_few("stable", step.baseline, self.min_samples))
         text = f"{text} against {stable * 1000:.1f} ms of stable"
@@ -101,8 +109,15 @@ def worst(verdicts: Iterable[GateVerdict]) -> Verdict:
     return Verdict.PASS
 
 
+def _judged(wanted: str, window: WindowSummary) -> str:
+    """Return the highest quantile up to the wanted one that has enough requests beyond it."""
+    successes = window.requests - window.errors
+    allowed = [name for name, beyond in _BEYOND.items() if beyond * successes >= _ENOUGH and name <= wanted]
+    return allowed[-1] if allowed else "p50"
+
+
 def _quantile(window: WindowSummary, name: str) -> float | None:
-    values = {"p50": window.p50, "p90": window.p90, "p99": window.p99}
+    values = {"p50": window.p50, "p90": window.p90, "p95": window.p95, "p99": window.p99}
     return values[name]
 
 

@@ -112,6 +112,16 @@ class ModelServer(Protocol):
         """
 
 
+class ServerProcess(Protocol):
+    """The process behind a server, where it is known."""
+
+    def ended(self) -> bool:
+        """Whether the process was started by this toolkit and has ended without being asked."""
+
+    def revive(self) -> None:
+        """Start it again with what the files say, and wait until it serves; raises ``LaunchError``."""
+
+
 class Traffic(Protocol):
     """The weights that consumers of one model follow, in percent by label."""
 

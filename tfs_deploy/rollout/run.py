@@ -19,7 +19,7 @@ from tfs_deploy.rollout.lock import lock
 from tfs_deploy.rollout.mailbox import FileMailbox
 from tfs_deploy.rollout.plan import DEFAULT_STEPS, Plan, check_steps
 from tfs_deploy.rollout.result import RolloutResult
-from tfs_deploy.rollout.wiring import DeployedServer, SystemClock, TrafficFile
+from tfs_deploy.rollout.wiring import DeployedProcess, DeployedServer, SystemClock, TrafficFile
 from tfs_deploy.rollout.words import tell
 from tfs_deploy.spec import load_deployment
 from tfs_deploy.verify.connect import connect
@@ -204,6 +204,7 @@ class Rollout:
             gates = [] if self._requests is None else [ErrorRateGate(), LatencyGate()]
         world = World(
             server=DeployedServer(self.deployment, self.model.name, connections.grpc),
+            process=DeployedProcess(self.deployment),
             traffic=TrafficFile(self.deployment, self.model.name),
             checks=checks,
             gates=[GoldenGate(checks.golden), *gates],

@@ -24,6 +24,7 @@ class WindowSummary:
     errors: int = 0
     p50: float | None = None
     p90: float | None = None
+    p95: float | None = None
     p99: float | None = None
 
     @property
@@ -36,8 +37,8 @@ class WindowSummary:
         """Summarise the latencies of successful requests and a count of failed ones."""
         if not latencies:
             return cls(errors, errors)
-        p50, p90, p99 = (float(value) for value in np.quantile(np.asarray(latencies), (0.5, 0.9, 0.99)))
-        return cls(len(latencies) + errors, errors, p50, p90, p99)
+        quantiles = (float(value) for value in np.quantile(np.asarray(latencies), (0.5, 0.9, 0.95, 0.99)))
+        return cls(len(latencies) + errors, errors, *quantiles)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

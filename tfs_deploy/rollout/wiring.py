@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.client import read_traffic, write_traffic
 from tfs_deploy.config import ActiveModel, model_server_config, read_active, write_active, write_config
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, StatusError
+from tfs_deploy.launch.lifecycle import TRAFFIC_NAME, up
+from tfs_deploy.launch.record import read_record, running_server
 from tfs_deploy.rollout.ports import ServerView, VersionView
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from tfs_deploy.client import Client
     from tfs_deploy.config import Deployment
 
-TRAFFIC_FILE: Final = "traffic.json"
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
 _LOOK: Final = 3.0
 _RELOAD: Final = 30.0
@@ -67,11 +68,27 @@ class DeployedServer:
             return None
 
 
+class DeployedProcess:
+    """The process of a deployment's server, where ``up`` started it and has left a record of it."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    def ended(self) -> bool:
+        """Whether there is a record of a server that does not run any more."""
+        state_dir = self._deployment.state_dir
+        return read_record(state_dir) is not None and running_server(state_dir) is None
+
+    def revive(self) -> None:
+        """Start the server again, as the last rollout step left its files."""
+        up(self._deployment)
+
+
 class TrafficFile:
     """One model's weights in the deployment's traffic file, which routers follow."""
 
     def __init__(self, deployment: Deployment, model: str) -> None:
-        self.path: Path = deployment.state_dir / TRAFFIC_FILE
+        self.path: Path = deployment.state_dir / TRAFFIC_NAME
         self._model = model
 
     def read(self) -> Mapping[str, float] | None:

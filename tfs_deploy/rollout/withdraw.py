@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfs_deploy.rollout.actions import Action, Apply, Calm, Finish, Status, Wait
+from tfs_deploy.rollout.actions import Action, Apply, Calm, Finish, Revive, Status, Wait
 from tfs_deploy.rollout.ports import AVAILABLE, LOADING, START
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def withdraw(plan: Plan, seen: Observation, past: History) -> Action:
         return _restore(plan, seen, server, past)
     if past.exposed and past.safe_at is not None and seen.now - past.safe_at < plan.drain:
         return Wait(plan.poll, "consumers follow the traffic file")
+    if seen.ended and "unload" in past.intended:  # the files name the old version only
+        return Revive()
     return _unload(plan, seen, past)
 
 

@@ -46,6 +46,7 @@ def _done(action: str, detail: Mapping[str, Any], plan: Plan) -> str | None:
         "retire": "the old version was asked to leave" if not plan.keep_old else "the old version stays loaded",
         "withdraw": f"going back to version {plan.old}: {detail.get('reason', '')}",
         "isolate": f"label {plan.canary} answers with version {plan.old} again",
+        "revive": "the server was started again",
         "restore": f"version {plan.old} is loaded again",
         "unload": f"version {plan.new} was asked to leave",
     }

@@ -179,15 +179,27 @@ def test_an_unfinished_rollout_can_be_aborted(zoo):
     assert zoo.served() == ({"stable": 1}, [1])
 
 
-def test_a_server_that_dies_comes_back_with_the_old_version(zoo, wait_until):
-    rollout = Rollout(zoo.deployment, "zoo", to=2, steps=(10, 100), bake=30, outage=0.5, patience=60)
+def test_a_server_that_dies_is_started_again_with_the_old_version(zoo):
+    def kill(line: str) -> None:
+        if line == "10 % of the traffic goes to canary":
+            os.kill(running_server(zoo.state_dir).pid, signal.SIGKILL)
+
+    result = Rollout(zoo.deployment, "zoo", to=2, steps=(10, 100), bake=30).run(on_event=kill, check=False)
+
+    assert result.status is Status.ROLLED_BACK
+    assert result.reason == "the server's process ended while version 2 was being rolled out"
+    assert zoo.served() == ({"stable": 1}, [1])
+    assert result.seconds < 20
+
+
+def test_a_server_that_was_started_by_somebody_else_is_waited_for(zoo):
+    rollout = Rollout(zoo.deployment, "zoo", to=2, steps=(10, 100), bake=30, outage=0.3, patience=60)
     lines: list[str] = []
     rollout.on_event = lines.append
     with rollout:
         while "10 % of the traffic goes to canary" not in lines:
             rollout.tick()
-        server = running_server(zoo.state_dir)
-        os.kill(server.pid, signal.SIGKILL)
+        down(zoo.deployment)  # no record is left, so nobody knows how to start it again
         while "unload failed" not in "\n".join(lines):
             action = rollout.tick()
             SystemClock().sleep(0.05 if isinstance(action, Wait) else 0)

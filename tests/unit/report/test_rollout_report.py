@@ -6,8 +6,8 @@ from tfs_deploy.report import markdown_table, rollout_markdown, steps_table
 from tfs_deploy.rollout import GateVerdict, RolloutResult, Status, StepReport, Verdict, WindowSummary
 
 WINDOWS = {
-    "stable": WindowSummary(950, 0, 0.0011, 0.002, 0.0034),
-    "canary": WindowSummary(50, 2, 0.0012, 0.003, 0.0048),
+    "stable": WindowSummary(950, 0, 0.0011, 0.002, 0.003, 0.0034),
+    "canary": WindowSummary(50, 2, 0.0012, 0.003, 0.004, 0.0048),
 }
 
 

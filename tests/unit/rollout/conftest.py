@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tfs_deploy.errors import DeadlineExceededError, FailedPreconditionError, UnavailableError
+from tfs_deploy.errors import DeadlineExceededError, FailedPreconditionError, LaunchError, UnavailableError
 from tfs_deploy.rollout.actions import Finish, Wait
 from tfs_deploy.rollout.controller import Controller, World
 from tfs_deploy.rollout.history import History
@@ -44,6 +44,7 @@ class Server:
     load_seconds: float = 1.0
     broken: dict[int, str] = field(default_factory=dict)  # version -> why it does not load
     up: bool = True
+    has_record: bool = False  # whether its process is known, so that its end is
     time: float = 0.0
     file: tuple[tuple[int, ...], dict[str, int]] = ((1,), {"stable": 1})
     wanted: tuple[int, ...] = (1,)
@@ -109,6 +110,14 @@ class Server:
         self.up, self.wanted, self.labels = True, versions, dict(labels)
         self.versions = {version: VersionView(AVAILABLE) for version in versions}
         self._inspect()
+
+    def ended(self) -> bool:
+        return self.has_record and not self.up
+
+    def revive(self) -> None:
+        self.restart()
+        if not self.up:
+            raise LaunchError("the server ended during its start")
 
     def _available(self, version: int) -> bool:
         return self.versions.get(version, VersionView(END)).state == AVAILABLE
@@ -223,7 +232,17 @@ class Simulation:
 
     def _controller(self, history: History) -> Controller:
         gates = [self.gate]
-        world = World(self.server, self.traffic, self.checks, gates, self.requests, self.log, self.mailbox, self.clock)
+        world = World(
+            self.server,
+            self.server,
+            self.traffic,
+            self.checks,
+            gates,
+            self.requests,
+            self.log,
+            self.mailbox,
+            self.clock,
+        )
         return Controller(self.plan, world, history)
 
     def start(self) -> None:

@@ -256,6 +256,55 @@ def test_a_server_that_does_not_come_back_asks_a_human(simulated):
     assert sim.run().status is Status.ROLLED_BACK
 
 
+@pytest.mark.parametrize("after", ["load", "smoke", "label", "weigh", "promote", "calm"])
+def test_a_server_that_ends_is_started_again_with_the_old_version_only(simulated, after):
+    sim = simulated.Simulation()
+    sim.server.has_record = True
+    sim.start()
+    while after not in sim.actions():
+        sim.tick()
+    sim.server.crash()
+    crashed = sim.server.time
+
+    end = sim.run()
+
+    assert (end.status, end.reason) == (
+        Status.ROLLED_BACK,
+        "the server's process ended while version 2 was being rolled out",
+    )
+    assert sim.loaded == [1]
+    assert sim.server.labels == {"stable": 1}
+    assert sim.server.time - crashed < 10
+    assert sim.server.complaints == []
+
+
+def test_a_server_that_ends_after_the_old_version_left_is_started_again_with_the_new(simulated):
+    sim = simulated.Simulation()
+    sim.server.has_record = True
+    sim.start()
+    while "retire" not in sim.actions():
+        sim.tick()
+    sim.server.crash()
+
+    assert sim.run().status is Status.DONE
+    assert sim.loaded == [2]
+
+
+def test_a_server_that_cannot_be_started_again_asks_a_human(simulated):
+    sim = simulated.Simulation(patience=30.0)
+    sim.server.has_record = True
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    sim.server.crash()
+    sim.server.broken[1] = "no space left on device"
+
+    end = sim.run()
+
+    assert end.status is Status.PAUSED
+    assert "revive keeps failing: the server ended during its start" in end.reason
+
+
 @pytest.mark.parametrize("after", ["load", "smoke", "label", "weigh", "judge", "promote", "calm", "retire"])
 def test_a_short_restart_of_the_server_does_not_matter(simulated, after):
     sim = simulated.Simulation()

@@ -58,7 +58,7 @@ def test_gates_see_the_numbers_of_both_labels():
 
 
 def test_stable_of_an_earlier_step_stands_in_when_all_traffic_is_the_canarys():
-    gate, earlier = Recorder(), WindowSummary(950, 0, 0.001, 0.002, 0.003)
+    gate, earlier = Recorder(), WindowSummary(950, 0, 0.001, 0.002, 0.002, 0.003)
 
     judged = judge_step(PLAN, 1, (10.0, 13.0), [gate], Source(canary=WindowSummary(1000)), earlier)
 
@@ -67,9 +67,9 @@ def test_stable_of_an_earlier_step_stands_in_when_all_traffic_is_the_canarys():
 
 
 def test_a_few_late_requests_of_stable_do_not_replace_a_good_baseline():
-    gate, earlier = Recorder(), WindowSummary(950, 0, 0.001, 0.002, 0.003)
+    gate, earlier = Recorder(), WindowSummary(950, 0, 0.001, 0.002, 0.002, 0.003)
 
-    judge_step(PLAN, 1, (10.0, 13.0), [gate], Source(stable=WindowSummary(3, 0, 1.0, 1.0, 1.0)), earlier)
+    judge_step(PLAN, 1, (10.0, 13.0), [gate], Source(stable=WindowSummary(3, 0, 1.0, 1.0, 1.0, 1.0)), earlier)
 
     assert gate.step.baseline == earlier
 

@@ -82,12 +82,20 @@ def drive(sim, killed, schedule, ticks: int = 3000) -> Finish | None:
     return None
 
 
-@given(plan=PLANS, schedule=SCHEDULES, answers=GATES, broken=RARELY, smoke=RARELY.map(lambda bad: not bad))
+@given(
+    plan=PLANS,
+    schedule=SCHEDULES,
+    answers=GATES,
+    broken=RARELY,
+    smoke=RARELY.map(lambda bad: not bad),
+    record=st.booleans(),
+)
 @settings(
     max_examples=max(500, settings.default.max_examples), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_every_path_ends_and_the_invariants_hold(simulated, plan, schedule, answers, broken, smoke):
+def test_every_path_ends_and_the_invariants_hold(simulated, plan, schedule, answers, broken, smoke, record):
     sim = simulated.Simulation(**plan)
+    sim.server.has_record = record
     sim.gate.answers = list(answers)
     sim.checks.smoke_result = CheckResult(ok=smoke, reason="" if smoke else "off by 1")
     if broken:

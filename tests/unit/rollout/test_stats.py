@@ -30,7 +30,7 @@ def test_a_window_counts_what_ended_in_it():
 
     assert set(window) == {"stable", "canary"}
     assert window["stable"] == WindowSummary(1, 1)
-    assert window["canary"] == WindowSummary(1, 0, 0.003, 0.003, 0.003)
+    assert window["canary"] == WindowSummary(1, 0, 0.003, 0.003, 0.003, 0.003)
     assert window["stable"].error_rate == 1.0
     assert stats.window(5, 9) == {}
 
