@@ -54,19 +54,24 @@ def _loading(
         config = message.model_config_list.config.add()
         config.CopyFrom(new)
         old = before.pop(new.name, None)
+        serving = loaded.get(new.name, ())
         if old is not None and old.base_path == new.base_path:
-            set_policy(config, _both(policy_of(old), policy_of(new), on_disk.get(new.name, ())))
-        _keep_labels(config, old, loaded.get(new.name, ()))
+            set_policy(config, _with(policy_of(new), policy_of(old), on_disk.get(new.name, ()), serving))
+        _keep_labels(config, old, serving)
     for leaving in before.values():
-        config = message.model_config_list.config.add()
-        config.CopyFrom(leaving)
-        _keep_labels(config, leaving, loaded.get(leaving.name, ()))
+        serving = loaded.get(leaving.name, ())
+        if serving:
+            config = message.model_config_list.config.add()
+            config.CopyFrom(leaving)
+            set_policy(config, VersionPolicy.specific(serving))
+            _keep_labels(config, leaving, serving)
     return message
 
 
-def _both(old: VersionPolicy, new: VersionPolicy, on_disk: Collection[int]) -> VersionPolicy:
-    versions = {*old.select(on_disk), *new.select(on_disk)}
-    return new if old == new or versions == set(new.select(on_disk)) else VersionPolicy.specific(versions)
+def _with(new: VersionPolicy, old: VersionPolicy, on_disk: Collection[int], serving: Collection[int]) -> VersionPolicy:
+    """Add what is served now to a new policy; a version that the old one wanted and that never loaded is let go."""
+    kept = set(serving) - set(new.select(on_disk))
+    return new if old == new or not kept else VersionPolicy.specific({*kept, *new.select(on_disk)})
 
 
 def _keep_labels(config: Any, old: Any | None, loaded: Collection[int]) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-#: bytes read from the end of a log; a line of TensorFlow rarely has more than 500
+#: bytes read from the end of a log at first
 _TAIL = 64 * 1024
 #: around the reason itself: the embedded server's mark and hint, the original's mark
 _DECORATION = re.compile(r"^error: |^Failed to start server\. Error: | \(hint: .*\)$")
@@ -19,15 +19,26 @@ _REASON = re.compile(r"error|fail|refused|cannot|not found", re.IGNORECASE)
 
 
 def tail(path: Path, count: int, *, start: int = 0) -> list[str]:
-    """Return the last ``count`` lines after byte ``start``, none if there is no such log."""
+    """Return the last ``count`` lines after byte ``start`` that are not blank, none if there is no such log."""
+    if count <= 0:
+        return []
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            file.seek(max(start, size - _TAIL))
-            lines = file.read().decode(errors="replace").splitlines()
+            lines: list[str] = []
+            span = _TAIL
+            # One line more than wanted, since the first may be cut.
+            while len(lines) <= count:
+                begin = max(start, size - span)
+                file.seek(begin)
+                text = file.read(size - begin).decode(errors="replace")
+                lines = [line for line in text.splitlines() if line.strip()]
+                if begin == start:
+                    break
+                span *= 4
+            return lines[-count:]
     except FileNotFoundError:
         return []
-    return [line for line in lines if line.strip()][-count:]
 
 
 def reason(lines: list[str]) -> str | None:

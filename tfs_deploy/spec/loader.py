@@ -97,13 +97,14 @@ def _validate(tree: Tree, findings: Findings) -> tuple[DeploymentFile | None, se
 
     Returns the file as far as it can be understood, and the paths at which something is missing from it.
     """
-    data = copy.deepcopy(tree.data)
+    data = tree.data
     named = {place for place, _ in findings}
     unknown: set[TreePath] = set()
     for _ in range(4):
         file, errors = _attempt(data)
         if file is not None:
             return file, unknown
+        data = copy.deepcopy(data) if data is tree.data else data
         for place, message in map(explain, errors):
             if place not in named and not any(place[: len(known)] == known for known in unknown):
                 findings[place, message] = tree.line(place)

@@ -1,0 +1,140 @@
+"""``tfs-deploy config``: what it prints, what it writes, and that a wrong file writes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfs_deploy.config import ActiveModel, read_active, write_active
+from tfs_deploy.config.models import parse
+from tfs_deploy.spec import load_deployment
+
+SIX_MISTAKES = """\
+name: shop
+server:
+  grpc_port: 9000
+  rest_port: 9000
+  flags: {grpc_max_thread: 4}
+models:
+  - name: m
+    base_path: nowhere
+    versions: {specific: [1, 2]}
+    labels: {stable: 3}
+    traffic: {stable: 90}
+    colour: red
+"""
+
+
+def cli(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tfs_deploy", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=cwd, env=environment)
+
+
+@pytest.fixture
+def shop(tmp_path, models) -> Path:
+    shutil.copytree(models / "zoo", tmp_path / "zoo")
+    path = tmp_path / "shop.yaml"
+    path.write_text(
+        "name: shop\nmodels:\n  - name: zoo\n    base_path: zoo\n    versions: {specific: [1]}\n"
+        "    labels: {stable: 1}\nmonitoring: {}\n"
+    )
+    return path
+
+
+def test_models_config_goes_to_stdout_alone(shop):
+    done = cli("config", "shop.yaml", cwd=shop.parent)
+    assert done.returncode == 0, done.stderr
+    (config,) = parse(done.stdout).model_config_list.config
+    assert config.base_path == str(shop.parent / "zoo")
+    assert done.stderr == ""
+
+
+def test_everything_is_written_into_a_directory(shop):
+    done = cli("config", "shop.yaml", "--out", "out/config", cwd=shop.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert sorted(path.name for path in (shop.parent / "out/config").iterdir()) == [
+        "models.config",
+        "monitoring.config",
+    ]
+    assert f"--model_config_file={shop.parent}/out/config/models.config" in done.stderr
+
+
+def test_as_json(shop):
+    done = cli("config", "shop.yaml", "--json", cwd=shop.parent)
+    document = json.loads(done.stdout)
+    assert document["files"].keys() == {"models.config", "monitoring.config"}
+    assert "--port=8500" in document["flags"]
+
+
+def test_a_right_file_is_said_to_be_right(shop):
+    done = cli("config", "shop.yaml", "--check", cwd=shop.parent)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "shop.yaml is right: 1 model\n")
+
+
+def test_six_mistakes_are_six_lines_and_nothing_is_written(tmp_path):
+    (tmp_path / "shop.yaml").write_text(SIX_MISTAKES)
+    done = cli("config", "shop.yaml", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines, hint = done.stderr.split("\n\n")
+    assert lines.splitlines() == [
+        "shop.yaml:4: server.rest_port: gRPC and REST cannot share port 9000",
+        "shop.yaml:5: server.flags.grpc_max_thread: unknown flag 'grpc_max_thread', did you mean 'grpc_max_threads'?",
+        f"shop.yaml:8: models[0].base_path: base path {tmp_path}/nowhere does not exist",
+        "shop.yaml:10: models[0].labels.stable: version 3 is not served, versions.specific lists 1, 2",
+        "shop.yaml:11: models[0].traffic: weights must sum to 100, not 90",
+        "shop.yaml:12: models[0].colour: unknown key, the keys here are name, base_path, versions, labels, traffic",
+    ]
+    assert hint == "hint: correct the file, then check it with: tfs-deploy config shop.yaml --check\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.yaml"]
+
+
+def test_the_problems_as_json(tmp_path):
+    (tmp_path / "shop.yaml").write_text(SIX_MISTAKES)
+    done = cli("config", "shop.yaml", "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    problems = json.loads(done.stdout)["error"]["problems"]
+    assert [problem["line"] for problem in problems] == [4, 5, 8, 10, 11, 12]
+    assert problems[0]["path"] == "server.rest_port"
+
+
+def test_models_may_be_missing_when_asked(shop):
+    shutil.rmtree(shop.parent / "zoo")
+    assert cli("config", "shop.yaml", cwd=shop.parent).returncode == 2
+    assert cli("config", "shop.yaml", "--no-disk", cwd=shop.parent).returncode == 0
+
+
+def test_what_a_rollout_left_is_what_the_server_reads(shop):
+    deployment = load_deployment(shop)
+    write_active(deployment.state_dir, {"zoo": ActiveModel.of(deployment.models[0], (1, 2), {"stable": 2})})
+    done = cli("config", "shop.yaml", cwd=shop.parent)
+    (config,) = parse(done.stdout).model_config_list.config
+    assert dict(config.version_labels) == {"stable": 2}
+    assert "as its last rollout left them" in done.stderr
+    shop.write_text(shop.read_text().replace("labels: {stable: 1}", "labels: {stable: 1, old: 1}"))
+    done = cli("config", "shop.yaml", cwd=shop.parent)
+    (config,) = parse(done.stdout).model_config_list.config
+    assert dict(config.version_labels) == {"stable": 1, "old": 1}
+    assert "was edited in the deployment file after its last rollout" in done.stderr
+    assert read_active(deployment.state_dir)  # asking changes nothing
+
+
+def test_a_directory_that_cannot_be_written_is_an_environment_fault(shop):
+    (shop.parent / "out").touch()
+    done = cli("config", "shop.yaml", "--out", "out/deeper", cwd=shop.parent)
+    assert done.returncode == 3
+    assert "cannot write into out/deeper: Not a directory" in done.stderr
+
+
+def test_out_and_check_exclude_each_other(shop):
+    done = cli("config", "shop.yaml", "--out", "x", "--check", cwd=shop.parent)
+    assert done.returncode == 2
+    assert "exclude each other" in done.stderr

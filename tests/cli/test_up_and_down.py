@@ -1,0 +1,322 @@
+"""``up``, ``status``, ``logs``, ``down`` with the real embedded server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tfs_deploy.client import Client, read_traffic
+from tfs_deploy.config import ActiveModel, read_active, write_active
+from tfs_deploy.config.models import parse
+from tfs_deploy.config.ports import is_free
+from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.launch.process import start_time
+from tfs_deploy.launch.record import read_record
+from tfs_deploy.rollout.lock import lock
+from tfs_deploy.spec import load_deployment
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+class Shop:
+    """A deployment in a folder of its own, on free ports."""
+
+    def __init__(self, folder: Path, models: Path) -> None:
+        self.folder = folder
+        self.path = folder / "shop.yaml"
+        shutil.copytree(models / "saved_model_half_plus_two_2_versions", folder / "hp")
+        shutil.copytree(models / "saved_model_half_plus_three", folder / "three")
+        with socket.socket() as one, socket.socket() as two:
+            for probe in (one, two):
+                probe.bind(("127.0.0.1", 0))
+            self.port, self.rest_port = one.getsockname()[1], two.getsockname()[1]
+        self.model = {
+            "name": "hp",
+            "base_path": "hp",
+            "versions": {"specific": [123]},
+            "labels": {"stable": 123},
+            "traffic": {"stable": 100},
+        }
+        self.document = {
+            "name": "shop",
+            "server": {"grpc_port": self.port, "rest_port": self.rest_port},
+            "models": [self.model],
+        }
+        self.write()
+
+    def write(self) -> None:
+        self.path.write_text(yaml.safe_dump(self.document, sort_keys=False))
+
+    def cli(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "tfs_deploy", command, str(self.path), *arguments]
+        return subprocess.run(line, capture_output=True, text=True, timeout=100, cwd=self.folder, env=ENVIRONMENT)
+
+    def json(self, command: str, *arguments: str) -> dict:
+        done = self.cli(command, "--json", *arguments)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout) | {"exit_code": done.returncode}
+
+    @property
+    def state(self) -> Path:
+        return self.folder / ".tfs-deploy/shop"
+
+
+@pytest.fixture
+def shop(tmp_path, models):
+    shop = Shop(tmp_path, models)
+    yield shop
+    shop.write()
+    record = read_record(shop.state)
+    shop.cli("down")
+    assert record is None or start_time(record["pid"]) in (None, not record["started"])
+
+
+def predict(client: Client, **which) -> float:
+    return float(client.predict("hp", {"x": np.array([2.0], np.float32)}, **which)["y"][0])
+
+
+def test_the_whole_life_of_a_deployment(shop):
+    assert shop.cli("status").returncode == 1
+
+    started = shop.json("up")
+    assert started["started"] is True
+    assert started["changes"] == ["hp: specific 123"]
+    with Client(f"127.0.0.1:{shop.port}") as client:
+        assert predict(client, label="stable") == 3.0
+    assert read_traffic(shop.state / "traffic.json").models == {"hp": {"stable": 100.0}}
+
+    again = shop.json("up")
+    assert (again["started"], again["pid"], again["changes"]) == (False, started["pid"], [])
+
+    status = shop.json("status")
+    assert status["exit_code"] == 0
+    assert status["models"] == [
+        {
+            "name": "hp",
+            "versions": [
+                {
+                    "version": 123,
+                    "state": "AVAILABLE",
+                    "labels": ["stable"],
+                    "traffic": 100.0,
+                    "message": "",
+                    "wanted": True,
+                }
+            ],
+        }
+    ]
+    table = shop.cli("status").stdout
+    assert "hp     123      AVAILABLE  stable  100 %" in table
+
+    logs = shop.cli("logs", "-n", "1000").stdout
+    assert "serving hp version 123" in logs
+
+    stopped = shop.json("down")
+    assert stopped == {"stopped": True, "pid": started["pid"], "exit_code": 0}
+    assert is_free(shop.port)
+    assert shop.cli("down").returncode == 0
+    assert "is not running" in shop.cli("status").stdout
+
+
+def test_a_running_server_follows_the_file_without_failing_a_request(shop):
+    pid = shop.json("up")["pid"]
+    stop = threading.Event()
+    answers: list[float] = []
+    asked: list[float] = []
+
+    def load() -> None:
+        with Client(f"127.0.0.1:{shop.port}") as client:
+            while not stop.is_set():
+                with contextlib.suppress(TfsDeployError):
+                    asked.append(time.monotonic())
+                    answers.append(predict(client, label="stable"))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        shop.model |= {"versions": {"specific": [124]}, "labels": {"stable": 124}}
+        shop.document["models"].append({"name": "three", "base_path": "three", "labels": {"a": 123}})
+        shop.write()
+        changed = shop.json("up")
+    finally:
+        stop.set()
+        thread.join()
+    assert answers
+    assert len(answers) == len(asked)
+    assert changed["pid"] == pid
+    assert changed["changes"] == [
+        "three: added",
+        "hp: versions specific 123 -> specific 124",
+        "hp: label stable 123 -> 124",
+    ]
+    written = parse((shop.state / "config/models.config").read_text())
+    assert list(written.model_config_list.config[0].model_version_policy.specific.versions) == [124]
+    status = shop.json("status")
+    assert status["exit_code"] == 0
+    assert [[row["version"] for row in model["versions"]] for model in status["models"]] == [[124], [123]]
+
+    shop.document["models"].pop()
+    shop.write()
+    assert shop.json("up")["changes"] == ["three: removed"]
+    assert shop.json("status")["exit_code"] == 0
+
+
+def test_what_needs_a_restart_is_refused_with_the_way_to_do_it(shop):
+    shop.json("up")
+    shop.document["server"]["flags"] = {"num_load_threads": 2}
+    shop.write()
+    done = shop.cli("up")
+    assert done.returncode == 2
+    assert "started with other settings: num_load_threads" in done.stderr
+    assert f"tfs-deploy down {shop.path} && tfs-deploy up {shop.path}" in done.stderr
+    del shop.document["server"]["flags"]
+    shop.document["batching"] = {"max_batch_size": 4}
+    shop.write()
+    assert "batching_parameters_file, enable_batching" in shop.cli("up").stderr
+    assert shop.json("status")["running"] is True
+
+
+def test_first_labels_need_no_restart(shop):
+    del shop.model["labels"], shop.model["traffic"]
+    shop.write()
+    pid = shop.json("up")["pid"]
+    shop.model["labels"] = {"stable": 123}
+    shop.write()
+    changed = shop.json("up")
+    assert (changed["pid"], changed["changes"]) == (pid, ["hp: label stable set to 123"])
+    assert shop.json("status")["models"][0]["versions"][0]["labels"] == ["stable"]
+
+
+def test_a_broken_new_version_leaves_the_old_one_serving(shop):
+    shop.json("up")
+    shutil.copytree(shop.folder / "hp/00000124", shop.folder / "hp/125")
+    (shop.folder / "hp/125/saved_model.pb").write_bytes(b"junk")
+    shop.model |= {"versions": {"specific": [123, 125]}, "labels": {"stable": 125}}
+    shop.write()
+    done = shop.cli("up")
+    assert done.returncode != 0
+    assert "version 125" in done.stderr
+    with Client(f"127.0.0.1:{shop.port}") as client:
+        assert client.predict("hp", {"x": np.array([2.0], np.float32)}, label="stable").version == 123
+    status = shop.json("status")
+    assert status["exit_code"] == 1
+    assert {row["version"]: row["state"] for row in status["models"][0]["versions"]} == {123: "AVAILABLE", 125: "END"}
+
+    shop.model |= {"versions": {"specific": [123, 124]}, "labels": {"stable": 124}}
+    shop.write()
+    assert shop.cli("up").returncode == 0
+
+
+def test_a_broken_first_version_leaves_nothing_behind(shop):
+    (shop.folder / "hp/00000123/saved_model.pb").write_bytes(b"junk")
+    done = shop.cli("up")
+    assert done.returncode == 3
+    assert "the server did not start" in done.stderr
+    assert is_free(shop.port)
+    assert read_record(shop.state) is None
+    assert "loading hp version 123 failed" in shop.cli("logs").stdout
+
+
+def test_a_port_in_use_names_who_has_it(shop):
+    with socket.create_server(("127.0.0.1", shop.port)):
+        done = shop.cli("up")
+    assert done.returncode == 3
+    assert f"port {shop.port} is in use by process {os.getpid()}" in done.stderr
+    assert read_record(shop.state) is None
+
+
+def test_a_server_that_died_is_noticed_and_started_again(shop):
+    pid = shop.json("up")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while start_time(pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    done = shop.cli("status")
+    assert done.returncode == 1
+    assert "has ended without being asked" in done.stdout
+    started = shop.json("up")
+    assert started["started"] is True
+    assert started["pid"] != pid
+
+
+def test_one_at_a_time(shop):
+    with lock(load_deployment(shop.path).state_dir, "a test"):
+        for command in ("up", "down"):
+            done = shop.cli(command)
+            assert done.returncode == 4
+            assert f"(process {os.getpid()})" in done.stderr
+
+
+def test_an_interrupted_start_leaves_nothing(shop):
+    line = [sys.executable, "-m", "tfs_deploy", "up", str(shop.path)]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    deadline = time.monotonic() + 30
+    while read_record(shop.state) is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    record = read_record(shop.state)
+    assert record is not None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert start_time(record["pid"]) is None
+    assert read_record(shop.state) is None
+
+
+def test_after_a_rollout_a_restart_keeps_what_it_left_and_an_edit_ends_it(shop):
+    deployment = load_deployment(shop.path)
+    record = ActiveModel.of(deployment.models[0], (123, 124), {"stable": 124, "previous": 123})
+    write_active(shop.state, {"hp": record})
+    shop.json("up")
+    labels = {row["version"]: row["labels"] for row in shop.json("status")["models"][0]["versions"]}
+    assert labels == {123: ["previous"], 124: ["stable"]}
+    shop.json("down")
+    shop.json("up")
+    assert read_active(shop.state) == {"hp": record}
+
+    shop.model["labels"] = {"stable": 123, "also": 123}
+    shop.model["traffic"] = {"stable": 50, "also": 50}
+    shop.write()
+    edited = shop.json("up")
+    assert "was edited" in edited["notes"][0]
+    assert read_active(shop.state) == {}
+    labels = {row["version"]: row["labels"] for row in shop.json("status")["models"][0]["versions"]}
+    assert labels == {123: ["also", "stable"]}
+    assert read_traffic(shop.state / "traffic.json").models == {"hp": {"stable": 50.0, "also": 50.0}}
+
+
+def test_a_version_that_a_rollout_left_and_somebody_deleted(shop):
+    deployment = load_deployment(shop.path)
+    write_active(shop.state, {"hp": ActiveModel.of(deployment.models[0], (7,), {"stable": 7})})
+    done = shop.cli("up")
+    assert done.returncode == 2
+    assert "is to serve version 7, which is not in" in done.stderr
+
+
+def test_logs_are_followed_until_the_server_ends(shop):
+    shop.json("up")
+    line = [sys.executable, "-m", "tfs_deploy", "logs", str(shop.path), "-f", "-n", "1"]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    shop.json("down")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
+def test_logs_of_a_deployment_that_never_ran(shop):
+    done = shop.cli("logs")
+    assert done.returncode == 2
+    assert "has no server log yet" in done.stderr

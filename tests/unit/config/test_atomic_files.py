@@ -1,0 +1,71 @@
+"""Files are replaced whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tfs_deploy.config import Batching, Deployment, Model, Monitoring, write_config
+from tfs_deploy.config.atomic import write_atomic, write_files
+from tfs_deploy.errors import EnvironmentFault
+
+
+def test_files_and_their_directory_are_made(tmp_path):
+    paths = write_files(tmp_path / "a/b", {"x": "1", "y": "ü"})
+    assert [path.read_text(encoding="utf-8") for path in paths] == ["1", "ü"]
+    assert sorted(path.name for path in (tmp_path / "a/b").iterdir()) == ["x", "y"]
+
+
+def test_a_server_of_another_user_can_read_them(tmp_path):
+    write_atomic(tmp_path / "x", "1")
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_reader_of_the_old_file_keeps_it(tmp_path):
+    write_atomic(tmp_path / "x", "old")
+    with (tmp_path / "x").open() as reader:
+        write_atomic(tmp_path / "x", "new")
+        assert reader.read() == "old"
+    assert (tmp_path / "x").read_text() == "new"
+
+
+def test_nothing_changes_if_one_file_cannot_be_written(tmp_path, monkeypatch):
+    """A disk that fills up while the second file is written leaves both old ones."""
+    write_files(tmp_path, {"x": "old", "y": "old"})
+    calls = []
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EnvironmentFault, match="No space left"):
+        write_files(tmp_path, {"x": "new", "y": "new"})
+    assert sorted((path.name, path.read_text()) for path in tmp_path.iterdir()) == [("x", "old"), ("y", "old")]
+
+
+def test_an_interrupt_leaves_no_temporary_file(tmp_path, monkeypatch):
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "x", "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "x").touch()
+    with pytest.raises(EnvironmentFault, match=f"cannot write into {tmp_path}/x/y"):
+        write_atomic(tmp_path / "x/y/z", "1")
+
+
+def test_the_config_of_a_deployment(tmp_path):
+    deployment = Deployment("d", tmp_path / "d.yaml", tmp_path, (Model("m", Path("/m")),), batching=Batching())
+    paths = write_config(deployment, tmp_path / "config")
+    assert [path.name for path in paths] == ["models.config", "batching.config"]
+    more = Deployment("d", tmp_path / "d.yaml", tmp_path, (Model("m", Path("/m")),), monitoring=Monitoring())
+    assert [path.name for path in write_config(more, tmp_path / "config")] == ["models.config", "monitoring.config"]
