@@ -13,9 +13,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tfs_deploy import codec as codec
+    from tfs_deploy.client import AsyncClient as AsyncClient
+    from tfs_deploy.client import AsyncRestClient as AsyncRestClient
     from tfs_deploy.client import Client as Client
     from tfs_deploy.client import PredictReply as PredictReply
     from tfs_deploy.client import RestClient as RestClient
+    from tfs_deploy.client import Router as Router
     from tfs_deploy.errors import TfsDeployError as TfsDeployError
     from tfs_deploy.export import ExportedVersion as ExportedVersion
     from tfs_deploy.export import Signature as Signature
@@ -26,11 +29,14 @@ if TYPE_CHECKING:
     from tfs_deploy.savedmodel import inspect_model as inspect_model
 
 _HOME = {
+    "AsyncClient": "tfs_deploy.client",
+    "AsyncRestClient": "tfs_deploy.client",
     "Client": "tfs_deploy.client",
     "ExportedVersion": "tfs_deploy.export",
     "LocalModel": "tfs_deploy.runtime",
     "PredictReply": "tfs_deploy.client",
     "RestClient": "tfs_deploy.client",
+    "Router": "tfs_deploy.client",
     "SavedModelInfo": "tfs_deploy.savedmodel",
     "Signature": "tfs_deploy.export",
     "TfsDeployError": "tfs_deploy.errors",
@@ -40,11 +46,14 @@ _HOME = {
 }
 
 __all__ = [
+    "AsyncClient",
+    "AsyncRestClient",
     "Client",
     "ExportedVersion",
     "LocalModel",
     "PredictReply",
     "RestClient",
+    "Router",
     "SavedModelInfo",
     "Signature",
     "TfsDeployError",

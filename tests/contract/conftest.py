@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typing_extensions import Self
 
-from tfs_deploy.client import Client, RestClient
+from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient
 from tfs_deploy.errors import TfsDeployError
 
-CLIENTS = {"grpc": Client, "rest": RestClient}
+
+class Awaited:
+    """An asynchronous client with the methods of a blocking one, on an event loop of its own."""
+
+    def __init__(self, kind: type[AsyncClient | AsyncRestClient], address: str, **options: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._client = kind(address, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        return lambda *args, **kwargs: self._loop.run_until_complete(method(*args, **kwargs))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.run_until_complete(self._client.close())
+        self._loop.close()
+
+
+CLIENTS: dict[str, Callable[..., Any]] = {
+    "grpc": Client,
+    "rest": RestClient,
+    "async-grpc": functools.partial(Awaited, AsyncClient),
+    "async-rest": functools.partial(Awaited, AsyncRestClient),
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +55,7 @@ class Served:
     config: str
 
     def address(self, transport: str) -> str:
-        return self.rest if transport == "rest" else self.grpc
+        return self.rest if "rest" in transport else self.grpc
 
 
 def free_address() -> str:
@@ -66,7 +95,13 @@ def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         process.wait(20)
 
 
+@pytest.fixture
+def over_rest(request: pytest.FixtureRequest) -> bool:
+    """Whether the test's client speaks REST."""
+    return "rest" in request.node.callspec.params["client"]
+
+
 @pytest.fixture(params=CLIENTS)
-def client(request: pytest.FixtureRequest, served: Served) -> Iterator[Client | RestClient]:
+def client(request: pytest.FixtureRequest, served: Served) -> Iterator[Any]:
     with CLIENTS[request.param](served.address(request.param), timeout=30) as client:
         yield client

@@ -9,7 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tfs_deploy.client.grpc_async_client import AsyncClient as AsyncClient
     from tfs_deploy.client.grpc_client import Client as Client
+    from tfs_deploy.client.rest_async_client import AsyncRestClient as AsyncRestClient
     from tfs_deploy.client.rest_client import RestClient as RestClient
     from tfs_deploy.client.routing import Router as Router
     from tfs_deploy.client.traffic import Traffic as Traffic
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from tfs_deploy.codec import PredictReply as PredictReply
 
 _HOME = {
+    "AsyncClient": "tfs_deploy.client.grpc_async_client",
+    "AsyncRestClient": "tfs_deploy.client.rest_async_client",
     "Client": "tfs_deploy.client.grpc_client",
     "ModelMetadata": "tfs_deploy.client.values",
     "PredictReply": "tfs_deploy.codec",
@@ -32,6 +36,8 @@ _HOME = {
 }
 
 __all__ = [
+    "AsyncClient",
+    "AsyncRestClient",
     "Client",
     "ModelMetadata",
     "PredictReply",

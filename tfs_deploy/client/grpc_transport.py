@@ -63,14 +63,24 @@ def grpc_target(target: str) -> str:
     return target if re.search(r":", target) else f"{target}:{DEFAULT_PORT}"
 
 
+def channel_options(target: str, options: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
+    """Return the arguments of a channel; the caller's own come last and win."""
+    local = (("grpc.enable_http_proxy", 0),) if _LOOPBACK.match(target) else ()
+    return (*_OPTIONS, *local, *options)
+
+
+def after_close(target: str) -> UsageError:
+    """Make the error for a call on a closed client."""
+    return UsageError(f"the client of {target} is closed", hint="make a new one")
+
+
 class GrpcTransport:
     """Sends calls over a channel of its own; safe to share between threads and across ``fork``."""
 
     def __init__(self, target: str, credentials: Any | None = None, options: Sequence[tuple[str, Any]] = ()) -> None:
         self.target = grpc_target(target)
         self._credentials = credentials
-        local = (("grpc.enable_http_proxy", 0),) if _LOOPBACK.match(self.target) else ()
-        self._options = (*_OPTIONS, *local, *options)
+        self._options = channel_options(self.target, options)
         self._channels: dict[int, Channel] = {}
         self._closed = False
 
@@ -83,7 +93,7 @@ class GrpcTransport:
             raise grpc_fault(code.value[0], error.details() or "", self.target, call.timeout) from error
         except ValueError as error:
             # a channel that another thread closed meanwhile
-            raise self._after_close() from error
+            raise after_close(self.target) from error
         return answer
 
     def channel(self) -> Channel:
@@ -100,7 +110,7 @@ class GrpcTransport:
 
     def _connect(self) -> Channel:
         if self._closed:
-            raise self._after_close()
+            raise after_close(self.target)
         if self._credentials is None:
             made = Channel(grpc.insecure_channel(self.target, self._options))
         else:
@@ -111,6 +121,3 @@ class GrpcTransport:
         if kept is not made:
             made.channel.close()
         return kept
-
-    def _after_close(self) -> UsageError:
-        return UsageError(f"the client of {self.target} is closed", hint="make a new one")

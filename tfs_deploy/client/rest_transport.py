@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT: Final = 8501
 _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1)$")
-_HEADERS: Final = {"content-type": "application/json", "accept-encoding": "identity"}
+HEADERS: Final = {"content-type": "application/json", "accept-encoding": "identity"}
 
 
 def rest_base_url(address: str) -> str:
@@ -63,7 +63,7 @@ class RestTransport:
         except RuntimeError as error:
             if not self._closed:
                 raise
-            raise self._after_close() from error
+            raise after_close(self.base_url) from error
         if response.status_code != self._httpx.codes.OK:
             raise rest_fault(response.status_code, error_message(body), url)
         return body
@@ -86,16 +86,18 @@ class RestTransport:
 
     def _open(self) -> Any:
         if self._closed:
-            raise self._after_close()
-        made = self._httpx.Client(headers=_HEADERS, trust_env=uses_proxies(self.base_url))
+            raise after_close(self.base_url)
+        made = self._httpx.Client(headers=HEADERS, trust_env=uses_proxies(self.base_url))
         # without a lock, which a fork could leave locked: of two threads the first one's pool is kept
         kept = self._pools.setdefault(os.getpid(), made)
         if kept is not made:
             made.close()
         return kept
 
-    def _after_close(self) -> UsageError:
-        return UsageError(f"the client of {self.base_url} is closed", hint="make a new one")
+
+def after_close(base_url: str) -> UsageError:
+    """Make the error for a call on a closed client."""
+    return UsageError(f"the client of {base_url} is closed", hint="make a new one")
 
 
 def uses_proxies(base_url: str) -> bool:

@@ -5,7 +5,7 @@ The same generator is driven by a blocking client and by an asynchronous one, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -49,6 +49,27 @@ def drive(steps: Steps[T], perform: Callable[[Call], bytes], sleep: Callable[[fl
         return result
 
 
+async def drive_async(
+    steps: Steps[T], perform: Callable[[Call], Awaitable[bytes]], sleep: Callable[[float], Awaitable[None]]
+) -> T:
+    """Run steps to their end as ``drive`` does, awaiting the answers."""
+    answer: bytes | StatusError | None = None
+    try:
+        while True:
+            step = resume(steps, answer)
+            if isinstance(step, Call):
+                answer = await _answer_async(perform, step)
+            else:
+                await sleep(step.seconds)
+                answer = b""
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        # a cancelled call must not leave its steps waiting
+        steps.close()
+
+
 def resume(steps: Steps[T], answer: bytes | StatusError | None) -> Call | Pause:
     """Give steps the answer to what they yielded last (``None`` to start them) and return what they yield next."""
     if isinstance(answer, StatusError):
@@ -59,5 +80,12 @@ def resume(steps: Steps[T], answer: bytes | StatusError | None) -> Call | Pause:
 def _answer(perform: Callable[[Call], bytes], call: Call) -> bytes | StatusError:
     try:
         return perform(call)
+    except StatusError as error:
+        return error
+
+
+async def _answer_async(perform: Callable[[Call], Awaitable[bytes]], call: Call) -> bytes | StatusError:
+    try:
+        return await perform(call)
     except StatusError as error:
         return error

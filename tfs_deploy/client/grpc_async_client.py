@@ -1,0 +1,77 @@
+"""The asynchronous gRPC client, on grpc.aio."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+
+from tfs_deploy.client.awaiting import AwaitingClient
+from tfs_deploy.client.core import DEFAULT_TIMEOUT, Core
+from tfs_deploy.client.faults import grpc_fault
+from tfs_deploy.client.grpc_dialect import GrpcDialect
+from tfs_deploy.client.grpc_transport import Channel, after_close, channel_options, grpc_target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfs_deploy.client.steps import Call
+
+
+class AsyncClient(AwaitingClient):
+    """Calls TensorFlow Serving over gRPC from coroutines; has the arguments of ``Client``.
+
+    The channel belongs to the event loop of the first call; a client used from another loop (a second
+    ``asyncio.run``) makes itself a new one there.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        check: bool = True,
+        credentials: Any | None = None,
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        self._core = Core(GrpcDialect(), timeout=timeout, check=check)
+        self._target = grpc_target(target)
+        self._credentials = credentials
+        self._options = channel_options(self._target, options)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._channel: Channel | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._target!r})"
+
+    async def _perform(self, call: Call) -> bytes:
+        loop = asyncio.get_running_loop()
+        channel = self._channel if self._channel is not None and loop is self._loop else self._connect(loop)
+        try:
+            answer: bytes = await channel.method(call.path)(call.body, timeout=call.timeout)
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            raise grpc_fault(code.value[0], error.details() or "", self._target, call.timeout) from error
+        except grpc.aio.UsageError as error:
+            # a channel that another task closed meanwhile
+            raise after_close(self._target) from error
+        return answer
+
+    def _connect(self, loop: asyncio.AbstractEventLoop) -> Channel:
+        if self._closed:
+            raise after_close(self._target)
+        if self._credentials is None:
+            made = grpc.aio.insecure_channel(self._target, self._options)
+        else:
+            made = grpc.aio.secure_channel(self._target, self._credentials, self._options)
+        self._loop, self._channel = loop, Channel(made)
+        return self._channel
+
+    async def _close(self) -> None:
+        self._closed = True
+        channel, self._channel = self._channel, None
+        if channel is not None and self._loop is asyncio.get_running_loop():
+            await channel.channel.close()
