@@ -13,7 +13,7 @@
         steps=(5, 25, 50, 100),                   # percent of traffic for the canary
         bake=3.0,                                 # seconds in each step
         requests=stats,                           # None: only the golden gate judges
-        gates=None,                               # None: error rate and p99; else what judges beside the golden gate
+        gates=None,                               # None: errors, p50, p99; else what judges beside the golden gate
     )
     result = rollout.run(                         # RolloutResult: done, status.value, reason, steps, notes
         on_step=lambda step: ...,                 # StepReport, after each step's verdict

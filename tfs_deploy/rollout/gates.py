@@ -10,7 +10,7 @@ from tfs_deploy.rollout.ports import GateVerdict, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tfs_deploy.rollout.ports import CheckResult, StepView
+    from tfs_deploy.rollout.ports import CheckResult, Gate, StepView
     from tfs_deploy.rollout.stats import WindowSummary
 
 #: share of requests beyond each quantile, and how many there have to be
@@ -98,6 +98,15 @@ class LatencyGate:
         if canary > max(self.max_ratio * stable, stable + self.tolerance):
             return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_ratio:g} x")
         return GateVerdict(self.name, Verdict.PASS, text)
+
+
+def default_gates() -> list[Gate]:
+    """Return the gates for live requests: 1 % errors, the median within 2 x and p99 within 3 x of stable.
+
+    The tail of a busy machine varies from window to window, hence its wider limits; a model that is slow as such shows
+    in the median.
+    """
+    return [ErrorRateGate(), LatencyGate("p50", tolerance=0.002), LatencyGate("p99", max_ratio=3.0, tolerance=0.010)]
 
 
 def worst(verdicts: Iterable[GateVerdict]) -> Verdict:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.plan import Plan
     from tfs_deploy.rollout.ports import Gate, Requests
 
-#: requests of stable that make its own window the one to compare with
+#: stable's own window is the one to compare with if it has so many requests, and this share of the canary's
 _ENOUGH = 100
+_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The report of a step, the reasons that decided it in one line, and stable's window to compare with later."""
+    """The report of a step, the reasons that decided it in one line, and what stable was like at its slowest."""
 
     report: StepReport
     reason: str
@@ -39,27 +40,28 @@ def judge_step(
 ) -> Judgement:
     """Ask all gates about ``window`` (start and end in monotonic seconds) of a step, counted from 0.
 
-    ``baseline`` is what stable did in earlier steps: it stands in where stable has next to no traffic left.
+    ``baseline`` is what stable was like at its slowest in earlier steps. It stands in where stable has next to no
+    traffic left; the slowest, because other windows had other troubles of the machine.
     """
     windows, verdicts = _numbers(requests, window)
     stable = windows.get(plan.stable, WindowSummary())
-    if stable.requests >= max(1, min(_ENOUGH, baseline.requests)):
-        baseline = stable
+    canary = windows.get(plan.canary, WindowSummary())
+    side_by_side = stable.requests >= max(min(_ENOUGH, baseline.requests), _SHARE * canary.requests)
     view = StepView(
         model=plan.model,
         version=plan.new,
         label=plan.canary,
         weight=plan.steps[step],
-        canary=windows.get(plan.canary, WindowSummary()),
+        canary=canary,
         stable=stable,
-        baseline=baseline,
+        baseline=stable if side_by_side else baseline,
     )
     verdicts += [_ask(gate, view) for gate in gates]
     verdict = worst(verdicts)
     report = StepReport(step + 1, view.weight, *window, windows, tuple(verdicts), verdict)
     deciding = [entry for entry in verdicts if entry.verdict is verdict and verdict is not Verdict.PASS]
     reason = "; ".join(f"{entry.gate} gate: {entry.reason}" for entry in deciding)
-    return Judgement(report, reason, baseline)
+    return Judgement(report, reason, baseline.slowest(stable) if side_by_side else baseline)
 
 
 def _numbers(

@@ -86,8 +86,8 @@ class CheckResult:
 class StepView:
     """What gates look at: the step's canary and stable requests in one window.
 
-    ``baseline`` is the window of ``stable`` to compare with: that of this step, or of the last step in which
-    ``stable`` still had enough requests.
+    ``baseline`` is the window of ``stable`` to compare with: that of this step, or where ``stable`` has next to no
+    requests left, what it was like at its slowest in the steps before.
     """
 
     model: str

@@ -13,7 +13,7 @@ from tfs_deploy.rollout.actions import Action, Finish, Wait
 from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
 from tfs_deploy.rollout.checks import FileChecks
 from tfs_deploy.rollout.controller import Controller, World
-from tfs_deploy.rollout.gates import ErrorRateGate, GoldenGate, LatencyGate
+from tfs_deploy.rollout.gates import GoldenGate, default_gates
 from tfs_deploy.rollout.journal import Journal
 from tfs_deploy.rollout.lock import lock
 from tfs_deploy.rollout.mailbox import FileMailbox
@@ -47,7 +47,7 @@ class Rollout:
         to: the version to roll out; ``None`` for the newest on disk, or for that of an unfinished rollout.
         steps: percent of traffic for the canary, rising to 100; none for a direct switch.
         bake: seconds for which each step is watched.
-        gates: judges of each step beside the golden gate, which always judges; ``None`` for error rate and p99 where
+        gates: judges of each step beside the golden gate, which always judges; ``None`` for ``default_gates()`` where
             ``requests`` are given, else none.
         requests: where the numbers about real requests come from, for example a ``RequestStats``.
         options: any other field of ``Plan``, such as ``keep_old=True`` or ``on_too_few="pause"``.
@@ -201,7 +201,7 @@ class Rollout:
         checks = FileChecks(self.model.name, self.model.base_path, connections.predictors)
         gates = self._gates
         if gates is None:
-            gates = [] if self._requests is None else [ErrorRateGate(), LatencyGate()]
+            gates = [] if self._requests is None else default_gates()
         world = World(
             server=DeployedServer(self.deployment, self.model.name, connections.grpc),
             process=DeployedProcess(self.deployment),

@@ -40,6 +40,16 @@ class WindowSummary:
         quantiles = (float(value) for value in np.quantile(np.asarray(latencies), (0.5, 0.9, 0.95, 0.99)))
         return cls(len(latencies) + errors, errors, *quantiles)
 
+    def slowest(self, other: WindowSummary) -> WindowSummary:
+        """Return the worse of each quantile of two windows, and the counts of the bigger one."""
+        bigger = max(self, other, key=lambda window: window.requests)
+        pairs = zip(self._quantiles(), other._quantiles(), strict=True)
+        worse = [max((value for value in pair if value is not None), default=None) for pair in pairs]
+        return WindowSummary(bigger.requests, bigger.errors, *worse)
+
+    def _quantiles(self) -> tuple[float | None, ...]:
+        return (self.p50, self.p90, self.p95, self.p99)
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)

@@ -66,10 +66,26 @@ def test_stable_of_an_earlier_step_stands_in_when_all_traffic_is_the_canarys():
     assert judged.baseline == earlier
 
 
-def test_a_few_late_requests_of_stable_do_not_replace_a_good_baseline():
+def test_what_is_kept_of_stable_is_its_slowest():
+    earlier = WindowSummary(950, 1, 0.001, 0.009, 0.009, 0.009)
+    now = WindowSummary(400, 0, 0.002, 0.003, 0.003, 0.003)
+
+    judged = judge_step(PLAN, 0, (10.0, 13.0), [], Source(stable=now, canary=WindowSummary(400)), earlier)
+
+    assert judged.baseline == WindowSummary(950, 1, 0.002, 0.009, 0.009, 0.009)
+
+
+def test_late_requests_of_stable_do_not_replace_a_good_baseline():
     gate, earlier = Recorder(), WindowSummary(950, 0, 0.001, 0.002, 0.002, 0.003)
 
-    judge_step(PLAN, 1, (10.0, 13.0), [gate], Source(stable=WindowSummary(3, 0, 1.0, 1.0, 1.0, 1.0)), earlier)
+    judge_step(
+        PLAN,
+        1,
+        (10.0, 13.0),
+        [gate],
+        Source(stable=WindowSummary(140, 0, 0.0, 0.0, 0.0, 0.0), canary=WindowSummary(3000)),
+        earlier,
+    )
 
     assert gate.step.baseline == earlier
 
