@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,21 @@ def start_recorded(folder: Path, models: Path) -> Server:
     server.wait_for_versions("half_plus_two", {"123", "124"})
     server.wait_for_versions("zoo", {"1", "2"})
     return server
+
+
+@pytest.fixture
+def start_server(models: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers with these flags, and stop them after the test."""
+    servers: list[Server] = []
+
+    def start(*flags: str, wait: bool = True) -> Server:
+        server = Server(tmp_path, list(flags), models)
+        servers.append(server)
+        return server.wait() if wait else server
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture(scope="module")

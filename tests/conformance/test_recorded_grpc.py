@@ -30,10 +30,7 @@ MESSAGES = {
 }
 
 #: what is not met, and why
-EXCEPTIONS: dict[str, str] = {
-    name: "the text is the gRPC library's own"
-    for name in ("146_health_check_disabled", "147_reflection", "149_unknown_service")
-}
+EXCEPTIONS: dict[str, str] = dict.fromkeys(("146_health_check_disabled", "147_reflection", "149_unknown_service"), "the text is the gRPC library's own")
 
 
 @pytest.fixture(scope="module")

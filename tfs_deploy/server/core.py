@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError, UnknownError
+from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError, UnavailableError, UnknownError
 from tfs_deploy.server.labels import assign_labels, resolve_label
 from tfs_deploy.server.manager import AspiredVersionsManager, Loader, ManagerOptions, Servable
 from tfs_deploy.server.source import FileSystemSource
@@ -102,14 +102,16 @@ class ServerCore:
         try:
             new = {model.name for model in watched} - self._source.names
             self._source.update(watched)
+            what = "model(s)" if self._started else "servable(s)"
             if self._started:
                 reached = monitor.wait_until_available(new, stop=self._stopping)
             else:
                 reached = self._first_load(new, monitor)
         finally:
             monitor.close()
-        if reached is not None:
-            self._check_reached(reached)
+        if reached is None:
+            raise UnavailableError("the server stops before all models are available")
+        _check_reached(reached, what)
 
     def _first_load(self, names: set[str], monitor: StateMonitor) -> list[VersionState] | None:
         self._started = True
@@ -117,13 +119,6 @@ class ServerCore:
             self.manager.start()
             self._source.start()
             return monitor.wait_until_available(names, stop=self._stopping)
-
-    def _check_reached(self, reached: list[VersionState]) -> None:
-        failed = [state for state in reached if state.state is not State.AVAILABLE]
-        if failed:
-            parts = "".join(f"{{{state.id}{_because(state)}}}, " for state in failed)
-            what = "model(s)"
-            raise UnknownError(f"{len(failed)} {what} did not become available: {{{parts}}}")
 
     def _is_available(self, model: str, version: int) -> bool:
         state = self.states.version(model, version)
@@ -139,6 +134,13 @@ class ServerCore:
         self._source.stop()
         self.manager.stop()
         self.states.close()
+
+
+def _check_reached(reached: list[VersionState], what: str) -> None:
+    failed = [state for state in reached if state.state is not State.AVAILABLE]
+    if failed:
+        parts = "".join(f"{{{state.id}{_because(state)}}}, " for state in failed)
+        raise UnknownError(f"{len(failed)} {what} did not become available: {{{parts}}}")
 
 
 def _because(state: VersionState) -> str:

@@ -68,7 +68,7 @@ class AspiredVersionsManager:
         self._bus = bus
         self._options = options
         self._lock = threading.Lock()
-        self._pending: dict[str, Sequence[VersionDir]] = {}
+        self._pending: dict[str, list[Sequence[VersionDir]]] = {}
         self._managed: dict[str, dict[int, _Harness]] = {}
         self._serving: dict[str, dict[int, Servable]] = {}
         self._latest: dict[str, tuple[int, Servable]] = {}
@@ -98,7 +98,12 @@ class AspiredVersionsManager:
     def aspire(self, name: str, versions: Sequence[VersionDir]) -> None:
         """Ask for exactly these versions of a model; takes effect in the manager's thread."""
         with self._lock:
-            self._pending[name] = tuple(versions)
+            requests = self._pending.setdefault(name, [])
+            # a removal is carried out even if the model is wanted again right after it: who waits for the new one
+            # waits for its events
+            if requests and requests[-1]:
+                requests.pop()
+            requests.append(tuple(versions))
 
     def start(self) -> None:
         """Begin to work."""
@@ -158,12 +163,14 @@ class AspiredVersionsManager:
         """Mark versions as aspired or not; returns whether there are new ones."""
         started: list[_Harness] = []
         with self._lock:
-            for name, versions in list(self._pending.items()):
+            for name, requests in list(self._pending.items()):
                 managed = self._managed.setdefault(name, {})
-                wanted = {version.number: version.path for version in versions}
+                wanted = {version.number: version.path for version in requests[0]}
                 if any(not managed[number].aspired for number in wanted if number in managed):
                     continue  # wanted again while it is still on its way out: once it is gone
-                del self._pending[name]
+                requests.pop(0)
+                if not requests:
+                    del self._pending[name]
                 for number, harness in managed.items():
                     if number not in wanted:
                         harness.aspired = False

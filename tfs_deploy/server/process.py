@@ -17,7 +17,7 @@ from tfs_deploy.errors import EnvironmentFault, StatusError, TfsDeployError, Usa
 from tfs_deploy.server.core import CoreOptions, ServerCore
 from tfs_deploy.server.dataplane import DataPlane
 from tfs_deploy.server.grpc_adapter import GrpcServer
-from tfs_deploy.server.loader import EngineLoader
+from tfs_deploy.server.loader import EngineLoader, LoaderOptions
 from tfs_deploy.server.manager import ManagerOptions
 from tfs_deploy.server.ports import bind, check_free
 from tfs_deploy.server.rest_adapter import RestServer
@@ -56,18 +56,52 @@ def initial_config(flags: ServerFlags) -> Any:
 
 
 def read_config_file(path: Path) -> Any:
-    """Parse a ``models.config``."""
+    """Parse a ``models.config``; an empty one is refused, as by the server."""
+    config = read_text_file(path, protos.ModelServerConfig(), "model config")
+    if config.WhichOneof("config") is None and not path.read_text(encoding="utf-8").strip():
+        raise UsageError(f"the model config file {path} is empty")
+    return config
+
+
+def session_config(flags: ServerFlags) -> bytes:
+    """Build the ConfigProto of all sessions from the flags (model_servers/server.cc).
+
+    Raises:
+        UsageError: the flags contradict each other, or the file does not parse.
+    """
+    names = ("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism")
+    both, intra, inter = (flags.number(name) for name in names)
+    if both and (intra or inter):
+        raise UsageError(
+            "--tensorflow_session_parallelism excludes --tensorflow_intra_op_parallelism and "
+            "--tensorflow_inter_op_parallelism"
+        )
+    config = protos.ConfigProto()
+    if flags.text("tensorflow_session_config_file"):
+        read_text_file(Path(flags.text("tensorflow_session_config_file")), config, "session config")
+    config.intra_op_parallelism_threads = both or intra or config.intra_op_parallelism_threads
+    config.inter_op_parallelism_threads = both or inter or config.inter_op_parallelism_threads
+    if flags.real("per_process_gpu_memory_fraction"):
+        config.gpu_options.per_process_gpu_memory_fraction = flags.real("per_process_gpu_memory_fraction")
+    data: bytes = config.SerializeToString()
+    return data
+
+
+def read_text_file(path: Path, message: Any, what: str) -> Any:
+    """Read a text proto file into a message; both kinds of failure name the file."""
     from google.protobuf import text_format
 
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise EnvironmentFault(f"the model config file {path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise EnvironmentFault(f"the {what} file {path} cannot be read: {reason}") from error
     try:
-        return protos.parse_text(text, protos.ModelServerConfig())
+        return protos.parse_text(text, message)
     except text_format.ParseError as error:
         raise UsageError(
-            f"the model config file {path} does not parse: {error}", hint="it is a ModelServerConfig in text format"
+            f"the {what} file {path} does not parse: {error}",
+            hint=f"it is a {message.DESCRIPTOR.name} in text format",
         ) from error
 
 
@@ -83,8 +117,13 @@ def make_core(flags: ServerFlags) -> ServerCore:
             retry_seconds=flags.number("load_retry_interval_micros") / 1e6,
         ),
     )
-    tags = tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag)
-    return ServerCore(EngineLoader(tags=tags), options)
+    loading = LoaderOptions(
+        tags=tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag),
+        session_config=session_config(flags),
+        warmup=flags.on("enable_model_warmup"),
+        warmup_iterations=flags.number("num_request_iterations_for_warmup"),
+    )
+    return ServerCore(EngineLoader(loading), options)
 
 
 class ServerProcess:
@@ -174,7 +213,7 @@ class ServerProcess:
 
     def stop(self) -> None:
         """Close the ports, let requests end within --drain_seconds, unload all models."""
-        self._stopping.set()
+        self.abort()
         grace = self._flags.real("drain_seconds")
         if self._rest is not None:
             self._rest.stop(grace)

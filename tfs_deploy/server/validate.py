@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import InvalidArgumentError, UnimplementedError
+from tfs_deploy.errors import InvalidArgumentError
 from tfs_deploy.server.policy import VersionPolicy
 from tfs_deploy.server.source import WatchedModel
 
@@ -22,10 +22,11 @@ def platform_of(model: Any) -> str:
     if model.model_type:
         if model.model_platform:
             raise InvalidArgumentError(
-                "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform."
+                "Illegal setting both ModelServerConfig::model_type (deprecated) and "
+                f"ModelServerConfig::model_platform, model name is {model.name}"
             )
         if model.model_type != 1:
-            raise UnimplementedError(f"ModelServerConfig::model_type type {model.model_type} not supported.")
+            raise InvalidArgumentError(f"ModelServerConfig::model_type choice {model.model_type} not supported.")
         return TENSORFLOW
     if not model.model_platform:
         raise InvalidArgumentError(

@@ -1,0 +1,94 @@
+"""Replays a version's warmup file before it is served (servables/tensorflow/saved_model_warmup_util.cc)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.message import DecodeError
+
+from tfs_deploy import protos
+from tfs_deploy.codec import decode_predict_request
+from tfs_deploy.errors import DataLossError, InvalidArgumentError, ModelError, UnimplementedError
+from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.tfrecord import read_records
+from tfs_deploy.savedmodel.warmup import MAX_RECORDS
+from tfs_deploy.server.inference import (
+    classify_tensors,
+    find_signature,
+    regress_tensors,
+    run_multi,
+    serialized_examples,
+)
+from tfs_deploy.server.predict import predict_signature, run_predict
+
+if TYPE_CHECKING:
+    from tfs_deploy.server.servable import ModelServable
+
+
+def warm_up(servable: ModelServable, version_dir: Path, *, iterations: int = 1) -> int:
+    """Run every recorded request; returns how many records there are, 0 without a file.
+
+    Raises:
+        StatusError: of the first record that cannot be read or answered; such a version is not served.
+    """
+    path = version_dir / layout.WARMUP
+    if not path.exists():
+        return 0
+    count = 0
+    try:
+        for _ in range(max(iterations, 1)):
+            count = _replay(servable, path)
+    except ModelError as error:
+        raise DataLossError(f"{error.message}. Please verify your warmup data is in TFRecord format.") from error
+    return count
+
+
+def _replay(servable: ModelServable, path: Path) -> int:
+    count = 0
+    for record in read_records(path):
+        try:
+            log = protos.PredictionLog.FromString(record)
+        except DecodeError as error:
+            text = record.decode("utf-8", "replace")
+            raise InvalidArgumentError(f"Failed to parse warmup record: {text} from {path}") from error
+        kind = log.WhichOneof("log_type")
+        if kind not in _RUNNERS:
+            number = 0 if kind is None else log.DESCRIPTOR.fields_by_name[kind].number
+            raise UnimplementedError(f"Unsupported log_type for warmup: {number}")
+        _RUNNERS[kind](servable, getattr(log, kind).request)
+        count += 1
+        if count > MAX_RECORDS:
+            raise InvalidArgumentError(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
+    return count
+
+
+def _predict(servable: ModelServable, request: Any) -> None:
+    call = decode_predict_request(request.SerializeToString())
+    signature = predict_signature(servable, call.signature)
+    run_predict(servable, signature, call.inputs, call.output_filter, None)
+
+
+def _classify(servable: ModelServable, request: Any) -> None:
+    signature = find_signature(servable, request.model_spec.signature_name)
+    tensor, outputs = classify_tensors(signature, check_method=False)
+    servable.run({tensor: serialized_examples(request.input)}, list(outputs.values()))
+
+
+def _regress(servable: ModelServable, request: Any) -> None:
+    signature = find_signature(servable, request.model_spec.signature_name)
+    tensor, outputs = regress_tensors(signature, check_method=False)
+    servable.run({tensor: serialized_examples(request.input)}, list(outputs.values()))
+
+
+def _multi_inference(servable: ModelServable, request: Any) -> None:
+    run_multi(servable, request.tasks, request.input, None, check_method=False)
+
+
+_RUNNERS: Final[dict[str, Callable[[ModelServable, Any], None]]] = {
+    "predict_log": _predict,
+    "classify_log": _classify,
+    "regress_log": _regress,
+    "multi_inference_log": _multi_inference,
+}
