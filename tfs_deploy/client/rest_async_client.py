@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tfs_deploy.client.awaiting import AwaitingClient
 from tfs_deploy.client.core import DEFAULT_TIMEOUT, Core
@@ -48,7 +49,7 @@ class AsyncRestClient(AwaitingClient):
         try:
             response = await asyncio.wait_for(request, call.timeout)
         except asyncio.TimeoutError:
-            raise too_late(self._base_url, call.timeout) from None
+            raise too_late(urlsplit(self._base_url).netloc, call.timeout) from None
         except self._httpx.HTTPError as error:
             raise http_fault(self._httpx, error, self._base_url, call.timeout) from error
         except RuntimeError as error:

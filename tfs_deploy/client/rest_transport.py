@@ -81,7 +81,7 @@ class RestTransport:
         for piece in response.iter_bytes():
             pieces.append(piece)
             if time.monotonic() > end:
-                raise too_late(self.base_url, timeout)
+                raise too_late(urlsplit(self.base_url).netloc, timeout)
         return b"".join(pieces)
 
     def _open(self) -> Any:

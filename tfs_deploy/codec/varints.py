@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 #: below this many bytes a plain loop is quicker than numpy's set-up
 _SMALL = 48
 _MAX_LENGTH = 10
+#: masks of the lowest 0 to 8 bytes of a word
+_LOW_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
+#: bits that stay, bits that move, by how many places
+_JOINS = tuple(
+    (np.uint64(keep), np.uint64(move), np.uint64(shift))
+    for keep, move, shift in (
+        (0x007F007F007F007F, 0x7F007F007F007F00, 1),
+        (0x00003FFF00003FFF, 0x3FFF00003FFF0000, 2),
+        (0x000000000FFFFFFF, 0x0FFFFFFF00000000, 4),
+    )
+)
 
 
 def decode_varints(data: Buffer, start: int, stop: int) -> NDArray[np.uint64]:
@@ -31,21 +42,34 @@ def decode_varints(data: Buffer, start: int, stop: int) -> NDArray[np.uint64]:
     if last.all():
         return raw.astype(np.uint64)
     ends = np.flatnonzero(last)
-    starts = np.empty_like(ends)
-    starts[0] = 0
-    starts[1:] = ends[:-1] + 1
-    lengths = ends - starts + 1
+    lengths = np.diff(ends, prepend=-1)
     longest = int(lengths.max())
     if longest > _MAX_LENGTH:
         raise MalformedError("a varint is longer than ten bytes")
-    values = (raw[starts] & 0x7F).astype(np.uint64)
-    which: Any = slice(None)
-    for byte in range(1, longest):
-        chosen = np.flatnonzero(lengths > byte)
-        which = slice(None) if len(chosen) == len(lengths) else chosen
-        part = (raw[starts[which] + byte] & 0x7F).astype(np.uint64)
-        values[which] |= part << np.uint64(7 * byte)
+    starts = ends - lengths + 1
+    values = _join_groups(_words(raw)[starts] & _LOW_BYTES[np.minimum(lengths, 8)], longest)
+    for byte in range(8, longest):
+        which = np.flatnonzero(lengths > byte)
+        values[which] |= (raw[starts[which] + byte] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * byte)
     return values
+
+
+def _words(raw: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """View the eight bytes from every position on as one little-endian number."""
+    padded = np.zeros(raw.size + 8, np.uint8)
+    padded[: raw.size] = raw
+    return np.ndarray((raw.size,), "<u8", padded, strides=(1,))
+
+
+def _join_groups(words: NDArray[np.uint64], longest: int) -> NDArray[np.uint64]:
+    """Close the gaps that the continuation bits leave between groups of 7 bits: in pairs, fours and eights."""
+    for width, (keep, move, shift) in zip((1, 2, 4), _JOINS, strict=True):
+        if longest > width or width == 1:
+            moved = words & move
+            moved >>= shift
+            words &= keep
+            words |= moved
+    return words
 
 
 def _decode_few(data: Buffer, start: int, stop: int) -> NDArray[np.uint64]:

@@ -1,0 +1,183 @@
+"""What encoding, decoding and a round trip cost, next to the official helpers and to raw gRPC, in one run.
+
+Run: python tests/bench/codec_and_client.py [--no-server]      (prints a table; exits 1 when a target is missed)
+
+Targets are ratios within the run, except the encoding of a small request, which is in microseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfs_deploy import codec
+from tfs_deploy.client import AsyncClient, Client
+from tfs_deploy.protos import methods
+
+MODELS = Path(__file__).parents[1] / "data" / "models"
+SMALL = np.arange(10, dtype=np.float32)
+IMAGES = np.random.default_rng(0).random((32, 224, 224, 3), np.float32)
+MILLION = np.random.default_rng(0).random(1_000_000, np.float32)
+
+
+def best(function: Callable[[], Any], number: int, repeat: int = 7) -> float:
+    """Microseconds of one call: the fastest of ``repeat`` runs of ``number`` calls."""
+    runs = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        for _ in range(number):
+            function()
+        runs.append((time.perf_counter() - started) / number)
+    return min(runs) * 1e6
+
+
+class Table:
+    """Prints rows and remembers missed targets."""
+
+    def __init__(self) -> None:
+        self.missed = False
+
+    def row(self, name: str, value: float, unit: str, target: str = "", *, ok: bool = True) -> None:
+        self.missed |= not ok
+        print(f"{name:<58} {value:>11.2f} {unit:<3} {target}{'' if ok else '  MISSED'}", flush=True)
+
+
+def bench_codec(table: Table) -> None:
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    def official_encode(array: Any) -> bytes:
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "m"
+        request.inputs["x"].CopyFrom(tf.make_tensor_proto(array))
+        return request.SerializeToString()
+
+    def official_decode(data: bytes) -> Any:
+        return tf.make_ndarray(predict_pb2.PredictResponse.FromString(data).outputs["y"])
+
+    small = best(lambda: codec.encode_predict_request("m", {"x": SMALL}), 20_000)
+    table.row("encode 10 floats", small, "us", "<= 5 us", ok=small <= 5)
+    table.row("  official: make_tensor_proto", best(lambda: official_encode(SMALL), 1000), "us")
+    copy = best(IMAGES.copy, 3)
+    images = best(lambda: codec.encode_predict_request("m", {"x": IMAGES}), 3)
+    official = best(lambda: official_encode(IMAGES), 1, 5)
+    table.row("encode 32x224x224x3 floats", images, "us")
+    table.row("  in array.copy()", images / copy, "x", "<= 1.5", ok=images <= 1.5 * copy)
+    table.row("  official / ours", official / images, "x", ">= 20", ok=official >= 20 * images)
+    reply = codec.encode_predict_response({"y": MILLION}, model="m", version=1, signature="s")
+    ours = best(lambda: codec.decode_predict_response(reply), 1000)
+    theirs = best(lambda: official_decode(reply), 3)
+    table.row("decode 1,000,000 floats from float_val", ours, "us")
+    table.row("  official / ours", theirs / ours, "x", ">= 100", ok=theirs >= 100 * ours)
+    numbers = codec.encode_predict_response({"y": np.arange(1_000_000)}, model="m", version=1, signature="s")
+    table.row("decode 1,000,000 int64 from int64_val", best(lambda: codec.decode_predict_response(numbers), 3), "us")
+    table.row("  official", best(lambda: official_decode(numbers), 3), "us")
+    small_reply = codec.encode_predict_response({"y": SMALL}, model="m", version=1, signature="s")
+    table.row("decode 10 floats", best(lambda: codec.decode_predict_response(small_reply), 20_000), "us")
+    table.row("  official", best(lambda: official_decode(small_reply), 1000), "us")
+
+
+def medians(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Microseconds of each call, taken in turn so that all meet the same machine."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            # a pause of the same length in front of every call: a busy server's threads are awake for the next one
+            time.sleep(0.0005)
+            started = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) * 1e6 for name, values in seconds.items()}
+
+
+def bench_round_trip(table: Table, address: str) -> None:
+    import grpc
+
+    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    with Client(address, timeout=60) as client, grpc.insecure_channel(address, options) as channel:
+        client.wait_ready("zoo", timeout=120)
+        raw = channel.unary_unary(methods.PREDICT)
+        flat = IMAGES.reshape(-1)
+        for title, array, rounds, limit in (("10 floats", SMALL, 2000, 1.10), ("19 MB", flat, 20, 1.25)):
+            body = codec.encode_predict_request("zoo", {"x": array}, signature="uneven", output_filter=["y"])
+            found = medians(
+                {
+                    "raw": lambda body=body: raw(body, timeout=60),
+                    "client": lambda array=array: client.predict(
+                        "zoo", {"x": array}, signature="uneven", output_filter=["y"]
+                    ),
+                },
+                rounds,
+            )
+            ratio = found["client"] / found["raw"]
+            table.row(f"round trip {title}: raw gRPC, ready-made bytes", found["raw"], "us")
+            table.row("  Client / raw", ratio, "x", f"<= {limit}", ok=ratio <= limit)
+
+
+async def bench_async(table: Table, address: str) -> None:
+    import grpc
+
+    async def throughput(call: Callable[[], Any], calls: int = 4000, concurrent: int = 32) -> float:
+        left = iter(range(calls))
+
+        async def work() -> None:
+            for _ in left:
+                await call()
+
+        started = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(concurrent)))
+        return calls / (time.perf_counter() - started)
+
+    async with AsyncClient(address) as client, grpc.aio.insecure_channel(address) as channel:
+        raw = channel.unary_unary(methods.PREDICT)
+        body = codec.encode_predict_request("zoo", {"x": SMALL})
+        rates: dict[str, list[float]] = {"raw": [], "client": []}
+        await client.predict("zoo", {"x": SMALL})
+        for _ in range(3):
+            rates["raw"].append(await throughput(lambda: raw(body, timeout=10)))
+            rates["client"].append(await throughput(lambda: client.predict("zoo", {"x": SMALL})))
+        ratio = max(rates["client"]) / max(rates["raw"])
+        table.row("32 concurrent: raw grpc.aio, ready-made bytes", max(rates["raw"]), "/s")
+        table.row("  AsyncClient / raw", ratio, "x", ">= 0.85", ok=ratio >= 0.85)
+
+
+def serve() -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = [f"--port={port}", "--model_name=zoo", f"--model_base_path={MODELS / 'zoo'}", "--exit_with_parent"]
+    command = [sys.executable, "-m", "tfs_deploy.server", *flags]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), f"127.0.0.1:{port}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--no-server", action="store_true", help="skip the round trips")
+    arguments = parser.parse_args()
+    table = Table()
+    bench_codec(table)
+    if not arguments.no_server:
+        process, address = serve()
+        try:
+            bench_round_trip(table, address)
+            asyncio.run(bench_async(table, address))
+        finally:
+            process.terminate()
+            process.wait(20)
+    return int(table.missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
