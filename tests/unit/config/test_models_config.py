@@ -162,6 +162,18 @@ def test_all_that_is_refused_at_once():
     ]
 
 
+def test_lines_are_found_in_every_way_of_writing():
+    text = """model_config_list: <
+      config: [
+        { name: 'a{' base_path: "a" model_platform: "tensorflow" },
+        { name: "b\\"}" base_path: "b" model_platform: "tensorflow" }
+      ]
+      config
+      { name: "c" base_path: "c" model_platform: "tensorflow" }
+    >"""
+    assert [problem.line for problem in check(parse(text), text=text)] == [2, 4, 6]
+
+
 def test_paths_that_are_addresses_are_absolute():
     text = 'model_config_list { config { name: "m" base_path: "gs://bucket/m" model_platform: "tensorflow" } }'
     assert check(parse(text)) == []
