@@ -5,14 +5,15 @@ Every failure is a ``StatusError`` with the server's code and text.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfs_deploy import protos
-from tfs_deploy.codec import decode_predict_request, encode_predict_response
-from tfs_deploy.errors import InvalidArgumentError, NotFoundError
+from tfs_deploy.codec import PredictCall, decode_predict_request, encode_predict_response
+from tfs_deploy.errors import DataLossError, InvalidArgumentError, NotFoundError, StatusError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE
 from tfs_deploy.server.inference import (
     classification_result,
@@ -28,6 +29,7 @@ from tfs_deploy.server.servable import ModelServable
 
 if TYPE_CHECKING:
     from tfs_deploy.server.core import ServerCore
+    from tfs_deploy.server.metrics import ServerMetrics
     from tfs_deploy.server.states import VersionState
 
 Array = np.ndarray[Any, Any]
@@ -59,8 +61,11 @@ class ModelSpec:
 class DataPlane:
     """The server's methods over a core."""
 
-    def __init__(self, core: ServerCore, *, tensor_content: bool = False, check_method: bool = False) -> None:
+    def __init__(
+        self, core: ServerCore, metrics: ServerMetrics, *, tensor_content: bool = False, check_method: bool = False
+    ) -> None:
         self.core = core
+        self.metrics = metrics
         self._tensor_content = tensor_content
         self._check_method = check_method
 
@@ -72,11 +77,29 @@ class DataPlane:
 
     def predict(self, data: bytes, timeout: float | None) -> bytes:
         """Answer a serialized PredictRequest with a serialized PredictResponse; the hot path."""
+        started = time.perf_counter()
+        model = ""
         try:
-            call = decode_predict_request(data)
+            call = self._decode(data)
+            model = call.model
+            reply = self._predict(call, timeout)
+        except StatusError as error:
+            self.metrics.failed(model, error.code)
+            raise
+        self.metrics.succeeded(model, "Predict", "GRPC", (time.perf_counter() - started) * 1e6)
+        return reply
+
+    def _decode(self, data: bytes) -> PredictCall:
+        try:
+            return decode_predict_request(data)
+        except DataLossError as error:
+            # the client's mistake, not the server's
+            raise InvalidArgumentError(error.message) from error
         except InvalidArgumentError as error:
             self._check_before_inputs(data)
             raise InvalidArgumentError(error.message) from error
+
+    def _predict(self, call: PredictCall, timeout: float | None) -> bytes:
         version, servable = self.core.find(call.model, call.version, call.label)
         signature = predict_signature(servable, call.signature)  # type: ignore[arg-type]
         outputs = run_predict(servable, signature, call.inputs, call.output_filter, timeout)  # type: ignore[arg-type]
@@ -100,7 +123,8 @@ class DataPlane:
         signature = find_signature(servable, spec.signature)
         tensor, outputs = classify_tensors(signature, check_method=self._check_method)
         array = serialized_examples(examples)
-        results = servable.run({tensor: array}, list(outputs.values()), timeout=timeout)
+        results = servable.run({tensor: array}, list(outputs.values()), api="Classify", timeout=timeout)
+        self.metrics.observe_examples(spec.name, len(array))
         response = protos.ClassificationResponse()
         response.result.CopyFrom(classification_result(len(array), dict(zip(outputs, results, strict=True))))
         _fill_spec(response.model_spec, spec, version)
@@ -112,7 +136,8 @@ class DataPlane:
         signature = find_signature(servable, spec.signature)
         tensor, outputs = regress_tensors(signature, check_method=self._check_method)
         array = serialized_examples(examples)
-        results = servable.run({tensor: array}, list(outputs.values()), timeout=timeout)
+        results = servable.run({tensor: array}, list(outputs.values()), api="Regress", timeout=timeout)
+        self.metrics.observe_examples(spec.name, len(array))
         response = protos.RegressionResponse()
         response.result.CopyFrom(regression_result(len(array), results[0]))
         _fill_spec(response.model_spec, spec, version)
@@ -180,9 +205,12 @@ class DataPlane:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
                 "currently supported"
             )
+        before = [self.metrics.value(name) for name in request.metric_names]
         self.core.reload(request.config)
         response = protos.ReloadConfigResponse()
         response.status.SetInParent()
+        for name, value in zip(request.metric_names, before, strict=True):
+            response.metric.add(name=name, int64_value_increase=self.metrics.value(name) - value)
         return response
 
 

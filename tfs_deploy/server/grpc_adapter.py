@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -13,10 +15,8 @@ from google.protobuf.message import DecodeError
 from tfs_deploy import protos
 from tfs_deploy.errors import Code, EnvironmentFault, InvalidArgumentError, StatusError
 from tfs_deploy.protos import methods
-from tfs_deploy.server.dataplane import required_spec
-
-if TYPE_CHECKING:
-    from tfs_deploy.server.dataplane import DataPlane
+from tfs_deploy.server.dataplane import DataPlane, required_spec
+from tfs_deploy.server.health import health_service
 
 _log = logging.getLogger(__name__)
 
@@ -37,12 +37,18 @@ class GrpcServer:
         dataplane: answers.
         threads: requests worked on at a time.
         options: channel arguments.
+        health: offer the standard health service too.
     """
 
-    def __init__(self, dataplane: DataPlane, *, threads: int, options: Sequence[tuple[str, Any]] = ()) -> None:
+    def __init__(
+        self, dataplane: DataPlane, *, threads: int, options: Sequence[tuple[str, Any]] = (), health: bool = False
+    ) -> None:
+        handlers = [_prediction_service(dataplane), _model_service(dataplane)]
+        if health:
+            handlers.append(health_service())
         self._server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
-            handlers=[_prediction_service(dataplane), _model_service(dataplane)],
+            handlers=handlers,
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", -1),
@@ -51,14 +57,17 @@ class GrpcServer:
             ],
         )
 
-    def listen(self, address: str) -> int:
-        """Take a port; returns its number.
+    def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> None:
+        """Take a port, with TLS if there are credentials.
 
         Raises:
             EnvironmentFault: the address cannot be used.
         """
         try:
-            return int(self._server.add_insecure_port(address))
+            if credentials is None:
+                self._server.add_insecure_port(address)
+            else:
+                self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise EnvironmentFault(f"gRPC cannot listen on {address}: {error}") from error
 
@@ -76,10 +85,12 @@ def _prediction_service(dataplane: DataPlane) -> grpc.GenericRpcHandler:
         return dataplane.predict(request, _timeout(context))
 
     def classify(request: Any, timeout: float | None) -> Any:
-        return dataplane.classify(required_spec(request), request.input, timeout)
+        with _measured(dataplane, "Classify", request.model_spec.name):
+            return dataplane.classify(required_spec(request), request.input, timeout)
 
     def regress(request: Any, timeout: float | None) -> Any:
-        return dataplane.regress(required_spec(request), request.input, timeout)
+        with _measured(dataplane, "Regress", request.model_spec.name):
+            return dataplane.regress(required_spec(request), request.input, timeout)
 
     def metadata(request: Any, _timeout: float | None) -> Any:
         return dataplane.metadata(request)
@@ -108,6 +119,17 @@ def _model_service(dataplane: DataPlane) -> grpc.GenericRpcHandler:
             ),
         },
     )
+
+
+@contextlib.contextmanager
+def _measured(dataplane: DataPlane, api: str, model: str) -> Iterator[None]:
+    started = time.perf_counter()
+    try:
+        yield
+    except StatusError as error:
+        dataplane.metrics.failed(model, error.code)
+        raise
+    dataplane.metrics.succeeded(model, api, "GRPC", (time.perf_counter() - started) * 1e6)
 
 
 def _timeout(context: grpc.ServicerContext) -> float | None:

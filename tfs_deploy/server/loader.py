@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import FailedPreconditionError, NotFoundError
+from tfs_deploy.errors import FailedPreconditionError, NotFoundError, StatusError
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.server.servable import ModelServable
 from tfs_deploy.server.warmup import warm_up
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tfs_deploy.server.metrics import ServerMetrics
     from tfs_deploy.server.states import ServableId
 
 _log = logging.getLogger(__name__)
@@ -32,24 +35,49 @@ class LoaderOptions:
 class EngineLoader:
     """Loads versions with the runtime's engine and warms them up."""
 
-    def __init__(self, options: LoaderOptions) -> None:
+    def __init__(self, options: LoaderOptions, metrics: ServerMetrics) -> None:
         self._options = options
+        self._metrics = metrics
 
     def __call__(self, servable: ServableId, path: Path) -> ModelServable:
         """Load one version; raises ``StatusError`` with the server's code and text."""
         check_version(servable, path)
-        options = self._options
-        engine = Engine.load(path, tags=options.tags, config=options.session_config)
+        engine = self._load(path)
         try:
-            loaded = ModelServable(engine)
-            if options.warmup:
-                records = warm_up(loaded, path, iterations=options.warmup_iterations)
-                if records:
-                    _log.info("warmed up %s version %d with %d requests", servable.name, servable.version, records)
+            loaded = ModelServable(engine, name=servable.name, metrics=self._metrics)
+            self._warm_up(loaded, servable, path)
         except BaseException:
             engine.close()
             raise
         return loaded
+
+    def _load(self, path: Path) -> Engine:
+        started = time.perf_counter()
+        try:
+            engine = Engine.load(path, tags=self._options.tags, config=self._options.session_config)
+        except StatusError:
+            self._metrics.load_attempts.add(str(path), "fail")
+            raise
+        self._metrics.load_attempts.add(str(path), "success")
+        self._metrics.load_latency.add(str(path), by=int((time.perf_counter() - started) * 1e6))
+        return engine
+
+    def _warm_up(self, loaded: ModelServable, servable: ServableId, path: Path) -> None:
+        if not self._options.warmup:
+            return
+        started = time.perf_counter()
+        status = "OK"
+        try:
+            records = warm_up(loaded, path, iterations=self._options.warmup_iterations)
+        except StatusError as error:
+            status, records = error.code.name, 1
+            raise
+        finally:
+            if records:
+                self._metrics.warmup_latency.add((time.perf_counter() - started) * 1e6, str(path), status)
+        if records:
+            self._metrics.warmup_records.add(str(path), by=records)
+            _log.info("warmed up %s version %d with %d requests", servable.name, servable.version, records)
 
 
 def check_version(servable: ServableId, path: Path) -> None:

@@ -31,6 +31,8 @@ def run_predict(
     inputs: Mapping[str, Array],
     output_filter: Sequence[str],
     timeout: float | None,
+    *,
+    api: str = "Predict",
 ) -> dict[str, Array]:
     """Check a request's names against the signature, run it and name the outputs.
 
@@ -41,7 +43,7 @@ def run_predict(
         inputs = complete_inputs(signature, inputs)
     feeds = {tensor: inputs[alias] for alias, tensor in signature.inputs.items()}
     aliases, fetches = filtered_outputs(signature, output_filter) if output_filter else signature.all_outputs
-    return dict(zip(aliases, servable.run(feeds, fetches, timeout=timeout), strict=True))
+    return dict(zip(aliases, servable.run(feeds, fetches, api=api, timeout=timeout), strict=True))
 
 
 def complete_inputs(signature: ServedSignature, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,25 +72,42 @@ def error_reply(error: StatusError) -> Reply:
 class RestHandler:
     """Answers one request at a time; called from several threads."""
 
-    def __init__(self, dataplane: DataPlane) -> None:
+    def __init__(self, dataplane: DataPlane, *, metrics_path: str | None = None) -> None:
         self._dataplane = dataplane
+        self._metrics_path = metrics_path
 
     def handle(self, method: str, path: str, body: bytes, timeout: float | None) -> Reply:
         """Answer a request; ``path`` is as sent, with its query string."""
+        if path == self._metrics_path:
+            return Reply(200, self._dataplane.metrics.page(), "text/plain")
         if not HANDLED.fullmatch(path) and path.lower() != "/v1/models":
             return page(404)
         try:
             route = parse_route(method, path)
-            return Reply(200, self._answer(route, body, timeout))
         except BadUrlError:
             return page(400)
         except VersionTooBigError:
             return Reply(400)
         except StatusError as error:
+            self._dataplane.metrics.failed("", error.code)
+            return error_reply(error)
+        return self._measured(route, body, timeout)
+
+    def _measured(self, route: Route, body: bytes, timeout: float | None) -> Reply:
+        started = time.perf_counter()
+        metrics = self._dataplane.metrics
+        try:
+            answer = self._answer(route, body, timeout)
+        except StatusError as error:
+            metrics.failed(route.model, error.code)
             return error_reply(error)
         except Exception:  # noqa: BLE001 - only this request fails
-            _log.exception("answering %s %s failed", method, path)
+            _log.exception("a %s request for model %s failed", route.verb, route.model)
+            metrics.failed(route.model, Code.INTERNAL)
             return error_reply(InternalError("the server failed to answer; its log has the details"))
+        api = "" if route.verb in ("status", "metadata") else route.verb
+        metrics.succeeded(route.model, api, "REST", (time.perf_counter() - started) * 1e6)
+        return Reply(200, answer)
 
     def _answer(self, route: Route, body: bytes, timeout: float | None) -> bytes:
         spec = ModelSpec(route.model, route.version, route.label)

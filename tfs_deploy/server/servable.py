@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from tfs_deploy.codec import decode_tensor
 from tfs_deploy.protos.signatures import SignatureInfo, signature_info
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tfs_deploy.runtime.engine import Engine
+    from tfs_deploy.server.metrics import ServerMetrics
 
 Array = np.ndarray[Any, Any]
 
@@ -47,20 +49,40 @@ class ServedSignature:
         )
 
 
+class Runner(Protocol):
+    """Runs a graph: an engine, or what batches requests in front of one."""
+
+    def compute(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], *, timeout: float | None = None
+    ) -> list[Array]:
+        """Feed and fetch tensors by name."""
+
+    def close(self) -> None:
+        """Wait for running calls and free the model."""
+
+
 class ModelServable:
     """A loaded version as the data plane sees it."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, *, name: str, metrics: ServerMetrics, runner: Runner | None = None) -> None:
+        self._runner: Runner = engine if runner is None else runner
+        self._name = name
+        self._metrics = metrics
         self.signature_defs = engine.signature_defs
         self.signatures = {
             name: ServedSignature.from_definition(name, definition) for name, definition in self.signature_defs.items()
         }
 
-    def run(self, feeds: dict[str, Array], fetches: Sequence[str], *, timeout: float | None = None) -> list[Array]:
-        """Run the graph; raises ``StatusError`` with TensorFlow's code and text."""
-        return self._engine.compute(feeds, fetches, timeout=timeout)
+    def run(
+        self, feeds: dict[str, Array], fetches: Sequence[str], *, api: str = "", timeout: float | None = None
+    ) -> list[Array]:
+        """Run the graph for a request of ``api`` (``Predict``); raises ``StatusError`` with TensorFlow's text."""
+        started = time.perf_counter()
+        results = self._runner.compute(feeds, fetches, timeout=timeout)
+        if api:
+            self._metrics.observe_run(self._name, api, (time.perf_counter() - started) * 1e6)
+        return results
 
     def close(self) -> None:
         """Wait for requests in flight and free the model."""
-        self._engine.close()
+        self._runner.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
@@ -24,6 +22,9 @@ from tfs_deploy.server.inference import (
 from tfs_deploy.server.predict import predict_signature, run_predict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tfs_deploy.server.servable import ModelServable
 
 
@@ -67,7 +68,7 @@ def _replay(servable: ModelServable, path: Path) -> int:
 def _predict(servable: ModelServable, request: Any) -> None:
     call = decode_predict_request(request.SerializeToString())
     signature = predict_signature(servable, call.signature)
-    run_predict(servable, signature, call.inputs, call.output_filter, None)
+    run_predict(servable, signature, call.inputs, call.output_filter, None, api="")
 
 
 def _classify(servable: ModelServable, request: Any) -> None:

@@ -1,0 +1,145 @@
+"""From flags to the settings of the parts: files are read here, and what is wrong with them is said in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+
+from tfs_deploy import protos
+from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.server.core import CoreOptions, ServerCore
+from tfs_deploy.server.loader import EngineLoader, LoaderOptions
+from tfs_deploy.server.manager import ManagerOptions
+from tfs_deploy.server.validate import TENSORFLOW
+
+if TYPE_CHECKING:
+    from tfs_deploy.server.flags import ServerFlags
+    from tfs_deploy.server.metrics import ServerMetrics
+
+DEFAULT_METRICS_PATH: Final = "/monitoring/prometheus/metrics"
+
+
+def initial_config(flags: ServerFlags) -> Any:
+    """Return the first ModelServerConfig: of the config file, or made of --model_name and --model_base_path.
+
+    Raises:
+        UsageError: neither is given, or the file does not parse.
+        EnvironmentFault: the file cannot be read.
+    """
+    if flags.text("model_config_file"):
+        return read_config_file(Path(flags.text("model_config_file")))
+    base_path = flags.text("model_base_path")
+    if not base_path:
+        raise UsageError(
+            "no model to serve: neither --model_config_file nor --model_base_path is given",
+            hint="--model_base_path is the directory that holds the numbered versions",
+        )
+    config = protos.ModelServerConfig()
+    config.model_config_list.config.add(name=flags.text("model_name"), base_path=base_path, model_platform=TENSORFLOW)
+    return config
+
+
+def read_config_file(path: Path) -> Any:
+    """Parse a ``models.config``; an empty one is refused, as by the server."""
+    config = read_text_file(path, protos.ModelServerConfig(), "model config")
+    if config.WhichOneof("config") is None and not path.read_text(encoding="utf-8").strip():
+        raise UsageError(f"the model config file {path} is empty")
+    return config
+
+
+def session_config(flags: ServerFlags) -> bytes:
+    """Build the ConfigProto of all sessions from the flags (model_servers/server.cc).
+
+    Raises:
+        UsageError: the flags contradict each other, or the file does not parse.
+    """
+    names = ("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism")
+    both, intra, inter = (flags.number(name) for name in names)
+    if both and (intra or inter):
+        raise UsageError(
+            "--tensorflow_session_parallelism excludes --tensorflow_intra_op_parallelism and "
+            "--tensorflow_inter_op_parallelism"
+        )
+    config = protos.ConfigProto()
+    if flags.text("tensorflow_session_config_file"):
+        read_text_file(Path(flags.text("tensorflow_session_config_file")), config, "session config")
+    config.intra_op_parallelism_threads = both or intra or config.intra_op_parallelism_threads
+    config.inter_op_parallelism_threads = both or inter or config.inter_op_parallelism_threads
+    if flags.real("per_process_gpu_memory_fraction"):
+        config.gpu_options.per_process_gpu_memory_fraction = flags.real("per_process_gpu_memory_fraction")
+    data: bytes = config.SerializeToString()
+    return data
+
+
+def read_text_file(path: Path, message: Any, what: str) -> Any:
+    """Read a text proto file into a message; both kinds of failure name the file."""
+    from google.protobuf import text_format
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise EnvironmentFault(f"the {what} file {path} cannot be read: {reason}") from error
+    try:
+        return protos.parse_text(text, message)
+    except text_format.ParseError as error:
+        raise UsageError(
+            f"the {what} file {path} does not parse: {error}",
+            hint=f"it is a {message.DESCRIPTOR.name} in text format",
+        ) from error
+
+
+def metrics_path(flags: ServerFlags) -> str | None:
+    """Return where the metrics page is, ``None`` if the monitoring config does not enable it."""
+    if not flags.text("monitoring_config_file"):
+        return None
+    config = protos.MonitoringConfig()
+    read_text_file(Path(flags.text("monitoring_config_file")), config, "monitoring config")
+    if not config.prometheus_config.enable:
+        return None
+    return config.prometheus_config.path or DEFAULT_METRICS_PATH
+
+
+def server_credentials(flags: ServerFlags) -> grpc.ServerCredentials | None:
+    """Return the TLS credentials of the SSL config file (PEM contents, not paths), ``None`` without one."""
+    if not flags.text("ssl_config_file"):
+        return None
+    config = protos.SSLConfig()
+    read_text_file(Path(flags.text("ssl_config_file")), config, "SSL config")
+    roots = config.custom_ca.encode() or None
+    if config.client_verify and roots is None:
+        raise UsageError("the SSL config asks for client certificates without a custom_ca to check them against")
+    pair = (config.server_key.encode(), config.server_cert.encode())
+    return grpc.ssl_server_credentials([pair], roots, require_client_auth=config.client_verify)
+
+
+def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
+    """Build the core that the flags describe."""
+    options = CoreOptions(
+        poll_seconds=flags.number("file_system_poll_wait_seconds"),
+        allow_labels_for_unavailable=flags.on("allow_version_labels_for_unavailable_models"),
+        manager=ManagerOptions(
+            load_threads=flags.number("num_load_threads"),
+            unload_threads=flags.number("num_unload_threads"),
+            load_retries=flags.number("max_num_load_retries"),
+            retry_seconds=flags.number("load_retry_interval_micros") / 1e6,
+        ),
+    )
+    loading = LoaderOptions(
+        tags=tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag),
+        session_config=session_config(flags),
+        warmup=flags.on("enable_model_warmup"),
+        warmup_iterations=flags.number("num_request_iterations_for_warmup"),
+    )
+    return ServerCore(EngineLoader(loading, metrics), options)
+
+
+def channel_options(flags: ServerFlags) -> list[tuple[str, Any]]:
+    """Read --grpc_channel_arguments."""
+    options: list[tuple[str, Any]] = []
+    for entry in filter(None, flags.text("grpc_channel_arguments").split(",")):
+        key, _, value = entry.partition("=")
+        options.append((key, int(value) if value.lstrip("-").isdigit() else value))
+    return options
