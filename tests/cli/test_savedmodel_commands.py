@@ -182,3 +182,19 @@ def test_diff_json_and_quiet(models) -> None:
     assert (quiet.returncode, quiet.stdout) == (1, "")
     assert "breaks clients of" in quiet.stderr
     assert cli("diff", old, old, "--quiet").stderr == ""
+
+
+def test_names_in_a_model_cannot_command_the_terminal(zoo) -> None:
+    path = zoo / "2" / "saved_model.pb"
+    path.write_bytes(path.read_bytes().replace(b"uneven", b"une\x1b[H").replace(b"boolin", b"b$(ls)"))
+    inspected, linted = cli("inspect", zoo), cli("lint", zoo, "--image-version", "2.21")
+    assert "une\\x1b[H" in inspected.stdout
+    assert "\x1b" not in inspected.stdout + linted.stdout
+    assert json.loads(cli("inspect", zoo, "--json").stdout)["signatures"]["une\x1b[H"]
+
+
+def test_odd_model_names_are_quoted_in_requests(zoo) -> None:
+    result = cli("inspect", zoo, "--signature", "half16", "--model", "it's; my model")
+    assert 'client.predict("it\'s; my model"' in result.stdout
+    result = cli("inspect", zoo, "--signature", "two", "--model", "it's; my model")
+    assert "curl http://localhost:8501/v1/models/it%27s%3B%20my%20model:predict -d" in result.stdout

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.options import common
-from tfs_deploy.cli.tree import Tree, counted, human_bytes
+from tfs_deploy.cli.tree import Tree, counted, human_bytes, printable
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel.contract import Compatibility, describe_diff, diff_models
 from tfs_deploy.savedmodel.inspect import inspect_model
@@ -31,7 +31,7 @@ def command(output: Output, old: Path, new: Path) -> int:
     """Compare what clients see of versions OLD and NEW; exit 1 if NEW breaks clients of OLD."""
     diff = diff_models(inspect_model(old), inspect_model(new))
     document = describe_diff(diff)
-    output.result(document, render(document))
+    output.result(document, render(printable(document)))
     if diff.breaking and output.quiet and not output.as_json:
         first = diff.breaking[0]
         raise VerdictError(

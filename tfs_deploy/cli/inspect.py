@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.options import common
-from tfs_deploy.cli.tree import Tree, counted, human_bytes
+from tfs_deploy.cli.tree import Tree, counted, human_bytes, printable
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel.check import check_files
 from tfs_deploy.savedmodel.describe import describe
@@ -44,7 +44,7 @@ def command(
     problems = check_files(info) if check else []
     if check:
         document["check"] = {"ok": not problems, "problems": problems}
-    output.result(document, render(document, requests=requests))
+    output.result(document, render(printable(document), requests=requests))
     if problems and not output.as_json:
         raise VerdictError(
             f"{counted(len(problems), 'file')} of {info.path} not as exported: {'; '.join(problems)}",

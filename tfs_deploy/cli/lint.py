@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.options import common
-from tfs_deploy.cli.tree import counted
+from tfs_deploy.cli.tree import counted, printable
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.lint import RULES, Finding, Severity, lint_model, reference, select_rules
@@ -100,7 +100,7 @@ def _render(path: str, findings: Sequence[Finding], applied: int) -> str:
     ordered = sorted(findings, key=lambda finding: (-finding.severity.rank, finding.rule))
     for position, finding in enumerate(ordered):
         severity = click.style(f"{finding.severity.value:7}", fg=_COLORS[finding.severity], bold=True)
-        lines.append(f"{finding.rule} {severity} {finding.where}: {finding.message}")
+        lines.append(f"{finding.rule} {severity} {printable(finding.where)}: {printable(finding.message)}")
         following = ordered[position + 1] if position + 1 < len(ordered) else None
         if following is None or (following.rule, following.hint) != (finding.rule, finding.hint):
             lines.append(f"               hint: {finding.hint}")

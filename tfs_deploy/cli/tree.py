@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +33,15 @@ class Tree:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+def printable(value: Any) -> Any:
+    """Return a document whose texts cannot command the terminal: names in a model are whatever its maker wrote."""
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in value)
+    if isinstance(value, dict):
+        return {printable(key): printable(entry) for key, entry in value.items()}
+    return [printable(entry) for entry in value] if isinstance(value, list) else value
 
 
 def human_bytes(count: int) -> str:

@@ -91,7 +91,6 @@ _TENSORFLOW = (
     "NamedTensorProto",
     "BundleHeaderProto",
     "BundleEntryProto",
-    "FingerprintDef",
 )
 _FULL_NAMES = (
     {name: f"tensorflow.serving.{name}" for name in _SERVING}

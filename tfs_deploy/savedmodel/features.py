@@ -75,17 +75,16 @@ class Parser:
         return sorted(found, key=lambda feature: feature.name)
 
 
-def is_empty(node: Any) -> bool:
-    """Whether a constant (a NodeDef of op Const) has no elements: as a default of a feature it means there is none."""
-    return any(dimension.size == 0 for dimension in node.attr["value"].tensor.tensor_shape.dim)
-
-
-def short_text(node: Any) -> list[bytes]:
-    """Return the elements of a short string constant (a NodeDef of op Const), nothing of any other."""
-    if node.attr["dtype"].type != _STRING:
+def short_text(tensor: Any) -> list[bytes]:
+    """Return the elements of a short string TensorProto, nothing of any other."""
+    if tensor.dtype != _STRING or sum(map(len, tensor.string_val)) > _SHORT:
         return []
-    values = node.attr["value"].tensor.string_val
-    return list(values) if sum(map(len, values)) <= _SHORT else []
+    return list(tensor.string_val)
+
+
+def is_empty(tensor: Any) -> bool:
+    """Whether a TensorProto has no elements: as a default of a feature it means that there is none."""
+    return any(dimension.size == 0 for dimension in tensor.tensor_shape.dim)
 
 
 def _text(name: bytes) -> str:

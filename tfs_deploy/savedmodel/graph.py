@@ -50,14 +50,15 @@ class Scope:
         if calls:
             self.calls |= calls
 
-    def keep(self, node: Any) -> None:
+    def keep(self, name: str, op: str, node: Any) -> None:
         """Remember what a NodeDef says about parsing tf.Example: the parsers, and the constants that name features."""
-        if node.op == "Const":
-            if text := short_text(node):
-                self.texts[node.name] = text
-            elif is_empty(node):
-                self.empty.add(node.name)
-        elif node.op.startswith("ParseExample"):
+        if op == "Const":
+            tensor = node.attr["value"].tensor
+            if text := short_text(tensor):
+                self.texts[name] = text
+            elif is_empty(tensor):
+                self.empty.add(name)
+        elif op.startswith("ParseExample"):
             self.parsers.append(Parser.of(node))
 
 
@@ -75,19 +76,18 @@ class Graph:
 
     def add_main(self, definition: Any) -> None:
         """Add a NodeDef of the main graph."""
-        op = definition.op
+        op, name = definition.op, definition.name
         flag, calls = _look_at(definition, op)
-        name = definition.name
         self.nodes[name] = Node(op, "\n".join(definition.input), flag, calls)
         self.main.count(name, op, flag, calls)
-        self.main.keep(definition)
+        self.main.keep(name, op, definition)
 
     def add_to(self, scope: Scope, definition: Any) -> None:
         """Add a NodeDef of a library function."""
-        op = definition.op
+        op, name = definition.op, definition.name
         flag, calls = _look_at(definition, op)
-        scope.count(definition.name, op, flag, calls)
-        scope.keep(definition)
+        scope.count(name, op, flag, calls)
+        scope.keep(name, op, definition)
 
     def scopes(self) -> Iterator[Scope]:
         """Yield the main graph and all functions."""

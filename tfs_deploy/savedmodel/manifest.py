@@ -81,11 +81,16 @@ def build_manifest(
     keras_version: str | None = None,
     git_commit: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    known: Mapping[str, FileEntry] | None = None,
 ) -> Manifest:
-    """Hash every file below ``version_dir`` (but an older manifest) and describe them."""
+    """Hash every file below ``version_dir`` (but an older manifest) and describe them.
+
+    ``known``: entries of files that were hashed while they were written.
+    """
     root = Path(version_dir)
+    hashed = dict(known or {})
     return Manifest(
-        files={name: FileEntry(_sha256(root / name), (root / name).stat().st_size) for name in _files(root)},
+        files={name: hashed.get(name) or _entry(root / name) for name in _files(root)},
         signature_digest=signature_digest,
         created_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         tensorflow_version=tensorflow_version,
@@ -174,6 +179,10 @@ def _files(root: Path) -> Iterator[str]:
     for folder, _, names in os.walk(root):
         found += [Path(folder, name).relative_to(root).as_posix() for name in names]
     return iter(sorted(name for name in found if name != layout.MANIFEST))
+
+
+def _entry(path: Path) -> FileEntry:
+    return FileEntry(_sha256(path), path.stat().st_size)
 
 
 def _sha256(path: Path) -> str:

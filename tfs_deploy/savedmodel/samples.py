@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import math
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from tfs_deploy import protos
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
@@ -58,7 +60,7 @@ def sample_requests(
 
 
 def _predict_curl(model: str, signature: SignatureInfo, features: Sequence[Feature], rest: str) -> str:
-    url = f"http://{rest}/v1/models/{model}:predict"
+    url = _url(rest, model, "predict")
     large = any(math.prod(_shape(spec)) > _WRITTEN_OUT for spec in signature.inputs.values())
     if not large:
         values = {name: _nested(spec, features) for name, spec in signature.inputs.items()}
@@ -124,7 +126,7 @@ def _example_requests(
         "    print(call(request, timeout=10))",
     ]
     note = "" if features else "the features of its tf.Examples are not written in the graph: fill them in"
-    return Requests(f"curl http://{rest}/v1/models/{model}:{verb} -d {_shell_quoted(body)}", "\n".join(python), note)
+    return Requests(f"curl {_url(rest, model, verb)} -d {_shell_quoted(body)}", "\n".join(python), note)
 
 
 def _shape(spec: TensorSpec) -> tuple[int, ...]:
@@ -188,6 +190,11 @@ def _feature_values(feature: Feature) -> list[Any]:
 def _feature_json(feature: Feature) -> Any:
     values = [value.decode() if isinstance(value, bytes) else value for value in _feature_values(feature)]
     return values[0] if len(values) == 1 else values
+
+
+def _url(rest: str, model: str, verb: str) -> str:
+    """Return the address of a call, as a shell takes it."""
+    return shlex.quote(f"http://{rest}/v1/models/{quote(model, safe='')}:{verb}")
 
 
 def _shell_quoted(text: str) -> str:
