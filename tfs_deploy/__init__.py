@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tfs_deploy.export import ExportedVersion as ExportedVersion
     from tfs_deploy.export import Signature as Signature
     from tfs_deploy.export import export_model as export_model
+    from tfs_deploy.rollout import RequestStats as RequestStats
+    from tfs_deploy.rollout import Rollout as Rollout
     from tfs_deploy.runtime import LocalModel as LocalModel
     from tfs_deploy.runtime import load_model as load_model
     from tfs_deploy.savedmodel import SavedModelInfo as SavedModelInfo
@@ -35,7 +37,9 @@ _HOME = {
     "ExportedVersion": "tfs_deploy.export",
     "LocalModel": "tfs_deploy.runtime",
     "PredictReply": "tfs_deploy.client",
+    "RequestStats": "tfs_deploy.rollout",
     "RestClient": "tfs_deploy.client",
+    "Rollout": "tfs_deploy.rollout",
     "Router": "tfs_deploy.client",
     "SavedModelInfo": "tfs_deploy.savedmodel",
     "Signature": "tfs_deploy.export",
@@ -52,7 +56,9 @@ __all__ = [
     "ExportedVersion",
     "LocalModel",
     "PredictReply",
+    "RequestStats",
     "RestClient",
+    "Rollout",
     "Router",
     "SavedModelInfo",
     "Signature",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +50,7 @@ def command(output: Output, folder: Path, bake: float) -> None:
     for module, extra in (("sklearn", "demo"), ("uvicorn", "server"), ("httpx", "rest")):
         import_extra(module, extra)
     story = tell(folder, _Screen(output), bake=bake)
-    commands = next_commands(story, load_deployment(story.folder.deployment).server.grpc_port)
+    commands = next_commands(story, _program(), load_deployment(story.folder.deployment).server.grpc_port)
     story.folder.report.write_text(markdown(story, commands), encoding="utf-8")
     lines = [
         f"\nVersion {story.stable} serves as stable, version 3 was refused. It took {story.seconds:.0f} s.",
@@ -56,6 +59,17 @@ def command(output: Output, folder: Path, bake: float) -> None:
         *(f"  {text}\n      {what}" for text, what in commands),
     ]
     output.result({**story.as_dict(), "next": [text for text, _ in commands]}, "\n".join(lines))
+
+
+def _program() -> str:
+    """Return how this very program is called: by name where the shell would find it, else by its path."""
+    called = Path(sys.argv[0]).absolute()
+    found = shutil.which(called.name)
+    if found is not None and Path(found).absolute() == called:
+        return called.name
+    with contextlib.suppress(ValueError):
+        return str(called.relative_to(Path.cwd()))
+    return str(called)
 
 
 class _Screen:

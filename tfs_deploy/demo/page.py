@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from tfs_deploy.demo.story import Story
 
 
-def next_commands(story: Story, grpc_port: int) -> list[tuple[str, str]]:
-    """Return the three commands to try next, each with what it shows."""
+def next_commands(story: Story, program: str, grpc_port: int) -> list[tuple[str, str]]:
+    """Return the three commands to try next, each with what it shows; ``program`` is how to call tfs-deploy."""
     folder = story.folder
     return [
-        (f"tfs-deploy inspect {folder.models}/2", "what version 2 holds, without TensorFlow"),
-        (f"tfs-deploy up {folder.deployment}", "start the server again, as the rollout left it"),
+        (f"{program} inspect {folder.models}/2", "what version 2 holds, without TensorFlow"),
+        (f"{program} up {folder.deployment}", "start the server again, as the rollout left it"),
         (
-            f"tfs-deploy predict localhost:{grpc_port} digits --label stable --input image=@{folder.row}",
-            "ask it (then: tfs-deploy down)",
+            f"{program} predict localhost:{grpc_port} digits --label stable --input image=@{folder.row}",
+            f"ask it (and stop it with: {program} down {folder.deployment})",
         ),
     ]
 

@@ -20,7 +20,7 @@ from tfs_deploy.demo.trainer import train
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.launch import EmbeddedLauncher
 from tfs_deploy.report import Column, Table
-from tfs_deploy.rollout import RequestStats, Rollout
+from tfs_deploy.rollout import ErrorRateGate, LatencyGate, RequestStats, Rollout
 from tfs_deploy.spec import load_deployment
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 MODEL = "digits"
 STEPS = (5.0, 25.0, 50.0, 100.0)
+#: beside the golden gate; an absolute limit, since a laptop that does other things too is no failed model
+GATES = (ErrorRateGate(max_rate=0.0), LatencyGate(max_seconds=0.5, max_ratio=None))
 
 
 @dataclass
@@ -160,7 +162,7 @@ def _roll_out(
             bar.advance()
 
         with view.progress("rolling out", len(STEPS)) as bar:
-            rollout = Rollout(deployment, MODEL, to=2, steps=STEPS, bake=bake, requests=stats)
+            rollout = Rollout(deployment, MODEL, to=2, steps=STEPS, bake=bake, requests=stats, gates=GATES)
             story.promoted = rollout.run(on_step=on_step, on_event=bar.say, check=False)
             bar.say(f"rollout {story.promoted.status.value}")
     story.traffic = load.window()
@@ -175,11 +177,12 @@ def _refuse(
     view.heading("5  Refuse: version 3 is version 2 with the weights of its last layer shuffled")
     stats = RequestStats()
     with _load_on(deployment, client, stats, rows) as load, view.progress("rolling out version 3", 1) as bar:
-        rollout = Rollout(deployment, MODEL, to=3, steps=STEPS, bake=bake, requests=stats)
+        rollout = Rollout(deployment, MODEL, to=3, steps=STEPS, bake=bake, requests=stats, gates=GATES)
         story.refused = rollout.run(on_event=bar.say, check=False)
         bar.say(f"version 3: {story.refused.status.value}")
     window = load.window()
-    view.note(f"{story.refused.status.value}: {story.refused.reason}")
+    where = "at step " + f"{story.refused.steps[-1].weight:g} %" if story.refused.steps else "before any traffic"
+    view.note(f"the golden gate stopped it {where}; {story.refused.status.value}: {story.refused.reason}")
     view.note(f"meanwhile {window.errors} of {window.requests:,} requests failed, accuracy {_accuracies(window)}")
 
 

@@ -1,0 +1,183 @@
+"""The demo from end to end: what it shows, what it leaves, and that it can be stopped at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.timeout(240)
+TFS_DEPLOY = str(Path(sys.executable).with_name("tfs-deploy"))
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([TFS_DEPLOY, *arguments], capture_output=True, text=True, timeout=200, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """Run the demo once, with short steps."""
+    folder = tmp_path_factory.mktemp("demo")
+    result = run("demo", "--json", "--bake", "1", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "oneDNN" not in result.stderr, "TensorFlow's noise belongs in the log"
+    return folder, json.loads(result.stdout)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of all processes that mention a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if str(folder) in command:
+                    found.append(command)
+    return found
+
+
+def until(condition, seconds: float = 60.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{condition} did not come true within {seconds} s")
+
+
+def test_models_are_good(told):
+    _, story = told
+    accuracy = {entry["version"]: entry["accuracy"] for entry in story["trained"]}
+    assert accuracy[1] > 0.93
+    assert accuracy[2] > 0.97
+    assert accuracy[2] > accuracy[1]
+
+
+def test_served_answers_are_those_of_keras(told):
+    _, story = told
+    assert [(entry["version"], entry["transport"]) for entry in story["agreements"]] == [
+        (1, "gRPC"),
+        (1, "REST"),
+        (2, "gRPC"),
+        (2, "REST"),
+    ]
+    for entry in story["agreements"]:
+        assert entry["accuracy"] == entry["keras_accuracy"]
+        assert entry["largest_difference"] <= 1e-5
+
+
+def test_rollout_moves_traffic_without_a_failed_request(told):
+    _, story = told
+    assert story["promoted"]["status"] == "done"
+    assert [step["weight"] for step in story["steps"]] == [5, 25, 50, 100]
+    assert story["traffic"]["errors"] == 0
+    shares = [step["traffic"]["share"].get("2", 0.0) for step in story["steps"]]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.2
+    assert shares[-1] > 0.8
+
+
+def test_bad_version_is_refused_by_the_recorded_answers(told):
+    _, story = told
+    assert story["refused"]["status"] == "rolled back"
+    assert story["refused"]["steps"] == []
+    assert "instead of" in story["refused"]["reason"]
+    assert story["stable"] == 2
+
+
+def test_nothing_runs_afterwards(told):
+    folder, _ = told
+    assert processes_in(folder) == []
+
+
+def test_report_is_beside_the_models(told):
+    folder, story = told
+    report = (folder / story["report"]).read_text()
+    assert (folder / story["report"]).parent == folder / story["folder"]
+    for heading in ("Trained and exported", "Served answers against Keras", "Rollout under load", "Try next"):
+        assert f"## {heading}" in report
+    assert re.search(r"\| 100 % +\|", report)
+
+
+def test_the_next_commands_work_as_printed(told):
+    folder, story = told
+    outputs = []
+    try:
+        for command in story["next"]:
+            result = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=100, cwd=folder)
+            assert result.returncode == 0, result.stderr
+            outputs.append(result.stdout)
+    finally:
+        down = run("down", story["deployment"], cwd=folder)
+    assert down.returncode == 0, down.stderr
+    assert "serving_default" in outputs[0]
+    assert "version 2" in outputs[2]
+    assert processes_in(folder) == []
+
+
+def test_second_demo_replaces_the_first_but_nothing_else(told, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    result = run("demo", "--dir", "mine", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: mine is not empty and no earlier demo made it\n\nhint: ")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+@contextlib.contextmanager
+def started(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [TFS_DEPLOY, "demo"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def trained_once(folder: Path):
+    return (folder / "tfs-deploy-demo" / "models" / "digits" / "1").exists()
+
+
+def traffic_moved(folder: Path):
+    return any((folder / "tfs-deploy-demo").glob(".tfs-deploy/digits/traffic.json"))
+
+
+@pytest.mark.parametrize("moment", [trained_once, traffic_moved])
+def test_interrupt_stops_everything(moment, tmp_path):
+    with started(tmp_path) as process:
+        until(lambda: moment(tmp_path) or process.poll() is not None)
+        os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == 130, stderr
+        assert stderr.rstrip().endswith("interrupted")
+        assert "Traceback" not in stderr
+        until(lambda: not processes_in(tmp_path), 10)
+
+
+def test_even_a_kill_leaves_no_server(tmp_path):
+    with started(tmp_path) as process:
+        until(lambda: traffic_moved(tmp_path) or process.poll() is not None)
+        process.kill()
+        until(lambda: not processes_in(tmp_path), 15)

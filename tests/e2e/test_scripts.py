@@ -1,0 +1,70 @@
+"""The set-up scripts: quick when there is nothing to do, clear when something is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What the scripts need of a clone, without an environment."""
+    target = tmp_path / "clone"
+    target.mkdir()
+    for name in ("scripts", "tfs_deploy"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, target / name)
+    return target
+
+
+def run(script: Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    command = [str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=cwd, env={**clean, **environment})
+
+
+def test_no_python_that_is_new_enough(clone, tmp_path):
+    result = run(clone / "scripts/quickstart", cwd=tmp_path, PYTHON="/no/such/python")
+    assert result.returncode == 3
+    assert result.stderr.startswith("error: no Python 3.10 to 3.13 found at /no/such/python\n\nhint: install one")
+    assert not (clone / ".venv").exists()
+
+
+def test_python_without_the_venv_module(clone, tmp_path):
+    stub = tmp_path / "python3"
+    stub.write_text(f'#!/bin/sh\ncase "$*" in *venv*) exit 1 ;; esac\nexec {sys.executable} "$@"\n')
+    stub.chmod(0o755)
+    result = run(clone / "scripts/test", cwd=tmp_path, PYTHON=str(stub))
+    assert result.returncode == 3
+    assert "has no venv module\n\nhint: install it (Debian and Ubuntu: apt install python3-venv)" in result.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_no_package_index(clone, tmp_path):
+    result = run(clone / "scripts/quickstart", cwd=tmp_path, PYTHON=sys.executable, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
+    assert result.returncode == 3
+    assert "error: pip could not get the packages from a package index\n\nhint: connect to the network" in result.stderr
+
+
+def test_nothing_to_do_is_said_by_silence(clone, tmp_path):
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/bin/python").symlink_to(sys.executable)
+    files = [(clone / name).read_bytes() for name in ("pyproject.toml", "scripts/constraints.txt")]
+    checksum = subprocess.run(["cksum"], input=b"".join(files), capture_output=True).stdout.decode().strip()
+    (clone / ".venv/.tfs-deploy-dev").write_text(f"{checksum} {clone}")
+    for extra in ("dev", "demo"):
+        result = run(clone / "scripts/ensure_venv", extra, cwd=tmp_path)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_ci_runs_exactly_the_test_script():
+    assert 'scripts/test" "$@" </dev/null' in (ROOT / ".ci/run").read_text()
+    assert os.access(ROOT / ".ci/run", os.X_OK)
