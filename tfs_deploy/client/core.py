@@ -43,8 +43,8 @@ class Deadline:
     __slots__ = ("_clock", "_end", "seconds")
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        if not seconds > 0:
-            raise RequestError(f"the timeout is {seconds} s", hint="give seconds greater than 0")
+        if not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
+            raise RequestError(f"the timeout is {seconds} s", hint="give a number of seconds greater than 0")
         self.seconds = seconds
         self._clock = clock
         self._end = clock() + seconds

@@ -14,6 +14,7 @@ _HINTS: Final = (
     ("Could not find any versions of model", "see which models are served: tfs-deploy status"),
     ("Could not find version", "see which versions are served: tfs-deploy status"),
     ("which is not currently available for inference", "load the version first, label it in a second reload"),
+    ("Timed out waiting for notification", "the server's own limit is --rest_api_timeout_in_ms"),
     ("Server Threadpool Exhausted", "send fewer calls at once, or start the server with a higher --grpc_max_threads"),
     ("Failed to write JSON value for tensor type", "the REST API lacks this dtype: use the gRPC client"),
     ("Conversion of JSON Value", "the REST API lacks this dtype: use the gRPC client"),
@@ -21,6 +22,8 @@ _HINTS: Final = (
 )
 #: what gRPC says when the other side talks HTTP/1 (old and new versions of its library)
 _HTTP1: Final = re.compile(r"http1\.x|Expected SETTINGS frame|HTTP status code", re.IGNORECASE)
+#: a server that expects TLS hangs up on plain text, and so do most that speak something else
+_HUNG_UP: Final = re.compile(r"last error: .*(Socket closed|Connection reset)")
 #: what gRPC says when there was no answer of a server at all
 _NO_CONNECTION: Final = re.compile(
     r"failed to connect|connection refused|errors? resolving|DNS resolution|Socket closed|Connection reset"
@@ -55,6 +58,11 @@ def grpc_fault(code: int, details: str, target: str, timeout: float) -> StatusEr
     """Make the error of a failed gRPC call: the server's answer, or why there was none."""
     if code == Code.UNAVAILABLE and _HTTP1.search(details):
         return speaks_http(target)
+    if code == Code.UNAVAILABLE and _HUNG_UP.search(details):
+        return UnavailableError(
+            f"{target} closed the connection: {_reason(details)}",
+            hint="is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...)?",
+        )
     if code == Code.UNAVAILABLE and _NO_CONNECTION.search(details):
         return unreachable(target, _reason(details))
     if code == Code.DEADLINE_EXCEEDED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -179,7 +180,8 @@ class _RestHandler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(answer)
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(answer)
 
     def _answer(self, body: bytes) -> bytes:
         self.tiny.calls.append(self.path)

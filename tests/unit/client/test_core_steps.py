@@ -165,7 +165,7 @@ def test_one_deadline_for_all_calls_of_a_predict(bench, tiny):
         bench.predict(X, ModelRef("half", version=1), timeout=2)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5"])
 def test_a_timeout_is_positive(bench, timeout):
     with pytest.raises(RequestError, match="the timeout is"):
         bench.predict(X, timeout=timeout)

@@ -215,6 +215,31 @@ def test_nobody_listens(free_port):
         assert caught.value.exit_code == 3
 
 
+def test_a_server_that_hangs_up():
+    """As one does that expects TLS, and one that speaks neither."""
+
+    def hang_up(listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.recv(100)
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=hang_up, args=(listener,))
+        thread.start()
+        with Client(address) as client, pytest.raises(UnavailableError, match="closed the connection") as caught:
+            client.status("half")
+        assert "TLS" in caught.value.hint
+        with RestClient(address) as client, pytest.raises(UnavailableError, match=f"cannot reach {address}"):
+            client.status("half")
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
 def test_unknown_host():
     for kind in (Client, RestClient):
         with (
