@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfs_deploy.codec import as_array, dtype_number, numpy_dtype
+from tfs_deploy.codec import dtype_number, numpy_dtype
+from tfs_deploy.codec.arrays import is_python_value, wide_array
 from tfs_deploy.errors import RequestError
 from tfs_deploy.protos.signatures import DTYPE_NAMES, SignatureInfo, TensorSpec
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_PYTHON_VALUES = (list, tuple, int, float, complex, str, bytes)
 _KINDS = {"b": "bool", "i": "integers", "u": "integers", "f": "floats", "c": "complex numbers", "O": "strings"}
 
 
@@ -88,10 +88,10 @@ def _check_names(signature: SignatureInfo, inputs: Mapping[str, Any]) -> None:
 def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
     if type(value) is np.ndarray:
         array = value
-    elif isinstance(value, _PYTHON_VALUES) and not isinstance(value, np.generic):
+    elif is_python_value(value):
         array = _convert(spec, value)
     else:
-        array = _as_array(spec, value)
+        array = np.asarray(value)
     expected = numpy_dtype(spec.dtype)
     if array.dtype != expected and not _same_type(array.dtype, expected):
         raise RequestError(
@@ -121,20 +121,19 @@ def _lacks_only_ones(shape: tuple[int, ...], expected: tuple[int | None, ...] | 
     return fits(shape, expected[: len(shape)]) and all(size == 1 for size in expected[len(shape) :])
 
 
-def _as_array(spec: TensorSpec, value: Any) -> NDArray[Any]:
+def _wide(spec: TensorSpec, value: Any) -> NDArray[Any]:
     try:
-        return as_array(value)
+        return wide_array(value)
     except RequestError as error:
         raise RequestError(f"input {spec.name}: {error.message}", hint=error.hint) from error
 
 
 def _convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
     """Give Python values the declared dtype, where that loses nothing that the caller wrote."""
-    array = _as_array(spec, value)
+    wide = _wide(spec, value)
     expected = numpy_dtype(spec.dtype)
-    if array.dtype == expected or not array.size:
-        return array if array.dtype == expected else array.astype(expected)
-    wide = np.asarray(value) if array.dtype.kind in "iufc" else array
+    if wide.dtype == expected or not wide.size:
+        return wide if wide.dtype == expected else wide.astype(expected)
     if not _kind_fits(wide.dtype.kind, expected):
         kind = _KINDS.get(wide.dtype.kind, str(wide.dtype))
         raise RequestError(f"input {spec.name} expects {spec}, got {kind}", hint=f"give {spec.dtype} values")

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfs_deploy.errors import RequestError
 
-_PYTHON_VALUES = (list, tuple, int, float, complex)
+_PYTHON_VALUES = (list, tuple, int, float, complex, str, bytes)
 
 
 def as_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
@@ -20,14 +20,27 @@ def as_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     Raises:
         RequestError: nested lists of unequal lengths.
     """
-    if isinstance(value, np.generic) and value.dtype.kind not in "SU":
-        # np.float64 is a float too, but its dtype was chosen
-        return np.asarray(value)
+    array = wide_array(value)
+    return _narrow(array) if is_python_value(value) else array
+
+
+def is_python_value(value: Any) -> bool:
+    """Whether nobody has chosen a dtype for the value yet: Python numbers, text, bytes, and lists."""
+    # np.float64 is a float too, and np.str_ a str
+    return isinstance(value, _PYTHON_VALUES) and not isinstance(value, np.generic)
+
+
+def wide_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """Make an array as ``as_array`` does, with Python numbers in the widest dtypes (float64, int64).
+
+    Raises:
+        RequestError: nested lists of unequal lengths.
+    """
     if isinstance(value, (str, bytes)):
         scalar = np.empty((), object)
         scalar[()] = value
         return scalar
-    if not isinstance(value, _PYTHON_VALUES):
+    if not is_python_value(value):
         return np.asarray(value)
     try:
         array = np.asarray(value)
@@ -40,15 +53,14 @@ def as_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
         ) from error
     except OverflowError as error:
         raise RequestError("an integer is too large for any dtype") from error
-    if array.dtype.kind in "SU":
-        # numpy's own text arrays drop trailing NUL bytes: keep the objects
-        return np.array(value, object)
-    return _narrow(array)
+    # numpy's own text arrays drop trailing NUL bytes: keep the objects
+    return np.array(value, object) if array.dtype.kind in "SU" else array
 
 
 def _narrow(array: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
     if array.dtype == np.float64:
-        return array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32)
     if array.dtype == np.int64:
         small = array.astype(np.int32)
         return small if np.array_equal(small, array) else array

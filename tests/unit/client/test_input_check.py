@@ -126,6 +126,7 @@ def test_an_array_that_fits_is_not_copied() -> None:
         ("count", 1, "input count expects int32 [?], got int32 []", "add the batch dimension: count[np.newaxis]"),
         ("big", [-1], "input big: -1 does not fit uint64", "big expects uint64 [?]"),
         ("half", [1e6], "input half: 1000000.0 does not fit float16", "half expects float16 [?]"),
+        ("image", [1.0, 1e40], "input image: 1e+40 does not fit float32", "image expects float32 [?, 8, 8]"),
         ("brain", np.ones(1, np.float32), "got float32 [1]", "convert it with .astype(ml_dtypes.bfloat16)"),
         ("wave", ["a"], "input wave expects complex64 [?], got strings", "give complex64 values"),
         ("flag", 1, "input flag expects bool [], got integers", "give bool values"),
