@@ -115,3 +115,20 @@ def test_a_reply_that_is_no_tensor_names_the_output() -> None:
     response.outputs["y"].CopyFrom(_tensor(dtype=1, shape=[2], tensor_content=b"12345"))
     with pytest.raises(DataLossError, match="output y of the reply cannot be read: tensor_content has 5 bytes"):
         codec.decode_predict_response(response.SerializeToString())
+
+
+@pytest.mark.parametrize("count", [3, 100])
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        (b"\x80", "a packed field ends within a varint"),
+        (b"\xff" * 10 + b"\x01", "a varint is longer than ten bytes"),
+    ],
+)
+def test_damaged_packed_varints(count: int, last: bytes, reason: str) -> None:
+    """Short fields are read by a loop, long ones by numpy."""
+    head = _tensor(dtype=9, shape=[count]).SerializeToString()
+    packed = b"\x01" * count + last
+    field = b"\x52" + bytes([len(packed)]) + packed
+    with pytest.raises(DataLossError, match=reason):
+        codec.decode_tensor(head + field)
