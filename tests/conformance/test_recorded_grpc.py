@@ -30,7 +30,9 @@ MESSAGES = {
 }
 
 #: what is not met, and why
-EXCEPTIONS: dict[str, str] = dict.fromkeys(("146_health_check_disabled", "147_reflection", "149_unknown_service"), "the text is the gRPC library's own")
+EXCEPTIONS: dict[str, str] = dict.fromkeys(
+    ("146_health_check_disabled", "147_reflection", "149_unknown_service"), "the text is the gRPC library's own"
+)
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,9 @@ class Replay:
         protos.parse_text(text, request if text.startswith("config") else request.config)
         expected = case["response"]["code"]
         seconds = DEADLINE_SECONDS if expected == "DEADLINE_EXCEEDED" else 20
-        return self.ask("/tensorflow.serving.ModelService/HandleReloadConfigRequest", request.SerializeToString(), seconds)
+        return self.ask(
+            "/tensorflow.serving.ModelService/HandleReloadConfigRequest", request.SerializeToString(), seconds
+        )
 
     def status(self, model: str) -> dict[int, tuple[str, int, str]] | None:
         request = protos.GetModelStatusRequest()
@@ -126,7 +128,7 @@ def same_states(found: Any, wanted: Any) -> bool:
     )
 
 
-def prepare(work: Path, models: Path) -> None:
+def prepare(work: Path) -> None:
     (work / "broken" / "1").mkdir(parents=True)
     # long enough for what the loader reads at once, and no message
     (work / "broken" / "1" / "saved_model.pb").write_bytes(b"\xff" * 64)
@@ -135,17 +137,21 @@ def prepare(work: Path, models: Path) -> None:
     (work / "nonnum" / "abc").mkdir(parents=True)
 
 
-def before_step(name: str, work: Path, models: Path) -> None:
+def before_step(name: str, replay: Replay) -> None:
     if name == "after_unblocked_by_adding_version":
-        shutil.copytree(models / "saved_model_half_plus_three" / "00000123", work / "emptydir" / "7")
+        staged = replay.work / "7"
+        shutil.copytree(replay.models / "saved_model_half_plus_three" / "00000123", staged)
+        staged.rename(replay.work / "emptydir" / "7")
+        # the call that waited for this version ends, and the one behind it, whose client is gone, removes the model
+        replay.check_states(
+            0, {"em": {"statuses": [{"version": 7, "state": "END", "error_code": 0, "error_message": ""}]}}
+        )
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_recorded_reload(
-    run: str, start_server: Callable[..., Any], tmp_path: Path, models: Path
-) -> None:
+def test_recorded_reload(run: str, start_server: Callable[..., Any], tmp_path: Path, models: Path) -> None:
     policy, flags, first, last = RUNS[run]
-    prepare(tmp_path, models)
+    prepare(tmp_path)
     base_path = models / "saved_model_half_plus_two_2_versions"
     config = tmp_path / "a.config"
     config.write_text(
@@ -157,7 +163,7 @@ def test_recorded_reload(
     server.wait_for_versions("m", {"123", "124"} if policy == BOTH else {"123"})
     replay = Replay(server, tmp_path, models)
     for number, case in steps(first, last):
-        before_step(case["case"], tmp_path, models)
+        before_step(case["case"], replay)
         play(replay, number, case)
     replay.channel.close()
 
@@ -172,7 +178,9 @@ def play(replay: Replay, number: int, case: dict[str, Any]) -> None:
         code, details, data = replay.reload(case)
     else:
         request = json_format.ParseDict(case["request"], protos.PredictRequest(), descriptor_pool=protos.pool())
-        code, details, data = replay.ask("/tensorflow.serving.PredictionService/Predict", request.SerializeToString(), 10)
+        code, details, data = replay.ask(
+            "/tensorflow.serving.PredictionService/Predict", request.SerializeToString(), 10
+        )
     assert (code, details) == (expected["code"], expected["details"]), f"step {number}"
     if code == "OK":
         kind = protos.ReloadConfigResponse if case["method"] != "Predict" else protos.PredictResponse

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from tfs_deploy import protos
-from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 from tfs_deploy.server.core import CoreOptions, ServerCore
 from tfs_deploy.server.loader import EngineLoader, LoaderOptions
 from tfs_deploy.server.manager import ManagerOptions
@@ -81,7 +81,7 @@ def read_text_file(path: Path, message: Any, what: str) -> Any:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise EnvironmentFault(f"the {what} file {path} cannot be read: {reason}") from error
+        raise EnvironmentFault(f"the {what} file {path} cannot be read: {reason}", hint=file_hint(error)) from error
     try:
         return protos.parse_text(text, message)
     except text_format.ParseError as error:
