@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from tfs_deploy.cli.output import Output
     from tfs_deploy.client import Client, PredictReply, RestClient
 
+_EXAMPLES = """\b
+Examples:
+  tfs-deploy predict localhost:8500 digits -i image=@digit.npy --label stable
+  tfs-deploy predict localhost:8501 half_plus_two -i 'x=[1,2,5]' --rest --json
+"""
 
-@click.command()
+
+@click.command(epilog=_EXAMPLES)
 @click.argument("address")
 @click.argument("model")
 @click.option(
@@ -55,12 +61,7 @@ def command(
     form: str,
     timeout: float,
 ) -> None:
-    r"""Send one request to MODEL on the server at ADDRESS (HOST:PORT) and print its outputs.
-
-    \b
-    tfs-deploy predict localhost:8500 digits -i image=@digit.npy --label stable
-    tfs-deploy predict localhost:8501 half_plus_two -i x=[1,2,5] --rest --json
-    """
+    """Send one request to MODEL on the server at ADDRESS (HOST:PORT) and print its outputs."""
     archive = archive_path(form)
     with _client(address, timeout=timeout, rest=rest) as client:
         metadata = client.metadata(model, label=label, version=version)
