@@ -133,3 +133,14 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     server = start_recorded(tmp_path_factory.mktemp("server"), models)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def tls_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A private key and a self-signed certificate for localhost, as PEM text."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return key.read_text(), certificate.read_text()
