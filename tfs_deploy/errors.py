@@ -21,6 +21,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -254,3 +255,23 @@ def status_error(code: Code | int, message: str, *, hint: str | None = None) -> 
     except (KeyError, ValueError):
         kind = UnknownError
     return kind(message, hint=hint)
+
+
+_FILE_HINTS = {
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a part of the path is a file: check the path",
+    errno.EISDIR: "it is a directory: name a file in it",
+    errno.EACCES: "check who owns it and its permissions (ls -l)",
+    errno.EPERM: "check who owns it and its permissions (ls -l)",
+    errno.EROFS: "the file system is mounted read-only: choose another place",
+    errno.ENOSPC: "the disk is full: make room (df -h), or choose another place",
+    errno.EDQUOT: "the disk quota is used up: make room, or choose another place",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+    errno.ENAMETOOLONG: "the path is too long: choose a shorter one",
+    errno.ELOOP: "its symbolic links lead in a circle: check them (ls -l)",
+}
+
+
+def file_hint(error: OSError) -> str:
+    """Say what to do about a file that could not be read or written."""
+    return _FILE_HINTS.get(error.errno or 0, "check that the file system it lies on works (dmesg, df -h)")

@@ -18,7 +18,7 @@ from tfs_deploy.cli.options import common
 from tfs_deploy.cli.signature_text import parse_signatures
 from tfs_deploy.cli.tree import counted, human_bytes
 from tfs_deploy.cli.values import read_inputs
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
 from tfs_deploy.export.detect import OPENERS
 from tfs_deploy.export.quiet import load_tensorflow
@@ -184,9 +184,9 @@ def _metadata_file(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}") from error
+        raise UsageError(f"{path} is no JSON: {error}", hint='write {"key": value}') from error
     if not isinstance(document, dict):
         raise UsageError(f"{path} holds no JSON object", hint='write {"key": value}')
     return document

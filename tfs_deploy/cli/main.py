@@ -71,7 +71,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done, 1 negative verdict, 2 usage or deployment file, 3 environment, 4 locked, 130 interrupt.",
+    epilog="Exit codes: 0 done, 1 negative verdict, 2 usage or deployment file, 3 environment, 4 locked, 130 Ctrl-C.",
 )
 @click.version_option(__version__, prog_name="tfs-deploy")
 def group() -> None:

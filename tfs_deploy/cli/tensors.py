@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,10 @@ def archive_path(form: str) -> Path | None:
         return None
     path = Path(form)
     if path.suffix != ".npz":
-        raise UsageError(f"--output {form} is neither table, json nor the path of an .npz file")
+        raise UsageError(
+            f"--output {form} is neither table, json nor the path of an .npz file",
+            hint=f"for arrays: --output {path.with_suffix('.npz')}" if path.suffix else "for JSON: --output json",
+        )
     if not path.absolute().parent.is_dir():
         raise UsageError(f"the directory of {path} does not exist", hint=f"mkdir -p {path.parent}")
     return path
@@ -40,7 +43,7 @@ def write_archive(path: Path, outputs: Mapping[str, Any]) -> None:
                 with archive.open(f"{name}.npy", "w") as file:
                     np.lib.format.write_array(file, plain, allow_pickle=False)
     except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be written: {error.strerror}") from error
+        raise EnvironmentFault(f"{path} cannot be written: {error.strerror}", hint=file_hint(error)) from error
 
 
 def outputs_document(outputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfs_deploy.client.check import fits
+from tfs_deploy.client.check import closest, fits
 from tfs_deploy.codec import as_array
-from tfs_deploy.errors import RequestError, UsageError
+from tfs_deploy.errors import RequestError, UsageError, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tfs_deploy.protos.signatures import TensorSpec
+
+_SAVE_ARRAYS = "write arrays of numbers or text with np.save('x.npy', values) or np.savez('inputs.npz', x=values)"
 
 
 def read_inputs(arguments: Iterable[str], specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
@@ -67,11 +70,16 @@ def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
         try:
             return _in_batch(json.loads(data), spec)
         except ValueError as error:
-            raise UsageError(f"{path} is no JSON: {error}") from error
+            raise UsageError(
+                f"{path} is no JSON: {error}", hint="it must hold one JSON value, as [[1.0, 2.0]]"
+            ) from error
     if suffix == ".npz":
         arrays = _read_archive(path)
         if name not in arrays:
-            raise UsageError(f"{path} has no array {name}; it has: {', '.join(arrays)}")
+            raise UsageError(
+                f"{path} has no array {name}; it has: {', '.join(arrays) or 'none'}",
+                hint=closest(name, arrays, "array"),
+            )
         return arrays[name]
     if spec is not None and spec.dtype != "string":
         raise UsageError(
@@ -85,7 +93,18 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_near(path) or file_hint(error)) from error
+
+
+def _near(path: Path) -> str | None:
+    """Suggest a file with a similar name, else say where a relative path was looked for."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no directory {folder.absolute()}"
+    near = difflib.get_close_matches(path.name, [entry.name for entry in folder.iterdir()], n=1)
+    if near:
+        return f"did you mean {folder / near[0]}?"
+    return None if path.exists() else f"looked for in {folder.absolute()}; check the path"
 
 
 def _read_archive(path: Path) -> dict[str, Any]:
@@ -96,7 +115,7 @@ def _read_archive(path: Path) -> dict[str, Any]:
         try:
             return {name: archive[name] for name in archive.files}
         except ValueError as error:
-            raise UsageError(f"{path} cannot be read: {error}") from error
+            raise UsageError(f"{path} cannot be read: {error}", hint=_SAVE_ARRAYS) from error
 
 
 def _load(path: Path) -> Any:
@@ -104,7 +123,7 @@ def _load(path: Path) -> Any:
         # allow_pickle stays off: a pickle can run any code
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} is no {path.suffix} file of numbers: {error}") from error
+        raise UsageError(f"{path} is no {path.suffix} file of numbers: {error}", hint=_SAVE_ARRAYS) from error
 
 
 def _in_batch(value: Any, spec: TensorSpec | None) -> Any:

@@ -59,13 +59,15 @@ def check_output_filter(signature: SignatureInfo, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def closest(name: str, known: Iterable[str], what: str) -> str | None:
-    """Suggest the most similar known name, or list them all where none is similar."""
+def closest(name: str, known: Iterable[str], what: str) -> str:
+    """Suggest the most similar known name, or list the first ones where none is similar."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if near:
         return f"did you mean {what} {near[0]}?"
-    return f"use {what} {names[0]}" if len(names) == 1 else None
+    if not names:
+        return f"leave it out: there is no {what}"
+    return f"use {what} {names[0]}" if len(names) == 1 else f"use one of: {', '.join(sorted(names)[:8])}"
 
 
 def _check_names(signature: SignatureInfo, inputs: Mapping[str, Any]) -> None:
@@ -187,7 +189,7 @@ def _dtype_text(dtype: np.dtype[Any]) -> str:
     )
 
 
-def _how_to_shape(spec: TensorSpec, array: NDArray[Any]) -> str | None:
+def _how_to_shape(spec: TensorSpec, array: NDArray[Any]) -> str:
     shape = spec.shape or ()
     if shape and shape[0] in (None, 1) and fits(array.shape, shape[1:]):
         return f"add the batch dimension: {spec.name}[np.newaxis]"
@@ -196,7 +198,13 @@ def _how_to_shape(spec: TensorSpec, array: NDArray[Any]) -> str | None:
     if None not in shape[1:] and shape and shape[0] is None and array.size and not array.size % max(1, _product(shape)):
         sizes = ", ".join(str(size) for size in shape[1:])
         return f"if the values are in this order: {spec.name}.reshape({f'-1, {sizes}' if sizes else '-1'})"
-    return None
+    if shape and shape[0] is None:
+        return f"give {spec.name} in the shape {_text(('n', *shape[1:]))}, n examples at once"
+    return f"give {spec.name} in the shape {_text(shape)}"
+
+
+def _text(shape: tuple[int | str | None, ...]) -> str:
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
 def _product(shape: tuple[int | None, ...]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ def write_traffic(path: Path | str, model: str, weights: Mapping[str, float]) ->
     try:
         _replace(Path(path), text + "\n")
     except OSError as error:
-        raise EnvironmentFault(f"the traffic file {path} cannot be written: {error}") from error
+        raise EnvironmentFault(f"the traffic file {path} cannot be written: {error}", hint=file_hint(error)) from error
     return traffic
 
 

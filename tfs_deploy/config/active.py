@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.config.atomic import write_atomic
 from tfs_deploy.config.deployment import VersionPolicy, canonical
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ def read_active(state_dir: Path) -> dict[str, ActiveModel]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be read: {error.strerror}") from error
+        raise EnvironmentFault(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         hint = "delete it to go back to what the deployment file says"
         raise EnvironmentFault(f"{path} is damaged: {error!r}", hint=hint) from error

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def write_files(directory: Path, texts: Mapping[str, str]) -> list[Path]:
             staged.pop(0)
         _sync_directory(directory)
     except OSError as error:
-        raise EnvironmentFault(f"cannot write into {directory}: {error.strerror}") from error
+        raise EnvironmentFault(f"cannot write into {directory}: {error.strerror}", hint=file_hint(error)) from error
     finally:
         for temporary, _ in staged:
             with contextlib.suppress(OSError):

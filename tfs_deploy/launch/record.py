@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tfs_deploy.config.atomic import write_atomic
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, file_hint
 from tfs_deploy.launch.process import Process, boot_id
 from tfs_deploy.launch.running import RunningServer
 
@@ -41,7 +41,7 @@ def read_record(state_dir: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be read: {error.strerror}") from error
+        raise EnvironmentFault(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except ValueError as error:
         hint = "stop the server by hand if it runs, then delete the file"
         raise EnvironmentFault(f"{path} is damaged: {error}", hint=hint) from error

@@ -11,7 +11,7 @@ import urllib.parse
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, file_hint
 from tfs_deploy.rollout.history import Event, History
 from tfs_deploy.rollout.plan import Plan
 
@@ -83,7 +83,9 @@ class Journal:
         try:
             lines = self.path.read_bytes().split(b"\n")[:-1]
         except OSError as error:
-            raise EnvironmentFault(f"{self.path} cannot be read: {error.strerror or error}") from error
+            raise EnvironmentFault(
+                f"{self.path} cannot be read: {error.strerror or error}", hint=file_hint(error)
+            ) from error
         try:
             return [_event(json.loads(line), mono) for line in lines]
         except (ValueError, KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ import socket
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.errors import EnvironmentFault, LockedError
+from tfs_deploy.errors import EnvironmentFault, LockedError, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def lock(state_dir: Path, purpose: str) -> Iterator[None]:
         state_dir.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be opened: {error.strerror or error}") from error
+        raise EnvironmentFault(f"{path} cannot be opened: {error.strerror or error}", hint=file_hint(error)) from error
     try:
         if not _take(descriptor, fcntl.LOCK_EX):
             raise _locked(_read(descriptor), purpose)

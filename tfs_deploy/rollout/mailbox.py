@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, file_hint
 from tfs_deploy.rollout.journal import model_dir
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class FileMailbox:
             fresh.write_text(request + "\n", encoding="utf-8")
             fresh.replace(self.path)
         except OSError as error:
-            raise EnvironmentFault(f"{self.path} cannot be written: {error.strerror or error}") from error
+            raise EnvironmentFault(
+                f"{self.path} cannot be written: {error.strerror or error}", hint=file_hint(error)
+            ) from error
 
     def clear(self) -> None:
         """Remove the request."""

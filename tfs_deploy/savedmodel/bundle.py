@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
-from tfs_deploy.errors import ModelError
+from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.protos.signatures import dtype_name
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.crc32c import crc32c, mask
@@ -93,7 +93,7 @@ def read_bundle(version_dir: Path) -> Bundle | None:
     try:
         header, entries, variables = _read_index(index)
     except OSError as error:
-        raise ModelError(f"{index} cannot be read: {error.strerror}") from error
+        raise ModelError(f"{index} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except (WireError, DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{index} is damaged: {error}", hint=_HINT) from error
     shards = _shards(version_dir, entries, header.num_shards)
@@ -118,7 +118,8 @@ def _damaged(bundle: Bundle, number: int, path: Path) -> list[str]:
                 if entry.shard == number and entry.dtype != _VARIANT and mask(_checksum(source, entry)) != entry.crc
             ]
     except (OSError, WireError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
+        hint = file_hint(error) if isinstance(error, OSError) else _HINT
+        raise ModelError(f"{path} cannot be read: {error}", hint=hint) from error
 
 
 def _read_index(index: Path) -> tuple[Any, list[_Entry], list[Variable]]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tfs_deploy import __version__
-from tfs_deploy.errors import ModelError
+from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def read_manifest(version_dir: str | Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     try:
         return _from_document(json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

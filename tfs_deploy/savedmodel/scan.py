@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.errors import ModelError
+from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.savedmodel.graph import Graph, Scope
 from tfs_deploy.savedmodel.wire import Big, Source, WireError, pieces
@@ -56,7 +56,7 @@ def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
                 raise ModelError(f"{path} is empty", hint=_AGAIN)
             found = list(_meta_graphs(source))
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except (WireError, DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is damaged or no SavedModel: {error}", hint=_AGAIN) from error
     if not found:

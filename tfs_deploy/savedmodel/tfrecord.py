@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import ModelError
+from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.savedmodel.crc32c import masked_crc32c
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
         with Path(path).open("rb") as file:
             yield file
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
 
 
 def _extents(file: BinaryIO, path: str | Path) -> Iterator[tuple[int, int]]:

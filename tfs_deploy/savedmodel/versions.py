@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tfs_deploy.errors import ModelError
+from tfs_deploy.errors import ModelError, file_hint
 
 #: what absl::SimpleAtoi takes for an integer: white space around it, a sign, leading zeros
 _INTEGER: Final = re.compile(r"[ \t\n\v\f\r]*([+-]?)([0-9]+)[ \t\n\v\f\r]*", re.ASCII)
@@ -55,7 +55,7 @@ def list_versions(base_path: str | Path) -> list[VersionDir]:
             f"base path {base} is a file, not a directory", hint="give the directory that holds the numbered versions"
         ) from None
     except OSError as error:
-        raise ModelError(f"base path {base} cannot be read: {error.strerror}") from error
+        raise ModelError(f"base path {base} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     found = [(version_number(name), name) for name in sorted(names)]
     return sorted(VersionDir(number, base / name) for number, name in found if number is not None)
 

@@ -45,7 +45,7 @@ def read_config_file(path: Path) -> Any:
     """Parse a ``models.config``; an empty one is refused, as by the server."""
     config = read_text_file(path, protos.ModelServerConfig(), "model config")
     if config.WhichOneof("config") is None and not path.read_text(encoding="utf-8").strip():
-        raise UsageError(f"the model config file {path} is empty")
+        raise UsageError(f"the model config file {path} is empty", hint="write one: tfs-deploy config DEPLOYMENT_FILE")
     return config
 
 
@@ -81,7 +81,8 @@ def read_text_file(path: Path, message: Any, what: str) -> Any:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise EnvironmentFault(f"the {what} file {path} cannot be read: {reason}", hint=file_hint(error)) from error
+        hint = file_hint(error) if isinstance(error, OSError) else "save it as UTF-8"
+        raise EnvironmentFault(f"the {what} file {path} cannot be read: {reason}", hint=hint) from error
     try:
         return protos.parse_text(text, message)
     except text_format.ParseError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError
+from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
 from tfs_deploy.spec.build import deployment_of
 from tfs_deploy.spec.checks import check_file
 from tfs_deploy.spec.disk import check_disk as disk_findings
@@ -66,7 +66,7 @@ def _read(source: Path) -> str:
         message = f"not UTF-8 text: byte 0x{byte:02x}"
         raise SpecError([Problem(str(source), line, "", message)], hint="save it as UTF-8") from None
     except OSError as error:
-        raise EnvironmentFault(f"{source} cannot be read: {error.strerror}") from error
+        raise EnvironmentFault(f"{source} cannot be read: {error.strerror}", hint=file_hint(error)) from error
 
 
 def _not_found(source: Path) -> UsageError:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import difflib
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.errors import ModelError, UsageError, file_hint
+from tfs_deploy.savedmodel import layout, versions
 from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
 from tfs_deploy.savedmodel.lint import files, graphs, signatures
 from tfs_deploy.savedmodel.lint.rules import Finding, Rule, Severity, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "lint_model", "parse_image_version", "reference", "select_rules"]
+__all__ = [
+    "RULES",
+    "Finding",
+    "Rule",
+    "Severity",
+    "inspect_to_lint",
+    "lint_model",
+    "parse_image_version",
+    "reference",
+    "select_rules",
+]
 
 RULES: tuple[Rule, ...] = (*signatures.RULES, *graphs.RULES, *files.RULES)
 
@@ -41,12 +52,26 @@ def lint_model(
     """
     rules = select_rules(select, ignore)
     version = parse_image_version(image_version) if image_version else None
-    info = model if isinstance(model, SavedModelInfo) else inspect_model(model)
+    info = model if isinstance(model, SavedModelInfo) else inspect_to_lint(model)
     subject = Subject(info, version)
     try:
         return [finding for rule in rules for finding in rule.findings(subject)]
     except OSError as error:
-        raise ModelError(f"{error.filename or info.path} cannot be read: {error.strerror}") from error
+        raise ModelError(
+            f"{error.filename or info.path} cannot be read: {error.strerror}", hint=file_hint(error)
+        ) from error
+
+
+def inspect_to_lint(path: str | Path) -> SavedModelInfo:
+    """Describe a version directory, or the latest version of a base path that holds a model.
+
+    What else the server takes for versions there, plain files and empty directories, is for the rules to report.
+    """
+    folder = Path(path)
+    if folder.is_dir() and not (folder / layout.SAVED_MODEL).exists():
+        found = [v.path for v in versions.list_versions(folder) if (v.path / layout.SAVED_MODEL).exists()]
+        return inspect_model(found[-1] if found else folder)
+    return inspect_model(folder)
 
 
 def select_rules(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Rule]:
