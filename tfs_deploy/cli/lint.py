@@ -10,8 +10,7 @@ import click
 from tfs_deploy.cli.options import common
 from tfs_deploy.cli.tree import counted, printable
 from tfs_deploy.errors import UsageError
-from tfs_deploy.savedmodel.inspect import inspect_model
-from tfs_deploy.savedmodel.lint import RULES, Finding, Severity, lint_model, reference, select_rules
+from tfs_deploy.savedmodel.lint import RULES, Finding, Severity, inspect_to_lint, lint_model, reference, select_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +54,7 @@ def command(
         raise UsageError("there is no PATH", hint="give a version directory or a base path")
     selected, ignored = _split(select), _split(ignore)
     applied = len(select_rules(selected, ignored))
-    info = inspect_model(path)
+    info = inspect_to_lint(path)
     findings = lint_model(info, select=selected, ignore=ignored, image_version=image_version)
     limit = Severity(fail_on)
     failed = any(finding.severity.rank <= limit.rank for finding in findings)

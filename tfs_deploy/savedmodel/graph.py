@@ -73,6 +73,7 @@ class Graph:
     nodes: dict[str, Node] = field(default_factory=dict)
     large_constants: int = 0
     large_constant_bytes: int = 0
+    callees: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def add_main(self, definition: Any) -> None:
         """Add a NodeDef of the main graph."""
@@ -126,17 +127,22 @@ class Graph:
         return [part, *self._called(part)]
 
     def _called(self, scope: Scope) -> list[Scope]:
-        found: dict[str, Scope] = {}
-        todo = [scope]
+        found: set[str] = set()
+        todo = [self._callees(scope)]
         while todo:
-            current = todo.pop()
-            # A TF1 graph calls a function by using its name as an op.
-            names = current.calls | (current.ops.keys() & self.functions.keys())
-            for name in names - found.keys():
-                if name in self.functions:
-                    found[name] = self.functions[name]
-                    todo.append(self.functions[name])
-        return [found[name] for name in sorted(found)]
+            names = todo.pop() - found
+            found |= names
+            todo += [self._called_by(name) for name in names]
+        return [self.functions[name] for name in sorted(found)]
+
+    def _called_by(self, name: str) -> frozenset[str]:
+        if name not in self.callees:
+            self.callees[name] = self._callees(self.functions[name])
+        return self.callees[name]
+
+    def _callees(self, scope: Scope) -> frozenset[str]:
+        # A TF1 graph calls a function by using its name as an op.
+        return frozenset((scope.calls | scope.ops.keys()) & self.functions.keys())
 
 
 def node_name(tensor: str) -> str:

@@ -379,6 +379,16 @@ def test_the_whole_base_path_is_looked_at_from_below(write_model, monkeypatch) -
     assert [rule for rule, *_ in found(Path())] == ["TFS403"]
 
 
+def test_a_base_path_is_judged_by_its_latest_model(write_model) -> None:
+    folder = write_model("1")
+    (folder.parent / "2").write_text("")
+    (folder.parent / "3").mkdir()
+    assert found(folder.parent) == [
+        ("TFS403", "error", "file '2'", "the server takes it for version 2"),
+        ("TFS406", "error", "directory '3'", "the server takes it for a version, but it has no model"),
+    ]
+
+
 def request(name: str = "", dtype: int = 1, shape=(1, 2), inputs=("x",), filtered=()):
     message = protos.PredictRequest(output_filter=filtered)
     message.model_spec.signature_name = name

@@ -21,26 +21,33 @@ _ASSIGN_OP: Final = re.compile(
 )
 #: functions of names, not of variables
 _NOT_ASSIGN: Final = frozenset({"ScatterNd", "ScatterNdNonAliasingAdd"})
+_LOADING: Final = "loading"
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 
 
-def _places(subject: Subject) -> Iterator[tuple[str, list[Scope]]]:
-    """Yield what runs, with its name: each signature, and what is run when the model is loaded."""
-    for name, scopes in subject.calls.items():
-        yield f"signature '{name}'", scopes
-    yield "loading", subject.info.reached_at_load
+def _places(subject: Subject) -> Iterator[tuple[str, Scope]]:
+    """Yield what runs, with what runs it first: a signature, or loading the model; each function once."""
+    seen: set[str] = set()
+    everything = [(f"signature '{name}'", scopes) for name, scopes in subject.calls.items()]
+    for where, scopes in (*everything, (_LOADING, subject.info.reached_at_load)):
+        for scope in scopes:
+            if not scope.name or scope.name not in seen:
+                seen.add(scope.name)
+                yield where, scope
 
 
 def _reached(subject: Subject, wanted: Callable[[str], bool]) -> dict[str, tuple[str, str]]:
-    """Return the wanted ops that run somewhere: op -> (where it runs first, its node)."""
+    """Return the wanted ops that run somewhere: op -> (what runs it first, its node)."""
     found: dict[str, tuple[str, str]] = {}
-    for where, scopes in _places(subject):
-        for scope in scopes:
-            inside = f" in function '{scope.name}'" if scope.name else ""
-            for op, node in scope.examples.items():
-                if op not in found and wanted(op):
-                    found[op] = (where, f"'{node}'{inside}")
+    for where, scope in _places(subject):
+        for op, node in scope.examples.items():
+            if op not in found and wanted(op):
+                found[op] = (where, f"'{node}'{_inside(scope)}")
     return dict(sorted(found.items()))
+
+
+def _inside(scope: Scope) -> str:
+    return f" in function '{scope.name}'" if scope.name else ""
 
 
 def _python(subject: Subject) -> Iterator[Problem]:
@@ -90,23 +97,20 @@ def _random(subject: Subject) -> Iterator[Problem]:
 
 def _flagged(subject: Subject, flag: str, what: str) -> Iterator[Problem]:
     seen: set[str] = set()
-    for where, scopes in _places(subject):
-        # Initial values that are drawn when the model is loaded are overwritten by the variables.
-        if where == "loading":
-            continue
-        for scope in scopes:
-            for op, found in scope.flagged:
-                if found == flag and op not in seen:
-                    seen.add(op)
-                    inside = f" in function '{scope.name}'" if scope.name else ""
-                    yield Problem(where, f"{op}{inside} {what}")
+    for where, scope in _places(subject):
+        for op, found in scope.flagged:
+            # Initial values that are drawn when the model is loaded are overwritten by the variables.
+            if found == flag and op not in seen and where != _LOADING:
+                seen.add(op)
+                yield Problem(where, f"{op}{_inside(scope)} {what}")
 
 
 def _assigns(subject: Subject) -> Iterator[Problem]:
     for name, scopes in subject.calls.items():
-        ops = {op for scope in scopes for op in scope.ops if _ASSIGN_OP.fullmatch(op) and op not in _NOT_ASSIGN}
-        if ops:
-            yield Problem(f"signature '{name}'", f"it changes variables ({', '.join(sorted(ops))})")
+        ops = set().union(*(scope.ops for scope in scopes)) - _NOT_ASSIGN
+        changing = sorted(op for op in ops if _ASSIGN_OP.fullmatch(op))
+        if changing:
+            yield Problem(f"signature '{name}'", f"it changes variables ({', '.join(changing)})")
 
 
 def _newer(subject: Subject) -> Iterator[Problem]:
