@@ -27,8 +27,12 @@ class _FlagHelp(click.Command):
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def command(output: Output, flags: tuple[str, ...]) -> int:
-    """Run the embedded server in the foreground until SIGTERM or Ctrl-C."""
+    """Run the embedded server in the foreground until SIGTERM or Ctrl-C.
+
+    A model that is not there is an error here; `python -m tfs_deploy.server` waits for it, as the original does.
+    """
     from tfs_deploy.server.__main__ import run
+    from tfs_deploy.server.preflight import check_models_on_disk
 
     del output
-    return run(list(flags))
+    return run(list(flags), check=check_models_on_disk)

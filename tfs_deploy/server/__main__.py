@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import __version__
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.server.flags import ServerFlags, help_text, parse_flags
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def run(arguments: list[str]) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code.
+
+def run(arguments: list[str], *, check: Callable[[Any], None] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code. ``check`` may refuse the first ModelServerConfig.
 
     Raises:
         TfsDeployError: the flags are wrong, or the server did not start.
@@ -24,6 +28,10 @@ def run(arguments: list[str]) -> int:
     _set_up_log(flags)
     from tfs_deploy.server.process import serve
 
+    if check is not None:
+        from tfs_deploy.server.settings import initial_config
+
+        check(initial_config(flags))
     serve(flags)
     return 0
 

@@ -73,8 +73,8 @@ class ServerFlags:
 
     @property
     def meaningless(self) -> list[str]:
-        """The flags that were given and change nothing here."""
-        return [name for name in self.given if name in WITHOUT_MEANING]
+        """The flags that were given, ask for something, and change nothing here: switched off, they keep their word."""
+        return [name for name in self.given if name in WITHOUT_MEANING and self.values[name]]
 
 
 def _known() -> dict[str, Flag]:

@@ -10,9 +10,9 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import EnvironmentFault, StatusError, TfsDeployError, UsageError
+from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
 from tfs_deploy.server.dataplane import DataPlane
 from tfs_deploy.server.grpc_adapter import GrpcServer
 from tfs_deploy.server.metrics import ServerMetrics
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 _ANY: Final = "0.0.0.0"  # noqa: S104 - the address that tensorflow_model_server binds
 _PR_SET_PDEATHSIG: Final = 1
+_ALLOW_LABELS: Final = "allow_version_labels_for_unavailable_models"
 
 
 class ServerProcess:
@@ -63,7 +64,7 @@ class ServerProcess:
         config = initial_config(flags)
         port, rest_port = flags.number("port"), flags.number("rest_api_port")
         if port == 0 and not flags.text("grpc_socket_path"):
-            raise UsageError("no gRPC port: --port is 0 and --grpc_socket_path is empty")
+            raise UsageError("no gRPC port: --port is 0 and --grpc_socket_path is empty", hint="give --port=8500")
         if port:
             check_free(_ANY, port, what="gRPC")
         if rest_port and rest_port != port:
@@ -71,10 +72,7 @@ class ServerProcess:
         try:
             self._core.reload(config)
         except StatusError as error:
-            message = " ".join(error.message.split())
-            raise UsageError(
-                f"the models cannot be served: {error.code.name}: {message}", hint="tfs-deploy inspect shows a model"
-            ) from error
+            raise _refused(error, config, flags) from error
         if self._stopping.is_set():
             return
         self._open(port, rest_port)
@@ -147,6 +145,15 @@ class ServerProcess:
         """Make a ``start`` that waits for models give up."""
         self._stopping.set()
         self._core.release()
+
+
+def _refused(error: StatusError, config: Any, flags: ServerFlags) -> UsageError:
+    """Say why the first config was refused, with the flag that would allow it if there is one."""
+    labelled = any(model.version_labels for model in config.model_config_list.config)
+    hint = "tfs-deploy inspect shows a model"
+    if labelled and isinstance(error, FailedPreconditionError) and not flags.on(_ALLOW_LABELS):
+        hint = f"labels in the config that a server starts with need --{_ALLOW_LABELS}=true"
+    return UsageError(f"the models cannot be served: {error.code.name}: {' '.join(error.message.split())}", hint=hint)
 
 
 def exit_with_parent() -> None:
