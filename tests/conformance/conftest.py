@@ -97,22 +97,6 @@ def own_paths(text: str, models: Path) -> str:
     return text.replace(MODELS_THERE, f"{models}/")
 
 
-def start_recorded(folder: Path, models: Path) -> Server:
-    """Start a server with the config that most cases were recorded with."""
-    config = folder / "models.config"
-    config.write_text(own_paths((models / "models.config").read_text(), models))
-    monitoring = models / "monitoring.config"
-    flags = [
-        f"--model_config_file={config}",
-        f"--monitoring_config_file={monitoring}",
-        "--allow_version_labels_for_unavailable_models=true",
-    ]
-    server = Server(folder, flags, models).wait()
-    server.wait_for_versions("half_plus_two", {"123", "124"})
-    server.wait_for_versions("zoo", {"1", "2"})
-    return server
-
-
 @pytest.fixture
 def start_server(models: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers with these flags, and stop them after the test."""
@@ -129,10 +113,42 @@ def start_server(models: Path, tmp_path: Path) -> Iterator[Callable[..., Server]
 
 
 @pytest.fixture(scope="module")
-def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start_recorded(tmp_path_factory.mktemp("server"), models)
-    yield server
-    server.stop()
+def start_recorded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start servers with the models and flags that most cases were recorded with."""
+    servers: list[Server] = []
+
+    def start(*flags: str, batching_parameters: str | None = None) -> Server:
+        folder = tmp_path_factory.mktemp("server")
+        config = folder / "models.config"
+        config.write_text(own_paths((models / "models.config").read_text(), models))
+        more = list(flags)
+        if batching_parameters is not None:
+            (folder / "batching.config").write_text(batching_parameters)
+            more.append(f"--batching_parameters_file={folder / 'batching.config'}")
+        server = Server(
+            folder,
+            [
+                f"--model_config_file={config}",
+                f"--monitoring_config_file={models / 'monitoring.config'}",
+                "--allow_version_labels_for_unavailable_models=true",
+                *more,
+            ],
+            models,
+        )
+        servers.append(server)
+        server.wait()
+        server.wait_for_versions("half_plus_two", {"123", "124"})
+        server.wait_for_versions("zoo", {"1", "2"})
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(start_recorded: Callable[..., Server]) -> Server:
+    return start_recorded()
 
 
 @pytest.fixture(scope="session")

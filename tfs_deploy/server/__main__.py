@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import __version__
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.extras import require_extra
 from tfs_deploy.server.flags import ServerFlags, help_text, parse_flags
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def run(arguments: list[str], *, check: Callable[[Any], None] | None = None) -> 
     if flags.on("version"):
         sys.stdout.write(f"tfs-deploy embedded server {__version__}\n")
         return 0
+    for module in ("tensorflow", "uvicorn", "httptools"):
+        require_extra(module, "server")
     _set_up_log(flags)
     from tfs_deploy.server.process import serve
 

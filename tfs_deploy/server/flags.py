@@ -164,9 +164,10 @@ def _unknown(name: str, known: dict[str, Flag]) -> UsageError:
     )
 
 
-def help_text(program: str = "python -m tfs_deploy.server") -> str:
-    """List every flag with its type and default."""
-    lines = [f"usage: {program} --flag=value ...", "", "Flags of tensorflow_model_server:"]
+def help_text(program: str = "python -m tfs_deploy.server", about: str = "") -> str:
+    """List every flag with its type and default, after what the program is about."""
+    lines = [f"Usage: {program} --flag=value ...", *(["", about] if about else [])]
+    lines += ["", "Flags of tensorflow_model_server:"]
     for flag in FLAGS.values():
         note = "  (no meaning here)" if flag.name in WITHOUT_MEANING else ""
         lines.append(f"  --{flag.name}={_shown(flag)}  {flag.type}{note}")

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import FailedPreconditionError, NotFoundError, StatusError
 from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.server.batch_options import BatchOptions, check_options, model_options
+from tfs_deploy.server.batch_scheduler import BatchScheduler
+from tfs_deploy.server.batch_session import BatchingRunner
 from tfs_deploy.server.servable import ModelServable
 from tfs_deploy.server.warmup import warm_up
 
@@ -30,6 +33,8 @@ class LoaderOptions:
     session_config: bytes = b""
     warmup: bool = True
     warmup_iterations: int = 1
+    batching: BatchOptions | None = None
+    per_model_batching: bool = False
 
 
 class EngineLoader:
@@ -38,18 +43,30 @@ class EngineLoader:
     def __init__(self, options: LoaderOptions, metrics: ServerMetrics) -> None:
         self._options = options
         self._metrics = metrics
+        self._scheduler = BatchScheduler(options.batching.threads) if options.batching is not None else None
 
     def __call__(self, servable: ServableId, path: Path) -> ModelServable:
         """Load one version; raises ``StatusError`` with the server's code and text."""
         check_version(servable, path)
         engine = self._load(path)
         try:
-            loaded = ModelServable(engine, name=servable.name, metrics=self._metrics)
+            runner = self._runner(engine, path)
+            loaded = ModelServable(engine, name=servable.name, metrics=self._metrics, runner=runner)
             self._warm_up(loaded, servable, path)
         except BaseException:
             engine.close()
             raise
         return loaded
+
+    def _runner(self, engine: Engine, path: Path) -> BatchingRunner | None:
+        """Put batching in front of an engine, if it is asked for."""
+        if self._scheduler is None or self._options.batching is None:
+            return None
+        options = model_options(self._options.batching, path, per_model=self._options.per_model_batching)
+        if options is None:
+            return None
+        check_options(options)
+        return BatchingRunner(engine, options, self._scheduler, self._metrics)
 
     def _load(self, path: Path) -> Engine:
         started = time.perf_counter()

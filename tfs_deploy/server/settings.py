@@ -9,6 +9,7 @@ import grpc
 
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
+from tfs_deploy.server.batch_options import BatchOptions, batch_options
 from tfs_deploy.server.core import CoreOptions, ServerCore
 from tfs_deploy.server.loader import EngineLoader, LoaderOptions
 from tfs_deploy.server.manager import ManagerOptions
@@ -47,6 +48,21 @@ def read_config_file(path: Path) -> Any:
     if config.WhichOneof("config") is None and not path.read_text(encoding="utf-8").strip():
         raise UsageError(f"the model config file {path} is empty", hint="write one: tfs-deploy config DEPLOYMENT_FILE")
     return config
+
+
+def batching(flags: ServerFlags) -> BatchOptions | None:
+    """Read the batching parameters, ``None`` if batching is off."""
+    path = flags.text("batching_parameters_file")
+    if not flags.on("enable_batching"):
+        if path:
+            raise UsageError(
+                "--batching_parameters_file is set without --enable_batching", hint="add --enable_batching=true"
+            )
+        return None
+    message = protos.BatchingParameters()
+    if path:
+        read_text_file(Path(path), message, "batching parameters")
+    return batch_options(message)
 
 
 def session_config(flags: ServerFlags) -> bytes:
@@ -133,6 +149,8 @@ def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
         session_config=session_config(flags),
         warmup=flags.on("enable_model_warmup"),
         warmup_iterations=flags.number("num_request_iterations_for_warmup"),
+        batching=batching(flags),
+        per_model_batching=flags.on("enable_per_model_batching_parameters"),
     )
     return ServerCore(EngineLoader(loading, metrics), options)
 
