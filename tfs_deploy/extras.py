@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from tfs_deploy.errors import MissingExtraError
@@ -17,3 +18,9 @@ def import_extra(module: str, extra: str) -> Any:
         if missing.partition(".")[0] == "tfs_deploy":
             raise
         raise MissingExtraError(missing, extra) from error
+
+
+def require_extra(module: str, extra: str) -> None:
+    """Raise ``MissingExtraError`` if a top-level package is not there, without importing it."""
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(module, extra)

@@ -152,4 +152,4 @@ def test_exit_code_of_a_command_is_that_of_the_process():
 
 def test_progress_without_a_terminal_is_a_plain_line():
     result = with_command("\n            with output.progress('Working', total=2) as p: p.advance()")
-    assert re.fullmatch(r"Working: done in \d+\.\d s\n", result.stderr)
+    assert re.fullmatch(r"Working \(\d+\.\d s\)\n", result.stderr)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tfs_deploy.cli.options import common
+from tfs_deploy.cli.output import styled
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from tfs_deploy.cli.output import Output, Progress
+    from tfs_deploy.cli.output import Output
+    from tfs_deploy.cli.progress import Progress
     from tfs_deploy.report import Table
 
 
@@ -55,8 +58,8 @@ def command(output: Output, folder: Path, bake: float) -> None:
     lines = [
         f"\nVersion {story.stable} serves as stable, version 3 was refused. It took {story.seconds:.0f} s.",
         f"Report: {story.folder.report}",
-        "\nTry next:",
-        *(f"  {text}\n      {what}" for text, what in commands),
+        f"\n{styled('Try next', fg='cyan', bold=True)}",
+        *(f"  {styled(text, bold=True)}\n      {what}" for text, what in commands),
     ]
     output.result({**story.as_dict(), "next": [text for text, _ in commands]}, "\n".join(lines))
 
@@ -78,10 +81,15 @@ class _Screen:
     def __init__(self, output: Output) -> None:
         self._output = output
 
-    def heading(self, text: str) -> None:
-        self._output.note(f"\n{click.style(text, bold=True)}")
+    def heading(self, title: str, text: str) -> None:
+        self._output.note(f"\n{styled(title, fg='cyan', bold=True)}")
+        self.note(text)
+        self._output.note("")
 
     def note(self, text: str) -> None:
+        # A terminal would break the line within a word; whatever else reads it wants one line.
+        if sys.stderr.isatty():
+            text = textwrap.fill(text, shutil.get_terminal_size().columns - 1, break_on_hyphens=False)
         self._output.note(text)
 
     def table(self, table: Table) -> None:

@@ -6,33 +6,21 @@ import contextlib
 import json
 import os
 import sys
-import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tfs_deploy.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
+    from tfs_deploy.cli.progress import Progress
     from tfs_deploy.errors import TfsDeployError
-
-#: seconds between the plain progress lines that replace a bar where there is no terminal
-_PLAIN_INTERVAL = 5.0
-
-
-class Progress(Protocol):
-    """What a command is given to report long work: steps done, and a text."""
-
-    def advance(self, steps: float = 1.0) -> None:
-        """Count ``steps`` more of the total."""
-
-    def say(self, text: str) -> None:
-        """Replace the description."""
 
 
 class Output:
@@ -66,7 +54,7 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Say on stderr what the user should know even in quiet mode."""
-        click.echo(f"warning: {text}", err=True)
+        click.echo(f"{styled('warning:', fg='yellow', bold=True)} {text}", err=True)
 
     def error(self, error: TfsDeployError) -> None:
         """Print an error: message, empty line, hint; with --json also as the one document on stdout.
@@ -79,10 +67,10 @@ class Output:
             details = {"problems": [asdict(problem) for problem in problems]} if problems else {}
             document = {"error": {"type": type(error).__name__, **about, "exit_code": error.exit_code, **details}}
             click.echo(json.dumps(document, indent=2))
-        label = click.style("error:", fg="red", bold=True)
+        label = styled("error:", fg="red", bold=True)
         click.echo(error.message if problems else f"{label} {error.message}", err=True)
         if error.hint is not None:
-            click.echo(f"\n{click.style('hint:', fg='cyan', bold=True)} {error.hint}", err=True)
+            click.echo(f"\n{styled('hint:', fg='cyan', bold=True)} {error.hint}", err=True)
 
     def interrupted(self) -> None:
         """Say that the user stopped the command."""
@@ -100,62 +88,18 @@ class Output:
         width = None if stream.isatty() else 110
         return Console(file=stream, width=width, highlight=False, soft_wrap=False)
 
-    @contextlib.contextmanager
-    def progress(self, description: str, total: float | None = None) -> Iterator[Progress]:
+    def progress(self, description: str, total: float | None = None) -> AbstractContextManager[Progress]:
         """Show long work: a bar on a terminal, else a plain line now and then; nothing in quiet mode."""
+        from tfs_deploy.cli import progress
+
         if self.quiet:
-            yield _Silent()
-        elif sys.stderr.isatty():
-            from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-            from rich.progress import Progress as RichProgress
-
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-            with RichProgress(*columns, console=self.console(stderr=True)) as bar:
-                task = bar.add_task(description, total=total)
-                yield _Bar(bar, task)
-                bar.update(task, total=total or 1, completed=total or 1)
-        else:
-            lines = _PlainLines(description, total)
-            yield lines
-            lines.done()
+            return contextlib.nullcontext(progress.Silent())
+        if sys.stderr.isatty():
+            return progress.on_terminal(self.console(stderr=True), description, total)
+        return progress.as_lines(description, total)
 
 
-class _Silent:
-    def advance(self, steps: float = 1.0) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        pass
-
-
-class _Bar:
-    def __init__(self, bar: Any, task: Any) -> None:
-        self._bar = bar
-        self._task = task
-
-    def advance(self, steps: float = 1.0) -> None:
-        self._bar.advance(self._task, steps)
-
-    def say(self, text: str) -> None:
-        self._bar.update(self._task, description=text)
-
-
-class _PlainLines:
-    def __init__(self, description: str, total: float | None) -> None:
-        self._text = description
-        self._total = total
-        self._count = 0.0
-        self._started = self._last = time.monotonic()
-
-    def advance(self, steps: float = 1.0) -> None:
-        self._count += steps
-        if time.monotonic() - self._last >= _PLAIN_INTERVAL:
-            self._last = time.monotonic()
-            share = f" {100 * self._count / self._total:.0f} %" if self._total else ""
-            click.echo(f"{self._text}:{share} {self._last - self._started:.0f} s", err=True)
-
-    def say(self, text: str) -> None:
-        self._text = text
-
-    def done(self) -> None:
-        click.echo(f"{self._text}: done in {time.monotonic() - self._started:.1f} s", err=True)
+def styled(text: str, *, fg: str | None = None, bold: bool | None = None, dim: bool | None = None) -> str:
+    """Style text for a terminal; without colour where the environment asks for that (no-color.org)."""
+    colour = None if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else fg
+    return click.style(text, fg=colour, bold=bold, dim=dim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +18,7 @@ class _FlagHelp(click.Command):
         from tfs_deploy.server.flags import help_text
 
         del ctx
-        return f"{self.help}\n\n{help_text('tfs-deploy serve')}"
+        return help_text("tfs-deploy serve", inspect.cleandoc(self.help or ""))
 
 
 @click.command(

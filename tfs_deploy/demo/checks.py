@@ -67,7 +67,7 @@ def agreement_table(found: Iterable[Agreement]) -> Table:
     """Show what was compared."""
     columns: list[Column | str] = [
         *("version", "over", Column("rows", "right"), Column("accuracy", "right"), Column("in Keras", "right")),
-        *(Column("largest difference", "right"), "verdict"),
+        *(Column("largest difference", "right"), Column("verdict", verdict=True)),
     ]
     rows = [
         [

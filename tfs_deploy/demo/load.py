@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tfs_deploy.client import Router
+    from tfs_deploy.demo.view import Bar
     from tfs_deploy.rollout import RequestStats
 
 ROWS_PER_REQUEST = 4
+#: seconds between two looks at the counters
+_LOOK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,6 @@ class Answer:
     seconds: float
     version: int | None
     right: int = 0
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Load:
         self._images = images
         self._labels = labels
         self._answers: list[Answer] = []
+        self._failures: list[str] = []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(seed,), daemon=True) for seed in range(threads)]
 
@@ -89,9 +92,13 @@ class Load:
         """Sum up what ended within ``[start, end)`` of ``time.monotonic()``."""
         return Window.of(answer for answer in self._answers.copy() if start <= answer.at < end)
 
+    def counted(self) -> tuple[int, int]:
+        """Return how many requests have ended, and how many of them failed."""
+        return len(self._answers), len(self._failures)
+
     def first_error(self) -> str:
         """Return the text of the first failed request, empty if none failed."""
-        return next((answer.error for answer in self._answers.copy() if answer.error), "")
+        return next(iter(self._failures), "")
 
     def _run(self, seed: int) -> None:
         chance = np.random.default_rng(seed)
@@ -105,10 +112,43 @@ class Load:
             reply = self._router.predict({"image": self._images[rows]}, label=label)
         except TfsDeployError as error:
             seconds = time.perf_counter() - started
-            self._answers.append(Answer(time.monotonic(), seconds, None, error=error.message))
+            self._answers.append(Answer(time.monotonic(), seconds, None))
+            self._failures.append(error.message)
             self._stats.record(label, seconds, error=True)
             return
         seconds = time.perf_counter() - started
         right = int((reply["label"] == self._labels[rows]).sum())
         self._answers.append(Answer(time.monotonic(), seconds, reply.version, right))
         self._stats.record(label, seconds)
+
+
+class Live:
+    """A context manager that keeps a bar's text followed by the counters of a load."""
+
+    def __init__(self, load: Load, bar: Bar) -> None:
+        self._load = load
+        self._bar = bar
+        self._text = ""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._show()
+
+    def say(self, text: str) -> None:
+        """Replace the text before the counters."""
+        self._text = text
+
+    def _run(self) -> None:
+        while not self._over.wait(_LOOK):
+            self._show()
+
+    def _show(self) -> None:
+        requests, errors = self._load.counted()
+        self._bar.say(f"{self._text}; {requests:,} requests, {errors:,} failed")

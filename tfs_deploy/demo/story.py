@@ -14,7 +14,7 @@ from tfs_deploy.client import Client, RestClient, Router
 from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.demo.checks import Agreement, agreement, agreement_table
 from tfs_deploy.demo.folder import Folder, prepare, write_deployment
-from tfs_deploy.demo.load import Load, Window
+from tfs_deploy.demo.load import Live, Load, Window
 from tfs_deploy.demo.train import CONVOLUTION_EPOCHS, SOFTMAX_EPOCHS
 from tfs_deploy.demo.trainer import train
 from tfs_deploy.errors import VerdictError
@@ -98,20 +98,22 @@ def tell(root: Path, view: View, *, bake: float = 3.0) -> Story:
 
 
 def _train(story: Story, view: View) -> None:
-    view.heading("1  Train and export: scikit-learn's 1,797 handwritten digits, 8x8, one fifth held out")
+    view.heading(
+        "1  Train and export", "scikit-learn's 1,797 handwritten digits, 8x8 pixels, one fifth of them held out"
+    )
     work = SOFTMAX_EPOCHS + CONVOLUTION_EPOCHS + 3
     with view.progress("starting TensorFlow", work) as bar:
         for event in train(story.folder.root, story.folder.training_log):
             bar.advance()
             if event["event"] == "epoch":
-                bar.say(f"training the {event['model'].replace('_', ' ')}, accuracy {event['accuracy']:.1%}")
+                bar.say(f"training the {event['model'].replace('_', ' ')}: accuracy {event['accuracy']:.1%}")
             else:
                 bar.say(f"exported version {event['version']}")
                 story.trained.append(event)
-        bar.say("trained and exported")
+        bar.say("trained and exported three versions")
     view.table(
         Table.of(
-            ["version", "model", Column("accuracy in Keras, held out", "right"), "directory"],
+            ["version", "model", Column("accuracy", "right"), "directory"],
             [
                 [
                     event["version"],
@@ -128,21 +130,22 @@ def _train(story: Story, view: View) -> None:
 
 @contextlib.contextmanager
 def _serving(story: Story, deployment: Deployment, view: View) -> Iterator[None]:
-    view.heading("2  Serve: models.config from the deployment file, the embedded server as a process of its own")
+    view.heading("2  Serve", "models.config made from the deployment file, the embedded server as a process of its own")
     write_config(deployment, deployment.config_dir)
     flags = server_flags(deployment, deployment.config_dir)
     with contextlib.ExitStack() as stack:
-        with view.progress("starting the server"):
+        with view.progress("starting the server") as bar:
             server = stack.enter_context(EmbeddedLauncher().start(flags, log_path=story.folder.server_log))
             with Client(server.grpc_address) as client:
                 for version in (1, 2):
                     client.wait_ready(MODEL, version=version)
+            bar.say("versions 1 and 2 are available")
         view.note(f"gRPC {server.grpc_address}, REST http://{server.rest_address}, process {server.pid}")
         yield
 
 
 def _compare(story: Story, view: View, clients: Mapping[str, Any], rows: Mapping[str, NDArray[Any]]) -> None:
-    view.heading("3  Check: every held-out row over both transports, against Keras")
+    view.heading("3  Check", "every held-out row over both transports, compared with what Keras says itself")
     for version in (1, 2):
         expected = _load(story.folder, str(version))
         story.agreements += [agreement(version, name, client, rows, expected) for name, client in clients.items()]
@@ -152,7 +155,7 @@ def _compare(story: Story, view: View, clients: Mapping[str, Any], rows: Mapping
 def _roll_out(
     story: Story, view: View, deployment: Deployment, client: Client, rows: Mapping[str, NDArray[Any]], bake: float
 ) -> None:
-    view.heading("4  Roll out: stable moves from version 1 to version 2 under live load")
+    view.heading("4  Roll out", "the label stable moves from version 1 to version 2, step by step, under live load")
     stats = RequestStats()
     with _load_on(deployment, client, stats, rows) as load:
 
@@ -161,10 +164,10 @@ def _roll_out(
             story.steps.append((step, window))
             bar.advance()
 
-        with view.progress("rolling out", len(STEPS)) as bar:
+        with view.progress("rolling out", len(STEPS)) as bar, Live(load, bar) as shown:
             rollout = Rollout(deployment, MODEL, to=2, steps=STEPS, bake=bake, requests=stats, gates=GATES)
-            story.promoted = rollout.run(on_step=on_step, on_event=bar.say, check=False)
-            bar.say(f"rollout {story.promoted.status.value}")
+            story.promoted = rollout.run(on_step=on_step, on_event=shown.say, check=False)
+            shown.say(f"rollout {story.promoted.status.value}")
     story.traffic = load.window()
     view.table(steps_table(story))
     if load.first_error():
@@ -174,12 +177,18 @@ def _roll_out(
 def _refuse(
     story: Story, view: View, deployment: Deployment, client: Client, rows: Mapping[str, NDArray[Any]], bake: float
 ) -> None:
-    view.heading("5  Refuse: version 3 is version 2 with the weights of its last layer shuffled")
+    view.heading(
+        "5  Refuse", "version 3 is version 2 with the weights of its last layer shuffled, as by a bug in training"
+    )
     stats = RequestStats()
-    with _load_on(deployment, client, stats, rows) as load, view.progress("rolling out version 3", 1) as bar:
+    with (
+        _load_on(deployment, client, stats, rows) as load,
+        view.progress("rolling out version 3") as bar,
+        Live(load, bar) as shown,
+    ):
         rollout = Rollout(deployment, MODEL, to=3, steps=STEPS, bake=bake, requests=stats, gates=GATES)
-        story.refused = rollout.run(on_event=bar.say, check=False)
-        bar.say(f"version 3: {story.refused.status.value}")
+        story.refused = rollout.run(on_event=shown.say, check=False)
+        shown.say(f"version 3 {story.refused.status.value}")
     window = load.window()
     where = "at step " + f"{story.refused.steps[-1].weight:g} %" if story.refused.steps else "before any traffic"
     view.note(f"the golden gate stopped it {where}; {story.refused.status.value}: {story.refused.reason}")
@@ -195,7 +204,8 @@ def steps_table(story: Story) -> Table:
     """Return one row a step, and one for all of the traffic, steps and pauses between them together."""
     columns: list[Column | str] = [
         *("step", Column("requests", "right"), Column("errors", "right"), Column("p50 ms", "right")),
-        *(Column("p99 ms", "right"), Column("version 1", "right"), Column("version 2", "right"), "verdict"),
+        *(Column("p99 ms", "right"), Column("version 1", "right"), Column("version 2", "right")),
+        Column("verdict", verdict=True),
     ]
     rows = [[f"{step.weight:g} %", *_cells(window), step.verdict.value] for step, window in story.steps]
     if story.traffic is not None and story.promoted is not None:

@@ -23,8 +23,8 @@ class Bar(Protocol):
 class View(Protocol):
     """Where the story is told."""
 
-    def heading(self, text: str) -> None:
-        """Begin an act."""
+    def heading(self, title: str, text: str) -> None:
+        """Begin an act: its name, and in a sentence what happens in it."""
 
     def note(self, text: str) -> None:
         """Say one line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
 Align = Literal["left", "right"]
 
+#: the colour of a word in a verdict column
+_TONES: Final = {"ok": "green", "pass": "green", "done": "green", "fail": "red", "DIFFERS": "red", "rolled back": "red"}
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The head of a column; numbers are aligned ``right``."""
+    """The head of a column; numbers are aligned ``right``, words such as ``pass`` in a ``verdict`` column coloured."""
 
     name: str
     align: Align = "left"
+    verdict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,17 @@ def terminal_table(table: Table) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    rich_table = RichTable(title=table.title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    rich_table = RichTable(
+        title=table.title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     for column in table.columns:
         rich_table.add_column(Text(column.name), justify=column.align, overflow="fold")
     for place, row in enumerate(table.rows):
         style = table.styles[place] if place < len(table.styles) else None
-        rich_table.add_row(*(Text(cell) for cell in row), style=style)
+        tones = [
+            _TONES.get(cell, "") if column.verdict else "" for cell, column in zip(row, table.columns, strict=True)
+        ]
+        rich_table.add_row(*(Text(cell, tone) for cell, tone in zip(row, tones, strict=True)), style=style)
     return rich_table
 
 

@@ -1,0 +1,111 @@
+"""How long work is shown: a bar on a terminal, a plain line now and then elsewhere, nothing in quiet mode."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+#: seconds between the plain lines that replace a bar where there is no terminal
+_PLAIN_INTERVAL: Final = 5.0
+#: columns of the description: fixed, so that the bar stays where it is; of bar, spinner and time beside it
+_WIDEST, _BESIDE, _BAR = 56, 34, 20
+
+
+class Progress(Protocol):
+    """What a command is given to report long work: steps done, and a text."""
+
+    def advance(self, steps: float = 1.0) -> None:
+        """Count ``steps`` more of the total."""
+
+    def say(self, text: str) -> None:
+        """Replace the description."""
+
+
+@contextlib.contextmanager
+def on_terminal(console: Console, description: str, total: float | None) -> Iterator[Progress]:
+    """Show a bar; it goes when the work is done, and one line with the last text and the time takes its place."""
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+    from rich.table import Column
+    from rich.text import Text
+
+    width = max(10, min(_WIDEST, console.width - _BESIDE))
+    text = Column(width=width, no_wrap=True, overflow="ellipsis")
+    columns = (
+        SpinnerColumn(style="cyan"),
+        TextColumn("{task.description}", markup=False, table_column=text),
+        BarColumn(bar_width=_BAR),
+        TimeElapsedColumn(),
+    )
+    started = time.monotonic()
+    with RichProgress(*columns, console=console, transient=True) as rich_bar:
+        bar = _Bar(rich_bar, rich_bar.add_task(description, total=total), description)
+        yield bar
+    mark = "✓" if console.encoding.lower().startswith("utf") else "*"
+    seconds = time.monotonic() - started
+    console.print(Text.assemble((mark, "green"), f" {bar.text}", (f"  {seconds:.1f} s", "dim")))
+
+
+@contextlib.contextmanager
+def as_lines(description: str, total: float | None) -> Iterator[Progress]:
+    """Print a plain line every few seconds, and one at the end."""
+    lines = _PlainLines(description, total)
+    yield lines
+    lines.done()
+
+
+class Silent:
+    """Shows nothing."""
+
+    def advance(self, steps: float = 1.0) -> None:
+        """Count nothing."""
+
+    def say(self, text: str) -> None:
+        """Say nothing."""
+
+
+class _Bar:
+    def __init__(self, bar: Any, task: Any, text: str) -> None:
+        self._bar = bar
+        self._task = task
+        self.text = text
+
+    def advance(self, steps: float = 1.0) -> None:
+        self._bar.advance(self._task, steps)
+
+    def say(self, text: str) -> None:
+        self.text = text
+        self._bar.update(self._task, description=text)
+
+
+class _PlainLines:
+    def __init__(self, description: str, total: float | None) -> None:
+        self._text = description
+        self._total = total
+        self._count = 0.0
+        self._started = self._last = time.monotonic()
+
+    def advance(self, steps: float = 1.0) -> None:
+        self._count += steps
+        self._now_and_then()
+
+    def say(self, text: str) -> None:
+        self._text = text
+        self._now_and_then()
+
+    def done(self) -> None:
+        click.echo(f"{self._text} ({time.monotonic() - self._started:.1f} s)", err=True)
+
+    def _now_and_then(self) -> None:
+        if time.monotonic() - self._last >= _PLAIN_INTERVAL:
+            self._last = time.monotonic()
+            share = f" {100 * self._count / self._total:.0f} %" if self._total else ""
+            click.echo(f"{self._text}:{share} {self._last - self._started:.0f} s", err=True)
