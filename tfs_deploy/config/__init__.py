@@ -14,9 +14,11 @@ from tfs_deploy.config.deployment import (
     Model,
     Monitoring,
     Server,
+    Ssl,
     VersionPolicy,
 )
 from tfs_deploy.config.diff import ConfigDiff, ModelChange, diff
+from tfs_deploy.config.docker import Docker, Mount
 from tfs_deploy.config.files import config_files, write_config
 from tfs_deploy.config.models import check, model_server_config, parse, render
 from tfs_deploy.config.transition import transition
@@ -26,10 +28,13 @@ __all__ = [
     "Batching",
     "ConfigDiff",
     "Deployment",
+    "Docker",
     "Model",
     "ModelChange",
     "Monitoring",
+    "Mount",
     "Server",
+    "Ssl",
     "VersionPolicy",
     "apply_active",
     "check",

@@ -19,8 +19,11 @@ def write_atomic(path: Path, text: str) -> None:
     write_files(path.parent, {path.name: text})
 
 
-def write_files(directory: Path, texts: Mapping[str, str]) -> list[Path]:
+def write_files(directory: Path, texts: Mapping[str, str], *, modes: Mapping[str, int] | None = None) -> list[Path]:
     """Replace several files of one directory: all are written and synced before the first takes its name.
+
+    Files are readable for everybody unless ``modes`` names other permission bits; a file that root replaces keeps its
+    owner, who may be the one user that a server runs as.
 
     The temporary names lie in the same directory, since a rename is atomic within one file system only, and a mounted
     *directory* shows a renamed file where a mounted file does not.
@@ -29,7 +32,7 @@ def write_files(directory: Path, texts: Mapping[str, str]) -> list[Path]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            staged.append((_stage(directory, name, text), directory / name))
+            staged.append((_stage(directory, name, text, (modes or {}).get(name, 0o644)), directory / name))
         while staged:
             temporary, path = staged[0]
             temporary.replace(path)
@@ -44,19 +47,27 @@ def write_files(directory: Path, texts: Mapping[str, str]) -> list[Path]:
     return [directory / name for name in texts]
 
 
-def _stage(directory: Path, name: str, text: str) -> Path:
+def _stage(directory: Path, name: str, text: str, mode: int) -> Path:
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             # mkstemp makes files that only their owner reads; a server may run as somebody else
-            os.fchmod(file.fileno(), 0o644)
+            os.fchmod(file.fileno(), mode)
+            _keep_owner(file.fileno(), directory / name)
             os.fsync(file.fileno())
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     return Path(temporary)
+
+
+def _keep_owner(descriptor: int, replaced: Path) -> None:
+    if os.geteuid() == 0:
+        with contextlib.suppress(FileNotFoundError):
+            before = replaced.stat()
+            os.fchown(descriptor, before.st_uid, before.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

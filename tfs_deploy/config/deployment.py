@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tfs_deploy.config.docker import MODELS_DIR
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from tfs_deploy.config.docker import Docker
     from tfs_deploy.config.flags import FlagValue
 
-Target = Literal["embedded"]
+Target = Literal["embedded", "docker"]
 PolicyKind = Literal["latest", "all", "specific"]
 
 #: beside the deployment file: config, log, lock and records of its server
@@ -73,12 +76,20 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How the server is started; ``rest_port`` 0 means no REST, ``flags`` go to the server as they are."""
+    """How the server is started; ``rest_port`` 0 means no REST, ``flags`` go to the server as they are.
+
+    ``alternate_ports`` (gRPC, REST) are a second pair, so that a server can be replaced without a gap;
+    ``session_config`` and ``platform_config`` are files with a ConfigProto and a PlatformConfigMap in text format.
+    """
 
     target: Target = "embedded"
     grpc_port: int = 8500
     rest_port: int = 8501
     flags: dict[str, FlagValue] = field(default_factory=dict)
+    alternate_ports: tuple[int, int] | None = None
+    session_config: Path | None = None
+    platform_config: Path | None = None
+    docker: Docker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,16 @@ class Monitoring:
 
 
 @dataclass(frozen=True, slots=True)
+class Ssl:
+    """TLS on the gRPC port: paths of PEM files; with ``client_verify`` clients need a certificate of ``ca``."""
+
+    key: Path
+    cert: Path
+    ca: Path | None = None
+    client_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One server with its models; ``source`` is the file it came from, ``state_dir`` where its state is kept."""
 
@@ -114,11 +135,16 @@ class Deployment:
     server: Server = field(default_factory=Server)
     batching: Batching | None = None
     monitoring: Monitoring | None = None
+    ssl: Ssl | None = None
 
     @property
     def config_dir(self) -> Path:
         """The directory of the files that the server reads."""
         return self.state_dir / "config"
+
+    def served_path(self, model: Model) -> Path:
+        """Return a model's base path as the server sees it: in a container models lie under ``/models``."""
+        return model.base_path if self.server.target == "embedded" else MODELS_DIR / model.name
 
     def model(self, name: str) -> Model:
         """Return the model of that name; ``KeyError`` if there is none."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from tfs_deploy import protos
 from tfs_deploy.config.atomic import write_files
 from tfs_deploy.config.batching import batching_parameters
 from tfs_deploy.config.models import model_server_config, render
 from tfs_deploy.config.monitoring import monitoring_config
-from tfs_deploy.protos import to_text
+from tfs_deploy.config.ssl import key_mode, ssl_config
+from tfs_deploy.config.textformat import parse_message, read_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,20 +22,53 @@ if TYPE_CHECKING:
 MODELS: Final = "models.config"
 BATCHING: Final = "batching.config"
 MONITORING: Final = "monitoring.config"
+SSL: Final = "ssl.config"
+SESSION: Final = "session.config"
+PLATFORM: Final = "platform.config"
+
+#: file name -> the message in it
+KINDS: Final[dict[str, str]] = {
+    MODELS: "ModelServerConfig",
+    BATCHING: "BatchingParameters",
+    MONITORING: "MonitoringConfig",
+    SSL: "SSLConfig",
+    SESSION: "ConfigProto",
+    PLATFORM: "PlatformConfigMap",
+}
 
 
 def config_files(deployment: Deployment, active: Mapping[str, ActiveModel] | None = None) -> dict[str, str]:
-    """Return file name -> text for everything the server of a deployment reads."""
+    """Return file name -> text for everything the server of a deployment reads.
+
+    Reads the files that the deployment names (TLS, session, platform). Raises ``SpecError`` for one that is no such
+    message, ``UsageError`` for one that cannot be read.
+    """
+    server = deployment.server
     files = {MODELS: render(model_server_config(deployment, active))}
     if deployment.batching is not None:
-        files[BATCHING] = to_text(batching_parameters(deployment.batching))
+        files[BATCHING] = protos.to_text(batching_parameters(deployment.batching))
     if deployment.monitoring is not None:
-        files[MONITORING] = to_text(monitoring_config(deployment.monitoring))
+        files[MONITORING] = protos.to_text(monitoring_config(deployment.monitoring))
+    if deployment.ssl is not None:
+        files[SSL] = protos.to_text(ssl_config(deployment.ssl))
+    if server.session_config is not None:
+        files[SESSION] = protos.to_text(read_message(server.session_config, protos.ConfigProto()))
+    if server.platform_config is not None:
+        files[PLATFORM] = protos.to_text(read_message(server.platform_config, protos.PlatformConfigMap()))
     return files
+
+
+def parse_config_file(name: str, text: str, *, source: str | None = None) -> Any:
+    """Read the text of the config file ``name`` (``KINDS``) into its message; ``SpecError`` with the line."""
+    return parse_message(text, protos.message_class(KINDS[name])(), source=source or name)
 
 
 def write_config(
     deployment: Deployment, directory: Path, active: Mapping[str, ActiveModel] | None = None
 ) -> list[Path]:
-    """Write a deployment's config files into ``directory``, each replaced whole, and return their paths."""
-    return write_files(directory, config_files(deployment, active))
+    """Write a deployment's config files into ``directory``, each replaced whole, and return their paths.
+
+    The file that holds a private key is as readable as the key's own file.
+    """
+    modes = {} if deployment.ssl is None else {SSL: key_mode(deployment.ssl)}
+    return write_files(directory, config_files(deployment, active), modes=modes)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy import protos
 from tfs_deploy.config.active import apply_active
 from tfs_deploy.config.policies import set_policy
-from tfs_deploy.config.textlines import block_lines
-from tfs_deploy.errors import Problem, SpecError
+from tfs_deploy.config.textformat import block_lines, parse_message
+from tfs_deploy.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,13 +30,13 @@ def model_server_config(deployment: Deployment, active: Mapping[str, ActiveModel
     # The list is set even when it is empty: a config without one is refused, one with an empty list serves nothing.
     message.model_config_list.SetInParent()
     for model in current.models:
-        _add(message.model_config_list.config.add(), model)
+        _add(message.model_config_list.config.add(), model, str(deployment.served_path(model)))
     return message
 
 
-def _add(config: Any, model: Model) -> None:
+def _add(config: Any, model: Model, base_path: str) -> None:
     config.name = model.name
-    config.base_path = str(model.base_path)
+    config.base_path = base_path
     config.model_platform = PLATFORM
     set_policy(config, model.version_policy)
     for label in sorted(model.labels):
@@ -50,15 +50,7 @@ def render(message: Any) -> str:
 
 def parse(text: str, *, source: str = "models.config") -> Any:
     """Read a ``ModelServerConfig`` from text format; ``SpecError`` with ``source`` and the line if it is none."""
-    from google.protobuf.text_format import ParseError
-
-    try:
-        return protos.parse_text(text, protos.ModelServerConfig())
-    except ParseError as error:
-        # str() of the error starts with its own "line:column : "; the position is given apart
-        words = str(error).partition(" : ")[2] if error.GetLine() else str(error)
-        message = " ".join(words.split()) or "not a text-format ModelServerConfig"
-        raise SpecError([Problem(source, error.GetLine() or 1, "", message)]) from None
+    return parse_message(text, protos.ModelServerConfig(), source=source)
 
 
 def check(message: Any, *, source: str = "models.config", text: str | None = None) -> list[Problem]:
@@ -89,6 +81,8 @@ def _model_problems(config: Any, seen: set[str]) -> Iterator[tuple[str, str]]:
     path = config.base_path
     if not (path.startswith("/") or "://" in path):
         yield ".base_path", f"must be absolute, not {path!r}"
+    elif path.startswith("s3://"):
+        yield ".base_path", f"{path}: the stock server has no S3 support, copy the model to a directory"
     if config.model_type and config.model_platform:
         yield ".model_type", "is deprecated and refused beside model_platform"
     elif not (config.model_type or config.model_platform):

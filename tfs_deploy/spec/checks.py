@@ -10,6 +10,7 @@ from tfs_deploy.config.command import OWNED
 from tfs_deploy.config.deployment import REST_NAME
 from tfs_deploy.config.flags import check_flag
 from tfs_deploy.spec.build import batching_of
+from tfs_deploy.spec.container import check_container, is_stock, release_of_server
 from tfs_deploy.spec.words import did_you_mean, say
 
 if TYPE_CHECKING:
@@ -25,17 +26,22 @@ _SUM_TOLERANCE = 1e-6
 _LONGEST_NAME = 100
 
 
-def check_file(file: DeploymentFile, unknown: set[Path], line: Callable[[Path], int]) -> Iterator[Finding]:
+def check_file(
+    file: DeploymentFile, unknown: set[Path], line: Callable[[Path], int], *, allow_latest: bool
+) -> Iterator[Finding]:
     """Yield what does not fit; paths in ``unknown`` hold stand-ins for values that were refused already."""
     if ("name",) not in unknown:
         yield from _check_name(("name",), file.name)
     if ("server",) not in unknown:
         yield from _check_ports(file.server, unknown)
+    yield from check_container(file.server, unknown, allow_latest=allow_latest)
     yield from _check_flags(file.server)
     yield from _check_models(file, unknown, line)
     if file.batching is not None and not any(path[0] == "batching" for path in unknown):
         for key, message in check_batching(batching_of(file.batching)):
             yield ("batching", key), message
+    if file.ssl is not None and file.ssl.client_verify and file.ssl.ca is None and ("ssl", "ca") not in unknown:
+        yield ("ssl", "client_verify"), "needs ca, the certificates that sign those of clients"
     if file.monitoring is not None:
         if file.server.rest_port == 0:
             yield ("monitoring",), "needs server.rest_port: metrics are served on the REST port"
@@ -55,14 +61,28 @@ def _check_ports(server: ServerSection, unknown: set[Path]) -> Iterator[Finding]
     if ports_known and server.grpc_port == server.rest_port:
         key = "rest_port" if "rest_port" in server.model_fields_set else "grpc_port"
         yield ("server", key), f"gRPC and REST cannot share port {server.grpc_port}"
+    other = server.alternate_ports
+    if other is None or not ports_known:
+        return
+    where = ("server", "alternate_ports")
+    if other.grpc_port == other.rest_port:
+        yield (*where, "rest_port"), f"gRPC and REST cannot share port {other.rest_port}"
+    for key, port in (("grpc_port", other.grpc_port), ("rest_port", other.rest_port)):
+        if port in (server.grpc_port, server.rest_port):
+            yield (*where, key), f"must be another port than those of server, {port} is one of them"
 
 
 def _check_flags(server: ServerSection) -> Iterator[Finding]:
+    release = release_of_server(server)
     for name, value in server.flags.items():
         owner = OWNED.get(name)
-        problem = f"is set by {owner}" if owner else check_flag(name, value)
+        problem = f"is set by {owner}" if owner else check_flag(name, value, version=release)
         if problem:
             yield ("server", "flags", name), problem
+    together, *apart = (f"tensorflow_{kind}_parallelism" for kind in ("session", "intra_op", "inter_op"))
+    if server.flags.get(together) and any(server.flags.get(name) for name in apart):
+        # With all three the server refuses to start; with two it uses one of them (model_servers/server.cc).
+        yield ("server", "flags", together), f"excludes {' and '.join(apart)}: it sets both"
 
 
 def _check_models(file: DeploymentFile, unknown: set[Path], line: Callable[[Path], int]) -> Iterator[Finding]:
@@ -77,7 +97,7 @@ def _check_models(file: DeploymentFile, unknown: set[Path], line: Callable[[Path
                 at = line(("models", first, "name"))
                 yield (*where, "name"), f"model {model.name!r} is already defined at line {at}"
         if (*where, "base_path") not in unknown:
-            yield from _check_base_path((*where, "base_path"), model.base_path)
+            yield from _check_base_path((*where, "base_path"), model.base_path, file.server)
             first = paths.setdefault(os.path.normpath(model.base_path), index)
             if first != index:
                 at = line(("models", first, "base_path"))
@@ -86,11 +106,14 @@ def _check_models(file: DeploymentFile, unknown: set[Path], line: Callable[[Path
         yield from _check_traffic(where, model, unknown)
 
 
-def _check_base_path(path: Path, base_path: str) -> Iterator[Finding]:
+def _check_base_path(path: Path, base_path: str, server: ServerSection) -> Iterator[Finding]:
     if not base_path or "\0" in base_path:
         yield path, "must be a directory"
+    elif base_path.startswith("s3://") and is_stock(server):
+        yield path, f"{base_path}: the official image has no S3 support, copy the model to a directory"
     elif "://" in base_path:
-        yield path, f"{base_path} is not a directory: the embedded server reads local files only"
+        why = "the embedded server reads local files only" if server.target == "embedded" else "it cannot be mounted"
+        yield path, f"{base_path} is not a directory: {why}"
     elif base_path.startswith("~"):
         yield path, f"{base_path}: ~ is not expanded, write the path out"
 

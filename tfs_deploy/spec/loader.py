@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
+from tfs_deploy.spec.advice import advise
 from tfs_deploy.spec.build import deployment_of
 from tfs_deploy.spec.checks import check_file
 from tfs_deploy.spec.disk import check_disk as disk_findings
@@ -28,14 +29,25 @@ if TYPE_CHECKING:
     Findings = dict[tuple[TreePath, str], int]
 
 #: stands for required values that were refused, so that the rest of the file can still be checked
-_STAND_IN: Final = {"name": "?", "base_path": "?"}
+_STAND_IN: Final = dict.fromkeys(("name", "base_path", "image", "key", "cert", "source"), "?")
 #: model keys without which the disk cannot be judged
 _LOCATING: Final = ((), ("base_path",), ("versions",))
 
 
-def load(path: str | Path, *, check_disk: bool) -> Deployment:
+def load(path: str | Path, *, check_disk: bool, allow_latest: bool) -> Deployment:
     """See ``tfs_deploy.spec.load_deployment``."""
+    return _load(Path(path), check_disk=check_disk, allow_latest=allow_latest or not check_disk)[0]
+
+
+def load_with_advice(path: str | Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, list[Problem]]:
+    """See ``tfs_deploy.spec.load_with_advice``."""
     source = Path(path)
+    deployment, tree = _load(source, check_disk=check_disk, allow_latest=allow_latest)
+    said = {item: tree.line(item[0]) for item in advise(deployment)}
+    return deployment, _problems(source, said)
+
+
+def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, Tree]:
     tree = read_tree(_read(source))
     findings: Findings = {(place, message): line for line, place, message in tree.problems}
     if not isinstance(tree.data, dict):
@@ -44,13 +56,13 @@ def load(path: str | Path, *, check_disk: bool) -> Deployment:
     if file is None:
         raise _error(source, findings)
     deployment = deployment_of(file, Path(os.path.abspath(source)))  # noqa: PTH100 - resolve() would follow links
-    found = list(check_file(file, unknown, tree.line))
+    found = list(check_file(file, unknown, tree.line, allow_latest=allow_latest))
     if check_disk:
         hidden = {path[:2] for path in unknown if path[2:3] in _LOCATING}
-        found += [item for item in disk_findings(deployment) if item[0][:2] not in hidden]
+        found += [item for item in disk_findings(deployment) if item[0][:2] not in hidden and item[0] not in unknown]
     if findings or found:
         raise _error(source, findings | {item: tree.line(item[0]) for item in found})
-    return deployment
+    return deployment, tree
 
 
 def _read(source: Path) -> str:
@@ -146,6 +158,10 @@ def _repair(data: Any, place: TreePath, *, extra: bool) -> set[TreePath]:
 
 
 def _error(source: Path, findings: Findings) -> SpecError:
+    hint = f"correct the file, then check it with: tfs-deploy config {source} --check"
+    return SpecError(_problems(source, findings), hint=hint)
+
+
+def _problems(source: Path, findings: Findings) -> list[Problem]:
     ordered = sorted((line, path_text(place), message) for (place, message), line in findings.items())
-    problems = [Problem(str(source), line, place, message) for line, place, message in ordered]
-    return SpecError(problems, hint=f"correct the file, then check it with: tfs-deploy config {source} --check")
+    return [Problem(str(source), line, place, message) for line, place, message in ordered]

@@ -10,10 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tfs_deploy.config.docker import Pull, Restart  # noqa: TC001 - pydantic looks at them
+
 #: version directories are int64 numbers; REST paths address only those without a sign (http_rest_api_handler.cc)
 Version = Annotated[int, Field(ge=0, lt=2**63)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Section(BaseModel):
@@ -62,13 +65,51 @@ class ModelSection(Section):
     traffic: dict[str, Percent] = {}
 
 
+class AlternatePortsSection(Section):
+    """The second pair of ports."""
+
+    grpc_port: Port
+    rest_port: Port
+
+
+class MountSection(Section):
+    """One more mount of a container."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+class DockerSection(Section):
+    """The container that the server runs in."""
+
+    image: str
+    serving_version: str | None = None
+    address: str = "127.0.0.1"
+    user: str | None = None
+    memory: str | None = None
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    gpus: Any = None
+    env: dict[str, str] = {}
+    mounts: list[MountSection] = []
+    restart: Restart = "unless-stopped"
+    log_max_size: str = "10m"
+    log_max_files: Count = 3
+    pull: Pull = "missing"
+    platform: str | None = None
+
+
 class ServerSection(Section):
     """The server and how it is started."""
 
-    target: Literal["embedded"] = "embedded"
-    grpc_port: Annotated[int, Field(ge=1, le=65535)] = 8500
+    target: Literal["embedded", "docker"] = "embedded"
+    grpc_port: Port = 8500
     rest_port: Annotated[int, Field(ge=0, le=65535)] = 8501
     flags: dict[str, Any] = {}
+    alternate_ports: AlternatePortsSection | None = None
+    session_config: str | None = None
+    platform_config: str | None = None
+    docker: DockerSection | None = None
 
 
 class BatchingSection(Section):
@@ -91,6 +132,15 @@ class MonitoringSection(Section):
     path: str = "/monitoring/prometheus/metrics"
 
 
+class SslSection(Section):
+    """TLS on the gRPC port."""
+
+    key: str
+    cert: str
+    ca: str | None = None
+    client_verify: bool = False
+
+
 class DeploymentFile(Section):
     """The whole file."""
 
@@ -99,14 +149,19 @@ class DeploymentFile(Section):
     models: Annotated[list[ModelSection], Field(min_length=1)]
     batching: BatchingSection | None = None
     monitoring: MonitoringSection | None = None
+    ssl: SslSection | None = None
 
 
 #: path without list positions -> the section there
 SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): DeploymentFile,
     ("server",): ServerSection,
+    ("server", "alternate_ports"): AlternatePortsSection,
+    ("server", "docker"): DockerSection,
+    ("server", "docker", "mounts"): MountSection,
     ("models",): ModelSection,
     ("models", "versions"): VersionsSection,
     ("batching",): BatchingSection,
     ("monitoring",): MonitoringSection,
+    ("ssl",): SslSection,
 }

@@ -23,7 +23,12 @@ _WANTED = {
     "dict": "a mapping",
     "model": "a mapping",
 }
-_RANGES = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le"), "less_than": ("below", "lt")}
+_RANGES = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("below", "lt"),
+}
 
 
 def path_text(path: Path) -> str:

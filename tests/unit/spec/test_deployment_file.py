@@ -124,7 +124,7 @@ def test_all_mistakes_at_once_in_file_order(write):
         """
     )
     assert problems(path, check_disk=True) == [
-        "shop.yaml:3: server.target: must be 'embedded', not the text 'embeded', did you mean 'embedded'?",
+        "shop.yaml:3: server.target: must be 'embedded' or 'docker', not the text 'embeded', did you mean 'embedded'?",
         "shop.yaml:5: server.rest_port: gRPC and REST cannot share port 9000",
         "shop.yaml:6: server.flags.grpc_max_thread: unknown flag 'grpc_max_thread', did you mean 'grpc_max_threads'?",
         f"shop.yaml:9: models[0].base_path: base path {path.parent}/nowhere does not exist".replace(

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from tfs_deploy.config import Batching, Monitoring, Server
+from tfs_deploy.config import Batching, Docker, Monitoring, Server, Ssl
 from tfs_deploy.spec import load_deployment
 from tfs_deploy.spec.schema import (
     SECTIONS,
     BatchingSection,
     DeploymentFile,
+    DockerSection,
     MonitoringSection,
     ServerSection,
+    SslSection,
 )
 from tfs_deploy.spec.tree import read_tree
 
@@ -70,11 +72,18 @@ def _models_in(annotation) -> list[type[BaseModel]]:
 
 
 @pytest.mark.parametrize(
-    ("section", "values"), [(ServerSection, Server), (BatchingSection, Batching), (MonitoringSection, Monitoring)]
+    ("section", "values", "required"),
+    [
+        (ServerSection, Server, {}),
+        (BatchingSection, Batching, {}),
+        (MonitoringSection, Monitoring, {}),
+        (DockerSection, Docker, {"image": "a:1"}),
+        (SslSection, Ssl, {"key": "k", "cert": "c"}),
+    ],
 )
-def test_sections_and_values_have_the_same_fields_and_defaults(section, values):
+def test_sections_and_values_have_the_same_fields_and_defaults(section, values, required):
     assert list(section.model_fields) == [field.name for field in dataclasses.fields(values)]
-    empty = section()
+    empty, plain = section(**required), values(**required)
     for field in dataclasses.fields(values):
-        default = getattr(values(), field.name)
+        default = getattr(plain, field.name)
         assert getattr(empty, field.name) == (list(default) if isinstance(default, tuple) else default), field.name
