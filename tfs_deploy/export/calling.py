@@ -50,7 +50,7 @@ def _takes_keywords(parameters: Sequence[inspect.Parameter], names: Sequence[str
 def name_outputs(signature: str, result: Any, outputs: Outputs) -> dict[str, Any]:
     """Give the results of a call their output names; raises ``UsageError`` where that is not possible."""
     if hasattr(result, "_asdict"):
-        result = result._asdict()
+        result = _of_namedtuple(result, outputs)
     if outputs is None:
         if not isinstance(result, Mapping):
             raise UsageError(
@@ -71,6 +71,14 @@ def name_outputs(signature: str, result: Any, outputs: Outputs) -> dict[str, Any
     if not named:
         raise UsageError(f"Signature {signature!r} has no output", hint=naming_hint(signature, "output"))
     return {name: _as_tensor(signature, name, value, outputs) for name, value in named.items()}
+
+
+def _of_namedtuple(result: Any, outputs: Outputs) -> Any:
+    """Take a named tuple by its fields, or as a plain one where the names are not its own."""
+    fields: dict[Any, Any] = result._asdict()
+    if outputs is None or isinstance(outputs, Mapping):
+        return {**fields, **dict(enumerate(result))} if outputs else fields
+    return fields if set(outputs) <= set(fields) else tuple(result)
 
 
 def _wanted(outputs: Mapping[str, Any] | Sequence[str], default: list[Any]) -> list[tuple[str, Any]]:

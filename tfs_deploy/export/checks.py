@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,24 +12,38 @@ from typing import TYPE_CHECKING, Any, Final
 
 import tfs_deploy
 from tfs_deploy.errors import UsageError, VerdictError
+from tfs_deploy.savedmodel.lint import Severity, lint_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel import SavedModelInfo
 
-#: ops that call back into the Python process that wrote the model, which a server does not have
-PYTHON_OPS: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+logger = logging.getLogger(__name__)
+#: what no server can serve: no signature, tensors that are not there, Python functions, a graph that is too large,
+#: missing files, a warmup file that stops the load
+_UNSERVABLE: Final = frozenset({"TFS101", "TFS112", "TFS201", "TFS301", "TFS302", "TFS303", "TFS501", "TFS502"})
+#: rules about the directory of a version, which a staged one does not have yet, and about the tag that was asked for
+_NOT_YET: Final = ("TFS4", "TFS115")
 
 
-def refuse_python_ops(info: SavedModelInfo) -> None:
-    """Raise ``UsageError`` if the graph needs the Python process that made it."""
-    found = sorted(PYTHON_OPS.intersection(info.ops))
-    if found:
-        raise UsageError(
-            f"the graph calls back into Python ({', '.join(found)}), which no server can",
-            hint="replace tf.py_function / tf.numpy_function with TensorFlow operations, or do that step in the client",
-        )
+def signatures_of(info: SavedModelInfo, tags: Sequence[str]) -> dict[str, SignatureInfo]:
+    """Return the signatures of the meta graph with exactly these tags."""
+    graph = next((graph for graph in info.meta_graphs if set(graph.tags) == set(tags)), info.serving)
+    return graph.signatures
+
+
+def refuse_unservable(info: SavedModelInfo) -> None:
+    """Raise ``UsageError`` for what no server can serve, and warn of what some servers cannot.
+
+    Both are errors that ``tfs-deploy lint`` finds.
+    """
+    for finding in lint_model(info, ignore=_NOT_YET):
+        if finding.rule in _UNSERVABLE:
+            raise UsageError(f"{finding.message} ({finding.rule} {finding.where})", hint=finding.hint)
+        if finding.severity is Severity.ERROR:
+            logger.warning("%s %s: %s; %s", finding.rule, finding.where, finding.message, finding.hint)
 
 
 def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float) -> dict[str, Any]:

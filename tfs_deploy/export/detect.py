@@ -58,7 +58,8 @@ def _detect_object(source: Any) -> str:
     functions = list(source.values()) if isinstance(source, Mapping) else [source]
     if is_keras(source):
         return "keras"
-    if functions and all(isinstance(one, tf.types.experimental.GenericFunction) for one in functions):
+    kinds = (tf.types.experimental.GenericFunction, tf.types.experimental.ConcreteFunction)
+    if functions and all(isinstance(one, kinds) for one in functions):
         return "functions"
     if isinstance(source, (tf.Module, tf.__internal__.tracking.Trackable)):
         return "module"

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfs_deploy.codec import numpy_dtype
+from tfs_deploy.codec.arrays import wide_array
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.names import did_you_mean
+from tfs_deploy.savedmodel.goldens import Golden
 
 if TYPE_CHECKING:
     from tfs_deploy.export.source import Source
@@ -21,14 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Example:
-    """One request: a signature, and an array for each of its inputs."""
+    """One request: a signature, an array for each of its inputs, and the right answer where the caller knows it."""
 
     signature: str
     inputs: dict[str, Array]
+    answer: dict[str, Array] | None = None
 
 
 def as_examples(source: Source, examples: Any) -> list[Example]:
-    """Check an ``examples`` argument against the signatures: ``{signature: {input: array}}`` or lists of such dicts."""
+    """Check an ``examples`` argument against the signatures.
+
+    It is ``{signature: {input: array}}``; instead of that dict there may be a ``Golden``, or a list of either.
+    """
     if examples is None:
         return []
     if not isinstance(examples, Mapping):
@@ -43,8 +49,14 @@ def as_examples(source: Source, examples: Any) -> list[Example]:
                 f"examples: there is no signature {signature!r}", hint=did_you_mean(signature, source.signature_names())
             )
         several = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
-        found += [Example(signature, _one_example(signature, specs, one)) for one in (given if several else [given])]
+        found += [_one(signature, specs, one) for one in (given if several else [given])]
     return found
+
+
+def _one(signature: str, specs: dict[str, TensorSpec], example: Any) -> Example:
+    if isinstance(example, Golden):
+        return Example(signature, _one_example(signature, specs, example.inputs), dict(example.outputs))
+    return Example(signature, _one_example(signature, specs, example))
 
 
 def _one_example(signature: str, specs: dict[str, TensorSpec], example: Any) -> dict[str, Array]:
@@ -66,7 +78,7 @@ def _array(signature: str, spec: TensorSpec, value: Any) -> Array:
     if hasattr(value, "numpy"):
         value = value.numpy()
     dtype = numpy_dtype(spec.dtype)
-    given = np.asarray(value)
+    given = wide_array(value)
     if spec.dtype == "string":
         array = _strings(given)
     elif given.dtype.kind in "OSU" or not np.can_cast(given.dtype, dtype, casting="same_kind"):

@@ -13,6 +13,7 @@ from tfs_deploy.export import checks, provenance
 from tfs_deploy.export.base_path import check_base_path, check_version
 from tfs_deploy.export.detect import open_source
 from tfs_deploy.export.examples import Example, as_examples
+from tfs_deploy.export.hashing import Hasher
 from tfs_deploy.export.publish import stage
 from tfs_deploy.export.quiet import quiet
 from tfs_deploy.export.recording import record, warmup_requests
@@ -20,9 +21,9 @@ from tfs_deploy.export.retention import check_keep, named_versions, prune
 from tfs_deploy.export.signature import Signature, as_signatures
 from tfs_deploy.export.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
 from tfs_deploy.export.writing import writing
-from tfs_deploy.savedmodel import SavedModelInfo, inspect_model
+from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
-from tfs_deploy.savedmodel.manifest import Manifest, build_manifest, signature_digest, write_manifest
+from tfs_deploy.savedmodel.manifest import FileEntry, Manifest, build_manifest, signature_digest, write_manifest
 from tfs_deploy.savedmodel.warmup import write_warmup
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def export_model(
         examples: ``{signature: {input: array}}`` or lists of such dicts. The original answers them before the model
             is written; the answers are checked against the written model and recorded with it
             (``assets.extra/goldens``), and the requests warm it up (``assets.extra/tf_serving_warmup_requests``).
+            A ``savedmodel.goldens.Golden`` in the place of a dict brings the right answer from elsewhere.
         metadata: anything JSON can say, kept in the manifest.
         kind: what ``source`` is, where that is not to be detected.
         tags: of the meta graph that is served (TensorFlow 1 sources and SavedModels only).
@@ -110,39 +112,48 @@ def export_model(
         given = as_examples(opened, examples)
         goldens = record(opened, given, tolerance)
         with stage(base) as staged, writing(base):
-            opened.save(staged.path)
-            info = inspect_model(staged.path)
-            _record_beside(staged.path, base.name, info, given if warmup else [], goldens)
-            _check(staged.path, info, checking)
-            manifest = _describe(staged.path, info, free)
+            with Hasher(staged.path) as hasher:
+                opened.save(staged.path)
+                infos = checks.signatures_of(inspect_model(staged.path), checking.tags)
+                _record_beside(staged.path, base.name, infos, given if warmup else [], goldens)
+                _check(staged.path, checking)
+                staged.sync()  # the disk works while the hasher catches up
+            manifest = _describe(staged.path, infos, free, hasher.entries)
             published = staged.publish(version)
     pruned = () if keep is None else tuple(prune(base, keep, deployments, published.number))
-    return ExportedVersion(published.path, published.number, info.signatures, manifest, pruned)
+    return ExportedVersion(published.path, published.number, infos, manifest, pruned)
 
 
 def _record_beside(
-    folder: Path, model: str, info: SavedModelInfo, examples: Sequence[Example], goldens: Sequence[Golden]
+    folder: Path,
+    model: str,
+    infos: Mapping[str, SignatureInfo],
+    examples: Sequence[Example],
+    goldens: Sequence[Golden],
 ) -> None:
     if goldens:
         write_goldens(folder, goldens)
     if examples:
-        write_warmup(folder, warmup_requests(model, examples, info.signatures))
+        write_warmup(folder, warmup_requests(model, examples, infos))
 
 
-def _check(folder: Path, info: SavedModelInfo, checking: _Checking) -> None:
-    checks.refuse_python_ops(info)
+def _check(folder: Path, checking: _Checking) -> None:
+    checks.refuse_unservable(inspect_model(folder))
     if checking.enabled:
         checks.replay_in_fresh_process(folder, checking.tags, checking.timeout)
 
 
-def _describe(folder: Path, info: SavedModelInfo, metadata: dict[str, Any]) -> Manifest:
+def _describe(
+    folder: Path, infos: Mapping[str, SignatureInfo], metadata: dict[str, Any], hashed: Mapping[str, FileEntry]
+) -> Manifest:
     manifest = build_manifest(
         folder,
-        signature_digest=signature_digest(info.signatures),
+        signature_digest=signature_digest(infos),
         tensorflow_version=provenance.tensorflow_version(),
         keras_version=provenance.keras_version(),
         git_commit=provenance.git_commit(),
         metadata=metadata,
+        known=hashed,
     )
     write_manifest(folder, manifest)
     return manifest

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def bind_module(module: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:
     """Bind signatures to a ``tf.Module``; without any, every ``tf.function`` of it that has an input signature.
 
-    Then each method is served under its own name, and ``__call__``, or else the only method there is, as
-    ``serving_default``.
+    Each is served under its own name, and ``__call__``, or else the only one there is, as ``serving_default``. What
+    ``tf.saved_model.load`` made keeps the signatures that it has.
     """
 
     def bind(name: str, signature: Signature) -> BoundSignature:
         function = signature.function
         if isinstance(function, str):
-            function = method_of(name, module, function)
+            function = _saved_signatures(module).get(function) or method_of(name, module, function)
         return _bind_beside(name, module if function is None else function, signature)
 
     return bind_all(bind, signatures or _offered(module))
@@ -59,23 +59,16 @@ def _bind_beside(name: str, function: Any, signature: Signature) -> BoundSignatu
         )
     if is_keras(function):
         return bind_own(name, KerasCall(function), signature)
-    own = TfFunctionCall.of(type(function).__call__.__get__(function)) if not _is_function(function) else None
+    own = TfFunctionCall.of(function.__call__)
     if own is not None and not isinstance(signature.inputs, Mapping):
         return bind_own(name, own, signature)
     return bind_function(name, function, signature)
 
 
-def _is_function(value: Any) -> bool:
-    import tensorflow as tf
-
-    return (
-        isinstance(value, tf.types.experimental.GenericFunction)
-        or hasattr(value, "__code__")
-        or hasattr(value, "__func__")
-    )
-
-
 def _offered(module: Any) -> dict[str, Signature]:
+    saved = _saved_signatures(module)
+    if saved:
+        return {name: Signature(function) for name, function in saved.items()}
     methods: dict[str, Callable[..., Any]] = {}
     for key in [*dir(type(module)), *sorted(vars(module))]:
         if key.startswith("_") and key != "__call__":
@@ -95,3 +88,9 @@ def _offered(module: Any) -> dict[str, Signature]:
     if default is not None:
         signatures[DEFAULT_SIGNATURE] = Signature(default)
     return signatures
+
+
+def _saved_signatures(module: Any) -> Mapping[str, Callable[..., Any]]:
+    """Return the signatures of what ``tf.saved_model.load`` made."""
+    signatures = getattr(module, "signatures", None)
+    return signatures if isinstance(signatures, Mapping) else {}

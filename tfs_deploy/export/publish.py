@@ -44,6 +44,11 @@ class Stage:
         self.base_path = base_path
         self.path = path
 
+    def sync(self) -> None:
+        """Have what is there so far on disk; ``publish`` then has only the rest to wait for."""
+        with translated(self.base_path):
+            sync_tree(self.path)
+
     def publish(self, version: int | str | None = None) -> VersionDir:
         """Sync the directory and rename it to its version.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.export.choosing import choose_names, choose_signature
@@ -14,6 +14,8 @@ from tfs_deploy.savedmodel import layout
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+_FINGERPRINT: Final = "fingerprint.pb"
 
 
 def set_methods(directory: Path, methods: Mapping[str, str]) -> None:
@@ -66,4 +68,4 @@ def rewrite(directory: Path, model: Any, graph: Any, definitions: Mapping[str, A
 def _write(directory: Path, model: Any) -> None:
     (directory / layout.SAVED_MODEL).write_bytes(model.SerializeToString(deterministic=True))
     # The fingerprint describes the file as it was before; servers do without (fingerprinting.cc).
-    (directory / layout.FINGERPRINT).unlink(missing_ok=True)
+    (directory / _FINGERPRINT).unlink(missing_ok=True)

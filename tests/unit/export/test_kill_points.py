@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -71,7 +70,7 @@ def check_after_kill(base: Path) -> None:
         assert verify_manifest(version.path) == []
     highest = max((version.number for version in list_versions(base)), default=0)
     assert publish_another(base) == highest + 1
-    assert [name for name in os.listdir(base) if not name.isdecimal()] == []
+    assert [path.name for path in base.iterdir() if not path.name.isdecimal()] == []
 
 
 def kill_at_steps(base: Path, steps: list[int]) -> None:

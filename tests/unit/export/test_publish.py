@@ -33,7 +33,7 @@ def publish_one(base: Path, version: int | str | None = None) -> int:
 
 
 def names(base: Path) -> list[str]:
-    return sorted(os.listdir(base))
+    return sorted(path.name for path in base.iterdir())
 
 
 def test_numbers_follow_the_highest(tmp_path):
@@ -102,9 +102,13 @@ def test_a_rename_replaces_nothing(tmp_path, monkeypatch, supported, make):
 
 def test_nothing_is_left_after_a_failure(tmp_path):
     base = tmp_path / "models" / "digits"
-    with pytest.raises(RuntimeError), publish.stage(base) as staged:
+
+    def fail(staged: publish.Stage) -> None:
         fill(staged.path)
         raise RuntimeError
+
+    with pytest.raises(RuntimeError), publish.stage(base) as staged:
+        fail(staged)
     assert names(tmp_path) == []
 
 

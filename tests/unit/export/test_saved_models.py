@@ -1,0 +1,307 @@
+"""SavedModels as sources: copied, with other signatures, traced again; damaged ones."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfs_deploy as td
+from tfs_deploy import export as ex
+from tfs_deploy.errors import ModelError, TfsDeployError, UsageError
+from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
+from tfs_deploy.savedmodel.goldens import read_goldens
+from tfs_deploy.savedmodel.manifest import verify_manifest
+
+tf = pytest.importorskip("tensorflow")
+v1 = tf.compat.v1
+pytestmark = pytest.mark.tensorflow
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "tfs_deploy.json"
+    }
+
+
+def predict(path: Path, inputs: dict[str, Any], signature: str | None = None) -> dict[str, Any]:
+    with td.load_model(path) as model:
+        return model.predict(inputs, signature)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "saved_model_half_plus_two_cpu/00000123",
+        "saved_model_half_plus_two_2_versions",
+        "saved_model_half_plus_two_tf2_cpu/00000123",
+        "saved_model_half_plus_three/00000123",
+        "zoo/1",
+    ],
+)
+def test_a_copy_is_the_same_bytes(models, tmp_path, name):
+    source = models / name
+    exported = td.export_model(source, tmp_path / "m")
+    chosen = source if (source / "saved_model.pb").exists() else source / "00000124"
+    assert files(exported.path) == files(chosen)
+    assert verify_manifest(exported.path) == []
+    assert exported.signatures == td.inspect_model(chosen).signatures
+
+
+def test_a_copy_keeps_its_goldens_and_warmup_and_replays_them(tmp_path):
+    module = tf.Module()
+    signature = td.Signature(lambda x: {"y": x * 2}, inputs={"x": ("float32", (None,))})
+    first = td.export_model(
+        module, tmp_path / "a", signatures=signature, examples={"serving_default": {"x": [1.0]}}, metadata={"run": 7}
+    )
+    second = td.export_model(first.path, tmp_path / "b", metadata={"copied": True})
+    assert files(second.path) == files(first.path)
+    assert second.manifest.metadata == {"copied": True}
+    renewed = td.export_model(first.path, tmp_path / "b", examples={"serving_default": {"x": [3.0]}})
+    (golden,) = read_goldens(renewed.path)
+    assert golden.outputs["y"].tolist() == [6.0]
+
+
+def test_links_are_copied_as_what_they_point_to(models, tmp_path):
+    shutil.copytree(models / "saved_model_half_plus_two_cpu/00000123", tmp_path / "there")
+    (tmp_path / "linked").mkdir()
+    for child in (tmp_path / "there").iterdir():
+        (tmp_path / "linked" / child.name).symlink_to(child)
+    exported = td.export_model(tmp_path / "linked", tmp_path / "m")
+    shutil.rmtree(tmp_path / "there")
+    assert not any(path.is_symlink() for path in exported.path.rglob("*"))
+    assert predict(exported.path, {"x": [[2.0]]})["y"].tolist() == [[3.0]]
+
+
+def test_a_copy_needs_no_python_tensorflow(models, tmp_path):
+    code = (
+        "import sys, tfs_deploy as td\n"
+        f"td.export_model({str(models / 'zoo/1')!r}, {str(tmp_path / 'm')!r})\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_made_up_output_names_of_a_copy_are_warned_of(tmp_path, caplog):
+    tf.saved_model.save(
+        tf.Module(),
+        str(tmp_path / "saved"),
+        signatures=tf.function(lambda x: x, input_signature=[tf.TensorSpec([None])]).get_concrete_function(),
+    )
+    with caplog.at_level(logging.WARNING, "tfs_deploy.export"):
+        td.export_model(tmp_path / "saved", tmp_path / "m")
+    assert "output_0" in caplog.text
+    assert "outputs=" in caplog.text
+
+
+def test_a_saved_model_without_signatures_is_refused(tmp_path):
+    tf.saved_model.save(tf.Module(), str(tmp_path / "saved"))
+    with pytest.raises(UsageError, match="no signature"):
+        td.export_model(tmp_path / "saved", tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_other_names_for_a_tensorflow_1_model(models, tmp_path):
+    signatures = {
+        "serving_default": td.Signature(inputs={"value": "x"}, outputs={"result": "y"}),
+        "old": td.Signature("serving_default"),
+        "classes": td.Signature("classify_x_to_y"),
+    }
+    source = models / "saved_model_half_plus_two_cpu/00000123"
+    examples = {"serving_default": {"value": [[2.0]]}, "old": {"x": [[4.0]]}}
+    exported = td.export_model(source, tmp_path / "m", signatures=signatures, examples=examples)
+    assert predict(exported.path, {"value": [[2.0]]})["result"].tolist() == [[3.0]]
+    assert exported.signatures["classes"].method == CLASSIFY_METHOD
+    before, after = files(source), files(exported.path)
+    assert after["variables/variables.data-00000-of-00001"] == before["variables/variables.data-00000-of-00001"]
+
+
+def test_the_method_of_a_tensorflow_2_signature(models, tmp_path):
+    signatures = {
+        "serving_default": "half",
+        "regress": td.Signature("regress", method="regress"),
+        "classify": td.Signature("classify", method="classify"),
+    }
+    exported = td.export_model(
+        models / "zoo/1", tmp_path / "m", signatures=signatures | {"serving_default": "serving_default"}
+    )
+    assert exported.signatures["regress"].method == REGRESS_METHOD
+    assert exported.signatures["classify"].method == CLASSIFY_METHOD
+    loaded = tf.saved_model.load(str(exported.path))
+    assert sorted(loaded.signatures) == ["classify", "regress", "serving_default"]
+
+
+def test_wrappers_and_functions_around_a_saved_model(models, tmp_path):
+    source = models / "zoo/1"
+    loaded = tf.saved_model.load(str(source))
+    signatures = {
+        "serving_default": ex.from_examples(None, "serving_default"),
+        "twice": td.Signature(
+            lambda x: {"y": 2 * loaded.signatures["serving_default"](x=x)["y"]}, {"x": ("float32", (None,))}
+        ),
+    }
+    example = tf.train.Example(
+        features=tf.train.Features(feature={"x": tf.train.Feature(float_list=tf.train.FloatList(value=[2.0]))})
+    ).SerializeToString()
+    exported = td.export_model(
+        source, tmp_path / "m", signatures=signatures, examples={"serving_default": {"examples": [example]}}
+    )
+    assert predict(exported.path, {"x": [2.0]}, "twice")["y"].tolist() == [6.0]
+
+
+def test_files_beside_the_graph_come_along_when_it_is_traced_again(models, tmp_path):
+    shutil.copytree(models / "zoo/1", tmp_path / "saved")
+    (tmp_path / "saved" / "assets.extra").mkdir()
+    (tmp_path / "saved" / "assets.extra" / "card.md").write_text("about")
+    (tmp_path / "saved" / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"of other signatures")
+    exported = td.export_model(tmp_path / "saved", tmp_path / "m", signatures={"serving_default": "serving_default"})
+    extra = exported.path / "assets.extra"
+    assert sorted(path.name for path in extra.iterdir()) == ["card.md", "tfs_deploy.json"]
+
+
+@pytest.mark.parametrize(
+    ("signature", "message", "hint"),
+    [
+        (td.Signature("servin_default"), "no signature 'servin_default'", "serving_default"),
+        (td.Signature(inputs={"value": "z"}), "no input 'z'", "x"),
+        (td.Signature(outputs={"result": "z"}), "no output 'z'", "y"),
+        (td.Signature(outputs=("result", "y")), "no output 'result'", "new"),
+        (td.Signature("regress_x_to_y", method="classify"), "classify signature answers with", None),
+    ],
+)
+def test_signatures_that_do_not_fit(models, tmp_path, signature, message, hint):
+    source = models / "saved_model_half_plus_two_cpu/00000123"
+    with pytest.raises(UsageError) as caught:
+        td.export_model(source, tmp_path / "m", signatures={"serving_default": signature})
+    assert message in caught.value.message
+    assert hint is None or hint in caught.value.hint
+    assert not (tmp_path / "m").exists()
+
+
+def tag_sets(folder: Path) -> Path:
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], name="x")
+        y = tf.multiply(x, v1.get_variable("factor", initializer=3.0), name="y")
+        session.run(v1.global_variables_initializer())
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["train"], {"serving_default": signature})
+        builder.add_meta_graph(["serve", "gpu"], {"serving_default": signature})
+        builder.save()
+    return folder
+
+
+def test_several_meta_graphs(tmp_path):
+    source = tag_sets(tmp_path / "saved")
+    with pytest.raises(UsageError, match="no meta graph tagged serve") as caught:
+        td.export_model(source, tmp_path / "m")
+    assert "gpu,serve" in caught.value.hint
+    exported = td.export_model(
+        source, tmp_path / "m", tags=["serve", "gpu"], examples={"serving_default": {"x": [2.0]}}
+    )
+    assert td.inspect_model(exported.path).tag_sets == [("train",), ("gpu", "serve")]
+    renamed = td.export_model(
+        source, tmp_path / "m", tags=["serve", "gpu"], signatures={"serving_default": td.Signature(inputs={"v": "x"})}
+    )
+    train, serve = td.inspect_model(renamed.path).meta_graphs
+    assert list(train.signatures["serving_default"].inputs) == ["x"]
+    assert list(serve.signatures["serving_default"].inputs) == ["v"]
+
+
+def test_tags_are_only_for_tensorflow_1(tmp_path):
+    with pytest.raises(UsageError, match="always written with the tag 'serve'"):
+        td.export_model(tf.Module(), tmp_path / "m", tags=["gpu"])
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "no index", "no data", "flipped"])
+def test_damaged_saved_models(models, tmp_path, damage):
+    source = tmp_path / "saved"
+    shutil.copytree(models / "saved_model_half_plus_two_cpu/00000123", source)
+    file = {"no index": "variables/variables.index", "no data": "variables/variables.data-00000-of-00001"}.get(
+        damage, "variables/variables.index" if damage == "flipped" else "saved_model.pb"
+    )
+    data = bytearray((source / file).read_bytes())
+    if damage == "truncated":
+        (source / file).write_bytes(data[: len(data) // 2])
+    elif damage == "empty":
+        (source / file).write_bytes(b"")
+    elif damage == "flipped":
+        for position in range(0, len(data), 7):
+            data[position] ^= 0xFF
+        (source / file).write_bytes(data)
+    else:
+        (source / file).unlink()
+    with pytest.raises(TfsDeployError) as caught:
+        td.export_model(source, tmp_path / "m")
+    assert caught.value.hint or file.rpartition("/")[2] in caught.value.message
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_copy_of_what_was_changed_after_its_export_is_refused(tmp_path):
+    signature = td.Signature(lambda x: {"y": x}, inputs={"x": ("float32", (None,))})
+    exported = td.export_model(tf.Module(), tmp_path / "a", signatures=signature)
+    with (exported.path / "saved_model.pb").open("ab") as file:
+        file.write(b"\x00")
+    with pytest.raises(ModelError, match=r"saved_model\.pb") as caught:
+        td.export_model(exported.path, tmp_path / "b")
+    assert "inspect --check" in caught.value.hint
+
+
+def test_fuzzed_saved_models_are_errors_not_crashes(models, tmp_path):
+    """The exporter either refuses a damaged file or publishes what a fresh process could load."""
+    original = (models / "saved_model_half_plus_two_cpu/00000123/saved_model.pb").read_bytes()
+    source = tmp_path / "saved"
+    shutil.copytree(models / "saved_model_half_plus_two_cpu/00000123", source)
+    dice = random.Random(5)
+    for _ in range(6):
+        data = bytearray(original)
+        for _ in range(dice.choice([1, 8, 200])):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        (source / "saved_model.pb").write_bytes(data)
+        with contextlib.suppress(TfsDeployError):
+            td.export_model(source, tmp_path / "m", check_timeout=60)
+    left = list((tmp_path / "m").iterdir()) if (tmp_path / "m").exists() else []
+    assert all(path.name.isdecimal() for path in left)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder / "nothing", "does not exist"),
+        (lambda folder: folder, "holds no SavedModel, no version directory and no checkpoint"),
+        (lambda folder: write(folder / "m.tflite"), "TensorFlow Lite"),
+        (lambda folder: write(folder / "m.onnx"), "ONNX"),
+        (lambda folder: write(folder / "saved_model.pb"), "one file of a SavedModel"),
+        (lambda folder: write(folder / "m.weights.h5"), "holds weights"),
+        (lambda folder: write(folder / "m.keras"), "cannot be loaded"),
+        (lambda folder: write(folder / "m.h5"), "cannot be loaded"),
+        (lambda folder: write(folder / "frozen.pb"), "is no GraphDef"),
+        (lambda folder: write(folder / "graph.pbtxt"), "is no GraphDef"),
+        (lambda folder: write(folder / "c.index"), "the checkpoint has values, but no graph"),
+        (lambda folder: write(folder / "c.meta"), "c.index does not exist"),
+    ],
+)
+def test_paths_that_are_no_source(tmp_path, make, message):
+    (tmp_path / "in").mkdir()
+    path = make(tmp_path / "in")
+    with pytest.raises(UsageError) as caught:
+        td.export_model(path, tmp_path / "m")
+    assert message in caught.value.message
+    assert caught.value.hint
+    assert not (tmp_path / "m").exists()
+
+
+def write(path: Path) -> Path:
+    path.write_bytes(np.arange(100, dtype=np.uint8).tobytes())
+    return path
