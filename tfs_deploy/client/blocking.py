@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import abc
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tfs_deploy.client.steps import Call, Steps, drive
 from tfs_deploy.client.values import ModelMetadata, VersionStatus, model_ref
@@ -21,10 +20,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BlockingClient(abc.ABC):
+class Transport(Protocol):
+    """Sends bytes and returns bytes."""
+
+    def perform(self, call: Call) -> bytes:
+        """Send one call and return the answer; raise a ``StatusError`` if there is none."""
+
+    def close(self) -> None:
+        """Release the connections; calls after this are refused."""
+
+
+class BlockingClient:
     """A client whose calls return when the answer is there."""
 
     _core: Core
+    _transport: Transport
 
     def predict(
         self,
@@ -109,7 +119,7 @@ class BlockingClient(abc.ABC):
 
     def close(self) -> None:
         """Close the connections; calls after this are refused."""
-        self._close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -117,15 +127,7 @@ class BlockingClient(abc.ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self._transport.close()
 
     def _run(self, steps: Steps[T]) -> T:
-        return drive(steps, self._perform, time.sleep)
-
-    @abc.abstractmethod
-    def _perform(self, call: Call) -> bytes:
-        """Send one call."""
-
-    @abc.abstractmethod
-    def _close(self) -> None:
-        """Release what the transport holds."""
+        return drive(steps, self._transport.perform, time.sleep)

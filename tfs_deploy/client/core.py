@@ -69,7 +69,7 @@ class _Known:
     since: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class _Request:
     """A Predict as the caller wrote it."""
 

@@ -12,8 +12,6 @@ from tfs_deploy.client.grpc_transport import GrpcTransport
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfs_deploy.client.steps import Call
-
 
 class Client(BlockingClient):
     """Calls TensorFlow Serving over gRPC; safe to share between threads and usable in a forked child.
@@ -36,13 +34,7 @@ class Client(BlockingClient):
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self._core = Core(GrpcDialect(), timeout=timeout, check=check)
-        self._transport = GrpcTransport(target, credentials, options)
+        self._transport: GrpcTransport = GrpcTransport(target, credentials, options)
 
     def __repr__(self) -> str:
         return f"Client({self._transport.target!r})"
-
-    def _perform(self, call: Call) -> bytes:
-        return self._transport.perform(call)
-
-    def _close(self) -> None:
-        self._transport.close()

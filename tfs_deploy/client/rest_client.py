@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tfs_deploy.client.blocking import BlockingClient
 from tfs_deploy.client.core import DEFAULT_TIMEOUT, Core
 from tfs_deploy.client.rest_dialect import RestDialect
 from tfs_deploy.client.rest_transport import RestTransport
-
-if TYPE_CHECKING:
-    from tfs_deploy.client.steps import Call
 
 
 class RestClient(BlockingClient):
@@ -30,13 +25,7 @@ class RestClient(BlockingClient):
 
     def __init__(self, address: str, *, timeout: float = DEFAULT_TIMEOUT, check: bool = True) -> None:
         self._core = Core(RestDialect(), timeout=timeout, check=check)
-        self._transport = RestTransport(address)
+        self._transport: RestTransport = RestTransport(address)
 
     def __repr__(self) -> str:
         return f"RestClient({self._transport.base_url!r})"
-
-    def _perform(self, call: Call) -> bytes:
-        return self._transport.perform(call)
-
-    def _close(self) -> None:
-        self._transport.close()

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tfs_deploy.errors import StatusError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One request: ``path`` of the gRPC method or URL, ``body`` (``None``: an HTTP GET), seconds until the deadline."""
 
@@ -23,27 +23,25 @@ class Call:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pause:
     """Time to wait in seconds."""
 
     seconds: float
 
 
-Steps: TypeAlias = Generator["Call | Pause", bytes, T]
+#: what is sent in is the answer's bytes, and ``None`` after a pause
+Steps: TypeAlias = Generator["Call | Pause", Any, T]
 
 
 def drive(steps: Steps[T], perform: Callable[[Call], bytes], sleep: Callable[[float], None]) -> T:
     """Run steps to their end: ``perform`` answers calls or raises a ``StatusError``, which the steps may handle."""
-    answer: bytes | StatusError | None = None
+    answer: bytes | None = None
+    error: StatusError | None = None
     try:
         while True:
-            step = resume(steps, answer)
-            if isinstance(step, Call):
-                answer = _answer(perform, step)
-            else:
-                sleep(step.seconds)
-                answer = b""
+            step = steps.send(answer) if error is None else steps.throw(error)
+            answer, error = _take(step, perform, sleep)
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -53,15 +51,12 @@ async def drive_async(
     steps: Steps[T], perform: Callable[[Call], Awaitable[bytes]], sleep: Callable[[float], Awaitable[None]]
 ) -> T:
     """Run steps to their end as ``drive`` does, awaiting the answers."""
-    answer: bytes | StatusError | None = None
+    answer: bytes | None = None
+    error: StatusError | None = None
     try:
         while True:
-            step = resume(steps, answer)
-            if isinstance(step, Call):
-                answer = await _answer_async(perform, step)
-            else:
-                await sleep(step.seconds)
-                answer = b""
+            step = steps.send(answer) if error is None else steps.throw(error)
+            answer, error = await _take_async(step, perform, sleep)
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -70,22 +65,25 @@ async def drive_async(
         steps.close()
 
 
-def resume(steps: Steps[T], answer: bytes | StatusError | None) -> Call | Pause:
-    """Give steps the answer to what they yielded last (``None`` to start them) and return what they yield next."""
-    if isinstance(answer, StatusError):
-        return steps.throw(answer)
-    return next(steps) if answer is None else steps.send(answer)
-
-
-def _answer(perform: Callable[[Call], bytes], call: Call) -> bytes | StatusError:
+def _take(
+    step: Call | Pause, perform: Callable[[Call], bytes], sleep: Callable[[float], None]
+) -> tuple[bytes | None, StatusError | None]:
+    if isinstance(step, Pause):
+        sleep(step.seconds)
+        return None, None
     try:
-        return perform(call)
+        return perform(step), None
     except StatusError as error:
-        return error
+        return None, error
 
 
-async def _answer_async(perform: Callable[[Call], Awaitable[bytes]], call: Call) -> bytes | StatusError:
+async def _take_async(
+    step: Call | Pause, perform: Callable[[Call], Awaitable[bytes]], sleep: Callable[[float], Awaitable[None]]
+) -> tuple[bytes | None, StatusError | None]:
+    if isinstance(step, Pause):
+        await sleep(step.seconds)
+        return None, None
     try:
-        return await perform(call)
+        return await perform(step), None
     except StatusError as error:
-        return error
+        return None, error
