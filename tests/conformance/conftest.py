@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 RECORDED = Path(__file__).parent / "recorded"
 #: where the recorded server had its models
@@ -97,19 +99,29 @@ def own_paths(text: str, models: Path) -> str:
     return text.replace(MODELS_THERE, f"{models}/")
 
 
-@pytest.fixture
-def start_server(models: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers with these flags, and stop them after the test."""
+def starter(folders: Callable[[], Path], models: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start(*flags: str, wait: bool = True) -> Server:
-        server = Server(tmp_path, list(flags), models)
+        server = Server(folders(), list(flags), models)
         servers.append(server)
         return server.wait() if wait else server
 
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def start_server(models: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers with these flags, and stop them after the test."""
+    yield from starter(lambda: tmp_path, models)
+
+
+@pytest.fixture(scope="module")
+def start_module_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start servers that live as long as the module's tests."""
+    yield from starter(lambda: tmp_path_factory.mktemp("server"), models)
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,18 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from google.protobuf import json_format
 
 from tfs_deploy import protos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECORDED = Path(__file__).parent / "recorded" / "batching"
 PARAMETERS = json.loads((RECORDED / "014_two_merge.json").read_text())["batching_parameters"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from google.protobuf import json_format
 from tfs_deploy import protos
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Server
 
 RECORDED = Path(__file__).parent / "recorded" / "grpc"

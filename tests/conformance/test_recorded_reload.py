@@ -8,15 +8,17 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from google.protobuf import json_format
 
 from tfs_deploy import protos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RECORDED = Path(__file__).parent / "recorded" / "reload"
 

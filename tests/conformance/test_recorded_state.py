@@ -10,9 +10,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -21,6 +20,9 @@ from google.protobuf import json_format
 from tfs_deploy import protos
 from tfs_deploy.codec import encode_predict_request
 from tfs_deploy.savedmodel.warmup import write_warmup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 RECORDED = Path(__file__).parent / "recorded" / "state"
 STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}

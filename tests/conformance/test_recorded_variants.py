@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from google.protobuf import json_format
 
 from tfs_deploy import protos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RECORDED = Path(__file__).parent / "recorded"
 SERVICE = "/tensorflow.serving.PredictionService/"
@@ -48,11 +51,17 @@ def ask(address: str, path: str, data: bytes, seconds: float = 10) -> tuple[str,
             return error.code().name, error.details(), b""
 
 
+@pytest.fixture(scope="module")
+def server_with(start_module_server: Callable[..., Any]) -> Callable[..., Any]:
+    """One server for each set of flags."""
+    return functools.cache(start_module_server)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_recorded_variant(name: str, start_server: Callable[..., Any], models: Path) -> None:
+def test_recorded_variant(name: str, server_with: Callable[..., Any], models: Path) -> None:
     case = json.loads((RECORDED / "variants" / f"{name}.json").read_text())
     flags = [flag.replace("/models/", f"{models}/") for flag in case["server_args"] if "_port=" not in flag]
-    server = start_server(*flags)
+    server = server_with(*(flag for flag in flags if not flag.startswith("--port=")))
     expected = case.get("response", case)
     if case.get("api") == "REST":
         status, headers, body = rest(server.rest_port, case["request"])

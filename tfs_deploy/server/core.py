@@ -66,6 +66,10 @@ class ServerCore:
             return self.manager.specific(name, resolve_label(self._labels, name, label))
         return self.manager.latest(name)
 
+    def serves(self, name: str) -> bool:
+        """Whether any version of a model is served."""
+        return any(state.state is State.AVAILABLE for state in self.states.versions(name))
+
     # Control
 
     def reload(self, config: Any) -> None:

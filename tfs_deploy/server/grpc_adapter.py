@@ -69,7 +69,8 @@ class GrpcServer:
             else:
                 self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise EnvironmentFault(f"gRPC cannot listen on {address}: {error}") from error
+            why = "" if credentials is None else " with the key and certificate of the SSL config"
+            raise EnvironmentFault(f"gRPC cannot listen on {address}{why}") from error
 
     def start(self) -> None:
         """Begin to answer."""

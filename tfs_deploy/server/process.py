@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 _ANY: Final = "0.0.0.0"  # noqa: S104 - the address that tensorflow_model_server binds
 _PR_SET_PDEATHSIG: Final = 1
+#: when a start that waits for its models says so
+_REMIND_SECONDS: Final = 3.0
 _ALLOW_LABELS: Final = "allow_version_labels_for_unavailable_models"
 
 
@@ -69,14 +71,28 @@ class ServerProcess:
             check_free(_ANY, port, what="gRPC")
         if rest_port and rest_port != port:
             check_free(_ANY, rest_port, what="REST")
+        reminder = threading.Timer(_REMIND_SECONDS, self._remind, [config])
+        reminder.daemon = True
+        reminder.start()
         try:
             self._core.reload(config)
         except StatusError as error:
             raise _refused(error, config, flags) from error
+        finally:
+            reminder.cancel()
         if self._stopping.is_set():
             return
         self._open(port, rest_port)
         self._start_config_poller()
+
+    def _remind(self, config: Any) -> None:
+        """Say what the start waits for; the original waits in silence, and this one as long."""
+        waits = []
+        for model in config.model_config_list.config:
+            if not self._core.serves(model.name):
+                waits.append(f"{model.name} ({'loading' if self._core.states.versions(model.name) else 'no version'})")
+        if waits:
+            _log.warning("the ports open once these models are served: %s", ", ".join(waits))
 
     def _open(self, port: int, rest_port: int) -> None:
         flags = self._flags
@@ -188,13 +204,13 @@ def serve(flags: ServerFlags) -> None:
     if flags.meaningless:
         _log.warning("these flags have no meaning here: %s", ", ".join(flags.meaningless))
     server = ServerProcess(flags)
-    failure: list[TfsDeployError] = []
+    failure: list[BaseException] = []
     started = threading.Event()
 
     def start() -> None:
         try:
             server.start()
-        except TfsDeployError as error:
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
             failure.append(error)
         finally:
             started.set()

@@ -144,7 +144,13 @@ def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
             retry_seconds=flags.number("load_retry_interval_micros") / 1e6,
         ),
     )
-    loading = LoaderOptions(
+    loading = platform_options(flags) if flags.text("platform_config_file") else loader_options(flags)
+    return ServerCore(EngineLoader(loading, metrics), options)
+
+
+def loader_options(flags: ServerFlags) -> LoaderOptions:
+    """Return what the flags say of loading models."""
+    return LoaderOptions(
         tags=tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag),
         session_config=session_config(flags),
         warmup=flags.on("enable_model_warmup"),
@@ -152,7 +158,27 @@ def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
         batching=batching(flags),
         per_model_batching=flags.on("enable_per_model_batching_parameters"),
     )
-    return ServerCore(EngineLoader(loading, metrics), options)
+
+
+def platform_options(flags: ServerFlags) -> LoaderOptions:
+    """Return what the platform config file says of loading models; the flags for it do not count then.
+
+    Raises:
+        UsageError: the file has no entry for the platform ``tensorflow``.
+    """
+    path = Path(flags.text("platform_config_file"))
+    platforms = read_text_file(path, protos.PlatformConfigMap(), "platform config").platform_configs
+    if TENSORFLOW not in platforms:
+        raise UsageError(f"the platform config file {path} has no entry for the platform {TENSORFLOW!r}")
+    adapter = protos.SavedModelBundleSourceAdapterConfig()
+    platforms[TENSORFLOW].source_adapter_config.Unpack(adapter)
+    config = adapter.legacy_config
+    return LoaderOptions(
+        tags=tuple(config.saved_model_tags) or ("serve",),
+        session_config=config.session_config.SerializeToString(),
+        warmup=config.enable_model_warmup,
+        batching=batch_options(config.batching_parameters) if config.HasField("batching_parameters") else None,
+    )
 
 
 def channel_options(flags: ServerFlags) -> list[tuple[str, Any]]:
