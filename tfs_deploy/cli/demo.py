@@ -55,8 +55,9 @@ def command(output: Output, folder: Path, bake: float) -> None:
     story = tell(folder, _Screen(output), bake=bake)
     commands = next_commands(story, _program(), load_deployment(story.folder.deployment).server.grpc_port)
     story.folder.report.write_text(markdown(story, commands), encoding="utf-8")
+    outcome = f"Version {story.stable} serves as stable, version 3 was refused."
     lines = [
-        f"\nVersion {story.stable} serves as stable, version 3 was refused. It took {story.seconds:.0f} s.",
+        f"\n{styled(outcome, fg='green', bold=True)} It took {story.seconds:.0f} s.",
         f"Report: {story.folder.report}",
         f"\n{styled('Try next', fg='cyan', bold=True)}",
         *(f"  {styled(text, bold=True)}\n      {what}" for text, what in commands),
@@ -80,23 +81,26 @@ class _Screen:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._after_blank_line = False
 
     def heading(self, title: str, text: str) -> None:
-        self._output.note(f"\n{styled(title, fg='cyan', bold=True)}")
+        gap = "" if self._after_blank_line else "\n"
+        self._output.note(f"{gap}{styled(title, fg='cyan', bold=True)}")
         self.note(text)
-        self._output.note("")
 
     def note(self, text: str) -> None:
         # A terminal would break the line within a word; whatever else reads it wants one line.
         if sys.stderr.isatty():
             text = textwrap.fill(text, shutil.get_terminal_size().columns - 1, break_on_hyphens=False)
         self._output.note(text)
+        self._after_blank_line = False
 
     def table(self, table: Table) -> None:
         from tfs_deploy.report import terminal_table
 
         if not self._output.quiet:
             self._output.console(stderr=self._output.as_json).print(terminal_table(table))
+            self._after_blank_line = True
 
     def progress(self, text: str, total: float | None = None) -> AbstractContextManager[Progress]:
         return self._output.progress(text, total)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 #: seconds between the plain lines that replace a bar where there is no terminal
 _PLAIN_INTERVAL: Final = 5.0
-#: columns of the description: fixed, so that the bar stays where it is; of bar, spinner and time beside it
-_WIDEST, _BESIDE, _BAR = 56, 34, 20
+#: columns of the description (fixed, so that the bar stays where it is), of the bar, and of spinner, time and gaps
+_WIDEST, _BAR, _BESIDE = 62, 14, 11
 
 
 class Progress(Protocol):
@@ -37,7 +37,7 @@ def on_terminal(console: Console, description: str, total: float | None) -> Iter
     from rich.table import Column
     from rich.text import Text
 
-    width = max(10, min(_WIDEST, console.width - _BESIDE))
+    width = max(10, min(_WIDEST, console.width - _BAR - _BESIDE))
     text = Column(width=width, no_wrap=True, overflow="ellipsis")
     columns = (
         SpinnerColumn(style="cyan"),

@@ -123,7 +123,7 @@ class Load:
 
 
 class Live:
-    """A context manager that keeps a bar's text followed by the counters of a load."""
+    """A context manager that keeps a bar's text followed by the counters of a load, while they count."""
 
     def __init__(self, load: Load, bar: Bar) -> None:
         self._load = load
@@ -139,7 +139,7 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self._show()
+        self._bar.say(self._text)
 
     def say(self, text: str) -> None:
         """Replace the text before the counters."""
@@ -151,4 +151,4 @@ class Live:
 
     def _show(self) -> None:
         requests, errors = self._load.counted()
-        self._bar.say(f"{self._text}; {requests:,} requests, {errors:,} failed")
+        self._bar.say(f"{self._text}; {requests - errors:,} ok, {errors:,} failed")

@@ -130,7 +130,7 @@ def _train(story: Story, view: View) -> None:
 
 @contextlib.contextmanager
 def _serving(story: Story, deployment: Deployment, view: View) -> Iterator[None]:
-    view.heading("2  Serve", "models.config made from the deployment file, the embedded server as a process of its own")
+    view.heading("2  Serve", "models.config from the deployment file, the server as a process of its own")
     write_config(deployment, deployment.config_dir)
     flags = server_flags(deployment, deployment.config_dir)
     with contextlib.ExitStack() as stack:
@@ -155,7 +155,7 @@ def _compare(story: Story, view: View, clients: Mapping[str, Any], rows: Mapping
 def _roll_out(
     story: Story, view: View, deployment: Deployment, client: Client, rows: Mapping[str, NDArray[Any]], bake: float
 ) -> None:
-    view.heading("4  Roll out", "the label stable moves from version 1 to version 2, step by step, under live load")
+    view.heading("4  Roll out", "stable moves from version 1 to version 2, step by step, under live load")
     stats = RequestStats()
     with _load_on(deployment, client, stats, rows) as load:
 
@@ -177,9 +177,7 @@ def _roll_out(
 def _refuse(
     story: Story, view: View, deployment: Deployment, client: Client, rows: Mapping[str, NDArray[Any]], bake: float
 ) -> None:
-    view.heading(
-        "5  Refuse", "version 3 is version 2 with the weights of its last layer shuffled, as by a bug in training"
-    )
+    view.heading("5  Refuse", "version 3 is version 2 with the weights of its last layer shuffled")
     stats = RequestStats()
     with (
         _load_on(deployment, client, stats, rows) as load,
@@ -191,7 +189,7 @@ def _refuse(
         shown.say(f"version 3 {story.refused.status.value}")
     window = load.window()
     where = "at step " + f"{story.refused.steps[-1].weight:g} %" if story.refused.steps else "before any traffic"
-    view.note(f"the golden gate stopped it {where}; {story.refused.status.value}: {story.refused.reason}")
+    view.note(f"the golden gate stopped it {where}: {story.refused.reason}")
     view.note(f"meanwhile {window.errors} of {window.requests:,} requests failed, accuracy {_accuracies(window)}")
 
 
