@@ -58,6 +58,12 @@ def grpc_fault(code: int, details: str, target: str, timeout: float) -> StatusEr
     """Make the error of a failed gRPC call: the server's answer, or why there was none."""
     if code == Code.UNAVAILABLE and _HTTP1.search(details):
         return speaks_http(target)
+    if code == Code.UNAVAILABLE and "handshake failed" in details:
+        return UnavailableError(
+            f"no TLS connection to {target}: {_reason(details)}",
+            hint="compare the server's certificate with the credentials (authority, host name, client certificate)",
+            retriable=False,
+        )
     if code == Code.UNAVAILABLE and _HUNG_UP.search(details):
         return UnavailableError(
             f"{target} closed the connection: {_reason(details)}",
