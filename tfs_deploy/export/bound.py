@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.export.calling import NamedCall, Outputs, name_outputs
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tfs_deploy.protos.signatures import TensorSpec
+
+_PLACE: Final = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in .* \*$')
+_ERROR: Final = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Warning|Interrupt|Exit)\b")
 
 
 @dataclass(frozen=True)
@@ -103,5 +108,15 @@ class BoundSignature:
 def first_line(error: BaseException) -> str:
     """Return what an exception says, cut to one readable line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0] == "in user code:":
+        lines = _of_user_code(lines)
     text = " ".join(lines) or type(error).__name__
     return f"{text[:300]}..." if len(text) > 300 else text.rstrip(".")
+
+
+def _of_user_code(lines: list[str]) -> list[str]:
+    """Shorten what AutoGraph writes: the error itself, and the last place in the user's own code (marked ``*``)."""
+    places = [match for line in lines if (match := _PLACE.match(line))]
+    start = next((number for number, line in enumerate(lines) if _ERROR.match(line)), len(lines) - 1)
+    where = [f"({Path(places[-1]['file']).name}, line {places[-1]['line']})"] if places else []
+    return [*lines[start:], *where]

@@ -14,7 +14,7 @@ from tfs_deploy.export.base_path import check_base_path, check_version
 from tfs_deploy.export.detect import open_source
 from tfs_deploy.export.examples import Example, as_examples
 from tfs_deploy.export.hashing import Hasher
-from tfs_deploy.export.publish import stage
+from tfs_deploy.export.publish import refuse_taken, stage
 from tfs_deploy.export.quiet import quiet
 from tfs_deploy.export.recording import record, warmup_requests
 from tfs_deploy.export.retention import check_keep, named_versions, prune
@@ -99,7 +99,9 @@ def export_model(
         MissingExtraError: TensorFlow is not installed.
     """
     base = check_base_path(base_path)
-    check_version(version)
+    number = check_version(version)
+    if isinstance(number, int) and base.exists():
+        refuse_taken(base, number)
     tolerance = Tolerance(rtol, atol)
     wanted = None if signatures is None else as_signatures(signatures)
     free = provenance.check_metadata(metadata)

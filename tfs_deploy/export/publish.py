@@ -163,9 +163,9 @@ def _rename_to_version(folder: Path, base: Path, wanted: int | str | None) -> Ve
 def _candidates(base: Path, wanted: int | str | None) -> Iterator[int]:
     """Yield the numbers to try: the one asked for, or one after the other until a rename finds its number free."""
     if isinstance(wanted, int):
-        _refuse_taken(base, wanted)
+        refuse_taken(base, wanted)
         yield wanted
-        _refuse_taken(base, wanted)
+        refuse_taken(base, wanted)
     elif wanted == "timestamp":
         yield from itertools.count(int(time.time()))
     else:
@@ -173,7 +173,8 @@ def _candidates(base: Path, wanted: int | str | None) -> Iterator[int]:
             yield number
 
 
-def _refuse_taken(base: Path, number: int) -> None:
+def refuse_taken(base: Path, number: int) -> None:
+    """Raise ``UsageError`` if a version of this number exists, also under a name such as ``007``."""
     for version in list_versions(base):
         if version.number == number:
             raise UsageError(

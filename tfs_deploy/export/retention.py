@@ -58,7 +58,7 @@ def prune(base: Path, keep: int, deployments: Sequence[str | os.PathLike[str]] |
             logger.warning("no old version was removed: %s", error)
             return []
         # A name such as 007 or -1 was given by somebody else.
-        ours = [version for version in there if version.path.name == str(version.number)]
+        ours = [version for version in there if version.path.name == str(version.number) and version.number >= 0]
         stay = named | {published} | {version.number for version in ours[-keep:]}
         condemned = [version for version in ours if version.number not in stay]
         hidden = [_hide(version, base) for version in condemned]
