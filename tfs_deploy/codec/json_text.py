@@ -21,8 +21,8 @@ _PLAIN: Final = re.compile('[^"\\\\\x00-\x1f]*')
 _DIGITS: Final = re.compile(r"[0-9]*")
 _MAX_UINT64: Final = 2**64 - 1
 _MIN_INT64: Final = -(2**63)
-#: deeper than this the server's recursive parser would overflow its stack
-_MAX_DEPTH: Final = 500
+#: this parser is recursive; the faster ones before it go deeper
+_MAX_DEPTH: Final = 200
 
 
 class JsonError(ValueError):

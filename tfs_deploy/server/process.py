@@ -87,10 +87,9 @@ class ServerProcess:
 
     def _remind(self, config: Any) -> None:
         """Say what the start waits for; the original waits in silence, and this one as long."""
-        waits = []
-        for model in config.model_config_list.config:
-            if not self._core.serves(model.name):
-                waits.append(f"{model.name} ({'loading' if self._core.states.versions(model.name) else 'no version'})")
+        names = [model.name for model in config.model_config_list.config if not self._core.serves(model.name)]
+        states = self._core.states
+        waits = [f"{name} ({'loading' if states.versions(name) else 'no version'})" for name in names]
         if waits:
             _log.warning("the ports open once these models are served: %s", ", ".join(waits))
 

@@ -101,6 +101,9 @@ class RestHandler:
         except StatusError as error:
             metrics.failed(route.model, error.code)
             return error_reply(error)
+        except RecursionError:
+            metrics.failed(route.model, Code.INVALID_ARGUMENT)
+            return error_reply(InvalidArgumentError("JSON Parse error: the document is nested too deeply"))
         except Exception:  # noqa: BLE001 - only this request fails
             _log.exception("a %s request for model %s failed", route.verb, route.model)
             metrics.failed(route.model, Code.INTERNAL)
