@@ -9,7 +9,7 @@ import click
 
 from tfs_deploy import __version__
 from tfs_deploy.cli.output import Output
-from tfs_deploy.errors import MissingExtraError, TfsDeployError
+from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, file_hint
 
 #: command -> (module under tfs_deploy.cli, its one line in --help), in the order in which --help lists them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -103,6 +103,11 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         output.broken_pipe()
         return 0
+    except OSError as error:
+        what = f"{error.filename} cannot be used" if error.filename else "the system refused"
+        fault = EnvironmentFault(f"{what}: {error.strerror or error}", hint=file_hint(error))
+        output.error(fault)
+        return fault.exit_code
     return code if isinstance(code, int) else 0
 
 

@@ -82,7 +82,11 @@ class Output:
 
     def console(self, *, stderr: bool = False) -> Console:
         """Return a rich console on stdout (or stderr); plain text where that is no terminal."""
-        from rich.console import Console
+        from rich.console import Console as RichConsole
+
+        class Console(RichConsole):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end the program with 1; the command line decides that
 
         stream = sys.stderr if stderr else sys.stdout
         width = None if stream.isatty() else 110

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfs_deploy.demo.data import SEED, Digits, load_digits
+from tfs_deploy.errors import TfsDeployError, file_hint
 from tfs_deploy.extras import import_extra
 
 if TYPE_CHECKING:
@@ -166,5 +167,21 @@ def main(folder: Path) -> None:
         )
 
 
+def run(folder: Path) -> None:
+    """Call ``main`` and tell the parent in one line why it failed; the whole story goes to the log."""
+    try:
+        main(folder)
+    except TfsDeployError as error:
+        emit("failed", message=error.message, hint=error.hint)
+        raise
+    except OSError as error:
+        emit("failed", message=f"{error.filename or folder}: {error.strerror or error}", hint=file_hint(error))
+        raise
+    except Exception as error:
+        lines = str(error).splitlines() or [""]
+        emit("failed", message=f"{type(error).__name__}: {lines[0]}", hint=None)
+        raise
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    run(Path(sys.argv[1]))

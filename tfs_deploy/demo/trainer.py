@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_LAST_LINES = 12
-
 
 def train(folder: Path, log: Path) -> Iterator[dict[str, Any]]:
     """Train and export into ``folder``; yield ``{"event": "epoch" | "exported", ...}`` as they happen.
 
     What the process says besides goes to ``log``. The process ends with the iterator, also when that is closed early.
-    Raises ``EnvironmentFault`` with the last lines of the log when it fails.
+    Raises ``EnvironmentFault`` with the process's own reason when it fails.
     """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "tfs_deploy.demo.train", str(folder)]
@@ -29,14 +27,21 @@ def train(folder: Path, log: Path) -> Iterator[dict[str, Any]]:
         log.open("ab") as noise,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, env=environment) as process,
     ):
+        failure: dict[str, Any] = {}
         try:
             for line in process.stdout or ():
                 event = _event(line)
-                if event is not None:
+                if event is None:
+                    continue
+                if event["event"] == "failed":
+                    failure = event
+                else:
                     yield event
             if process.wait() != 0:
-                last = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-                raise EnvironmentFault("Training failed:\n" + "\n".join(last), hint=f"the whole log: {log}")
+                reason = failure.get("message") or f"the process ended with {process.returncode}"
+                raise EnvironmentFault(
+                    f"training failed: {reason}", hint=failure.get("hint") or f"its log tells more: {log}"
+                )
         finally:
             process.kill()
 

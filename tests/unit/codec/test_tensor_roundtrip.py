@@ -76,6 +76,8 @@ def test_protobuf_reads_the_same_bytes(array: np.ndarray[Any, Any], typed: bool)
 
 
 @pytest.mark.tensorflow
+# TensorFlow 2.21's own make_ndarray on NumPy 2.5
+@pytest.mark.filterwarnings("ignore:Setting the dtype on a NumPy array:DeprecationWarning")
 @given(array=tensors, typed=st.booleans())
 def test_tensorflow_reads_what_we_write(array: np.ndarray[Any, Any], typed: bool) -> None:
     import tensorflow as tf
