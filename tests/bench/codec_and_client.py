@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import socket
 import statistics
 import subprocess
@@ -105,19 +106,20 @@ def medians(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float
 def bench_round_trip(table: Table, address: str) -> None:
     import grpc
 
-    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    with Client(address, timeout=60) as client, grpc.insecure_channel(address, options) as channel:
+    unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    with Client(address, timeout=60) as client, grpc.insecure_channel(address, unlimited) as channel:
         client.wait_ready("zoo", timeout=120)
         raw = channel.unary_unary(methods.PREDICT)
-        flat = IMAGES.reshape(-1)
-        for title, array, rounds, limit in (("10 floats", SMALL, 2000, 1.10), ("19 MB", flat, 20, 1.25)):
-            body = codec.encode_predict_request("zoo", {"x": array}, signature="uneven", output_filter=["y"])
+        big = {"signature": "uneven", "output_filter": ["y"]}
+        for title, array, options, rounds, limit in (
+            ("10 floats", SMALL, {}, 2000, 1.10),
+            ("19 MB", IMAGES.reshape(-1), big, 20, 1.25),
+        ):
+            body = codec.encode_predict_request("zoo", {"x": array}, **options)
             found = medians(
                 {
-                    "raw": lambda body=body: raw(body, timeout=60),
-                    "client": lambda array=array: client.predict(
-                        "zoo", {"x": array}, signature="uneven", output_filter=["y"]
-                    ),
+                    "raw": functools.partial(raw, body, timeout=60),
+                    "client": functools.partial(client.predict, "zoo", {"x": array}, **options),
                 },
                 rounds,
             )
