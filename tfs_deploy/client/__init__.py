@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tfs_deploy.client.grpc_async_client import AsyncClient as AsyncClient
     from tfs_deploy.client.grpc_client import Client as Client
+    from tfs_deploy.client.recorder import RequestRecorder as RequestRecorder
     from tfs_deploy.client.rest_async_client import AsyncRestClient as AsyncRestClient
     from tfs_deploy.client.rest_client import RestClient as RestClient
+    from tfs_deploy.client.routing import AsyncRouter as AsyncRouter
     from tfs_deploy.client.routing import Router as Router
     from tfs_deploy.client.traffic import Traffic as Traffic
     from tfs_deploy.client.traffic import read_traffic as read_traffic
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
 _HOME = {
     "AsyncClient": "tfs_deploy.client.grpc_async_client",
     "AsyncRestClient": "tfs_deploy.client.rest_async_client",
+    "AsyncRouter": "tfs_deploy.client.routing",
     "Client": "tfs_deploy.client.grpc_client",
     "ModelMetadata": "tfs_deploy.client.values",
     "PredictReply": "tfs_deploy.codec",
     "RestClient": "tfs_deploy.client.rest_client",
+    "RequestRecorder": "tfs_deploy.client.recorder",
     "Router": "tfs_deploy.client.routing",
     "Traffic": "tfs_deploy.client.traffic",
     "VersionStatus": "tfs_deploy.client.values",
@@ -38,9 +42,11 @@ _HOME = {
 __all__ = [
     "AsyncClient",
     "AsyncRestClient",
+    "AsyncRouter",
     "Client",
     "ModelMetadata",
     "PredictReply",
+    "RequestRecorder",
     "RestClient",
     "Router",
     "Traffic",

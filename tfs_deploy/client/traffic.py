@@ -1,7 +1,9 @@
 """The traffic file: how the requests for each model are split over its labels, for routers in other processes.
 
 ``traffic.json`` holds ``{"generation": 7, "models": {"digits": {"stable": 95.0, "canary": 5.0}}}``. It is replaced
-atomically, so a reader sees the old split or the new one; ``generation`` counts the replacements.
+atomically, so a reader sees the old split or the new one; ``generation`` counts the replacements. With ``"copies":
+{"digits": {"canary": 10.0}}`` 10 % of the requests are also sent, as copies, to ``canary``, and the answers
+to the copies are compared and thrown away.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 import math
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,10 +27,11 @@ _TOLERANCE: Final = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What a traffic file says: model -> label -> percent."""
+    """What a traffic file says: model -> label -> percent of the requests, and of the requests that are copied."""
 
     generation: int = 0
     models: dict[str, dict[str, float]] = field(default_factory=dict)
+    copies: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def read_traffic(path: Path | str) -> Traffic:
@@ -45,18 +48,23 @@ def read_traffic(path: Path | str) -> Traffic:
         raise EnvironmentFault(f"the traffic file {path} cannot be read: {error}", hint=_REWRITE) from error
     try:
         models = {str(model): check_weights(weights, model) for model, weights in dict(document["models"]).items()}
-        return Traffic(int(document["generation"]), models)
+        copied = dict(document.get("copies", {}))
+        copies = {str(model): check_copies(percents, model) for model, percents in copied.items()}
+        return Traffic(int(document["generation"]), models, copies)
     except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
         raise EnvironmentFault(f"the traffic file {path} is damaged: {error!r}", hint=_REWRITE) from error
 
 
-def write_traffic(path: Path | str, model: str, weights: Mapping[str, float]) -> Traffic:
+def write_traffic(
+    path: Path | str, model: str, weights: Mapping[str, float], *, copies: Mapping[str, float] | None = None
+) -> Traffic:
     """Set one model's split, keep those of the others, and replace the file atomically.
 
     Args:
         path: the file; its directory is made if needed.
         model: the servable's name.
         weights: label -> percent; together 100.
+        copies: label -> percent of the requests that are also sent there to be compared; none by default.
 
     Returns:
         What the file says now.
@@ -66,9 +74,14 @@ def write_traffic(path: Path | str, model: str, weights: Mapping[str, float]) ->
         EnvironmentFault: the file cannot be read or written.
     """
     checked = check_weights(weights, model)
+    copied = check_copies(copies or {}, model)
     before = read_traffic(path)
-    traffic = Traffic(before.generation + 1, {**before.models, model: checked})
-    text = json.dumps({"generation": traffic.generation, "models": traffic.models}, indent=2, sort_keys=True)
+    kept = {name: percents for name, percents in before.copies.items() if name != model}
+    traffic = Traffic(
+        before.generation + 1, {**before.models, model: checked}, {**kept, model: copied} if copied else kept
+    )
+    document = {key: value for key, value in asdict(traffic).items() if key != "copies" or value}
+    text = json.dumps(document, indent=2, sort_keys=True)
     try:
         _replace(Path(path), text + "\n")
     except OSError as error:
@@ -78,19 +91,29 @@ def write_traffic(path: Path | str, model: str, weights: Mapping[str, float]) ->
 
 def check_weights(weights: Mapping[str, Any], model: str) -> dict[str, float]:
     """Return the weights as floats; raise a ``UsageError`` unless they are percentages that add up to 100."""
-    checked = {}
-    for label, weight in dict(weights).items():
-        number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-        if not number or not math.isfinite(weight) or weight < 0:
-            raise UsageError(
-                f"the traffic of {model} for {label} is {weight!r}", hint="give a percentage from 0 to 100"
-            )
-        checked[str(label)] = float(weight)
+    checked = _numbers(weights, model)
     total = sum(checked.values())
     if abs(total - _TOTAL) > _TOLERANCE:
         raise UsageError(
             f"the traffic of {model} adds up to {total:g} %", hint="the labels' percentages must add up to 100"
         )
+    return checked
+
+
+def check_copies(copies: Mapping[str, Any], model: str) -> dict[str, float]:
+    """Return the shares of the requests that are copied as floats; ``UsageError`` unless each is a percentage."""
+    return _numbers(copies, model, _TOTAL)
+
+
+def _numbers(weights: Mapping[str, Any], model: str, limit: float = math.inf) -> dict[str, float]:
+    checked = {}
+    for label, weight in dict(weights).items():
+        number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if not number or not math.isfinite(weight) or not 0 <= weight <= limit:
+            raise UsageError(
+                f"the traffic of {model} for {label} is {weight!r}", hint="give a percentage from 0 to 100"
+            )
+        checked[str(label)] = float(weight)
     return checked
 
 

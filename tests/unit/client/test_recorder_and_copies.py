@@ -1,0 +1,277 @@
+"""What routers record for a rollout, and the copies they send for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfs_deploy.client import AsyncRouter, RequestRecorder, Router, write_traffic
+from tfs_deploy.client.comparing import Difference
+from tfs_deploy.client.recorder import class_end, latency_class, requests_dir
+from tfs_deploy.codec import PredictReply
+from tfs_deploy.errors import InternalError, InvalidArgumentError, RequestError
+
+MODEL = "digits"
+
+
+def lines(folder) -> list[dict]:
+    return [json.loads(line) for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
+
+
+def total(folder, label: str, what: str):
+    return sum(line["labels"][label][what] for line in lines(folder) if label in line["labels"])
+
+
+def until(condition) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.005)
+
+
+@given(st.floats(1e-6, 1e4))
+def test_a_latency_is_in_its_class_and_a_class_is_narrow(seconds):
+    number = latency_class(seconds)
+
+    assert class_end(number - 1) * (1 - 1e-9) <= seconds <= class_end(number) * (1 + 1e-9) or number == 0
+    assert class_end(number) / class_end(number - 1) < 1.1
+
+
+def test_one_line_holds_what_was_counted_since_the_last(tmp_path):
+    recorder = RequestRecorder(tmp_path, interval=60)
+    recorder.record("stable", 0.001)
+    recorder.record("stable", 0.003)
+    recorder.record("canary", 0.5, error=True)
+    recorder.outcome("canary", 1.0)
+    recorder.compare("canary", {"y": Difference(0.25, 0.5, 2)})
+    recorder.flush()
+    recorder.flush()
+    recorder.record("stable", 0.001)
+    recorder.close()
+
+    first, second = lines(tmp_path)
+    stable, canary = first["labels"]["stable"], first["labels"]["canary"]
+    assert (stable["requests"], stable["errors"], stable["total"]) == (2, 0, pytest.approx(0.004))
+    assert sum(stable["classes"].values()) == 2
+    assert (canary["requests"], canary["errors"], canary["classes"]) == (1, 1, {})
+    assert canary["outcomes"] == [1, 1.0, 1.0]
+    assert canary["compared"] == {"y": [1, 0.25, 0.5, 2]}
+    assert first["mono"][1] <= second["mono"][0] <= second["mono"][1]
+    assert set(second["labels"]) == {"stable"}
+
+
+def test_it_writes_by_itself_and_ends_with_its_owner(tmp_path):
+    recorder = RequestRecorder(tmp_path, interval=0.01)
+    recorder.record("stable", 0.001)
+    until(lambda: lines(tmp_path))
+    writer = next(thread for thread in threading.enumerate() if thread.name == "recorder" and thread.is_alive())
+
+    del recorder
+
+    until(lambda: not writer.is_alive())
+
+
+def test_a_folder_that_cannot_be_written_is_warned_about_once(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    recorder = RequestRecorder(tmp_path / "file" / "requests", interval=60)
+    for _ in range(3):
+        recorder.record("stable", 0.001)
+        recorder.flush()
+
+    assert [record.message.split(":")[0] for record in caplog.records] == ["requests are not recorded"]
+
+
+def test_many_threads_lose_no_request(tmp_path):
+    recorder = RequestRecorder(tmp_path, interval=0.01)
+    threads = [
+        threading.Thread(target=lambda: [recorder.record("stable", 0.001) for _ in range(5000)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorder.close()
+
+    assert total(tmp_path, "stable", "requests") == 20_000
+
+
+def test_a_forked_process_has_a_file_of_its_own(tmp_path):
+    recorder = RequestRecorder(tmp_path, interval=60)
+    recorder.record("stable", 0.001)
+    pid = os.fork()
+    if pid == 0:
+        recorder.record("stable", 0.001)
+        recorder.close()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    recorder.close()
+
+    assert [len(file.read_text().splitlines()) for file in tmp_path.glob("*.jsonl")] == [1, 1]
+    assert total(tmp_path, "stable", "requests") == 2
+
+
+def test_a_file_stays_small_and_keeps_the_newest_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfs_deploy.client.recorder._LARGEST", 2000)
+    recorder = RequestRecorder(tmp_path, interval=60)
+    for number in range(50):
+        recorder.record("stable", 0.001 * number)
+        recorder.flush()
+
+    assert next(tmp_path.glob("*.jsonl")).stat().st_size < 3000
+    assert lines(tmp_path)[-1]["labels"]["stable"]["total"] == pytest.approx(0.049)
+    recorder.close()
+
+
+class Labels:
+    """Stands for a client; ``canary`` answers twice as much."""
+
+    def __init__(self):
+        self.asked = []
+        self.error = {}
+        self.seen = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def predict(self, model, inputs, *, label=None, **_wanted):
+        self.asked.append(label)
+        if label == "canary":
+            self.hold.wait(20)
+        self.seen.append((label, float(np.sum(inputs["x"]))))
+        if label in self.error:
+            raise self.error[label]
+        factor = 2 if label == "canary" else 1
+        return PredictReply({"y": inputs["x"] * factor}, model=model, version=factor, signature="serving_default")
+
+
+class AwaitedLabels(Labels):
+    async def predict(self, model, inputs, **wanted):
+        return super().predict(model, inputs, **wanted)
+
+
+X = np.array([1.0, 2.0], np.float32)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "traffic.json"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return requests_dir(tmp_path, MODEL)
+
+
+def test_nothing_is_recorded_while_all_traffic_is_stables_but_somebody_is_there(path, folder):
+    router = Router(Labels(), MODEL, path)
+    router.predict({"x": X})
+    router.close()
+
+    assert [file.read_text() for file in folder.iterdir()] == [""]
+
+
+def test_requests_and_errors_are_recorded_by_label(path, folder):
+    write_traffic(path, MODEL, {"stable": 50, "canary": 50})
+    client = Labels()
+    client.error["canary"] = InternalError("no memory")
+    router = Router(client, MODEL, path)
+    router.predict({"x": X}, label="stable")
+    router.outcome(1.0, label="stable")
+    with pytest.raises(InternalError):
+        router.predict({"x": X}, label="canary")
+    client.error["canary"] = RequestError("never sent")
+    with pytest.raises(RequestError):
+        router.predict({"x": X}, label="canary")
+    client.error["canary"] = InvalidArgumentError("Unrecognized servable version label: canary")
+    assert router.predict({"x": X}, label="canary").version == 1
+    router.close()
+
+    assert (total(folder, "stable", "requests"), total(folder, "stable", "errors")) == (2, 0)
+    assert (total(folder, "canary", "requests"), total(folder, "canary", "errors")) == (1, 1)
+
+
+def test_recording_can_be_left_out(path, folder):
+    write_traffic(path, MODEL, {"stable": 50, "canary": 50})
+    router = Router(Labels(), MODEL, path, record=False)
+    router.predict({"x": X})
+    router.outcome(1.0, label="stable")
+    router.close()
+
+    assert not folder.exists()
+
+
+def test_copies_are_compared_and_neither_delay_nor_fail_the_request(path, folder):
+    write_traffic(path, MODEL, {"stable": 100}, copies={"canary": 100})
+    client = Labels()
+    client.hold.clear()
+    router = Router(client, MODEL, path)
+    inputs = X.copy()
+
+    assert router.predict({"x": inputs}).version == 1
+    inputs[:] = 7.0  # the caller's array is the caller's again
+    client.hold.set()
+    until(lambda: client.seen.count(("canary", 3.0)) == 1)
+    client.error["canary"] = InternalError("no memory")
+    assert router.predict({"x": X}).version == 1
+    until(lambda: len(client.seen) == 4)
+    until(lambda: router.close() or total(folder, "canary", "errors") == 1)
+
+    assert total(folder, "canary", "requests") == 2
+    compared = [line["labels"]["canary"]["compared"] for line in lines(folder) if "canary" in line["labels"]]
+    assert {"y": [1, 1.0, 0.0, 0]} in compared
+    assert total(folder, "stable", "requests") == 2
+
+
+def test_copies_for_which_there_is_no_room_are_dropped(path):
+    write_traffic(path, MODEL, {"stable": 100}, copies={"canary": 100})
+    client = Labels()
+    client.hold.clear()
+    router = Router(client, MODEL, path, record=False)
+    for _ in range(200):
+        router.predict({"x": X})
+    client.hold.set()
+
+    assert 200 - 64 - 8 <= router._threads.dropped <= 200 - 64
+
+
+def test_a_label_that_serves_gets_no_copy_of_its_own_request(path):
+    write_traffic(path, MODEL, {"canary": 100}, copies={"canary": 100})
+    client = Labels()
+    Router(client, MODEL, path, record=False).predict({"x": X})
+
+    assert client.asked == ["canary"]
+
+
+def test_the_asynchronous_router_splits_falls_back_records_and_copies(path, folder):
+    async def story() -> None:
+        write_traffic(path, MODEL, {"canary": 100})
+        client = AwaitedLabels()
+        router = AsyncRouter(client, MODEL, path)
+        assert (await router.predict({"x": X})).version == 2
+        client.error["canary"] = InvalidArgumentError("Unrecognized servable version label: canary")
+        assert (await router.predict({"x": X})).version == 1
+        assert router.fallbacks == 1
+        client.error["canary"] = InternalError("no memory")
+        with pytest.raises(InternalError):
+            await router.predict({"x": X})
+
+        write_traffic(path, MODEL, {"stable": 100}, copies={"canary": 100})
+        await asyncio.sleep(0.21)
+        assert (await router.predict({"x": X})).version == 1
+        await asyncio.gather(*router._copies)
+        client.error.clear()
+        assert (await router.predict({"x": X})).version == 1
+        await asyncio.gather(*router._copies)
+        router.close()
+
+    asyncio.run(story())
+
+    assert (total(folder, "stable", "requests"), total(folder, "canary", "requests")) == (3, 4)
+    assert total(folder, "canary", "errors") == 2
