@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 #: seconds between the plain lines that replace a bar where there is no terminal
 _PLAIN_INTERVAL: Final = 5.0
-#: columns of the description (fixed, so that the bar stays where it is), of the bar, and of spinner, time and gaps
-_WIDEST, _BAR, _BESIDE = 62, 14, 11
+#: columns of the description (fixed, so that the bar stays where it is), of the bar, and of spinner, time and gaps;
+#: three stay free, since the ^C that a terminal echoes must not begin a new line
+_WIDEST, _BAR, _BESIDE = 62, 10, 14
 
 
 class Progress(Protocol):
