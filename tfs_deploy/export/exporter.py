@@ -113,6 +113,7 @@ def export_model(
         stack.callback(opened.close)
         given = as_examples(opened, examples)
         goldens = record(opened, given, tolerance)
+        commit = stack.enter_context(provenance.GitCommit())
         with stage(base) as staged, writing(base):
             with Hasher(staged.path) as hasher:
                 opened.save(staged.path)
@@ -120,7 +121,7 @@ def export_model(
                 _record_beside(staged.path, base.name, infos, given if warmup else [], goldens)
                 _check(staged.path, checking)
                 staged.sync()  # the disk works while the hasher catches up
-            manifest = _describe(staged.path, infos, free, hasher.entries)
+            manifest = _describe(staged.path, infos, free, commit.answer(), hasher.entries)
             published = staged.publish(version)
     pruned = () if keep is None else tuple(prune(base, keep, deployments, published.number))
     return ExportedVersion(published.path, published.number, infos, manifest, pruned)
@@ -146,14 +147,18 @@ def _check(folder: Path, checking: _Checking) -> None:
 
 
 def _describe(
-    folder: Path, infos: Mapping[str, SignatureInfo], metadata: dict[str, Any], hashed: Mapping[str, FileEntry]
+    folder: Path,
+    infos: Mapping[str, SignatureInfo],
+    metadata: dict[str, Any],
+    commit: str | None,
+    hashed: Mapping[str, FileEntry],
 ) -> Manifest:
     manifest = build_manifest(
         folder,
         signature_digest=signature_digest(infos),
         tensorflow_version=provenance.tensorflow_version(),
         keras_version=provenance.keras_version(),
-        git_commit=provenance.git_commit(),
+        git_commit=commit,
         metadata=metadata,
         known=hashed,
     )

@@ -141,10 +141,10 @@ def _tensors(signature: str, role: str, graph: Any, given: Signature) -> dict[st
             f"Signature {signature!r}: its {role}s are not said",
             hint=f"{role}s={{'name': 'tensor:0'}}; {_candidates(graph)}",
         )
-    return {check_name(signature, role, name): _tensor(signature, graph, value) for name, value in side.items()}
+    return {check_name(signature, role, name): find_tensor(signature, graph, value) for name, value in side.items()}
 
 
-def _tensor(signature: str, graph: Any, value: Any) -> Any:
+def find_tensor(signature: str, graph: Any, value: Any) -> Any:
     """Return the tensor of a graph that a tensor, an operation, a variable or a name stands for."""
     import tensorflow as tf
 

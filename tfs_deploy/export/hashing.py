@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tfs_deploy.export.writeback import start_writeback
 from tfs_deploy.savedmodel.manifest import FileEntry
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _APPENDED: Final = re.compile(r".*\.data-\d{5}-of-\d{5}(\.tempstate\d+)?")
 _PAUSE_S: Final = 0.002
 _CHUNK: Final = 1 << 20
+_WRITEBACK_EVERY: Final = 16 << 20
 
 
 class _Growing:
@@ -33,6 +35,7 @@ class _Growing:
         self._file = file
         self._digest = hashlib.sha256()
         self._buffer = memoryview(bytearray(_CHUNK))
+        self._started = 0
         self.size = 0
 
     def follow(self) -> None:
@@ -40,6 +43,9 @@ class _Growing:
         while count := self._file.readinto(self._buffer):
             self._digest.update(self._buffer[:count])
             self.size += count
+            if self.size - self._started >= _WRITEBACK_EVERY:
+                self._started = self.size
+                start_writeback(self._file.fileno())
 
     def close(self) -> FileEntry:
         """Hash the rest and return the checksum."""

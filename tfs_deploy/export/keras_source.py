@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +102,7 @@ class KerasCall:
         self.inputs: list[TensorSpec] | None = None
         self.outputs: list[str] | None = None
         if self._graph is not None:
-            named = _named(self._graph.input, self._graph.inputs)
-            self.inputs = [_spec(model, key, tensor) for key, tensor in named]
+            self.inputs = [_spec(model, key, tensor) for key, tensor in _named(self._graph.input)]
             self.outputs = _output_names(self._graph)
         else:
             self._keys, self.inputs = _recorded_inputs(model)
@@ -117,9 +116,7 @@ class KerasCall:
 
     def _arguments(self, values: list[Any]) -> list[Any]:
         if self._graph is not None:
-            import keras
-
-            return [keras.tree.pack_sequence_as(self._graph.input, values)]
+            return [_pack(self._graph.input, iter(values))]
         if self._keys is not None and len(self._keys) == len(values):
             return [dict(zip(self._keys, values, strict=True))]
         return values
@@ -132,14 +129,22 @@ def _functional(model: Any) -> Any:
     return graph if is_graph and getattr(graph, "inputs", None) else None
 
 
-def _named(structure: Any, tensors: list[Any]) -> list[tuple[str, Any]]:
-    """Pair the inputs with their names: the keys of a dict of inputs, else the names of the tensors."""
+def _named(structure: Any, path: tuple[str, ...] = ()) -> list[tuple[str, Any]]:
+    """Pair the inputs with their names: the keys that lead to them in dicts, else the names of the tensors."""
     if isinstance(structure, Mapping):
-        import keras
+        return [pair for key, value in structure.items() for pair in _named(value, (*path, str(key)))]
+    if isinstance(structure, (list, tuple)):
+        return [pair for value in structure for pair in _named(value, path)]
+    return [("_".join(path) or structure.name, structure)]
 
-        paths = keras.tree.flatten_with_path(dict(structure))
-        return [("_".join(str(part) for part in path), tensor) for path, tensor in paths]
-    return [(tensor.name, tensor) for tensor in tensors]
+
+def _pack(structure: Any, values: Iterator[Any]) -> Any:
+    """Put values, in the order of ``_named``, into the structure that the model takes."""
+    if isinstance(structure, Mapping):
+        return {key: _pack(value, values) for key, value in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return [_pack(value, values) for value in structure]
+    return next(values)
 
 
 def _spec(model: Any, name: str, tensor: Any) -> TensorSpec:

@@ -7,9 +7,14 @@ import importlib.metadata
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_GIT_SECONDS: Final = 5
 
 
 def keras_version() -> str | None:
@@ -28,20 +33,37 @@ def tensorflow_version() -> str | None:
     return None
 
 
-def git_commit() -> str | None:
-    """Return the commit of the working directory's repository, ``None`` outside of one or without git."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+class GitCommit:
+    """Asks git for the commit of the working directory's repository, while the model is written."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.suppress(OSError):  # no git
+            self._process = subprocess.Popen(
+                ["git", "rev-parse", "HEAD"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def answer(self) -> str | None:
+        """Return the commit, ``None`` outside of a repository, without git, and if git takes seconds."""
+        if self._process is None:
+            return None
+        try:
+            printed, _ = self._process.communicate(timeout=_GIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+        return printed.strip() or None if self._process.returncode == 0 else None
 
 
 def check_metadata(metadata: Any) -> dict[str, Any]:

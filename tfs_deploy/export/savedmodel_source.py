@@ -47,7 +47,7 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
         return CopiedSource(folder, tags, signature_infos(graph.signature_def), _DESCRIPTIONS)
     renames = all(not isinstance(one, Wrapped) and not callable(one.function) for one in signatures.values())
     if renames and not graph.HasField("object_graph_def"):
-        definitions = edited(graph.signature_def, signatures)
+        definitions = edited(graph, signatures)
         return EditedSource(folder, tags, model, graph, definitions)
     from tfs_deploy.export.retrace import RetracedSource
 

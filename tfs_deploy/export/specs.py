@@ -57,7 +57,9 @@ def as_spec(name: str, value: Any) -> TensorSpec:
     if isinstance(value, TensorSpec):
         return TensorSpec(name, dtype_name_of(value.dtype), shape_of(value.shape))
     kind = type(value).__name__
-    if kind.startswith(("Ragged", "Sparse")):
+    if getattr(value, "sparse", False) or getattr(value, "ragged", False):
+        kind = "sparse or ragged tensor"
+    if kind.startswith(("Ragged", "Sparse", "sparse")):
         raise UsageError(
             f"Input {name!r} is a {kind}, which a signature cannot carry",
             hint="take its parts (values and row lengths, or a dense tensor) as inputs and build it in the function",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.images import DecodeImages
@@ -18,7 +18,7 @@ from tfs_deploy.export.parsing import ParseExamples
 from tfs_deploy.export.signature import Signature
 from tfs_deploy.export.wrapped import Step, Wrapped
 
-Inner = Signature | Callable[..., Any] | str | None
+Inner: TypeAlias = "Signature | Callable[..., Any] | str | None"
 
 
 def from_examples(

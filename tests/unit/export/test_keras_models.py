@@ -99,6 +99,22 @@ def test_several_inputs_under_other_names_stay_in_order(tmp_path):
         assert loaded.predict({"zebra": [[5.0]], "ant": [[2.0]]})["d"].tolist() == [[3.0]]
 
 
+def test_nested_inputs(tmp_path):
+    a, b, c = (keras.Input((1,), name=name) for name in "abc")
+    model = keras.Model({"c": c, "rest": {"b": b, "a": a}}, a + 10 * b + 100 * c)
+    exported = export(model, tmp_path, signatures=td.Signature(outputs="sum"))
+    with td.load_model(exported.path) as loaded:
+        inputs = {"rest_a": [[1.0]], "rest_b": [[2.0]], "c": [[3.0]]}
+        assert loaded.predict(inputs)["sum"].tolist() == [[321.0]]
+
+
+def test_sparse_inputs_are_refused(tmp_path):
+    inputs = keras.Input((4,), name="row", sparse=True)
+    with pytest.raises(UsageError, match="sparse") as caught:
+        export(keras.Model(inputs, layers.Dense(1, name="y")(inputs)), tmp_path)
+    assert "dense tensor" in caught.value.hint
+
+
 class Scorer(keras.Model):
     def __init__(self) -> None:
         super().__init__()

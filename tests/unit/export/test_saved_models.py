@@ -170,6 +170,33 @@ def test_files_beside_the_graph_come_along_when_it_is_traced_again(models, tmp_p
     assert sorted(path.name for path in extra.iterdir()) == ["card.md", "tfs_deploy.json"]
 
 
+def test_tensors_of_a_tensorflow_1_graph_that_no_signature_had(tmp_path):
+    source = tag_sets(tmp_path / "saved")
+    signatures = {
+        "serving_default": td.Signature(
+            inputs={"v": "x:0"}, outputs={"factor": "factor/Read/ReadVariableOp:0", "y": "y:0"}
+        ),
+        "mixed": td.Signature("serving_default", outputs={"read": "factor/Read/ReadVariableOp:0", "y": "y"}),
+    }
+    examples = {"serving_default": {"v": [2.0]}, "mixed": {"x": [2.0]}}
+    exported = td.export_model(source, tmp_path / "m", tags=["serve", "gpu"], signatures=signatures, examples=examples)
+    assert exported.signatures["serving_default"].outputs["factor"].shape == ()
+    assert predict_tagged(exported.path, {"v": [2.0]}, ("serve", "gpu")) == {"factor": 3.0, "y": [6.0]}
+    with pytest.raises(UsageError, match="no tensor 'factor/Read/ReadVariable:0'") as caught:
+        td.export_model(
+            source,
+            tmp_path / "m",
+            tags=["serve", "gpu"],
+            signatures=td.Signature(inputs={"v": "x:0"}, outputs={"y": "factor/Read/ReadVariable:0"}),
+        )
+    assert "factor/Read/ReadVariableOp" in caught.value.hint
+
+
+def predict_tagged(path: Path, inputs: dict[str, Any], tags: tuple[str, ...]) -> dict[str, Any]:
+    with td.load_model(path, tags=tags) as model:
+        return {name: array.tolist() for name, array in model.predict(inputs).items()}
+
+
 @pytest.mark.parametrize(
     ("signature", "message", "hint"),
     [
