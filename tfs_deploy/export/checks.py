@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import tfs_deploy
 from tfs_deploy.errors import UsageError, VerdictError
+from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.lint import Severity, lint_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel import SavedModelInfo
 
 logger = logging.getLogger(__name__)
@@ -28,10 +29,11 @@ _UNSERVABLE: Final = frozenset({"TFS101", "TFS112", "TFS201", "TFS301", "TFS302"
 _NOT_YET: Final = ("TFS4", "TFS115")
 
 
-def signatures_of(info: SavedModelInfo, tags: Sequence[str]) -> dict[str, SignatureInfo]:
-    """Return the signatures of the meta graph with exactly these tags."""
-    graph = next((graph for graph in info.meta_graphs if set(graph.tags) == set(tags)), info.serving)
-    return graph.signatures
+def inspect_served(folder: Path, tags: Sequence[str]) -> SavedModelInfo:
+    """Describe a written model with the one meta graph that has exactly these tags, the one that will be served."""
+    info = inspect_model(folder)
+    served = tuple(graph for graph in info.meta_graphs if set(graph.tags) == set(tags))
+    return dataclasses.replace(info, meta_graphs=served or info.meta_graphs)
 
 
 def refuse_unservable(info: SavedModelInfo) -> None:

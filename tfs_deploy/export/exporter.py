@@ -21,7 +21,6 @@ from tfs_deploy.export.retention import check_keep, named_versions, prune
 from tfs_deploy.export.signature import Signature, as_signatures
 from tfs_deploy.export.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
 from tfs_deploy.export.writing import writing
-from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.manifest import FileEntry, Manifest, build_manifest, signature_digest, write_manifest
 from tfs_deploy.savedmodel.warmup import write_warmup
@@ -117,7 +116,7 @@ def export_model(
         with stage(base) as staged, writing(base):
             with Hasher(staged.path) as hasher:
                 opened.save(staged.path)
-                infos = checks.signatures_of(inspect_model(staged.path), checking.tags)
+                infos = checks.inspect_served(staged.path, checking.tags).signatures
                 _record_beside(staged.path, base.name, infos, given if warmup else [], goldens)
                 _check(staged.path, checking)
                 staged.sync()  # the disk works while the hasher catches up
@@ -141,7 +140,7 @@ def _record_beside(
 
 
 def _check(folder: Path, checking: _Checking) -> None:
-    checks.refuse_unservable(inspect_model(folder))
+    checks.refuse_unservable(checks.inspect_served(folder, checking.tags))
     if checking.enabled:
         checks.replay_in_fresh_process(folder, checking.tags, checking.timeout)
 
