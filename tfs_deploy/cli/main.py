@@ -9,7 +9,7 @@ import click
 
 from tfs_deploy import __version__
 from tfs_deploy.cli.output import Output
-from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, file_hint
+from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, UsageError, file_hint
 
 #: command -> (module under tfs_deploy.cli, its one line in --help), in the order in which --help lists them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -85,8 +85,12 @@ def run(arguments: list[str]) -> int:
     try:
         code = group.main(arguments, prog_name="tfs-deploy", standalone_mode=False, **context)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        if isinstance(error, _NO_ARGUMENTS):
+            error.show()
+            return error.exit_code
+        usage = _usage_error(error)
+        output.error(usage)
+        return usage.exit_code
     except (click.Abort, KeyboardInterrupt):
         output.interrupted()
         return 130
@@ -109,6 +113,20 @@ def run(arguments: list[str]) -> int:
         output.error(fault)
         return fault.exit_code
     return code if isinstance(code, int) else 0
+
+
+#: what click 8.2 and newer raise to show the help of a group that is called alone
+_NO_ARGUMENTS: tuple[type[click.ClickException], ...] = tuple(
+    kind for kind in (getattr(click.exceptions, "NoArgsIsHelpError", None),) if kind
+)
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    """Put what click found wrong with a command line into the form of all our errors."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "tfs-deploy"
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    return UsageError(message, hint=f"{path} --help")
 
 
 #: packages that commands import at module level or deep inside -> the extra that brings them

@@ -63,10 +63,10 @@ def command(
             checks.append(check)
             progress.say(f"asking {deployment.name}: {check.model} {check.target}")
     report = SmokeReport(tuple(checks))
-    return _conclude(output, report)
+    return _conclude(output, report, file)
 
 
-def _conclude(output: Output, report: SmokeReport) -> int:
+def _conclude(output: Output, report: SmokeReport, file: Path) -> int:
     from tfs_deploy.report import terminal_table
 
     output.result(report.as_dict(), lambda console: console.print(terminal_table(smoke_table(report))))
@@ -75,7 +75,9 @@ def _conclude(output: Output, report: SmokeReport) -> int:
         return 0
     if output.as_json:
         return VerdictError.exit_code
-    raise VerdictError(f"{len(report.failed)} of {len(report.checks)} checks failed; first: {first}")
+    raise VerdictError(
+        f"{len(report.failed)} of {len(report.checks)} checks failed; first: {first}", hint=f"tfs-deploy status {file}"
+    )
 
 
 def smoke_table(report: SmokeReport) -> Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel.layout import SAVED_MODEL, SAVED_MODEL_TEXT
+from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 from tfs_deploy.server.policy import VersionPolicy, aspired_versions
 
@@ -25,7 +26,8 @@ def check_models_on_disk(config: Any) -> None:
     """Refuse a ModelServerConfig whose models the server would wait for: ``UsageError`` with the first that is wrong.
 
     Wrong is a base path that does not exist or is not on this machine, one without a version that the policy would
-    serve, a version of the policy ``specific`` that is missing, and a version directory without a SavedModel.
+    serve, a version of the policy ``specific`` that is missing, and a version directory without a SavedModel or with
+    a damaged one.
     """
     found = [finding for model in config.model_config_list.config for finding in _findings(model)]
     if found:
@@ -78,6 +80,11 @@ def _in_version(version: VersionDir) -> Iterator[Finding]:
         yield f"{version.path} is taken for a version, but is no directory", "move it out of the base path"
     elif not _has_model(version.path):
         yield f"version directory {version.path} has no {SAVED_MODEL}", "export it again, or remove it"
+    elif (version.path / SAVED_MODEL).is_file():
+        try:
+            scan_saved_model(version.path / SAVED_MODEL)
+        except ModelError as error:
+            yield error.message, error.hint or "export it again"
 
 
 def _has_model(path: Path) -> bool:
