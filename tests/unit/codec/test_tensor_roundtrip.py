@@ -13,6 +13,9 @@ from hypothesis.extra import numpy as hnp
 
 from tfs_deploy import codec, protos
 
+# TensorFlow 2.21's own make_ndarray does this, and NumPy 2.5 (Python 3.12 and newer) warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore:Setting the dtype on a NumPy array:DeprecationWarning")
+
 NUMERIC = [
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64", "complex64", "complex128"),
@@ -76,8 +79,6 @@ def test_protobuf_reads_the_same_bytes(array: np.ndarray[Any, Any], typed: bool)
 
 
 @pytest.mark.tensorflow
-# TensorFlow 2.21's own make_ndarray on NumPy 2.5
-@pytest.mark.filterwarnings("ignore:Setting the dtype on a NumPy array:DeprecationWarning")
 @given(array=tensors, typed=st.booleans())
 def test_tensorflow_reads_what_we_write(array: np.ndarray[Any, Any], typed: bool) -> None:
     import tensorflow as tf
