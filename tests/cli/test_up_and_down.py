@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 import yaml
 
-from tfs_deploy.client import Client, read_traffic
+from tfs_deploy.client import Client, Router, read_traffic
+from tfs_deploy.client.deployed import DeployedClient
 from tfs_deploy.config import ActiveModel, read_active, write_active
 from tfs_deploy.config.models import parse
 from tfs_deploy.config.ports import is_free
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.process import start_time
-from tfs_deploy.launch.record import read_record
+from tfs_deploy.launch.record import NEXT, read_record
 from tfs_deploy.rollout.lock import lock
 from tfs_deploy.spec import load_deployment
 
@@ -125,7 +126,8 @@ def test_the_whole_life_of_a_deployment(shop):
     assert "serving hp version 123" in logs
 
     stopped = shop.json("down")
-    assert stopped == {"stopped": True, "pid": started["pid"], "exit_code": 0}
+    server = f"server {started['pid']}"
+    assert stopped == {"stopped": True, "server": server, "pid": started["pid"], "exit_code": 0}
     assert is_free(shop.port)
     assert shop.cli("down").returncode == 0
     assert "is not running" in shop.cli("status").stdout
@@ -174,19 +176,96 @@ def test_a_running_server_follows_the_file_without_failing_a_request(shop):
     assert shop.json("status")["exit_code"] == 0
 
 
-def test_what_needs_a_restart_is_refused_with_the_way_to_do_it(shop):
-    shop.json("up")
+def test_what_needs_another_server_gets_one_on_the_same_ports(shop):
+    first = shop.json("up")
     shop.document["server"]["flags"] = {"num_load_threads": 2}
-    shop.write()
-    done = shop.cli("up")
-    assert done.returncode == 2
-    assert "started with other settings: num_load_threads" in done.stderr
-    assert f"tfs-deploy down {shop.path} && tfs-deploy up {shop.path}" in done.stderr
-    del shop.document["server"]["flags"]
     shop.document["batching"] = {"max_batch_size": 4}
     shop.write()
-    assert "batching_parameters_file, enable_batching" in shop.cli("up").stderr
-    assert shop.json("status")["running"] is True
+    changed = shop.json("up")
+    assert changed["exit_code"] == 0
+    assert changed["pid"] != first["pid"]
+    assert changed["grpc_address"] == first["grpc_address"]
+    assert changed["gap_seconds"] > 0
+    assert "num_load_threads: none -> 2" in changed["changes"]
+    assert "enable_batching: none -> true" in changed["changes"]
+    assert start_time(first["pid"]) is None
+    with Client(f"127.0.0.1:{shop.port}") as client:
+        assert predict(client, label="stable") == 3.0
+    assert shop.json("up")["changes"] == []
+    assert sorted(path.name for path in shop.state.glob("*.json")) == ["endpoint.json", "server.json", "traffic.json"]
+    assert len(list(shop.state.glob("config.*"))) == 1
+    assert "nobody served for" in shop.cli("restart").stdout
+
+
+def test_a_successor_that_does_not_come_up_leaves_the_old_server_alone(shop):
+    first = shop.json("up")
+    shop.document["server"]["flags"] = {"saved_model_tags": "nosuch"}
+    shop.write()
+    done = shop.cli("up")
+    assert done.returncode == 3
+    assert "the server did not start" in done.stderr
+    del shop.document["server"]["flags"]
+    shop.write()
+    again = shop.json("up")
+    assert (again["pid"], again["changes"]) == (first["pid"], [])
+    assert len(list(shop.state.glob("config.*"))) == 1
+
+
+def test_with_a_second_pair_of_ports_no_request_fails(shop, free_port):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        pair = {"grpc_port": free_port, "rest_port": probe.getsockname()[1]}
+    shop.document["server"]["alternate_ports"] = pair
+    shop.write()
+    first = shop.json("up")
+    stop = threading.Event()
+    answers: list[float] = []
+    failed: list[TfsDeployError] = []
+
+    def load() -> None:
+        with DeployedClient(shop.state) as client:
+            router = Router(client, "hp", shop.state / "traffic.json")
+            while not stop.is_set():
+                try:
+                    reply = router.predict({"x": np.array([2.0], np.float32)})
+                    answers.append(float(reply["y"][0]))
+                except TfsDeployError as error:  # noqa: PERF203
+                    failed.append(error)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        moved = [shop.json("restart"), shop.json("restart")]
+    finally:
+        stop.set()
+        thread.join()
+    assert [entry["gap_seconds"] for entry in moved] == [0, 0]
+    assert moved[0]["grpc_address"] == f"127.0.0.1:{free_port}"
+    assert moved[1]["grpc_address"] == first["grpc_address"]
+    assert failed == []
+    assert set(answers) == {3.0}
+    assert is_free(free_port)
+
+
+def test_what_a_killed_replacement_left_is_cleared_by_the_next_up(shop):
+    pid = shop.json("up")["pid"]
+    shop.document["server"]["flags"] = {"num_load_threads": 2}
+    shop.write()
+    line = [sys.executable, "-m", "tfs_deploy", "up", str(shop.path)]
+    process = subprocess.Popen(line, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+    deadline = time.monotonic() + 30
+    while read_record(shop.state, name=NEXT) is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    left = read_record(shop.state, name=NEXT)
+    process.kill()
+    process.wait()
+    assert left is not None
+    assert start_time(left["pid"]) is not None
+    assert shop.json("status")["pid"] == pid
+    healed = shop.json("up")
+    assert f"stopped server {left['pid']}, left over from a replacement that was cut off" in healed["notes"]
+    assert start_time(left["pid"]) is None
+    assert healed["exit_code"] == 0
 
 
 def test_first_labels_need_no_restart(shop):

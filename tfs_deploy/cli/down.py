@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--timeout", type=click.FloatRange(min=0.0), default=15.0, show_default=True, help="Seconds until force.")
 @common
 def command(output: Output, file: Path, timeout: float) -> None:
-    """Stop the server of a deployment FILE; requests in flight are answered first."""
+    """Stop the server of a deployment FILE and remove its container; an embedded server answers what it has first."""
     from tfs_deploy.launch.lifecycle import down
     from tfs_deploy.rollout.lock import lock
     from tfs_deploy.spec import load_deployment
@@ -26,8 +26,12 @@ def command(output: Output, file: Path, timeout: float) -> None:
     deployment = load_deployment(file)
     with lock(deployment.state_dir, "down"):
         server = down(deployment, timeout=timeout)
-    document = {"stopped": server is not None, "pid": None if server is None else server.pid}
+    document = {
+        "stopped": server is not None,
+        "server": None if server is None else server.name,
+        "pid": None if server is None else server.pid,
+    }
     if server is None:
         output.result(document, f"no server of {deployment.name} was running")
     else:
-        output.result(document, f"stopped server {server.pid} of {deployment.name}")
+        output.result(document, f"stopped {server.name} of {deployment.name}")

@@ -21,20 +21,18 @@ if TYPE_CHECKING:
 def command(output: Output, file: Path, lines: int, *, following: bool) -> None:
     """Show the log of the server of a deployment FILE."""
     from tfs_deploy.errors import UsageError
-    from tfs_deploy.launch.lifecycle import log_path_of
-    from tfs_deploy.launch.logs import follow, tail
-    from tfs_deploy.launch.record import running_server
+    from tfs_deploy.launch.hosts import host_of
     from tfs_deploy.spec import load_deployment
 
     if following and output.as_json:
         raise click.UsageError("--follow and --json exclude each other.")
     deployment = load_deployment(file)
-    path = log_path_of(deployment)
-    if not path.exists():
+    host = host_of(deployment)
+    last = host.log(lines)
+    server = host.current() if following else None
+    if last is None:
         raise UsageError(f"{deployment.name} has no server log yet", hint=f"tfs-deploy up {file}")
-    last = tail(path, lines)
-    output.result({"log": str(path), "lines": last}, "\n".join(last) if last else None)
-    server = running_server(deployment.state_dir)
-    if following and server is not None:
-        for chunk in follow(path, alive=server.alive):
-            output.result({}, chunk.rstrip("\n"))
+    output.result({"lines": last}, "\n".join(last) if last else None)
+    if server is not None:
+        for text in server.follow():
+            output.result({}, text)

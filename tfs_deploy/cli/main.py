@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Run one signature of a SavedModel by hand."),
     "config": ("config", "Write what the server reads from a deployment file."),
     "up": ("up", "Start the server of a deployment file and wait until its models serve."),
+    "restart": ("restart", "Put a new server in the place of the one that runs."),
     "down": ("down", "Stop the server of a deployment file."),
     "status": ("status", "Show the servers, models, versions and labels of a deployment file."),
     "logs": ("logs", "Show the server's log."),

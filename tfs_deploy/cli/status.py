@@ -49,6 +49,7 @@ def _document(deployment: Deployment, view: Overview) -> dict[str, Any]:
         "deployment": deployment.name,
         "running": server is not None,
         "good": view.good,
+        "server": None if server is None else server.name,
         "pid": None if server is None else server.pid,
         "grpc_address": None if server is None else server.grpc_address,
         "rest_address": None if server is None else server.rest_address,
@@ -67,7 +68,7 @@ def _table(console: Console, view: Overview) -> None:
 
     assert view.server is not None
     rest = f", REST http://{view.server.rest_address}" if view.server.rest_address else ""
-    console.print(f"server {view.server.pid}: gRPC {view.server.grpc_address}{rest}", markup=False)
+    console.print(f"{view.server.name}: gRPC {view.server.grpc_address}{rest}", markup=False)
     table = Table("model", "version", "state", "labels", "traffic", "", box=None, pad_edge=False)
     for row in view.rows:
         remark = row.message or ("" if row.wanted else "not in the file")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 _POLL: Final = 0.05
 _CONNECT_TIMEOUT: Final = 1.0
+_PROXY_GIVES_UP: Final = 0.3
 
 
 class EmbeddedLauncher:
@@ -104,6 +105,26 @@ def _accepts(address: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def answers(address: str) -> bool:
+    """Tell whether a server is behind an address, and not only something that accepts connections for it.
+
+    A proxy closes the connection as soon as it finds nobody behind it; a server says something or waits for a request.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        connection = socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT)
+    except OSError:
+        return False
+    with connection:
+        connection.settimeout(_PROXY_GIVES_UP)
+        try:
+            return connection.recv(1) != b""
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
 
 
 def _require_own(server: RunningServer, address: str) -> None:

@@ -1,34 +1,45 @@
-"""One deployment's server, up and down: config, launcher and client put together.
+"""One deployment's server, up and down: config, host and client put together.
 
 Nothing here locks; whoever calls holds the deployment's lock.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client import Client
+from tfs_deploy.client.endpoint import write_endpoint
 from tfs_deploy.client.traffic import read_traffic, write_traffic
 from tfs_deploy.config.active import apply_active, read_active, write_active
-from tfs_deploy.config.command import server_flags
 from tfs_deploy.config.diff import diff
-from tfs_deploy.config.files import MODELS, config_files, write_config
 from tfs_deploy.config.models import model_server_config
-from tfs_deploy.errors import ModelError, UsageError
-from tfs_deploy.launch.converge import converge, versions_on_disk, wait_for_versions, written_config
-from tfs_deploy.launch.embedded import EmbeddedLauncher, wait_for_ports
-from tfs_deploy.launch.record import LOG_NAME, read_record, remove_record, running_server, write_record
+from tfs_deploy.errors import ModelError, StatusError
+from tfs_deploy.launch.converge import (
+    available,
+    converge,
+    host_paths,
+    versions_on_disk,
+    wait_for_answer,
+    written_config,
+)
+from tfs_deploy.launch.dial import dial
+from tfs_deploy.launch.embedded_host import EmbeddedHost
+from tfs_deploy.launch.generations import drop_generations, use_generation
+from tfs_deploy.launch.hosts import host_of, require_one_kind
+from tfs_deploy.launch.memory import require_memory
+from tfs_deploy.launch.record import LOG_NAME
+from tfs_deploy.launch.replace import ports_of, replace, start_verified
+from tfs_deploy.launch.running import STOP_TIMEOUT
+from tfs_deploy.launch.settings import settings_of, what_differs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tfs_deploy.config.active import ActiveModel
     from tfs_deploy.config.deployment import Deployment
-    from tfs_deploy.launch.running import RunningServer
+    from tfs_deploy.launch.embedded import EmbeddedLauncher
+    from tfs_deploy.launch.server import Host, Server
 
 #: the traffic file inside the state directory
 TRAFFIC_NAME = "traffic.json"
@@ -36,40 +47,110 @@ TRAFFIC_NAME = "traffic.json"
 
 @dataclass(frozen=True, slots=True)
 class UpResult:
-    """What ``up`` did: a server ``started`` or one that ran already, one line for each change, and notes."""
+    """What ``up`` did: a server ``started`` or one that ran already, one line for each change, and notes.
 
-    server: RunningServer
+    ``gap`` is how many seconds nobody served while a server was replaced, None if none was.
+    """
+
+    server: Server
     started: bool
     changes: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    gap: float | None = None
 
 
-def up(deployment: Deployment, *, timeout: float = 120.0, launcher: EmbeddedLauncher | None = None) -> UpResult:
+def up(
+    deployment: Deployment,
+    *,
+    timeout: float = 120.0,
+    host: Host[Any] | None = None,
+    launcher: EmbeddedLauncher | None = None,
+    anew: bool = False,
+    check_memory: bool = True,
+) -> UpResult:
     """Make a deployment's server run and serve what its file says; returns when every version is available.
 
-    A server that runs already keeps running and is brought to the file without failing a request.
+    A server that runs already keeps running and is brought to the file without failing a request, unless something
+    changed that a server reads at its start only: then another one takes its place (see ``replace``). ``anew`` does
+    that in any case.
 
     Raises:
-        UsageError: a running server would have to be restarted (ports, flags or batching were changed).
-        LaunchError, PortInUseError: the server did not start; nothing of it is left.
+        LaunchError, PortInUseError: a server did not start; nothing of it is left, and one that ran before still does.
         StatusError: a version did not load, or the server refused a change; what it served before it still serves.
+        EnvironmentFault: the models do not fit into memory.
     """
+    require_one_kind(deployment)
+    if host is None:
+        host = EmbeddedHost(deployment, launcher) if launcher is not None else host_of(deployment)
     records = read_active(deployment.state_dir)
     served, notes = apply_active(deployment, records)
     kept = _still_meant(deployment, served, records)
     target = model_server_config(served)
     _require_versions(served)
-    running = running_server(deployment.state_dir)
-    if running is None:
-        server = _start(served, target, launcher or EmbeddedLauncher(), timeout)
-        changes = [f"{model.name}: {model.version_policy}" for model in served.models]
+    healed = host.heal()
+    current = host.current()
+    other = what_differs(current.settings, settings_of(served)) if current is not None else []
+    side_by_side = current is not None and bool(other or anew)
+    if check_memory:
+        require_memory(served, current, side_by_side=side_by_side, loaded=_loaded(served, current))
+    if side_by_side and current is not None:
+        done = _replace(host, served, target, current, other, timeout=timeout)
     else:
-        server = running
-        changes = _update(served, target, server, timeout)
+        done = _bring(host, served, target, current, timeout=timeout)
+    drop_generations(deployment.state_dir, ())
     if kept != records:
         write_active(deployment.state_dir, kept)
     _follow_traffic(deployment, set(kept))
-    return UpResult(server, running is None, tuple(changes), tuple(notes))
+    return UpResult(done.server, current is None, done.changes, (*healed, *notes), done.gap)
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    server: Server
+    changes: tuple[str, ...]
+    gap: float | None = None
+
+
+def _bring(host: Host[Any], served: Deployment, target: Any, current: Server | None, *, timeout: float) -> _Brought:
+    if current is None:
+        server, config_dir = start_verified(host, served, target, ports_of(served), successor=False, timeout=timeout)
+        use_generation(served.state_dir, config_dir)
+        host.serving(server)
+        write_endpoint(served.state_dir, server.grpc_address, server.rest_address)
+        return _Brought(server, tuple(f"{model.name}: {model.version_policy}" for model in served.models))
+    changes = diff(written_config(served.config_dir), target).lines()
+    _update(served, target, current, timeout)
+    return _Brought(current, tuple(changes))
+
+
+def _replace(
+    host: Host[Any], served: Deployment, target: Any, current: Server, other: list[str], *, timeout: float
+) -> _Brought:
+    def switch(server: Server) -> None:
+        write_endpoint(served.state_dir, server.grpc_address, server.rest_address)
+
+    changes = diff(written_config(served.config_dir), target).lines()
+    done = replace(host, served, target, current, timeout=timeout, on_switch=switch)
+    return _Brought(done.server, (*other, *changes), done.gap)
+
+
+def _loaded(served: Deployment, current: Server | None) -> dict[str, set[int]]:
+    if current is None:
+        return {}
+    with dial(served, current.grpc_address) as client:
+        try:
+            return {model.name: set(available(client, model.name)) for model in served.models}
+        except StatusError:
+            return {}  # it is still loading; the estimate is then of the file alone
+
+
+def _update(served: Deployment, target: Any, server: Server, timeout: float) -> None:
+    end = time.monotonic() + timeout
+    with dial(served, server.grpc_address) as client:
+        # An earlier start may have been cut off while its server was still loading.
+        wait_for_answer(client, served.models[0].name, end=end)
+        left = max(end - time.monotonic(), 0.1)
+        converge(client, served.config_dir, target, timeout=left, paths=host_paths(served))
 
 
 def _still_meant(deployment: Deployment, served: Deployment, records: dict[str, ActiveModel]) -> dict[str, ActiveModel]:
@@ -79,7 +160,7 @@ def _still_meant(deployment: Deployment, served: Deployment, records: dict[str, 
 
 
 def _require_versions(served: Deployment) -> None:
-    on_disk = versions_on_disk(model_server_config(served))
+    on_disk = versions_on_disk(model_server_config(served), host_paths(served))
     for model in served.models:
         missing = sorted(set(model.version_policy.versions) - set(on_disk[model.name]))
         if missing:
@@ -88,68 +169,6 @@ def _require_versions(served: Deployment) -> None:
                 f"model {model.name!r} is to serve version {missing[0]}, which is not in {model.base_path}",
                 hint=f"versions there: {', '.join(map(str, on_disk[model.name])) or 'none'}",
             )
-
-
-def _start(served: Deployment, target: Any, launcher: EmbeddedLauncher, timeout: float) -> RunningServer:
-    end = time.monotonic() + timeout
-    state_dir = served.state_dir
-    write_config(served, served.config_dir)
-    log_path = state_dir / LOG_NAME
-    if log_path.exists():
-        log_path.replace(log_path.with_suffix(".log.1"))
-
-    def note(server: RunningServer) -> None:
-        write_record(state_dir, server, fixed=_fixed(served))
-
-    server = None
-    try:
-        server = launcher.start(
-            server_flags(served, served.config_dir), log_path=log_path, detach=True, timeout=timeout, on_spawn=note
-        )
-        with Client(server.grpc_address) as client:
-            wait_for_versions(client, target, versions_on_disk(target), end=end)
-    except BaseException:
-        if server is not None:
-            server.stop()
-        remove_record(state_dir)
-        raise
-    return server
-
-
-def _update(served: Deployment, target: Any, server: RunningServer, timeout: float) -> list[str]:
-    end = time.monotonic() + timeout
-    record = read_record(served.state_dir) or {}
-    if record.get("fixed") != _fixed(served):
-        raise UsageError(
-            f"the running server was started with other settings: {_what_differs(served, server)}",
-            hint=f"a restart is needed: tfs-deploy down {served.source} && tfs-deploy up {served.source}",
-        )
-    # An earlier start may have been cut off while its server was still loading.
-    wait_for_ports(server, timeout)
-    changes = diff(written_config(served.config_dir), target).lines()
-    with Client(server.grpc_address) as client:
-        converge(client, served.config_dir, target, timeout=max(end - time.monotonic(), 0.1))
-    return changes
-
-
-def _settings(served: Deployment) -> list[str]:
-    # Labels may come and go while a server runs; the flag matters at its start only.
-    flags = server_flags(served, served.config_dir)
-    return [flag for flag in flags if not flag.startswith("--allow_version_labels")]
-
-
-def _fixed(served: Deployment) -> str:
-    """Return a digest of all that the server reads once, at its start."""
-    texts = {name: text for name, text in config_files(served).items() if name != MODELS}
-    document = json.dumps([_settings(served), texts], sort_keys=True)
-    return "sha256:" + hashlib.sha256(document.encode()).hexdigest()
-
-
-def _what_differs(served: Deployment, server: RunningServer) -> str:
-    wanted = set(_settings(served))
-    has = {flag for flag in server.flags if not flag.startswith("--allow_version_labels")}
-    names = sorted({flag.partition("=")[0].lstrip("-") for flag in wanted ^ has})
-    return ", ".join(names) or "the parameters of batching or monitoring"
 
 
 def _follow_traffic(deployment: Deployment, rolled: set[str]) -> None:
@@ -161,15 +180,21 @@ def _follow_traffic(deployment: Deployment, rolled: set[str]) -> None:
             write_traffic(path, model.name, model.traffic)
 
 
-def down(deployment: Deployment, *, timeout: float = 15.0) -> RunningServer | None:
-    """Stop a deployment's server and return it, None if none ran."""
-    server = running_server(deployment.state_dir)
-    if server is not None:
-        server.stop(timeout)
-    remove_record(deployment.state_dir)
-    return server
+def down(deployment: Deployment, *, timeout: float = STOP_TIMEOUT, host: Host[Any] | None = None) -> Server | None:
+    """Stop a deployment's server and return it, None if none ran; nothing of it is left."""
+    hosts: list[Host[Any]] = [host or host_of(deployment)]
+    if deployment.server.target != "embedded":
+        hosts.append(EmbeddedHost(deployment))
+    stopped = None
+    for place in hosts:
+        server = place.current()
+        if server is not None:
+            place.discard(server, timeout)
+        place.clear()
+        stopped = stopped or server
+    return stopped
 
 
 def log_path_of(deployment: Deployment) -> Path:
-    """Return where the log of a deployment's server lies."""
+    """Return where the log of a deployment's embedded server lies."""
     return deployment.state_dir / LOG_NAME

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client import Client
 from tfs_deploy.client.traffic import read_traffic
 from tfs_deploy.config.active import apply_active, read_active
 from tfs_deploy.errors import Code, NotFoundError, StatusError
 from tfs_deploy.launch.converge import numbers_under
+from tfs_deploy.launch.dial import dial
+from tfs_deploy.launch.hosts import host_of
 from tfs_deploy.launch.lifecycle import TRAFFIC_NAME
-from tfs_deploy.launch.record import read_record, running_server
 
 if TYPE_CHECKING:
-    from tfs_deploy.client import VersionStatus
+    from tfs_deploy.client import Client, VersionStatus
     from tfs_deploy.config.deployment import Deployment, Model
-    from tfs_deploy.launch.running import RunningServer
+    from tfs_deploy.launch.server import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class VersionRow:
 class Overview:
     """A deployment's server and its versions; ``ended`` tells that a server was started and is gone."""
 
-    server: RunningServer | None
+    server: Server | None
     rows: tuple[VersionRow, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     ended: bool = False
@@ -65,13 +65,14 @@ class Overview:
 
 def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
     """Ask a deployment's server what it serves; raises ``StatusError`` if it runs and does not answer in time."""
-    server = running_server(deployment.state_dir)
+    host = host_of(deployment)
+    server = host.current()
     served, notes = apply_active(deployment, read_active(deployment.state_dir))
     if server is None:
-        return Overview(None, notes=tuple(notes), ended=read_record(deployment.state_dir) is not None)
+        return Overview(None, notes=tuple(notes), ended=host.ended())
     split = read_traffic(deployment.state_dir / TRAFFIC_NAME).models
     rows: list[VersionRow] = []
-    with Client(server.grpc_address, timeout=timeout) as client:
+    with dial(deployment, server.grpc_address, timeout=timeout) as client:
         for model in served.models:
             rows += _rows(client, model, split.get(model.name, {}))
     return Overview(server, tuple(rows), tuple(notes))

@@ -1,4 +1,7 @@
-"""``server.json`` in the state directory: which process is the deployment's server, and how it was started."""
+"""``server.json`` in the state directory: which process is the deployment's server, and how it was started.
+
+While a server is replaced there are two more such files: of the one that is to follow, and of the one that is to go.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,13 @@ from tfs_deploy.launch.process import Process, boot_id
 from tfs_deploy.launch.running import RunningServer
 
 FILE_NAME: Final = "server.json"
+NEXT: Final = "next.json"
+OLD: Final = "old.json"
 LOG_NAME: Final = "server.log"
 
 
-def write_record(state_dir: Path, server: RunningServer, *, fixed: str) -> None:
-    """Note a server; ``fixed`` is a digest of what it read once, at its start, and cannot be told anew."""
+def write_record(state_dir: Path, server: RunningServer, *, name: str = FILE_NAME) -> None:
+    """Note a server in the file ``name``."""
     document = {
         "pid": server.pid,
         "started": server.process.started,
@@ -25,17 +30,17 @@ def write_record(state_dir: Path, server: RunningServer, *, fixed: str) -> None:
         "grpc_address": server.grpc_address,
         "rest_address": server.rest_address,
         "flags": list(server.flags),
-        "fixed": fixed,
+        "settings": list(server.settings),
         "log": str(server.log_path),
         "log_start": server.log_start,
         "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    write_atomic(state_dir / FILE_NAME, json.dumps(document, indent=2) + "\n")
+    write_atomic(state_dir / name, json.dumps(document, indent=2) + "\n")
 
 
-def read_record(state_dir: Path) -> dict[str, Any] | None:
-    """Read the note as it is, None if there is none; ``EnvironmentFault`` if it is damaged."""
-    path = state_dir / FILE_NAME
+def read_record(state_dir: Path, *, name: str = FILE_NAME) -> dict[str, Any] | None:
+    """Read a note as it is, None if there is none; ``EnvironmentFault`` if it is damaged."""
+    path = state_dir / name
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -50,14 +55,14 @@ def read_record(state_dir: Path) -> dict[str, Any] | None:
     return document
 
 
-def remove_record(state_dir: Path) -> None:
-    """Forget the server."""
-    (state_dir / FILE_NAME).unlink(missing_ok=True)
+def remove_record(state_dir: Path, *, name: str = FILE_NAME) -> None:
+    """Forget a server."""
+    (state_dir / name).unlink(missing_ok=True)
 
 
-def running_server(state_dir: Path) -> RunningServer | None:
-    """Return the deployment's server if its process still runs, and is not another one with the same number."""
-    record = read_record(state_dir)
+def running_server(state_dir: Path, *, name: str = FILE_NAME) -> RunningServer | None:
+    """Return the server that a note is of if its process still runs, and is not another one with the same number."""
+    record = read_record(state_dir, name=name)
     if record is None or record.get("boot") != boot_id():
         return None
     try:
@@ -68,8 +73,9 @@ def running_server(state_dir: Path) -> RunningServer | None:
             Path(record["log"]),
             tuple(record["flags"]),
             int(record["log_start"]),
+            tuple(record.get("settings", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         hint = "stop the server by hand if it runs, then delete the file"
-        raise EnvironmentFault(f"{state_dir / FILE_NAME} is damaged: {error!r}", hint=hint) from error
+        raise EnvironmentFault(f"{state_dir / name} is damaged: {error!r}", hint=hint) from error
     return server if server.alive() else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfs_deploy.launch.logs import tail
+from tfs_deploy.launch.container import Ports
+from tfs_deploy.launch.logs import follow, tail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -24,7 +26,7 @@ class RunningServer:
     """One started server; as a context manager it is stopped on the way out.
 
     ``grpc_address`` and ``rest_address`` are ``host:port``, ``rest_address`` None without REST; ``log_start`` is the
-    size that the log had before this start.
+    size that the log had before this start; ``settings`` is what makes it another server than one with other flags.
     """
 
     process: Process
@@ -33,6 +35,20 @@ class RunningServer:
     log_path: Path
     flags: tuple[str, ...] = field(default=())
     log_start: int = 0
+    settings: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """How a person calls it."""
+        return f"server {self.pid}"
+
+    @property
+    def ports(self) -> Ports:
+        """The ports of this machine that lead to it."""
+        grpc, rest = (
+            int(address.rpartition(":")[2]) if address else 0 for address in (self.grpc_address, self.rest_address)
+        )
+        return Ports(grpc, rest)
 
     @property
     def pid(self) -> int:
@@ -51,6 +67,11 @@ class RunningServer:
     def stop(self, timeout: float = STOP_TIMEOUT) -> bool:
         """Stop the server, by force after ``timeout`` seconds; return whether it left by itself. May be repeated."""
         return self.process.stop(timeout)
+
+    def follow(self) -> Iterator[str]:
+        """Yield what is added to its log from now on, until it ends."""
+        for chunk in follow(self.log_path, alive=self.alive):
+            yield chunk.rstrip("\n")
 
     def log_lines(self, count: int = 20) -> list[str]:
         """Return the last lines of this start's log."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.client import read_traffic, write_traffic
 from tfs_deploy.config import ActiveModel, model_server_config, read_active, write_active, write_config
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, StatusError
+from tfs_deploy.launch.hosts import host_of
 from tfs_deploy.launch.lifecycle import TRAFFIC_NAME, up
-from tfs_deploy.launch.record import read_record, running_server
 from tfs_deploy.rollout.ports import ServerView, VersionView
 
 if TYPE_CHECKING:
@@ -69,15 +69,14 @@ class DeployedServer:
 
 
 class DeployedProcess:
-    """The process of a deployment's server, where ``up`` started it and has left a record of it."""
+    """The process or container of a deployment's server, where ``up`` started it."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
 
     def ended(self) -> bool:
-        """Whether there is a record of a server that does not run any more."""
-        state_dir = self._deployment.state_dir
-        return read_record(state_dir) is not None and running_server(state_dir) is None
+        """Whether there was a server that does not run any more."""
+        return host_of(self._deployment).ended()
 
     def revive(self) -> None:
         """Start the server again, as the last rollout step left its files."""

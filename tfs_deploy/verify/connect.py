@@ -6,13 +6,15 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfs_deploy.client import Client, RestClient
+from tfs_deploy.client import RestClient
+from tfs_deploy.launch.dial import dial
 from tfs_deploy.launch.embedded import HOST
-from tfs_deploy.launch.record import running_server
+from tfs_deploy.launch.hosts import find_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tfs_deploy.client import Client
     from tfs_deploy.config import Deployment
     from tfs_deploy.verify.smoke import Predictor
 
@@ -35,7 +37,7 @@ def connect(deployment: Deployment, *, timeout: float = 10.0) -> Iterator[Connec
     """Open the clients of a deployment's server; nothing is sent before the first call."""
     grpc_address, rest_address = addresses(deployment)
     with contextlib.ExitStack() as stack:
-        grpc = stack.enter_context(Client(grpc_address, timeout=timeout))
+        grpc = stack.enter_context(dial(deployment, grpc_address, timeout=timeout))
         rest = stack.enter_context(RestClient(rest_address, timeout=timeout)) if rest_address else None
         yield Connections(grpc, rest)
 
@@ -45,7 +47,7 @@ def addresses(deployment: Deployment) -> tuple[str, str | None]:
 
     A server that ``up`` started says so itself; any other is taken to be on this machine, on the file's ports.
     """
-    running = running_server(deployment.state_dir)
+    running = find_server(deployment)
     if running is not None:
         return running.grpc_address, running.rest_address
     server = deployment.server

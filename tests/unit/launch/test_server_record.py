@@ -10,20 +10,23 @@ import pytest
 
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.launch.process import Process, boot_id, start_time
-from tfs_deploy.launch.record import read_record, remove_record, running_server, write_record
+from tfs_deploy.launch.record import NEXT, read_record, remove_record, running_server, write_record
 from tfs_deploy.launch.running import RunningServer
+
+SETTINGS = ("port=1", "batching.config=sha256:x")
 
 
 def this_process(**changes) -> RunningServer:
     process = Process(changes.get("pid", os.getpid()), changes.get("started", start_time(os.getpid())))
-    return RunningServer(process, "127.0.0.1:1", None, Path("/x/server.log"), ("--port=1",), 17)
+    return RunningServer(process, "127.0.0.1:1", None, Path("/x/server.log"), ("--port=1",), 17, SETTINGS)
 
 
 def test_a_note_is_read_back(tmp_path):
-    write_record(tmp_path, this_process(), fixed="sha256:x")
+    write_record(tmp_path, this_process())
     found = running_server(tmp_path)
     assert found == this_process()
-    assert (read_record(tmp_path) or {})["fixed"] == "sha256:x"
+    assert found.settings == ("port=1", "batching.config=sha256:x")
+    assert running_server(tmp_path, name=NEXT) is None
     remove_record(tmp_path)
     assert running_server(tmp_path) is None
     remove_record(tmp_path)
@@ -35,12 +38,12 @@ def test_no_note_is_no_server(tmp_path):
 
 
 def test_another_process_with_the_same_number_is_not_the_server(tmp_path):
-    write_record(tmp_path, this_process(started=1), fixed="")
+    write_record(tmp_path, this_process(started=1))
     assert running_server(tmp_path) is None
 
 
 def test_a_process_of_an_earlier_boot_is_not_the_server(tmp_path):
-    write_record(tmp_path, this_process(), fixed="")
+    write_record(tmp_path, this_process())
     record = json.loads((tmp_path / "server.json").read_text())
     assert record["boot"] == boot_id()
     (tmp_path / "server.json").write_text(json.dumps(record | {"boot": "another"}))

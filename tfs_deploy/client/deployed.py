@@ -1,0 +1,126 @@
+"""A client that goes where the deployment's server goes, also while one is replaced by another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from tfs_deploy.client.endpoint import read_endpoint
+from tfs_deploy.client.grpc_client import Client
+from tfs_deploy.errors import UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from tfs_deploy.client.values import ModelMetadata, VersionStatus
+    from tfs_deploy.codec import PredictReply
+
+T = TypeVar("T")
+
+#: seconds between two looks at the file
+_INTERVAL: Final = 0.2
+
+
+class DeployedClient:
+    """``Client`` for the server of a deployment: follows ``endpoint.json``; safe to share between threads.
+
+    Pass it to a ``Router`` in the place of a ``Client``, and a server that ``up`` replaces on its second pair of ports
+    goes away without a request failing. A call that finds its server gone is made again where the new one is.
+
+    Args:
+        state_dir: ``.tfs-deploy/NAME`` beside the deployment file.
+        connect: makes a client for a ``HOST:PORT``; default: ``Client`` with ``options``.
+        options: see ``Client``.
+    """
+
+    def __init__(
+        self, state_dir: Path | str, *, connect: Callable[[str], Client] | None = None, **options: Any
+    ) -> None:
+        self._state_dir = Path(state_dir)
+        self._connect = connect or (lambda address: Client(address, **options))
+        self._lock = threading.Lock()
+        self._looked = -_INTERVAL
+        self._address = ""
+        self._client: Client | None = None
+        # Its calls may still be under way; it goes when the next one does.
+        self._former: Client | None = None
+        self._now()
+
+    @property
+    def address(self) -> str:
+        """Where the server answers."""
+        self._now()
+        return self._address
+
+    def predict(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        signature: str | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        output_filter: Iterable[str] = (),
+        timeout: float | None = None,
+    ) -> PredictReply:
+        """Run a signature of a model; see ``Client.predict``."""
+        wanted: dict[str, Any] = {"signature": signature, "label": label, "version": version, "timeout": timeout}
+        wanted["output_filter"] = tuple(output_filter)
+        return self._call(lambda client: client.predict(model, inputs, **wanted))
+
+    def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionStatus]:
+        """Return the states of a model's versions; see ``Client.status``."""
+        return self._call(lambda client: client.status(model, version=version, timeout=timeout))
+
+    def metadata(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelMetadata:
+        """Return a model's signatures; see ``Client.metadata``."""
+        return self._call(lambda client: client.metadata(model, version=version, label=label))
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            for client in (self._client, self._former):
+                if client is not None:
+                    client.close()
+            self._client = self._former = None
+            self._looked = -_INTERVAL
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, ask: Callable[[Client], T]) -> T:
+        client = self._now()
+        try:
+            return ask(client)
+        except UnavailableError:
+            moved = self._now(at_once=True)
+            if moved is client:
+                raise
+            return ask(moved)
+
+    def _now(self, *, at_once: bool = False) -> Client:
+        now = time.monotonic()
+        client = self._client
+        if client is not None and not at_once and now - self._looked < _INTERVAL:
+            return client
+        with self._lock:
+            self._looked = now
+            endpoint = read_endpoint(self._state_dir)
+            if endpoint is None:
+                raise UsageError(f"{self._state_dir} names no server", hint="tfs-deploy up FILE starts it")
+            if self._client is None or endpoint.grpc != self._address:
+                if self._former is not None:
+                    self._former.close()
+                self._former, self._client = self._client, self._connect(endpoint.grpc)
+                self._address = endpoint.grpc
+            return self._client
