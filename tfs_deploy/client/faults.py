@@ -21,7 +21,7 @@ _HINTS: Final = (
     ("Failed to get input map for signature", "the REST API cannot call a signature without inputs: use gRPC"),
 )
 #: what gRPC says when the other side talks HTTP/1 (old and new versions of its library)
-_HTTP1: Final = re.compile(r"http1\.x|Expected SETTINGS frame|HTTP status code", re.IGNORECASE)
+_HTTP1: Final = re.compile(r"http1\.x|Expected SETTINGS frame|HTTP status code|Failed parsing HTTP/2", re.IGNORECASE)
 #: a server that expects TLS hangs up on plain text, and so do most that speak something else
 _HUNG_UP: Final = re.compile(r"last error: .*(Socket closed|Connection reset)")
 #: what gRPC says when there was no answer of a server at all

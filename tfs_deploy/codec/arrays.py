@@ -57,6 +57,21 @@ def wide_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     return np.array(value, object) if array.dtype.kind in "SU" else array
 
 
+def integer_array(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]]:
+    """Make an array of an integer dtype out of Python numbers; ``OverflowError`` where one does not fit.
+
+    NumPy before 2.0 would let it wrap round.
+    """
+    wide = np.array(value)
+    if wide.dtype.kind not in "iu":
+        return np.array(value, dtype)
+    bounds = np.iinfo(dtype)
+    if wide.size and (wide.min() < bounds.min or wide.max() > bounds.max):
+        worst = wide.min() if wide.min() < bounds.min else wide.max()
+        raise OverflowError(f"{worst} does not fit {dtype}")
+    return wide.astype(dtype)
+
+
 def _narrow(array: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
     if array.dtype == np.float64:
         with np.errstate(over="ignore"):

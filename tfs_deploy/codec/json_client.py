@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tfs_deploy.codec.arrays import as_array, wire_order
+from tfs_deploy.codec.arrays import as_array, integer_array, wire_order
 from tfs_deploy.codec.dtypes import numpy_dtype
 from tfs_deploy.errors import DataLossError, RequestError
 from tfs_deploy.extras import import_extra
@@ -124,7 +124,7 @@ def _bytes_element(value: Any) -> dict[str, str]:
 def _read_tensor(name: str, value: Any, spec: TensorSpec) -> NDArray[Any]:
     dtype = numpy_dtype(spec.dtype)
     try:
-        array = np.array(value, dtype)
+        array = integer_array(value, dtype) if dtype.kind in "iu" else np.array(value, dtype)
         if dtype.kind == "O":
             array = _read_strings(array)
     except (TypeError, ValueError, OverflowError, binascii.Error) as error:

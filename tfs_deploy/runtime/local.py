@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfs_deploy.codec.arrays import as_array
+from tfs_deploy.codec.arrays import as_array, integer_array
 from tfs_deploy.codec.dtypes import numpy_dtype
 from tfs_deploy.errors import ModelError, RequestError, StatusError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE, SignatureInfo
@@ -91,7 +91,12 @@ def _as_input(value: Any, info: SignatureInfo, name: str) -> Array:
     if spec is not None and not hasattr(value, "dtype") and array.dtype.kind in "iuf":
         wanted = numpy_dtype(spec.dtype)
         if wanted.kind in "iufc" and np.can_cast(np.asarray(value).dtype, wanted, "same_kind"):
-            return np.asarray(value, wanted)
+            if wanted.kind not in "iu":
+                return np.asarray(value, wanted)
+            try:
+                return integer_array(value, wanted)
+            except OverflowError as error:
+                raise RequestError(f"input {name}: {error}", hint=f"{name} expects {spec}") from error
     return array
 
 

@@ -160,3 +160,17 @@ def test_without_orjson_the_error_says_what_to_install(monkeypatch: pytest.Monke
     with pytest.raises(MissingExtraError) as caught:
         parse_json(b"{}")
     assert caught.value.hint == "pip install 'tfs-deploy[rest]'"
+
+
+@pytest.mark.parametrize(("values", "dtype"), [([300], "int8"), ([-1], "uint64"), ([2**63], "int64"), ([-129], "int8")])
+def test_no_integer_of_a_reply_wraps_round(values: list[int], dtype: str) -> None:
+    with pytest.raises(DataLossError, match=f"no {dtype}"):
+        decode_predict_body(json.dumps({"outputs": values}).encode(), spec(dtype))
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(2**64 - 1, "uint64"), (-(2**63), "int64"), (-128, "int8"), (255, "uint8")]
+)
+def test_the_largest_integers_of_a_reply(value: int, dtype: str) -> None:
+    body = json.dumps({"outputs": [value, 0]}).encode()
+    assert decode_predict_body(body, spec(dtype))["y"].tolist() == [value, 0]
