@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 import sys
 import textwrap
@@ -68,12 +69,14 @@ def command(output: Output, folder: Path, bake: float) -> None:
 def _program() -> str:
     """Return how this very program is called: by name where the shell would find it, else by its path."""
     called = Path(sys.argv[0]).absolute()
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m tfs_deploy"
     found = shutil.which(called.name)
     if found is not None and Path(found).absolute() == called:
         return called.name
     with contextlib.suppress(ValueError):
-        return str(called.relative_to(Path.cwd()))
-    return str(called)
+        return shlex.quote(str(called.relative_to(Path.cwd())))
+    return shlex.quote(str(called))
 
 
 class _Screen:

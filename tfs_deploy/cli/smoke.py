@@ -63,10 +63,10 @@ def command(
             checks.append(check)
             progress.say(f"asking {deployment.name}: {check.model} {check.target}")
     report = SmokeReport(tuple(checks))
-    return _conclude(output, report, file)
+    return _conclude(output, report)
 
 
-def _conclude(output: Output, report: SmokeReport, file: Path) -> int:
+def _conclude(output: Output, report: SmokeReport) -> int:
     from tfs_deploy.report import terminal_table
 
     output.result(report.as_dict(), lambda console: console.print(terminal_table(smoke_table(report))))
@@ -75,9 +75,7 @@ def _conclude(output: Output, report: SmokeReport, file: Path) -> int:
         return 0
     if output.as_json:
         return VerdictError.exit_code
-    raise VerdictError(
-        f"{len(report.failed)} of {len(report.checks)} checks failed; first: {first}", hint=f"tfs-deploy status {file}"
-    )
+    raise VerdictError(f"{len(report.failed)} of {len(report.checks)} checks failed; first: {first}")
 
 
 def smoke_table(report: SmokeReport) -> Table:
