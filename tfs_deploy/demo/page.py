@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from tfs_deploy.demo.checks import agreement_table
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 def next_commands(story: Story, program: str, grpc_port: int) -> list[tuple[str, str]]:
     """Return the three commands to try next, each with what it shows; ``program`` is how to call tfs-deploy."""
     folder = story.folder
+    version, deployment, row = (shlex.quote(str(path)) for path in (folder.models / "2", folder.deployment, folder.row))
     return [
-        (f"{program} inspect {folder.models}/2", "what version 2 holds, without TensorFlow"),
-        (f"{program} up {folder.deployment}", "start the server again, as the rollout left it"),
+        (f"{program} inspect {version}", "what version 2 holds, without TensorFlow"),
+        (f"{program} up {deployment}", "start the server again, as the rollout left it"),
         (
-            f"{program} predict localhost:{grpc_port} digits --label stable --input image=@{folder.row}",
-            f"ask it (and stop it with: {program} down {folder.deployment})",
+            f"{program} predict localhost:{grpc_port} digits --label stable --input image=@{row}",
+            f"ask it (and stop it with: {program} down {deployment})",
         ),
     ]
 
