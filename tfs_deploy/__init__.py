@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from tfs_deploy.errors import TfsDeployError as TfsDeployError
     from tfs_deploy.export import ExportedVersion as ExportedVersion
     from tfs_deploy.export import Signature as Signature
+    from tfs_deploy.export import classify_examples as classify_examples
     from tfs_deploy.export import export_model as export_model
+    from tfs_deploy.export import from_examples as from_examples
+    from tfs_deploy.export import from_image_bytes as from_image_bytes
+    from tfs_deploy.export import regress_examples as regress_examples
+    from tfs_deploy.export import with_vocabulary as with_vocabulary
     from tfs_deploy.rollout import RequestStats as RequestStats
     from tfs_deploy.rollout import Rollout as Rollout
     from tfs_deploy.runtime import LocalModel as LocalModel
@@ -44,9 +49,14 @@ _HOME = {
     "SavedModelInfo": "tfs_deploy.savedmodel",
     "Signature": "tfs_deploy.export",
     "TfsDeployError": "tfs_deploy.errors",
+    "classify_examples": "tfs_deploy.export",
     "export_model": "tfs_deploy.export",
+    "from_examples": "tfs_deploy.export",
+    "from_image_bytes": "tfs_deploy.export",
     "inspect_model": "tfs_deploy.savedmodel",
     "load_model": "tfs_deploy.runtime",
+    "regress_examples": "tfs_deploy.export",
+    "with_vocabulary": "tfs_deploy.export",
 }
 
 __all__ = [
@@ -64,10 +74,15 @@ __all__ = [
     "Signature",
     "TfsDeployError",
     "__version__",
+    "classify_examples",
     "codec",
     "export_model",
+    "from_examples",
+    "from_image_bytes",
     "inspect_model",
     "load_model",
+    "regress_examples",
+    "with_vocabulary",
 ]
 
 

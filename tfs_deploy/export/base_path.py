@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -37,12 +38,23 @@ def check_base_path(base_path: str | os.PathLike[str]) -> Path:
             hint=f"give {base.parent} as base path and {base.name} as version",
         )
     for folder in (base, *base.parents):
-        if folder.is_dir():
+        there = _is_directory(folder)
+        if there:
             return base
-        if folder.exists() or folder.is_symlink():
+        if there is False:
             what = "base path" if folder == base else f"{folder}, part of base path"
             raise UsageError(f"{what} {base} is not a directory", hint="give the directory that holds the versions")
     return base
+
+
+def _is_directory(path: Path) -> bool | None:
+    """Look once, as others may make the directory meanwhile; ``None`` if there is nothing."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False if path.is_symlink() else None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be looked at: {error.strerror}", hint="check its permissions") from error
 
 
 def check_version(version: object) -> int | str | None:

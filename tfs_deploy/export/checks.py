@@ -56,7 +56,13 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
     command = [sys.executable, "-m", "tfs_deploy.export.replay", str(directory), *tags]
     try:
         done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+            command,
+            env=environment,
+            cwd=directory,  # a module of the user's working directory must not stand in for one of Python's own
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise VerdictError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -40,7 +41,7 @@ def open_source(source: Any, kind: str | None, signatures: Signatures, tags: Seq
 
 def detect(source: Any) -> str:
     """Name the kind of a source; raises ``UsageError`` if it is none. Paths are looked at without TensorFlow."""
-    if isinstance(source, (str, Path)):
+    if isinstance(source, (str, os.PathLike)):
         return _detect_path(Path(source))
     kinds = {cls.__name__ for cls in type(source).__mro__ if cls.__module__.partition(".")[0] != "builtins"}
     if kinds & {"BaseSession", "MonitoredSession"}:
@@ -81,7 +82,7 @@ def _detect_path(path: Path) -> str:
             hint="give the directory with saved_model.pb, or a file (.keras, .h5, .meta, .pb)",
         )
     if path.suffix in (".keras", ".h5", ".hdf5") and path.is_file():
-        return "keras_file"
+        return "keras"
     if checkpoint_prefix(path) is not None:
         return "checkpoint"
     if not path.exists():
@@ -94,18 +95,16 @@ def _detect_path(path: Path) -> str:
 
 
 def _keras(source: Any, signatures: Signatures, tags: Sequence[str]) -> Source:
-    from tfs_deploy.export.keras_source import bind_keras
+    from tfs_deploy.export.keras_file import load_keras_file
+    from tfs_deploy.export.keras_source import bind_keras, is_keras
     from tfs_deploy.export.source import TracedSource
 
     _only_serve("keras", tags)
+    if _is_path(source):
+        source = load_keras_file(source)
+    if not is_keras(source):
+        raise UsageError(f"a {type(source).__name__} is no Keras model", hint="leave the kind out to have it detected")
     return TracedSource(bind_keras(source, signatures))
-
-
-def _keras_file(source: Any, signatures: Signatures, tags: Sequence[str]) -> Source:
-    from tfs_deploy.export.keras_file import open_keras_file
-
-    _only_serve("keras_file", tags)
-    return open_keras_file(source, signatures)
 
 
 def _module(source: Any, signatures: Signatures, tags: Sequence[str]) -> Source:
@@ -113,6 +112,7 @@ def _module(source: Any, signatures: Signatures, tags: Sequence[str]) -> Source:
     from tfs_deploy.export.source import TracedSource
 
     _only_serve("module", tags)
+    _no_path("module", source)
     return TracedSource(bind_module(source, signatures))
 
 
@@ -121,24 +121,28 @@ def _functions(source: Any, signatures: Signatures, tags: Sequence[str]) -> Sour
     from tfs_deploy.export.source import TracedSource
 
     _only_serve("functions", tags)
+    _no_path("functions", source)
     return TracedSource(bind_functions(source, signatures))
 
 
 def _saved_model(source: Any, signatures: Signatures, tags: Sequence[str]) -> Source:
     from tfs_deploy.export.savedmodel_source import open_saved_model
 
+    _needs_path("savedmodel", source)
     return open_saved_model(source, signatures, tags)
 
 
 def _session(source: Any, signatures: Signatures, tags: Sequence[str]) -> Source:
     from tfs_deploy.export.graph_source import open_session
 
+    _no_path("session", source)
     return open_session(source, signatures, tags)
 
 
 def _checkpoint(source: Any, signatures: Signatures, tags: Sequence[str]) -> Source:
     from tfs_deploy.export.graph_files import open_checkpoint
 
+    _needs_path("checkpoint", source)
     return open_checkpoint(source, signatures, tags)
 
 
@@ -148,6 +152,20 @@ def _graph_def(source: Any, signatures: Signatures, tags: Sequence[str]) -> Sour
     return open_graph_def(source, signatures, tags)
 
 
+def _is_path(source: Any) -> bool:
+    return isinstance(source, (str, os.PathLike))
+
+
+def _needs_path(kind: str, source: Any) -> None:
+    if not _is_path(source):
+        raise UsageError(f"a {type(source).__name__} is no path, which a {kind} is given by", hint="leave the kind out")
+
+
+def _no_path(kind: str, source: Any) -> None:
+    if _is_path(source):
+        raise UsageError(f"{source} is a path, the kind {kind} is an object", hint="leave the kind out")
+
+
 def _only_serve(kind: str, tags: Sequence[str]) -> None:
     if list(tags) != ["serve"]:
         raise UsageError(f"a source of kind {kind} is always written with the tag 'serve'", hint="leave the tags out")
@@ -155,7 +173,6 @@ def _only_serve(kind: str, tags: Sequence[str]) -> None:
 
 OPENERS: Final[dict[str, Callable[[Any, Signatures, Sequence[str]], Source]]] = {
     "keras": _keras,
-    "keras_file": _keras_file,
     "module": _module,
     "functions": _functions,
     "savedmodel": _saved_model,

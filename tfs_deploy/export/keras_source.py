@@ -28,7 +28,7 @@ _LOOPS = frozenset({"predict", "predict_on_batch", "fit", "evaluate"})
 
 def bind_keras(model: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:
     """Bind signatures to a Keras model; without any, ``serving_default`` with the names of its inputs and outputs."""
-    _check_backend()
+    _check_backend(model)
     own = KerasCall(model)
 
     def bind(name: str, signature: Signature) -> BoundSignature:
@@ -66,7 +66,9 @@ def is_keras(value: Any) -> bool:
     )
 
 
-def _check_backend() -> None:
+def _check_backend(model: Any) -> None:
+    if any(cls.__module__.startswith("tf_keras.") for cls in type(model).__mro__):
+        return  # Keras 2 knows no other backend
     import keras
 
     backend = keras.config.backend()

@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import MissingExtraError
@@ -31,14 +32,38 @@ def load_tensorflow() -> None:
     del tf
 
 
+class _Quiet:
+    """Counts who wants quiet, so that exports in several threads do not restore each other's levels."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._levels: dict[str, int] = {}
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._count == 0:
+                self._levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+                for name in _LOGGERS:
+                    logging.getLogger(name).setLevel(logging.ERROR)
+            self._count += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                for name, level in self._levels.items():
+                    logging.getLogger(name).setLevel(level)
+
+
+_QUIET = _Quiet()
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Hold back TensorFlow's log lines below ERROR; the levels come back afterwards."""
-    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
-    for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    _QUIET.enter()
     try:
         yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        _QUIET.leave()

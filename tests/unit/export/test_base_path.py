@@ -44,6 +44,15 @@ def test_a_file_in_the_way(tmp_path, below):
         check_base_path(f"{tmp_path}/file{below}")
 
 
+def test_a_link_to_nowhere_and_a_loop(tmp_path):
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("nowhere", "loop", "loop/below"):
+        with pytest.raises(UsageError) as caught:
+            check_base_path(tmp_path / name)
+        assert caught.value.hint
+
+
 @pytest.mark.parametrize("version", [None, "timestamp", 0, 1, 2**63 - 1])
 def test_versions_that_can_be_asked_for(version):
     assert check_version(version) == version

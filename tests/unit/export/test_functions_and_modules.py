@@ -185,3 +185,20 @@ def test_an_unknown_kind(tmp_path):
     with pytest.raises(UsageError, match="'modul' is not a kind") as caught:
         export(Scaling(), tmp_path, kind="modul")
     assert "module" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "message"),
+    [
+        ("keras", Scaling(), "is no Keras model"),
+        ("module", "somewhere", "is a path"),
+        ("functions", "somewhere", "is a path"),
+        ("session", "somewhere", "is a path"),
+        ("savedmodel", Scaling(), "is no path"),
+        ("checkpoint", Scaling(), "is no path"),
+    ],
+)
+def test_a_kind_that_the_source_is_not(tmp_path, kind, source, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        export(source, tmp_path, kind=kind)
+    assert "leave the kind out" in caught.value.hint
