@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tfs_deploy.client.steps import Call, Steps, drive
-from tfs_deploy.client.values import ModelMetadata, VersionStatus, model_ref
+from tfs_deploy.client.conduct import Conduct
+from tfs_deploy.client.core import Core
+from tfs_deploy.client.steps import Steps, drive
+from tfs_deploy.client.transport import BalancedTransport, HedgedTransport, Transport
+from tfs_deploy.client.values import NO_MODEL, ModelMetadata, VersionStatus, model_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from tfs_deploy.client.core import Core
+    from tfs_deploy.client.dialect import Dialect
+    from tfs_deploy.client.options import Settings
+    from tfs_deploy.client.record import CallRecord
+    from tfs_deploy.client.stats import ClientStats
     from tfs_deploy.codec import PredictReply
 
 T = TypeVar("T")
 
 
-class Transport(Protocol):
-    """Sends bytes and returns bytes."""
-
-    def perform(self, call: Call) -> bytes:
-        """Send one call and return the answer; raise a ``StatusError`` if there is none."""
-
-    def close(self) -> None:
-        """Release the connections; calls after this are refused."""
-
-
 class BlockingClient:
     """A client whose calls return when the answer is there."""
 
-    _core: Core
-    _transport: Transport
+    def __init__(
+        self, dialect: Dialect, transports: Sequence[Transport], settings: Settings, transport_name: str
+    ) -> None:
+        self._core = Core(dialect, timeout=settings.timeout, check=settings.check)
+        self._conduct = Conduct(settings, transport_name)
+        transport = transports[0] if len(transports) == 1 else BalancedTransport(transports)
+        if settings.hedge_after is not None:
+            transport = HedgedTransport(transport, settings.hedge_after)
+        self._transport: Transport = transport
 
     def predict(
         self,
@@ -46,6 +49,7 @@ class BlockingClient:
         version: int | None = None,
         output_filter: Iterable[str] = (),
         timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> PredictReply:
         """Run a signature of a model.
 
@@ -56,7 +60,8 @@ class BlockingClient:
             label: a version label.
             version: a version number; with neither, the server takes its highest loaded version.
             output_filter: names of the wanted outputs; none = all.
-            timeout: seconds for everything this call does; ``None`` = the client's.
+            timeout: seconds for everything this call does, retries too; ``None`` = the client's.
+            headers: sent along, besides the client's.
 
         Returns:
             The outputs by name; arrays are read-only, strings are object arrays of ``bytes``.
@@ -65,9 +70,12 @@ class BlockingClient:
             RequestError: the inputs do not fit the signature; nothing was sent.
             StatusError: the server's answer (a subclass by canonical code), or that there was none in time.
         """
-        ref = model_ref(model, label, version)
+        conduct = self._conduct
+        ref = conduct.ref(model, label, version)
+        signature = signature or conduct.settings.signature
         return self._run(
-            self._core.predict(ref, inputs, signature=signature, output_filter=output_filter, timeout=timeout)
+            self._core.predict(ref, inputs, signature=signature, output_filter=output_filter, timeout=timeout),
+            conduct.begin("predict", ref, signature, headers),
         )
 
     def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionStatus]:
@@ -76,7 +84,8 @@ class BlockingClient:
         Raises:
             NotFoundError: the server never had such a model or version.
         """
-        return self._run(self._core.status(model_ref(model, None, version), timeout=timeout))
+        ref = model_ref(model, None, version)
+        return self._run(self._core.status(ref, timeout=timeout), self._conduct.begin("status", ref))
 
     def metadata(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
@@ -87,7 +96,8 @@ class BlockingClient:
             NotFoundError: there is no such version.
             InvalidArgumentError: there is no such label.
         """
-        return self._run(self._core.metadata(model_ref(model, label, version), timeout=timeout))
+        ref = self._conduct.ref(model, label, version)
+        return self._run(self._core.metadata(ref, timeout=timeout), self._conduct.begin("metadata", ref))
 
     def wait_ready(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float = 60.0
@@ -98,7 +108,8 @@ class BlockingClient:
             DeadlineExceededError: it did not within ``timeout`` seconds; says what was seen last.
             StatusError: the version ended with an error, which the server does not retry; with its message.
         """
-        return self._run(self._core.wait_ready(model_ref(model, label, version), timeout=timeout))
+        ref = self._conduct.ref(model, label, version)
+        return self._run(self._core.wait_ready(ref, timeout=timeout), self._conduct.begin("wait_ready", ref))
 
     def reload(self, config: Any, *, timeout: float | None = None) -> None:
         """Replace the server's whole model configuration; models that the new one lacks are unloaded.
@@ -115,7 +126,11 @@ class BlockingClient:
             StatusError: whatever else the server answers, as gRPC status or in the response.
             UnimplementedError: over REST, which has no such method.
         """
-        self._run(self._core.reload(config, timeout=timeout))
+        self._run(self._core.reload(config, timeout=timeout), self._conduct.begin("reload", NO_MODEL))
+
+    def stats(self) -> ClientStats:
+        """Return what this client has done so far: calls, failures, attempts, bytes, latencies."""
+        return self._conduct.statistics.read()
 
     def close(self) -> None:
         """Close the connections; calls after this are refused."""
@@ -129,5 +144,11 @@ class BlockingClient:
     ) -> None:
         self._transport.close()
 
-    def _run(self, steps: Steps[T]) -> T:
-        return drive(steps, self._transport.perform, time.sleep)
+    def _run(self, steps: Steps[T], record: CallRecord) -> T:
+        try:
+            result = drive(self._conduct.attempts(steps, record), self._transport.perform, time.sleep)
+        except BaseException as error:
+            self._conduct.end(record, error=error)
+            raise
+        self._conduct.end(record, result)
+        return result

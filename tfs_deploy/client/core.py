@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.client.check import check_inputs, check_output_filter, find_signature
 from tfs_deploy.client.readiness import judge, summary
-from tfs_deploy.client.steps import Pause, Steps
+from tfs_deploy.client.steps import Pause, Steps, once
 from tfs_deploy.client.values import ModelRef
 from tfs_deploy.errors import (
     DeadlineExceededError,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tfs_deploy.client.values import ModelMetadata, VersionStatus
     from tfs_deploy.codec import PredictReply
 
-DEFAULT_TIMEOUT: Final = 10.0
 #: seconds: one attempt of wait_ready, and the pauses between attempts
 _ATTEMPT: Final = 5.0
 _SHORTEST_ATTEMPT: Final = 0.1
@@ -149,7 +148,7 @@ class Core:
 
     def reload(self, config: Any, *, timeout: float | None) -> Steps[None]:
         """Give the server a new configuration and forget what was known of its models."""
-        data = yield self._dialect.reload(config, self._deadline(timeout).left())
+        data = yield once(self._dialect.reload(config, self._deadline(timeout).left()))
         self._known.clear()
         self._dialect.read_reload(data)
 
@@ -170,9 +169,9 @@ class Core:
         """Look once: the ready version, if there is one, and what was seen."""
         try:
             if ref.label is not None:
-                data = yield self._dialect.metadata(ref, timeout)
+                data = yield once(self._dialect.metadata(ref, timeout))
                 return self._dialect.read_metadata(data).version, []
-            data = yield self._dialect.status(ref, timeout)
+            data = yield once(self._dialect.status(ref, timeout))
         except (UnavailableError, NotFoundError, DeadlineExceededError, InvalidArgumentError) as error:
             if _is_final(error, ref):
                 raise

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 
 from tfs_deploy.client.awaiting import AwaitingClient
-from tfs_deploy.client.core import DEFAULT_TIMEOUT, Core
 from tfs_deploy.client.faults import grpc_fault
 from tfs_deploy.client.grpc_dialect import GrpcDialect
-from tfs_deploy.client.grpc_transport import Channel, after_close, channel_options, grpc_target
+from tfs_deploy.client.grpc_transport import (
+    Channel,
+    after_close,
+    channel_credentials,
+    channel_options,
+    grpc_target,
+    metadata_of,
+)
+from tfs_deploy.client.options import grpc_settings_of
+from tfs_deploy.client.transport import split_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from typing_extensions import Unpack
+
+    from tfs_deploy.client.options import GrpcOptions, GrpcSettings
     from tfs_deploy.client.steps import Call
 
 
@@ -27,31 +38,33 @@ class AsyncClient(AwaitingClient):
     ``asyncio.run``) makes itself a new one there.
     """
 
-    def __init__(
-        self,
-        target: str,
-        *,
-        timeout: float = DEFAULT_TIMEOUT,
-        check: bool = True,
-        credentials: Any | None = None,
-        options: Sequence[tuple[str, Any]] = (),
-    ) -> None:
-        self._core = Core(GrpcDialect(), timeout=timeout, check=check)
-        self._target = grpc_target(target)
-        self._credentials = credentials
-        self._options = channel_options(self._target, options)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._channel: Channel | None = None
-        self._closed = False
+    def __init__(self, target: str | Sequence[str], **options: Unpack[GrpcOptions]) -> None:
+        settings = grpc_settings_of(options)
+        targets = [grpc_target(each) for each in split_targets(target)]
+        super().__init__(GrpcDialect(), [AsyncGrpcTransport(each, settings) for each in targets], settings, "grpc")
+        self._target = ",".join(targets)
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._target!r})"
 
-    async def _perform(self, call: Call) -> bytes:
+
+class AsyncGrpcTransport:
+    """Sends calls over a channel of the running event loop."""
+
+    def __init__(self, target: str, settings: GrpcSettings) -> None:
+        self._target = target
+        self._credentials = channel_credentials(settings)
+        self._options = channel_options(target, settings)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._channel: Channel | None = None
+        self._closed = False
+
+    async def perform(self, call: Call) -> bytes:
+        """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
         loop = asyncio.get_running_loop()
         channel = self._channel if self._channel is not None and loop is self._loop else self._connect(loop)
         try:
-            answer: bytes = await channel.method(call.path)(call.body, timeout=call.timeout)
+            answer: bytes = await channel.method(call.path)(call.body, timeout=call.timeout, metadata=metadata_of(call))
         except grpc.aio.AioRpcError as error:
             code = error.code()
             raise grpc_fault(code.value[0], error.details() or "", self._target, call.timeout) from error
@@ -70,7 +83,8 @@ class AsyncClient(AwaitingClient):
         self._loop, self._channel = loop, Channel(made)
         return self._channel
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Close the channel; calls after this are refused."""
         self._closed = True
         channel, self._channel = self._channel, None
         if channel is not None and self._loop is asyncio.get_running_loop():

@@ -12,8 +12,7 @@ from tfs_deploy.client.faults import grpc_fault
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from tfs_deploy.client.options import GrpcSettings
     from tfs_deploy.client.steps import Call
 
 DEFAULT_PORT: Final = 8500
@@ -26,7 +25,14 @@ _OPTIONS: Final = (
     # a server that restarts is found again at once, not after gRPC's growing 1 to 120 s
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # With keepalive on, gRPC also has the kernel give up on a machine that no longer acknowledges what is sent
+    # (TCP_USER_TIMEOUT), after 10 s in the place of a quarter of an hour. Servers allow a ping every 300 s.
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
 )
+_GZIP: Final = 2
+#: targets that may stand for several addresses, over which calls are spread
+_MANY: Final = ("dns:", "ipv4:", "ipv6:")
 _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
 
 #: channels of a parent process: closing them in the child would disturb the parent's connections
@@ -63,10 +69,34 @@ def grpc_target(target: str) -> str:
     return target if re.search(r":", target) else f"{target}:{DEFAULT_PORT}"
 
 
-def channel_options(target: str, options: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
+def channel_options(target: str, settings: GrpcSettings) -> tuple[tuple[str, Any], ...]:
     """Return the arguments of a channel; the caller's own come last and win."""
-    local = (("grpc.enable_http_proxy", 0),) if _LOOPBACK.match(target) else ()
-    return (*_OPTIONS, *local, *options)
+    more: list[tuple[str, Any]] = []
+    if _LOOPBACK.match(target):
+        more.append(("grpc.enable_http_proxy", 0))
+    if target.startswith(_MANY):
+        more.append(("grpc.lb_policy_name", "round_robin"))
+    if settings.keepalive is not None:
+        more.append(("grpc.keepalive_time_ms", int(settings.keepalive * 1000)))
+    if settings.compression is not None:
+        more.append(("grpc.default_compression_algorithm", _GZIP))
+    if settings.tls is not None and settings.tls.name is not None:
+        more.append(("grpc.ssl_target_name_override", settings.tls.name))
+    return (*_OPTIONS, *more, *settings.options)
+
+
+def channel_credentials(settings: GrpcSettings) -> Any | None:
+    """Return the ``grpc.ChannelCredentials`` that the settings ask for, ``None`` for plain text."""
+    credentials = settings.tls.credentials() if settings.tls is not None else settings.credentials
+    if settings.call_credentials is None:
+        return credentials
+    return grpc.composite_channel_credentials(credentials, settings.call_credentials)
+
+
+def metadata_of(call: Call) -> tuple[tuple[str, str], ...] | None:
+    """Return the headers of a call in the form that gRPC takes."""
+    record = call.record
+    return tuple(record.headers.items()) if record is not None and record.headers else None
 
 
 def after_close(target: str) -> UsageError:
@@ -77,17 +107,18 @@ def after_close(target: str) -> UsageError:
 class GrpcTransport:
     """Sends calls over a channel of its own; safe to share between threads and across ``fork``."""
 
-    def __init__(self, target: str, credentials: Any | None = None, options: Sequence[tuple[str, Any]] = ()) -> None:
-        self.target = grpc_target(target)
-        self._credentials = credentials
-        self._options = channel_options(self.target, options)
+    def __init__(self, target: str, settings: GrpcSettings) -> None:
+        self.target = target
+        self._credentials = channel_credentials(settings)
+        self._options = channel_options(target, settings)
         self._channels: dict[int, Channel] = {}
         self._closed = False
 
     def perform(self, call: Call) -> bytes:
         """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
         try:
-            answer: bytes = self.channel().method(call.path)(call.body, timeout=call.timeout)
+            method = self.channel().method(call.path)
+            answer: bytes = method(call.body, timeout=call.timeout, metadata=metadata_of(call))
         except grpc.RpcError as error:
             code = error.code()
             raise grpc_fault(code.value[0], error.details() or "", self.target, call.timeout) from error

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tfs_deploy.client.awaiting import AwaitingClient
-from tfs_deploy.client.core import DEFAULT_TIMEOUT, Core
 from tfs_deploy.client.faults import rest_fault, too_late
+from tfs_deploy.client.options import settings_of
 from tfs_deploy.client.rest_dialect import RestDialect
-from tfs_deploy.client.rest_transport import (
-    HEADERS,
-    after_close,
-    error_message,
-    http_fault,
-    rest_base_url,
-    uses_proxies,
-)
-from tfs_deploy.extras import import_extra
+from tfs_deploy.client.rest_transport import HttpRequests, after_close, error_message, http_fault, rest_base_url
+from tfs_deploy.client.transport import split_targets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Unpack
+
+    from tfs_deploy.client.options import Options, Settings
     from tfs_deploy.client.steps import Call
 
 
@@ -30,24 +28,34 @@ class AsyncRestClient(AwaitingClient):
     The connections belong to the event loop of the first call; a client used from another loop makes new ones there.
     """
 
-    def __init__(self, address: str, *, timeout: float = DEFAULT_TIMEOUT, check: bool = True) -> None:
-        self._core = Core(RestDialect(), timeout=timeout, check=check)
-        self._base_url = rest_base_url(address)
-        self._httpx = import_extra("httpx", "rest")
+    def __init__(self, address: str | Sequence[str], **options: Unpack[Options]) -> None:
+        settings = settings_of(options)
+        urls = [rest_base_url(each, encrypted=settings.tls is not None) for each in split_targets(address)]
+        super().__init__(RestDialect(), [AsyncRestTransport(url, settings) for url in urls], settings, "rest")
+        self._address = ",".join(urls)
+
+    def __repr__(self) -> str:
+        return f"AsyncRestClient({self._address!r})"
+
+
+class AsyncRestTransport:
+    """Sends calls over connections of the running event loop."""
+
+    def __init__(self, base_url: str, settings: Settings) -> None:
+        self._base_url = base_url
+        self._requests = HttpRequests(base_url, settings)
+        self._httpx = self._requests.httpx
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: Any = None
         self._closed = False
 
-    def __repr__(self) -> str:
-        return f"AsyncRestClient({self._base_url!r})"
-
-    async def _perform(self, call: Call) -> bytes:
+    async def perform(self, call: Call) -> bytes:
+        """Send one request and return the reply's body; raise a ``StatusError`` if there is none or it is an error."""
         loop = asyncio.get_running_loop()
         pool = self._pool if self._pool is not None and loop is self._loop else self._open(loop)
-        url = self._base_url + call.path
-        request = pool.request("GET" if call.body is None else "POST", url, content=call.body, timeout=None)
+        method, url, more = self._requests.request(call)
         try:
-            response = await asyncio.wait_for(request, call.timeout)
+            response = await asyncio.wait_for(pool.request(method, url, timeout=None, **more), call.timeout)
         except asyncio.TimeoutError:
             raise too_late(urlsplit(self._base_url).netloc, call.timeout) from None
         except self._httpx.HTTPError as error:
@@ -65,10 +73,11 @@ class AsyncRestClient(AwaitingClient):
         if self._closed:
             raise after_close(self._base_url)
         self._loop = loop
-        self._pool = self._httpx.AsyncClient(headers=HEADERS, trust_env=uses_proxies(self._base_url))
+        self._pool = self._httpx.AsyncClient(**self._requests.pool_options())
         return self._pool
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Close the connections; calls after this are refused."""
         self._closed = True
         pool, self._pool = self._pool, None
         if pool is not None and self._loop is asyncio.get_running_loop():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import time
@@ -14,20 +15,29 @@ from tfs_deploy.errors import DataLossError, StatusError, UsageError
 from tfs_deploy.extras import import_extra
 
 if TYPE_CHECKING:
+    from tfs_deploy.client.options import Settings
     from tfs_deploy.client.steps import Call
 
 DEFAULT_PORT: Final = 8501
 _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1)$")
 HEADERS: Final = {"content-type": "application/json", "accept-encoding": "identity"}
+_GZIP_HEADERS: Final = {**HEADERS, "accept-encoding": "gzip"}
+#: bytes: below, gzip costs more than it saves
+_WORTH_GZIP: Final = 1024
+_GZIP_LEVEL: Final = 1
+#: connections that are kept open between calls
+_KEPT: Final = 64
 
 
-def rest_base_url(address: str) -> str:
+def rest_base_url(address: str, *, encrypted: bool = False) -> str:
     """Complete an address: ``HOST:PORT``, a bare host (port 8501), or an http(s) URL, which may have a path.
+
+    Without a scheme it is http, or https if ``encrypted``.
 
     Raises:
         UsageError: the address is none of these.
     """
-    url = address if "://" in address else f"http://{address}"
+    url = address if "://" in address else f"http{'s' if encrypted else ''}://{address}"
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -40,23 +50,58 @@ def rest_base_url(address: str) -> str:
     return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
 
 
+class HttpRequests:
+    """Calls as HTTP requests: method, URL, and the keyword arguments that httpx takes."""
+
+    def __init__(self, base_url: str, settings: Settings) -> None:
+        self.httpx = import_extra("httpx", "rest")
+        self._base_url = base_url
+        self._gzip = settings.compression is not None
+        self._context = settings.tls.context() if settings.tls is not None else None
+        self._name = settings.tls.name if settings.tls is not None else None
+
+    def request(self, call: Call) -> tuple[str, str, dict[str, Any]]:
+        """Return how a call is sent, except for its deadline."""
+        body = call.body
+        headers = dict(call.record.headers) if call.record is not None else {}
+        if self._gzip and body is not None and len(body) >= _WORTH_GZIP:
+            body = gzip.compress(body, _GZIP_LEVEL)
+            headers["content-encoding"] = "gzip"
+        more: dict[str, Any] = {"content": body}
+        if headers:
+            more["headers"] = headers
+        if self._name is not None:
+            more["extensions"] = {"sni_hostname": self._name}
+        return "GET" if body is None else "POST", self._base_url + call.path, more
+
+    def pool_options(self) -> dict[str, Any]:
+        """Return the arguments of a connection pool."""
+        options: dict[str, Any] = {"headers": _GZIP_HEADERS if self._gzip else HEADERS}
+        options["trust_env"] = uses_proxies(self._base_url)
+        # as many connections as calls at once: the callers decide how many those are
+        options["limits"] = self.httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT)
+        if self._context is not None:
+            options["verify"] = self._context
+        return options
+
+
 class RestTransport:
     """Sends calls over a connection pool of its own; safe to share between threads and across ``fork``."""
 
-    def __init__(self, address: str) -> None:
-        self.base_url = rest_base_url(address)
-        self._httpx = import_extra("httpx", "rest")
+    def __init__(self, base_url: str, settings: Settings) -> None:
+        self.base_url = base_url
+        self._requests = HttpRequests(base_url, settings)
+        self._httpx = self._requests.httpx
         self._pools: dict[int, Any] = {}
         self._closed = False
 
     def perform(self, call: Call) -> bytes:
         """Send one request and return the reply's body; raise a ``StatusError`` if there is none or it is an error."""
         pool = self._pools.get(os.getpid()) or self._open()
-        url = self.base_url + call.path
-        method = "GET" if call.body is None else "POST"
+        method, url, more = self._requests.request(call)
         end = time.monotonic() + call.timeout
         try:
-            with pool.stream(method, url, content=call.body, timeout=call.timeout) as response:
+            with pool.stream(method, url, timeout=call.timeout, **more) as response:
                 body = self._read(response, end, call.timeout)
         except self._httpx.HTTPError as error:
             raise http_fault(self._httpx, error, self.base_url, call.timeout) from error
@@ -87,7 +132,7 @@ class RestTransport:
     def _open(self) -> Any:
         if self._closed:
             raise after_close(self.base_url)
-        made = self._httpx.Client(headers=HEADERS, trust_env=uses_proxies(self.base_url))
+        made = self._httpx.Client(**self._requests.pool_options())
         # without a lock, which a fork could leave locked: of two threads the first one's pool is kept
         kept = self._pools.setdefault(os.getpid(), made)
         if kept is not made:

@@ -7,20 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tfs_deploy.errors import StatusError
+
+if TYPE_CHECKING:
+    from tfs_deploy.client.record import CallRecord
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Call:
-    """One request: ``path`` of the gRPC method or URL, ``body`` (``None``: an HTTP GET), seconds until the deadline."""
+    """One request: ``path`` of the gRPC method or URL, ``body`` (``None``: an HTTP GET), seconds until the deadline.
+
+    ``again``: whether it may be sent a second time. ``record``: the client's call that it belongs to.
+    """
 
     path: str
     body: bytes | None
     timeout: float
+    again: bool = True
+    record: CallRecord | None = None
+
+
+def once(call: Call) -> Call:
+    """Mark a call as one that is not sent a second time: it changes something, or its sender looks again anyway."""
+    call.again = False
+    return call
 
 
 @dataclass(slots=True)

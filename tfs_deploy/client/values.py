@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import Code, RequestError
 
@@ -32,6 +32,10 @@ class ModelRef:
         if self.version is not None:
             return f"{self.name} version {self.version}"
         return self.name if self.label is None else f"{self.name} label {self.label}"
+
+
+#: for calls that are not about one model
+NO_MODEL: Final = ModelRef("")
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,0 +1,146 @@
+"""How the calls of one client are conducted, without I/O: defaults, headers, attempts, hooks, statistics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tfs_deploy.client.headers import checked_headers
+from tfs_deploy.client.record import CallRecord
+from tfs_deploy.client.retries import NEVER, Budget, retry_after
+from tfs_deploy.client.stats import Statistics
+from tfs_deploy.client.steps import Call, Pause, Steps
+from tfs_deploy.client.values import ModelRef, model_ref
+from tfs_deploy.errors import DeadlineExceededError, StatusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tfs_deploy.client.options import Settings
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+
+
+class Conduct:
+    """What the calls of a client share besides the transport."""
+
+    def __init__(self, settings: Settings, transport: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self.statistics = Statistics()
+        self._transport = transport
+        self._clock = clock
+        self._headers = checked_headers(settings.headers)
+        self._budget = Budget(settings.retries, clock())
+
+    def ref(self, model: str, label: str | None, version: int | None) -> ModelRef:
+        """Return whom a call is for: as it says, or else by the client's defaults."""
+        if label is None and version is None:
+            return model_ref(model, self.settings.label, self.settings.version)
+        return model_ref(model, label, version)
+
+    def begin(
+        self, method: str, ref: ModelRef, signature: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> CallRecord:
+        """Open the record of a call and tell the hooks."""
+        settings = self.settings
+        sent = self._headers
+        if headers or settings.token is not None or settings.hooks:
+            sent = {**sent, **checked_headers(headers or {})}
+            if settings.token is not None:
+                token = settings.token() if callable(settings.token) else settings.token
+                sent["authorization"] = f"Bearer {token}"
+        record = CallRecord(method, ref, signature, self._transport, sent)
+        for hook in settings.hooks:
+            _tell(hook.started, record)
+        return record
+
+    def end(self, record: CallRecord, result: Any = None, error: BaseException | None = None) -> None:
+        """Close the record of a call, count it and tell the hooks."""
+        record.seconds = time.perf_counter() - record.began
+        if error is not None:
+            record.error = error
+            record.status = _status(error)
+        elif record.version is None:
+            version = getattr(result, "version", None)
+            record.version = version if isinstance(version, int) else None
+        self.statistics.add(record)
+        for hook in self.settings.hooks:
+            _tell(hook.finished, record)
+
+    def attempts(self, steps: Steps[T], record: CallRecord) -> Steps[T]:
+        """Run the steps of an operation, each of its calls in as many attempts as the settings allow."""
+        answer: bytes | None = None
+        error: StatusError | None = None
+        while True:
+            try:
+                step = steps.send(answer) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            answer = error = None
+            if isinstance(step, Pause):
+                yield step
+                continue
+            try:
+                answer = yield from self._attempt(step, record)
+            except StatusError as fault:
+                error = fault
+
+    def _attempt(self, call: Call, record: CallRecord) -> Steps[bytes]:
+        """Send one call, and send it again after failures that pass."""
+        settings = self.settings
+        total = call.timeout
+        end = self._clock() + total
+        retries = settings.retries if call.again else NEVER
+        call.record = record
+        self._budget.called()
+        failures = 0
+        while True:
+            if settings.attempt_timeout is not None and call.again:
+                call.timeout = min(call.timeout, settings.attempt_timeout)
+            record.attempts += 1
+            record.bytes_sent += len(call.body) if call.body is not None else 0
+            try:
+                answer: bytes = yield call
+            except StatusError as error:
+                failures += 1
+                now = self._clock()
+                pause = retry_after(error, failures, end - now, retries, self._budget, now)
+                if pause is None:
+                    raise _final(error, failures, total) from error.__cause__
+                before = error
+            else:
+                record.bytes_received += len(answer)
+                return answer
+            if pause:
+                yield Pause(pause)
+            call.timeout = end - self._clock()
+            if call.timeout <= 0:
+                raise before
+
+
+def _final(error: StatusError, failures: int, total: float) -> StatusError:
+    """Say of a call that was late in its last attempt how long all of them took."""
+    if failures == 1 or not isinstance(error, DeadlineExceededError):
+        return error
+    return DeadlineExceededError(
+        f"no answer within {total:.3g} s, in {failures} attempts; the last one: {error.message}", hint=error.hint
+    )
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, StatusError):
+        return error.code.name
+    cancelled = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit))
+    return "CANCELLED" if cancelled else type(error).__name__
+
+
+def _tell(hook: Callable[[CallRecord], None], record: CallRecord) -> None:
+    try:
+        hook(record)
+    except Exception:  # noqa: BLE001 - logged with its traceback
+        # watching must not fail what is watched
+        _LOG.exception("the hook %r failed", hook)

@@ -1,0 +1,37 @@
+"""Names and values that are sent along with a call: gRPC metadata, HTTP headers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: what gRPC takes (Custom-Metadata in its HTTP/2 protocol description); HTTP takes no less
+_NAME: Final = re.compile(r"[0-9a-z_.-]+")
+_VALUE: Final = re.compile(r"[\x20-\x7e]*")
+#: these belong to the protocols
+_TAKEN: Final = re.compile(r"grpc-.*|:.*|content-(type|length|encoding)|host|te")
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers with names in lower case.
+
+    Raises:
+        UsageError: a name or value that cannot be sent, or a name that belongs to the protocol.
+    """
+    checked = {}
+    for given, value in headers.items():
+        name = str(given).lower()
+        if not _NAME.fullmatch(name) or name.endswith("-bin") or _TAKEN.fullmatch(name):
+            raise UsageError(
+                f"{given!r} cannot be the name of a header",
+                hint="use letters, digits, _ . and -; grpc-..., ...-bin and content-type belong to the protocol",
+            )
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
+            raise UsageError(f"the header {name} is {value!r}", hint="give printable ASCII text")
+        checked[name] = value
+    return checked
