@@ -12,6 +12,7 @@ from tfs_deploy.config.docker import GRPC_PORT, REST_PORT
 from tfs_deploy.launch.container import LABEL_CONFIG_DIR, LABEL_SETTINGS, Ports
 from tfs_deploy.launch.engine import translated
 from tfs_deploy.launch.exits import explain_exit
+from tfs_deploy.launch.usage import Usage, container_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,11 +158,10 @@ class ContainerServer:
             for chunk in self.engine.api.logs(self.id, tail=0, stream=True, follow=True):
                 yield chunk.decode(errors="replace").rstrip("\n")
 
-    def stats(self) -> dict[str, Any]:
-        """Return what the engine measures of it now; two looks a second apart, since CPU time is a difference."""
+    def usage(self) -> Usage:
+        """Return what it uses now; the engine looks twice, a second apart."""
         with translated():
-            found: dict[str, Any] = self.engine.api.stats(self.id, stream=False)
-        return found
+            return container_usage(self.engine.api.stats(self.id, stream=False))
 
     def remove(self) -> None:
         """Remove the container, by force if it still runs."""

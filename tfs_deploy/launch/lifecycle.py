@@ -28,6 +28,7 @@ from tfs_deploy.launch.embedded_host import EmbeddedHost
 from tfs_deploy.launch.generations import drop_generations, use_generation
 from tfs_deploy.launch.hosts import host_of, require_one_kind
 from tfs_deploy.launch.memory import require_memory
+from tfs_deploy.launch.planning import TRAFFIC_NAME, note_start, require_allowed
 from tfs_deploy.launch.record import LOG_NAME
 from tfs_deploy.launch.replace import ports_of, replace, start_verified
 from tfs_deploy.launch.running import STOP_TIMEOUT
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from tfs_deploy.launch.embedded import EmbeddedLauncher
     from tfs_deploy.launch.server import Host, Server
 
-#: the traffic file inside the state directory
-TRAFFIC_NAME = "traffic.json"
+
+__all__ = ["TRAFFIC_NAME", "UpResult", "down", "log_path_of", "up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ def up(
     healed = host.heal()
     current = host.current()
     other = what_differs(current.settings, settings_of(served)) if current is not None else []
+    if current is not None:
+        require_allowed(served, written_config(served.config_dir))
     side_by_side = current is not None and bool(other or anew)
     if check_memory:
         require_memory(served, current, side_by_side=side_by_side, loaded=_loaded(served, current))
@@ -113,7 +116,9 @@ class _Brought:
 
 def _bring(host: Host[Any], served: Deployment, target: Any, current: Server | None, *, timeout: float) -> _Brought:
     if current is None:
+        began = time.monotonic()
         server, config_dir = start_verified(host, served, target, ports_of(served), successor=False, timeout=timeout)
+        note_start(served.state_dir, time.monotonic() - began)
         use_generation(served.state_dir, config_dir)
         host.serving(server)
         write_endpoint(served.state_dir, server.grpc_address, server.rest_address)

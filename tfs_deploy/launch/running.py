@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.launch.container import Ports
 from tfs_deploy.launch.logs import follow, tail
+from tfs_deploy.launch.usage import Usage, process_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,10 @@ class RunningServer:
     def stop(self, timeout: float = STOP_TIMEOUT) -> bool:
         """Stop the server, by force after ``timeout`` seconds; return whether it left by itself. May be repeated."""
         return self.process.stop(timeout)
+
+    def usage(self) -> Usage:
+        """Return what it uses now, by two looks half a second apart."""
+        return process_usage(self.pid)
 
     def follow(self) -> Iterator[str]:
         """Yield what is added to its log from now on, until it ends."""

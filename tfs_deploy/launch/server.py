@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.config.deployment import Deployment
     from tfs_deploy.launch.container import Ports
+    from tfs_deploy.launch.usage import Usage
 
 
 class Server(Protocol):
@@ -44,6 +45,9 @@ class Server(Protocol):
 
     def stop(self, timeout: float) -> bool:
         """Stop it, by force after ``timeout`` seconds; return whether it left by itself."""
+
+    def usage(self) -> Usage:
+        """Return what it uses of its machine now."""
 
     def follow(self) -> Iterator[str]:
         """Yield what is added to its log from now on, until it ends."""

@@ -1,0 +1,144 @@
+"""A real Docker Engine, the image of the embedded server, and deployments in containers that are gone afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+REQUIRED = "TFS_DEPLOY_REQUIRE_DOCKER"
+
+
+def unusable() -> str:
+    """Say why there is no engine to test with, nothing if there is one."""
+    if shutil.which("docker") is None:
+        return "the docker command is not installed"
+    done = subprocess.run(["docker", "info", "--format", "{{.OSType}}"], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0 or not done.stdout.strip():
+        return (done.stderr.strip().splitlines() or ["docker info failed"])[-1]
+    return "" if done.stdout.strip() == "linux" else f"the engine runs {done.stdout.strip()} containers"
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker Engine that answers; without one tests are skipped, or fail where one is required."""
+    reason = unusable()
+    if reason and os.environ.get(REQUIRED):
+        pytest.fail(f"{REQUIRED} is set, and there is no Docker Engine: {reason}")
+    if reason:
+        pytest.skip(f"no Docker Engine: {reason}")
+
+
+@pytest.fixture(scope="session")
+def image(engine: None) -> str:
+    """The image of the embedded server, made from this environment unless it is there already."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "docker/build", "tfs-deploy/server:test"], capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def docker(*words: str) -> str:
+    """Run the docker command."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody uses."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+class Shop:
+    """A deployment in containers, in a folder of its own; ``cli`` runs a command on its file."""
+
+    def __init__(self, folder: Path, models: Path, image: str) -> None:
+        self.folder = folder
+        self.path = folder / "shop.yaml"
+        self.state = folder / ".tfs-deploy/shop"
+        shutil.copytree(models / "saved_model_half_plus_two_2_versions", folder / "hp")
+        self.port, self.rest_port, self.port2, self.rest_port2 = free_ports(4)
+        self.container: dict[str, Any] = {"image": image}
+        self.server: dict[str, Any] = {
+            "target": "docker",
+            "grpc_port": self.port,
+            "rest_port": self.rest_port,
+            "docker": self.container,
+        }
+        self.model: dict[str, Any] = {
+            "name": "hp",
+            "base_path": "hp",
+            "versions": {"specific": [123]},
+            "labels": {"stable": 123},
+            "traffic": {"stable": 100},
+        }
+        self.document: dict[str, Any] = {"name": "shop", "server": self.server, "models": [self.model]}
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self.write()
+
+    def write(self) -> None:
+        self.path.write_text(yaml.safe_dump(self.document, sort_keys=False))
+
+    def line(self, command: str, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "tfs_deploy", command, str(self.path), *arguments]
+
+    def cli(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        line = self.line(command, *arguments)
+        return subprocess.run(line, capture_output=True, text=True, timeout=100, cwd=self.folder, env=self.environment)
+
+    def json(self, command: str, *arguments: str) -> dict[str, Any]:
+        done = self.cli(command, "--json", *arguments)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout) | {"exit_code": done.returncode}
+
+    def containers(self) -> list[str]:
+        """Name the containers of this deployment, running or not."""
+        label = f"label=tfs-deploy.state-dir={self.state}"
+        return sorted(docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split())
+
+    def inspect(self) -> dict[str, Any]:
+        """Return what the engine says of the container in use."""
+        (name,) = self.containers()
+        found: dict[str, Any] = json.loads(docker("inspect", name))[0]
+        return found
+
+
+@pytest.fixture
+def make_shop(image: str, models: Path, tmp_path: Path) -> Iterator[Callable[[], Shop]]:
+    """Make a deployment; its containers are gone after the test, and no others are touched."""
+    made: list[Shop] = []
+
+    def make() -> Shop:
+        folder = tmp_path / f"shop{len(made)}"
+        folder.mkdir()
+        made.append(Shop(folder, models, image))
+        return made[-1]
+
+    yield make
+    for shop in made:
+        for name in shop.containers():
+            docker("rm", "--force", name)
+
+
+@pytest.fixture
+def shop(make_shop: Callable[[], Shop]) -> Shop:
+    """A deployment in a container."""
+    return make_shop()
