@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import socket
 import subprocess
 import sys
@@ -28,7 +29,16 @@ class Awaited:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
-        return lambda *args, **kwargs: self._loop.run_until_complete(method(*args, **kwargs))
+        return lambda *args, **kwargs: self._settle(method(*args, **kwargs))
+
+    def model(self, *args: Any, **kwargs: Any) -> Any:
+        bound = self._client.model(*args, **kwargs)
+        return _Settled(bound, self._settle)
+
+    def _settle(self, result: Any) -> Any:
+        if inspect.isasyncgen(result):
+            return self._loop.run_until_complete(_collect(result))
+        return self._loop.run_until_complete(result) if inspect.isawaitable(result) else result
 
     def __enter__(self) -> Self:
         return self
@@ -36,6 +46,21 @@ class Awaited:
     def __exit__(self, *_: object) -> None:
         self._loop.run_until_complete(self._client.close())
         self._loop.close()
+
+
+class _Settled:
+    """A bound model whose methods return results."""
+
+    def __init__(self, bound: Any, settle: Callable[[Any], Any]) -> None:
+        self._bound, self._settle = bound, settle
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._bound, name)
+        return lambda *args, **kwargs: self._settle(method(*args, **kwargs))
+
+
+async def _collect(generator: Any) -> list[Any]:
+    return [item async for item in generator]
 
 
 CLIENTS: dict[str, Callable[..., Any]] = {

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from tfs_deploy.client.bound import BoundModel
 from tfs_deploy.client.conduct import Conduct
 from tfs_deploy.client.core import Core
+from tfs_deploy.client.many import predict_many_async
 from tfs_deploy.client.steps import Steps, drive_async
 from tfs_deploy.client.transport import AsyncBalancedTransport, AsyncHedgedTransport, AsyncTransport
 from tfs_deploy.client.values import NO_MODEL, ModelMetadata, VersionStatus, model_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from tfs_deploy.client.batching import Prediction
     from tfs_deploy.client.dialect import Dialect
+    from tfs_deploy.client.example_replies import ClassifyReply, RegressReply, Task, TaskReply
+    from tfs_deploy.client.many import Progress
     from tfs_deploy.client.options import Settings
     from tfs_deploy.client.record import CallRecord
     from tfs_deploy.client.stats import ClientStats
     from tfs_deploy.codec import PredictReply
+    from tfs_deploy.codec.examples import ExampleLike
 
 T = TypeVar("T")
 
@@ -59,6 +66,79 @@ class AwaitingClient:
             self._core.predict(ref, inputs, signature=signature, output_filter=output_filter, timeout=timeout),
             conduct.begin("predict", ref, signature, headers),
         )
+
+    def predict_many(
+        self,
+        model: str,
+        examples: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
+        *,
+        batch_size: int = 32,
+        concurrency: int = 4,
+        progress: Progress | None = None,
+        **more: Any,
+    ) -> AsyncIterator[Prediction]:
+        """Predict many examples in batches; see ``BlockingClient.predict_many``; iterate with ``async for``."""
+        ask = functools.partial(self.predict, model, **more)
+        return predict_many_async(ask, examples, batch_size=batch_size, concurrency=concurrency, progress=progress)
+
+    def model(self, name: str, **bound: Any) -> BoundModel:
+        """Bind a model, and if given ``label``, ``version``, ``signature`` and more arguments of ``predict``."""
+        return BoundModel(self, name, **bound)
+
+    async def classify(
+        self,
+        model: str,
+        examples: Iterable[ExampleLike],
+        *,
+        context: ExampleLike | None = None,
+        signature: str | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ClassifyReply:
+        """Classify examples; see ``BlockingClient.classify``."""
+        conduct = self._conduct
+        ref = conduct.ref(model, label, version)
+        signature = signature or conduct.settings.signature
+        steps = self._core.inference("classify", ref, examples, context, signature=signature, timeout=timeout)
+        return cast("ClassifyReply", await self._run(steps, conduct.begin("classify", ref, signature, headers)))
+
+    async def regress(
+        self,
+        model: str,
+        examples: Iterable[ExampleLike],
+        *,
+        context: ExampleLike | None = None,
+        signature: str | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> RegressReply:
+        """Return the value of each example; see ``BlockingClient.regress``."""
+        conduct = self._conduct
+        ref = conduct.ref(model, label, version)
+        signature = signature or conduct.settings.signature
+        steps = self._core.inference("regress", ref, examples, context, signature=signature, timeout=timeout)
+        return cast("RegressReply", await self._run(steps, conduct.begin("regress", ref, signature, headers)))
+
+    async def multi_inference(
+        self,
+        model: str,
+        examples: Iterable[ExampleLike],
+        tasks: Sequence[Task | tuple[str, str | None]],
+        *,
+        context: ExampleLike | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[TaskReply]:
+        """Run several signatures on the same examples; see ``BlockingClient.multi_inference``."""
+        ref = self._conduct.ref(model, label, version)
+        steps = self._core.multi_inference(ref, examples, context, tasks, timeout=timeout)
+        return await self._run(steps, self._conduct.begin("multi_inference", ref, None, headers))
 
     async def status(
         self,

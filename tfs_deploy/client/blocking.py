@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from tfs_deploy.client.bound import BoundModel
 from tfs_deploy.client.conduct import Conduct
 from tfs_deploy.client.core import Core
+from tfs_deploy.client.many import predict_many
 from tfs_deploy.client.steps import Steps, drive
 from tfs_deploy.client.transport import BalancedTransport, HedgedTransport, Transport
 from tfs_deploy.client.values import NO_MODEL, ModelMetadata, VersionStatus, model_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from tfs_deploy.client.batching import Prediction
     from tfs_deploy.client.dialect import Dialect
+    from tfs_deploy.client.example_replies import ClassifyReply, RegressReply, Task, TaskReply
+    from tfs_deploy.client.many import Progress
     from tfs_deploy.client.options import Settings
     from tfs_deploy.client.record import CallRecord
     from tfs_deploy.client.stats import ClientStats
     from tfs_deploy.codec import PredictReply
+    from tfs_deploy.codec.examples import ExampleLike
 
 T = TypeVar("T")
 
@@ -77,6 +84,131 @@ class BlockingClient:
             self._core.predict(ref, inputs, signature=signature, output_filter=output_filter, timeout=timeout),
             conduct.begin("predict", ref, signature, headers),
         )
+
+    def predict_many(
+        self,
+        model: str,
+        examples: Iterable[Mapping[str, Any]],
+        *,
+        batch_size: int = 32,
+        concurrency: int = 4,
+        progress: Progress | None = None,
+        **more: Any,
+    ) -> Iterator[Prediction]:
+        """Predict many single examples in batches that are under way at the same time; yield the results in order.
+
+        Args:
+            model: the servable's name.
+            examples: mappings of input names to values without the batch dimension; any iterable, read as needed.
+            batch_size: how many examples go into one request.
+            concurrency: how many requests are under way at the same time, and so in memory.
+            progress: called with the numbers of examples that are done, and of those the failed ones.
+            more: keyword arguments of ``predict``.
+
+        Returns:
+            An iterator of ``Prediction``: ``index``, outputs by name, ``error``. One bad example does not fail its
+            batch: the batch is cut in two until the example is found.
+
+        Raises:
+            UsageError: ``batch_size`` or ``concurrency`` is less than 1.
+        """
+        ask = functools.partial(self.predict, model, **more)
+        return predict_many(ask, examples, batch_size=batch_size, concurrency=concurrency, progress=progress)
+
+    def model(self, name: str, **bound: Any) -> BoundModel:
+        """Bind a model, and if given ``label``, ``version``, ``signature`` and more arguments of ``predict``."""
+        return BoundModel(self, name, **bound)
+
+    def classify(
+        self,
+        model: str,
+        examples: Iterable[ExampleLike],
+        *,
+        context: ExampleLike | None = None,
+        signature: str | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ClassifyReply:
+        """Classify tf.Examples with a signature of the method ``tensorflow/serving/classify``.
+
+        Args:
+            model: the servable's name.
+            examples: mappings of feature names to numbers, text, bytes or flat lists and arrays of these; or
+                serialized tf.Examples, or messages of that type.
+            context: features that all examples share.
+            signature: ``None`` means ``serving_default``.
+            label: a version label.
+            version: a version number.
+            timeout: seconds for everything this call does; ``None`` = the client's.
+            headers: sent along, besides the client's.
+
+        Raises:
+            RequestError: an example is none, or there is no such signature; nothing was sent.
+            StatusError: the server's answer, or that there was none in time.
+        """
+        conduct = self._conduct
+        ref = conduct.ref(model, label, version)
+        signature = signature or conduct.settings.signature
+        steps = self._core.inference("classify", ref, examples, context, signature=signature, timeout=timeout)
+        return cast("ClassifyReply", self._run(steps, conduct.begin("classify", ref, signature, headers)))
+
+    def regress(
+        self,
+        model: str,
+        examples: Iterable[ExampleLike],
+        *,
+        context: ExampleLike | None = None,
+        signature: str | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> RegressReply:
+        """Return a value for each tf.Example; arguments and errors are those of ``classify``.
+
+        The signature's method is ``tensorflow/serving/regress``.
+        """
+        conduct = self._conduct
+        ref = conduct.ref(model, label, version)
+        signature = signature or conduct.settings.signature
+        steps = self._core.inference("regress", ref, examples, context, signature=signature, timeout=timeout)
+        return cast("RegressReply", self._run(steps, conduct.begin("regress", ref, signature, headers)))
+
+    def multi_inference(
+        self,
+        model: str,
+        examples: Iterable[ExampleLike],
+        tasks: Sequence[Task | tuple[str, str | None]],
+        *,
+        context: ExampleLike | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[TaskReply]:
+        """Classify and regress the same tf.Examples with several signatures in one request.
+
+        Args:
+            model: the servable's name; all tasks run on one version of it.
+            examples: see ``classify``.
+            tasks: pairs of ``"classify"`` or ``"regress"`` and the name of a signature.
+            context: see ``classify``.
+            label: a version label.
+            version: a version number.
+            timeout: seconds for everything this call does; ``None`` = the client's.
+            headers: sent along, besides the client's.
+
+        Returns:
+            A ``ClassifyReply`` or ``RegressReply`` for each task, in their order.
+
+        Raises:
+            UnimplementedError: over REST, which has no such method.
+        """
+        ref = self._conduct.ref(model, label, version)
+        steps = self._core.multi_inference(ref, examples, context, tasks, timeout=timeout)
+        return self._run(steps, self._conduct.begin("multi_inference", ref, None, headers))
 
     def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionStatus]:
         """Return the states of a model's versions, highest first; ended versions stay listed.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.client.check import check_inputs, check_output_filter, find_signature
+from tfs_deploy.client.deadline import Deadline
+from tfs_deploy.client.example_replies import TaskReply, checked_tasks
 from tfs_deploy.client.readiness import judge, summary
 from tfs_deploy.client.steps import Pause, Steps, once
 from tfs_deploy.client.values import ModelRef
@@ -28,36 +31,15 @@ if TYPE_CHECKING:
     from tfs_deploy.client.dialect import Dialect
     from tfs_deploy.client.values import ModelMetadata, VersionStatus
     from tfs_deploy.codec import PredictReply
+    from tfs_deploy.codec.examples import ExampleLike
+
+T = TypeVar("T")
 
 #: seconds: one attempt of wait_ready, and the pauses between attempts
 _ATTEMPT: Final = 5.0
 _SHORTEST_ATTEMPT: Final = 0.1
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
-
-
-class Deadline:
-    """A moment on a clock by which a whole operation has to be done."""
-
-    __slots__ = ("_clock", "_end", "seconds")
-
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        if not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
-            raise RequestError(f"the timeout is {seconds} s", hint="give a number of seconds greater than 0")
-        self.seconds = seconds
-        self._clock = clock
-        self._end = clock() + seconds
-
-    def remaining(self) -> float:
-        """Return the seconds until the deadline, negative behind it."""
-        return self._end - self._clock()
-
-    def left(self) -> float:
-        """Return the seconds until the deadline; raise ``DeadlineExceededError`` behind it."""
-        left = self.remaining()
-        if left <= 0:
-            raise DeadlineExceededError(f"no answer within {self.seconds:g} s", hint="give a longer timeout")
-        return left
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,28 +89,83 @@ class Core:
             )
         request = _Request(ref, inputs, signature, tuple(output_filter))
         deadline = self._deadline(timeout)
+        send = functools.partial(self._send, request, deadline)
+        return (yield from self._explained(ref, deadline, send, needed=self._dialect.needs_signature))
+
+    def inference(
+        self,
+        method: str,
+        ref: ModelRef,
+        examples: Iterable[ExampleLike],
+        context: ExampleLike | None,
+        *,
+        signature: str | None,
+        timeout: float | None,
+    ) -> Steps[TaskReply]:
+        """Send a Classify or Regress, read the reply."""
+        deadline = self._deadline(timeout)
+        # an iterator would be used up when the request is written a second time
+        listed = _listed(examples)
+
+        def send(known: _Known | None) -> Steps[TaskReply]:
+            self._find(known, ref, signature)
+            call = self._dialect.inference(method, ref, listed, context, signature, deadline.left())
+            data = yield call
+            return self._dialect.read_inference(method, data, ref, signature)
+
+        return (yield from self._explained(ref, deadline, send, needed=False))
+
+    def multi_inference(
+        self,
+        ref: ModelRef,
+        examples: Iterable[ExampleLike],
+        context: ExampleLike | None,
+        tasks: Sequence[Any],
+        *,
+        timeout: float | None,
+    ) -> Steps[list[TaskReply]]:
+        """Send a MultiInference, read the reply."""
+        deadline = self._deadline(timeout)
+        wanted = checked_tasks(tasks)
+        listed = _listed(examples)
+
+        def send(known: _Known | None) -> Steps[list[TaskReply]]:
+            call = self._dialect.tasks(ref, listed, context, wanted, deadline.left())
+            for task in wanted:
+                self._find(known, ref, task.signature)
+            data = yield call
+            return self._dialect.read_tasks(data)
+
+        return (yield from self._explained(ref, deadline, send, needed=False))
+
+    def _explained(
+        self, ref: ModelRef, deadline: Deadline, send: Callable[[_Known | None], Steps[T]], *, needed: bool
+    ) -> Steps[T]:
+        """Run ``_with_metadata``; say of a model that was not found which versions there are."""
         try:
-            return (yield from self._predict(request, deadline))
+            return (yield from self._with_metadata(ref, deadline, send, needed=needed))
         except NotFoundError as error:
             raise (yield from self._explain(error, ref, deadline)) from error
 
-    def _predict(self, request: _Request, deadline: Deadline) -> Steps[PredictReply]:
-        ref = request.ref
-        if not self._check and not self._dialect.needs_signature:
-            return (yield from self._send(request, None, deadline))
+    def _with_metadata(
+        self, ref: ModelRef, deadline: Deadline, send: Callable[[_Known | None], Steps[T]], *, needed: bool
+    ) -> Steps[T]:
+        """Do ``send`` with what is known of the model; once more if its signatures have changed meanwhile."""
+        if not self._check and not needed:
+            return (yield from send(None))
         known = self._believed(ref)
         if known is None:
             known = yield from self._learn(ref, deadline)
-            return (yield from self._send(request, known, deadline))
+            return (yield from send(known))
         try:
-            return (yield from self._send(request, known, deadline))
+            return (yield from send(known))
         except (RequestError, InvalidArgumentError, FailedPreconditionError, NotFoundError) as error:
             # The server may have moved on to a version with other signatures since we asked.
             self._known.pop(ref, None)
             newer = yield from self._learn_after(error, ref, deadline)
             if newer.metadata is None or newer.metadata == known.metadata:
                 raise
-        return (yield from self._send(request, newer, deadline))
+        return (yield from send(newer))
 
     def status(self, ref: ModelRef, *, timeout: float | None) -> Steps[list[VersionStatus]]:
         """Ask for the states of a model's versions, highest version first."""
@@ -179,15 +216,13 @@ class Core:
         versions = self._dialect.read_status(data)
         return judge(versions, ref), versions
 
-    def _send(self, request: _Request, known: _Known | None, deadline: Deadline) -> Steps[PredictReply]:
-        info: SignatureInfo | None = None
+    def _send(self, request: _Request, deadline: Deadline, known: _Known | None) -> Steps[PredictReply]:
         inputs = request.inputs
         metadata = known.metadata if known is not None else None
-        if metadata is not None:
-            info = find_signature(metadata.signatures, request.signature or DEFAULT_SIGNATURE, str(request.ref))
-            if self._check:
-                inputs = check_inputs(info, inputs)
-                check_output_filter(info, request.output_filter)
+        info = self._find(known, request.ref, request.signature)
+        if info is not None and self._check:
+            inputs = check_inputs(info, inputs)
+            check_output_filter(info, request.output_filter)
         data = yield self._dialect.predict(
             request.ref, inputs, request.signature, request.output_filter, deadline.left()
         )
@@ -195,6 +230,15 @@ class Core:
         if metadata is not None and reply.version is not None and reply.version != metadata.version:
             self._known.pop(request.ref, None)
         return reply
+
+    def _find(self, known: _Known | None, ref: ModelRef, signature: str | None) -> SignatureInfo | None:
+        """Look a signature up, where the metadata is known; ``RequestError`` if there is none of that name."""
+        if known is None or known.metadata is None:
+            return None
+        name = signature or DEFAULT_SIGNATURE
+        # the text is only made where it is needed: this is run for every call
+        found = known.metadata.signatures.get(name)
+        return found if found is not None else find_signature(known.metadata.signatures, name, str(ref))
 
     def _believed(self, ref: ModelRef) -> _Known | None:
         known = self._known.get(ref)
@@ -235,6 +279,10 @@ class Core:
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(self._timeout if timeout is None else timeout, self._clock)
+
+
+def _listed(examples: Any) -> Any:
+    return list(examples) if isinstance(examples, Iterator) else examples
 
 
 def _is_final(error: StatusError, ref: ModelRef) -> bool:

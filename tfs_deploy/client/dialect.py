@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from tfs_deploy.client.example_replies import Task, TaskReply
     from tfs_deploy.client.steps import Call
     from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
     from tfs_deploy.codec import PredictReply
+    from tfs_deploy.codec.examples import ExampleLike
     from tfs_deploy.protos.signatures import SignatureInfo
 
 
@@ -35,6 +37,33 @@ class Dialect(Protocol):
         self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]
     ) -> PredictReply:
         """Read the answer to a Predict."""
+
+    def inference(
+        self,
+        method: str,
+        ref: ModelRef,
+        examples: Iterable[ExampleLike],
+        context: ExampleLike | None,
+        signature: str | None,
+        timeout: float,
+    ) -> Call:
+        """Write a Classify or Regress (``method`` in lower case)."""
+
+    def read_inference(self, method: str, data: bytes, ref: ModelRef, signature: str | None) -> TaskReply:
+        """Read the answer to a Classify or Regress."""
+
+    def tasks(
+        self,
+        ref: ModelRef,
+        examples: Iterable[ExampleLike],
+        context: ExampleLike | None,
+        tasks: list[Task],
+        timeout: float,
+    ) -> Call:
+        """Write a MultiInference."""
+
+    def read_tasks(self, data: bytes) -> list[TaskReply]:
+        """Read the answer to a MultiInference, in the order of the tasks."""
 
     def status(self, ref: ModelRef, timeout: float) -> Call:
         """Ask for the states of a model's versions."""

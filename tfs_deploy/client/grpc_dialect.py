@@ -5,19 +5,29 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
 from google.protobuf.text_format import ParseError
 
 from tfs_deploy import protos
+from tfs_deploy.client.grpc_inference import (
+    fill_spec,
+    parse_message,
+    read_inference,
+    read_tasks,
+    write_inference,
+    write_tasks,
+)
 from tfs_deploy.client.steps import Call
 from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
 from tfs_deploy.codec import PredictReply, decode_predict_response, encode_predict_request
-from tfs_deploy.errors import Code, DataLossError, RequestError, status_error
+from tfs_deploy.errors import Code, RequestError, status_error
 from tfs_deploy.protos import methods
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from tfs_deploy.client.example_replies import Task, TaskReply
+    from tfs_deploy.codec.examples import ExampleLike
 
 
 class GrpcDialect:
@@ -52,6 +62,38 @@ class GrpcDialect:
         del ref, signature, output_filter
         return decode_predict_response(data)
 
+    def inference(
+        self,
+        method: str,
+        ref: ModelRef,
+        examples: Iterable[ExampleLike],
+        context: ExampleLike | None,
+        signature: str | None,
+        timeout: float,
+    ) -> Call:
+        """Write a ClassificationRequest or RegressionRequest."""
+        return Call(*write_inference(method, ref, examples, context, signature), timeout)
+
+    def read_inference(self, method: str, data: bytes, ref: ModelRef, signature: str | None) -> TaskReply:
+        """Read a ClassificationResponse or RegressionResponse."""
+        del ref, signature
+        return read_inference(method, data)
+
+    def tasks(
+        self,
+        ref: ModelRef,
+        examples: Iterable[ExampleLike],
+        context: ExampleLike | None,
+        tasks: list[Task],
+        timeout: float,
+    ) -> Call:
+        """Write a MultiInferenceRequest."""
+        return Call(*write_tasks(ref, examples, context, tasks), timeout)
+
+    def read_tasks(self, data: bytes) -> list[TaskReply]:
+        """Read a MultiInferenceResponse."""
+        return read_tasks(data)
+
     def status(self, ref: ModelRef, timeout: float) -> Call:
         """Write a GetModelStatusRequest."""
         request = protos.GetModelStatusRequest(model_spec=_model_spec(ref))
@@ -59,7 +101,7 @@ class GrpcDialect:
 
     def read_status(self, data: bytes) -> list[VersionStatus]:
         """Read a GetModelStatusResponse."""
-        response = _parse(protos.GetModelStatusResponse, data)
+        response = parse_message(protos.GetModelStatusResponse, data)
         states = type(response.model_version_status.add()).State
         del response.model_version_status[-1]
         found = [
@@ -80,8 +122,8 @@ class GrpcDialect:
 
     def read_metadata(self, data: bytes) -> ModelMetadata:
         """Read a GetModelMetadataResponse."""
-        response = _parse(protos.GetModelMetadataResponse, data)
-        definitions = _parse(protos.SignatureDefMap, response.metadata["signature_def"].value)
+        response = parse_message(protos.GetModelMetadataResponse, data)
+        definitions = parse_message(protos.SignatureDefMap, response.metadata["signature_def"].value)
         spec = response.model_spec
         version = spec.version.value if spec.HasField("version") else None
         return ModelMetadata(spec.name, version, signature_infos(definitions.signature_def))
@@ -93,17 +135,14 @@ class GrpcDialect:
 
     def read_reload(self, data: bytes) -> None:
         """Raise the error in ``ReloadConfigResponse.status``, if there is one."""
-        status = _parse(protos.ReloadConfigResponse, data).status
+        status = parse_message(protos.ReloadConfigResponse, data).status
         if status.error_code:
             raise status_error(status.error_code, status.error_message)
 
 
 def _model_spec(ref: ModelRef) -> Any:
-    spec = protos.ModelSpec(name=ref.name)
-    if ref.version is not None:
-        spec.version.value = ref.version
-    if ref.label is not None:
-        spec.version_label = ref.label
+    spec = protos.ModelSpec()
+    fill_spec(spec, ref)
     return spec
 
 
@@ -112,13 +151,6 @@ def _code(number: int) -> Code:
         return Code(number)
     except ValueError:
         return Code.UNKNOWN
-
-
-def _parse(kind: Any, data: bytes) -> Any:
-    try:
-        return kind.FromString(data)
-    except DecodeError as error:
-        raise DataLossError(f"the reply is no {kind.DESCRIPTOR.name}: {error}") from error
 
 
 def _server_config(config: Any) -> Any:

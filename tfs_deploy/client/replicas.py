@@ -47,7 +47,7 @@ class Replicas:
         if not self._all[turn].rests_until:
             return turn
         now = self._clock()
-        order = [*range(turn, len(self._all)), *range(turn)]
+        order: list[int] = [*range(turn, len(self._all)), *range(turn)]
         for number in order:
             if self._all[number].rests_until <= now:
                 return number

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from google.protobuf.json_format import ParseDict, ParseError
 
 from tfs_deploy import protos
+from tfs_deploy.client.rest_inference import read_inference_body, write_inference_body
 from tfs_deploy.client.steps import Call
 from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
 from tfs_deploy.codec import PredictReply
@@ -16,7 +17,10 @@ from tfs_deploy.errors import Code, DataLossError, UnimplementedError
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from tfs_deploy.client.example_replies import Task, TaskReply
+    from tfs_deploy.codec.examples import ExampleLike
 
 _METADATA_AGE: Final = 5.0
 
@@ -50,6 +54,41 @@ class RestDialect:
         if output_filter:
             outputs = {name: outputs[name] for name in output_filter}
         return PredictReply(outputs, model=ref.name, version=ref.version, signature=signature.name)
+
+    def inference(
+        self,
+        method: str,
+        ref: ModelRef,
+        examples: Iterable[ExampleLike],
+        context: ExampleLike | None,
+        signature: str | None,
+        timeout: float,
+    ) -> Call:
+        """Write a ``:classify`` or ``:regress``."""
+        return Call(f"{model_path(ref)}:{method}", write_inference_body(examples, context, signature), timeout)
+
+    def read_inference(self, method: str, data: bytes, ref: ModelRef, signature: str | None) -> TaskReply:
+        """Read the reply to a ``:classify`` or ``:regress``."""
+        return read_inference_body(method, data, ref, signature)
+
+    def tasks(
+        self,
+        ref: ModelRef,
+        examples: Iterable[ExampleLike],
+        context: ExampleLike | None,
+        tasks: list[Task],
+        timeout: float,
+    ) -> Call:
+        """Refuse: the REST API has no MultiInference."""
+        del ref, examples, context, tasks, timeout
+        raise UnimplementedError(
+            "the REST API has no multi_inference", hint="call classify and regress, or use Client on the gRPC port"
+        )
+
+    def read_tasks(self, data: bytes) -> list[TaskReply]:
+        """Return nothing: there is no such reply."""
+        del data
+        return []
 
     def status(self, ref: ModelRef, timeout: float) -> Call:
         """Ask for ``model_version_status``."""

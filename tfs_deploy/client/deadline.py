@@ -1,0 +1,35 @@
+"""The time that an operation has, over all its requests."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tfs_deploy.errors import DeadlineExceededError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Deadline:
+    """A moment on a clock by which a whole operation has to be done."""
+
+    __slots__ = ("_clock", "_end", "seconds")
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        if not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
+            raise RequestError(f"the timeout is {seconds} s", hint="give a number of seconds greater than 0")
+        self.seconds = seconds
+        self._clock = clock
+        self._end = clock() + seconds
+
+    def remaining(self) -> float:
+        """Return the seconds until the deadline, negative behind it."""
+        return self._end - self._clock()
+
+    def left(self) -> float:
+        """Return the seconds until the deadline; raise ``DeadlineExceededError`` behind it."""
+        left = self.remaining()
+        if left <= 0:
+            raise DeadlineExceededError(f"no answer within {self.seconds:g} s", hint="give a longer timeout")
+        return left
