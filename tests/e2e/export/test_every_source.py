@@ -221,7 +221,7 @@ def saved_model_copy(folder: Path) -> Case:
 
 def keras_export_renamed(folder: Path) -> Case:
     model = functional()
-    model.export(str(folder / "export"), verbose=False)
+    model.export(str(folder / "export"))
     signature = td.Signature(inputs={"row": "row"}, outputs={"probabilities": "output_0"})
     return Case(
         folder / "export",
