@@ -54,10 +54,11 @@ class Smoke:
 
 @dataclass(frozen=True, slots=True)
 class Weigh:
-    """Set the traffic weights of a step, counted from 0."""
+    """Set the traffic of a step, counted from 0: percents by label, of requests and of copies."""
 
     step: int
     weights: Mapping[str, float]
+    copies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,20 @@ class Calm:
     """Send all of the canary's traffic to stable again."""
 
     weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """Take down that a human said yes; with ``skip`` to the steps that are left, too."""
+
+    skip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Remove all but the ``keep`` newest versions from the disk."""
+
+    keep: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +110,9 @@ class Finish:
     reason: str = ""
 
 
-Action: TypeAlias = Wait | Preflight | Apply | Smoke | Weigh | Calm | Judge | Withdraw | Revive | Finish
+Action: TypeAlias = (
+    Wait | Preflight | Apply | Smoke | Weigh | Calm | Judge | Approve | Prune | Withdraw | Revive | Finish
+)
 
 
 def action_name(action: Action) -> str:

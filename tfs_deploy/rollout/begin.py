@@ -85,7 +85,8 @@ def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Tra
     configured = {**model.labels, **current.model(model.name).labels}
     view = server.observe(sorted({STABLE, CANARY, *configured}))
     others = {label: version for label, version in view.labels.items() if label not in (STABLE, CANARY)}
-    weights = traffic.read() or model.traffic or {STABLE: 100.0}
+    split = traffic.read()
+    weights = (split.weights if split is not None else None) or model.traffic or {STABLE: 100.0}
     return Served(view, _stable_version(model, configured, view), others, weights)
 
 

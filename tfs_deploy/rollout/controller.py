@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import contextlib
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tfs_deploy.errors import TfsDeployError, UnavailableError
+from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UnavailableError
 from tfs_deploy.rollout.actions import (
     Action,
     Apply,
@@ -13,8 +14,10 @@ from tfs_deploy.rollout.actions import (
     Finish,
     Judge,
     Preflight,
+    Prune,
     Revive,
     Smoke,
+    Status,
     Wait,
     Weigh,
     Withdraw,
@@ -23,9 +26,11 @@ from tfs_deploy.rollout.actions import (
 from tfs_deploy.rollout.decide import Observation, decide
 from tfs_deploy.rollout.history import Event, History
 from tfs_deploy.rollout.judging import judge_step
+from tfs_deploy.rollout.phases import ROLLBACK, phase_of, rank
+from tfs_deploy.rollout.ports import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tfs_deploy.rollout.plan import Plan
     from tfs_deploy.rollout.ports import (
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
         Checks,
         Clock,
         Gate,
+        Hooks,
         ModelServer,
         Requests,
         ServerProcess,
@@ -45,18 +51,40 @@ if TYPE_CHECKING:
 class EventLog(Protocol):
     """Where entries are kept; an entry is safe when ``append`` returns."""
 
+    @property
+    def starved(self) -> str:
+        """Why entries are written with the last room on the disk; empty if they are not."""
+
     def append(self, event: Event) -> None:
         """Add one entry."""
+
+    def make_room(self, error: BaseException | None) -> bool:
+        """Give up what room was kept for the way back if ``error`` is that of a full disk; return whether it was."""
 
 
 class Mailbox(Protocol):
     """Where other processes ask the running controller for something."""
 
     def read(self) -> str | None:
-        """Return ``abort``, ``pause`` or ``None``."""
+        """Return the request, ``None`` if there is none."""
 
     def clear(self) -> None:
         """Forget the request: it has been met."""
+
+
+class NoHooks:
+    """Nobody wants to be asked or told."""
+
+    def run(self, when: str, phase: str, facts: Mapping[str, Any]) -> str | None:
+        """Run nothing."""
+        del when, phase, facts
+        return None
+
+    def tell(self, facts: Mapping[str, Any]) -> None:
+        """Tell nobody."""
+
+    def close(self) -> None:
+        """There is nothing to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +100,7 @@ class World:
     log: EventLog
     mailbox: Mailbox
     clock: Clock
+    hooks: Hooks = field(default_factory=NoHooks)
 
 
 class Controller:
@@ -85,6 +114,8 @@ class Controller:
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self._silent_since: float | None = None
         self._judged: StepReport | None = None
+        self._phase = ""
+        self._rank = (-1, 0)
 
     def record(self, kind: str, action: str = "", *, ok: bool = True, **detail: Any) -> None:
         """Write one entry to the journal and learn from it."""
@@ -95,24 +126,43 @@ class Controller:
         self.on_event(event)
 
     def tick(self) -> Action:
-        """Do the next thing and return it; the time of a ``Wait`` is left to the caller."""
-        action = decide(self.plan, self.observe(), self.history)
+        """Do the next thing and return it; the time of a ``Wait`` is left to the caller.
+
+        Raises ``EnvironmentFault`` when the journal cannot be written: nobody could take the rollout up where it
+        stands, so the canary is taken out of the traffic first.
+        """
+        try:
+            return self._tick()
+        except EnvironmentFault:
+            self._make_safe()
+            raise
+
+    def _tick(self) -> Action:
+        seen = self.observe()
+        self._note_outage(seen)
+        action = decide(self.plan, seen, self.history)
         if isinstance(action, Wait) or self.history.finished is not None:
             return action
         if isinstance(action, Withdraw | Finish):
             self._tell_step()
         if isinstance(action, Finish):
-            self.record("finish", status=action.status.value, reason=action.reason)
-            self.world.mailbox.clear()
+            self._finish(action)
             return action
         name = action_name(action)
+        objection = self._enter(action)
+        if objection is not None:
+            self.record("outcome", name, ok=False, error=objection, retriable=False)
+            return action
         self.record("intend", name, **asdict(action))
         try:
             detail = self._act(action)
         except TfsDeployError as error:
+            self.world.log.make_room(error.__cause__)
             self.record("outcome", name, ok=False, error=error.message, retriable=error.retriable)
             return action
         self.record("outcome", name, **detail)
+        if name == "approve":
+            self.world.mailbox.clear()
         if isinstance(action, Judge) and self.history.passed > action.step:
             self._tell_step()
         return action
@@ -127,14 +177,56 @@ class Controller:
         except TfsDeployError as fault:
             error = fault.message
         now = world.clock.monotonic()
-        if server is not None:
-            self._silent_since = None
-        elif self._silent_since is None:
+        whole = server is not None and not server.missing
+        if server is not None and server.missing:
+            error = f"{', '.join(server.missing)} does not answer"
+        if not whole and self._silent_since is None:
             self._silent_since = now
-        silent_for = 0.0 if self._silent_since is None else now - self._silent_since
+        silent_for = 0.0 if whole or self._silent_since is None else now - self._silent_since
         ended = server is None and world.process.ended()
-        weights, request = world.traffic.read(), world.mailbox.read()
-        return Observation(now, server, weights, silent_for, error, ended=ended, request=request)
+        split, request = world.traffic.read(), world.mailbox.read()
+        return Observation(now, server, split, silent_for, error, ended, request, world.log.starved)
+
+    def _note_outage(self, seen: Observation) -> None:
+        """Take down for how long there was no answer, once there is one again."""
+        if seen.server is None or seen.server.missing or self._silent_since is None:
+            return
+        since, self._silent_since = self._silent_since, None
+        self.record("note", "outage", seconds=seen.now - since)
+
+    def _enter(self, action: Action) -> str | None:
+        """Run the hooks between two phases; return in one line why one of them objects."""
+        phase = phase_of(action, self.history)
+        if phase is None or rank(phase, action) <= self._rank:
+            return None
+        objection = None
+        if phase != ROLLBACK:  # going back waits for nobody
+            before, after = self._facts(action), {**self._facts(action), "phase": self._phase}
+            if self._phase:
+                objection = self.world.hooks.run("after", self._phase, after)
+            objection = objection or self.world.hooks.run("before", phase, {**before, "phase": phase})
+        if objection is None:
+            self._phase, self._rank = phase, rank(phase, action)
+            self.world.hooks.tell({**self._facts(action), "phase": phase, "status": Status.RUNNING.value})
+        return objection
+
+    def _finish(self, action: Finish) -> None:
+        self.record("finish", status=action.status.value, reason=action.reason)
+        self.world.mailbox.clear()
+        facts = {**self._facts(action), "phase": self._phase, "status": action.status.value, "reason": action.reason}
+        if self._phase and action.status is not Status.PAUSED:
+            objection = self.world.hooks.run("after", self._phase, facts)
+            if objection is not None:  # it is over: this changes nothing any more
+                self.record("note", "hook", text=objection)
+        self.world.hooks.tell(facts)
+
+    def _facts(self, action: Action) -> dict[str, Any]:
+        plan = self.plan
+        facts = {"model": plan.model, "from": plan.old, "to": plan.new, "strategy": plan.strategy}
+        if isinstance(action, Weigh | Judge):
+            facts["step"] = action.step + 1
+            facts["percent"] = plan.steps[action.step]
+        return {**facts, "reason": action.reason if isinstance(action, Withdraw) else ""}
 
     def _act(self, action: Action) -> dict[str, Any]:
         """Carry out one action and return what the journal keeps of its outcome."""
@@ -145,11 +237,17 @@ class Controller:
             return _checked(world.checks.smoke(action.version))
         if isinstance(action, Apply):
             return self._apply(action)
-        if isinstance(action, Weigh | Calm):
-            world.traffic.write(action.weights)
-            return {"step": action.step} if isinstance(action, Weigh) else {}
+        if isinstance(action, Weigh):
+            memory = world.process.memory() if self.history.memory is None else None
+            world.traffic.write(Split(action.weights, action.copies))
+            return {"step": action.step, "memory": memory}
+        if isinstance(action, Calm):
+            world.traffic.write(Split(action.weights))
+            return {}
         if isinstance(action, Judge):
             return self._judge(action)
+        if isinstance(action, Prune):
+            return {"notes": [world.checks.prune(action.keep, self.plan.new)]}
         if isinstance(action, Revive):
             world.process.revive()
         return asdict(action)
@@ -163,10 +261,11 @@ class Controller:
         return detail
 
     def _judge(self, action: Judge) -> dict[str, Any]:
-        window = (self.history.step_at, self.world.clock.monotonic())
-        judged = judge_step(
-            self.plan, action.step, window, self.world.gates, self.world.requests, self.history.baseline
-        )
+        world, past = self.world, self.history
+        window = (past.step_at, world.clock.monotonic())
+        now = world.process.memory() if past.memory is not None else None
+        memory = None if past.memory is None or now is None else (past.memory, now)
+        judged = judge_step(self.plan, action.step, window, world.gates, world.requests, past.baseline, memory)
         self._judged = judged.report
         return {
             **judged.report.as_dict(),
@@ -175,6 +274,17 @@ class Controller:
             "reason": judged.reason,
             "baseline": judged.baseline.as_dict(),
         }
+
+    def _make_safe(self) -> None:
+        """Take the canary out of the traffic without a journal, as far as that is possible."""
+        plan, past = self.plan, self.history
+        if not past.exposed or "promote" in past.intended or past.finished is not None:
+            return
+        labels = {**plan.others, plan.stable: plan.old, plan.canary: plan.old}
+        with contextlib.suppress(TfsDeployError):
+            self.world.server.apply(plan.versions(plan.old, plan.new), labels)
+        with contextlib.suppress(TfsDeployError):
+            self.world.traffic.write(plan.safe_split())
 
     def _tell_step(self) -> None:
         if self._judged is not None:

@@ -1,8 +1,9 @@
 """The state machine: from the plan, what is seen and what has been done to the one next action. Pure.
 
-The way forward: preflight -> load -> smoke -> label -> steps -> promote -> settle -> retire -> done. Each phase looks
-at what the server says first, so an action that was done but not recorded, or recorded but undone by a restart, is
-noticed. The way back is in ``withdraw``; it can be entered until the old version is asked to leave.
+The way forward: preflight -> load -> smoke -> label -> steps -> approval -> promote -> settle -> retire -> prune ->
+done. Each phase looks at what the server says first, so an action that was done but not recorded, or recorded but
+undone by a restart, is noticed. The way back is in ``withdraw``; it can be entered until the old version is asked to
+leave.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING
 from tfs_deploy.rollout.actions import (
     Action,
     Apply,
+    Approve,
     Calm,
     Finish,
     Judge,
     Preflight,
+    Prune,
     Revive,
     Smoke,
     Status,
@@ -24,12 +27,11 @@ from tfs_deploy.rollout.actions import (
     Weigh,
     Withdraw,
 )
-from tfs_deploy.rollout.ports import LOADING, START, ServerView, Verdict
+from tfs_deploy.rollout.ports import LOADING, START, ServerView, Split, Verdict
+from tfs_deploy.rollout.strategies import AB
 from tfs_deploy.rollout.withdraw import leaks, withdraw
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tfs_deploy.rollout.history import History
     from tfs_deploy.rollout.plan import Plan
 
@@ -41,18 +43,20 @@ _STALE = 5.0
 class Observation:
     """What is seen in one tick.
 
-    ``now``: monotonic seconds. ``server``: ``None`` while it does not answer, for ``silent_for`` seconds so far,
-    because of ``error``; ``ended``: its process is known to be gone. ``weights``: the traffic file, ``None`` if there
-    is none. ``request``: ``abort`` or ``pause`` when another process asked for it.
+    ``now``: monotonic seconds. ``server``: ``None`` while it does not answer; it, or a part of it, has been silent for
+    ``silent_for`` seconds so far, because of ``error``; ``ended``: its process is known to be gone. ``split``: the
+    traffic file, ``None`` if there is none. ``request``: what another process asks for (see ``mailbox``). ``starved``:
+    why the journal is written with the last room on the disk, empty if it is not.
     """
 
     now: float
     server: ServerView | None
-    weights: Mapping[str, float] | None = None
+    split: Split | None = None
     silent_for: float = 0.0
     error: str = ""
     ended: bool = False
     request: str | None = None
+    starved: str = ""
 
 
 def decide(plan: Plan, seen: Observation, past: History) -> Action:
@@ -66,13 +70,19 @@ def decide(plan: Plan, seen: Observation, past: History) -> Action:
     objection = _object(plan, seen, past)
     if objection is not None:
         return objection
-    if seen.server is None:
-        return Wait(plan.poll, f"the server does not answer: {seen.error}")
-    for phase in (_preflight, _load, _smoke, _label, _step, _promote, _settle, _retire):
+    if seen.request in ("promote", "promote-now") and not _approved(seen.request, past):
+        return Approve(skip=seen.request == "promote-now")
+    if seen.server is None or seen.server.missing:
+        return Wait(plan.poll, seen.error)
+    for phase in (_preflight, _load, _smoke, _label, _step, _approval, _promote, _settle, _retire, _prune):
         action = phase(plan, seen, seen.server, past)
         if action is not None:
             return action
     return Finish(Status.DONE)
+
+
+def _approved(request: str, past: History) -> bool:
+    return past.skip if request == "promote-now" else past.approved
 
 
 def _object(plan: Plan, seen: Observation, past: History) -> Action | None:
@@ -101,11 +111,13 @@ def _stop_reason(plan: Plan, seen: Observation, past: History, patience: float) 
         return f"{failure.action} failed: {failure.message}"
     if failure is not None and seen.now - failure.first >= patience:
         return f"{failure.action} failed for {seen.now - failure.first:.0f} s: {failure.message}"
+    if seen.starved and not leaving:
+        return seen.starved
     if seen.ended:
         return f"the server's process ended while version {plan.new} was being rolled out"
-    if seen.server is None:
+    if seen.server is None or seen.server.missing:
         silent = seen.silent_for >= patience
-        return f"the server has not answered for {seen.silent_for:.0f} s: {seen.error}" if silent else None
+        return f"no answer for {seen.silent_for:.0f} s: {seen.error}" if silent else None
     if plan.steps and not leaving and not seen.server.available(plan.old):
         return f"version {plan.old}, which is {plan.stable}, is not AVAILABLE but {describe(seen.server, plan.old)}"
     return None
@@ -113,11 +125,11 @@ def _stop_reason(plan: Plan, seen: Observation, past: History, patience: float) 
 
 def _moved(plan: Plan, server: ServerView | None, past: History) -> str | None:
     """Say that stable points where this rollout did not put it."""
-    points_at = None if server is None else server.labels.get(plan.stable)
     allowed = {plan.new} if "retire" in past.intended else _stable_versions(plan, past)
-    if points_at is None or points_at in allowed:
+    strange = frozenset() if server is None else server.reached(plan.stable) - allowed
+    if not strange:
         return None
-    return f"label {plan.stable} points at version {points_at} now: somebody else moved it"
+    return f"label {plan.stable} points at version {min(strange)} now: somebody else moved it"
 
 
 def describe(server: ServerView, version: int) -> str:
@@ -139,8 +151,8 @@ def _load(plan: Plan, seen: Observation, server: ServerView, past: History) -> A
     """Ask for the new version beside the old one and wait until it is AVAILABLE."""
     if "retire" in past.intended:
         return None
-    if past.step < 0 and "label" not in past.intended and leaks(plan, seen.weights):
-        return Calm(plan.safe_weights())  # weights of an earlier experiment must not reach the new version
+    if past.step < 0 and "label" not in past.intended and leaks(plan, seen.split):
+        return Calm(plan.safe_split().weights)  # weights of an earlier experiment must not reach the new version
     loaded = past.applied.get("load")
     labelled = server.labels.get(plan.stable) in _stable_versions(plan, past) or not server.available(plan.old)
     if loaded is not None and server.available(plan.new) and labelled:
@@ -196,11 +208,11 @@ def _label(plan: Plan, seen: Observation, server: ServerView, past: History) -> 
 def _step(plan: Plan, seen: Observation, server: ServerView, past: History) -> Action | None:
     """Set the weights of the next step, let it bake, ask the gates."""
     del server
-    if past.passed >= len(plan.steps):
+    if past.passed >= len(plan.steps) or past.skip:
         return None
-    step, weights = past.passed, plan.weights(past.passed)
-    if past.step != step or seen.weights != weights:
-        return Weigh(step, weights)
+    step, split = past.passed, plan.split(past.passed)
+    if past.step != step or seen.split != split:
+        return Weigh(step, split.weights, split.copies)
     if past.verdict is Verdict.FAIL and past.fails >= plan.fail_after:
         return Withdraw(f"step {plan.steps[step]:g} %: {past.verdict_reason}")
     baked = past.step_at + plan.bake
@@ -222,6 +234,15 @@ def _due(plan: Plan, past: History, baked: float) -> float:
     return past.judged_at + min(plan.check_every, 1.0)
 
 
+def _approval(plan: Plan, seen: Observation, server: ServerView, past: History) -> Action | None:
+    """Ask a human, where the plan says so."""
+    del seen, server
+    if past.approved or "promote" in past.intended or not plan.needs_approval:
+        return None
+    what = "the experiment is over" if plan.strategy == AB else "all steps passed"
+    return Finish(Status.PAUSED, f"{what}: rollout promote goes on, rollout abort goes back")
+
+
 def _promote(plan: Plan, seen: Observation, server: ServerView, past: History) -> Action | None:
     """Point stable at the new version; the canary label stays until consumers have followed."""
     if server.labels.get(plan.stable) == plan.new:
@@ -235,10 +256,12 @@ def _promote(plan: Plan, seen: Observation, server: ServerView, past: History) -
 def _settle(plan: Plan, seen: Observation, server: ServerView, past: History) -> Action | None:
     """Send all traffic to stable, which is the new version now, and let consumers follow."""
     del server
-    if past.safe_at is None or leaks(plan, seen.weights):
-        return Calm(plan.safe_weights())
+    if past.safe_at is None or leaks(plan, seen.split):
+        return Calm(plan.safe_split().weights)
     if past.exposed and seen.now - past.safe_at < plan.drain:
         return Wait(plan.poll, "consumers follow the traffic file")
+    if "retire" not in past.intended and seen.now - past.safe_at < plan.keep_warm:
+        return Wait(plan.poll, f"version {plan.old} is kept warm")
     return None
 
 
@@ -259,6 +282,12 @@ def _retire(plan: Plan, seen: Observation, server: ServerView, past: History) ->
     if leaving:
         return Finish(Status.PAUSED, f"version {plan.old} is still {describe(server, plan.old)}")
     return None
+
+
+def _prune(plan: Plan, seen: Observation, server: ServerView, past: History) -> Action | None:
+    """Remove old versions from the disk, once."""
+    del seen, server
+    return None if plan.retain is None or "prune" in past.applied else Prune(plan.retain)
 
 
 def _repeat(plan: Plan, seen: Observation, past: History, action: Apply) -> Action:

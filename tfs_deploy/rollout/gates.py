@@ -40,7 +40,8 @@ class GoldenGate:
 class ErrorRateGate:
     """Limits the share of failed canary requests to ``max_rate`` (0.0 to 1.0), given ``min_samples`` requests.
 
-    It fails early, before there are ``min_samples``, once there are more errors than so many requests may have.
+    The share that fails on stable comes on top: requests that no version can answer are not the canary's fault. It
+    fails early, before there are ``min_samples``, once there are more errors than so many requests may have.
     """
 
     max_rate: float = 0.01
@@ -51,8 +52,11 @@ class ErrorRateGate:
         """Judge the canary's error rate in the window."""
         window = step.canary
         text = f"{window.errors} of {window.requests} requests failed"
-        if window.errors > self.max_rate * max(window.requests, self.min_samples):
-            return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_rate:.1%}")
+        usual = step.baseline.error_rate if step.baseline.requests >= self.min_samples else 0.0
+        limit = self.max_rate + usual
+        if window.errors > limit * max(window.requests, self.min_samples):
+            above = f" above the {usual:.1%} of stable" if usual else ""
+            return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_rate:.1%}{above}")
         if window.requests < self.min_samples:
             return GateVerdict(self.name, Verdict.TOO_FEW, _too_few("canary", window, self.min_samples))
         return GateVerdict(self.name, Verdict.PASS, text)
@@ -100,13 +104,17 @@ class LatencyGate:
         return GateVerdict(self.name, Verdict.PASS, text)
 
 
-def default_gates() -> list[Gate]:
+def default_gates(min_samples: int = 30) -> list[Gate]:
     """Return the gates for live requests: 1 % errors, the median within 2 x and p99 within 3 x of stable.
 
     The tail of a busy machine varies from window to window, hence its wider limits; a model that is slow as such shows
     in the median.
     """
-    return [ErrorRateGate(), LatencyGate("p50", tolerance=0.002), LatencyGate("p99", max_ratio=3.0, tolerance=0.010)]
+    return [
+        ErrorRateGate(min_samples=min_samples),
+        LatencyGate("p50", tolerance=0.002, min_samples=min_samples),
+        LatencyGate("p99", max_ratio=3.0, tolerance=0.010, min_samples=min_samples),
+    ]
 
 
 def worst(verdicts: Iterable[GateVerdict]) -> Verdict:

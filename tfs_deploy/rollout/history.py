@@ -20,9 +20,10 @@ _STREAK: Final = 60.0
 class Event:
     """One entry of the journal.
 
-    ``kind``: ``start``, ``resume``, ``intend`` (before an action), ``outcome`` (after it), ``finish``. ``at`` is
-    wall-clock time for people; ``mono`` is this process's monotonic time, which alone is used for durations, so a
-    clock that jumps cannot shorten a bake. An entry read back gets the time of reading: the step bakes again.
+    ``kind``: ``start``, ``resume``, ``intend`` (before an action), ``outcome`` (after it), ``note`` (something seen),
+    ``finish``. ``at`` is wall-clock time for people; ``mono`` is this process's monotonic time, which alone is used for
+    durations, so a clock that jumps cannot shorten a bake. An entry read back gets the time of reading: the step bakes
+    again.
     """
 
     kind: str
@@ -66,6 +67,9 @@ class History:
     verdict_reason: str = ""
     fails: int = 0
     baseline: WindowSummary = field(default_factory=WindowSummary)
+    memory: int | None = None  # bytes of the server's process before the first step
+    approved: bool = False  # a human said yes to the promotion
+    skip: bool = False  # and to the steps that are left
     safe_at: float | None = None  # since when all traffic goes to stable again
     reason: str | None = None  # why the new version is withdrawn
     failure: Failure | None = None
@@ -124,7 +128,10 @@ def _succeeded(past: History, event: Event) -> History:
     if event.action == "load" and "load" not in past.applied:
         return replace(new, stale_failure=bool(detail["stale_failure"]))
     if event.action == "weigh":
-        return _weighed(new, int(detail["step"]), event.mono)
+        before = new.memory if new.memory is not None else detail.get("memory")
+        return _weighed(replace(new, memory=before), int(detail["step"]), event.mono)
+    if event.action == "approve":
+        return replace(new, approved=True, skip=new.skip or bool(detail["skip"]))
     if event.action == "calm":
         return replace(new, safe_at=event.mono)
     if event.action == "judge":
@@ -151,5 +158,5 @@ def _judged(past: History, event: Event) -> History:
         verdict_reason=str(detail["reason"]),
         fails=past.fails + 1 if verdict is Verdict.FAIL else 0,
         passed=past.passed + 1 if passed else past.passed,
-        baseline=WindowSummary(**detail["baseline"]),
+        baseline=WindowSummary.from_dict(detail["baseline"]),
     )

@@ -1,22 +1,30 @@
 """The journal of a rollout: one fsynced JSON line for each intention and each outcome.
 
-One file a rollout, ``STATE_DIR/rollouts/MODEL/0001.jsonl`` and so on; the highest number is the current one.
+One file a rollout, ``STATE_DIR/rollouts/MODEL/0001.jsonl`` and so on; the highest number is the current one. Beside
+them ``reserve`` keeps some room on the disk: on a full disk it is given up, which is enough to go back in order.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import urllib.parse
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, file_hint
 from tfs_deploy.rollout.history import Event, History
 from tfs_deploy.rollout.plan import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+#: bytes that are enough for the way back: a few entries, and a few small files replaced while their former ones exist
+RESERVE: Final = 256 << 10
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def model_dir(state_dir: Path, model: str) -> Path:
@@ -42,6 +50,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        #: why entries are written with the last room on the disk; empty while they are not
+        self.starved = ""
 
     @classmethod
     def create(cls, state_dir: Path, model: str) -> Journal:
@@ -54,12 +64,44 @@ class Journal:
         """Write one entry and wait until the disk has it; raises ``EnvironmentFault`` and leaves no half a line."""
         line = json.dumps(_document(event), sort_keys=True, default=str).encode() + b"\n"
         try:
-            self._write(line)
+            self._write_or_make_room(line)
         except OSError as error:
             message = f"the rollout's journal {self.path} cannot be written: {error.strerror or error}"
             raise EnvironmentFault(
                 message, hint="make room or grant access, then: tfs-deploy rollout resume"
             ) from error
+
+    @contextlib.contextmanager
+    def reserving(self) -> Iterator[None]:
+        """Keep some room on the disk for as long as the rollout is worked on, if there is any."""
+        reserve = self.path.with_name("reserve")
+        with contextlib.suppress(OSError):
+            reserve.parent.mkdir(parents=True, exist_ok=True)
+            with reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE)
+        try:
+            yield
+        finally:
+            reserve.unlink(missing_ok=True)
+
+    def make_room(self, error: BaseException | None) -> bool:
+        """Give the reserve up if ``error`` is that of a full disk; return whether there was one to give up."""
+        if not isinstance(error, OSError) or error.errno not in _FULL:
+            return False
+        try:
+            self.path.with_name("reserve").unlink()
+        except FileNotFoundError:
+            return False
+        self.starved = f"the disk is full: {self.path.parent}: {error.strerror}"
+        return True
+
+    def _write_or_make_room(self, line: bytes) -> None:
+        try:
+            self._write(line)
+        except OSError as error:
+            if not self.make_room(error):
+                raise
+            self._write(line)
 
     def _write(self, line: bytes) -> None:
         fresh = not self.path.exists()

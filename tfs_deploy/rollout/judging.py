@@ -37,11 +37,12 @@ def judge_step(
     gates: Sequence[Gate],
     requests: Requests | None,
     baseline: WindowSummary,
+    memory: tuple[int, int] | None = None,
 ) -> Judgement:
     """Ask all gates about ``window`` (start and end in monotonic seconds) of a step, counted from 0.
 
     ``baseline`` is what stable was like at its slowest in earlier steps. It stands in where stable has next to no
-    traffic left; the slowest, because other windows had other troubles of the machine.
+    traffic left; the slowest, because other windows had other troubles of the machine. ``memory``: see ``StepView``.
     """
     windows, verdicts = _numbers(requests, window)
     stable = windows.get(plan.stable, WindowSummary())
@@ -55,6 +56,8 @@ def judge_step(
         canary=canary,
         stable=stable,
         baseline=stable if side_by_side else baseline,
+        seconds=window[1] - window[0],
+        memory=memory,
     )
     verdicts += [_ask(gate, view) for gate in gates]
     verdict = worst(verdicts)

@@ -8,16 +8,18 @@ import getpass
 import json
 import os
 import socket
+import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import EnvironmentFault, LockedError, file_hint
+from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-LOCK_FILE = "rollout.lock"
+LOCK_FILE: Final = "rollout.lock"
+_POLL: Final = 0.1
 
 
 def holder(state_dir: Path) -> dict[str, Any] | None:
@@ -33,27 +35,97 @@ def holder(state_dir: Path) -> dict[str, Any] | None:
         os.close(descriptor)
 
 
+class Held:
+    """A lock that is held; ``check`` is for those who work for long under it."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    def check(self) -> None:
+        """Raise ``LockedError`` if somebody has released the lock by force: from then on another may hold it."""
+        if not _is_at(self._path, self._descriptor):
+            hint = "tfs-deploy rollout status shows how it stands"
+            raise LockedError("the lock was released by somebody else, so this process stops", hint=hint)
+
+
 @contextlib.contextmanager
-def lock(state_dir: Path, purpose: str) -> Iterator[None]:
-    """Hold the deployment's lock; raises ``LockedError`` with the holder if somebody else has it.
+def lock(
+    state_dir: Path, purpose: str, *, wait: float = 0.0, on_wait: Callable[[str], None] = lambda _text: None
+) -> Iterator[Held]:
+    """Hold the deployment's lock; raises ``LockedError`` with the holder if somebody else has it for ``wait`` seconds.
 
     The operating system frees it when the process ends in whatever way, so there is no stale lock to remove.
+    ``on_wait`` hears once for whom it is waited.
     """
     path = state_dir / LOCK_FILE
+    descriptor = _acquire(path, wait, on_wait)
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be opened: {error.strerror or error}", hint=file_hint(error)) from error
-    try:
-        if not _take(descriptor, fcntl.LOCK_EX):
-            raise _locked(_read(descriptor), purpose)
         _write(descriptor, purpose)
-        yield
+        yield Held(path, descriptor)
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def release(state_dir: Path) -> dict[str, Any]:
+    """Take the lock away from its holder and return who that was; raises ``UsageError`` if it is free.
+
+    For a holder that hangs, or whose machine is gone while the file system still keeps its lock. A holder that lives
+    notices before its next action, and stops.
+    """
+    about = holder(state_dir)
+    if about is None:
+        raise UsageError("the deployment is not locked")
+    with contextlib.suppress(FileNotFoundError):
+        (state_dir / LOCK_FILE).unlink()
+    return about
+
+
+def words(about: dict[str, Any]) -> str:
+    """Say who holds a lock, since when and for what."""
+    if not about:  # its holder is just about to write it
+        return "another process"
+    who = f"{about['holder']} on {about['host']} (process {about['pid']})"
+    return f"{who} since {about['since']}: {about['purpose']}"
+
+
+def _acquire(path: Path, wait: float, on_wait: Callable[[str], None]) -> int:
+    end = time.monotonic() + wait
+    told = False
+    while True:
+        descriptor = _open(path)
+        if _take(descriptor, fcntl.LOCK_EX):
+            if _is_at(path, descriptor):
+                return descriptor
+            os.close(descriptor)  # it was released by force between the opening and the taking
+            continue
+        about = _read(descriptor)
+        os.close(descriptor)
+        if time.monotonic() >= end:
+            hint = "wait for it (--wait-lock), or stop that process; tfs-deploy lock release if it hangs"
+            raise LockedError(f"the deployment is locked by {words(about)}", hint=hint)
+        if not told:
+            on_wait(f"waiting for {words(about)}")
+            told = True
+        time.sleep(_POLL)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be opened: {error.strerror or error}", hint=file_hint(error)) from error
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        there, own = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (there.st_ino, there.st_dev) == (own.st_ino, own.st_dev)
 
 
 def _take(descriptor: int, mode: int) -> bool:
@@ -67,14 +139,15 @@ def _take(descriptor: int, mode: int) -> bool:
 def _write(descriptor: int, purpose: str) -> None:
     since = datetime.now(timezone.utc).isoformat(timespec="seconds")
     about = {"holder": _user(), "host": socket.gethostname(), "pid": os.getpid(), "since": since, "purpose": purpose}
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(about).encode() + b"\n", 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock is held all the same
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(about).encode() + b"\n", 0)
 
 
 def _read(descriptor: int) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:  # its holder is just about to write it
+    except ValueError:
         return {}
     return about
 
@@ -84,11 +157,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
-
-
-def _locked(about: dict[str, Any], purpose: str) -> LockedError:
-    who = "another process"
-    if about:
-        who = f"{about['holder']} on {about['host']} (process {about['pid']}) since {about['since']}"
-        purpose = about["purpose"]
-    return LockedError(f"the deployment is locked by {who}: {purpose}", hint="wait for it, or stop that process")

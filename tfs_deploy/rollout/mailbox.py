@@ -1,4 +1,4 @@
-"""Requests to a running controller, left in a file: ``abort`` or ``pause``."""
+"""Requests to a running controller, left in a file: ``abort``, ``pause``, ``promote`` or ``promote-now``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfs_deploy.rollout.journal import model_dir
 if TYPE_CHECKING:
     from pathlib import Path
 
-REQUESTS: Final = ("abort", "pause")
+REQUESTS: Final = ("abort", "pause", "promote", "promote-now")
 
 
 class FileMailbox:

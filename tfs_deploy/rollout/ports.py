@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,10 +44,16 @@ class VersionView:
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """What a server says of one model: its versions, and the version each label answers with."""
+    """What a server says of one model: its versions, and the version each label answers with.
+
+    Of several servers: a version is AVAILABLE if it is on each; a label that does not answer with the same version on
+    each is in ``mixed`` and not in ``labels``; ``missing`` are the addresses that do not answer.
+    """
 
     versions: Mapping[int, VersionView] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
+    mixed: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
     def state(self, version: int) -> str:
         """Return the state of a version; a version the server never heard of is in state ``END``."""
@@ -57,6 +63,27 @@ class ServerView:
     def available(self, version: int) -> bool:
         """Whether this version answers requests."""
         return self.state(version) == AVAILABLE
+
+    def reached(self, label: str) -> frozenset[int]:
+        """Return the versions that a label answers with, several only where servers disagree."""
+        if label in self.labels:
+            return frozenset((self.labels[label],))
+        return self.mixed.get(label, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How requests are shared out, in percent by label.
+
+    ``weights`` sum to 100; ``copies`` say how many requests are also sent to a label, to be compared and dropped.
+    """
+
+    weights: Mapping[str, float]
+    copies: Mapping[str, float] = field(default_factory=dict)
+
+    def touches(self, label: str) -> bool:
+        """Whether a label gets any request."""
+        return self.weights.get(label, 0.0) > 0.0 or self.copies.get(label, 0.0) > 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +114,8 @@ class StepView:
     """What gates look at: the step's canary and stable requests in one window.
 
     ``baseline`` is the window of ``stable`` to compare with: that of this step, or where ``stable`` has next to no
-    requests left, what it was like at its slowest in the steps before.
+    requests left, what it was like at its slowest in the steps before. ``seconds``: how long the window is.
+    ``memory``: bytes that the server's process used before the first step and uses now, ``None`` where unknown.
     """
 
     model: str
@@ -97,6 +125,8 @@ class StepView:
     canary: WindowSummary
     stable: WindowSummary
     baseline: WindowSummary
+    seconds: float = 0.0
+    memory: tuple[int, int] | None = None
 
 
 class ModelServer(Protocol):
@@ -121,25 +151,44 @@ class ServerProcess(Protocol):
     def revive(self) -> None:
         """Start it again with what the files say, and wait until it serves; raises ``LaunchError``."""
 
+    def memory(self) -> int | None:
+        """Return the bytes of memory that it uses, ``None`` where that cannot be told."""
+
 
 class Traffic(Protocol):
-    """The weights that consumers of one model follow, in percent by label."""
+    """The split that consumers of one model follow."""
 
-    def read(self) -> Mapping[str, float] | None:
-        """Return the weights, or ``None`` when nothing is recorded."""
+    def read(self) -> Split | None:
+        """Return the split, or ``None`` when nothing is recorded."""
 
-    def write(self, weights: Mapping[str, float]) -> None:
-        """Replace the weights at once."""
+    def write(self, split: Split) -> None:
+        """Replace the split at once."""
 
 
 class Checks(Protocol):
-    """The checks that need the model's files."""
+    """What needs the model's files."""
 
     def preflight(self, plan: Plan) -> CheckResult:
         """Judge the new version before anything is touched."""
 
     def smoke(self, version: int) -> CheckResult:
         """Ask the served version by number and compare with its recorded answers."""
+
+    def prune(self, keep: int, served: int) -> str:
+        """Remove all but the ``keep`` newest versions from the disk and say in one line what was done."""
+
+
+class Hooks(Protocol):
+    """What people want to happen before and after phases, and to be told."""
+
+    def run(self, when: str, phase: str, facts: Mapping[str, Any]) -> str | None:
+        """Run the hooks ``before`` or ``after`` a phase; return in one line why one of them objects."""
+
+    def tell(self, facts: Mapping[str, Any]) -> None:
+        """Send a notification; never waits for long and never fails."""
+
+    def close(self) -> None:
+        """Wait a moment for what is still to be sent."""
 
 
 class Gate(Protocol):

@@ -9,6 +9,7 @@ from tfs_deploy.errors import VerdictError
 from tfs_deploy.rollout.actions import Status
 from tfs_deploy.rollout.ports import GateVerdict, Verdict
 from tfs_deploy.rollout.stats import WindowSummary
+from tfs_deploy.rollout.words import note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +69,7 @@ class StepReport:
         verdicts = tuple(
             GateVerdict(entry["gate"], Verdict(entry["verdict"]), entry["reason"]) for entry in values["verdicts"]
         )
-        windows = {label: WindowSummary(**window) for label, window in values["windows"].items()}
+        windows = {label: WindowSummary.from_dict(window) for label, window in values["windows"].items()}
         verdict = Verdict(values["verdict"])
         return cls(values["number"], values["weight"], 0.0, values["seconds"], windows, verdicts, verdict)
 
@@ -117,6 +118,8 @@ class RolloutResult:
                 status, reason = Status(event.detail["status"]), event.detail["reason"]
             elif event.kind == "resume":
                 status, reason = Status.RUNNING, ""
+            elif event.kind == "note":
+                notes[note(event)] = None
             elif event.kind == "outcome" and event.ok and event.action == "judge":
                 steps[event.detail["number"]] = StepReport.from_dict(event.detail)
             elif event.kind == "outcome" and event.ok:

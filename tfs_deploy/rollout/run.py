@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.actions import Action, Finish, Wait
 from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
-from tfs_deploy.rollout.checks import FileChecks
-from tfs_deploy.rollout.controller import Controller, World
-from tfs_deploy.rollout.gates import GoldenGate, default_gates
+from tfs_deploy.rollout.controller import Controller
 from tfs_deploy.rollout.journal import Journal
-from tfs_deploy.rollout.lock import lock
+from tfs_deploy.rollout.lock import Held, lock
 from tfs_deploy.rollout.mailbox import FileMailbox
-from tfs_deploy.rollout.plan import DEFAULT_STEPS, Plan, check_steps
+from tfs_deploy.rollout.recorded import RecordedRequests
 from tfs_deploy.rollout.result import RolloutResult
-from tfs_deploy.rollout.wiring import DeployedProcess, DeployedServer, SystemClock, TrafficFile
+from tfs_deploy.rollout.setup import Servers, Surroundings, make_world, reach
+from tfs_deploy.rollout.strategies import CANARY, DEFAULT_STEPS, check_steps
+from tfs_deploy.rollout.wiring import TrafficFile
 from tfs_deploy.rollout.words import tell
 from tfs_deploy.spec import load_deployment
-from tfs_deploy.verify.connect import connect
 from tfs_deploy.verify.deployment import find_model
 
 if TYPE_CHECKING:
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
 
     from tfs_deploy.config import Deployment
     from tfs_deploy.rollout.history import Event
+    from tfs_deploy.rollout.plan import Plan
     from tfs_deploy.rollout.ports import Gate, Requests
     from tfs_deploy.rollout.result import StepReport
-    from tfs_deploy.verify.connect import Connections
 
 
 class Rollout:
@@ -45,11 +44,15 @@ class Rollout:
         deployment: a ``Deployment``, or the path of its file; its server has to be running.
         model: the model's name.
         to: the version to roll out; ``None`` for the newest on disk, or for that of an unfinished rollout.
-        steps: percent of traffic for the canary, rising to 100; none for a direct switch.
+        strategy: ``canary``, ``blue-green``, ``shadow`` or ``ab`` (see ``strategies``).
+        steps: percent of traffic for the canary, rising to 100; none for a direct switch; ``None`` for the strategy's.
         bake: seconds for which each step is watched.
-        gates: judges of each step beside the golden gate, which always judges; ``None`` for ``default_gates()`` where
-            ``requests`` are given, else none.
-        requests: where the numbers about real requests come from, for example a ``RequestStats``.
+        gates: judges of each step beside the golden gate, which always judges: texts such as ``"p99=50ms"`` (see
+            ``gatespecs``), which come on top of the gates whose numbers are at hand, or gates as objects, which are
+            then the only ones.
+        requests: where the numbers about real requests come from, for example a ``RequestStats``; ``None`` for what
+            consumers record (``Router`` does), if there are any.
+        wait_lock: seconds to wait for another process that is at work on the deployment.
         options: any other field of ``Plan``, such as ``keep_old=True`` or ``on_too_few="pause"``.
 
     An unfinished rollout keeps the plan it was begun with. Only one process at a time can work on a deployment.
@@ -61,10 +64,12 @@ class Rollout:
         model: str,
         to: int | None = None,
         *,
-        steps: Iterable[float] = DEFAULT_STEPS,
+        strategy: str = CANARY,
+        steps: Iterable[float] | None = None,
         bake: float = 10.0,
-        gates: Sequence[Gate] | None = None,
+        gates: Sequence[Gate | str] | None = None,
         requests: Requests | None = None,
+        wait_lock: float = 0.0,
         **options: Any,
     ) -> None:
         self.deployment = load_deployment(deployment) if isinstance(deployment, str | Path) else deployment
@@ -72,14 +77,18 @@ class Rollout:
         self.to = to
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self.on_event: Callable[[str], None] = lambda _text: None
-        self._options = {"steps": check_steps(steps), "bake": float(bake), **options}
-        self._gates = gates
-        self._requests = requests
+        texts = tuple(gate for gate in gates or () if isinstance(gate, str))
+        objects = [gate for gate in gates or () if not isinstance(gate, str)]
+        if texts and objects:
+            raise UsageError("gates are texts or objects, not both", hint="make objects of the texts: make_gate")
+        percents = steps_of(strategy, steps)
+        self._options = {"strategy": strategy, "steps": percents, "bake": float(bake), "gates": texts, **options}
+        self._own = Surroundings(None if gates is None or texts else objects, requests)
+        self._wait_lock = wait_lock
         self._go_back = False
-        self._abort = False
-        self._clock = SystemClock()
+        self._request = ""
         self._stack = contextlib.ExitStack()
-        self._open: tuple[Controller, Journal] | None = None
+        self._open: tuple[Controller, Journal, Held] | None = None
         self._reports: dict[int, StepReport] = {}
 
     @classmethod
@@ -88,15 +97,28 @@ class Rollout:
 
         ``to`` is by default the version that was stable before, else the next lower one on disk.
         """
-        rollout = cls(deployment, model, to, steps=(), **{"need_goldens": False, "allow_breaking": True, **options})
+        lenient = dict.fromkeys(("need_goldens", "need_warmup", "need_memory", "need_clean"), False)
+        rollout = cls(deployment, model, to, steps=(), **{**lenient, "allow_breaking": True, **options})
         rollout._go_back = True
         return rollout
 
     @classmethod
-    def abort(cls, deployment: Deployment | str | Path, model: str) -> Rollout:
+    def abort(cls, deployment: Deployment | str | Path, model: str, **options: Any) -> Rollout:
         """Return the unfinished rollout of a model, on its way back to the old version."""
-        rollout = cls(deployment, model)
-        rollout._abort = True
+        rollout = cls(deployment, model, **options)
+        rollout._request = "abort"
+        return rollout
+
+    @classmethod
+    def promote(
+        cls, deployment: Deployment | str | Path, model: str, *, skip_steps: bool = False, **options: Any
+    ) -> Rollout:
+        """Return the unfinished rollout of a model with a human's yes to its promotion.
+
+        ``skip_steps``: and to leave out the traffic steps that it has not passed yet.
+        """
+        rollout = cls(deployment, model, **options)
+        rollout._request = "promote-now" if skip_steps else "promote"
         return rollout
 
     def run(
@@ -122,15 +144,20 @@ class Rollout:
         with self:
             while not isinstance(action := self.tick(), Finish):
                 if isinstance(action, Wait):
-                    self._clock.sleep(action.seconds)
+                    self._own.clock.sleep(action.seconds)
             result = self.result
         if check:
             result.check()
         return result
 
     def tick(self) -> Action:
-        """Do the next thing, inside ``with rollout:``; ``Wait`` asks the caller to wait, ``Finish`` is the end."""
-        return self._opened[0].tick()
+        """Do the next thing, inside ``with rollout:``; ``Wait`` asks the caller to wait, ``Finish`` is the end.
+
+        Raises ``LockedError`` if somebody has taken the lock away.
+        """
+        controller, _, held = self._opened
+        held.check()
+        return controller.tick()
 
     @property
     def plan(self) -> Plan:
@@ -140,17 +167,19 @@ class Rollout:
     @property
     def result(self) -> RolloutResult:
         """How the rollout stands, inside ``with rollout:``."""
-        controller, journal = self._opened
+        controller, journal, _ = self._opened
         result = RolloutResult.from_events(controller.plan, journal.read())
         steps = tuple(self._reports.get(step.number, step) for step in result.steps)
         return dataclasses.replace(result, steps=steps)
 
     def __enter__(self) -> Self:
+        purpose = f"rollout of {self.model.name}"
         with contextlib.ExitStack() as stack:
-            stack.enter_context(lock(self.deployment.state_dir, f"rollout of {self.model.name}"))
-            connections = stack.enter_context(connect(self.deployment))
+            held = stack.enter_context(
+                lock(self.deployment.state_dir, purpose, wait=self._wait_lock, on_wait=self._tell)
+            )
             self._reports.clear()
-            self._open = self._begin(connections)
+            self._open = (*self._begin(stack), held)
             self._stack = stack.pop_all()
         return self
 
@@ -161,35 +190,41 @@ class Rollout:
         self._stack.close()
 
     @property
-    def _opened(self) -> tuple[Controller, Journal]:
+    def _opened(self) -> tuple[Controller, Journal, Held]:
         if self._open is None:
             raise UsageError("the rollout is not open", hint="use it inside `with rollout:`, or call run()")
         return self._open
 
-    def _begin(self, connections: Connections) -> tuple[Controller, Journal]:
+    def _begin(self, stack: contextlib.ExitStack) -> tuple[Controller, Journal]:
         """Take up the unfinished rollout, or begin a new one."""
         state_dir, model = self.deployment.state_dir, self.model
-        past = latest(state_dir, model.name, mono=self._clock.monotonic())
+        past = latest(state_dir, model.name, mono=self._own.clock.monotonic())
         mailbox = FileMailbox(state_dir, model.name)
         mailbox.clear()
         if past is not None and past.unfinished:
             self._require_same(past)
-            if self._abort:
-                mailbox.post("abort")
-            controller = self._controller(past.plan, connections, past.journal)
+            servers = stack.enter_context(reach(self.deployment, model.name, past.plan.replicas))
+            controller = self._controller(past.plan, servers, past.journal, stack)
             controller.history = past.history
             controller.record("resume")
+            if self._request:
+                mailbox.post(self._request)
             return controller, past.journal
-        if self._abort:
+        if self._request:
             raise UsageError(f"{model.name} has no unfinished rollout", hint="rollout status shows the last one")
-        server = DeployedServer(self.deployment, model.name, connections.grpc)
-        served = look(self.deployment, model, server, TrafficFile(self.deployment, model.name))
-        to = previous_version(self.deployment, model, served.stable) if self._go_back and not self.to else self.to
-        plan = new_plan(model, to, served, self._options)
+        servers = stack.enter_context(reach(self.deployment, model.name, self._options.get("replicas", ())))
+        plan = self._new_plan(servers)
         journal = Journal.create(state_dir, model.name)
-        controller = self._controller(plan, connections, journal)
+        controller = self._controller(plan, servers, journal, stack)
         controller.record("start", plan=plan.as_dict())
         return controller, journal
+
+    def _new_plan(self, servers: Servers) -> Plan:
+        served = look(self.deployment, self.model, servers.server, TrafficFile(self.deployment, self.model.name))
+        back = self._go_back and not self.to
+        to = previous_version(self.deployment, self.model, served.stable) if back else self.to
+        recorded = self._own.requests is None and RecordedRequests(self.deployment.state_dir, self.model.name).anybody()
+        return new_plan(self.model, to, served, {"recorded": recorded, **self._options})
 
     def _require_same(self, past: Recorded) -> None:
         if self.to in (None, past.plan.new) and not self._go_back:
@@ -197,26 +232,17 @@ class Rollout:
         message = f"the rollout of {self.model.name} from version {past.plan.old} to {past.plan.new} is unfinished"
         raise UsageError(message, hint=f"tfs-deploy rollout resume {self.deployment.source}, or rollout abort")
 
-    def _controller(self, plan: Plan, connections: Connections, journal: Journal) -> Controller:
-        checks = FileChecks(self.model.name, self.model.base_path, connections.predictors)
-        gates = self._gates
-        if gates is None:
-            gates = [] if self._requests is None else default_gates()
-        world = World(
-            server=DeployedServer(self.deployment, self.model.name, connections.grpc),
-            process=DeployedProcess(self.deployment),
-            traffic=TrafficFile(self.deployment, self.model.name),
-            checks=checks,
-            gates=[GoldenGate(checks.golden), *gates],
-            requests=self._requests,
-            log=journal,
-            mailbox=FileMailbox(self.deployment.state_dir, self.model.name),
-            clock=self._clock,
-        )
+    def _controller(self, plan: Plan, servers: Servers, journal: Journal, stack: contextlib.ExitStack) -> Controller:
+        world = make_world(self.deployment, self.model, plan, servers, journal, self._own, self._tell)
+        stack.callback(world.hooks.close)
+        stack.enter_context(journal.reserving())
         controller = Controller(plan, world)
         controller.on_event = functools.partial(self._tell_event, plan)
         controller.on_step = self._tell_step
         return controller
+
+    def _tell(self, text: str) -> None:
+        self.on_event(text)
 
     def _tell_event(self, plan: Plan, event: Event) -> None:
         line = tell(event, plan)
@@ -226,3 +252,11 @@ class Rollout:
     def _tell_step(self, report: StepReport) -> None:
         self._reports[report.number] = report
         self.on_step(report)
+
+
+def steps_of(strategy: str, steps: Iterable[float] | None) -> tuple[float, ...]:
+    """Return the steps that were asked for, else the strategy's own; raises ``UsageError``."""
+    if steps is None:
+        return check_steps(DEFAULT_STEPS.get(strategy, ()), strategy)
+    percents = tuple(steps)
+    return check_steps(percents, strategy if percents else CANARY)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.client import read_traffic, write_traffic
 from tfs_deploy.config import ActiveModel, model_server_config, read_active, write_active, write_config
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, StatusError
-from tfs_deploy.launch.hosts import host_of
+from tfs_deploy.launch.hosts import find_server, host_of
 from tfs_deploy.launch.lifecycle import TRAFFIC_NAME, up
-from tfs_deploy.rollout.ports import ServerView, VersionView
+from tfs_deploy.rollout.ports import ServerView, Split, VersionView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from tfs_deploy.client import Client
     from tfs_deploy.config import Deployment
@@ -24,18 +25,46 @@ _LOOK: Final = 3.0
 _RELOAD: Final = 30.0
 
 
-class DeployedServer:
-    """One model of a deployment on its running server."""
+class DeployedConfig:
+    """What a deployment's servers read, with one model in the hands of a rollout; a state is ``active.json``."""
 
-    def __init__(self, deployment: Deployment, model: str, client: Client) -> None:
+    def __init__(self, deployment: Deployment, model: str) -> None:
         self._deployment = deployment
         self._model = deployment.model(model)
+
+    def read(self) -> Mapping[str, ActiveModel]:
+        """Return what rollouts have set so far."""
+        return read_active(self._deployment.state_dir)
+
+    def after(
+        self, state: Mapping[str, ActiveModel], versions: tuple[int, ...], labels: Mapping[str, int]
+    ) -> Mapping[str, ActiveModel]:
+        """Return the state in which exactly ``versions`` are wanted and ``labels`` set."""
+        return {**state, self._model.name: ActiveModel.of(self._model, versions, labels)}
+
+    def write(self, state: Mapping[str, ActiveModel]) -> None:
+        """Replace the files; raises ``EnvironmentFault``."""
+        write_config(self._deployment, self._deployment.config_dir, state)
+        write_active(self._deployment.state_dir, state)
+
+    def message(self, state: Mapping[str, ActiveModel]) -> Any:
+        """Return the ``ModelServerConfig`` with all models of the deployment."""
+        return model_server_config(self._deployment, state)
+
+
+class DeployedServer:
+    """One model of a deployment on one server."""
+
+    def __init__(self, deployment: Deployment, model: str, client: Client, address: str = "") -> None:
+        self.address = address
+        self._config = DeployedConfig(deployment, model)
+        self._model = model
         self._client = client
 
     def observe(self, labels: Iterable[str]) -> ServerView:
         """Ask for the states, and for each label which version it answers with (GetModelStatus ignores labels)."""
         try:
-            found = self._client.status(self._model.name, timeout=_LOOK)
+            found = self._client.status(self._model, timeout=_LOOK)
         except NotFoundError:
             return ServerView()
         versions = {status.version: VersionView(status.state, int(status.code), status.message) for status in found}
@@ -47,60 +76,84 @@ class DeployedServer:
 
         The file comes first because a server that polls it, or restarts, follows the file and not the reload.
         """
-        before = read_active(self._deployment.state_dir)
-        after = {**before, self._model.name: ActiveModel.of(self._model, versions, labels)}
-        self._write(after)
+        before = self._config.read()
+        after = self._config.after(before, versions, labels)
+        self._config.write(after)
         try:
-            self._client.reload(model_server_config(self._deployment, after), timeout=_RELOAD)
+            self.reload(self._config.message(after))
         except StatusError as error:
             if not error.retriable:
-                self._write(before)
+                self._config.write(before)
             raise
 
-    def _write(self, active: Mapping[str, ActiveModel]) -> None:
-        write_config(self._deployment, self._deployment.config_dir, active)
-        write_active(self._deployment.state_dir, active)
+    def reload(self, config: Any) -> None:
+        """Send a config; raises ``StatusError``."""
+        self._client.reload(config, timeout=_RELOAD)
 
     def _version_of(self, label: str) -> int | None:
         try:
-            return self._client.metadata(self._model.name, label=label, timeout=_LOOK).version
+            return self._client.metadata(self._model, label=label, timeout=_LOOK).version
         except (InvalidArgumentError, NotFoundError):  # no such label; a label whose version is gone
             return None
 
 
 class DeployedProcess:
-    """The process or container of a deployment's server, where ``up`` started it."""
+    """The process or container of a deployment's server, where ``up`` started it.
 
-    def __init__(self, deployment: Deployment) -> None:
+    Of replicas that somebody else runs nothing is ``known``.
+    """
+
+    def __init__(self, deployment: Deployment, *, known: bool = True) -> None:
         self._deployment = deployment
+        self._known = known
 
     def ended(self) -> bool:
         """Whether there was a server that does not run any more."""
-        return host_of(self._deployment).ended()
+        return self._known and host_of(self._deployment).ended()
 
     def revive(self) -> None:
         """Start the server again, as the last rollout step left its files."""
         up(self._deployment)
+
+    def memory(self) -> int | None:
+        """Return the bytes that the process holds in memory, ``None`` where it is not known."""
+        server = find_server(self._deployment) if self._known else None
+        return None if server is None or server.pid is None else resident_bytes(server.pid)
 
 
 class TrafficFile:
     """One model's weights in the deployment's traffic file, which routers follow."""
 
     def __init__(self, deployment: Deployment, model: str) -> None:
-        self.path: Path = deployment.state_dir / TRAFFIC_NAME
+        self.path = deployment.state_dir / TRAFFIC_NAME
         self._model = model
 
-    def read(self) -> Mapping[str, float] | None:
-        """Return the weights that are not 0; ``None`` when there are none, or the file is damaged."""
+    def read(self) -> Split | None:
+        """Return the split without shares of 0; ``None`` when there is none, or the file is damaged."""
         try:
-            weights = read_traffic(self.path).models.get(self._model)
+            traffic = read_traffic(self.path)
         except EnvironmentFault:  # writing will say so
             return None
-        return None if weights is None else {label: weight for label, weight in weights.items() if weight > 0}
+        weights = traffic.models.get(self._model)
+        copies = traffic.copies.get(self._model, {})
+        return None if weights is None else Split(_positive(weights), _positive(copies))
 
-    def write(self, weights: Mapping[str, float]) -> None:
-        """Replace the weights at once; raises ``EnvironmentFault``."""
-        write_traffic(self.path, self._model, weights)
+    def write(self, split: Split) -> None:
+        """Replace the split at once; raises ``EnvironmentFault``."""
+        write_traffic(self.path, self._model, split.weights, copies=split.copies)
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Return how much memory a process of this machine holds (Linux), ``None`` where that is unknown."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _positive(shares: Mapping[str, float]) -> dict[str, float]:
+    return {label: share for label, share in shares.items() if share > 0}
 
 
 class SystemClock:

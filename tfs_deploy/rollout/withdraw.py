@@ -8,12 +8,10 @@ from tfs_deploy.rollout.actions import Action, Apply, Calm, Finish, Revive, Stat
 from tfs_deploy.rollout.ports import AVAILABLE, LOADING, START
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tfs_deploy.rollout.decide import Observation
     from tfs_deploy.rollout.history import History
     from tfs_deploy.rollout.plan import Plan
-    from tfs_deploy.rollout.ports import ServerView
+    from tfs_deploy.rollout.ports import ServerView, Split
 
 
 def withdraw(plan: Plan, seen: Observation, past: History) -> Action:
@@ -31,8 +29,8 @@ def withdraw(plan: Plan, seen: Observation, past: History) -> Action:
     if server is not None and _endangered(plan, server) and "isolate" not in past.intended:
         labels = {**plan.others, plan.stable: plan.old, plan.canary: plan.old}
         return Apply("isolate", plan.versions(plan.old, plan.new), labels)
-    if leaks(plan, seen.weights) or (past.exposed and past.safe_at is None):
-        return Calm(plan.safe_weights())
+    if leaks(plan, seen.split) or (past.exposed and past.safe_at is None):
+        return Calm(plan.safe_split().weights)
     if server is not None and not server.available(plan.old):
         return _restore(plan, seen, server, past)
     if past.exposed and past.safe_at is not None and seen.now - past.safe_at < plan.drain:
@@ -42,15 +40,14 @@ def withdraw(plan: Plan, seen: Observation, past: History) -> Action:
     return _unload(plan, seen, past)
 
 
-def leaks(plan: Plan, weights: Mapping[str, float] | None) -> bool:
+def leaks(plan: Plan, split: Split | None) -> bool:
     """Whether the traffic file sends anything to the canary."""
-    return weights is not None and weights.get(plan.canary, 0.0) > 0.0
+    return split is not None and split.touches(plan.canary)
 
 
 def _endangered(plan: Plan, server: ServerView) -> bool:
     """Whether a label answers with the new version that should not, and the old one can take over."""
-    labels = (server.labels.get(plan.stable), server.labels.get(plan.canary))
-    return plan.new in labels and server.available(plan.old)
+    return plan.new in server.reached(plan.stable) | server.reached(plan.canary) and server.available(plan.old)
 
 
 def _stuck(plan: Plan, seen: Observation, past: History) -> Action | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.rollout.ports import Verdict
+from tfs_deploy.rollout.strategies import CANARY, SHADOW
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,9 +19,12 @@ def tell(event: Event, plan: Plan) -> str | None:
     if event.kind == "start":
         how = ", ".join(f"{step:g}" for step in plan.steps)
         through = f" through {how} %" if how else ""
-        return f"{plan.model}: version {plan.old} to {plan.new}{through}"
+        kind = "" if plan.strategy == CANARY or not plan.steps else f", {plan.strategy}"
+        return f"{plan.model}: version {plan.old} to {plan.new}{through}{kind}"
     if event.kind == "resume":
         return f"{plan.model}: version {plan.old} to {plan.new} goes on"
+    if event.kind == "note":
+        return note(event)
     if event.kind == "finish":
         reason = event.detail.get("reason")
         return f"{event.detail['status']}: {reason}" if reason else str(event.detail["status"])
@@ -29,20 +35,38 @@ def tell(event: Event, plan: Plan) -> str | None:
     return _done(event.action, event.detail, plan)
 
 
+def note(event: Event) -> str:
+    """Return the words of something that was seen."""
+    if event.action == "outage":
+        return f"the server did not answer for {event.detail['seconds']:.1f} s"
+    return str(event.detail.get("text", ""))
+
+
+def _gates(judged: Mapping[str, Any]) -> str:
+    """Name the gates that let a step pass, or those that decided otherwise, with their reasons."""
+    deciding = [entry for entry in judged["verdicts"] if entry["verdict"] == judged["verdict"]]
+    if judged["verdict"] == Verdict.PASS.value:
+        return ", ".join(entry["gate"] for entry in deciding)
+    return "; ".join(f"{entry['gate']}: {entry['reason']}" for entry in deciding)
+
+
 def _done(action: str, detail: Mapping[str, Any], plan: Plan) -> str | None:
     if action in ("preflight", "smoke"):
         verdict = "passed" if detail["passed"] else "failed"
         return f"{action} {verdict}" + (f": {detail['reason']}" if detail["reason"] else "")
     if action == "judge":
-        gates = "; ".join(f"{entry['gate']} {entry['verdict']}: {entry['reason']}" for entry in detail["verdicts"])
-        return f"{detail['weight']:g} %: {detail['verdict']} ({gates})"
+        return f"{detail['weight']:g} %: {detail['verdict']} ({_gates(detail)})"
     if action == "weigh":
-        return f"{plan.steps[detail['step']]:g} % of the traffic goes to {plan.canary}"
+        what = "requests is copied" if plan.strategy == SHADOW else "traffic goes"
+        return f"{plan.steps[detail['step']]:g} % of the {what} to {plan.canary}"
+    if action == "prune":
+        return str(detail["notes"][0])
     lines = {
         "load": None,
         "label": f"label {plan.canary} points at version {plan.new}",
         "promote": f"label {plan.stable} points at version {plan.new}",
         "calm": f"all traffic goes to {plan.stable}",
+        "approve": "approved" + (", the steps that are left are skipped" if detail.get("skip") else ""),
         "retire": "the old version was asked to leave" if not plan.keep_old else "the old version stays loaded",
         "withdraw": f"going back to version {plan.old}: {detail.get('reason', '')}",
         "isolate": f"label {plan.canary} answers with version {plan.old} again",

@@ -14,9 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfs_deploy.client import Client, Router
-from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError
+from tfs_deploy import protos
+from tfs_deploy.client import Client, Router, write_traffic
+from tfs_deploy.config import model_server_config, write_config
+from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError, UnknownError
 from tfs_deploy.launch.lifecycle import down, up
+from tfs_deploy.launch.record import running_server
 from tfs_deploy.rollout import RequestStats
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.spec import load_deployment
@@ -56,13 +59,12 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 class Zoo:
     """The deployment: its file, its versions on disk, its server."""
 
-    def __init__(self, folder: Path, models: Path) -> None:
+    def __init__(self, folder: Path, models: Path, grpc: int, rest: int) -> None:
         self.source = models / "zoo"
         self.base = folder / "models" / "zoo"
         for version in (1, 2):
             self.add(version, like=version, answers=ANSWERS[version])
         self.file = folder / "zoo.yaml"
-        grpc, rest = free_ports(2)
         self.file.write_text(FILE.format(grpc=grpc, rest=rest))
         self.deployment = load_deployment(self.file)
         self.state_dir = self.deployment.state_dir
@@ -128,13 +130,58 @@ class Consumers:
             thread.join()
 
 
+class Pool:
+    """One server for one test after the other: starting one takes seconds, giving it another config does not."""
+
+    def __init__(self) -> None:
+        self.ports = free_ports(2)
+        self.record: Path | None = None
+
+    def serve(self, zoo: Zoo) -> None:
+        """Let the server of the test before serve ``zoo`` from now on, or start one."""
+        if self.record is None or running_server(self.record) is None:
+            up(zoo.deployment)
+        else:
+            zoo.state_dir.mkdir(parents=True)
+            shutil.copy(self.record / "server.json", zoo.state_dir)
+            shutil.copy(self.record / "endpoint.json", zoo.state_dir)
+            self._give(zoo)
+        self.record = zoo.state_dir
+
+    def _give(self, zoo: Zoo) -> None:
+        write_config(zoo.deployment, zoo.deployment.config_dir)
+        write_traffic(zoo.traffic_path, "zoo", {"stable": 100})
+        empty = protos.ModelServerConfig()
+        empty.model_config_list.SetInParent()
+        with Client(zoo.address) as client:
+            client.reload(empty)
+            until(lambda: not any(status.available for status in client.status("zoo")))
+            with contextlib.suppress(UnknownError):  # it loads all the same
+                client.reload(model_server_config(zoo.deployment))
+            client.wait_ready("zoo", version=1)
+
+    def close(self) -> None:
+        """Stop the server."""
+        server = None if self.record is None else running_server(self.record)
+        if server is not None:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    pool = Pool()
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def zoo(tmp_path: Path, models: Path) -> Iterator[Zoo]:
-    """A running deployment that serves version 1 as stable; stopped at the end."""
-    zoo = Zoo(tmp_path, models)
-    up(zoo.deployment)
+def zoo(tmp_path: Path, models: Path, pool: Pool) -> Iterator[Zoo]:
+    """A running deployment that serves version 1 as stable."""
+    zoo = Zoo(tmp_path, models, *pool.ports)
+    pool.serve(zoo)
     yield zoo
-    down(zoo.deployment)
+    if running_server(zoo.state_dir) is None:
+        down(zoo.deployment)  # whatever the test left
 
 
 @pytest.fixture

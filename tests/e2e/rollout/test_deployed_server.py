@@ -7,7 +7,7 @@ import pytest
 from tfs_deploy.client import Client
 from tfs_deploy.config import read_active
 from tfs_deploy.errors import FailedPreconditionError, UnavailableError
-from tfs_deploy.rollout.ports import AVAILABLE
+from tfs_deploy.rollout.ports import AVAILABLE, Split
 from tfs_deploy.rollout.wiring import DeployedServer, TrafficFile
 
 
@@ -50,8 +50,10 @@ def test_without_an_answer_the_files_keep_what_is_to_be(zoo):
 
 def test_weights_of_zero_and_damaged_files_read_as_nothing(zoo):
     traffic = TrafficFile(zoo.deployment, "zoo")
-    traffic.write({"stable": 100.0, "canary": 0.0})
-    assert traffic.read() == {"stable": 100.0}
+    traffic.write(Split({"stable": 100.0, "canary": 0.0}))
+    assert traffic.read() == Split({"stable": 100.0})
+    traffic.write(Split({"stable": 100.0}, {"canary": 10.0}))
+    assert traffic.read() == Split({"stable": 100.0}, {"canary": 10.0})
 
     traffic.path.write_text("nonsense")
     assert traffic.read() is None

@@ -89,7 +89,7 @@ def damaged_goldens(zoo) -> None:
 def test_a_bad_version_is_stopped_and_no_request_notices(zoo, consumers, spoil, reason):
     spoil(zoo)
     with consumers(zoo) as load, pytest.raises(VerdictError) as caught:
-        Rollout(zoo.deployment, "zoo", to=3, bake=0.2).run()
+        Rollout(zoo.deployment, "zoo", to=3, bake=0.2, need_clean=False).run()
 
     assert reason in caught.value.message
     assert "\n" not in caught.value.message
@@ -208,7 +208,7 @@ def test_a_server_that_was_started_by_somebody_else_is_waited_for(zoo):
             SystemClock().sleep(0.05)
 
     assert action.status is Status.ROLLED_BACK
-    assert "the server has not answered" in action.reason
+    assert action.reason.startswith("no answer for ")
     assert zoo.served() == ({"stable": 1}, [1])
 
 

@@ -12,7 +12,17 @@ from tfs_deploy.rollout.actions import Finish, Wait
 from tfs_deploy.rollout.controller import Controller, World
 from tfs_deploy.rollout.history import History
 from tfs_deploy.rollout.plan import Plan
-from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, CheckResult, GateVerdict, ServerView, Verdict, VersionView
+from tfs_deploy.rollout.ports import (
+    AVAILABLE,
+    END,
+    LOADING,
+    CheckResult,
+    GateVerdict,
+    ServerView,
+    Split,
+    Verdict,
+    VersionView,
+)
 
 
 class KilledError(Exception):
@@ -56,6 +66,7 @@ class Server:
     applied: list[tuple[tuple[int, ...], dict[str, int]]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     traffic: Traffic | None = None
+    bytes: int | None = None
 
     def observe(self, labels) -> ServerView:
         self._require_up()
@@ -119,6 +130,9 @@ class Server:
         if not self.up:
             raise LaunchError("the server ended during its start")
 
+    def memory(self) -> int | None:
+        return self.bytes
+
     def _available(self, version: int) -> bool:
         return self.versions.get(version, VersionView(END)).state == AVAILABLE
 
@@ -132,7 +146,7 @@ class Server:
                 self.complaints.append(f"label {label} points at version {version}, which is not loaded")
         if "stable" not in self.labels:
             self.complaints.append("no version is stable")
-        for label in self.traffic.weights or {} if self.traffic else {}:
+        for label in {**(self.traffic.weights or {}), **self.traffic.copies} if self.traffic else {}:
             if label not in self.labels:
                 self.complaints.append(f"requests are sent to the unknown label {label}")
         loaded = [version for version in self.versions if self._available(version)]
@@ -148,12 +162,14 @@ class Traffic:
     weights: dict[str, float] | None = field(default_factory=lambda: {"stable": 100.0})
     written: list[dict[str, float]] = field(default_factory=list)
 
-    def read(self):
-        return self.weights
+    copies: dict[str, float] = field(default_factory=dict)
 
-    def write(self, weights) -> None:
-        self.weights = dict(weights)
-        self.written.append(self.weights)
+    def read(self):
+        return None if self.weights is None else Split(self.weights, self.copies)
+
+    def write(self, split) -> None:
+        self.weights, self.copies = dict(split.weights), dict(split.copies)
+        self.written.append({**self.weights, **{f"copies to {label}": share for label, share in self.copies.items()}})
         if abs(sum(self.weights.values()) - 100.0) > 1e-9:
             self.server.complaints.append(f"weights {self.weights} do not sum to 100")
         if self.server.up:
@@ -167,6 +183,7 @@ class Checks:
     preflight_result: CheckResult = field(default_factory=lambda: CheckResult(ok=True))
     smoke_result: CheckResult = field(default_factory=lambda: CheckResult(ok=True))
     on_smoke: object = None
+    pruned: list[tuple[int, int]] = field(default_factory=list)
 
     def preflight(self, plan):
         return self.preflight_result
@@ -175,6 +192,10 @@ class Checks:
         if callable(self.on_smoke):
             self.on_smoke()
         return self.smoke_result
+
+    def prune(self, keep, served):
+        self.pruned.append((keep, served))
+        return "nothing to remove"
 
 
 @dataclass
@@ -194,6 +215,7 @@ class Log:
     """The journal in memory; ``kill_after`` entries the process is gone, with the last entry on the disk."""
 
     events: list = field(default_factory=list)
+    starved: str = ""
     kill_after: int | None = None
 
     def append(self, event) -> None:
@@ -201,6 +223,29 @@ class Log:
         if self.kill_after is not None and len(self.events) >= self.kill_after:
             self.kill_after = None
             raise KilledError
+
+    def make_room(self, error) -> bool:
+        return False
+
+
+@dataclass
+class Hooks:
+    """Remembers what it was asked; objects where the test says so."""
+
+    calls: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    objections: dict[str, str] = field(default_factory=dict)
+
+    def run(self, when, phase, facts):
+        step = f" {facts['percent']:g}" if phase == "step" and "percent" in facts else ""
+        self.calls.append(f"{when} {phase}{step}")
+        return self.objections.get(f"{when} {phase}")
+
+    def tell(self, facts):
+        self.told.append(f"{facts['phase']} {facts['status']}")
+
+    def close(self):
+        pass
 
 
 @dataclass
@@ -227,6 +272,7 @@ class Simulation:
         self.requests = None
         self.log = Log()
         self.mailbox = Mailbox()
+        self.hooks = Hooks()
         self.clock = Clock(self.server)
         self.controller = self._controller(History())
 
@@ -242,6 +288,7 @@ class Simulation:
             self.log,
             self.mailbox,
             self.clock,
+            self.hooks,
         )
         return Controller(self.plan, world, history)
 
@@ -250,7 +297,7 @@ class Simulation:
         self.controller.record("start", plan=self.plan.as_dict())
 
     def resume(self) -> None:
-        """Go on as a new process does: from the journal alone."""
+        """Go on as a new process does: from the journal alone, with times that count anew."""
         history = History()
         for event in self.log.events:
             history = history.after(event)

@@ -8,7 +8,7 @@ import pytest
 
 from tfs_deploy.rollout.actions import Apply, Calm, Finish, Status, Wait, Weigh, Withdraw, action_name
 from tfs_deploy.rollout.decide import decide
-from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, ServerView, Verdict, VersionView
+from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, ServerView, Split, Verdict, VersionView
 
 PHASES = ["preflight", "load", "smoke", "label", "weigh", "judge", "promote", "calm", "retire", "withdraw", "unload"]
 
@@ -34,8 +34,8 @@ OBSERVATIONS = {
     ),
     "no labels": lambda seen: replace(seen, server=replace(seen.server, labels={})),
     "stable moved away": lambda seen: replace(seen, server=replace(seen.server, labels={"stable": 7})),
-    "no traffic file": lambda seen: replace(seen, weights=None),
-    "traffic to the canary": lambda seen: replace(seen, weights={"canary": 100.0}),
+    "no traffic file": lambda seen: replace(seen, split=None),
+    "traffic to the canary": lambda seen: replace(seen, split=Split({"canary": 100.0})),
     "abort": lambda seen: replace(seen, request="abort"),
     "pause": lambda seen: replace(seen, request="pause"),
     "much later": lambda seen: replace(seen, now=seen.now + 1e4),

@@ -73,12 +73,12 @@ def test_weights_sum_to_100_and_leave_others_alone(steps, side):
     plan = checked(Plan("digits", 1, 2, steps=steps, side_traffic=side))
 
     for step in range(len(steps)):
-        weights = plan.weights(step)
+        weights = plan.split(step).weights
         assert sum(weights.values()) == pytest.approx(100.0, abs=1e-9)
         assert all(weight > 0 for weight in weights.values())
         assert {label: weights[label] for label in side} == side
-    assert sum(plan.safe_weights().values()) == pytest.approx(100.0)
-    assert "canary" not in plan.safe_weights()
+    assert sum(plan.safe_split().weights.values()) == pytest.approx(100.0)
+    assert "canary" not in plan.safe_split().weights
 
 
 @given(STEPS)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.rollout import RequestStats, WindowSummary
+from tfs_deploy.rollout.stats import Spread
 
 
 class Clock:
@@ -30,7 +31,7 @@ def test_a_window_counts_what_ended_in_it():
 
     assert set(window) == {"stable", "canary"}
     assert window["stable"] == WindowSummary(1, 1)
-    assert window["canary"] == WindowSummary(1, 0, 0.003, 0.003, 0.003, 0.003)
+    assert window["canary"] == WindowSummary(1, 0, 0.003, 0.003, 0.003, 0.003, latency=Spread(1, 0.003, 0.0))
     assert window["stable"].error_rate == 1.0
     assert stats.window(5, 9) == {}
 

@@ -1,0 +1,55 @@
+"""Strategies: how the new version comes by its evidence before it is promoted. Pure.
+
+``canary``: a growing share of the requests. ``blue-green``: all requests at once, after smoke. ``shadow``: copies of a
+growing share of the requests, while stable serves all of them. ``ab``: a share that is held for an experiment, after
+which a human decides.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CANARY: Final = "canary"
+BLUE_GREEN: Final = "blue-green"
+SHADOW: Final = "shadow"
+AB: Final = "ab"
+
+#: strategy -> percents of its steps unless others are asked for
+DEFAULT_STEPS: Final[dict[str, tuple[float, ...]]] = {
+    CANARY: (5.0, 25.0, 50.0, 100.0),
+    BLUE_GREEN: (100.0,),
+    SHADOW: (10.0, 100.0),
+    AB: (50.0,),
+}
+_HINTS: Final = {
+    CANARY: "give rising percents that end with 100, for example 5,25,50,100",
+    BLUE_GREEN: "blue-green switches everything at once: leave the steps out",
+    SHADOW: "give rising percents of the requests that are copied, for example 10,100",
+    AB: "give the one percentage that the new version gets during the experiment, for example 50",
+}
+
+
+def check_steps(steps: Iterable[float], strategy: str = CANARY) -> tuple[float, ...]:
+    """Return the steps of a strategy as percents; raise ``UsageError`` if it cannot have such steps."""
+    if strategy not in DEFAULT_STEPS:
+        raise UsageError(f"{strategy!r} is no strategy", hint=f"strategies: {', '.join(DEFAULT_STEPS)}")
+    percents = tuple(float(step) for step in steps)
+    text, hint = ",".join(f"{step:g}" for step in percents), _HINTS[strategy]
+    if any(not math.isfinite(step) or step <= 0 or step > 100 for step in percents):
+        raise UsageError(f"steps {text} hold a value outside 0 to 100", hint=hint)
+    if any(first >= second for first, second in itertools.pairwise(percents)):
+        raise UsageError(f"steps {text} do not rise", hint=hint)
+    if strategy == CANARY and percents and percents[-1] != 100:
+        raise UsageError(f"steps {text} do not end with 100", hint=hint)
+    if strategy == BLUE_GREEN and percents != (100.0,):
+        raise UsageError(f"steps {text} are not those of a blue-green switch", hint=hint)
+    if strategy == AB and (len(percents) != 1 or percents[0] >= 100):
+        raise UsageError(f"steps {text} are not one share of an experiment", hint=hint)
+    return percents

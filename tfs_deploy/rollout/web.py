@@ -1,0 +1,60 @@
+"""Fetching over HTTP for gates, hooks and notifications, with the standard library alone."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.errors import UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: bytes of an answer that are read
+_MOST: Final = 8 << 20
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is an HTTP URL; anything else is a command."""
+    return text.startswith(("http://", "https://"))
+
+
+def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5.0) -> str:
+    """Return the text behind a URL; with ``body`` it is posted as JSON.
+
+    Raises ``UnavailableError`` with the reason in one line for anything but an answer of 2xx, ``UsageError`` for what
+    is no HTTP URL.
+    """
+    if not is_url(url):
+        raise UsageError(f"{url!r} is no HTTP URL", hint="for example http://localhost:9090")
+    data = None if body is None else json.dumps(body, default=str).encode()
+    headers = {"User-Agent": "tfs-deploy", **({} if data is None else {"Content-Type": "application/json"})}
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as reply:  # noqa: S310
+            text: str = reply.read(_MOST).decode("utf-8", "replace")
+    except urllib.error.HTTPError as error:
+        with error:
+            raise UnavailableError(f"{_short(url)} answers {error.code} {error.reason}") from error
+    except (OSError, ValueError) as error:  # ValueError: a URL that cannot be taken apart
+        reason = getattr(error, "reason", error)
+        raise UnavailableError(f"{_short(url)} cannot be read: {' '.join(str(reason).split())}") from error
+    return text
+
+
+def fetch_json(url: str, *, timeout: float = 5.0) -> Any:
+    """Return the JSON document behind a URL; raises as ``fetch``, and for what is no JSON."""
+    text = fetch(url, timeout=timeout)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UnavailableError(f"{_short(url)} does not answer with JSON") from error
+
+
+def _short(url: str) -> str:
+    """Return a URL for people: without its query and without a password in it."""
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
