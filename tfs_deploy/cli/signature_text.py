@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _FORM: Final = re.compile(
-    r"\s*(?P<name>[^\s()=:,]+)"
+    r"\s*(?P<name>(?:(?!->)[^\s()=:,])+)"
     r"\s*(?:\((?P<inputs>[^()]*)\))?"
-    r"\s*(?:=\s*(?P<function>[^\s()=:,]+))?"
+    r"\s*(?:=\s*(?P<function>(?:(?!->)[^\s()=:,])+))?"
     r"\s*(?:->\s*(?P<outputs>.*?))?"
     r"\s*(?:\bas\s+(?P<method>\w+))?\s*"
 )

@@ -34,8 +34,8 @@ class GraphSource:
         if not signatures:
             raise UsageError(
                 "a TensorFlow 1 graph says nothing of what shall be served",
-                hint="signatures={'serving_default': Signature(inputs={'x': 'x:0'}, outputs={'y': 'y:0'})}; "
-                + _candidates(graph),
+                hint="signatures={'serving_default': Signature(inputs={'x': 'x:0'}, outputs={'y': 'y:0'})}, "
+                f"or -s 'serving_default(x=x:0) -> y=y:0'; {_candidates(graph)}",
             )
         self._graph = graph
         self._session = session

@@ -80,11 +80,11 @@ class Hasher:
 
     def _follow(self) -> None:
         while not self._done.wait(_PAUSE_S):
-            # A file may be renamed between listing and opening; what is not followed is hashed afterwards.
+            # A file may be renamed between listing and opening; what is not followed now is hashed afterwards.
             with contextlib.suppress(OSError):
                 self._open_new()
-            for growing in self._files.values():
-                growing.follow()
+                for growing in self._files.values():
+                    growing.follow()
 
     def _open_new(self) -> None:
         for path in self._directory.glob("variables/**/*.data-*"):

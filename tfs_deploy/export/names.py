@@ -53,10 +53,12 @@ def check_traced_input(signature: str, name: object) -> str:
 
 
 def naming_hint(signature: str, role: str) -> str:
-    """Say how to give the inputs or outputs of a signature their names."""
-    example = "inputs={'image': ('float32', (None, 8, 8))}" if role == "input" else "outputs=('probabilities',)"
-    keras = "name='image' on keras.Input" if role == "input" else "name='probabilities' on the output layer"
-    return f"pass signatures={{{signature!r}: Signature({example})}}, or set {keras}"
+    """Say how to give the inputs or outputs of a signature their names, in Python, on the command line, in Keras."""
+    if role == "input":
+        python, typed, keras = "inputs={'image': ('float32', (None, 8, 8))}", "(image)", "keras.Input(name='image')"
+    else:
+        python, typed, keras = "outputs=('probabilities',)", " -> probabilities", "the output layer's name"
+    return f"signatures={{{signature!r}: Signature({python})}}, or -s '{signature}{typed}', or set {keras}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
