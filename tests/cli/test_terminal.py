@@ -170,3 +170,11 @@ def test_a_file_that_fails_is_one_line_with_a_hint(number, hint):
     result = subprocess.run(command_line(body), capture_output=True, text=True, timeout=60)
     assert result.returncode == 3
     assert result.stderr.startswith(f"error: /some/file cannot be used: {os.strerror(number)}\n\nhint: {hint}")
+
+
+def test_another_character_set_is_no_error():
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    body = 'output.result({}, "├── café")\noutput.console().print("├── ✓")'
+    result = subprocess.run(command_line(body), capture_output=True, timeout=60, env=environment)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout == "??? café\n??? ?\n".encode("latin-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
         missing = MissingExtraError(error.name, "cli")
         sys.stderr.write(f"error: {missing.message}\n\nhint: {missing.hint}\n")
         return missing.exit_code
+    # A terminal of another character set shows ? for what it lacks.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     # A termination request takes the same way out as Ctrl-C, so that everything started is stopped.
     signal.signal(signal.SIGTERM, _terminate)
     return run(sys.argv[1:] if arguments is None else arguments)
