@@ -48,7 +48,10 @@ def agreement(
     reply = client.predict("digits", {"image": rows["image"]}, version=version)
     # REST replies do not say which version answered (and the URL named it)
     if reply.version not in (None, version):
-        raise VerdictError(f"version {reply.version} answered instead of {version}")
+        raise VerdictError(
+            f"version {reply.version} answered instead of {version}",
+            hint="run the demo again; this should never happen",
+        )
     return Agreement(
         version=version,
         transport=transport,

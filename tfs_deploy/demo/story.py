@@ -229,14 +229,18 @@ def _judge(story: Story) -> None:
     differing = [entry for entry in story.agreements if not entry.ok]
     if differing:
         first = differing[0]
-        raise VerdictError(f"version {first.version} does not answer over {first.transport} as it does in Keras")
+        raise _verdict(story, f"version {first.version} does not answer over {first.transport} as it does in Keras")
     if story.promoted is None or story.traffic is None or story.refused is None:
-        raise VerdictError("the demo did not get to its end")
+        raise _verdict(story, "the demo did not get to its end")
     story.promoted.check()
     if story.traffic.errors:
-        raise VerdictError(f"{story.traffic.errors} requests failed during the rollout")
+        raise _verdict(story, f"{story.traffic.errors} requests failed during the rollout")
     if story.refused.done or story.stable != 2:
-        raise VerdictError(f"the bad version 3 was not stopped; stable is version {story.stable}")
+        raise _verdict(story, f"the bad version 3 was not stopped; stable is version {story.stable}")
+
+
+def _verdict(story: Story, message: str) -> VerdictError:
+    return VerdictError(message, hint=f"the server's log may tell why: {story.folder.server_log}")
 
 
 def _grpc(deployment: Deployment) -> str:
