@@ -47,11 +47,14 @@ class _Growing:
                 self._started = self.size
                 start_writeback(self._file.fileno())
 
-    def close(self) -> FileEntry:
+    def finish(self) -> FileEntry:
         """Hash the rest and return the checksum."""
         self.follow()
-        self._file.close()
         return FileEntry(self._digest.hexdigest(), self.size)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 class Hasher:
@@ -71,12 +74,20 @@ class Hasher:
     def __exit__(self, failed: type[BaseException] | None, *exc_info: object) -> None:
         self._done.set()
         self._thread.join()
-        finished = {key: growing.close() for key, growing in self._files.items()}
-        if failed is None:
-            for path in self._directory.rglob("*"):
-                entry = finished.get(_identity(path.stat())) if _APPENDED.fullmatch(path.name) else None
-                if entry is not None and entry.size == path.stat().st_size:
-                    self.entries[path.relative_to(self._directory).as_posix()] = entry
+        try:
+            if failed is None:
+                self._finish()
+        finally:
+            for growing in self._files.values():
+                growing.close()
+
+    def _finish(self) -> None:
+        """Pair the checksums with the names that the files have in the end."""
+        finished = {key: growing.finish() for key, growing in self._files.items()}
+        for path in self._directory.rglob("*"):
+            entry = finished.get(_identity(path.stat())) if _APPENDED.fullmatch(path.name) else None
+            if entry is not None and entry.size == path.stat().st_size:
+                self.entries[path.relative_to(self._directory).as_posix()] = entry
 
     def _follow(self) -> None:
         while not self._done.wait(_PAUSE_S):
