@@ -35,7 +35,8 @@ def command(output: Output, file: Path, timeout: float) -> int:
         output.note(note)
     document = _document(deployment, view)
     if view.server is None:
-        how = "has ended without being asked" if view.ended else "is not running"
+        why = f": {view.why}" if view.why else ""
+        how = f"has ended without being asked{why}" if view.ended else "is not running"
         see = f"tfs-deploy logs {file} shows its log" if view.ended else f"start it with: tfs-deploy up {file}"
         output.result(document, f"the server of {deployment.name} {how}; {see}")
     else:

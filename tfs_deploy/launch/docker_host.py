@@ -11,7 +11,7 @@ from tfs_deploy.config.command import server_flags
 from tfs_deploy.config.files import SSL
 from tfs_deploy.config.ports import is_free, require_free
 from tfs_deploy.errors import LaunchError, PortInUseError, TfsDeployError, UsageError
-from tfs_deploy.launch.container import container_config, container_name, restart_policy, user_of
+from tfs_deploy.launch.container import BINARY, container_config, container_name, restart_policy, user_of
 from tfs_deploy.launch.container_server import ContainerServer
 from tfs_deploy.launch.embedded import answers
 from tfs_deploy.launch.engine import Engine, translated
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _POLL: Final = 0.1
 _LAST_WORDS: Final = 200
+#: the init process's own exit codes for a program that cannot be run
+_NOT_FOUND: Final = (126, 127)
 #: where the log of a container that did not come up is kept, since the container is removed
 LAST_LOG: Final = "failed.log"
 
@@ -73,6 +75,11 @@ class DockerHost:
         """Tell whether the container in use ended without being asked."""
         found = self._find()
         return found is not None and not found.alive()
+
+    def explain_end(self) -> str:
+        """Say why the container in use ended."""
+        found = self._find()
+        return "" if found is None else found.explain_end()
 
     def start(
         self, served: Deployment, ports: Ports, config_dir: Path, *, successor: bool, timeout: float
@@ -134,6 +141,9 @@ class DockerHost:
 
     def _ended(self, server: ContainerServer) -> LaunchError:
         how, lines = server.explain_end(), self._keep_log(server)
+        if server.exit_code() in _NOT_FOUND:
+            hint = "is it an image of TensorFlow Serving? server.docker.image names it"
+            return LaunchError(f"image {server.image} has no {BINARY} that runs here: {how}", hint=hint)
         why = reason(lines) or how
         hint = "\n  ".join([f"{how}; the end of its log (tfs-deploy logs shows more):", *lines[-10:]])
         return LaunchError(f"the server did not start: {why}", hint=hint)

@@ -55,6 +55,10 @@ class EmbeddedHost:
         """Tell whether the server in use ended without being asked."""
         return read_record(self._state_dir) is not None and self.current() is None
 
+    def explain_end(self) -> str:
+        """Nothing: only a parent learns the exit code of a process."""
+        return ""
+
     def start(
         self, served: Deployment, ports: Ports, config_dir: Path, *, successor: bool, timeout: float
     ) -> RunningServer:

@@ -88,7 +88,7 @@ class Engine:
     def _pull(self, docker: Docker, progress: Callable[[str, int, int], None]) -> None:
         image = Image.parse(docker.image) or Image(docker.image)
         layers: dict[str, tuple[int, int]] = {}
-        with translated():
+        with translated(refusal=lambda said: pull_error(docker.image, said)):
             tag = image.digest or image.tag or "latest"
             for event in self.api.pull(image.repository, tag=tag, platform=docker.platform, stream=True, decode=True):
                 if "error" in event:
@@ -139,21 +139,21 @@ def _require_local(host: str) -> None:
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turn whatever the SDK raises into an error of ours."""
+def translated(*, refusal: Callable[[str], TfsDeployError] | None = None) -> Iterator[None]:
+    """Turn whatever the SDK raises into an error of ours; ``refusal`` explains what the engine says no to."""
     import requests
     from docker.errors import APIError, DockerException
 
     try:
         yield
     except APIError as error:
-        raise _refusal(error) from error
+        said = " ".join(str(error.explanation or error).split())
+        raise (refusal(said) if refusal is not None else _refusal(said, server=error.is_server_error())) from error
     except (DockerException, requests.RequestException) as error:
         raise _unreachable(error) from error
 
 
-def _refusal(error: Any) -> TfsDeployError:
-    said = " ".join(str(error.explanation or error).split())
+def _refusal(said: str, *, server: bool) -> TfsDeployError:
     if "port is already allocated" in said or "address already in use" in said:
         return PortInUseError(f"the engine cannot publish a port: {said}", hint="choose another port in the file")
     if "could not select device driver" in said or "nvidia" in said.lower():
@@ -162,7 +162,7 @@ def _refusal(error: Any) -> TfsDeployError:
     if "executable file not found" in said or "no such file or directory" in said.lower():
         hint = "is this an image of TensorFlow Serving? its binary is /usr/bin/tensorflow_model_server"
         return LaunchError(f"the container cannot start: {said}", hint=hint)
-    return EnvironmentFault(f"the Docker Engine refused: {said}", retriable=error.is_server_error())
+    return EnvironmentFault(f"the Docker Engine refused: {said}", retriable=server)
 
 
 def _unreachable(error: BaseException) -> EnvironmentFault:
@@ -174,7 +174,7 @@ def _unreachable(error: BaseException) -> EnvironmentFault:
         )
     if "timed out" in said.lower():
         return EnvironmentFault("the Docker Engine does not answer", hint="docker info", retriable=True)
-    if "Connection aborted" in said and "Errno" not in said:
+    if re.search(r"RemoteDisconnected|ConnectionReset|BrokenPipe|IncompleteRead|InvalidChunk", said):
         hint = "look at its log (journalctl -u docker), then run the command again: it puts things in order"
         return EnvironmentFault("the Docker Engine went away in the middle", hint=hint, retriable=True)
     where = os.environ.get("DOCKER_HOST") or "/var/run/docker.sock"

@@ -9,6 +9,8 @@ from typing import Final
 _MEANINGS: Final = {
     2: "its flags, its configuration or a model are wrong",
     3: "something on this machine is in its way",
+    126: "the program cannot be run",
+    127: "there is no such program",
     132: "illegal instruction: this build needs a newer processor",
     134: "it aborted",
     137: "killed, often because memory ran out",

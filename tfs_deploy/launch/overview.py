@@ -50,12 +50,13 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A deployment's server and its versions; ``ended`` tells that a server was started and is gone."""
+    """A deployment's server and its versions; ``ended`` tells that one was started and is gone, ``why`` the reason."""
 
     server: Server | None
     rows: tuple[VersionRow, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     ended: bool = False
+    why: str = ""
 
     @property
     def good(self) -> bool:
@@ -69,7 +70,7 @@ def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
     server = host.current()
     served, notes = apply_active(deployment, read_active(deployment.state_dir))
     if server is None:
-        return Overview(None, notes=tuple(notes), ended=host.ended())
+        return Overview(None, notes=tuple(notes), ended=host.ended(), why=host.explain_end() if host.ended() else "")
     split = read_traffic(deployment.state_dir / TRAFFIC_NAME).models
     rows: list[VersionRow] = []
     with dial(deployment, server.grpc_address, timeout=timeout) as client:

@@ -71,6 +71,9 @@ class Host(Protocol[S]):
     def ended(self) -> bool:
         """Tell whether there was a server in use that ended without being asked."""
 
+    def explain_end(self) -> str:
+        """Say why it ended, nothing where that is not known."""
+
     def start(self, served: Deployment, ports: Ports, config_dir: Path, *, successor: bool, timeout: float) -> S:
         """Start a server, the one in use or its ``successor``, and wait for its ports.
 
