@@ -116,6 +116,7 @@ class Controller:
         self._judged: StepReport | None = None
         self._phase = ""
         self._rank = (-1, 0)
+        self._entered = self._facts(None)
 
     def record(self, kind: str, action: str = "", *, ok: bool = True, **detail: Any) -> None:
         """Write one entry to the journal and learn from it."""
@@ -201,26 +202,25 @@ class Controller:
             return None
         objection = None
         if phase != ROLLBACK:  # going back waits for nobody
-            before, after = self._facts(action), {**self._facts(action), "phase": self._phase}
             if self._phase:
-                objection = self.world.hooks.run("after", self._phase, after)
-            objection = objection or self.world.hooks.run("before", phase, {**before, "phase": phase})
+                objection = self.world.hooks.run("after", self._phase, self._entered)
+            objection = objection or self.world.hooks.run("before", phase, self._facts(action))
         if objection is None:
-            self._phase, self._rank = phase, rank(phase, action)
-            self.world.hooks.tell({**self._facts(action), "phase": phase, "status": Status.RUNNING.value})
+            self._phase, self._rank, self._entered = phase, rank(phase, action), self._facts(action)
+            self.world.hooks.tell({**self._entered, "phase": phase, "status": Status.RUNNING.value})
         return objection
 
     def _finish(self, action: Finish) -> None:
         self.record("finish", status=action.status.value, reason=action.reason)
         self.world.mailbox.clear()
-        facts = {**self._facts(action), "phase": self._phase, "status": action.status.value, "reason": action.reason}
+        facts = {**self._entered, "phase": self._phase, "status": action.status.value, "reason": action.reason}
         if self._phase and action.status is not Status.PAUSED:
             objection = self.world.hooks.run("after", self._phase, facts)
             if objection is not None:  # it is over: this changes nothing any more
                 self.record("note", "hook", text=objection)
         self.world.hooks.tell(facts)
 
-    def _facts(self, action: Action) -> dict[str, Any]:
+    def _facts(self, action: Action | None) -> dict[str, Any]:
         plan = self.plan
         facts = {"model": plan.model, "from": plan.old, "to": plan.new, "strategy": plan.strategy}
         if isinstance(action, Weigh | Judge):

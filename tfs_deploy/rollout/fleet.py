@@ -76,6 +76,7 @@ class Fleet:
     def __init__(self, members: Sequence[Member], config: Config) -> None:
         self._members = members
         self._config = config
+        self._pool = concurrent.futures.ThreadPoolExecutor(min(_THREADS, len(members)), "fleet")
 
     def observe(self, labels: Iterable[str]) -> ServerView:
         """Ask every replica; raises ``UnavailableError`` when none of them answers."""
@@ -105,6 +106,10 @@ class Fleet:
         if errors:
             raise UnavailableError("; ".join(f"{address}: {error.message}" for address, error in errors.items()))
 
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
     def _ask(self, question: Callable[[Member], T]) -> dict[str, T | StatusError]:
         """Ask all replicas at once; an answer is what the question returns or the ``StatusError`` it raises."""
 
@@ -114,8 +119,7 @@ class Fleet:
             except StatusError as error:
                 return error
 
-        with concurrent.futures.ThreadPoolExecutor(min(_THREADS, len(self._members))) as pool:
-            answers = list(pool.map(one, self._members))
+        answers = list(self._pool.map(one, self._members))
         return {member.address: answer for member, answer in zip(self._members, answers, strict=True)}
 
 

@@ -71,7 +71,9 @@ def reach(deployment: Deployment, model: str, replicas: Sequence[str]) -> Iterat
             rest = stack.enter_context(RestClient(replica.rest)) if replica.rest else None
             clients[replica.grpc] = Connections(grpc, rest)
         members = [DeployedServer(deployment, model, found.grpc, address) for address, found in clients.items()]
-        yield Servers(Fleet(members, DeployedConfig(deployment, model)), clients)
+        fleet = Fleet(members, DeployedConfig(deployment, model))
+        stack.callback(fleet.close)
+        yield Servers(fleet, clients)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
 
-from tfs_deploy.errors import DeadlineExceededError, FailedPreconditionError, LaunchError, UnavailableError
-from tfs_deploy.rollout.actions import Finish, Wait
+from tfs_deploy.errors import (
+    DeadlineExceededError,
+    EnvironmentFault,
+    FailedPreconditionError,
+    LaunchError,
+    UnavailableError,
+)
+from tfs_deploy.rollout.actions import Finish, Status, Wait
 from tfs_deploy.rollout.controller import Controller, World
+from tfs_deploy.rollout.fleet import Fleet
 from tfs_deploy.rollout.history import History
 from tfs_deploy.rollout.plan import Plan
 from tfs_deploy.rollout.ports import (
@@ -33,18 +41,19 @@ class Clock:
     """Time that passes only when somebody sleeps; the server lives in the same time."""
 
     def __init__(self, server: Server) -> None:
-        self.server = server
+        self.servers = [server]
         self.wall = 1_700_000_000.0
 
     def now(self) -> float:
         return self.wall
 
     def monotonic(self) -> float:
-        return self.server.time
+        return self.servers[0].time
 
     def sleep(self, seconds: float) -> None:
         self.wall += seconds
-        self.server.advance(seconds)
+        for server in self.servers:
+            server.advance(seconds)
 
 
 @dataclass
@@ -217,8 +226,12 @@ class Log:
     events: list = field(default_factory=list)
     starved: str = ""
     kill_after: int | None = None
+    broken: int = 0  # so many of the next entries cannot be written
 
     def append(self, event) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise EnvironmentFault("the journal cannot be written")
         self.events.append(event)
         if self.kill_after is not None and len(self.events) >= self.kill_after:
             self.kill_after = None
@@ -274,23 +287,25 @@ class Simulation:
         self.mailbox = Mailbox()
         self.hooks = Hooks()
         self.clock = Clock(self.server)
+        self.world = self._world()
         self.controller = self._controller(History())
 
     def _controller(self, history: History) -> Controller:
-        gates = [self.gate]
-        world = World(
+        return Controller(self.plan, self.world, history)
+
+    def _world(self) -> World:
+        return World(
             self.server,
             self.server,
             self.traffic,
             self.checks,
-            gates,
+            [self.gate],
             self.requests,
             self.log,
             self.mailbox,
             self.clock,
             self.hooks,
         )
-        return Controller(self.plan, world, history)
 
     def start(self) -> None:
         self.controller = self._controller(History())
@@ -321,11 +336,152 @@ class Simulation:
         return [event.action for event in self.log.events if event.kind == "intend"]
 
     @property
+    def complaints(self) -> list[str]:
+        return self.server.complaints
+
+    @property
+    def all_up(self) -> bool:
+        return all(server.up for server in self.clock.servers)
+
+    def restart_all(self) -> None:
+        for server in self.clock.servers:
+            if not server.up:
+                server.restart()
+
+    @property
     def loaded(self) -> list[int]:
         return [version for version, view in self.server.versions.items() if view.state == AVAILABLE]
+
+
+class Replica:
+    """One of several simulated servers: told by reload, started again from the file that all share."""
+
+    def __init__(self, number: int, server: Server) -> None:
+        self.address = f"10.0.0.{number}:8500"
+        self.server = server
+
+    def observe(self, labels) -> ServerView:
+        return self.server.observe(labels)
+
+    def reload(self, config) -> None:
+        self.server.apply(*config)
+
+
+class SharedFile:
+    """The config file of several servers."""
+
+    def __init__(self, servers: list[Server]) -> None:
+        self.servers = servers
+        self.state = servers[0].file
+
+    def read(self):
+        return self.state
+
+    def after(self, state, versions, labels):
+        return tuple(versions), dict(labels)
+
+    def write(self, state) -> None:
+        self.state = state
+        for server in self.servers:
+            server.file = state
+
+    def message(self, state):
+        return state
+
+
+class FleetSimulation(Simulation):
+    """The same on several servers; ``server`` is the first of them."""
+
+    def __init__(self, count: int = 3, **plan) -> None:
+        self.servers = [Server() for _ in range(count)]
+        self.file = SharedFile(self.servers)
+        self.fleet = Fleet([Replica(number, server) for number, server in enumerate(self.servers, 1)], self.file)
+        super().__init__(**plan)
+
+    def _world(self) -> World:
+        self.server = self.servers[0]
+        for server in self.servers:
+            server.traffic = self.traffic
+        self.clock.servers = self.servers
+        return replace(super()._world(), server=self.fleet)
+
+    @property
+    def complaints(self) -> list[str]:
+        return [complaint for server in self.servers for complaint in server.complaints]
+
+
+def _traffic_deleted(sim: Simulation, _server: Server) -> None:
+    sim.traffic.weights, sim.traffic.copies = None, {}
+
+
+def _new_version_dies(_sim: Simulation, server: Server) -> None:
+    if server.up and 2 not in server.labels.values():
+        server.versions[2] = VersionView(END, 13, "out of memory")
+
+
+FAULTS = {
+    "crash": lambda _sim, server: server.crash(),
+    "restart": lambda _sim, server: server.restart(),
+    "traffic deleted": _traffic_deleted,
+    "reload unavailable": lambda _sim, server: server.refusals.append(UnavailableError("connection reset")),
+    "reload refused": lambda _sim, server: server.refusals.append(FailedPreconditionError("not available")),
+    "reload without answer": lambda _sim, server: setattr(server, "lost_replies", server.lost_replies + 1),
+    "new version dies": _new_version_dies,
+    "killed": lambda sim, _server: setattr(sim.log, "kill_after", len(sim.log.events) + 1),
+    "clock jumps back": lambda sim, _server: setattr(sim.clock, "wall", sim.clock.wall - 3600),
+    "disk full": lambda sim, _server: setattr(sim.log, "starved", "the disk is full"),
+    "journal broken": lambda sim, _server: setattr(sim.log, "broken", 1),
+    **{
+        request: lambda sim, _server, request=request: setattr(sim.mailbox, "request", request)
+        for request in ("abort", "pause", "promote", "promote-now")
+    },
+}
+
+
+def happen(sim: Simulation, fault: str, tick: int) -> None:
+    """Let one fault come to pass, on one of the servers."""
+    servers = sim.clock.servers
+    FAULTS[fault](sim, servers[tick % len(servers)])
+
+
+def drive(sim: Simulation, schedule, ticks: int = 3000) -> Finish | None:
+    """Run to the end; a killed controller and a paused rollout are resumed, a dead server comes back after a while.
+
+    An experiment that waits for a human is approved.
+    """
+    due = sorted(schedule, key=lambda entry: entry[0])
+    dead_for = 0
+    for tick in range(ticks):
+        while due and due[0][0] <= tick:
+            happen(sim, due.pop(0)[1], tick)
+        dead_for = 0 if sim.all_up else dead_for + 1
+        if dead_for > 200:
+            sim.restart_all()
+        try:
+            action = sim.tick()
+            if isinstance(action, Finish):
+                if action.status is not Status.PAUSED:
+                    return action
+                sim.clock.sleep(1.0)
+                sim.resume()
+                if "promote goes on" in action.reason:
+                    sim.mailbox.request = "promote"
+        except (KilledError, EnvironmentFault):
+            sim.log.starved = ""
+            with contextlib.suppress(KilledError):
+                sim.resume()
+    return None
 
 
 @pytest.fixture(scope="session")
 def simulated() -> SimpleNamespace:
     """The parts of the simulation; ``simulated.Simulation()`` makes one."""
-    return SimpleNamespace(Simulation=Simulation, Killed=KilledError, Server=Server, Clock=Clock)
+    return SimpleNamespace(
+        Simulation=Simulation,
+        FleetSimulation=FleetSimulation,
+        Killed=KilledError,
+        Server=Server,
+        Clock=Clock,
+        FAULTS=list(FAULTS),
+        drive=drive,
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 
-from tfs_deploy.errors import FailedPreconditionError, UnavailableError
+from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, UnavailableError
 from tfs_deploy.rollout.actions import Status
-from tfs_deploy.rollout.ports import AVAILABLE, END, CheckResult, Verdict, VersionView
+from tfs_deploy.rollout.ports import AVAILABLE, END, CheckResult, GateVerdict, Verdict, VersionView
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
 
@@ -440,3 +441,261 @@ def test_a_controller_killed_at_any_journal_entry_is_resumed(simulated, outcome)
         assert end.status in (Status(outcome), Status.DONE), position
         assert sim.server.labels == {"stable": 2 if end.status is Status.DONE else 1}, position
         assert sim.server.complaints == [], position
+
+
+def test_an_experiment_pauses_until_a_human_decides_and_keeps_its_split_meanwhile(simulated):
+    sim = simulated.Simulation(strategy="ab", steps=(30.0,))
+    sim.start()
+
+    end = sim.run()
+
+    assert (end.status, end.reason) == (
+        Status.PAUSED,
+        "the experiment is over: rollout promote goes on, rollout abort goes back",
+    )
+    assert sim.traffic.weights == {"stable": 70.0, "canary": 30.0}
+    sim.resume()
+    assert sim.run().status is Status.PAUSED
+    sim.resume()
+    sim.mailbox.request = "promote"
+    assert sim.run().status is Status.DONE
+    assert sim.server.labels == {"stable": 2}
+    assert sim.server.complaints == []
+
+
+def test_a_manual_rollout_can_be_approved_before_it_asks(simulated):
+    sim = simulated.Simulation(manual=True)
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    sim.mailbox.request = "promote"
+
+    assert sim.run().status is Status.DONE
+    assert sim.actions().count("weigh") == 3
+    assert sim.mailbox.request is None
+
+
+def test_a_human_can_leave_out_the_steps_that_are_left(simulated):
+    sim = simulated.Simulation()
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    sim.mailbox.request = "promote-now"
+
+    assert sim.run().status is Status.DONE
+    assert sim.traffic.written == [{"stable": 95.0, "canary": 5.0}, {"stable": 100.0}]
+
+
+def test_a_shadow_gets_copies_and_no_request_before_the_promotion(simulated):
+    sim = simulated.Simulation(strategy="shadow", steps=(10.0, 100.0))
+    sim.start()
+
+    assert sim.run().status is Status.DONE
+    assert sim.traffic.written == [
+        {"stable": 100.0, "copies to canary": 10.0},
+        {"stable": 100.0, "copies to canary": 100.0},
+        {"stable": 100.0},
+    ]
+    assert sim.server.complaints == []
+
+
+def test_copies_of_a_bad_shadow_end_with_it(simulated):
+    sim = simulated.Simulation(strategy="shadow", steps=(10.0, 100.0))
+    sim.gate.answers = [FAIL]
+    sim.start()
+
+    assert sim.run().status is Status.ROLLED_BACK
+    assert sim.traffic.copies == {}
+
+
+def test_the_old_version_stays_warm_and_an_abort_meanwhile_is_one_reload(simulated):
+    sim = simulated.Simulation(keep_warm=60.0)
+    sim.start()
+    while "calm" not in sim.actions():
+        sim.tick()
+    promoted, reloads = sim.server.time, len(sim.server.applied)
+    while sim.server.time < promoted + 50:
+        sim.tick()
+    assert sorted(sim.loaded) == [1, 2]
+    sim.mailbox.request = "abort"
+    sim.tick()
+    sim.tick()
+
+    assert sim.server.labels["stable"] == 1
+    assert len(sim.server.applied) == reloads + 1
+    assert sim.run().status is Status.ROLLED_BACK
+
+
+def test_the_old_version_leaves_when_it_was_kept_warm_for_long_enough(simulated):
+    sim = simulated.Simulation(keep_warm=60.0)
+    sim.start()
+    while "calm" not in sim.actions():
+        sim.tick()
+    promoted = sim.server.time
+
+    assert sim.run().status is Status.DONE
+    assert sim.server.time - promoted >= 60.0
+    assert sim.loaded == [2]
+
+
+def test_old_versions_are_removed_from_the_disk_once_at_the_end(simulated):
+    sim = simulated.Simulation(retain=2)
+    sim.start()
+
+    assert sim.run().status is Status.DONE
+    assert sim.actions()[-1] == "prune"
+    assert sim.checks.pruned == [(2, 2)]
+
+
+def test_hooks_run_once_between_phases(simulated):
+    sim = simulated.Simulation(steps=(50.0, 100.0))
+    sim.start()
+    sim.run()
+
+    assert sim.hooks.calls == [
+        *("before preflight", "after preflight", "before load", "after load", "before smoke", "after smoke"),
+        *("before label", "after label", "before step 50", "after step 50", "before step 100", "after step 100"),
+        *("before promote", "after promote", "before settle", "after settle", "before retire", "after retire"),
+    ]
+    assert sim.hooks.told[0] == "preflight running"
+    assert sim.hooks.told[-1] == "retire done"
+
+
+@pytest.mark.parametrize(
+    "objection", ["before preflight", "before load", "after smoke", "before step", "after step", "before promote"]
+)
+def test_a_hook_that_objects_sends_everything_back(simulated, objection):
+    sim = simulated.Simulation()
+    sim.hooks.objections[objection] = "not on a Friday"
+    sim.start()
+
+    end = sim.run()
+
+    assert end.status is Status.ROLLED_BACK
+    assert end.reason.endswith("failed: not on a Friday")
+    assert sim.server.labels == {"stable": 1}
+    assert sim.hooks.told[-1].endswith("rolled back")
+
+
+def test_going_back_waits_for_no_hook(simulated):
+    sim = simulated.Simulation()
+    sim.gate.answers = [FAIL]
+    sim.hooks.objections.update({"after rollback": "too late", "before rollback": "never asked"})
+    sim.start()
+
+    assert sim.run().status is Status.ROLLED_BACK
+    assert "before rollback" not in sim.hooks.calls
+    assert sim.hooks.calls[-1] == "after rollback"
+    assert sim.log.events[-1].detail == {"text": "too late"}
+
+
+def test_a_phase_that_is_done_again_after_a_restart_is_not_entered_again(simulated):
+    sim = simulated.Simulation()
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    sim.server.crash()
+    sim.tick()
+    sim.server.restart()
+    sim.run()
+
+    assert sim.hooks.calls.count("before label") == 1
+    assert sim.hooks.calls.count("before step 5") == 1
+
+
+def test_an_outage_is_told(simulated):
+    sim = simulated.Simulation()
+    sim.server.has_record = True
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    sim.server.crash()
+    sim.run()
+
+    notes = [event for event in sim.log.events if (event.kind, event.action) == ("note", "outage")]
+    assert len(notes) == 1
+    assert 0 < notes[0].detail["seconds"] < 5
+
+
+def test_memory_is_measured_before_the_first_step(simulated):
+    sim = simulated.Simulation()
+    sim.server.bytes = 1000
+    seen = []
+    sim.gate.judge = lambda step: seen.append(step.memory) or GateVerdict("memory", Verdict.PASS)
+    sim.start()
+    while "judge" not in sim.actions():
+        sim.tick()
+    sim.server.bytes = 1500
+    sim.run()
+
+    assert seen[0] == (1000, 1000)
+    assert set(seen[1:]) == {(1000, 1500)}
+
+
+def test_the_last_room_on_the_disk_is_for_the_way_back(simulated):
+    sim = simulated.Simulation()
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    sim.log.starved = "the disk is full"
+
+    end = sim.run()
+
+    assert (end.status, end.reason) == (Status.ROLLED_BACK, "the disk is full")
+
+
+def test_without_a_journal_nobody_is_sent_to_the_canary(simulated):
+    sim = simulated.Simulation()
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+
+    def broken(_event):
+        raise EnvironmentFault("the journal cannot be written")
+
+    append, sim.log.append = sim.log.append, broken
+    with pytest.raises(EnvironmentFault):
+        sim.run()
+
+    assert sim.traffic.weights == {"stable": 100.0}
+    assert sim.server.labels == {"stable": 1, "canary": 1}
+    sim.log.append = append
+    sim.resume()
+    assert sim.run().status is Status.DONE
+
+
+def test_a_part_of_the_servers_that_is_missing_holds_the_rollout_and_then_ends_it(simulated):
+    sim = simulated.Simulation()
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    observe = sim.server.observe
+    sim.server.observe = lambda labels: replace(observe(labels), missing=("b:8500",))
+    since = sim.server.time
+    while sim.server.time < since + 9:
+        sim.tick()
+    assert sim.actions()[-1] == "weigh"
+
+    while "withdraw" not in sim.actions():
+        sim.tick()
+
+    assert "b:8500 does not answer" in sim.controller.history.reason
+
+
+def test_a_label_on_which_servers_disagree_is_set_again(simulated):
+    sim = simulated.Simulation()
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    observe = sim.server.observe
+
+    def disagreeing(labels):
+        view = observe(labels)
+        if sim.actions().count("label") > 1:
+            return view
+        return replace(view, labels={"stable": 1}, mixed={"canary": frozenset({2})})
+
+    sim.server.observe = disagreeing
+
+    assert sim.run().status is Status.DONE
+    assert sim.actions().count("label") == 2
