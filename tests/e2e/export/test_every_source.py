@@ -34,7 +34,7 @@ LABELS = ["cat", "dog", "owl"]
 
 @dataclass
 class Case:
-    """A source, how it is exported, and examples whose answers must not change; ``expected`` overrules the original's."""
+    """A source, how it is exported, examples whose answers must not change; ``expected`` overrules the original's."""
 
     source: Any
     examples: dict[str, dict[str, Any]]

@@ -68,7 +68,8 @@ def test_special_numbers_and_repeated_keys() -> None:
             {"instances": [True]},
             [spec("float32")],
             (
-                "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: true Type: True is "
+                "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: "
+                "JSON Value: true Type: True is "
                 "not of expected type: float"
             ),
         ),
@@ -76,7 +77,8 @@ def test_special_numbers_and_repeated_keys() -> None:
             {"instances": [1.0]},
             [spec("int32")],
             (
-                "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: 1.0 Type: Number "
+                "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: "
+                "JSON Value: 1.0 Type: Number "
                 "is not of expected type: int32"
             ),
         ),
@@ -84,7 +86,8 @@ def test_special_numbers_and_repeated_keys() -> None:
             {"instances": [[1, 2], [1]]},
             [spec("float32")],
             (
-                "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: Expecting tensor size: 2 but "
+                "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: "
+                "Expecting tensor size: 2 but "
                 "got: 1"
             ),
         ),
@@ -103,7 +106,8 @@ def test_special_numbers_and_repeated_keys() -> None:
             {"instances": [1]},
             [spec("uint16")],
             (
-                "Failed to process element: 0 of 'instances' list. Error: UNIMPLEMENTED: Conversion of JSON Value: 1 to "
+                "Failed to process element: 0 of 'instances' list. Error: UNIMPLEMENTED: "
+                "Conversion of JSON Value: 1 to "
                 "type: uint16"
             ),
         ),
