@@ -68,3 +68,53 @@ def test_nothing_to_do_is_said_by_silence(clone, tmp_path):
 def test_ci_runs_exactly_the_test_script():
     assert 'scripts/test" "$@" </dev/null' in (ROOT / ".ci/run").read_text()
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def programs(folder: Path, **texts: str) -> str:
+    """Write shell programs and return a PATH that has them first."""
+    folder.mkdir()
+    for name, text in texts.items():
+        path = folder / name.replace("_", "-")
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.fixture
+def ci(tmp_path: Path) -> Path:
+    """A clone with .ci/run and a test script that tells what it was given."""
+    target = tmp_path / "ci-clone"
+    (target / "scripts").mkdir(parents=True)
+    shutil.copytree(ROOT / ".ci", target / ".ci")
+    script = target / "scripts/test"
+    script.write_text('#!/bin/sh\necho "tests: $* required=$TFS_DEPLOY_REQUIRE_DOCKER"\nexit ${CODE:-0}\n')
+    script.chmod(0o755)
+    return target / ".ci/run"
+
+
+def test_ci_uses_the_engine_that_is_there(ci, tmp_path):
+    path = programs(tmp_path / "bin", docker="exit 0", dockerd=f"touch {tmp_path}/started")
+    result = run(ci, "-k", "x", cwd=tmp_path, PATH=path, CODE="7")
+    assert (result.returncode, result.stdout) == (7, "tests: -k x required=1\n")
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts an engine")
+def test_ci_stops_the_engine_that_it_started(ci, tmp_path):
+    path = programs(
+        tmp_path / "bin",
+        docker=f"test -e {tmp_path}/started",
+        dockerd=f"trap 'rm {tmp_path}/started; exit 0' TERM\ntouch {tmp_path}/started\nwhile :; do sleep 0.1; done",
+    )
+    result = run(ci, cwd=tmp_path, PATH=path, TFS_DEPLOY_REQUIRE_DOCKER="")
+    assert (result.returncode, result.stdout) == (0, "tests:  required=\n")
+    assert "starting dockerd" in result.stderr
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts an engine")
+def test_ci_goes_on_with_the_log_of_an_engine_that_does_not_start(ci, tmp_path):
+    path = programs(tmp_path / "bin", docker="exit 1", dockerd="echo no cgroups here >&2; exit 1")
+    result = run(ci, cwd=tmp_path, PATH=path)
+    assert (result.returncode, result.stdout) == (0, "tests:  required=1\n")
+    assert "no cgroups here" in result.stderr
