@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import signal
@@ -172,6 +173,20 @@ def test_interrupt_stops_everything(moment, tmp_path):
         _, stderr = process.communicate(timeout=30)
         assert process.returncode == 130, stderr
         assert stderr.rstrip().endswith("interrupted")
+        assert "Traceback" not in stderr
+        until(lambda: not processes_in(tmp_path), 10)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seconds", sorted(round(random.Random(seed).uniform(0.2, 30.0), 1) for seed in range(10)))
+def test_interrupt_at_any_moment(seconds, tmp_path):
+    with started(tmp_path) as process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=seconds)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode in (0, 130), stderr
         assert "Traceback" not in stderr
         until(lambda: not processes_in(tmp_path), 10)
 
