@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,7 +62,7 @@ def requests_in_file(path: Path) -> list[Request]:
         if path.suffix == ".npz":
             return _rows(path)
         return list(_logged(protos.PredictionLog.FromString(record) for record in read_records(path)))[:MOST]
-    except (OSError, ValueError, ModelError, DecodeError) as error:
+    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, ModelError, DecodeError) as error:
         hint = "give .npz with an array for each input, or TFRecord of PredictionLog as a warmup file has"
         raise UsageError(f"{path} holds no requests: {' '.join(str(error).split())}", hint=hint) from error
 
@@ -113,7 +114,7 @@ def _logged(logs: Iterable[Any]) -> Iterator[Request]:
 
 
 def _rows(path: Path) -> list[Request]:
-    with np.load(path) as arrays:
+    with path.open("rb") as file, np.load(file) as arrays:
         inputs = {name: arrays[name] for name in arrays.files}
     count = min(len(array) for array in inputs.values())
     return [

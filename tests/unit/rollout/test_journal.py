@@ -8,7 +8,7 @@ import pytest
 
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.rollout.history import Event
-from tfs_deploy.rollout.journal import Journal, journals, models_with_journals, replay
+from tfs_deploy.rollout.journal import RESERVE, Journal, journals, models_with_journals, replay
 from tfs_deploy.rollout.plan import Plan
 
 START = Event("start", detail={"plan": Plan("digits", 1, 2).as_dict()}, at=1_700_000_000.5)
@@ -85,3 +85,48 @@ def test_a_full_disk_leaves_the_entries_that_were_there(tmp_path, monkeypatch):
 
     assert [event.kind for event in journal.read()] == ["start"]
     assert journal.path.read_bytes().endswith(b"\n")
+
+
+class FullDisk:
+    """fsync fails while the reserve takes up the room."""
+
+    def __init__(self, monkeypatch, reserve) -> None:
+        self._sync = os.fsync
+        self._reserve = reserve
+        monkeypatch.setattr(os, "fsync", self)
+
+    def __call__(self, descriptor: int) -> None:
+        if self._reserve.exists():
+            raise OSError(28, "No space left on device")
+        self._sync(descriptor)
+
+
+def test_the_reserve_is_given_up_for_an_entry_that_has_no_room(tmp_path, monkeypatch):
+    journal = Journal.create(tmp_path, "digits")
+    journal.append(START)
+    reserve = journal.path.with_name("reserve")
+    with journal.reserving():
+        assert reserve.stat().st_size == RESERVE
+        FullDisk(monkeypatch, reserve)
+        journal.append(LOAD)
+
+    assert journal.starved.endswith("No space left on device")
+    assert [event.kind for event in journal.read()] == ["start", "intend"]
+    assert not reserve.exists()
+
+
+def test_room_is_made_for_other_files_too_but_only_on_a_full_disk(tmp_path):
+    journal = Journal.create(tmp_path, "digits")
+    with journal.reserving():
+        assert not journal.make_room(OSError(13, "Permission denied"))
+        assert not journal.make_room(None)
+        assert journal.starved == ""
+        assert journal.make_room(OSError(28, "No space left on device"))
+        assert not journal.make_room(OSError(28, "No space left on device"))
+
+
+def test_nothing_is_left_of_the_reserve(tmp_path):
+    journal = Journal.create(tmp_path, "digits")
+    with pytest.raises(ZeroDivisionError), journal.reserving():
+        raise ZeroDivisionError
+    assert list(journal.path.parent.iterdir()) == []

@@ -1,0 +1,95 @@
+"""Hooks and notifications: commands and URLs with JSON; one that fails objects, one that is told cannot."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tfs_deploy.errors import UsageError
+from tfs_deploy.rollout.hooks import Hook, RolloutHooks
+
+FACTS = {"model": "digits", "from": 1, "to": 2, "phase": "promote", "status": "running"}
+
+
+@pytest.fixture
+def script(tmp_path):
+    def make(name: str, text: str) -> str:
+        path = tmp_path / name
+        path.write_text("#!/bin/sh\n" + text)
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+def test_hooks_get_the_facts_and_run_in_their_order(tmp_path, script):
+    first = script("first", f"cat > {tmp_path}/facts\n")
+    second = script("second", f'echo "$TFS_DEPLOY_MODEL $TFS_DEPLOY_TO $1" > {tmp_path}/words\n')
+    hooks = RolloutHooks([f"before:promote={first}", f"before:promote={second} 'a b'", "after:promote=false"], [])
+
+    assert hooks.run("before", "promote", FACTS) is None
+    assert json.loads((tmp_path / "facts").read_text()) == {**FACTS, "when": "before"}
+    assert (tmp_path / "words").read_text() == "digits 2 a b\n"
+
+
+def test_a_hook_that_fails_objects_with_its_last_line_and_ends_the_row(tmp_path, script):
+    no = script("no", "echo about to say; echo 'not on a Friday' >&2; exit 3\n")
+    never = script("never", f"touch {tmp_path}/ran\n")
+    hooks = RolloutHooks([f"after:step={no}", f"after:step={never}"], [])
+
+    objection = hooks.run("after", "step", FACTS)
+
+    assert objection == f"the hook after step objects: {no} ended with exit code 3: not on a Friday"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_hook_that_does_not_end_objects(script):
+    hooks = RolloutHooks([f"before:load={script('slow', 'sleep 60')}"], [], timeout=0.3)
+
+    assert "has not ended within 0.3 s" in (hooks.run("before", "load", FACTS) or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("", "is no hook", "before:promote="),
+        ("promote=./x", "is no hook", "before:promote="),
+        ("during:promote=./x", "is no hook", "before:promote="),
+        ("before:promot=./x", "'promot' is no phase", "did you mean 'promote'?"),
+        ("before:x=./x", "'x' is no phase", "phases: preflight"),
+        ("before:rollback=./x", "no hook before the way back", "after:rollback"),
+        ("before:load=", "the command is empty", ""),
+        ("before:load='", "cannot be taken apart", ""),
+    ],
+)
+def test_what_is_no_hook(text, message, hint):
+    with pytest.raises(UsageError, match=message) as caught:
+        Hook.parse(text)
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_target_may_hold_equal_signs_and_colons():
+    assert Hook.parse("after:step=http://x:80/?a=b") == Hook("after", "step", "http://x:80/?a=b")
+
+
+def test_notifications_go_out_in_order_and_trouble_is_told_not_raised(tmp_path, script, free_port):
+    told = script("told", f"cat >> {tmp_path}/log; echo >> {tmp_path}/log\n")
+    troubles: list[str] = []
+    url = f"http://127.0.0.1:{free_port}/"
+    hooks = RolloutHooks([], [told, url], on_trouble=troubles.append)
+
+    hooks.tell({"phase": "load"})
+    hooks.tell({"phase": "smoke"})
+    hooks.close()
+
+    assert [json.loads(line)["phase"] for line in (tmp_path / "log").read_text().splitlines()] == ["load", "smoke"]
+    assert len(troubles) == 2
+    assert troubles[0].startswith(f"a notification was not delivered: {url} cannot be read")
+
+
+def test_without_notifications_there_is_no_thread():
+    hooks = RolloutHooks([], [])
+    hooks.tell(FACTS)
+    assert hooks._teller is None
+    hooks.close()

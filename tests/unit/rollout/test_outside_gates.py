@@ -1,0 +1,286 @@
+"""Gates that ask a command, a URL, a Prometheus server or the metrics page: what does not answer never passes."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import sys
+import threading
+import urllib.parse
+
+import pytest
+
+from tfs_deploy.errors import UnavailableError, UsageError
+from tfs_deploy.launch.process import start_time
+from tfs_deploy.rollout import Verdict, WindowSummary
+from tfs_deploy.rollout.conditions import Condition, number_at
+from tfs_deploy.rollout.metricspage import Counters, MetricsPageGate
+from tfs_deploy.rollout.outside import CommandGate, PrometheusGate, UrlGate
+from tfs_deploy.rollout.ports import StepView
+from tfs_deploy.rollout.web import fetch
+
+PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
+STEP = StepView("digits", 2, "canary", 5.0, WindowSummary(50, 1), WindowSummary(950), WindowSummary(950), seconds=12.3)
+
+
+class Web:
+    """An HTTP server that answers with what the test sets."""
+
+    def __init__(self) -> None:
+        self.status, self.body = 200, "{}"
+        self.asked: list[str] = []
+        self.posted: list[object] = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append(self.path)
+                length = int(self.headers.get("Content-Length", 0))
+                if length:
+                    outer.posted.append(json.loads(self.rfile.read(length)))
+                body = outer.body.encode()
+                self.send_response(outer.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET  # noqa: N815
+
+            def log_message(self, *_arguments):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def web():
+    web = Web()
+    yield web
+    web.close()
+
+
+def python(code: str) -> str:
+    return f"{sys.executable} -c '{code}'"
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "reason"),
+    [
+        ("print(1)", PASS, "1"),
+        ("raise SystemExit(1)", FAIL, "exit code 1"),
+        ('import sys; sys.stderr.write("revenue is down\\n\\n"); sys.exit(3)', FAIL, "revenue is down"),
+        ('print("not yet"); raise SystemExit(75)', FEW, "not yet"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", FAIL, "exit code -9"),
+    ],
+)
+def test_the_exit_code_of_a_command_decides(code, verdict, reason):
+    judged = CommandGate(python(code)).judge(STEP)
+
+    assert (judged.verdict, judged.reason) == (verdict, reason)
+
+
+def test_a_command_gets_the_step_as_json_as_words_and_as_variables():
+    code = (
+        "import json, os, sys; step = json.load(sys.stdin); "
+        'print(step["windows"]["canary"]["errors"], sys.argv[1:], os.environ["TFS_DEPLOY_LABEL"])'
+    )
+
+    judged = CommandGate(f"{python(code)} $model $version ${{percent}}% $unknown").judge(STEP)
+
+    assert judged.reason == "1 ['digits', '2', '5%', '$unknown'] canary"
+
+
+@pytest.mark.parametrize(
+    ("printed", "verdict", "reason"),
+    [
+        ('{"ctr": 0.2}', PASS, "0.2 >= 0.1"),
+        ('{"ctr": 0.05}', FAIL, "0.05 is not >= 0.1"),
+        ('{"other": 1}', FEW, "the document has nothing at $.ctr"),
+        ("no json", FEW, "the command does not print JSON"),
+    ],
+)
+def test_a_number_that_a_command_prints_decides(printed, verdict, reason):
+    gate = CommandGate(f"echo '{printed}'", Condition.parse("$.ctr >= 0.1"))
+
+    judged = gate.judge(STEP)
+
+    assert (judged.verdict, judged.reason) == (verdict, reason)
+
+
+def test_a_command_that_is_not_there_or_does_not_end_is_too_few_samples(tmp_path):
+    assert CommandGate("/no/such/command").judge(STEP).verdict is FEW
+    script = tmp_path / "slow"
+    script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\nwait\n")
+    script.chmod(0o755)
+
+    slow = CommandGate(str(script), timeout=0.5).judge(STEP)
+
+    assert (slow.verdict, slow.reason) == (FEW, f"{script} has not ended within 0.5 s")
+    assert start_time(int((tmp_path / "child").read_text())) is None  # nor is anything left of it
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (200, '{"data": [{"ctr": 0.2}]}', PASS),
+        (200, '{"data": [{"ctr": "0.2"}]}', PASS),
+        (200, '{"data": [{"ctr": 0.01}]}', FAIL),
+        (200, '{"data": [{"ctr": null}]}', FEW),
+        (200, '{"data": [{"ctr": true}]}', FEW),
+        (200, '{"data": [{"ctr": "NaN"}]}', FEW),
+        (200, '{"data": []}', FEW),
+        (200, "<html>", FEW),
+        (404, "{}", FEW),
+        (503, '{"data": [{"ctr": 0.2}]}', FEW),
+    ],
+)
+def test_a_number_behind_a_url_decides(web, status, body, verdict):
+    web.status, web.body = status, body
+    gate = UrlGate(web.url + "/kpi?model=$model&percent=$percent", Condition.parse("$.data[0].ctr >= 0.1"))
+
+    assert gate.judge(STEP).verdict is verdict
+    assert web.asked == ["/kpi?model=digits&percent=5"]
+
+
+def test_nobody_at_a_url_is_too_few_samples_and_no_password_is_shown(free_port):
+    gate = UrlGate(f"http://user:secret@127.0.0.1:{free_port}/kpi?token=secret", Condition.parse("$.x > 1"))
+
+    judged = gate.judge(STEP)
+
+    assert judged.verdict is FEW
+    assert judged.reason.startswith(f"http://127.0.0.1:{free_port}/kpi cannot be read: ")
+    assert "secret" not in judged.reason
+
+
+def vector(*values: str) -> str:
+    series = [{"metric": {}, "value": [1.0, value]} for value in values]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}})
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        (vector("0.001"), PASS),
+        (vector("0.001", "0.02"), FAIL),
+        (vector("0.001", "NaN"), FEW),
+        (vector("NaN", "0.02"), FAIL),
+        (vector("NaN"), FEW),
+        (vector(), FEW),
+        ('{"status": "success", "data": {"resultType": "scalar", "result": [1.0, "0.5"]}}', FAIL),
+        ('{"status": "error", "error": "parse error"}', FEW),
+        ('{"data": 1}', FEW),
+        ("[]", FEW),
+    ],
+)
+def test_every_series_of_a_query_is_compared(web, body, verdict):
+    web.body = body
+    gate = PrometheusGate(web.url + "/", Condition.parse('rate(errors{version="$version"}[$window]) < 0.01'))
+
+    assert gate.judge(STEP).verdict is verdict
+    assert urllib.parse.unquote_plus(web.asked[0]) == '/api/v1/query?query=rate(errors{version="2"}[13s])'
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("$.ctr >= 0.1", Condition("$.ctr", ">=", 0.1)),
+        ("a < b<-1e3", Condition("a < b", "<", -1000.0)),
+        ('up{job=~"x"} == 1', Condition('up{job=~"x"}', "==", 1.0)),
+    ],
+)
+def test_conditions(text, condition):
+    assert Condition.parse(text) == condition
+
+
+@pytest.mark.parametrize("text", ["", "$.ctr", "$.ctr >=", ">= 1", "$.ctr >= x", "$.ctr > nan", "$.ctr > 1e999"])
+def test_what_is_no_condition(text):
+    with pytest.raises(UsageError, match="does not end with a comparison"):
+        Condition.parse(text)
+
+
+@pytest.mark.parametrize("path", ["$.a.b[1]", "a.b", '$["a"].b[1]', "$['a']['b'][1]"])
+def test_paths(path):
+    document = {"a": {"b": [1, 2]}}
+    if path == "a.b":
+        with pytest.raises(UsageError, match="is no path into JSON"):
+            number_at(document, path)
+    else:
+        assert number_at(document, path) == 2
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x", "localhost:9090", ""])
+def test_only_http_is_fetched(url):
+    with pytest.raises(UsageError, match="is no HTTP URL"):
+        fetch(url)
+
+
+def page(ok: int, internal: int = 0, slow: int = 0) -> str:
+    total = ok + slow
+    return f"""\
+# TYPE :tensorflow:serving:request_count counter
+:tensorflow:serving:request_count{{model_name="digits",status="OK"}} {total}
+:tensorflow:serving:request_count{{model_name="digits",status="INTERNAL"}} {internal}
+:tensorflow:serving:request_count{{model_name="other",status="INTERNAL"}} 1000000
+# TYPE :tensorflow:serving:request_latency histogram
+:tensorflow:serving:request_latency_bucket{{model_name="digits",API="predict",entrypoint="GRPC",le="1000"}} {ok}
+:tensorflow:serving:request_latency_bucket{{model_name="digits",API="predict",entrypoint="GRPC",le="1800"}} {ok}
+:tensorflow:serving:request_latency_bucket{{model_name="digits",API="predict",entrypoint="GRPC",le="+Inf"}} {total}
+"""
+
+
+def test_the_metrics_page_counts_from_the_beginning_of_the_step():
+    pages = [page(1000, 500), page(1100, 500), page(1200, 500), page(1300, 503)]
+    gate = MetricsPageGate("http://x", read=lambda _url: pages.pop(0))
+
+    assert [gate.judge(STEP).verdict for _ in range(3)] == [FEW, PASS, PASS]
+    judged = gate.judge(StepView("digits", 2, "canary", 25.0, WindowSummary(), WindowSummary(), WindowSummary()))
+
+    assert (judged.verdict, judged.reason) == (FAIL, "3 of 103 requests failed, limit 1.0%")
+
+
+def test_the_metrics_page_of_a_server_that_was_started_again_counts_from_nothing():
+    pages = [page(1000, 500), page(40, 0)]
+    gate = MetricsPageGate("http://x", read=lambda _url: pages.pop(0))
+    gate.judge(STEP)
+
+    assert gate.judge(STEP).reason == "0 of 40 requests failed"
+
+
+def test_latencies_of_the_metrics_page():
+    pages = [page(0), page(990), page(990, slow=20)]
+    gate = MetricsPageGate("http://x", max_p99=0.001, read=lambda _url: pages.pop(0))
+    gate.judge(STEP)
+
+    assert gate.judge(STEP).verdict is PASS
+    judged = gate.judge(STEP)
+    assert (judged.verdict, judged.reason) == (FAIL, "0 of 1010 requests failed, p99 1.8 ms, limit 1.0 ms")
+
+
+def test_a_metrics_page_that_does_not_answer_is_too_few_samples():
+    def unreachable(_url: str) -> str:
+        raise UnavailableError("no route to host")
+
+    assert MetricsPageGate("http://x", read=unreachable).judge(STEP).verdict is FEW
+
+
+def test_a_recorded_page_of_the_real_server_is_understood():
+    text = """\
+:tensorflow:serving:request_count{model_name="zoo",status="OK"} 12
+:tensorflow:serving:request_count{model_name="zoo",status="INVALID_ARGUMENT"} 3
+:tensorflow:serving:request_latency_bucket{model_name="zoo",API="predict",entrypoint="REST",le="10"} 0
+:tensorflow:serving:request_latency_bucket{model_name="zoo",API="predict",entrypoint="REST",le="1.47476e+09"} 9
+:tensorflow:serving:request_latency_bucket{model_name="zoo",API="predict",entrypoint="REST",le="+Inf"} 9
+:tensorflow:serving:request_latency_sum{model_name="zoo",API="predict",entrypoint="REST"} 1234
+"""
+    counters = Counters.read(text, "zoo")
+
+    assert (counters.requests, counters.errors) == (15, 3)
+    assert max(counters.buckets) == float("inf")
