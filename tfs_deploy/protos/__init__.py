@@ -9,6 +9,7 @@ those of the real packages in one process, in either import order. Message class
 from __future__ import annotations
 
 import functools
+import threading
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -105,14 +106,23 @@ _FULL_NAMES = (
 __all__ = ["message_class", "parse_text", "pool", "schema_bytes", "to_text"]
 
 
+#: of two threads that ask first at the same time only one may build the pool: its classes are one family
+_lock = threading.RLock()
+
+
 def schema_bytes() -> bytes:
     """Return the serialized FileDescriptorSet that this package ships."""
     return resources.files(__package__).joinpath("schema.binpb").read_bytes()
 
 
-@functools.lru_cache(maxsize=1)
 def pool() -> DescriptorPool:
     """Return the private pool that holds the schema."""
+    with _lock:
+        return _pool()
+
+
+@functools.lru_cache(maxsize=1)
+def _pool() -> DescriptorPool:
     from google.protobuf import descriptor_pb2
     from google.protobuf.descriptor_pool import DescriptorPool
 
@@ -122,9 +132,14 @@ def pool() -> DescriptorPool:
     return private
 
 
-@functools.cache
 def message_class(full_name: str) -> type[Message]:
     """Return the class of a message, e.g. ``tensorflow.serving.PredictRequest``; ``KeyError`` if there is none."""
+    with _lock:
+        return _message_class(full_name)
+
+
+@functools.cache
+def _message_class(full_name: str) -> type[Message]:
     from google.protobuf import message_factory
 
     return message_factory.GetMessageClass(pool().FindMessageTypeByName(full_name))
