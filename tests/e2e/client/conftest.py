@@ -1,0 +1,79 @@
+"""Replicas of a model server as processes that a test may kill, stop and start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tfs_deploy.client import Client
+
+SCRIPT = Path(__file__).with_name("replica.py")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Replica:
+    """One server on a port of its own."""
+
+    def __init__(self, command: Callable[[int], list[str]]) -> None:
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._command = command(self.port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, stdout=quiet, stderr=quiet)
+
+    def wait(self) -> None:
+        with Client(self.address) as client:
+            client.wait_ready("half_plus_two", timeout=60)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def freeze(self) -> None:
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self._process.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def replicas(request: pytest.FixtureRequest, models: Path) -> Iterator[Callable[..., list[Replica]]]:
+    """Start that many replicas, ready to answer: small ones, or embedded servers."""
+    started: list[Replica] = []
+
+    def start(count: int, *, embedded: bool = False, seconds: float = 0.0) -> list[Replica]:
+        def small(port: int) -> list[str]:
+            return [sys.executable, str(SCRIPT), str(port), str(seconds)]
+
+        def whole(port: int) -> list[str]:
+            base = models / "saved_model_half_plus_two_2_versions"
+            flags = [f"--port={port}", "--model_name=half_plus_two", f"--model_base_path={base}", "--exit_with_parent"]
+            return [sys.executable, "-m", "tfs_deploy.server", *flags]
+
+        found = [Replica(whole if embedded else small) for _ in range(count)]
+        started.extend(found)
+        for replica in found:
+            replica.start()
+        for replica in found:
+            replica.wait()
+        return found
+
+    yield start
+    for replica in started:
+        replica.kill()
