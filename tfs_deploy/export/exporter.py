@@ -111,11 +111,12 @@ def export_model(
         opened = open_source(source, kind, wanted, checking.tags)
         stack.callback(opened.close)
         given = as_examples(opened, examples)
-        goldens = record(opened, given, tolerance)
         commit = stack.enter_context(provenance.GitCommit())
         with stage(base) as staged, writing(base):
             with Hasher(staged.path) as hasher:
                 opened.save(staged.path)
+                # Not before: a model that counts its calls must not be written with the count of ours.
+                goldens = record(opened, given, tolerance)
                 infos = checks.inspect_served(staged.path, checking.tags).signatures
                 _record_beside(staged.path, base.name, infos, given if warmup else [], goldens)
                 _check(staged.path, checking)

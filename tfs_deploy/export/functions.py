@@ -117,18 +117,24 @@ class TfFunctionCall:
 
     @classmethod
     def of(cls, function: Any) -> TfFunctionCall | None:
-        """Return the call of a function that fixes its inputs, ``None`` for any other."""
+        """Return the call of a function that fixes its inputs, ``None`` for any other; ``UsageError`` if ragged."""
         import tensorflow as tf
 
-        if isinstance(function, tf.types.experimental.ConcreteFunction):
-            concrete = function
-        elif isinstance(function, tf.types.experimental.GenericFunction) and function.input_signature is not None:
-            concrete = function.get_concrete_function()
-        else:
+        structure = _fixed_inputs(function)
+        if structure is None:
             return None
-        structure = concrete.structured_input_signature
-        specs = [as_spec(spec.name or "", spec) for spec in tf.nest.flatten(structure) if isinstance(spec, tf.TypeSpec)]
-        return cls(function, structure, specs)
+        specs = [spec for spec in tf.nest.flatten(structure) if isinstance(spec, tf.TypeSpec)]
+        return cls(function, structure, [as_spec(getattr(spec, "name", None) or "", spec) for spec in specs])
+
+    @staticmethod
+    def fits(function: Any) -> bool:
+        """Tell whether a function fixes its inputs, and all of them are plain tensors."""
+        import tensorflow as tf
+
+        structure = _fixed_inputs(function)
+        return structure is not None and all(
+            isinstance(spec, tf.TensorSpec) or not isinstance(spec, tf.TypeSpec) for spec in tf.nest.flatten(structure)
+        )
 
     def call(self, values: list[Any]) -> Any:
         """Call with tensors in the order of ``inputs``."""
@@ -136,6 +142,17 @@ class TfFunctionCall:
 
         args, kwargs = tf.nest.pack_sequence_as(self.structure, values)
         return self.function(*args, **kwargs)
+
+
+def _fixed_inputs(function: Any) -> Any:
+    """Return the structure of ``tf.TypeSpec``s that a function fixes, ``None`` if it fixes none."""
+    import tensorflow as tf
+
+    if isinstance(function, tf.types.experimental.ConcreteFunction):
+        return function.structured_input_signature
+    if isinstance(function, tf.types.experimental.GenericFunction) and function.input_signature is not None:
+        return function.get_concrete_function().structured_input_signature
+    return None
 
 
 def method_of(name: str, source: Any, method: str) -> Callable[..., Any]:

@@ -74,7 +74,7 @@ def _offered(module: Any) -> dict[str, Signature]:
         if key.startswith("_") and key != "__call__":
             continue
         function = getattr(module, key, None)
-        if function is not None and TfFunctionCall.of(function) is not None:
+        if function is not None and TfFunctionCall.fits(function):
             methods[key] = function
     default = methods.pop("__call__", None) or methods.get(DEFAULT_SIGNATURE)
     if default is None and len(methods) == 1:

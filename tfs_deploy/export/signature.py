@@ -32,9 +32,9 @@ class Signature:
     their names, else in order; a function with a single parameter takes several inputs as one dict.
 
     ``inputs``: ``{name: spec}``, a spec being a ``(dtype, shape)`` tuple, a ``tf.TensorSpec``, a ``keras.InputSpec``
-    or a ``protos.signatures.TensorSpec``; a size of ``None`` is free. A sequence of names keeps the model's own
-    specs; ``None`` keeps its names too. For TensorFlow 1 graphs and SavedModels the values are tensors, tensor names
-    or names in the signature that the SavedModel has.
+    or a ``protos.signatures.TensorSpec``; a size of ``None`` is free. A sequence of specs that have names is as good.
+    A sequence of names keeps the model's own specs; ``None`` keeps its names too. For TensorFlow 1 graphs and
+    SavedModels the values are tensors, tensor names or names in the signature that the SavedModel has.
 
     ``outputs``: a sequence of names, in the order of the function's results (or a choice of the keys it returns);
     ``{name: key or position in the result}``; ``{name: spec}`` to have dtype and shape checked; ``None`` for a
@@ -60,6 +60,20 @@ class Signature:
                 raise UsageError(
                     f"{field} of a Signature must be a dict or a sequence of names, not {type(value).__name__}"
                 )
+            elif isinstance(value, Sequence) and not all(isinstance(entry, str) for entry in value):
+                object.__setattr__(self, field, _by_name(field, value))
+
+
+def _by_name(field: str, specs: Sequence[Any]) -> dict[str, Any]:
+    """Turn a sequence of specs that carry their names, such as ``tf.TensorSpec``s, into a dict."""
+    names = [getattr(spec, "name", None) for spec in specs]
+    named = {name: spec for name, spec in zip(names, specs, strict=True) if isinstance(name, str) and name}
+    if len(named) != len(specs):
+        raise UsageError(
+            f"{field} of a Signature is a sequence whose specs do not all have names of their own",
+            hint=f"{field}={{'image': ('float32', (None, 8, 8))}}, or name each tf.TensorSpec",
+        )
+    return named
 
 
 def as_signatures(signatures: Any) -> dict[str, Signature]:

@@ -175,6 +175,44 @@ def test_every_dtype_goes_through(tmp_path):
         assert golden.outputs[f"y_{name}"].dtype == np.asarray(example[f"x_{name}"]).dtype
 
 
+def test_inputs_as_a_list_of_named_specs(tmp_path):
+    specs = [tf.TensorSpec([None], name="x"), tf.TensorSpec([None], name="z")]
+    exported = export(tf.Module(), tmp_path, signatures=td.Signature(lambda x, z: {"y": x - z}, inputs=specs))
+    assert list(exported.signatures["serving_default"].inputs) == ["x", "z"]
+    for wrong in ([tf.TensorSpec([None])], [specs[0], specs[0]], ["x", specs[0]]):
+        with pytest.raises(UsageError, match="names of their own"):
+            td.Signature(lambda x: x, inputs=wrong)
+
+
+def test_a_model_that_counts_its_calls_is_written_as_it_was(tmp_path):
+    class Counting(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = tf.Variable(0.0)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], name="x")])
+        def add(self, x: Any) -> Any:
+            self.calls.assign_add(1.0)
+            return {"y": x + self.calls}
+
+    exported = td.export_model(Counting(), tmp_path / "m", examples={"serving_default": {"x": [1.0]}})
+    with td.load_model(exported.path) as model:
+        assert model.predict({"x": [0.0]})["y"].tolist() == [1.0]
+
+
+def test_ragged_inputs_are_refused(tmp_path):
+    class Ragged(tf.Module):
+        @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.float32)])
+        def dense(self, x: Any) -> Any:
+            return {"y": x.to_tensor()}
+
+    with pytest.raises(UsageError, match="RaggedTensorSpec") as caught:
+        export(Ragged(), tmp_path, signatures={"serving_default": "dense"})
+    assert "row lengths" in caught.value.hint
+    with pytest.raises(UsageError, match=r"has no tf\.function"):
+        export(Ragged(), tmp_path)
+
+
 @pytest.mark.parametrize("source", [3, object(), None, [], {}, {"a": 3}, lambda x: x])
 def test_what_is_no_source(tmp_path, source):
     with pytest.raises(UsageError, match="nothing that can be exported"):

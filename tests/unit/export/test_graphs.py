@@ -94,8 +94,15 @@ def test_variables_without_values(tmp_path):
     with pytest.raises(UsageError, match="a variable has no value") as caught:
         td.export_model(session, tmp_path / "m", signatures=SIGNATURES)
     assert "initializer" in caught.value.hint
-    with pytest.raises(UsageError, match="fails on an example"):
-        td.export_model(session, tmp_path / "m", signatures=SIGNATURES, examples={"serving_default": {"x": X}})
+    assert not (tmp_path / "m").exists()
+
+
+def test_an_input_that_the_signature_forgets(tmp_path):
+    _, session = trained()
+    signature = td.Signature(inputs={"x": "x"}, outputs={"loss": "loss"})
+    with pytest.raises(UsageError, match="fails on an example: .*'wanted'") as caught:
+        td.export_model(session, tmp_path / "m", signatures=signature, examples={"serving_default": {"x": X}})
+    assert "feed every input" in caught.value.hint
     assert not (tmp_path / "m").exists()
 
 
