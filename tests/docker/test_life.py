@@ -205,6 +205,31 @@ def test_logs_are_followed_until_the_container_ends(shop):
     assert process.returncode == 0, err
 
 
+def test_an_image_with_the_models_inside(shop, image):
+    """Built without a registry from what `render dockerfile` writes, run without a mount."""
+    out = shop.folder / "build"
+    line = [*shop.line("render")[:-1], "dockerfile", str(shop.path), "--out", str(out)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=shop.environment)
+    assert done.returncode == 0, done.stderr
+    tag = "tfs-deploy/baked:test"
+    built = subprocess.run(["docker", "build", "--tag", tag, out], capture_output=True, text=True, timeout=100)
+    assert built.returncode == 0, built.stderr
+    label = f"tfs-deploy.state-dir={shop.state}"
+    words = ["docker", "run", "--detach", "--init", "--label", label, "-p", f"127.0.0.1:{shop.port}:8500", tag]
+    try:
+        container = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+        with Client(f"127.0.0.1:{shop.port}") as client:
+            client.wait_ready("hp", timeout=30)
+            assert client.predict("hp", X, label="stable")["y"] == [3.0]
+        # The health check of `render compose`.
+        probe = ["docker", "exec", container, "bash", "-c"]
+        assert subprocess.run([*probe, "exec 3<>/dev/tcp/127.0.0.1/8500"]).returncode == 0
+        assert subprocess.run([*probe, "exec 3<>/dev/tcp/127.0.0.1/8502"], capture_output=True).returncode != 0
+        subprocess.run(["docker", "rm", "--force", container], capture_output=True, timeout=60)
+    finally:
+        subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60)
+
+
 def test_the_image_keeps_the_contract_of_the_official_one(shop, image):
     """MODEL_NAME, MODEL_BASE_PATH, the entrypoint script and its fixed ports, as `docker run` uses them."""
     name = f"{shop.folder.parent.name}-contract"

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show the servers, models, versions and labels of a deployment file."),
     "logs": ("logs", "Show the server's log."),
     "stats": ("stats", "Show what the server uses of its machine."),
+    "render": ("render", "Write a compose file or a Dockerfile from a deployment file."),
     "serve": ("serve", "Run the embedded server in the foreground."),
     "predict": ("predict", "Send one request to a served model."),
     "smoke": ("smoke", "Ask every label of a running deployment and compare with the recorded answers."),

@@ -142,14 +142,14 @@ def _require_local(host: str) -> None:
 def translated(*, refusal: Callable[[str], TfsDeployError] | None = None) -> Iterator[None]:
     """Turn whatever the SDK raises into an error of ours; ``refusal`` explains what the engine says no to."""
     import requests
-    from docker.errors import APIError, DockerException
+    from docker.errors import APIError, DockerException, StreamParseError
 
     try:
         yield
     except APIError as error:
         said = " ".join(str(error.explanation or error).split())
         raise (refusal(said) if refusal is not None else _refusal(said, server=error.is_server_error())) from error
-    except (DockerException, requests.RequestException) as error:
+    except (DockerException, StreamParseError, requests.RequestException) as error:
         raise _unreachable(error) from error
 
 

@@ -1,0 +1,79 @@
+"""From a models.config that exists to a deployment file that says the same."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfs_deploy.config import model_server_config, parse, render
+from tfs_deploy.config.importing import deployment_document
+from tfs_deploy.errors import SpecError
+from tfs_deploy.spec import load_deployment
+
+names = st.from_regex(re.compile(r"[a-z0-9_\-]{1,8}", re.ASCII), fullmatch=True)
+versions = st.integers(0, 2**63 - 1)
+specific = st.lists(versions, min_size=1, max_size=3, unique=True)
+policies = st.one_of(
+    st.just("all {}"), st.integers(1, 99).map("latest {{ num_versions: {} }}".format), st.none(), specific
+)
+
+
+def config_text(models) -> str:
+    blocks = []
+    for name, policy in models:
+        words = policy
+        labels = ""
+        if isinstance(policy, list):
+            words = f"specific {{ {' '.join(f'versions: {version}' for version in policy)} }}"
+            labels = f' version_labels {{ key: "stable" value: {policy[0]} }}'
+        chosen = f" model_version_policy {{ {words} }}" if words else ""
+        blocks.append(
+            f'config {{ name: "{name}" base_path: "/m/{name}" model_platform: "tensorflow"{chosen}{labels} }}'
+        )
+    return "model_config_list {\n" + "\n".join(blocks) + "\n}\n"
+
+
+@given(st.lists(st.tuples(names, policies), min_size=1, max_size=4, unique_by=lambda pair: pair[0]))
+def test_what_is_imported_generates_the_same_again(tmp_path_factory, models):
+    text = config_text(models)
+    path = tmp_path_factory.mktemp("import") / "a.yaml"
+    path.write_text(yaml.safe_dump(deployment_document(text, name="a"), sort_keys=False))
+    again = model_server_config(load_deployment(path))
+    wanted = parse(text)
+    for config in wanted.model_config_list.config:
+        if config.model_version_policy.HasField("specific"):
+            numbers = sorted(config.model_version_policy.specific.versions)
+            config.model_version_policy.specific.versions[:] = numbers
+        elif not config.HasField("model_version_policy"):
+            config.model_version_policy.latest.num_versions = 1
+    assert render(again) == render(wanted)
+
+
+def test_everything_that_cannot_be_imported_with_its_line():
+    text = """model_config_list {
+      config { name: "a" base_path: "m" model_platform: "tensorflow" logging_config {} }
+      config { name: "a" base_path: "gs://b/m" model_platform: "tensorflow" }
+    }"""
+    with pytest.raises(SpecError) as caught:
+        deployment_document(text, name="x", source="m.config")
+    found = [str(problem) for problem in caught.value.problems]
+    assert any(line.startswith("m.config:2: ") and "must be absolute" in line for line in found)
+    assert any("logging_config" in line for line in found)
+    assert any(line.startswith("m.config:3: ") and "listed twice" in line for line in found)
+    assert any("gs://b/m is not a directory of this machine" in line for line in found)
+
+
+def test_an_empty_list_is_no_deployment():
+    with pytest.raises(SpecError, match="lists no model"):
+        deployment_document("model_config_list {}", name="x")
+
+
+@pytest.mark.parametrize("name", ["good_model_config.txt", "models.config"])
+def test_real_examples_are_imported(models, name):
+    text = re.sub(r"\$\{(\w+)\}", r"/\1", (models / name).read_text())
+    document = deployment_document(text, name="x")
+    assert document["models"][0]["name"] == "half_plus_two"
