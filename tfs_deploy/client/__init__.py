@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tfs_deploy.client.example_replies import Task as Task
     from tfs_deploy.client.grpc_async_client import AsyncClient as AsyncClient
     from tfs_deploy.client.grpc_client import Client as Client
+    from tfs_deploy.client.prometheus import PrometheusHook as PrometheusHook
     from tfs_deploy.client.record import CallRecord as CallRecord
     from tfs_deploy.client.record import Hook as Hook
     from tfs_deploy.client.recorder import RequestRecorder as RequestRecorder
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tfs_deploy.client.routing import Router as Router
     from tfs_deploy.client.stats import ClientStats as ClientStats
     from tfs_deploy.client.tls import Tls as Tls
+    from tfs_deploy.client.tracing import TracingHook as TracingHook
     from tfs_deploy.client.traffic import Traffic as Traffic
     from tfs_deploy.client.traffic import read_traffic as read_traffic
     from tfs_deploy.client.traffic import write_traffic as write_traffic
@@ -51,6 +53,7 @@ _HOME = {
     "ModelMetadata": "tfs_deploy.client.values",
     "PredictReply": "tfs_deploy.codec",
     "Prediction": "tfs_deploy.client.batching",
+    "PrometheusHook": "tfs_deploy.client.prometheus",
     "RegressReply": "tfs_deploy.client.example_replies",
     "RequestRecorder": "tfs_deploy.client.recorder",
     "RestClient": "tfs_deploy.client.rest_client",
@@ -59,6 +62,7 @@ _HOME = {
     "ScoredClass": "tfs_deploy.client.example_replies",
     "Task": "tfs_deploy.client.example_replies",
     "Tls": "tfs_deploy.client.tls",
+    "TracingHook": "tfs_deploy.client.tracing",
     "Traffic": "tfs_deploy.client.traffic",
     "VersionStatus": "tfs_deploy.client.values",
     "read_traffic": "tfs_deploy.client.traffic",
@@ -78,6 +82,7 @@ __all__ = [
     "ModelMetadata",
     "PredictReply",
     "Prediction",
+    "PrometheusHook",
     "RegressReply",
     "RequestRecorder",
     "RestClient",
@@ -86,6 +91,7 @@ __all__ = [
     "ScoredClass",
     "Task",
     "Tls",
+    "TracingHook",
     "Traffic",
     "VersionStatus",
     "read_traffic",

@@ -27,8 +27,8 @@ class CallRecord:
     """
 
     __slots__ = (
-        "attempts", "began", "bytes_received", "bytes_sent", "error", "headers", "hedges", "label", "method", "model",
-        "seconds", "signature", "status", "transport", "version",
+        "__weakref__", "attempts", "began", "bytes_received", "bytes_sent", "error", "headers", "hedges", "label",
+        "method", "model", "seconds", "signature", "status", "transport", "version",
     )  # fmt: skip
 
     def __init__(
