@@ -9,7 +9,7 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.export.bound import first_line
 from tfs_deploy.export.contract import check_method
 from tfs_deploy.export.names import check_name, did_you_mean
-from tfs_deploy.export.pruning import pruned_meta_graph, variables_of
+from tfs_deploy.export.pruning import pruned_meta_graph, unfed_placeholders, variables_of
 from tfs_deploy.export.signature import METHODS, Signature
 from tfs_deploy.export.wrapped import Wrapped
 from tfs_deploy.protos.signatures import TensorSpec, signature_info
@@ -42,10 +42,20 @@ class GraphSource:
         self._tags = list(tags)
         self._inputs = {name: _tensors(name, "input", graph, one) for name, one in signatures.items()}
         self._outputs = {name: _tensors(name, "output", graph, one) for name, one in signatures.items()}
+        for name in signatures:
+            self._refuse_unfed(name)
         self._definitions = {
             name: _definition(name, METHODS[one.method], self._inputs[name], self._outputs[name])
             for name, one in signatures.items()
         }
+
+    def _refuse_unfed(self, signature: str) -> None:
+        missing = unfed_placeholders(self._outputs[signature].values(), self._inputs[signature].values())
+        if missing:
+            raise UsageError(
+                f"Signature {signature!r}: the outputs need the placeholder {missing[0]!r}, which is no input",
+                hint=f"add it to the inputs: {{'{missing[0]}': '{missing[0]}:0'}}, or choose outputs before it",
+            )
 
     def inputs(self, signature: str) -> dict[str, TensorSpec] | None:
         """Return the input specs of a signature, ``None`` if there is no such signature."""

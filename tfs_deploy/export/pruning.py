@@ -21,6 +21,21 @@ def variables_of(graph: Any) -> dict[str, Any]:
     return {variable.op.name: variable for variable in found}
 
 
+def unfed_placeholders(outputs: Iterable[Any], inputs: Iterable[Any]) -> list[str]:
+    """Return the placeholders (op names) that computing ``outputs`` would miss if only ``inputs`` are fed."""
+    fed = {tensor.ref() for tensor in inputs}
+    waiting, seen, missing = list(outputs), set(fed), set()
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.ref() in seen:
+            continue
+        seen.add(tensor.ref())
+        if tensor.op.type == "Placeholder":
+            missing.add(tensor.op.name)
+        waiting += [*tensor.op.inputs, *(out for op in tensor.op.control_inputs for out in op.outputs)]
+    return sorted(missing)
+
+
 def pruned_meta_graph(graph: Any, roots: Iterable[str]) -> tuple[Any, list[str]]:
     """Return a MetaGraphDef of what ``roots`` (op names) need, and the names of its variables' ops.
 

@@ -100,9 +100,36 @@ def test_variables_without_values(tmp_path):
 def test_an_input_that_the_signature_forgets(tmp_path):
     _, session = trained()
     signature = td.Signature(inputs={"x": "x"}, outputs={"loss": "loss"})
-    with pytest.raises(UsageError, match="fails on an example: .*'wanted'") as caught:
-        td.export_model(session, tmp_path / "m", signatures=signature, examples={"serving_default": {"x": X}})
-    assert "feed every input" in caught.value.hint
+    with pytest.raises(UsageError, match="need the placeholder 'wanted'") as caught:
+        td.export_model(session, tmp_path / "m", signatures=signature)
+    assert "wanted:0" in caught.value.hint
+    assert not (tmp_path / "m").exists()
+
+
+def test_an_input_in_the_middle_of_the_graph(tmp_path):
+    with tf.Graph().as_default() as graph:
+        hidden = tf.add(v1.placeholder(tf.float32, [None], name="x"), 1.0, name="hidden")
+        tf.multiply(hidden, 2.0, name="y")
+    signature = td.Signature(inputs={"hidden": "hidden"}, outputs={"y": "y"})
+    exported = td.export_model(
+        v1.Session(graph=graph), tmp_path / "m", signatures=signature, examples={"serving_default": {"hidden": [3.0]}}
+    )
+    with td.load_model(exported.path) as model:
+        assert model.predict({"hidden": [3.0]})["y"].tolist() == [6.0]
+
+
+def test_an_example_on_which_the_graph_fails(tmp_path):
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [None], name="x")
+        tf.reshape(x, [3], name="y")
+    with pytest.raises(UsageError, match="the graph fails on an example") as caught:
+        td.export_model(
+            v1.Session(graph=graph),
+            tmp_path / "m",
+            signatures=SIGNATURES,
+            examples={"serving_default": {"x": [1.0]}},
+        )
+    assert caught.value.hint
     assert not (tmp_path / "m").exists()
 
 
