@@ -130,6 +130,12 @@ def _dtype(number: int) -> np.dtype[Any]:
     return dtype
 
 
+@functools.cache
+def _little_endian(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    # by name: newbyteorder makes a dtype that numpy no longer knows as its own, and takes longer
+    return np.dtype(f"<{dtype.str[1:]}")
+
+
 def _shape(data: bytes) -> tuple[int, ...]:
     return _cached_shape(data) if len(data) <= _MAX_CACHED_SHAPE else _read_shape(data)
 
@@ -158,7 +164,7 @@ def _from_content(data: Buffer, start: int, stop: int, number: int, dtype: np.dt
     if stop - start != count * dtype.itemsize:
         raise TensorError(f"tensor_content has {stop - start} bytes, {count} elements need {count * dtype.itemsize}")
     if dtype.isbuiltin == 1:
-        return np.frombuffer(data, dtype.newbyteorder("<"), count, start)
+        return np.frombuffer(data, _little_endian(dtype), count, start)
     # ml_dtypes' types have no buffer format
     return np.frombuffer(data, np.uint8, stop - start, start).view(dtype)
 
@@ -192,7 +198,7 @@ def _from_values(
         field, wire = _FIXED[number]
         values = _fixed(data, fields, field, np.dtype(wire))
         if dtype.kind == "c":
-            values = values[: len(values) // 2 * 2].view(dtype.newbyteorder("<"))
+            values = values[: len(values) // 2 * 2].view(_little_endian(dtype))
     elif number in _INTEGERS:
         values = _integers(data, fields, _INTEGERS[number], number, dtype)
     else:

@@ -96,12 +96,26 @@ _PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
 }
 
 
+#: the functions that may take their time: they run without the interpreter lock. The others are over sooner than
+#: another thread could take the lock, and giving it up a dozen times a request costs more than the request.
+_SLOW: Final = frozenset(
+    {
+        "TF_CloseSession",
+        "TF_DeleteGraph",
+        "TF_DeleteSession",
+        "TF_LoadSessionFromSavedModel",
+        "TF_SessionRun",
+    }
+)
+
+
 class Library:
     """The bound functions, as attributes named as in C."""
 
-    def __init__(self, handle: ctypes.CDLL) -> None:
+    def __init__(self, path: str) -> None:
+        slow, quick = ctypes.CDLL(path), ctypes.PyDLL(path)
         for name, (result, arguments) in _PROTOTYPES.items():
-            function = getattr(handle, name)
+            function = getattr(slow if name in _SLOW else quick, name)
             function.restype = result
             function.argtypes = arguments
             setattr(self, name, function)
@@ -125,7 +139,7 @@ def load_library() -> Library:
         with quiet_start():
             framework = ctypes.CDLL(str(folder / f"libtensorflow_framework{_SUFFIX}"))
         _set_log_level(framework, folder)
-        return Library(ctypes.CDLL(str(folder / f"libtensorflow_cc{_SUFFIX}")))
+        return Library(str(folder / f"libtensorflow_cc{_SUFFIX}"))
     except (OSError, AttributeError) as error:
         raise EnvironmentFault(
             f"TensorFlow's C library in {folder} cannot be loaded: {error}",

@@ -56,7 +56,8 @@ class Session:
         self._local = ThreadStatus(library)
         self._short = library.TF_NewBufferFromString(_IN_CALLERS_THREAD, len(_IN_CALLERS_THREAD))
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
-        self._idle = threading.Condition()
+        self._lock = threading.Lock()
+        self._idle = threading.Event()
         self._running = 0
         self._closed = False
 
@@ -110,9 +111,7 @@ class Session:
         """
         plan = self._plan(tuple(feeds), tuple(fetches))
         library = self._library
-        with self._idle:
-            self._refuse_if_closed()
-            self._running += 1
+        self._enter()
         inputs = plan.inputs()
         try:
             for index, array in enumerate(feeds.values()):
@@ -122,14 +121,19 @@ class Session:
             for tensor in inputs:
                 if tensor:
                     library.TF_DeleteTensor(tensor)
-            with self._idle:
-                self._running -= 1
-                if not self._running:
-                    self._idle.notify_all()
+            self._leave()
 
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise FailedPreconditionError("Session has been closed.")
+    def _enter(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise FailedPreconditionError("Session has been closed.")
+            self._running += 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._running -= 1
+            if self._closed and not self._running:
+                self._idle.set()
 
     def _run(self, plan: _Plan, inputs: Any, timeout: float | None) -> list[np.ndarray[Any, Any]]:
         library = self._library
@@ -179,12 +183,13 @@ class Session:
 
     def close(self) -> None:
         """Wait for running calls, then free the session, its variables and the graph."""
-        with self._idle:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True
-            while self._running:
-                self._idle.wait()
+            if not self._running:
+                self._idle.set()
+        self._idle.wait()
         library = self._library
         status = Status(library)
         library.TF_CloseSession(self._session, status.raw)

@@ -30,6 +30,11 @@ _SMALL_MAX: Final = 22
 _COPY_MAX: Final = 1 << 14
 _DIMS: Final = [c_int64 * rank for rank in range(9)]
 
+#: memmove that keeps the interpreter lock; ``ctypes.memmove`` gives it up, which is right for large arrays only
+_copy_bytes = ctypes.PyDLL(None).memmove
+_copy_bytes.argtypes = (c_void_p, ctypes.c_char_p, c_size_t)
+_copy_bytes.restype = None
+
 _Deallocator = CFUNCTYPE(None, c_void_p, c_size_t, c_void_p)
 
 
@@ -51,8 +56,10 @@ def to_tensor(library: Library, array: NDArray[Any]) -> int:
     tensor: int | None = library.TF_AllocateTensor(number, _dims(shape), len(shape), size)
     if tensor is None:
         raise RequestError(f"no memory for a tensor of {size} bytes")
-    if size:
+    if size > _COPY_MAX:
         ctypes.memmove(library.TF_TensorData(tensor), array.ctypes.data, size)
+    elif size:
+        _copy_bytes(library.TF_TensorData(tensor), array.tobytes(), size)
     return tensor
 
 
@@ -75,11 +82,11 @@ def from_tensor(library: Library, tensor: int) -> NDArray[Any]:
     if size > _COPY_MAX:
         memory: NDArray[Any] = np.asarray(_TensorMemory(library, tensor, size))
         return memory.view(dtype).reshape(shape)
-    out = np.empty(shape, dtype)
-    if size:
-        ctypes.memmove(out.ctypes.data, library.TF_TensorData(tensor), size)
+    data = bytearray(ctypes.string_at(library.TF_TensorData(tensor), size)) if size else b""
     library.TF_DeleteTensor(tensor)
-    return out
+    # by way of bytes, as ml_dtypes' types have no buffer format
+    flat = np.frombuffer(data, dtype if dtype.isbuiltin == 1 else np.uint8)
+    return (flat if dtype.isbuiltin == 1 else flat.view(dtype)).reshape(shape)
 
 
 class _TensorMemory:
