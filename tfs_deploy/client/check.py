@@ -108,9 +108,12 @@ def fits(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> boo
     """Whether a shape is one that a signature allows."""
     if expected is None:
         return True
-    return len(shape) == len(expected) and all(
-        want is None or have == want for have, want in zip(shape, expected, strict=True)
-    )
+    if len(shape) != len(expected):
+        return False
+    for have, want in zip(shape, expected):  # noqa: B905, SIM110 - of one length, and run for every call
+        if have != want and want is not None:
+            return False
+    return True
 
 
 def _lacks_only_ones(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bool:

@@ -62,7 +62,8 @@ class Statistics:
             self._sent += record.bytes_sent
             self._received += record.bytes_received
             self._seconds += seconds
-            self._longest = max(self._longest, seconds)
+            if seconds > self._longest:
+                self._longest = seconds
             self._buckets[bucket] += 1
             if record.status != "OK":
                 self._failed[record.status] = self._failed.get(record.status, 0) + 1
