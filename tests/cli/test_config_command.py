@@ -138,3 +138,66 @@ def test_out_and_check_exclude_each_other(shop):
     done = cli("config", "shop.yaml", "--out", "x", "--check", cwd=shop.parent)
     assert done.returncode == 2
     assert "exclude each other" in done.stderr
+
+
+def test_warnings_are_said_and_count_when_asked(shop):
+    shop.write_text(shop.read_text().replace("specific: [1]", "specific: [1, 2]"))
+    done = cli("config", "shop.yaml", "--check", cwd=shop.parent)
+    assert done.returncode == 0
+    assert "warning: shop.yaml:5: models[0].versions: requests without a label all go to version 2" in done.stderr
+    done = cli("config", "shop.yaml", "--check", "--strict", "--json", cwd=shop.parent)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["ok"], len(document["warnings"])) == (1, False, 1)
+    assert cli("config", "shop.yaml", "--strict", cwd=shop.parent).returncode == 2
+
+
+def test_there_and_back_again(shop):
+    text = cli("config", "shop.yaml", cwd=shop.parent).stdout
+    (shop.parent / "models.config").write_text(text)
+    done = cli("config", "import", "models.config", "--name", "again", "--out", "again.yaml", cwd=shop.parent)
+    assert done.returncode == 0, done.stderr
+    assert "wrote again.yaml" in done.stderr
+    assert cli("config", "again.yaml", cwd=shop.parent).stdout == text
+    done = cli("config", "import", "models.config", "--out", "again.yaml", cwd=shop.parent)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: again.yaml exists")
+    assert "name: imported" in cli("config", "import", "models.config", cwd=shop.parent).stdout
+
+
+def test_what_cannot_be_imported_is_listed_by_line(tmp_path):
+    (tmp_path / "m.config").write_text('model_config_list {\n  config { name: "m" base_path: "m" }\n}\n')
+    done = cli("config", "import", "m.config", cwd=tmp_path)
+    assert done.returncode == 2
+    assert [line.split(" ")[0] for line in done.stderr.split("\n\n")[0].splitlines()] == ["m.config:2:"] * 2
+    done = cli("config", "import", "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "error: nowhere cannot be read: No such file or directory",
+    )
+
+
+def test_a_plan_for_what_does_not_run_yet(shop):
+    done = cli("plan", "shop.yaml", cwd=shop.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:7] == [
+        "a server is started",
+        "  zoo: specific 1",
+        "",
+        "in this order:",
+        "  1. start a server on gRPC port 8500 and REST port 8501",
+        "  2. load zoo version 1",
+        "  3. wait until every version is available",
+    ]
+    assert cli("plan", "shop.yaml", "--detailed-exitcode", "-q", cwd=shop.parent).returncode == 1
+    assert not (shop.parent / ".tfs-deploy").exists()
+
+
+def test_render_needs_an_image(shop):
+    done = cli("render", "compose", "shop.yaml", cwd=shop.parent)
+    assert done.returncode == 2
+    assert "does not say which image the server is in" in done.stderr
+    text = shop.read_text() + "server: {target: docker, docker: {image: 'tensorflow/serving:2.21.0'}}\n"
+    shop.write_text(text)
+    assert "prometheus" in cli("render", "compose", "shop.yaml", cwd=shop.parent).stdout
+    done = cli("render", "dockerfile", "shop.yaml", "--out", "build", cwd=shop.parent)
+    assert done.returncode == 0, done.stderr
+    assert (shop.parent / "build/models/zoo/1/saved_model.pb").is_file()

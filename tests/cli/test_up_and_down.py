@@ -399,3 +399,49 @@ def test_logs_of_a_deployment_that_never_ran(shop):
     done = shop.cli("logs")
     assert done.returncode == 2
     assert "has no server log yet" in done.stderr
+
+
+def test_a_plan_says_what_up_then_does(shop):
+    shop.json("up")
+    assert shop.json("plan", "--detailed-exitcode")["exit_code"] == 0
+    shop.model |= {"versions": {"specific": [124]}, "labels": {"stable": 124}}
+    shop.write()
+    plan = shop.json("plan", "--detailed-exitcode")
+    assert (plan["exit_code"], plan["action"]) == (1, "update")
+    assert plan["steps"] == [
+        "load hp version 124",
+        "wait until every version is available",
+        "point label stable of hp at version 124, from version 123",
+        "unload hp version 123",
+    ]
+    against = shop.json("plan", "--against", f"127.0.0.1:{shop.port}")
+    assert against["steps"] == plan["steps"]
+    assert shop.json("up")["changes"] == plan["changes"]
+    assert shop.json("plan")["action"] == "none"
+
+
+def test_a_label_that_gets_requests_is_not_taken_away(shop):
+    shop.model |= {
+        "versions": {"specific": [123, 124]},
+        "labels": {"stable": 123, "canary": 124},
+        "traffic": {"stable": 90, "canary": 10},
+    }
+    shop.write()
+    shop.json("up")
+    del shop.model["labels"]["canary"], shop.model["traffic"]
+    shop.write()
+    assert shop.json("plan")["refused"]
+    done = shop.cli("up")
+    assert done.returncode == 2
+    assert "10 % of hp goes to label canary, which cannot be removed" in done.stderr
+    shop.model["traffic"] = {"stable": 100}
+    shop.write()
+    assert shop.cli("up").returncode == 0
+
+
+def test_stats_of_the_server(shop):
+    assert shop.json("stats") == {"running": False, "exit_code": 1}
+    shop.json("up")
+    stats = shop.json("stats")
+    assert stats["memory"] > 1 << 20
+    assert "CPUs" in shop.cli("stats").stdout

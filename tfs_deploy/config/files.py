@@ -60,7 +60,7 @@ def config_files(deployment: Deployment, active: Mapping[str, ActiveModel] | Non
 
 def parse_config_file(name: str, text: str, *, source: str | None = None) -> Any:
     """Read the text of the config file ``name`` (``KINDS``) into its message; ``SpecError`` with the line."""
-    return parse_message(text, protos.message_class(KINDS[name])(), source=source or name)
+    return parse_message(text, getattr(protos, KINDS[name])(), source=source or name)
 
 
 def write_config(
