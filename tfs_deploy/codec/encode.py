@@ -51,8 +51,9 @@ def tensor_parts(name_tag: bytes, name: str, value: Any, *, typed: bool = False)
     array = value if type(value) is np.ndarray else as_array(value)
     if not array.flags.c_contiguous or not array.dtype.isnative:
         array = wire_order(array)
-    if array.dtype.kind not in "OSUT" and not typed:
-        return _content_entry(name_tag, name, array.dtype, array.shape), memory(array)
+    tag = _RAW_TAGS.get(dtype_number(array.dtype)) if typed else None if array.dtype.kind in "OSUT" else _CONTENT_TAG
+    if tag is not None:
+        return _memory_entry(name_tag, name, array.dtype, array.shape, tag), memory(array)
     head, payload, size = _value(array, typed=typed)
     return _entry(name_tag, name, head, size), *payload
 
@@ -76,14 +77,14 @@ def memory(array: NDArray[Any]) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def _content_entry(tag: bytes, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """Everything of a map entry in front of the array's memory; depends on nothing but these four."""
+def _memory_entry(tag: bytes, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], values_tag: bytes) -> bytes:
+    """Everything of a map entry in front of the array's memory; depends on nothing but these five."""
     size = dtype.itemsize
     for length in shape:
         size *= length
     head = _head(dtype_number(dtype), shape)
     if size:
-        head += _CONTENT_TAG + varint(size)
+        head += values_tag + varint(size)
     return _entry(tag, name, head, size)
 
 

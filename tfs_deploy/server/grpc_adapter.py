@@ -17,12 +17,16 @@ from tfs_deploy.errors import Code, EnvironmentFault, InvalidArgumentError, Stat
 from tfs_deploy.protos import methods
 from tfs_deploy.server.dataplane import DataPlane, required_spec
 from tfs_deploy.server.health import health_service
+from tfs_deploy.server.workers import Gate, WorkerPool
 
 _log = logging.getLogger(__name__)
 
 #: texts are cut here (model_servers/grpc_status_util.cc)
 _MAX_TEXT: Final = 1024
 _CUT: Final = "...TRUNCATED"
+#: threads for calls that may wait for long, and those that refuse calls beyond the limit
+_PATIENT_THREADS: Final = 8
+_REFUSING_THREADS: Final = 2
 #: gRPC reports calls without a deadline as due in centuries
 _NO_DEADLINE_SECONDS: Final = 1e7
 _CODES: Final = {Code(code.value[0]): code for code in grpc.StatusCode}
@@ -35,19 +39,29 @@ class GrpcServer:
 
     Args:
         dataplane: answers.
-        threads: requests worked on at a time.
+        threads: requests worked on at a time; more wait their turn.
+        limit: requests at a time beyond which one is refused.
         options: channel arguments.
         health: offer the standard health service too.
     """
 
     def __init__(
-        self, dataplane: DataPlane, *, threads: int, options: Sequence[tuple[str, Any]] = (), health: bool = False
+        self,
+        dataplane: DataPlane,
+        *,
+        threads: int,
+        limit: int | None = None,
+        options: Sequence[tuple[str, Any]] = (),
+        health: bool = False,
     ) -> None:
-        handlers = [_prediction_service(dataplane), _model_service(dataplane)]
+        gate = None if limit is None else Gate(limit)
+        # reloads and health watches may wait for long; they must not take the threads that answer
+        patient = ThreadPoolExecutor(_PATIENT_THREADS, thread_name_prefix="grpc-patient")
+        handlers = [_prediction_service(dataplane, gate), _model_service(dataplane, gate, patient)]
         if health:
-            handlers.append(health_service())
+            handlers.append(health_service(patient))
         self._server = grpc.server(
-            ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+            WorkerPool(threads if gate is None else threads + _REFUSING_THREADS, "grpc"),
             handlers=handlers,
             options=[
                 ("grpc.so_reuseport", 0),
@@ -81,7 +95,7 @@ class GrpcServer:
         self._server.stop(grace).wait()
 
 
-def _prediction_service(dataplane: DataPlane) -> grpc.GenericRpcHandler:
+def _prediction_service(dataplane: DataPlane, gate: Gate | None) -> grpc.GenericRpcHandler:
     def predict(request: bytes, context: grpc.ServicerContext) -> bytes:
         return dataplane.predict(request, _timeout(context))
 
@@ -99,24 +113,24 @@ def _prediction_service(dataplane: DataPlane) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(
         methods.PREDICTION_SERVICE,
         {
-            "Predict": _raw(predict),
-            "Classify": _message(protos.ClassificationRequest, classify),
-            "Regress": _message(protos.RegressionRequest, regress),
-            "MultiInference": _message(protos.MultiInferenceRequest, dataplane.multi_inference),
-            "GetModelMetadata": _message(protos.GetModelMetadataRequest, metadata),
+            "Predict": _raw(predict, gate),
+            "Classify": _message(protos.ClassificationRequest, classify, gate),
+            "Regress": _message(protos.RegressionRequest, regress, gate),
+            "MultiInference": _message(protos.MultiInferenceRequest, dataplane.multi_inference, gate),
+            "GetModelMetadata": _message(protos.GetModelMetadataRequest, metadata, gate),
         },
     )
 
 
-def _model_service(dataplane: DataPlane) -> grpc.GenericRpcHandler:
+def _model_service(dataplane: DataPlane, gate: Gate | None, patient: ThreadPoolExecutor) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(
         methods.MODEL_SERVICE,
         {
             "GetModelStatus": _message(
-                protos.GetModelStatusRequest, lambda request, _timeout: dataplane.status_message(request)
+                protos.GetModelStatusRequest, lambda request, _timeout: dataplane.status_message(request), gate
             ),
             "HandleReloadConfigRequest": _message(
-                protos.ReloadConfigRequest, lambda request, _timeout: dataplane.reload(request)
+                protos.ReloadConfigRequest, lambda request, _timeout: dataplane.reload(request), None, patient
             ),
         },
     )
@@ -138,18 +152,32 @@ def _timeout(context: grpc.ServicerContext) -> float | None:
     return None if remaining is None or remaining > _NO_DEADLINE_SECONDS else remaining
 
 
-def _raw(handler: Handler) -> grpc.RpcMethodHandler:
+def _raw(handler: Handler, gate: Gate | None, threads: ThreadPoolExecutor | None = None) -> grpc.RpcMethodHandler:
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
         try:
-            return handler(request, context)
+            if gate is None:
+                return handler(request, context)
+            with gate:
+                return handler(request, context)
         except StatusError as error:
-            context.abort(_CODES[error.code], _cut(error.message))
-            raise
+            code, text = _CODES[error.code], _cut(error.message)
+        except Exception:  # noqa: BLE001 - only this request fails
+            _log.exception("a request failed")
+            code, text = grpc.StatusCode.INTERNAL, "the server failed to answer; its log has the details"
+        context.abort(code, text)
+        raise AssertionError  # abort has raised
 
+    if threads is not None:
+        answer.experimental_thread_pool = threads  # type: ignore[attr-defined]
     return grpc.unary_unary_rpc_method_handler(answer)
 
 
-def _message(kind: Any, handler: Callable[[Any, float | None], Any]) -> grpc.RpcMethodHandler:
+def _message(
+    kind: Any,
+    handler: Callable[[Any, float | None], Any],
+    gate: Gate | None,
+    threads: ThreadPoolExecutor | None = None,
+) -> grpc.RpcMethodHandler:
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
         try:
             message = kind.FromString(request)
@@ -158,7 +186,7 @@ def _message(kind: Any, handler: Callable[[Any, float | None], Any]) -> grpc.Rpc
         data: bytes = handler(message, _timeout(context)).SerializeToString()
         return data
 
-    return _raw(answer)
+    return _raw(answer, gate, threads)
 
 
 def _cut(text: str) -> str:

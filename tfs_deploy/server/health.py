@@ -17,6 +17,7 @@ from tfs_deploy.protos import methods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import ThreadPoolExecutor
 
 _SERVICES: Final = frozenset({"", "ModelService", "PredictionService"})
 _SERVING: Final = 1
@@ -49,12 +50,17 @@ def _watch(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         ended.wait()
 
 
-def health_service() -> grpc.GenericRpcHandler:
-    """Return the handler of grpc.health.v1.Health."""
+def health_service(threads: ThreadPoolExecutor) -> grpc.GenericRpcHandler:
+    """Return the handler of grpc.health.v1.Health; its watches wait in ``threads``."""
+
+    def watch(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        return _watch(request, context)
+
+    watch.experimental_thread_pool = threads  # type: ignore[attr-defined]
     return grpc.method_handlers_generic_handler(
         methods.HEALTH_SERVICE,
         {
             "Check": grpc.unary_unary_rpc_method_handler(_check),
-            "Watch": grpc.unary_stream_rpc_method_handler(_watch),
+            "Watch": grpc.unary_stream_rpc_method_handler(watch),
         },
     )

@@ -104,6 +104,7 @@ class ServerProcess:
         self._grpc = GrpcServer(
             dataplane,
             threads=flags.number("grpc_max_threads"),
+            limit=flags.number("grpc_max_threads") if "grpc_max_threads" in flags.given else None,
             options=channel_options(flags),
             health=flags.on("enable_grpc_healthcheck_service"),
         )
