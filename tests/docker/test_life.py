@@ -102,7 +102,7 @@ def test_changes_go_through_the_mounted_directory(shop):
 def test_a_rollout_works_through_the_mounted_directory(shop):
     shop.json("up")
     line = [*shop.line("rollout")[:-1], "start", str(shop.path), "--model", "hp", "--to", "124"]
-    line += ["--steps", "50,100", "--bake", "0s", "--allow-missing-goldens"]
+    line += ["--steps", "50,100", "--bake", "0s", "--allow-missing-goldens", "--ignore-lint"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=100, env=shop.environment)
     assert done.returncode == 0, done.stderr
     with Client(f"127.0.0.1:{shop.port}") as client:

@@ -107,17 +107,22 @@ class DockerHost:
         if earlier is not None:
             self._keep_log(earlier)
             earlier.remove()
-        server = self._create(body, name, docker)
         try:
+            server = self._create(body, name, docker)
             with translated():
                 self.engine.api.start(server.id)
             self._wait(server, timeout)
         except BaseException:
-            # Where the engine is gone the next `up` removes it.
-            with contextlib.suppress(TfsDeployError):
-                server.remove()
+            self._remove(name)
             raise
         return server
+
+    def _remove(self, name: str) -> None:
+        # By name: an interrupt may have come before its id did. Where the engine is gone the next `up` removes it.
+        with contextlib.suppress(TfsDeployError):
+            left = ContainerServer.find(self.engine, name)
+            if left is not None:
+                left.remove()
 
     def _create(self, body: dict[str, object], name: str, docker: Docker) -> ContainerServer:
         with translated():
