@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -84,42 +85,50 @@ class Conduct:
             if isinstance(step, Pause):
                 yield step
                 continue
+            total = step.timeout
+            end = self._clock() + total
+            self._budget.called()
             try:
-                answer = yield from self._attempt(step, record)
+                answer = yield self._sent(step, record)
             except StatusError as fault:
-                error = fault
-
-    def _attempt(self, call: Call, record: CallRecord) -> Steps[bytes]:
-        """Send one call, and send it again after failures that pass."""
-        settings = self.settings
-        total = call.timeout
-        end = self._clock() + total
-        retries = settings.retries if call.again else NEVER
-        call.record = record
-        self._budget.called()
-        failures = 0
-        while True:
-            if settings.attempt_timeout is not None and call.again:
-                call.timeout = min(call.timeout, settings.attempt_timeout)
-            record.attempts += 1
-            record.bytes_sent += len(call.body) if call.body is not None else 0
-            try:
-                answer: bytes = yield call
-            except StatusError as error:
-                failures += 1
-                now = self._clock()
-                pause = retry_after(error, failures, end - now, retries, self._budget, now)
-                if pause is None:
-                    raise _final(error, failures, total) from error.__cause__
-                before = error
-            else:
+                try:
+                    answer = yield from self._again(step, record, fault, total, end)
+                except StatusError as last:
+                    error = last
+            if answer is not None:
                 record.bytes_received += len(answer)
-                return answer
+
+    def _sent(self, call: Call, record: CallRecord) -> Call:
+        """Count a request that is sent now."""
+        call.record = record
+        limit = self.settings.attempt_timeout
+        if limit is not None and call.again and call.timeout > limit:
+            call.timeout = limit
+        record.attempts += 1
+        if call.body is not None:
+            record.bytes_sent += len(call.body)
+        return call
+
+    def _again(self, call: Call, record: CallRecord, error: StatusError, total: float, end: float) -> Steps[bytes]:
+        """Send a call again after failures that pass, until ``end``."""
+        retries = self.settings.retries if call.again else NEVER
+        for failures in itertools.count(1):
+            now = self._clock()
+            pause = retry_after(error, failures, end - now, retries, self._budget, now)
+            if pause is None:
+                raise _final(error, failures, total) from error.__cause__
             if pause:
                 yield Pause(pause)
             call.timeout = end - self._clock()
             if call.timeout <= 0:
-                raise before
+                break
+            try:
+                answer: bytes = yield self._sent(call, record)
+            except StatusError as fault:
+                error = fault
+            else:
+                return answer
+        raise error
 
 
 def _final(error: StatusError, failures: int, total: float) -> StatusError:

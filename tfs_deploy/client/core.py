@@ -22,6 +22,7 @@ from tfs_deploy.errors import (
     NotFoundError,
     RequestError,
     StatusError,
+    TfsDeployError,
     UnavailableError,
     UnimplementedError,
 )
@@ -90,7 +91,7 @@ class Core:
         request = _Request(ref, inputs, signature, tuple(output_filter))
         deadline = self._deadline(timeout)
         send = functools.partial(self._send, request, deadline)
-        return (yield from self._explained(ref, deadline, send, needed=self._dialect.needs_signature))
+        return (yield from self._with_metadata(ref, deadline, send, needed=self._dialect.needs_signature))
 
     def inference(
         self,
@@ -113,7 +114,7 @@ class Core:
             data = yield call
             return self._dialect.read_inference(method, data, ref, signature)
 
-        return (yield from self._explained(ref, deadline, send, needed=False))
+        return (yield from self._with_metadata(ref, deadline, send, needed=False))
 
     def multi_inference(
         self,
@@ -136,36 +137,37 @@ class Core:
             data = yield call
             return self._dialect.read_tasks(data)
 
-        return (yield from self._explained(ref, deadline, send, needed=False))
-
-    def _explained(
-        self, ref: ModelRef, deadline: Deadline, send: Callable[[_Known | None], Steps[T]], *, needed: bool
-    ) -> Steps[T]:
-        """Run ``_with_metadata``; say of a model that was not found which versions there are."""
-        try:
-            return (yield from self._with_metadata(ref, deadline, send, needed=needed))
-        except NotFoundError as error:
-            raise (yield from self._explain(error, ref, deadline)) from error
+        return (yield from self._with_metadata(ref, deadline, send, needed=False))
 
     def _with_metadata(
         self, ref: ModelRef, deadline: Deadline, send: Callable[[_Known | None], Steps[T]], *, needed: bool
     ) -> Steps[T]:
-        """Do ``send`` with what is known of the model; once more if its signatures have changed meanwhile."""
-        if not self._check and not needed:
-            return (yield from send(None))
-        known = self._believed(ref)
-        if known is None:
-            known = yield from self._learn(ref, deadline)
-            return (yield from send(known))
+        """Do ``send`` with what is known of the model; once more if its signatures have changed meanwhile.
+
+        Of a model that was not found it is said which versions there are.
+        """
+        known: _Known | None = None
+        first = True
         try:
+            if self._check or needed:
+                known = self._believed(ref)
+                first = known is None
+                if known is None:
+                    known = yield from self._learn(ref, deadline)
             return (yield from send(known))
         except (RequestError, InvalidArgumentError, FailedPreconditionError, NotFoundError) as error:
-            # The server may have moved on to a version with other signatures since we asked.
-            self._known.pop(ref, None)
-            newer = yield from self._learn_after(error, ref, deadline)
-            if newer.metadata is None or newer.metadata == known.metadata:
-                raise
-        return (yield from send(newer))
+            if first or known is None:
+                raise (yield from self._explain(error, ref, deadline)) from error.__cause__
+            failure = error
+        # The server may have moved on to a version with other signatures since we asked.
+        self._known.pop(ref, None)
+        newer = yield from self._learn_after(failure, ref, deadline)
+        if newer.metadata is None or newer.metadata == known.metadata:
+            raise (yield from self._explain(failure, ref, deadline))
+        try:
+            return (yield from send(newer))
+        except NotFoundError as error:
+            raise (yield from self._explain(error, ref, deadline)) from error.__cause__
 
     def status(self, ref: ModelRef, *, timeout: float | None) -> Steps[list[VersionStatus]]:
         """Ask for the states of a model's versions, highest version first."""
@@ -178,7 +180,7 @@ class Core:
         try:
             data = yield self._dialect.metadata(ref, deadline.left())
         except NotFoundError as error:
-            raise (yield from self._explain(error, ref, deadline)) from error
+            raise (yield from self._explain(error, ref, deadline)) from error.__cause__
         metadata = self._dialect.read_metadata(data)
         self._known[ref] = _Known(metadata, self._clock())
         return metadata
@@ -259,16 +261,16 @@ class Core:
         self._known[ref] = known
         return known
 
-    def _learn_after(self, error: Exception, ref: ModelRef, deadline: Deadline) -> Steps[_Known]:
+    def _learn_after(self, error: TfsDeployError, ref: ModelRef, deadline: Deadline) -> Steps[_Known]:
         """Fetch the metadata again; if that fails, the first error is the one to report."""
         try:
             return (yield from self._learn(ref, deadline))
         except StatusError:
-            raise error from None
+            raise (yield from self._explain(error, ref, deadline)) from None
 
-    def _explain(self, error: NotFoundError, ref: ModelRef, deadline: Deadline) -> Steps[NotFoundError]:
-        """Say which versions there are, if the model is known at all."""
-        if ref.label is not None or deadline.remaining() <= 0:
+    def _explain(self, error: TfsDeployError, ref: ModelRef, deadline: Deadline) -> Steps[TfsDeployError]:
+        """Say of a version that was not found which there are, if the model is known at all."""
+        if not isinstance(error, NotFoundError) or ref.label is not None or deadline.remaining() <= 0:
             return error
         try:
             data = yield self._dialect.status(ModelRef(ref.name), deadline.remaining())

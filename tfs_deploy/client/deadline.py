@@ -17,7 +17,7 @@ class Deadline:
     __slots__ = ("_clock", "_end", "seconds")
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        if not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
+        if not (isinstance(seconds, (int, float)) and 0 < seconds < math.inf):
             raise RequestError(f"the timeout is {seconds} s", hint="give a number of seconds greater than 0")
         self.seconds = seconds
         self._clock = clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 import os
 import threading
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _WIDTH: Final = math.log(1.05)
 _FLOOR: Final = 1e-6
 _BUCKETS: Final = 420
+#: so many calls are counted at once
+_TOGETHER: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Statistics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._waiting: collections.deque[tuple[float, int, int, int, int, str]] = collections.deque()
         self._calls = self._attempts = self._hedges = self._sent = self._received = 0
         self._failed: dict[str, int] = {}
         self._seconds = self._longest = 0.0
@@ -52,25 +56,19 @@ class Statistics:
         _all.add(self)
 
     def add(self, record: CallRecord) -> None:
-        """Count a finished call."""
-        seconds = record.seconds
-        bucket = min(int(math.log(seconds / _FLOOR) / _WIDTH), _BUCKETS - 1) if seconds > _FLOOR else 0
-        with self._lock:
-            self._calls += 1
-            self._attempts += record.attempts
-            self._hedges += record.hedges
-            self._sent += record.bytes_sent
-            self._received += record.bytes_received
-            self._seconds += seconds
-            if seconds > self._longest:
-                self._longest = seconds
-            self._buckets[bucket] += 1
-            if record.status != "OK":
-                self._failed[record.status] = self._failed.get(record.status, 0) + 1
+        """Take note of a finished call; it is counted with others, beside the calls that wait for their answer."""
+        waiting = self._waiting
+        waiting.append(
+            (record.seconds, record.attempts, record.hedges, record.bytes_sent, record.bytes_received, record.status)
+        )
+        if len(waiting) >= _TOGETHER:
+            with self._lock:
+                self._count()
 
     def read(self) -> ClientStats:
         """Return the counts as of now."""
         with self._lock:
+            self._count()
             return ClientStats(
                 calls=self._calls,
                 failed=dict(self._failed),
@@ -88,6 +86,22 @@ class Statistics:
     def after_fork(self) -> None:
         """Replace the lock, which another thread may have held while the process forked."""
         self._lock = threading.Lock()
+
+    def _count(self) -> None:
+        """Count the calls that were noted; the caller holds the lock."""
+        while self._waiting:
+            seconds, attempts, hedges, sent, received, status = self._waiting.popleft()
+            self._calls += 1
+            self._attempts += attempts
+            self._hedges += hedges
+            self._sent += sent
+            self._received += received
+            self._seconds += seconds
+            self._longest = max(self._longest, seconds)
+            bucket = int(math.log(seconds / _FLOOR) / _WIDTH) if seconds > _FLOOR else 0
+            self._buckets[min(bucket, _BUCKETS - 1)] += 1
+            if status != "OK":
+                self._failed[status] = self._failed.get(status, 0) + 1
 
     def _quantile(self, share: float) -> float:
         rank = share * self._calls

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tfs_deploy.errors import Code, RequestError
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from tfs_deploy.protos.signatures import SignatureInfo
 
 #: core/servable_state.h
@@ -16,17 +18,25 @@ AVAILABLE = "AVAILABLE"
 END = "END"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRef:
-    """Which servable a call is for: a model, and one of version, label or neither (the highest loaded version)."""
-
+class _Ref(NamedTuple):
     name: str
-    label: str | None = None
-    version: int | None = None
+    label: str | None
+    version: int | None
 
-    def __post_init__(self) -> None:
-        if self.label is not None and self.version is not None:
+
+class ModelRef(_Ref):
+    """Which servable a call is for: a model, and one of version, label or neither (the highest loaded version).
+
+    A tuple, because it is looked up in dictionaries for every call.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, label: str | None = None, version: int | None = None) -> Self:
+        """Make a reference; ``RequestError`` for a label and a version at once."""
+        if label is not None and version is not None:
             raise RequestError("a request names a version or a label, not both", hint="drop one of the two")
+        return super().__new__(cls, name, label, version)
 
     def __str__(self) -> str:
         if self.version is not None:
