@@ -99,14 +99,17 @@ def test_changes_go_through_the_mounted_directory(shop):
     assert "versions: 123" not in inside
 
 
-def test_a_rollout_works_through_the_mounted_directory(shop):
+def test_a_rollout_works_through_the_mounted_directory(shop, models):
+    shutil.copytree(models / "zoo", shop.folder / "zoo")
+    shop.model |= {"base_path": "zoo", "versions": {"specific": [1]}, "labels": {"stable": 1}}
+    shop.write()
     shop.json("up")
-    line = [*shop.line("rollout")[:-1], "start", str(shop.path), "--model", "hp", "--to", "124"]
-    line += ["--steps", "50,100", "--bake", "0s", "--allow-missing-goldens", "--ignore-lint"]
+    line = [*shop.line("rollout")[:-1], "start", str(shop.path), "--model", "hp", "--to", "2"]
+    line += ["--steps", "50,100", "--bake", "0s", "--allow-missing-goldens"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=100, env=shop.environment)
     assert done.returncode == 0, done.stderr
     with Client(f"127.0.0.1:{shop.port}") as client:
-        assert client.predict("hp", X, label="stable").version == 124
+        assert client.predict("hp", X, label="stable").version == 2
     assert shop.json("status")["good"] is True
 
 

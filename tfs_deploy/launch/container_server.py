@@ -67,8 +67,15 @@ class ContainerServer:
 
     @property
     def pid(self) -> int | None:
-        """The number of its first process on this machine."""
-        return self.facts["State"].get("Pid") or None
+        """The number of the server's process on this machine: the child of the container's init process."""
+        init = self.facts["State"].get("Pid") or None
+        if init is None:
+            return None
+        try:
+            children = Path(f"/proc/{init}/task/{init}/children").read_text(encoding="ascii").split()
+        except OSError:
+            return int(init)  # the engine is in another namespace of processes, as on a desktop's virtual machine
+        return int(children[0]) if children else int(init)
 
     @property
     def image(self) -> str:
