@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -40,13 +41,14 @@ def engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def image(engine: None) -> str:
-    """The image of the embedded server, made from this environment unless it is there already."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "docker/build", "tfs-deploy/server:test"], capture_output=True, text=True, timeout=110
-    )
+def image(engine: None) -> Iterator[str]:
+    """The image of the embedded server, made from this environment unless it is there already; one for each checkout."""
+    tag = f"tfs-deploy/server:test-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+    done = subprocess.run([sys.executable, ROOT / "docker/build", tag], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    yield done.stdout.strip()
+    if os.environ.get("CI"):  # the next run is in another checkout
+        subprocess.run(["docker", "rmi", "--force", tag], capture_output=True, timeout=60)
 
 
 def docker(*words: str) -> str:
