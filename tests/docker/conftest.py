@@ -42,7 +42,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def image(engine: None) -> Iterator[str]:
-    """The image of the embedded server, made from this environment unless it is there already; one for each checkout."""
+    """The image of the embedded server, made from this environment unless it is there; one for each checkout."""
     tag = f"tfs-deploy/server:test-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
     done = subprocess.run([sys.executable, ROOT / "docker/build", tag], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
