@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfs_deploy.codec.arrays import as_array, integer_array
-from tfs_deploy.codec.dtypes import numpy_dtype
-from tfs_deploy.errors import ModelError, RequestError, StatusError
+from tfs_deploy.errors import ModelError, RequestError, StatusError, UsageError
+from tfs_deploy.extras import import_extra
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE, SignatureInfo
+from tfs_deploy.runtime.batches import run_in_batches
 from tfs_deploy.runtime.engine import Engine
-from tfs_deploy.savedmodel.versions import find_version, latest_version
+from tfs_deploy.runtime.inputs import named_arrays
+from tfs_deploy.runtime.library import load_library
+from tfs_deploy.runtime.locate import locate
+from tfs_deploy.runtime.requirements import check_installed, check_producer
+from tfs_deploy.savedmodel import inspect_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from typing_extensions import Self
 
 Array = np.ndarray[Any, Any]
 
 
 class LocalModel:
-    """A version of a model, loaded; use it in a ``with`` block, or ``close`` it, to free its memory."""
+    """A version of a model, loaded; use it in a ``with`` block, or ``close`` it, to free its memory.
 
-    def __init__(self, engine: Engine, version: int | None) -> None:
+    Attributes:
+        path: the version directory.
+        version: its number, ``None`` if its name is none.
+    """
+
+    def __init__(self, engine: Engine, version: int | None, *, max_batch: int | None = None) -> None:
         self._engine = engine
+        self._max_batch = max_batch
         self.version = version
         self.path = engine.path
 
@@ -35,19 +46,39 @@ class LocalModel:
         return self._engine.signatures
 
     def predict(self, inputs: Any, signature: str | None = None, *, timeout: float | None = None) -> dict[str, Array]:
-        """Run a signature.
+        """Run a signature; safe to call from many threads.
 
         Args:
-            inputs: arrays or nested lists by input name; the value alone if the signature has one input.
+            inputs: arrays, nested lists or pandas Series by input name; a pandas DataFrame; the value alone if the
+                signature has one input. Python numbers take the signature's dtype, arrays must have it.
             signature: a name; else ``serving_default``, else the only one there is.
             timeout: seconds.
+
+        Returns:
+            The outputs by name. Strings are object arrays of ``bytes``.
 
         Raises:
             RequestError: something does not fit the signature.
             StatusError: TensorFlow's own code and text.
         """
         info = choose_signature(self.signatures, signature)
-        return self._engine.run(info.name, _named_arrays(inputs, info), timeout=timeout)
+        arrays = named_arrays(inputs, info)
+
+        def run(part: dict[str, Array]) -> dict[str, Array]:
+            return self._engine.run(info.name, part, timeout=timeout)
+
+        if self._max_batch is None or arrays.keys() != info.inputs.keys():
+            return run(arrays)
+        return run_in_batches(run, arrays, info, self._max_batch)
+
+    def as_keras_layer(self, signature: str | None = None) -> Any:
+        """Return a ``keras.layers.TFSMLayer`` over one signature, for inference inside a Keras model.
+
+        Keras loads the model a second time; it does not need this one to stay open.
+        """
+        info = choose_signature(self.signatures, signature)
+        keras = import_extra("keras", "export")
+        return keras.layers.TFSMLayer(str(self.path), call_endpoint=info.name)
 
     def close(self) -> None:
         """Wait for running calls and free the model."""
@@ -58,6 +89,9 @@ class LocalModel:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<LocalModel {self.path}: {', '.join(self.signatures)}>"
 
 
 def choose_signature(signatures: Mapping[str, SignatureInfo], name: str | None) -> SignatureInfo:
@@ -74,44 +108,45 @@ def choose_signature(signatures: Mapping[str, SignatureInfo], name: str | None) 
     raise RequestError(f"the model has no signature {DEFAULT_SIGNATURE!r}", hint=f"name one of: {there}")
 
 
-def _named_arrays(inputs: Any, info: SignatureInfo) -> dict[str, Array]:
-    if not isinstance(inputs, Mapping):
-        if len(info.inputs) != 1:
-            raise RequestError(
-                f"signature {info.name!r} has {len(info.inputs)} inputs, give them by name",
-                hint=f"its inputs are {', '.join(info.inputs)}",
-            )
-        inputs = {next(iter(info.inputs)): inputs}
-    return {name: _as_input(value, info, name) for name, value in inputs.items()}
+def load_model(
+    path: str | Path,
+    version: int | None = None,
+    *,
+    label: str | None = None,
+    model: str | None = None,
+    tags: tuple[str, ...] = ("serve",),
+    max_batch: int | None = None,
+    requires_tensorflow: str | None = None,
+    allow_newer: bool = False,
+) -> LocalModel:
+    """Load a model the way TensorFlow Serving does, without TensorFlow's Python package being imported.
 
-
-def _as_input(value: Any, info: SignatureInfo, name: str) -> Array:
-    array = as_array(value)
-    spec = info.inputs.get(name)
-    if spec is not None and not hasattr(value, "dtype") and array.dtype.kind in "iuf":
-        wanted = numpy_dtype(spec.dtype)
-        if wanted.kind in "iufc" and np.can_cast(np.asarray(value).dtype, wanted, "same_kind"):
-            if wanted.kind not in "iu":
-                return np.asarray(value, wanted)
-            try:
-                return integer_array(value, wanted)
-            except OverflowError as error:
-                raise RequestError(f"input {name}: {error}", hint=f"{name} expects {spec}") from error
-    return array
-
-
-def load_model(path: str | Path, version: int | None = None, *, tags: tuple[str, ...] = ("serve",)) -> LocalModel:
-    """Load a version directory, or a version of a base path (the latest unless ``version`` says otherwise).
+    Args:
+        path: a version directory, a base path, or a deployment file.
+        version: its number; the latest (of a deployment file: the latest that it serves) if not given.
+        label: a version label of the deployment file.
+        model: which model of the deployment file, if it has several.
+        tags: of the meta graph.
+        max_batch: calls with more rows are cut into parts.
+        requires_tensorflow: a requirement on the installed TensorFlow, such as ``>=2.15``.
+        allow_newer: load a model although a newer TensorFlow wrote it.
 
     Raises:
-        ModelError: there is no such version, or it cannot be loaded; the message names the directory.
+        UsageError: an argument is wrong, or the installed TensorFlow does not meet the requirement.
+        ModelError: there is no such version, or it cannot be loaded; the message names the file or directory.
     """
-    folder = Path(path)
-    number: int | None = None
-    if not (folder / "saved_model.pb").is_file() or version is not None:
-        chosen = latest_version(folder) if version is None else find_version(folder, version)
-        folder, number = chosen.path, chosen.number
+    if max_batch is not None and max_batch < 1:
+        raise UsageError(f"max_batch must be at least 1, not {max_batch}")
+    found = locate(Path(path), version=version, label=label, model=model)
+    installed = load_library().version
+    check_installed(installed, requires_tensorflow)
+    facts = inspect_model(found.path)
+    if not allow_newer:
+        check_producer(str(found.path), facts.serving.tensorflow_version, installed)
     try:
-        return LocalModel(Engine.load(folder, tags=tags), number)
+        engine = Engine.load(found.path, tags=tags)
     except StatusError as error:
-        raise ModelError(f"{folder} cannot be loaded: {error.message}", hint=f"tfs-deploy inspect {folder}") from error
+        raise ModelError(
+            f"{found.path} cannot be loaded: {error.message}", hint=f"tfs-deploy inspect {found.path}"
+        ) from error
+    return LocalModel(engine, found.version, max_batch=max_batch)

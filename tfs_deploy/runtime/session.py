@@ -109,9 +109,16 @@ class Session:
         Raises:
             StatusError: with TensorFlow's code and text; ``DeadlineExceededError`` after the timeout.
         """
-        plan = self._plan(tuple(feeds), tuple(fetches))
-        library = self._library
         self._enter()
+        try:
+            return self._feed(self._plan(tuple(feeds), tuple(fetches)), feeds, timeout)
+        finally:
+            self._leave()
+
+    def _feed(
+        self, plan: _Plan, feeds: Mapping[str, np.ndarray[Any, Any]], timeout: float | None
+    ) -> list[np.ndarray[Any, Any]]:
+        library = self._library
         inputs = plan.inputs()
         try:
             for index, array in enumerate(feeds.values()):
@@ -121,7 +128,6 @@ class Session:
             for tensor in inputs:
                 if tensor:
                     library.TF_DeleteTensor(tensor)
-            self._leave()
 
     def _enter(self) -> None:
         with self._lock:
