@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "smoke": ("smoke", "Ask every label of a running deployment and compare with the recorded answers."),
     "rollout": ("rollout", "Move traffic from one version to the next, step by step."),
     "rollback": ("rollback", "Move the label stable back to an earlier version."),
+    "lock": ("lock", "Show who is at work on a deployment, or release its lock."),
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.options import common
+from tfs_deploy.cli.rollout_options import EPILOG, plan_options
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ _WATCH = click.option("--watch", is_flag=True, help="Print the table of steps af
 _TIMEOUT = click.option(
     "--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait."
 )
+_WAIT_LOCK = click.option(
+    "--wait-lock", default="0s", show_default=True, metavar="TIME", help="Wait for another process at work so long."
+)
+_NUMBER = click.option("--number", type=click.IntRange(min=1), help="The rollout of that number.  [default: the last]")
 
 
 @click.group(name="rollout")
@@ -26,66 +31,69 @@ def command() -> None:
     """Move traffic from one version to the next, step by step, and back when a check fails."""
 
 
-@command.command()
+@command.command(epilog=EPILOG)
 @_FILE
-@_MODEL
-@click.option("--to", type=int, help="The version to roll out.  [default: the newest on disk]")
-@click.option("--steps", default="5,25,50,100", show_default=True, metavar="PERCENTS", help="Traffic of the canary.")
-@click.option("--bake", default="10s", show_default=True, metavar="TIME", help="How long each step is watched.")
-@click.option("--keep-old", is_flag=True, help="Leave the old version loaded, for a rollback without loading.")
-@click.option("--keep-canary", is_flag=True, help="Keep the label canary, on the new version.")
-@click.option("--allow-missing-goldens", is_flag=True, help="Accept a version without answers recorded at export.")
-@click.option("--allow-breaking", is_flag=True, help="Accept a version whose signatures break callers of the old one.")
+@plan_options
+@_WAIT_LOCK
 @_WATCH
 @common
-def start(
-    output: Output,
-    file: Path,
-    *,
-    model: str | None,
-    to: int | None,
-    steps: str,
-    bake: str,
-    keep_old: bool,
-    keep_canary: bool,
-    allow_missing_goldens: bool,
-    allow_breaking: bool,
-    watch: bool,
-) -> int:
+def start(output: Output, file: Path, *, wait_lock: str, watch: bool, **options: Any) -> int:
     """Roll out a version of a model of the deployment FILE, or go on with the rollout that was left unfinished.
 
     Preflight, load, smoke, canary label, traffic steps with a verdict after each, promotion, retirement. A failing
     check sends everything back to the old version, and the exit code is 1.
     """
-    from tfs_deploy.cli.rollouts import carry_through, choose
-    from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.plan import parse_seconds, parse_steps
+    from tfs_deploy.cli.rollout_options import make_rollout
+    from tfs_deploy.cli.rollouts import carry_through
 
-    deployment, name = choose(file, model)
-    options: dict[str, Any] = {
-        "keep_old": keep_old,
-        "need_goldens": not allow_missing_goldens,
-        "allow_breaking": allow_breaking,
-    }
-    if keep_canary:
-        options["keep_canary"] = True
-    rollout = Rollout(deployment, name, to, steps=parse_steps(steps), bake=parse_seconds(bake), **options)
-    return carry_through(output, rollout, watch=watch)
+    return carry_through(output, make_rollout(file, wait_lock, options), watch=watch)
+
+
+@command.command(epilog=EPILOG)
+@_FILE
+@plan_options
+@common
+def plan(output: Output, file: Path, **options: Any) -> None:
+    """Show what a rollout would do and how long it takes at least; the server is asked, nothing is changed."""
+    from tfs_deploy.cli.rollout_options import make_rollout
+    from tfs_deploy.cli.rollouts import show_plan
+
+    show_plan(output, make_rollout(file, "0s", options).preview())
 
 
 @command.command()
 @_FILE
 @_MODEL
+@_WAIT_LOCK
 @_WATCH
 @common
-def resume(output: Output, file: Path, *, model: str | None, watch: bool) -> int:
+def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, watch: bool) -> int:
     """Go on with a rollout that was paused, or whose process has ended."""
     from tfs_deploy.cli.rollouts import carry_through, choose, require_unfinished
     from tfs_deploy.rollout import Rollout
+    from tfs_deploy.rollout.plan import parse_seconds
 
     deployment, name = choose(file, model)
     require_unfinished(deployment, name)
-    return carry_through(output, Rollout(deployment, name), watch=watch)
+    return carry_through(output, Rollout(deployment, name, wait_lock=parse_seconds(wait_lock)), watch=watch)
+
+
+@command.command()
+@_FILE
+@_MODEL
+@click.option("--skip-steps", is_flag=True, help="Leave out the traffic steps that are left.")
+@_WATCH
+@common
+def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, watch: bool) -> int:
+    """Say yes to the promotion: of a rollout that waits for it, or in advance.
+
+    Goes on with a rollout that was paused; tells the process that is at work on one.
+    """
+    from tfs_deploy.cli.rollouts import choose, require_unfinished, say_yes
+
+    deployment, name = choose(file, model)
+    require_unfinished(deployment, name)
+    return say_yes(output, deployment, name, skip_steps=skip_steps, watch=watch)
 
 
 @command.command()
@@ -123,21 +131,39 @@ def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> i
 @command.command()
 @_FILE
 @_MODEL
+@click.option("--watch", is_flag=True, help="Keep showing it until the rollout has ended.")
 @common
-def status(output: Output, file: Path, *, model: str | None) -> None:
+def status(output: Output, file: Path, *, model: str | None, watch: bool) -> None:
     """Show the last rollout of a model: how it stands, its steps and their verdicts."""
-    from tfs_deploy.cli.rollouts import choose, show
-    from tfs_deploy.rollout import RolloutResult
-    from tfs_deploy.rollout.begin import latest
-    from tfs_deploy.rollout.lock import holder
+    from tfs_deploy.cli.rollout_watch import watch_status
+    from tfs_deploy.cli.rollouts import choose, show_status
 
     deployment, name = choose(file, model)
-    last = latest(deployment.state_dir, name)
-    at_work = holder(deployment.state_dir)
-    if last is None:
-        output.result({"rollout": None, "at_work": at_work}, f"{name} was never rolled out")
-        return
-    result = RolloutResult.from_events(last.plan, last.events)
-    output.result({"rollout": result.as_dict(), "at_work": at_work}, lambda console: show(console, result))
-    if last.unfinished and at_work is None:
-        output.note(f"no process is at work on it: tfs-deploy rollout resume {file}, or rollout abort {file}")
+    if watch and not output.as_json:
+        watch_status(output, deployment, name)
+    show_status(output, deployment, name)
+
+
+@command.command()
+@_FILE
+@_MODEL
+@common
+def history(output: Output, file: Path, *, model: str | None) -> None:
+    """List the rollouts of a model, the last one first."""
+    from tfs_deploy.cli.rollouts import choose, show_history
+
+    show_history(output, *choose(file, model))
+
+
+@command.command()
+@_FILE
+@_MODEL
+@_NUMBER
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with plots into this file.")
+@common
+def report(output: Output, file: Path, *, model: str | None, number: int | None, html: Path | None) -> None:
+    """Report on a rollout: as Markdown on standard output, or as one HTML page that needs no other file."""
+    from tfs_deploy.cli.rollouts import choose, show_report
+
+    deployment, name = choose(file, model)
+    show_report(output, deployment, name, number, html)

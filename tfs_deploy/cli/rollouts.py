@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import LockedError, UsageError
-from tfs_deploy.report import steps_table, terminal_table
+from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
+from tfs_deploy.report import (
+    Column,
+    Table,
+    arms_table,
+    rollout_html,
+    rollout_report,
+    steps_table,
+    terminal_table,
+)
 from tfs_deploy.report.rollout import summary
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
-from tfs_deploy.rollout.begin import latest
+from tfs_deploy.rollout.begin import latest, recorded
+from tfs_deploy.rollout.lock import holder
 from tfs_deploy.rollout.mailbox import FileMailbox
+from tfs_deploy.rollout.timing import timing
 from tfs_deploy.spec import load_deployment
 from tfs_deploy.verify.deployment import find_model
 
@@ -21,7 +32,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.cli.output import Output
     from tfs_deploy.config import Deployment
-    from tfs_deploy.rollout import StepReport
+    from tfs_deploy.rollout import Plan, StepReport
 
 
 def choose(file: Path, name: str | None) -> tuple[Deployment, str]:
@@ -70,6 +81,18 @@ def send_back(output: Output, deployment: Deployment, model: str, *, timeout: fl
     return ask_and_wait(output, deployment, model, "abort", Status.ROLLED_BACK, timeout)
 
 
+def say_yes(output: Output, deployment: Deployment, model: str, *, skip_steps: bool, watch: bool) -> int:
+    """Approve an unfinished rollout: go on with it here, or tell the process that is at work on it."""
+    try:
+        return carry_through(output, Rollout.promote(deployment, model, skip_steps=skip_steps), watch=watch)
+    except LockedError as error:
+        request = "promote-now" if skip_steps else "promote"
+        FileMailbox(deployment.state_dir, model).post(request)
+        output.note(f"told the process at work: {error.message}")
+    output.result({"asked": request}, "approved: the process at work goes on")
+    return 0
+
+
 def ask_and_wait(
     output: Output, deployment: Deployment, model: str, request: str, wanted: Status, timeout: float
 ) -> int:
@@ -99,5 +122,91 @@ def show(console: Console, result: RolloutResult) -> None:
     console.print(f"{head}: {summary(result)}", markup=False)
     if result.steps:
         console.print(terminal_table(steps_table(result.steps)))
+        arms = arms_table(result.steps[-1]) if result.strategy == "ab" else None
+        if arms is not None:
+            console.print(terminal_table(arms))
     for note in result.notes:
         console.print(f"note: {note}", markup=False)
+
+
+def show_status(output: Output, deployment: Deployment, model: str) -> None:
+    """Print the last rollout of a model and who is at work on it."""
+    last, at_work = latest(deployment.state_dir, model), holder(deployment.state_dir)
+    if last is None:
+        output.result({"rollout": None, "at_work": at_work}, f"{model} was never rolled out")
+        return
+    result = RolloutResult.from_events(last.plan, last.events)
+    output.result({"rollout": result.as_dict(), "at_work": at_work}, lambda console: show(console, result))
+    if last.unfinished and at_work is None:
+        file = deployment.source
+        output.note(f"no process is at work on it: tfs-deploy rollout resume {file}, or rollout abort {file}")
+
+
+def show_history(output: Output, deployment: Deployment, model: str) -> None:
+    """Print a line for each rollout of a model."""
+    found = [
+        (int(entry.journal.path.stem), entry.events[0].at, RolloutResult.from_events(entry.plan, entry.events))
+        for entry in recorded(deployment.state_dir, model)
+    ]
+    documents = [{"number": number, "begun": _when(begun), **result.as_dict()} for number, begun, result in found]
+    rows = [
+        [number, _when(begun), result.old, result.new, result.strategy, result.status.value, *_end(result)]
+        for number, begun, result in found
+    ]
+    right = [Column(name, "right") for name in ("number", "begun", "from", "to")]
+    columns: list[Column | str] = [
+        *right,
+        "strategy",
+        Column("status", verdict=True),
+        Column("seconds", "right"),
+        "reason",
+    ]
+    table = Table.of(columns, rows)
+    text = None if rows else f"{model} was never rolled out"
+    output.result({"rollouts": documents}, text or (lambda console: console.print(terminal_table(table))))
+
+
+def show_report(output: Output, deployment: Deployment, model: str, number: int | None, html: Path | None) -> None:
+    """Write the report of one rollout: to standard output as Markdown, or into a file as HTML."""
+    found = list(recorded(deployment.state_dir, model))
+    chosen = found if number is None else [entry for entry in found if int(entry.journal.path.stem) == number]
+    if not chosen:
+        what = f"{model} was never rolled out" if not found else f"{model} has no rollout of number {number}"
+        raise UsageError(what, hint=f"tfs-deploy rollout history {deployment.source}")
+    entry = chosen[0]
+    document = {"rollout": RolloutResult.from_events(entry.plan, entry.events).as_dict()}
+    if html is None:
+        output.result(document, rollout_report(entry.plan, entry.events).rstrip())
+        return
+    try:
+        html.write_text(rollout_html(entry.plan, entry.events), encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentFault(f"{html} cannot be written: {error.strerror}", hint=file_hint(error)) from error
+    output.result({**document, "html": str(html)}, f"wrote {html}")
+
+
+def show_plan(output: Output, plan: Plan) -> None:
+    """Print the phases of a plan, its least times, and what it is judged by."""
+    times = timing(plan)
+    rows = [[entry.phase, entry.what, f"{entry.seconds:.1f}" if entry.seconds else ""] for entry in times.phases]
+    table = Table.of(["phase", "what happens", Column("seconds", "right")], rows)
+    forward = f"{times.promote:.1f} s after the start, without loading and asking; done after {times.done:.1f} s"
+    noticed = f"a fault in a step is noticed within {times.notice:.1f} s, given enough samples"
+    back = f"the last answer of version {plan.new} comes within {times.back:.1f} s of the verdict"
+
+    def render(console: Console) -> None:
+        console.print(f"{plan.model}: version {plan.old} to {plan.new}, {plan.strategy}", markup=False)
+        console.print(terminal_table(table))
+        console.print(f"fastest promotion: {forward}\nfastest rollback: {noticed}; {back}", markup=False)
+
+    facts = {"promote": times.promote, "done": times.done, "notice": times.notice, "back": times.back}
+    phases = [{"phase": entry.phase, "what": entry.what, "seconds": entry.seconds} for entry in times.phases]
+    output.result({"plan": plan.as_dict(), "seconds": facts, "phases": phases}, render)
+
+
+def _end(result: RolloutResult) -> tuple[str, str]:
+    return f"{result.seconds:.1f}", result.reason
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")

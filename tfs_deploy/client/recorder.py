@@ -130,19 +130,20 @@ class RequestRecorder:
         self._write()
 
     def _write(self) -> None:
-        with self._lock:
-            tallies, self._tallies = self._tallies, {}
-            seen, self._seen = self._seen, False
-            since, self._since = self._since, self._clock()
-        try:
-            if tallies:
-                self._append(tallies, since, self._since)
-            elif seen:
-                self._touch()
-        except OSError as error:
-            if not self._warned:
-                self._warned = True
-                _LOG.warning("requests are not recorded: %s", error)
+        with self._writing:
+            with self._lock:
+                tallies, self._tallies = self._tallies, {}
+                seen, self._seen = self._seen, False
+                since, self._since = self._since, self._clock()
+            try:
+                if tallies:
+                    self._append(tallies, since, self._since)
+                elif seen:
+                    self._touch()
+            except OSError as error:
+                if not self._warned:
+                    self._warned = True
+                    _LOG.warning("requests are not recorded: %s", error)
 
     def close(self) -> None:
         """Write the rest and end the thread; the next record starts another."""
@@ -153,6 +154,7 @@ class RequestRecorder:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._stop: threading.Event | None = None
         self._tallies = {}
         self._since = self._clock()
@@ -207,7 +209,9 @@ class RequestRecorder:
 
 
 def _write_now_and_then(reference: weakref.ref[RequestRecorder], stop: threading.Event, interval: float) -> None:
-    while not stop.wait(interval):
+    pause = min(interval, 0.05)  # the first sign of life comes soon
+    while not stop.wait(pause):
+        pause = interval
         recorder = reference()
         if recorder is None:
             return

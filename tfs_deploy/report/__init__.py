@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tfs_deploy.report.rollout import rollout_markdown, steps_table
+from tfs_deploy.report.html import rollout_html
+from tfs_deploy.report.rollout import arms_table, rollout_markdown, rollout_report, steps_table
 from tfs_deploy.report.tables import Column, Table, markdown_table, terminal_table
 
-__all__ = ["Column", "Table", "markdown_table", "rollout_markdown", "steps_table", "terminal_table"]
+__all__ = [
+    "Column",
+    "Table",
+    "arms_table",
+    "markdown_table",
+    "rollout_html",
+    "rollout_markdown",
+    "rollout_report",
+    "steps_table",
+    "terminal_table",
+]

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfs_deploy.report.tables import Column, Table, markdown_table
+from tfs_deploy.report.timeline import timeline
+from tfs_deploy.rollout.experiment import compare_arms
 from tfs_deploy.rollout.ports import Verdict
+from tfs_deploy.rollout.result import RolloutResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfs_deploy.rollout.result import RolloutResult, StepReport
+    from tfs_deploy.rollout.experiment import Estimate
+    from tfs_deploy.rollout.history import Event
+    from tfs_deploy.rollout.plan import Plan
+    from tfs_deploy.rollout.result import StepReport
     from tfs_deploy.rollout.stats import WindowSummary
 
 _COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow"}
@@ -48,6 +54,42 @@ def verdicts_table(steps: Sequence[StepReport]) -> Table:
     return Table.of([Column("canary %", "right"), "gate", "verdict", "reason"], rows, styles=styles)
 
 
+def arms_table(step: StepReport, *, stable: str = "stable") -> Table | None:
+    """Return a row for each label and measure of a step, with 95 % confidence intervals; ``None`` without a comparison.
+
+    A change from ``stable`` is ``real`` if its interval does not hold 0.
+    """
+    arms = compare_arms(step.windows, stable)
+    if len(arms) < 2:
+        return None
+    rows = []
+    for arm in arms:
+        rows.append(["failed", arm.label, arm.requests, *_cells_of(arm.errors, arm.error_change, 100, " %")])
+        served = arm.requests - step.windows[arm.label].errors
+        rows.append(["latency", arm.label, served, *_cells_of(arm.latency, arm.latency_change, 1000, " ms")])
+        if arm.outcomes:
+            rows.append(["outcome", arm.label, arm.outcomes, *_cells_of(arm.outcome, arm.outcome_change, 1, "")])
+    rows.sort(key=lambda row: ("failed", "latency", "outcome").index(str(row[0])))
+    right = [
+        Column(name, "right") for name in ("samples", "mean", "95 % interval", f"change from {stable}", "95 % interval")
+    ]
+    return Table.of(["measure", "arm", *right, "real"], rows)
+
+
+def rollout_report(plan: Plan, events: Sequence[Event]) -> str:
+    """Write a rollout as a whole Markdown page: how it went, its times, its gates, its journal."""
+    result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
+    phases = [[entry.phase, f"{entry.start:.1f}", f"{entry.seconds:.1f}"] for entry in time.segments]
+    head: list[Column | str] = ["phase", Column("begins at s", "right"), Column("seconds", "right")]
+    parts = [rollout_markdown(result)]
+    arms = arms_table(result.steps[-1], stable=plan.stable) if result.steps else None
+    if arms is not None:
+        parts += ["Versions in the last step, with 95 % confidence intervals:", "", markdown_table(arms)]
+    parts += ["Times:", "", markdown_table(Table.of(head, phases)), "Journal:", ""]
+    parts += [f"    {at:8.1f} s  {text}" for at, text in time.lines]
+    return "\n".join(parts).rstrip() + "\n"
+
+
 def rollout_markdown(result: RolloutResult, *, title: str | None = None) -> str:
     """Write a rollout as a section of a Markdown page."""
     heading = title or f"Rollout of {result.model}: version {result.old} to {result.new}"
@@ -76,3 +118,18 @@ def _cells(step: StepReport, label: str) -> list[str]:
 
 def _milliseconds(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds * 1000:.1f}"
+
+
+def _cells_of(value: Estimate | None, change: Estimate | None, factor: float, unit: str) -> list[str]:
+    """Return a value, its interval, its change, the change's interval, and whether that is more than chance."""
+    if value is None:
+        return ["", "", "", "", ""]
+    cells = [f"{value.value * factor:.3g}{unit}", _between(value, factor, "")]
+    if change is None:
+        return [*cells, "", "", ""]
+    real = "yes" if change.low > 0 or change.high < 0 else "no"
+    return [*cells, f"{change.value * factor:+.3g}{unit}", _between(change, factor, "+"), real]
+
+
+def _between(estimate: Estimate, factor: float, sign: str) -> str:
+    return f"{estimate.low * factor:{sign}.3g} to {estimate.high * factor:{sign}.3g}"

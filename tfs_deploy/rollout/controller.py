@@ -26,7 +26,7 @@ from tfs_deploy.rollout.actions import (
 from tfs_deploy.rollout.decide import Observation, decide
 from tfs_deploy.rollout.history import Event, History
 from tfs_deploy.rollout.judging import judge_step
-from tfs_deploy.rollout.phases import ROLLBACK, phase_of, rank
+from tfs_deploy.rollout.phases import PHASES, ROLLBACK
 from tfs_deploy.rollout.ports import Split
 
 if TYPE_CHECKING:
@@ -114,9 +114,6 @@ class Controller:
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self._silent_since: float | None = None
         self._judged: StepReport | None = None
-        self._phase = ""
-        self._rank = (-1, 0)
-        self._entered = self._facts(None)
 
     def record(self, kind: str, action: str = "", *, ok: bool = True, **detail: Any) -> None:
         """Write one entry to the journal and learn from it."""
@@ -197,36 +194,39 @@ class Controller:
 
     def _enter(self, action: Action) -> str | None:
         """Run the hooks between two phases; return in one line why one of them objects."""
-        phase = phase_of(action, self.history)
-        if phase is None or rank(phase, action) <= self._rank:
+        past, hooks = self.history, self.world.hooks
+        step = action.step if isinstance(action, Weigh | Judge) else 0
+        rank = past.rank_of(action_name(action), step)
+        if rank is None or rank <= past.rank:
             return None
+        phase, facts = PHASES[rank[0]], self._facts(rank)
         objection = None
         if phase != ROLLBACK:  # going back waits for nobody
-            if self._phase:
-                objection = self.world.hooks.run("after", self._phase, self._entered)
-            objection = objection or self.world.hooks.run("before", phase, self._facts(action))
+            if past.phase:
+                objection = hooks.run("after", past.phase, self._facts(past.rank))
+            objection = objection or hooks.run("before", phase, facts)
         if objection is None:
-            self._phase, self._rank, self._entered = phase, rank(phase, action), self._facts(action)
-            self.world.hooks.tell({**self._entered, "phase": phase, "status": Status.RUNNING.value})
+            reason = action.reason if isinstance(action, Withdraw) else ""
+            hooks.tell({**facts, "status": Status.RUNNING.value, "reason": reason})
         return objection
 
     def _finish(self, action: Finish) -> None:
         self.record("finish", status=action.status.value, reason=action.reason)
         self.world.mailbox.clear()
-        facts = {**self._entered, "phase": self._phase, "status": action.status.value, "reason": action.reason}
-        if self._phase and action.status is not Status.PAUSED:
-            objection = self.world.hooks.run("after", self._phase, facts)
+        past = self.history
+        facts = {**self._facts(past.rank), "status": action.status.value, "reason": action.reason}
+        if past.phase and action.status is not Status.PAUSED:
+            objection = self.world.hooks.run("after", past.phase, facts)
             if objection is not None:  # it is over: this changes nothing any more
                 self.record("note", "hook", text=objection)
         self.world.hooks.tell(facts)
 
-    def _facts(self, action: Action | None) -> dict[str, Any]:
-        plan = self.plan
-        facts = {"model": plan.model, "from": plan.old, "to": plan.new, "strategy": plan.strategy}
-        if isinstance(action, Weigh | Judge):
-            facts["step"] = action.step + 1
-            facts["percent"] = plan.steps[action.step]
-        return {**facts, "reason": action.reason if isinstance(action, Withdraw) else ""}
+    def _facts(self, rank: tuple[int, int]) -> dict[str, Any]:
+        """Return what hooks are told of a phase."""
+        plan, (place, step) = self.plan, rank
+        phase = PHASES[place] if place >= 0 else ""
+        facts = {"model": plan.model, "from": plan.old, "to": plan.new, "strategy": plan.strategy, "phase": phase}
+        return {**facts, "step": step + 1, "percent": plan.steps[step]} if phase == "step" else facts
 
     def _act(self, action: Action) -> dict[str, Any]:
         """Carry out one action and return what the journal keeps of its outcome."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.rollout.actions import Status
+from tfs_deploy.rollout.phases import PHASES, phase_of
 from tfs_deploy.rollout.ports import Verdict
 from tfs_deploy.rollout.stats import WindowSummary
 
@@ -70,6 +71,7 @@ class History:
     memory: int | None = None  # bytes of the server's process before the first step
     approved: bool = False  # a human said yes to the promotion
     skip: bool = False  # and to the steps that are left
+    rank: tuple[int, int] = (-1, 0)  # the last phase that was entered: its place in ``PHASES``, and the step
     safe_at: float | None = None  # since when all traffic goes to stable again
     reason: str | None = None  # why the new version is withdrawn
     failure: Failure | None = None
@@ -86,11 +88,25 @@ class History:
         """Whether the canary may have had traffic."""
         return "weigh" in self.intended
 
+    @property
+    def phase(self) -> str:
+        """The phase that was entered last, empty before the first."""
+        return PHASES[self.rank[0]] if self.rank[0] >= 0 else ""
+
+    def rank_of(self, action: str, step: int) -> tuple[int, int] | None:
+        """Return where an action stands in the order of phases, ``None`` for one that can happen in any.
+
+        One that is not beyond ``rank`` is done again, after a restart say, and enters no phase.
+        """
+        phase = phase_of(action, going_back=self.reason is not None, promoting="promote" in self.intended)
+        return None if phase is None else (PHASES.index(phase), step)
+
     def after(self, event: Event) -> History:
         """Return the facts after one more entry."""
         if event.kind == "intend":
             first = self.intended.get(event.action, event.mono)
-            return replace(self, intended={**self.intended, event.action: first})
+            rank = self.rank_of(event.action, int(event.detail.get("step", 0))) or self.rank
+            return replace(self, intended={**self.intended, event.action: first}, rank=max(rank, self.rank))
         if event.kind == "resume":
             return _resumed(self, event.mono)
         if event.kind == "finish":

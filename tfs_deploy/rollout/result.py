@@ -89,6 +89,7 @@ class RolloutResult:
     steps: tuple[StepReport, ...] = ()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    strategy: str = "canary"
 
     @property
     def done(self) -> bool:
@@ -104,7 +105,7 @@ class RolloutResult:
             message = (
                 f"rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
             )
-            hint = "tfs-deploy rollout resume or abort" if self.status is Status.PAUSED else None
+            hint = "tfs-deploy rollout resume, promote or abort" if self.status is Status.PAUSED else None
             raise VerdictError(message, hint=hint)
 
     @classmethod
@@ -126,7 +127,7 @@ class RolloutResult:
                 notes.update(dict.fromkeys(event.detail.get("notes", ())))
         seconds = max(0.0, events[-1].at - events[0].at) if events else 0.0
         ordered = tuple(steps[number] for number in sorted(steps))
-        return cls(plan.model, plan.old, plan.new, status, reason, ordered, seconds, tuple(notes))
+        return cls(plan.model, plan.old, plan.new, status, reason, ordered, seconds, tuple(notes), plan.strategy)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -134,6 +135,7 @@ class RolloutResult:
             "model": self.model,
             "from": self.old,
             "to": self.new,
+            "strategy": self.strategy,
             "status": self.status.value,
             "reason": self.reason,
             "seconds": self.seconds,

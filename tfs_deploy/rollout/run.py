@@ -150,6 +150,15 @@ class Rollout:
             result.check()
         return result
 
+    def preview(self) -> Plan:
+        """Return the plan that ``run`` would begin with; asks the server, changes nothing.
+
+        Raises ``UsageError`` or ``ModelError`` for a plan that cannot be carried out, ``StatusError`` when the server
+        does not answer.
+        """
+        with reach(self.deployment, self.model.name, self._options.get("replicas", ())) as servers:
+            return self._new_plan(servers)
+
     def tick(self) -> Action:
         """Do the next thing, inside ``with rollout:``; ``Wait`` asks the caller to wait, ``Finish`` is the end.
 

@@ -55,6 +55,8 @@ def _done(action: str, detail: Mapping[str, Any], plan: Plan) -> str | None:
         verdict = "passed" if detail["passed"] else "failed"
         return f"{action} {verdict}" + (f": {detail['reason']}" if detail["reason"] else "")
     if action == "judge":
+        if detail["verdict"] == Verdict.PASS.value and not detail["final"]:
+            return None  # so far so good, many times in a long step
         return f"{detail['weight']:g} %: {detail['verdict']} ({_gates(detail)})"
     if action == "weigh":
         what = "requests is copied" if plan.strategy == SHADOW else "traffic goes"

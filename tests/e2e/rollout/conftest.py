@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import io
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tfs_deploy import protos
+from tfs_deploy.cli.main import run
 from tfs_deploy.client import Client, Router, write_traffic
+from tfs_deploy.client.recorder import requests_dir
 from tfs_deploy.config import model_server_config, write_config
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError, UnknownError
 from tfs_deploy.launch.lifecycle import down, up
@@ -121,7 +125,8 @@ class Consumers:
     def __enter__(self):
         for thread in self._threads:
             thread.start()
-        until(lambda: sum(self.answers.values()) > 20)
+        signs = requests_dir(self._zoo.state_dir, "zoo")
+        until(lambda: sum(self.answers.values()) > 20 and len(list(signs.glob("*"))) == len(self._threads))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,3 +197,16 @@ def consumers() -> type[Consumers]:
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
     return until
+
+
+@pytest.fixture
+def cli() -> Callable[..., SimpleNamespace]:
+    """Run a command in this process: ``returncode``, ``stdout`` and ``stderr`` as of one of its own."""
+
+    def run_here(*arguments: object) -> SimpleNamespace:
+        out, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            code = run([str(argument) for argument in arguments])
+        return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=errors.getvalue())
+
+    return run_here

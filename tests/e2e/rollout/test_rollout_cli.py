@@ -22,16 +22,12 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "tfs_deploy", *map(str, arguments)]
 
 
-def cli(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=100)
-
-
 def finished(zoo) -> str | None:
     last = latest(zoo.state_dir, "zoo")
     return None if last is None or last.history.finished is None else last.history.finished.value
 
 
-def test_smoke_asks_every_label_over_both_transports(zoo):
+def test_smoke_asks_every_label_over_both_transports(zoo, cli):
     human = cli("smoke", zoo.file)
     assert human.returncode == 0, human.stderr
     assert re.search(r"zoo +label stable +grpc +serving_default +1 .* ok +as recorded", human.stdout)
@@ -47,7 +43,7 @@ def test_smoke_asks_every_label_over_both_transports(zoo):
     ]
 
 
-def test_smoke_fails_on_a_wrong_value_and_names_it_last(zoo):
+def test_smoke_fails_on_a_wrong_value_and_names_it_last(zoo, cli):
     x = np.array([1.0, 2.0], np.float32)
     write_goldens(zoo.base / "1", [Golden("serving_default", {"x": x}, {"y": np.array([2.5, 3.25], np.float32)})])
 
@@ -65,7 +61,7 @@ def test_smoke_fails_on_a_wrong_value_and_names_it_last(zoo):
     assert json.loads(document.stdout)["ok"] is False
 
 
-def test_smoke_fails_when_the_wrong_version_answers(zoo):
+def test_smoke_fails_when_the_wrong_version_answers(zoo, cli):
     config = (zoo.state_dir / "config" / "models.config").read_text()
     with Client(zoo.address) as client:
         client.reload(config.replace("versions: 1", "versions: 1 versions: 2"))
@@ -78,7 +74,7 @@ def test_smoke_fails_when_the_wrong_version_answers(zoo):
     assert "label stable, grpc answers: failed: version 2 answers, version 1 should" in result.stderr
 
 
-def test_smoke_asks_a_version_by_number_and_one_without_goldens_with_made_up_inputs(zoo):
+def test_smoke_asks_a_version_by_number_and_one_without_goldens_with_made_up_inputs(zoo, cli):
     (zoo.base / "1" / "assets.extra" / "goldens" / "goldens.json").unlink()
 
     document = json.loads(cli("smoke", zoo.file, "--version", 1, "--json").stdout)
@@ -93,7 +89,7 @@ def test_smoke_asks_a_version_by_number_and_one_without_goldens_with_made_up_inp
     assert "version 2, grpc answers: failed" in missing.stderr
 
 
-def test_a_rollout_from_start_to_rollback(zoo):
+def test_a_rollout_from_start_to_rollback(zoo, cli):
     started = cli("rollout", "start", zoo.file, "--to", 2, "--steps", "50,100", "--bake", "100ms", "--watch")
     assert started.returncode == 0, started.stderr
     assert started.stdout.startswith("zoo: version 1 to 2: Done after ")
@@ -126,7 +122,7 @@ def test_a_rollout_from_start_to_rollback(zoo):
     assert zoo.served() == ({"stable": 1}, [1])
 
 
-def test_a_rollout_that_goes_back_exits_1_with_the_reason_in_one_line(zoo):
+def test_a_rollout_that_goes_back_exits_1_with_the_reason_in_one_line(zoo, cli):
     zoo.add(3, like=2, answers=np.zeros(3))
 
     result = cli("rollout", "start", zoo.file)
@@ -153,7 +149,7 @@ def running(zoo, wait_until):
     process.communicate()
 
 
-def test_a_killed_rollout_says_how_to_go_on_and_does(zoo, running):
+def test_a_killed_rollout_says_how_to_go_on_and_does(zoo, running, cli):
     locked = cli("rollout", "resume", zoo.file)
     assert locked.returncode == 4
     assert f"process {running.pid}" in locked.stderr
@@ -170,7 +166,7 @@ def test_a_killed_rollout_says_how_to_go_on_and_does(zoo, running):
     assert zoo.served() == ({"stable": 1}, [1])
 
 
-def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, running):
+def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, running, cli):
     paused = cli("rollout", "pause", zoo.file)
     assert paused.returncode == 0, paused.stderr
     assert running.wait(20) == 1
@@ -201,7 +197,7 @@ def test_an_interrupt_leaves_everything_and_says_how_to_go_on(zoo, running):
     assert zoo.served() == ({"stable": 1, "canary": 2}, [1, 2])
 
 
-def test_commands_without_a_server_exit_3_and_leave_no_journal(zoo):
+def test_commands_without_a_server_exit_3_and_leave_no_journal(zoo, cli):
     cli("down", zoo.file)
 
     started = time.monotonic()

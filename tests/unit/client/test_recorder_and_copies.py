@@ -103,6 +103,7 @@ def test_many_threads_lose_no_request(tmp_path):
     assert total(tmp_path, "stable", "requests") == 20_000
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_has_a_file_of_its_own(tmp_path):
     recorder = RequestRecorder(tmp_path, interval=60)
     recorder.record("stable", 0.001)

@@ -1,0 +1,92 @@
+"""A rollout over time, out of its journal: phases, traffic, judgements. Pure; times are seconds since its start."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfs_deploy.rollout.phases import ROLLBACK, phase_of
+from tfs_deploy.rollout.result import StepReport
+from tfs_deploy.rollout.words import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfs_deploy.rollout.history import Event
+    from tfs_deploy.rollout.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One phase from its first intention to the next phase."""
+
+    phase: str
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One judgement and when it was made."""
+
+    at: float
+    report: StepReport
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """``traffic``: at what time the canary got how many percent; ``lines``: the journal in words."""
+
+    seconds: float
+    segments: tuple[Segment, ...]
+    traffic: tuple[tuple[float, float], ...]
+    judged: tuple[Judged, ...]
+    lines: tuple[tuple[float, str], ...]
+
+
+def timeline(plan: Plan, events: Sequence[Event]) -> Timeline:
+    """Read a journal; a wall clock that jumped back stands still until it has caught up."""
+    times = _times(events)
+    end = times[-1] if times else 0.0
+    starts: list[tuple[str, float]] = []
+    traffic = [(0.0, 0.0)]
+    judged: list[Judged] = []
+    lines: list[tuple[float, str]] = []
+    for at, event in zip(times, events, strict=True):
+        phase = _phase(plan, event, starts)
+        if phase is not None and (not starts or starts[-1][0] != phase):
+            starts.append((phase, at))
+        if event.kind == "outcome" and event.ok and event.action == "weigh":
+            traffic.append((at, plan.steps[event.detail["step"]]))
+        elif event.kind == "outcome" and event.ok and event.action in ("calm", "isolate"):
+            traffic.append((at, 0.0))
+        elif event.kind == "outcome" and event.ok and event.action == "judge":
+            judged.append(Judged(at, StepReport.from_dict(event.detail)))
+        line = tell(event, plan)
+        if line is not None:
+            lines.append((at, line))
+    bounds = [*starts, ("", end)]
+    segments = tuple(Segment(phase, at, until) for (phase, at), (_, until) in itertools.pairwise(bounds))
+    return Timeline(end, segments, tuple(traffic), tuple(judged), tuple(lines))
+
+
+def _times(events: Sequence[Event]) -> list[float]:
+    times: list[float] = []
+    for event in events:
+        times.append(max(event.at - events[0].at, times[-1] if times else 0.0))
+    return times
+
+
+def _phase(plan: Plan, event: Event, starts: Sequence[tuple[str, float]]) -> str | None:
+    """Return the phase that an intention belongs to, ``None`` for what can happen in any; a step has its percent."""
+    if event.kind != "intend":
+        return None
+    before = {phase for phase, _ in starts}
+    phase = phase_of(event.action, going_back=ROLLBACK in before, promoting="promote" in before)
+    return f"{plan.steps[event.detail['step']]:g} %" if phase == "step" else phase
