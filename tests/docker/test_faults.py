@@ -197,10 +197,27 @@ def test_a_replacement_cut_off_between_its_two_renames(shop):
     first = shop.json("up")
     name = shop.containers()[0]
     subprocess.run(["docker", "rename", name, f"{name}-old"], check=True)
+    (shop.state / "config").unlink()  # nor had the config directory been switched yet
+    (shop.state / "endpoint.json").unlink()
     healed = shop.json("up")
     assert healed["pid"] == first["pid"]
     assert "is the one in use again" in healed["notes"][0]
     assert shop.containers() == [name]
+    assert (shop.state / "config/models.config").exists()
+    assert (shop.state / "endpoint.json").exists()
+
+
+def test_a_state_directory_that_somebody_deleted(shop):
+    """The container goes on with the deleted directory, which no edit reaches: it gets a successor."""
+    first = shop.json("up")
+    shutil.rmtree(shop.folder / ".tfs-deploy")
+    assert serves(shop)
+    healed = shop.json("up")
+    assert healed["pid"] != first["pid"]
+    assert "config directory: gone" in healed["changes"][0]
+    change(shop)
+    assert shop.json("up")["pid"] == healed["pid"]
+    assert shop.json("status")["good"] is True
 
 
 @pytest.fixture

@@ -164,7 +164,8 @@ class DockerHost:
     def _keep_log(self, server: ContainerServer) -> list[str]:
         lines = server.log_lines(_LAST_WORDS)
         path = self._deployment.state_dir / LAST_LOG
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        with contextlib.suppress(OSError):  # a full disk must not hide why the server ended
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return lines
 
     def _require_ports(self, ports: Ports) -> None:

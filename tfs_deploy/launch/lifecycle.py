@@ -32,7 +32,7 @@ from tfs_deploy.launch.planning import TRAFFIC_NAME, note_start, require_allowed
 from tfs_deploy.launch.record import LOG_NAME
 from tfs_deploy.launch.replace import ports_of, replace, start_verified
 from tfs_deploy.launch.running import STOP_TIMEOUT
-from tfs_deploy.launch.settings import settings_of, what_differs
+from tfs_deploy.launch.settings import needs_another
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,8 +90,11 @@ def up(
     _require_versions(served)
     healed = host.heal()
     current = host.current()
-    other = what_differs(current.settings, settings_of(served)) if current is not None else []
+    other = needs_another(served, current) if current is not None else []
     if current is not None:
+        if current.config_dir.is_dir():
+            # Whatever an earlier command did not get to: the config that is changed must be the one that is read.
+            use_generation(served.state_dir, current.config_dir)
         require_allowed(served, written_config(served.config_dir))
     side_by_side = current is not None and bool(other or anew)
     if check_memory:
@@ -125,6 +128,7 @@ def _bring(host: Host[Any], served: Deployment, target: Any, current: Server | N
         return _Brought(server, tuple(f"{model.name}: {model.version_policy}" for model in served.models))
     changes = diff(written_config(served.config_dir), target).lines()
     _update(served, target, current, timeout)
+    write_endpoint(served.state_dir, current.grpc_address, current.rest_address)
     return _Brought(current, tuple(changes))
 
 

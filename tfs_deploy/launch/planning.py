@@ -21,7 +21,7 @@ from tfs_deploy.launch.hosts import host_of
 from tfs_deploy.launch.memory import memory_of
 from tfs_deploy.launch.plan import Facts, Plan, lost_labels, make_plan
 from tfs_deploy.launch.replace import free_pair, ports_of
-from tfs_deploy.launch.settings import settings_of, what_differs
+from tfs_deploy.launch.settings import needs_another
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def plan(deployment: Deployment, *, against: str | None = None) -> Plan:
     settings: list[str] = []
     if server is not None:
         current = written_config(served.config_dir)
-        settings = what_differs(server.settings, settings_of(served))
+        settings = needs_another(served, server)
         with dial(served, server.grpc_address) as client:
             loaded = _loaded(client, served, current)
     return _decide(served, current, loaded, server, settings)

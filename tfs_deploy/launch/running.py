@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfs_deploy.launch.container import Ports
@@ -11,7 +12,6 @@ from tfs_deploy.launch.usage import Usage, process_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
@@ -50,6 +50,12 @@ class RunningServer:
             int(address.rpartition(":")[2]) if address else 0 for address in (self.grpc_address, self.rest_address)
         )
         return Ports(grpc, rest)
+
+    @property
+    def config_dir(self) -> Path:
+        """The directory that it reads its config from."""
+        paths = [flag.partition("=")[2] for flag in self.flags if flag.startswith("--model_config_file=")]
+        return Path(paths[-1]).parent if paths else self.log_path.parent / "config"
 
     @property
     def pid(self) -> int:

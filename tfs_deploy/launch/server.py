@@ -40,6 +40,10 @@ class Server(Protocol):
     def settings(self) -> tuple[str, ...]:
         """What it was started with."""
 
+    @property
+    def config_dir(self) -> Path:
+        """The directory of this machine that it reads its config from."""
+
     def alive(self) -> bool:
         """Tell whether it runs."""
 

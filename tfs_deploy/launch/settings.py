@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.config.deployment import Deployment
     from tfs_deploy.config.docker import Docker
+    from tfs_deploy.launch.server import Server
 
 
 def settings_of(served: Deployment) -> tuple[str, ...]:
@@ -42,6 +43,14 @@ def _container(served: Deployment, docker: Docker) -> Iterator[str]:
         yield f"mount {MODELS_DIR / model.name}={model.base_path}"
     for mount in docker.mounts:
         yield f"mount {mount.target}={mount.source}{'' if mount.read_only else ' (writable)'}"
+
+
+def needs_another(served: Deployment, server: Server) -> list[str]:
+    """Return why a server has to be replaced to serve what the file says, nothing if it can be changed as it runs."""
+    reasons = what_differs(server.settings, settings_of(served))
+    if not server.config_dir.is_dir():
+        reasons.append("config directory: gone, nothing that is written now would reach the server")
+    return reasons
 
 
 def what_differs(had: Iterable[str], wanted: Iterable[str]) -> list[str]:
