@@ -79,11 +79,9 @@ class SignatureInfo:
 
 
 def _tensor_spec(name: str, info: Any) -> TensorSpec:
-    shape = (
-        None
-        if info.tensor_shape.unknown_rank
-        else tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim)
-    )
+    # no shape at all says no more than an unknown rank
+    known = info.HasField("tensor_shape") and not info.tensor_shape.unknown_rank
+    shape = tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim) if known else None
     return TensorSpec(name, dtype_name(info.dtype), shape, info.name)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfs_deploy.codec import decode_tensor
 from tfs_deploy.errors import RequestError
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 from tfs_deploy.runtime.metagraph import MetaGraph, read_meta_graph
@@ -78,7 +79,9 @@ class Engine:
         info = self.signatures.get(signature)
         if info is None:
             raise _unknown("signature", signature, self.signatures)
-        _check_names(info, inputs)
+        if inputs.keys() != info.inputs.keys():
+            _check_names(info, inputs)
+            inputs = {**self._defaults(info), **inputs}
         names = list(output_filter) or list(info.outputs)
         for name in names:
             if name not in info.outputs:
@@ -86,6 +89,10 @@ class Engine:
         feeds = {spec.tensor: inputs[name] for name, spec in info.inputs.items()}
         results = self.compute(feeds, [info.outputs[name].tensor for name in names], timeout=timeout)
         return dict(zip(names, results, strict=True))
+
+    def _defaults(self, info: SignatureInfo) -> dict[str, Array]:
+        tensors = self.signature_defs[info.name].defaults
+        return {name: decode_tensor(tensors[name].SerializeToString()) for name in info.defaults}
 
     def compute(
         self, feeds: Mapping[str, Array], fetches: Sequence[str], *, timeout: float | None = None
@@ -108,7 +115,7 @@ def _check_names(info: SignatureInfo, inputs: Mapping[str, Array]) -> None:
     for name in inputs:
         if name not in info.inputs:
             raise _unknown("input", name, info.inputs)
-    missing = [name for name in info.inputs if name not in inputs]
+    missing = [name for name in info.inputs if name not in inputs and name not in info.defaults]
     if missing:
         raise RequestError(
             f"signature {info.name!r} also needs input {', '.join(repr(name) for name in missing)}",

@@ -67,7 +67,7 @@ class LocalModel:
         def run(part: dict[str, Array]) -> dict[str, Array]:
             return self._engine.run(info.name, part, timeout=timeout)
 
-        if self._max_batch is None or arrays.keys() != info.inputs.keys():
+        if self._max_batch is None or not arrays.keys() <= info.inputs.keys():
             return run(arrays)
         return run_in_batches(run, arrays, info, self._max_batch)
 

@@ -71,17 +71,16 @@ class GrpcServer:
             ],
         )
 
-    def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> None:
-        """Take a port, with TLS if there are credentials.
+    def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Take a port, with TLS if there are credentials; returns its number.
 
         Raises:
             EnvironmentFault: the address cannot be used.
         """
         try:
             if credentials is None:
-                self._server.add_insecure_port(address)
-            else:
-                self._server.add_secure_port(address, credentials)
+                return int(self._server.add_insecure_port(address))
+            return int(self._server.add_secure_port(address, credentials))
         except RuntimeError as error:
             why = "" if credentials is None else " with the key and certificate of the SSL config"
             raise EnvironmentFault(f"gRPC cannot listen on {address}{why}") from error

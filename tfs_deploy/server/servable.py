@@ -14,7 +14,6 @@ from tfs_deploy.protos.signatures import SignatureInfo, signature_info
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tfs_deploy.runtime.engine import Engine
     from tfs_deploy.server.metrics import ServerMetrics
 
 Array = np.ndarray[Any, Any]
@@ -61,10 +60,18 @@ class Runner(Protocol):
         """Wait for running calls and free the model."""
 
 
+class Model(Runner, Protocol):
+    """A runner that knows its signatures."""
+
+    @property
+    def signature_defs(self) -> Mapping[str, Any]:
+        """SignatureDef messages by name."""
+
+
 class ModelServable:
     """A loaded version as the data plane sees it."""
 
-    def __init__(self, engine: Engine, *, name: str, metrics: ServerMetrics, runner: Runner | None = None) -> None:
+    def __init__(self, engine: Model, *, name: str, metrics: ServerMetrics, runner: Runner | None = None) -> None:
         self._runner: Runner = engine if runner is None else runner
         self._name = name
         self._metrics = metrics

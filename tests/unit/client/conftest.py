@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -21,6 +20,9 @@ from tfs_deploy.errors import Code, StatusError, status_error
 from tfs_deploy.protos import methods
 from tfs_deploy.protos.signatures import DTYPE_NUMBERS
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 Specs = dict[str, tuple[str, list[int]]]
 
 
@@ -30,6 +32,7 @@ def signature_def(inputs: Specs, outputs: Specs, defaults: tuple[str, ...] = ())
         for name, (dtype, shape) in specs.items():
             side[name].name = f"{name}:0"
             side[name].dtype = DTYPE_NUMBERS[dtype]
+            side[name].tensor_shape.SetInParent()
             for size in shape:
                 side[name].tensor_shape.dim.add(size=size)
     for name in defaults:

@@ -197,3 +197,10 @@ assert sizes[-1] < 1.1 * sizes[5], [size >> 20 for size in sizes]
         [sys.executable, "-c", code, str(models / "zoo" / "2")], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_inputs_with_a_default_may_be_left_out(models: Path) -> None:
+    with Engine.load(models / "saved_model_half_plus_two_tf2_cpu" / "00000123") as engine:
+        assert engine.signatures["serving_default"].defaults == {"x"}
+        assert engine.run("serving_default", {})["y"].tolist() == [2.0]
+        assert engine.run("serving_default", {"x": np.float32([4])})["y"].tolist() == [4.0]

@@ -49,6 +49,7 @@ def fill_tensor(info: Any, name: str, dtype: str, shape: Any) -> None:
     if shape is None:
         info.tensor_shape.unknown_rank = True
     else:
+        info.tensor_shape.SetInParent()
         for size in shape:
             info.tensor_shape.dim.add(size=-1 if size is None else size)
 
