@@ -58,6 +58,7 @@ OPTIONS = (
 EPILOG = """\b
 Gates (each may be given; the golden gate always judges):
   errors=1%               failed requests, above those of stable
+  finite=0.1%             answers with NaN or infinite values, above stable's
   p50|p90|p95|p99=50ms    latency, or relative to stable: p99=1.5x
   memory=20%|2GB          growth of the server's process, or its size
   drift=0.1               distance of the outputs from stable's

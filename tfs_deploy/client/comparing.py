@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: relative difference up to which two numbers count as the same answer
 _SAME: Final = 0.01
+#: values of an output that are looked at to find broken ones
+_LOOKED_AT: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,19 @@ class Difference:
     distance: float
     agreement: float
     broken: int = 0
+
+
+def has_broken(outputs: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether any of the first values of the outputs, some ten thousand of each, are NaN or infinite."""
+    for array in outputs.values():
+        if array.dtype.kind == "f":
+            some = array.reshape(-1)[:_LOOKED_AT]
+            # a sum is the quickest look; one that is not finite may have overflowed
+            with np.errstate(all="ignore"):
+                total = some.sum()
+            if not math.isfinite(total) and not np.isfinite(some).all():
+                return True
+    return False
 
 
 def differences(expected: Mapping[str, NDArray[Any]], actual: Mapping[str, NDArray[Any]]) -> dict[str, Difference]:

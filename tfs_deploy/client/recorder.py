@@ -60,6 +60,7 @@ class Tally:
 
     requests: int = 0
     errors: int = 0
+    broken: int = 0
     total: float = 0.0
     squares: float = 0.0
     classes: dict[int, int] = field(default_factory=dict)
@@ -86,8 +87,11 @@ class RequestRecorder:
         self._since = clock()
         self._reset()
 
-    def record(self, label: str, seconds: float, *, error: bool = False) -> None:
-        """Count one request that just ended; ``seconds`` of a failed one are not used."""
+    def record(self, label: str, seconds: float, *, error: bool = False, broken: bool = False) -> None:
+        """Count one request that just ended; ``seconds`` of a failed one are not used.
+
+        ``broken`` says that the answer holds values that are NaN or infinite.
+        """
         number = latency_class(seconds)
         with self._ready():
             tally = self._tally(label)
@@ -95,6 +99,7 @@ class RequestRecorder:
             if error:
                 tally.errors += 1
                 return
+            tally.broken += broken
             tally.total += seconds
             tally.squares += seconds * seconds
             tally.classes[number] = tally.classes.get(number, 0) + 1

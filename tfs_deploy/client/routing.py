@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from tfs_deploy.client.comparing import has_broken
 from tfs_deploy.client.copying import MOST, Comparison, CopyThreads, kept, wanted_copies
 from tfs_deploy.client.following import TrafficFollower
 from tfs_deploy.client.recorder import RequestRecorder, requests_dir
@@ -147,18 +148,19 @@ class Split:
         if self._recorder is not None:
             self._recorder.close()
 
-    def _record(self, label: str, started: float, *, error: bool = False) -> None:
+    def _answered(self, label: str, started: float, reply: PredictReply) -> None:
         if self._recorder is None:
             return
         if self._traffic.experimenting:
-            self._recorder.record(label, time.perf_counter() - started, error=error)
+            seconds = time.perf_counter() - started
+            self._recorder.record(label, seconds, broken=has_broken(reply.outputs))
         else:
             self._recorder.alive()
 
     def _failed(self, label: str, started: float, error: TfsDeployError) -> None:
         """Record an answer that was an error; a request that was never sent says nothing of the model."""
-        if isinstance(error, StatusError):
-            self._record(label, started, error=True)
+        if self._recorder is not None and isinstance(error, StatusError) and self._traffic.experimenting:
+            self._recorder.record(label, time.perf_counter() - started, error=True)
 
     def _falls_back(self, label: str, error: StatusError) -> bool:
         """Whether another label is to be asked, because the chosen one is gone."""
@@ -231,7 +233,7 @@ class Router(Split):
             if not _label_is_gone(error):
                 self._failed(label, started, error)
             raise
-        self._record(label, started)
+        self._answered(label, started, reply)
         return reply
 
     def _copy(self, inputs: Mapping[str, Any], wanted: dict[str, Any], served: str, reply: PredictReply) -> None:
@@ -280,7 +282,7 @@ class AsyncRouter(Split):
             if not _label_is_gone(error):
                 self._failed(label, started, error)
             raise
-        self._record(label, started)
+        self._answered(label, started, reply)
         return reply
 
     def _copy(self, inputs: Mapping[str, Any], wanted: dict[str, Any], served: str, reply: PredictReply) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UnavailableError
@@ -28,6 +28,7 @@ from tfs_deploy.rollout.history import Event, History
 from tfs_deploy.rollout.judging import judge_step
 from tfs_deploy.rollout.phases import PHASES, ROLLBACK
 from tfs_deploy.rollout.ports import Split
+from tfs_deploy.rollout.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -138,7 +139,7 @@ class Controller:
     def _tick(self) -> Action:
         seen = self.observe()
         self._note_outage(seen)
-        action = decide(self.plan, seen, self.history)
+        action = _in_one_line(decide(self.plan, seen, self.history))
         if isinstance(action, Wait) or self.history.finished is not None:
             return action
         if isinstance(action, Withdraw | Finish):
@@ -156,7 +157,7 @@ class Controller:
             detail = self._act(action)
         except TfsDeployError as error:
             self.world.log.make_room(error.__cause__)
-            self.record("outcome", name, ok=False, error=error.message, retriable=error.retriable)
+            self.record("outcome", name, ok=False, error=one_line(error.message), retriable=error.retriable)
             return action
         self.record("outcome", name, **detail)
         if name == "approve":
@@ -295,4 +296,9 @@ class Controller:
 def _checked(result: CheckResult) -> dict[str, Any]:
     if not result.ok and result.retriable:
         raise UnavailableError(result.reason)
-    return {"passed": result.ok, "reason": result.reason, "notes": list(result.notes)}
+    notes = [one_line(note) for note in result.notes]
+    return {"passed": result.ok, "reason": one_line(result.reason), "notes": notes}
+
+
+def _in_one_line(action: Action) -> Action:
+    return replace(action, reason=one_line(action.reason)) if isinstance(action, Withdraw | Finish) else action

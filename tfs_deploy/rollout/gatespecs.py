@@ -2,6 +2,7 @@
 
 ================================  ====================================================================================
 ``errors=1%``                     share of failed requests, above that of stable
+``finite=0.1%``                   share of answers with NaN or infinite values, above that of stable
 ``p50|p90|p95|p99=50ms``          latency, at most
 ``p50|p90|p95|p99=1.5x``          latency, relative to stable in the same window
 ``memory=20%``, ``memory=2GB``    growth since the first step, or bytes in use by the server's process
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.commands import words
 from tfs_deploy.rollout.conditions import Condition, steps_of
-from tfs_deploy.rollout.gates import ErrorRateGate, LatencyGate
+from tfs_deploy.rollout.gates import ErrorRateGate, FiniteGate, LatencyGate
 from tfs_deploy.rollout.measures import DriftGate, MemoryGate
 from tfs_deploy.rollout.metricspage import MetricsPageGate
 from tfs_deploy.rollout.outside import CommandGate, PrometheusGate, UrlGate
@@ -98,6 +99,11 @@ def parse_bytes(text: str) -> int | None:
 
 def _errors(setting: str, sources: Sources) -> Gate:
     return ErrorRateGate(parse_share(setting), sources.min_samples)
+
+
+def _finite(setting: str, sources: Sources) -> Gate:
+    del sources
+    return FiniteGate(parse_share(setting))
 
 
 def _latency(name: str, setting: str, sources: Sources) -> Gate:
@@ -177,6 +183,7 @@ def _positive(text: str, whole: str) -> float:
 
 _MAKERS: Final[dict[str, Callable[[str, Sources], Gate]]] = {
     "errors": _errors,
+    "finite": _finite,
     "memory": _memory,
     "drift": _drift,
     "agreement": _agreement,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tfs_deploy.rollout.gates import worst
 from tfs_deploy.rollout.ports import GateVerdict, StepView, Verdict
 from tfs_deploy.rollout.result import StepReport
 from tfs_deploy.rollout.stats import WindowSummary
+from tfs_deploy.rollout.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,15 +76,16 @@ def _numbers(
     try:
         return requests.window(*window), []
     except Exception as error:  # noqa: BLE001 - whatever a caller's source raises, the canary must not go unwatched
-        return {}, [GateVerdict("requests", Verdict.TOO_FEW, f"no numbers: {_one_line(error)}")]
+        return {}, [GateVerdict("requests", Verdict.TOO_FEW, f"no numbers: {_text(error)}")]
 
 
 def _ask(gate: Gate, view: StepView) -> GateVerdict:
     try:
-        return gate.judge(view)
+        verdict = gate.judge(view)
     except Exception as error:  # noqa: BLE001 - the same for a caller's gate
-        return GateVerdict(gate.name, Verdict.TOO_FEW, f"no answer: {_one_line(error)}")
+        return GateVerdict(gate.name, Verdict.TOO_FEW, f"no answer: {_text(error)}")
+    return replace(verdict, reason=one_line(verdict.reason))
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _text(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")

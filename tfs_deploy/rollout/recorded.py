@@ -86,7 +86,7 @@ class RecordedRequests:
 
 def summarise(tallies: Iterable[Mapping[str, Any]]) -> WindowSummary:
     """Add up the tallies of one label."""
-    requests = errors = 0
+    requests = errors = broken = 0
     total = squares = 0.0
     classes: dict[int, int] = {}
     outcomes = [0, 0.0, 0.0]
@@ -94,6 +94,7 @@ def summarise(tallies: Iterable[Mapping[str, Any]]) -> WindowSummary:
     for tally in tallies:
         requests += tally["requests"]
         errors += tally["errors"]
+        broken += tally.get("broken", 0)
         total += tally["total"]
         squares += tally["squares"]
         for number, count in tally["classes"].items():
@@ -107,6 +108,7 @@ def summarise(tallies: Iterable[Mapping[str, Any]]) -> WindowSummary:
         requests,
         errors,
         **quantiles,
+        broken=broken,
         latency=Spread.of_sums(requests - errors, total, squares),
         outcomes=Spread.of_sums(int(outcomes[0]), outcomes[1], outcomes[2]),
         compared={

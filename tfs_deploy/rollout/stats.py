@@ -51,6 +51,7 @@ class WindowSummary:
 
     The quantiles are ``None`` while no request succeeded. ``latency``: mean and deviation of the same. ``outcomes``:
     what consumers reported of the answers, for an experiment. ``compared``: by output, where copies were compared.
+    ``broken``: answers that hold values that are NaN or infinite, as far as that was looked at.
     """
 
     requests: int = 0
@@ -62,6 +63,7 @@ class WindowSummary:
     latency: Spread | None = None
     outcomes: Spread | None = None
     compared: Mapping[str, Compared] = field(default_factory=dict)
+    broken: int = 0
 
     @property
     def error_rate(self) -> float:

@@ -7,11 +7,14 @@ import contextlib
 import io
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,11 +66,11 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 class Zoo:
     """The deployment: its file, its versions on disk, its server."""
 
-    def __init__(self, folder: Path, models: Path, grpc: int, rest: int) -> None:
-        self.source = models / "zoo"
+    def __init__(self, folder: Path, source: Path, versions: dict[int, Any], grpc: int, rest: int) -> None:
+        self.source = source
         self.base = folder / "models" / "zoo"
-        for version in (1, 2):
-            self.add(version, like=version, answers=ANSWERS[version])
+        for version, like in versions.items():
+            self.add(version, like=like, answers=ANSWERS[version])
         self.file = folder / "zoo.yaml"
         self.file.write_text(FILE.format(grpc=grpc, rest=rest))
         self.deployment = load_deployment(self.file)
@@ -75,7 +78,7 @@ class Zoo:
         self.traffic_path = self.state_dir / "traffic.json"
         self.address = f"127.0.0.1:{grpc}"
 
-    def add(self, version: int, *, like: int, answers: np.ndarray | None = None) -> Path:
+    def add(self, version: int, *, like: int | str, answers: np.ndarray | None = None) -> Path:
         """Put a version on disk: a copy of one of the zoo's, with recorded answers."""
         folder = self.base / str(version)
         shutil.copytree(self.source / str(like), folder)
@@ -96,9 +99,11 @@ class Zoo:
 class Consumers:
     """Threads that follow the traffic file and send one request after the other; every failure is kept."""
 
-    def __init__(self, zoo: Zoo, count: int = 4) -> None:
+    def __init__(self, zoo: Zoo, count: int = 4, draw: Callable[[int], np.ndarray] | None = None) -> None:
         self.stats = RequestStats()
         self.failures: list[Exception] = []
+        self.failed: collections.Counter[str] = collections.Counter()
+        self._draw = draw
         self.answers: collections.Counter[int] = collections.Counter()
         self._zoo = zoo
         self._stop = threading.Event()
@@ -114,12 +119,14 @@ class Consumers:
                 started = time.perf_counter()
                 error = False
                 try:
-                    reply = router.predict({"x": X}, key=count)
+                    reply = router.predict({"x": X if self._draw is None else self._draw(count)}, label=label)
                     self.answers[reply.version] += 1
-                    np.testing.assert_allclose(reply["y"], ANSWERS[reply.version])
+                    if self._draw is None:
+                        np.testing.assert_allclose(reply["y"], ANSWERS[reply.version])
                 except (StatusError, AssertionError, KeyError) as failure:
                     error = True
                     self.failures.append(failure)
+                    self.failed[label] += 1
                 self.stats.record(label, time.perf_counter() - started, error=error)
 
     def __enter__(self):
@@ -182,11 +189,32 @@ def pool() -> Iterator[Pool]:
 @pytest.fixture
 def zoo(tmp_path: Path, models: Path, pool: Pool) -> Iterator[Zoo]:
     """A running deployment that serves version 1 as stable."""
-    zoo = Zoo(tmp_path, models, *pool.ports)
+    with serving(Zoo(tmp_path, models / "zoo", {1: 1, 2: 2}, *pool.ports), pool) as zoo:
+        yield zoo
+
+
+@contextlib.contextmanager
+def serving(zoo: Zoo, pool: Pool) -> Iterator[Zoo]:
     pool.serve(zoo)
     yield zoo
     if running_server(zoo.state_dir) is None:
         down(zoo.deployment)  # whatever the test left
+
+
+@pytest.fixture(scope="session")
+def candidates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good model and bad candidates for its next version, by name (see ``make_candidates``)."""
+    folder = tmp_path_factory.mktemp("candidates")
+    script = Path(__file__).with_name("make_candidates.py")
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def shop(tmp_path: Path, candidates: Path, pool: Pool) -> Iterator[Zoo]:
+    """A running deployment of the good model, version 1."""
+    with serving(Zoo(tmp_path, candidates, {1: "good"}, *pool.ports), pool) as shop:
+        yield shop
 
 
 @pytest.fixture

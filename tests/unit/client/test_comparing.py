@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tfs_deploy.client.comparing import Difference, differences
+from tfs_deploy.client.comparing import Difference, differences, has_broken
 
 SCORES = np.array([[0.1, 0.9], [0.8, 0.2]], np.float32)
 
@@ -65,3 +65,21 @@ def test_the_numbers_stay_in_their_ranges(array, data):
     assert 0.0 <= found.agreement <= 1.0
     assert found.distance >= 0.0
     assert 0 <= found.broken <= array.size
+
+
+@pytest.mark.parametrize(
+    ("array", "broken"),
+    [
+        (np.array([1.0, np.nan]), True),
+        (np.array([[1.0], [-np.inf]], np.float32), True),
+        (np.array([np.inf, -np.inf], np.float16), True),
+        (np.full(1000, 60_000.0, np.float16), False),  # only the sum overflows
+        (np.array([1.0, 2.0]), False),
+        (np.array(np.nan), True),
+        (np.array([1, 2]), False),
+        (np.array([b"nan"], object), False),
+        (np.zeros((0, 3)), False),
+    ],
+)
+def test_broken_values(array, broken):
+    assert has_broken({"y": array}) is broken

@@ -51,7 +51,7 @@ def test_the_metrics_page_is_the_servers():
         ("errors", "'errors' is no gate", "errors=1%"),
         ("errors=", "is no gate", "errors=1%"),
         ("erors=1%", "there is no gate 'erors'", "did you mean 'errors'?"),
-        ("xyz=1", "there is no gate 'xyz'", "gates: errors, memory"),
+        ("xyz=1", "there is no gate 'xyz'", "gates: errors, finite, memory"),
         ("errors=101%", "'101%' is no share", "1% or 0.01"),
         ("errors=many", "'many' is no share", "1% or 0.01"),
         ("p99=fast", "'fast' is not a time", "500ms"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.rollout import CheckResult, ErrorRateGate, GoldenGate, LatencyGate, Verdict, WindowSummary
-from tfs_deploy.rollout.gates import worst
+from tfs_deploy.rollout.gates import FiniteGate, worst
 from tfs_deploy.rollout.ports import GateVerdict, StepView
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
@@ -36,6 +36,30 @@ def times(requests: int, p99: float, errors: int = 0) -> WindowSummary:
 )
 def test_error_rate(requests, errors, verdict):
     assert ErrorRateGate(max_rate=0.01, min_samples=30).judge(view(WindowSummary(requests, errors))).verdict is verdict
+
+
+def test_requests_that_fail_on_stable_too_are_not_the_canarys_fault():
+    gate = ErrorRateGate(max_rate=0.01, min_samples=30)
+
+    assert gate.judge(view(WindowSummary(100, 6), WindowSummary(1000, 50))).verdict is PASS
+    failed = gate.judge(view(WindowSummary(100, 7), WindowSummary(1000, 50)))
+    assert (failed.verdict, failed.reason) == (
+        FAIL,
+        "7 of 100 requests failed, limit 1.0% above the 5.0% of stable",
+    )
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "verdict"),
+    [
+        (WindowSummary(100), WindowSummary(), PASS),
+        (WindowSummary(100, broken=1), WindowSummary(100), FAIL),
+        (WindowSummary(100, broken=5), WindowSummary(100, broken=5), PASS),
+        (WindowSummary(), WindowSummary(), PASS),
+    ],
+)
+def test_values_that_are_not_finite(canary, stable, verdict):
+    assert FiniteGate().judge(view(canary, stable)).verdict is verdict
 
 
 @pytest.mark.parametrize(
