@@ -57,7 +57,12 @@ MODELS_AND_FILES = [
     Bad(
         "diff hp broken", 2, "broken/1/saved_model.pb is damaged or no SavedModel: ", "copy or export the version again"
     ),
-    Bad("run broken -i x=1", 2, "broken/1/saved_model.pb is damaged or no SavedModel: ", "copy or export the version again"),
+    Bad(
+        "run broken -i x=1",
+        2,
+        "broken/1/saved_model.pb is damaged or no SavedModel: ",
+        "copy or export the version again",
+    ),
     Bad("inspect nomodel", 2, "nomodel/1/saved_model.pb does not exist", "give a version directory or the base path"),
     Bad("inspect gone", 2, "gone does not exist", "give a version directory or the base path above it"),
     Bad("export broken/1 --to out", 2, "broken/1", "export the model again"),
