@@ -19,6 +19,7 @@ from tfs_deploy.demo.train import CONVOLUTION_EPOCHS, SOFTMAX_EPOCHS
 from tfs_deploy.demo.trainer import train
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.launch import EmbeddedLauncher
+from tfs_deploy.launch.planning import TRAFFIC_NAME
 from tfs_deploy.report import Column, Table
 from tfs_deploy.rollout import ErrorRateGate, LatencyGate, RequestStats, Rollout
 from tfs_deploy.spec import load_deployment
@@ -194,7 +195,7 @@ def _refuse(
 
 
 def _load_on(deployment: Deployment, client: Client, stats: RequestStats, rows: Mapping[str, NDArray[Any]]) -> Load:
-    router = Router(client, MODEL, deployment.state_dir / "traffic.json")
+    router = Router(client, MODEL, deployment.state_dir / TRAFFIC_NAME)
     return Load(router, stats, rows["image"], rows["label"])
 
 
