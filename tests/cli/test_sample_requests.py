@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from live import free_ports
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.samples import sample_requests
 
@@ -37,11 +38,7 @@ def server(models, tmp_path_factory) -> Iterator[tuple[str, str]]:
         f'config {{ name: "{name}" base_path: "{models / name}" model_platform: "tensorflow" }}' for name in MODELS
     )
     (folder / "models.config").write_text(f"model_config_list {{ {listed} }}")
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
+    ports = free_ports(2)
     command = [sys.executable, "-m", "tfs_deploy.server", f"--port={ports[0]}", f"--rest_api_port={ports[1]}"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
+from live import free_ports
 from tfs_deploy.client import Client, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
 from tfs_deploy.config import ActiveModel, read_active, write_active
@@ -40,10 +41,7 @@ class Shop:
         self.path = folder / "shop.yaml"
         shutil.copytree(models / "saved_model_half_plus_two_2_versions", folder / "hp")
         shutil.copytree(models / "saved_model_half_plus_three", folder / "three")
-        with socket.socket() as one, socket.socket() as two:
-            for probe in (one, two):
-                probe.bind(("127.0.0.1", 0))
-            self.port, self.rest_port = one.getsockname()[1], two.getsockname()[1]
+        self.port, self.rest_port = free_ports(2)
         self.model = {
             "name": "hp",
             "base_path": "hp",
@@ -212,10 +210,8 @@ def test_a_successor_that_does_not_come_up_leaves_the_old_server_alone(shop):
     assert len(list(shop.state.glob("config.*"))) == 1
 
 
-def test_with_a_second_pair_of_ports_no_request_fails(shop, free_port):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        pair = {"grpc_port": free_port, "rest_port": probe.getsockname()[1]}
+def test_with_a_second_pair_of_ports_no_request_fails(shop):
+    pair = dict(zip(("grpc_port", "rest_port"), free_ports(2), strict=True))
     shop.document["server"]["alternate_ports"] = pair
     shop.write()
     first = shop.json("up")
@@ -241,11 +237,11 @@ def test_with_a_second_pair_of_ports_no_request_fails(shop, free_port):
         stop.set()
         thread.join()
     assert [entry["gap_seconds"] for entry in moved] == [0, 0]
-    assert moved[0]["grpc_address"] == f"127.0.0.1:{free_port}"
+    assert moved[0]["grpc_address"] == f"127.0.0.1:{pair['grpc_port']}"
     assert moved[1]["grpc_address"] == first["grpc_address"]
     assert failed == []
     assert set(answers) == {3.0}
-    assert is_free(free_port)
+    assert is_free(pair["grpc_port"])
 
 
 def test_what_a_killed_replacement_left_is_cleared_by_the_next_up(shop):

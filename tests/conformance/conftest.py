@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from live import free_ports
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -76,17 +78,6 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(20)
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def is_open(port: int) -> bool:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from live import free_ports
+
 RECORDED = Path(__file__).parent / "recorded" / "startup"
 #: not about how a start ends: they are replayed elsewhere, or are about signals
 ELSEWHERE = ("059", "060", "062", "063")
@@ -103,28 +105,17 @@ def make_files(work: Path, models: Path) -> None:
     (work / "sb" / "1" / "saved_model.pb").write_bytes(b"garbage")
 
 
-def reserve() -> socket.socket:
-    """Hold a port for a moment, so that no two starts get the same."""
-    holder = socket.socket()
-    holder.bind(("127.0.0.1", 0))
-    return holder
-
-
 def begin(name: str, work: Path, models: Path) -> Outcome:
     case = json.loads((RECORDED / f"{name}.json").read_text())
-    holders = [reserve(), reserve()]
-    grpc_port, rest_port = (holder.getsockname()[1] for holder in holders)
+    grpc_port, rest_port = pair = free_ports(2)
     ports = {"18600": str(grpc_port), "18601": str(rest_port), "18602": str(rest_port)}
     flags = [flag.replace("/models/", f"{models}/").replace("/run/w", str(work)) for flag in case["server_args"]]
     for there, here in ports.items():
         flags = [flag.replace(f"port={there}", f"port={here}") for flag in flags]
     occupied = []
-    for holder, prefix in zip(holders, ("042 061", "041"), strict=True):
+    for port, prefix in zip(pair, ("042 061", "041"), strict=True):
         if name.startswith(tuple(prefix.split())):
-            holder.listen()
-            occupied.append(holder)
-        else:
-            holder.close()
+            occupied.append(socket.create_server(("0.0.0.0", port)))
     watched = [grpc_port] if any(part in name for part in ("same_as_grpc", "port_zero")) else [grpc_port, rest_port]
     log = work / f"{name}.log"
     with log.open("wb") as output:

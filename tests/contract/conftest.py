@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from typing_extensions import Self
 
+from live import free_port
 from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient
 from tfs_deploy.errors import TfsDeployError
 
@@ -83,18 +83,12 @@ class Served:
         return self.rest if "rest" in transport else self.grpc
 
 
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
 @pytest.fixture(scope="session")
 def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("contract")
     config = (models / "models.config").read_text().replace("/models/", f"{models}/")
     (folder / "models.config").write_text(config)
-    served = Served(free_address(), free_address(), config)
+    served = Served(f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", config)
     flags = [
         f"--port={served.grpc.rpartition(':')[2]}",
         f"--rest_api_port={served.rest.rpartition(':')[2]}",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
+from live import free_ports
+
 ROOT = Path(__file__).parents[2]
 REQUIRED = "TFS_DEPLOY_REQUIRE_DOCKER"
+TAG = f"tfs-deploy/server:test-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+LOCK = Path(tempfile.gettempdir()) / f"{TAG.replace('/', '-').replace(':', '-')}.lock"
 
 
 def unusable() -> str:
@@ -43,12 +49,17 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def image(engine: None) -> Iterator[str]:
     """The image of the embedded server, made from this environment unless it is there; one for each checkout."""
-    tag = f"tfs-deploy/server:test-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
-    done = subprocess.run([sys.executable, ROOT / "docker/build", tag], capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stderr
-    yield done.stdout.strip()
-    if os.environ.get("CI"):  # the next run is in another checkout
-        subprocess.run(["docker", "rmi", "--force", tag], capture_output=True, timeout=60)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker waits here and finds the image
+        done = subprocess.run([sys.executable, ROOT / "docker/build", TAG], capture_output=True, text=True, timeout=110)
+        assert done.returncode == 0, done.stderr
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield done.stdout.strip()
+        with contextlib.suppress(BlockingIOError):  # another worker still uses it and will remove it
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            LOCK.unlink(missing_ok=True)
+            if os.environ.get("CI"):  # the next run is in another checkout
+                subprocess.run(["docker", "rmi", "--force", TAG], capture_output=True, timeout=60)
 
 
 def docker(*words: str) -> str:
@@ -56,17 +67,6 @@ def docker(*words: str) -> str:
     done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 class Shop:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from live import until
 from tfs_deploy.client import Client
 from tfs_deploy.config.image import Image
 from tfs_deploy.errors import TfsDeployError
@@ -29,13 +30,6 @@ from tfs_deploy.spec import load_deployment
 pytestmark = pytest.mark.docker
 X = {"x": np.array([2.0], np.float32)}
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which only root may")
-
-
-def wait_for(condition, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def serves(shop) -> bool:
@@ -68,11 +62,11 @@ def test_a_server_killed_under_load_is_restarted_by_the_engine(shop):
     thread = threading.Thread(target=load)
     thread.start()
     try:
-        wait_for(lambda: answered[0] > 20)
+        until(lambda: answered[0] > 20)
         os.kill(server_process(shop), signal.SIGKILL)
-        wait_for(lambda: shop.inspect()["RestartCount"] == 1)
+        until(lambda: shop.inspect()["RestartCount"] == 1)
         before = answered[0]
-        wait_for(lambda: answered[0] > before + 20)
+        until(lambda: answered[0] > before + 20)
     finally:
         stop.set()
         thread.join()
@@ -167,7 +161,7 @@ def test_an_interrupted_start_leaves_no_container(shop):
     process = subprocess.Popen(
         shop.line("up"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=shop.environment
     )
-    wait_for(lambda: shop.containers() != [])
+    until(lambda: shop.containers() != [])
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert shop.containers() == []
@@ -180,7 +174,7 @@ def test_a_killed_replacement_is_cleared_by_the_next_up(shop):
     process = subprocess.Popen(
         shop.line("up"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=shop.environment
     )
-    wait_for(lambda: len(shop.containers()) == 2)
+    until(lambda: len(shop.containers()) == 2)
     process.kill()
     process.wait()
     assert serves(shop)

@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -20,13 +19,6 @@ from tfs_deploy.errors import TfsDeployError
 
 pytestmark = pytest.mark.docker
 X = {"x": np.array([2.0], np.float32)}
-
-
-def wait_for(condition, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def test_the_whole_life_in_a_hardened_container(shop):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from live import free_ports
 from tfs_deploy.client import Client
 from tfs_deploy.config.ports import is_free
 from tfs_deploy.launch import EmbeddedLauncher
@@ -180,15 +181,12 @@ def folder(tmp_path: Path, models: Path) -> Path:
 
 
 @pytest.fixture
-def ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+def ports() -> list[int]:
+    return free_ports(2)
 
 
 @pytest.fixture
-def deployments(folder: Path, ports: tuple[int, int], taken: socket.socket) -> Path:
+def deployments(folder: Path, ports: list[int], taken: socket.socket) -> Path:
     """Deployment files and server configs, one mistake each."""
 
     def write(name: str, base_path: str, more: str = "", port: int = ports[0]) -> None:
@@ -311,10 +309,7 @@ def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         for name, path in about
     )
     (folder / "models.config").write_text(f"model_config_list {{ {configs} }}\n")
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        port, rest_port = one.getsockname()[1], two.getsockname()[1]
+    port, rest_port = free_ports(2)
     flags = [f"--port={port}", f"--rest_api_port={rest_port}", f"--model_config_file={folder / 'models.config'}"]
     with EmbeddedLauncher().start(flags, log_path=folder / "server.log") as server:
         with Client(server.grpc_address) as client:

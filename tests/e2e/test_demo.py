@@ -11,11 +11,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from live import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,16 +50,6 @@ def processes_in(folder: Path) -> list[str]:
                 if str(folder) in command:
                     found.append(command)
     return found
-
-
-def until(condition, seconds: float = 60.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"{condition} did not come true within {seconds} s")
 
 
 def test_models_are_good(told):

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from live import free_ports
+
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -59,10 +61,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     code = MODEL.format(seed=1) + EXPORT + MODEL.format(seed=2) + EXPORT
     result = run([sys.executable, "-c", code], folder)
     assert result.returncode == 0, result.stderr
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        ports = {"8500": str(first.getsockname()[1]), "8501": str(second.getsockname()[1])}
+    ports = dict(zip(("8500", "8501"), map(str, free_ports(2)), strict=True))
     (folder / "digits.yaml").write_text(DEPLOYMENT.format(grpc=ports["8500"], rest=ports["8501"]))
     result = run(["tfs-deploy", "config", "digits.yaml", "--out", "."], folder)
     assert result.returncode == 0, result.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,15 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from live import free_port
 from tfs_deploy.client import Client
 
 SCRIPT = Path(__file__).with_name("replica.py")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Replica:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import tfs_deploy as td
+from live import free_ports
 from tfs_deploy.export import classify_examples, from_examples, from_image_bytes, regress_examples, with_vocabulary
 from tfs_deploy.launch import EmbeddedLauncher, RunningServer
 from tfs_deploy.savedmodel.lint import Severity, lint_model
@@ -355,12 +355,7 @@ CASES: list[Callable[[Path], Case]] = [
 @pytest.fixture(scope="module")
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """One server for all sources; each test has it load what it exported."""
-    probes = [socket.socket() for _ in range(2)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    grpc_port, rest_port = (probe.getsockname()[1] for probe in probes)
-    for probe in probes:
-        probe.close()
+    grpc_port, rest_port = free_ports(2)
     flags = [
         f"--port={grpc_port}",
         f"--rest_api_port={rest_port}",

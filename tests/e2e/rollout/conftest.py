@@ -6,7 +6,6 @@ import collections
 import contextlib
 import io
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from live import free_ports, until
 from tfs_deploy import protos
 from tfs_deploy.cli.main import run
 from tfs_deploy.client import Client, Router, write_traffic
@@ -44,23 +44,6 @@ models:
 X = np.array([1.0, 2.0, -3.0], np.float32)
 #: version 1 of the zoo computes x / 2 + 2, version 2 computes x / 2 + 3
 ANSWERS = {1: X / 2 + 2, 2: X / 2 + 3}
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
 
 
 class Zoo:
@@ -220,11 +203,6 @@ def shop(tmp_path: Path, candidates: Path, pool: Pool) -> Iterator[Zoo]:
 @pytest.fixture
 def consumers() -> type[Consumers]:
     return Consumers
-
-
-@pytest.fixture
-def wait_until() -> Callable[..., None]:
-    return until
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from live import until
 from tfs_deploy.client import Client
 from tfs_deploy.rollout.begin import latest
 from tfs_deploy.rollout.lock import holder
@@ -139,11 +140,11 @@ def test_a_rollout_that_goes_back_exits_1_with_the_reason_in_one_line(zoo, cli):
 
 
 @pytest.fixture
-def running(zoo, wait_until):
+def running(zoo):
     """A rollout in a process of its own, in its first traffic step."""
     arguments = command("rollout", "start", zoo.file, "--to", 2, "--steps", "10,100", "--bake", "60s")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: zoo.traffic_path.exists() and '"canary"' in zoo.traffic_path.read_text())
+    until(lambda: zoo.traffic_path.exists() and '"canary"' in zoo.traffic_path.read_text())
     yield process
     process.kill()
     process.communicate()

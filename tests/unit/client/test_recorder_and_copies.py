@@ -6,13 +6,13 @@ import asyncio
 import json
 import os
 import threading
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from live import until
 from tfs_deploy.client import AsyncRouter, RequestRecorder, Router, write_traffic
 from tfs_deploy.client.comparing import Difference
 from tfs_deploy.client.recorder import class_end, latency_class, requests_dir
@@ -28,13 +28,6 @@ def lines(folder) -> list[dict]:
 
 def total(folder, label: str, what: str):
     return sum(line["labels"][label][what] for line in lines(folder) if label in line["labels"])
-
-
-def until(condition) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
 
 
 @given(st.floats(1e-6, 1e4))
@@ -69,10 +62,11 @@ def test_one_line_holds_what_was_counted_since_the_last(tmp_path):
 
 
 def test_it_writes_by_itself_and_ends_with_its_owner(tmp_path):
+    others = set(threading.enumerate())
     recorder = RequestRecorder(tmp_path, interval=0.01)
     recorder.record("stable", 0.001)
     until(lambda: lines(tmp_path))
-    writer = next(thread for thread in threading.enumerate() if thread.name == "recorder" and thread.is_alive())
+    writer = next(thread for thread in set(threading.enumerate()) - others if thread.name == "recorder")
 
     del recorder
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from live import free_ports
 from tfs_deploy.config.ports import is_free
 from tfs_deploy.errors import LaunchError, PortInUseError
 from tfs_deploy.launch import EmbeddedLauncher
@@ -26,11 +27,8 @@ def launcher(behaviour: str = "") -> EmbeddedLauncher:
 
 
 @pytest.fixture
-def ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+def ports() -> list[int]:
+    return free_ports(2)
 
 
 @pytest.fixture
