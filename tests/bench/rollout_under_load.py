@@ -1,0 +1,303 @@
+"""A rollout 1 -> 2 in four steps, a rollback, and one stopped by a gate, under load from 8 threads and 64 async calls.
+
+Run: python tests/bench/rollout_under_load.py [--requests 100000]     (prints a table; exits 1 when a limit is missed)
+
+The server, each load generator and the controller are processes of their own. Consumers go through ``Router`` and
+``AsyncRouter`` with a key for each request, so that afterwards every single request tells which split it was sent by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router
+from tfs_deploy.client.routing import choose, position
+from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.launch.lifecycle import down, up
+from tfs_deploy.rollout import GateVerdict, Rollout, Status, Verdict
+from tfs_deploy.savedmodel.goldens import Golden, write_goldens
+from tfs_deploy.spec import load_deployment
+
+MODELS = Path(__file__).parents[1] / "data" / "models"
+#: version v of the zoo computes x / 2 + OFFSETS[v]
+OFFSETS = {1: 2.0, 2: 3.0}
+STEPS = (5.0, 25.0, 50.0, 100.0)
+X = np.array([1.0, 2.0, 5.0], np.float32)
+THREADS, CALLS, KEYS, STEADY = 8, 64, 997, 8.0
+FILE = """
+name: bench
+server: {{target: embedded, grpc_port: {}, rest_port: {}}}
+models:
+  - name: zoo
+    base_path: models/zoo
+    versions: {{specific: [1]}}
+    labels: {{stable: 1}}
+    traffic: {{stable: 100}}
+"""
+#: one request: when it was sent, when its answer came, which version answered (0: none), its key, whether to stable
+FIELDS = np.dtype([("sent", "f8"), ("done", "f8"), ("version", "i4"), ("key", "i4"), ("stable", "?")])
+
+
+def consume_in_threads(address: str, traffic: str, rows: list[tuple[Any, ...]], stop: threading.Event) -> None:
+    with Client(address) as client:
+        router = Router(client, "zoo", traffic)
+
+        def work(number: int) -> None:
+            for key in itertools.islice(itertools.cycle(range(KEYS)), number * 89, None):
+                if stop.is_set():
+                    return
+                label = router.choose(key)
+                sent, version = time.monotonic(), 0
+                try:
+                    version = checked(router.predict({"x": X}, label=label))
+                except TfsDeployError as error:
+                    print(f"failed: {error.message}", file=sys.stderr, flush=True)
+                rows.append((sent, time.monotonic(), version, key, label == "stable"))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        router.close()
+
+
+async def consume_async(address: str, traffic: str, rows: list[tuple[Any, ...]], stop: threading.Event) -> None:
+    async with AsyncClient(address) as client:
+        router = AsyncRouter(client, "zoo", traffic)
+
+        async def work(number: int) -> None:
+            for key in itertools.islice(itertools.cycle(range(KEYS)), number * 13, None):
+                if stop.is_set():
+                    return
+                label = router.choose(key)
+                sent, version = time.monotonic(), 0
+                try:
+                    version = checked(await router.predict({"x": X}, label=label))
+                except TfsDeployError as error:
+                    print(f"failed: {error.message}", file=sys.stderr, flush=True)
+                rows.append((sent, time.monotonic(), version, key, label == "stable"))
+
+        await asyncio.gather(*(work(number) for number in range(CALLS)))
+        router.close()
+
+
+def checked(reply: Any) -> int:
+    """Return the version that answered, 0 if its answer is wrong."""
+    right = np.allclose(reply["y"], X / 2 + OFFSETS[reply.version])
+    return int(reply.version) if right else 0
+
+
+def worker(kind: str, address: str, traffic: str, target: str) -> int:
+    stop, rows = threading.Event(), []
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    print("ready", flush=True)
+    threading.Thread(target=tell_count, args=(rows, Path(target).with_suffix(".count")), daemon=True).start()
+    if kind == "threads":
+        consume_in_threads(address, traffic, rows, stop)
+    else:
+        asyncio.run(consume_async(address, traffic, rows, stop))
+    np.save(target, np.array(rows, FIELDS))
+    return 0
+
+
+def tell_count(rows: list[tuple[Any, ...]], path: Path) -> None:
+    while True:
+        path.write_text(str(len(rows)))
+        time.sleep(0.25)
+
+
+class Load:
+    """The two load generators; ``rows`` are all their requests, once they are stopped."""
+
+    def __init__(self, address: str, traffic: Path, folder: Path) -> None:
+        self.rows = np.empty(0, FIELDS)
+        self._targets = {kind: folder / f"{kind}.npy" for kind in ("threads", "async")}
+        self._processes = []
+        for kind, target in self._targets.items():
+            command = [sys.executable, __file__, "--worker", kind, address, str(traffic), str(target)]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE)
+            self._processes.append(process)
+        for process in self._processes:
+            process.stdout.readline()
+
+    def count(self) -> int:
+        """Return how many requests there were so far."""
+        return sum(int(target.with_suffix(".count").read_text() or 0) for target in self._targets.values())
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        codes = [process.wait(60) for process in self._processes]
+        if any(codes):
+            raise SystemExit("a load generator failed")
+        self.rows = np.concatenate([np.load(target) for target in self._targets.values()])
+
+    def kill(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+
+
+class Refuse:
+    """A gate that says no at 50 %."""
+
+    name = "business"
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+
+    def judge(self, step: Any) -> GateVerdict:
+        if step.weight != 50:
+            return GateVerdict(self.name, Verdict.PASS)
+        self._story.mark("the gate says no")
+        return GateVerdict(self.name, Verdict.FAIL, "fewer sales")
+
+
+class Story:
+    """What happened when, in monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.marks: list[tuple[float, str]] = []
+
+    def mark(self, text: str) -> None:
+        self.marks.append((time.monotonic(), text))
+        print(f"  {text}", file=sys.stderr, flush=True)
+
+    def at(self, text: str) -> float:
+        """Return when a text was first heard."""
+        return next(when for when, heard in self.marks if heard.startswith(text))
+
+
+def deploy(folder: Path) -> Path:
+    """Write a deployment of the zoo's two versions, with recorded answers."""
+    for version, offset in OFFSETS.items():
+        target = folder / "models" / "zoo" / str(version)
+        shutil.copytree(MODELS / "zoo" / str(version), target)
+        write_goldens(target, [Golden("serving_default", {"x": X}, {"y": X / 2 + np.float32(offset)})])
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        ports = first.getsockname()[1], second.getsockname()[1]
+    file = folder / "bench.yaml"
+    file.write_text(FILE.format(*ports))
+    return file
+
+
+def drive(file: Path, story: Story, load: Load, requests: int) -> None:
+    """Carry out a rollout, a rollback and a rollout that is refused, while the load goes on."""
+    deployment = load_deployment(file)
+    time.sleep(4.0)  # until connections are open and code is warm
+    before = load.count()
+    story.mark("steady begins")
+    time.sleep(STEADY)
+    story.mark("steady ends")
+    rate = (load.count() - before) / STEADY
+    bake = max(5.0, 1.1 * requests / rate / len(STEPS) - 4.0)
+    Rollout(deployment, "zoo", to=2, steps=STEPS, bake=bake).run(on_event=story.mark)
+    story.mark("promoted")
+    time.sleep(2.0)
+    story.mark("rollback begins")
+    Rollout.back(deployment, "zoo").run(on_event=story.mark)
+    story.mark("rollback ends")
+    time.sleep(2.0)
+    gates = [Refuse(story)]
+    refused = Rollout(deployment, "zoo", to=2, steps=(25, 50, 100), bake=3, gates=gates).run(check=False)
+    if refused.status is not Status.ROLLED_BACK:
+        raise SystemExit(f"the refused rollout ended {refused.status.value}: {refused.reason}")
+    time.sleep(2.0)
+
+
+def lag(rows: Any, begun: float, weights: dict[str, float]) -> float:
+    """Return for how long after ``begun`` requests were still sent by another split than ``weights``, in seconds."""
+    wanted = np.array([choose(weights, position(key, "zoo")) == "stable" for key in range(KEYS)])
+    near = rows[(rows["sent"] > begun) & (rows["sent"] < begun + 2.5)]
+    late = near[near["stable"] != wanted[near["key"]]]
+    return float(late["sent"].max() - begun) if len(late) else 0.0
+
+
+def p99(rows: Any, start: float, end: float) -> float:
+    """Return the 99th percentile of the latencies of answers within a span of time, in milliseconds."""
+    inside = rows[(rows["done"] >= start) & (rows["done"] < end)]
+    return 1000 * float(np.percentile(inside["done"] - inside["sent"], 99)) if len(inside) else float("nan")
+
+
+class Table:
+    """Prints rows and remembers missed limits."""
+
+    def __init__(self) -> None:
+        self.missed = False
+        print(f"{'what':<58} {'measured':>10}      {'limit':>10}  holds")
+
+    def row(self, name: str, value: float, unit: str, limit: float | None = None, *, least: bool = False) -> None:
+        holds = limit is None or (value >= limit if least else value <= limit)
+        self.missed |= not holds
+        shown = "" if limit is None else f"{'>=' if least else '<='} {limit:g}"
+        verdict = "" if limit is None else "yes" if holds else "NO"
+        print(f"{name:<58} {value:>10.3f} {unit:<4} {shown:>11}  {verdict}")
+
+
+def report(rows: Any, story: Story, requests: int) -> bool:
+    """Print the table; return whether every limit holds."""
+    table, at = Table(), story.at
+    table.row("requests", len(rows), "", requests, least=True)
+    table.row("  of them failed or with a wrong answer", int((rows["version"] == 0).sum()), "", 0)
+    spans = {f"step {step:g} %": (at(f"{step:g} % of the traffic"), at(f"{step:g} %: pass")) for step in STEPS}
+    steady = p99(rows, at("steady begins"), at("steady ends"))
+    table.row("steady: p99", steady, "ms")
+    for name, span in spans.items():
+        table.row(f"{name}: p99", p99(rows, *span), "ms")
+        table.row("  against steady", p99(rows, *span) / steady, "x", 1.5)
+    apart = {
+        "load and smoke of version 2": ("waiting for version 2", "label canary points"),
+        "promotion": ("label stable points", "promoted"),
+        "rollback with its load": ("rollback begins", "rollback ends"),
+    }
+    for name, (start, end) in apart.items():
+        table.row(f"{name} (apart): p99", p99(rows, at(start), at(end)), "ms")
+    for step in STEPS:
+        split = {"stable": 100 - step, "canary": step}
+        table.row(f"consumers follow {step:g} % within", lag(rows, at(f"{step:g} % of the traffic"), split), "s", 1.0)
+    canary = rows[(rows["version"] == 2) & (rows["done"] > at("the gate says no"))]
+    last = canary["done"].max() - at("the gate says no") if len(canary) else 0.0
+    table.row("from the gate's no to the last answer of the canary", float(last), "s", 1.0)
+    return not table.missed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=100_000, help="at least so many, all in all")
+    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        return worker(*arguments.worker)
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        file = deploy(Path(name))
+        deployment = load_deployment(file)
+        address = up(deployment).server.grpc_address
+        stack.callback(down, deployment)
+        load = Load(address, deployment.state_dir / "traffic.json", Path(name))
+        stack.callback(load.kill)
+        story = Story()
+        drive(file, story, load, arguments.requests)
+        load.stop()
+    return 0 if report(load.rows, story, arguments.requests) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
