@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 #: tolerance of a sum of percentages such as 33.3 + 33.3 + 33.4
 _SUM_TOLERANCE = 1e-6
 _LONGEST_NAME = 100
+#: batching keys that are judged together, so none of them may be unknown
+_BATCH_SIZES = (
+    (),
+    ("max_batch_size",),
+    ("allowed_batch_sizes",),
+    ("enable_large_batch_splitting",),
+    ("max_execution_batch_size",),
+)
 
 
 def check_file(
@@ -37,7 +45,9 @@ def check_file(
     yield from check_container(file.server, unknown, allow_latest=allow_latest)
     yield from _check_flags(file.server)
     yield from _check_models(file, unknown, line)
-    if file.batching is not None and not any(path[0] == "batching" for path in unknown):
+    if file.batching is not None and not any(
+        path[:1] == ("batching",) and path[1:2] in _BATCH_SIZES for path in unknown
+    ):
         for key, message in check_batching(batching_of(file.batching)):
             yield ("batching", key), message
     if file.ssl is not None and file.ssl.client_verify and file.ssl.ca is None and ("ssl", "ca") not in unknown:

@@ -59,7 +59,8 @@ def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deploy
     found = list(check_file(file, unknown, tree.line, allow_latest=allow_latest))
     if check_disk:
         hidden = {path[:2] for path in unknown if path[2:3] in _LOCATING}
-        found += [item for item in disk_findings(deployment) if item[0][:2] not in hidden and item[0] not in unknown]
+        refused = unknown | {place for place, _ in found}
+        found += [item for item in disk_findings(deployment) if item[0][:2] not in hidden and item[0] not in refused]
     if findings or found:
         raise _error(source, findings | {item: tree.line(item[0]) for item in found})
     return deployment, tree

@@ -91,3 +91,8 @@ def test_lite_models_count_where_the_server_prefers_them(shop, tmp_path):
     (tmp_path / "m/00000003/saved_model.pb").rename(tmp_path / "m/00000003/model.tflite")
     assert "has no saved_model.pb" in problems(shop())[0]
     load_deployment(shop(server="{flags: {prefer_tflite_model: true}}"), check_disk=True)
+
+
+@pytest.mark.parametrize("base_path", ["s3://bucket/m", "~/m", "gs://bucket/m"])
+def test_a_base_path_that_was_refused_is_not_looked_for(shop, base_path):
+    assert len(problems(shop(base_path=base_path))) == 1
