@@ -233,3 +233,14 @@ def test_a_mistake_hides_nothing_around_it(write):
         "batching.max_batch_size",
         "batching.nope",
     ]
+
+
+def test_batch_sizes_are_judged_beside_another_mistake_but_not_by_one(write):
+    sizes = "allowed_batch_sizes: [8, 32, 16]"
+    path = write(GOOD + f"batching: {{{sizes}, num_batch_threads: 0}}\n")
+    assert [text.split(": ")[1] for text in problems(path)] == [
+        "batching.allowed_batch_sizes",
+        "batching.num_batch_threads",
+    ]
+    path = write(GOOD + "batching: {max_batch_size: x, allowed_batch_sizes: [8, 16]}\n")
+    assert [text.split(": ")[1] for text in problems(path)] == ["batching.max_batch_size"]
