@@ -31,6 +31,8 @@ _SUFFIX: Final = {"darwin": ".2.dylib"}.get(sys.platform, ".so.2")
 _LOG_LEVEL: Final = "TF_CPP_MIN_LOG_LEVEL"
 #: TF_CPP_MIN_LOG_LEVEL where the caller does not set it: errors come as exceptions anyway
 _QUIET: Final = "3"
+#: TensorFlow's own allocator for large tensors never gives memory back, not even that of a model which is unloaded
+_SYSTEM_ALLOCATOR: Final = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"
 #: information lines of absl's log, and its warning that there will be some
 _FIRST_LINES: Final = re.compile(rb"I\d{4} \S+ +\d+ \S+\] |WARNING: All log messages before absl::InitializeLog")
 
@@ -135,6 +137,7 @@ def load_library() -> Library:
     """
     folder = _package_folder()
     os.environ.setdefault(_LOG_LEVEL, _QUIET)
+    os.environ.setdefault(_SYSTEM_ALLOCATOR, "1")
     try:
         with quiet_start():
             framework = ctypes.CDLL(str(folder / f"libtensorflow_framework{_SUFFIX}"))

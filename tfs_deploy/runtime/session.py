@@ -219,6 +219,18 @@ def _run_options(library: Library, timeout: float | None) -> int | None:
     return options
 
 
+#: M_MMAP_THRESHOLD of mallopt(3)
+_MMAP_THRESHOLD: Final = -3
+
+
+def return_large_blocks(size: int) -> None:
+    """Have blocks of memory from ``size`` bytes on go back to the system when they are freed (glibc).
+
+    Left alone glibc raises that threshold with every large block it frees, and keeps such blocks in pieces.
+    """
+    getattr(ctypes.CDLL(None), "mallopt", lambda _key, _value: 0)(_MMAP_THRESHOLD, size)
+
+
 @functools.lru_cache(maxsize=1)
 def _malloc_trim() -> Any:
     return getattr(ctypes.CDLL(None), "malloc_trim", lambda _pad: 0)

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from tfs_deploy import protos
 from tfs_deploy.errors import Code, EnvironmentFault, InvalidArgumentError, StatusError
 from tfs_deploy.protos import methods
+from tfs_deploy.runtime.session import release_memory
 from tfs_deploy.server.dataplane import DataPlane, required_spec
 from tfs_deploy.server.health import health_service
 from tfs_deploy.server.workers import Gate, WorkerPool
@@ -31,7 +32,10 @@ _REFUSING_THREADS: Final = 2
 _NO_DEADLINE_SECONDS: Final = 1e7
 _CODES: Final = {Code(code.value[0]): code for code in grpc.StatusCode}
 
-Handler = Callable[[bytes, Any], bytes]
+#: bytes of a request whose memory is given back at once, not kept for the next one
+LARGE_REQUEST: Final = 1 << 22
+
+Handler = Callable[[Any, Any], bytes]
 
 
 class GrpcServer:
@@ -95,7 +99,10 @@ class GrpcServer:
 
 
 def _prediction_service(dataplane: DataPlane, gate: Gate | None) -> grpc.GenericRpcHandler:
-    def predict(request: bytes, context: grpc.ServicerContext) -> bytes:
+    def predict(request: list[bytes], context: grpc.ServicerContext) -> bytes:
+        if len(request[0]) > LARGE_REQUEST:
+            # what gRPC received it in is free now, in pieces that would stay around
+            release_memory()
         return dataplane.predict(request, _timeout(context))
 
     def classify(request: Any, timeout: float | None) -> Any:
@@ -112,7 +119,7 @@ def _prediction_service(dataplane: DataPlane, gate: Gate | None) -> grpc.Generic
     return grpc.method_handlers_generic_handler(
         methods.PREDICTION_SERVICE,
         {
-            "Predict": _raw(predict, gate),
+            "Predict": _raw(predict, gate, boxed=True),
             "Classify": _message(protos.ClassificationRequest, classify, gate),
             "Regress": _message(protos.RegressionRequest, regress, gate),
             "MultiInference": _message(protos.MultiInferenceRequest, dataplane.multi_inference, gate),
@@ -151,8 +158,12 @@ def _timeout(context: grpc.ServicerContext) -> float | None:
     return None if remaining is None or remaining > _NO_DEADLINE_SECONDS else remaining
 
 
-def _raw(handler: Handler, gate: Gate | None, threads: ThreadPoolExecutor | None = None) -> grpc.RpcMethodHandler:
-    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+def _raw(
+    handler: Handler, gate: Gate | None, threads: ThreadPoolExecutor | None = None, *, boxed: bool = False
+) -> grpc.RpcMethodHandler:
+    """Make a method of a handler of bytes, or (``boxed``) of a list with them, which the handler may empty."""
+
+    def answer(request: Any, context: grpc.ServicerContext) -> bytes:
         try:
             if gate is None:
                 return handler(request, context)
@@ -168,7 +179,11 @@ def _raw(handler: Handler, gate: Gate | None, threads: ThreadPoolExecutor | None
 
     if threads is not None:
         answer.experimental_thread_pool = threads  # type: ignore[attr-defined]
-    return grpc.unary_unary_rpc_method_handler(answer)
+    return grpc.unary_unary_rpc_method_handler(answer, request_deserializer=_box if boxed else None)
+
+
+def _box(data: bytes) -> list[bytes]:
+    return [data]
 
 
 def _message(

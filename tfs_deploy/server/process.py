@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
+from tfs_deploy.runtime.session import return_large_blocks
 from tfs_deploy.server.dataplane import DataPlane
-from tfs_deploy.server.grpc_adapter import GrpcServer
+from tfs_deploy.server.grpc_adapter import LARGE_REQUEST, GrpcServer
 from tfs_deploy.server.metrics import ServerMetrics
 from tfs_deploy.server.ports import bind, check_free
 from tfs_deploy.server.rest_adapter import RestServer
@@ -203,6 +204,7 @@ def serve(flags: ServerFlags) -> None:
         exit_with_parent()
     if flags.meaningless:
         _log.warning("these flags have no meaning here: %s", ", ".join(flags.meaningless))
+    return_large_blocks(LARGE_REQUEST)
     server = ServerProcess(flags)
     failure: list[BaseException] = []
     started = threading.Event()
