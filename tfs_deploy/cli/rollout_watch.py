@@ -63,7 +63,7 @@ def view(deployment: Deployment, model: str, last: Recorded, *, now: float | Non
 
     plan, when = last.plan, time.time() if now is None else now
     times = timeline(plan, last.events)
-    since = when - last.events[0].at
+    since = times.seconds + max(0.0, when - last.events[-1].at)
     phase = times.segments[-1] if times.segments else None
     head = f"{plan.model}: version {plan.old} to {plan.new}, {plan.strategy}, {since:.0f} s"
     if phase is not None:

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfs_deploy.rollout.history import elapsed
 from tfs_deploy.rollout.phases import ROLLBACK, phase_of
 from tfs_deploy.rollout.result import StepReport
 from tfs_deploy.rollout.words import tell
@@ -51,8 +52,8 @@ class Timeline:
 
 
 def timeline(plan: Plan, events: Sequence[Event]) -> Timeline:
-    """Read a journal; a wall clock that jumped back stands still until it has caught up."""
-    times = _times(events)
+    """Read a journal."""
+    times = elapsed(events)
     end = times[-1] if times else 0.0
     starts: list[tuple[str, float]] = []
     traffic = [(0.0, 0.0)]
@@ -74,13 +75,6 @@ def timeline(plan: Plan, events: Sequence[Event]) -> Timeline:
     bounds = [*starts, ("", end)]
     segments = tuple(Segment(phase, at, until) for (phase, at), (_, until) in itertools.pairwise(bounds))
     return Timeline(end, segments, tuple(traffic), tuple(judged), tuple(lines))
-
-
-def _times(events: Sequence[Event]) -> list[float]:
-    times: list[float] = []
-    for event in events:
-        times.append(max(event.at - events[0].at, times[-1] if times else 0.0))
-    return times
 
 
 def _phase(plan: Plan, event: Event, starts: Sequence[tuple[str, float]]) -> str | None:

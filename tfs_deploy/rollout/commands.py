@@ -36,9 +36,10 @@ def words(command: str) -> list[str]:
     try:
         found = shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"the command {command!r} cannot be taken apart: {error}") from None
+        message = f"the command {command!r} cannot be taken apart: {error}"
+        raise UsageError(message, hint="quote as for a shell; for pipes and the like: sh -c '...'") from None
     if not found:
-        raise UsageError("the command is empty")
+        raise UsageError("the command is empty", hint="for example command=./check.sh or before:promote=./check.sh")
     return found
 
 
@@ -61,7 +62,8 @@ def run_command(
             env={**os.environ, **(environment or {})},
         )
     except OSError as error:
-        raise UnavailableError(f"{arguments[0]} cannot be run: {error.strerror}") from error
+        message = f"{arguments[0]} cannot be run: {error.strerror}"
+        raise UnavailableError(message, hint="give its whole path, and make it executable") from error
     try:
         output, errors = process.communicate(json.dumps(facts, default=str), timeout=timeout)
     except BaseException as error:
@@ -69,7 +71,8 @@ def run_command(
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
-            raise UnavailableError(f"{arguments[0]} has not ended within {timeout:g} s") from None
+            message = f"{arguments[0]} has not ended within {timeout:g} s"
+            raise UnavailableError(message, hint="whatever it has started was killed") from None
         raise
     return Done(process.returncode, output, errors)
 

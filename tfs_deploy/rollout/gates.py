@@ -109,27 +109,32 @@ class FiniteGate:
     """Limits the share of answers with NaN or infinite values to ``max_rate``, above the share of stable's answers."""
 
     max_rate: float = 0.0
+    min_samples: int = 30
     name: str = "finite"
 
     def judge(self, step: StepView) -> GateVerdict:
-        """Judge what consumers saw of the answers in the window; without a request the other gates wait."""
+        """Judge what consumers saw of the answers in the window; it fails before there are ``min_samples``."""
         window, base = step.canary, step.stable
         usual = base.broken / base.requests if base.requests else 0.0
         text = f"{window.broken} of {window.requests} answers hold values that are NaN or infinite"
         if window.broken > (self.max_rate + usual) * window.requests:
             return GateVerdict(self.name, Verdict.FAIL, text)
+        if window.requests < self.min_samples:
+            return GateVerdict(self.name, Verdict.TOO_FEW, _too_few("canary", window, self.min_samples))
         return GateVerdict(self.name, Verdict.PASS, text)
 
 
-def default_gates(min_samples: int = 30) -> list[Gate]:
+def default_gates(min_samples: int = 30, *, comparable: bool = True) -> list[Gate]:
     """Return the gates for live requests: 1 % errors, no NaN, the median within 2 x and p99 within 3 x of stable.
 
     The tail of a busy machine varies from window to window, hence its wider limits; a model that is slow as such shows
-    in the median.
+    in the median. Without requests of stable to compare with (``comparable``), latency is not judged.
     """
+    alone: list[Gate] = [ErrorRateGate(min_samples=min_samples), FiniteGate(min_samples=min_samples)]
+    if not comparable:
+        return alone
     return [
-        ErrorRateGate(min_samples=min_samples),
-        FiniteGate(),
+        *alone,
         LatencyGate("p50", tolerance=0.002, min_samples=min_samples),
         LatencyGate("p99", max_ratio=3.0, tolerance=0.010, min_samples=min_samples),
     ]

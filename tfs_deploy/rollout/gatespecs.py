@@ -102,8 +102,7 @@ def _errors(setting: str, sources: Sources) -> Gate:
 
 
 def _finite(setting: str, sources: Sources) -> Gate:
-    del sources
-    return FiniteGate(parse_share(setting))
+    return FiniteGate(parse_share(setting), sources.min_samples)
 
 
 def _latency(name: str, setting: str, sources: Sources) -> Gate:

@@ -11,7 +11,7 @@ from tfs_deploy.rollout.ports import Verdict
 from tfs_deploy.rollout.stats import WindowSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 #: seconds without repetition after which an action counts as new, not as tried again
 _STREAK: Final = 60.0
@@ -24,7 +24,7 @@ class Event:
     ``kind``: ``start``, ``resume``, ``intend`` (before an action), ``outcome`` (after it), ``note`` (something seen),
     ``finish``. ``at`` is wall-clock time for people; ``mono`` is this process's monotonic time, which alone is used for
     durations, so a clock that jumps cannot shorten a bake. An entry read back gets the time of reading: the step bakes
-    again.
+    again. ``uptime`` is the monotonic time of the process that wrote it, comparable within one boot of the machine.
     """
 
     kind: str
@@ -33,6 +33,26 @@ class Event:
     detail: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
     mono: float = 0.0
+    uptime: float | None = None
+
+
+def elapsed(events: Sequence[Event]) -> list[float]:
+    """Return for each entry of a journal the seconds since the first one, whatever the wall clock did meanwhile.
+
+    Between entries of different boots only the wall clock can tell; there a time that lies in the past counts as now.
+    """
+    times: list[float] = []
+    boot, last = "", None
+    for event in events:
+        former = boot
+        boot = str(event.detail.get("boot", "")) if event.kind in ("start", "resume") else boot
+        before = times[-1] if times else 0.0
+        if last is not None and event.uptime is not None and former == boot:
+            times.append(before + max(0.0, event.uptime - last))
+        else:
+            times.append(max(event.at - events[0].at, before))
+        last = event.uptime
+    return times
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,9 +170,10 @@ def _document(event: Event) -> dict[str, Any]:
     document = {"at": at, "kind": event.kind}
     if event.action:
         document["action"] = event.action
-    return {**document, "ok": event.ok, "detail": dict(event.detail)}
+    return {**document, "ok": event.ok, "uptime": round(event.mono, 3), "detail": dict(event.detail)}
 
 
 def _event(document: dict[str, Any], mono: float) -> Event:
     at = datetime.fromisoformat(document["at"]).timestamp()
-    return Event(document["kind"], document.get("action", ""), document["ok"], document["detail"], at, mono)
+    words = document["kind"], document.get("action", ""), document["ok"], document["detail"]
+    return Event(*words, at, mono, document.get("uptime"))

@@ -80,6 +80,11 @@ class Plan:
         """Whether a human has to say yes before the promotion."""
         return self.manual or self.strategy == AB
 
+    @property
+    def comparable(self) -> bool:
+        """Whether ``stable`` gets requests beside the canary in the first step, so that there is a comparison."""
+        return not self.steps or self.stable in self.split(0).weights
+
     def versions(self, *wanted: int) -> tuple[int, ...]:
         """Return ``wanted`` and the versions that other labels need, sorted."""
         return tuple(sorted({*wanted, *self.others.values()}))
@@ -121,15 +126,19 @@ def checked(plan: Plan) -> Plan:
         message = f"version {plan.new} of {plan.model} is what {plan.stable} points at already"
         raise UsageError(message, hint="name another version with --to")
     if plan.stable == plan.canary:
-        raise UsageError(f"the labels of stable and canary are both {plan.stable!r}")
+        message = f"the labels of stable and canary are both {plan.stable!r}"
+        raise UsageError(message, hint="give the new version a label of its own, for example canary")
     for name in _TIMES:
         value = getattr(plan, name)
         if not math.isfinite(value) or value < 0:
-            raise UsageError(f"{name} is {value}, which is not a time of 0 seconds or more")
+            message = f"{name} is {value}, which is not a time of 0 seconds or more"
+            raise UsageError(message, hint=f"give seconds, for example {name}=10.0")
     if plan.fail_after < 1:
-        raise UsageError(f"fail_after is {plan.fail_after}, but at least 1 failing verdict is needed")
+        message = f"fail_after is {plan.fail_after}, but at least 1 failing verdict is needed"
+        raise UsageError(message, hint="fail_after=1 goes back at the first")
     if plan.on_too_few not in ("fail", "pause"):
-        raise UsageError(f"on_too_few is {plan.on_too_few!r}, but must be 'fail' or 'pause'")
+        message = f"on_too_few is {plan.on_too_few!r}, but must be 'fail' or 'pause'"
+        raise UsageError(message, hint="'fail' goes back, 'pause' asks a human")
     if plan.retain is not None and plan.retain < 2:
         raise UsageError(f"retain is {plan.retain}, but the version to go back to has to stay", hint="keep at least 2")
     return plan

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.rollout.actions import Status
+from tfs_deploy.rollout.history import elapsed
 from tfs_deploy.rollout.ports import GateVerdict, Verdict
 from tfs_deploy.rollout.stats import WindowSummary
 from tfs_deploy.rollout.words import note
@@ -78,7 +79,7 @@ class StepReport:
 class RolloutResult:
     """How a rollout ended, or stands: ``status``, the one-line ``reason`` unless it is done, versions, steps.
 
-    ``seconds`` is the wall-clock time from the first entry of the journal to the last.
+    ``seconds`` is the time from the first entry of the journal to the last (see ``history.elapsed``).
     """
 
     model: str
@@ -125,7 +126,7 @@ class RolloutResult:
                 steps[event.detail["number"]] = StepReport.from_dict(event.detail)
             elif event.kind == "outcome" and event.ok:
                 notes.update(dict.fromkeys(event.detail.get("notes", ())))
-        seconds = max(0.0, events[-1].at - events[0].at) if events else 0.0
+        seconds = elapsed(events)[-1] if events else 0.0
         ordered = tuple(steps[number] for number in sorted(steps))
         return cls(plan.model, plan.old, plan.new, status, reason, ordered, seconds, tuple(notes), plan.strategy)
 

@@ -8,6 +8,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.client.recorder import boot_id
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.actions import Action, Finish, Wait
 from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
@@ -215,7 +216,7 @@ class Rollout:
             servers = stack.enter_context(reach(self.deployment, model.name, past.plan.replicas))
             controller = self._controller(past.plan, servers, past.journal, stack)
             controller.history = past.history
-            controller.record("resume")
+            controller.record("resume", boot=boot_id())
             if self._request:
                 mailbox.post(self._request)
             return controller, past.journal
@@ -225,7 +226,7 @@ class Rollout:
         plan = self._new_plan(servers)
         journal = Journal.create(state_dir, model.name)
         controller = self._controller(plan, servers, journal, stack)
-        controller.record("start", plan=plan.as_dict())
+        controller.record("start", plan=plan.as_dict(), boot=boot_id())
         return controller, journal
 
     def _new_plan(self, servers: Servers) -> Plan:

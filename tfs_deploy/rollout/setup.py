@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfs_deploy.client import RestClient
+from tfs_deploy.errors import UsageError
 from tfs_deploy.launch.dial import dial
 from tfs_deploy.rollout.checks import FileChecks
 from tfs_deploy.rollout.controller import World
 from tfs_deploy.rollout.fleet import Fleet, Replica
-from tfs_deploy.rollout.gates import GoldenGate, default_gates
+from tfs_deploy.rollout.gates import GoldenGate, LatencyGate, default_gates
 from tfs_deploy.rollout.gatespecs import Sources, gate_name, make_gate
 from tfs_deploy.rollout.hooks import RolloutHooks
 from tfs_deploy.rollout.mailbox import FileMailbox
@@ -150,6 +151,9 @@ def plan_gates(plan: Plan, sources: Sources) -> list[Gate]:
     gates: list[Gate] = []
     for text in plan.gates:
         gate = make_gate(text, sources)
+        if isinstance(gate, LatencyGate) and gate.max_ratio is not None and not plan.comparable:
+            message = f"{text} compares with {plan.stable}, which gets no requests from the first step on"
+            raise UsageError(message, hint=f"give a time ({gate.name}=50ms), or begin with a step below 100")
         same = sum(other.name.split()[0] == gate.name for other in gates)
         gates.append(Numbered(gate, f"{gate.name} {same + 1}") if same else gate)
     return gates
@@ -179,7 +183,9 @@ def _defaults(plan: Plan, process: DeployedProcess, requests: Requests | None, r
     """Return the gates that need not be asked for: those whose numbers are at hand, unless one of that name was."""
     if not plan.default_gates:
         return []
-    gates: list[Gate] = [] if requests is None else default_gates(plan.min_samples)
+    gates: list[Gate] = []
+    if requests is not None:
+        gates += default_gates(plan.min_samples, comparable=plan.comparable)
     if process.memory() is not None:
         gates.append(MemoryGate())
     few = replay.first(_FEW)

@@ -176,6 +176,12 @@ def zoo(tmp_path: Path, models: Path, pool: Pool) -> Iterator[Zoo]:
         yield zoo
 
 
+@pytest.fixture
+def idle_zoo(tmp_path: Path, models: Path) -> Zoo:
+    """The same deployment on ports of its own, without a server."""
+    return Zoo(tmp_path, models / "zoo", {1: 1, 2: 2}, *free_ports(2))
+
+
 @contextlib.contextmanager
 def serving(zoo: Zoo, pool: Pool) -> Iterator[Zoo]:
     pool.serve(zoo)

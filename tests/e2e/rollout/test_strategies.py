@@ -26,6 +26,23 @@ def test_what_consumers_record_is_judged_without_being_asked_for(zoo, consumers)
     assert step.windows["canary"].p99 > 0
 
 
+def test_a_switch_of_everything_is_judged_without_a_comparison_that_cannot_be(zoo, consumers):
+    with consumers(zoo) as load:
+        options = {"strategy": "blue-green", "bake": 1.2, "gates": ["p99=5s"]}
+        result = Rollout(zoo.deployment, "zoo", to=2, **options).run()
+
+    assert [entry.gate for entry in result.steps[0].verdicts] == [
+        "golden",
+        "p99",
+        "errors",
+        "finite",
+        "memory",
+        "drift",
+    ]
+    assert load.failures == []
+    assert zoo.served() == ({"stable": 2}, [2])
+
+
 def test_a_shadow_is_compared_and_answers_nobody_before_the_promotion(zoo, consumers):
     seen = []
     with consumers(zoo) as load:
@@ -190,6 +207,7 @@ def test_a_lock_that_hangs_is_shown_waited_for_and_released(zoo, cli):
         ({"replicas": ("nowhere",)}, "is no address"),
         ({"gates": ["drift=1"], "requests_file": "/nowhere.npz"}, "holds no requests"),
         ({"retain": 1}, "has to stay"),
+        ({"strategy": "blue-green", "gates": ["p99=1.5x"]}, "p99=1.5x compares with stable, which gets no requests"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_touched(zoo, options, message):

@@ -55,7 +55,9 @@ def test_requests_that_fail_on_stable_too_are_not_the_canarys_fault():
         (WindowSummary(100), WindowSummary(), PASS),
         (WindowSummary(100, broken=1), WindowSummary(100), FAIL),
         (WindowSummary(100, broken=5), WindowSummary(100, broken=5), PASS),
-        (WindowSummary(), WindowSummary(), PASS),
+        (WindowSummary(), WindowSummary(), FEW),
+        (WindowSummary(29), WindowSummary(100), FEW),
+        (WindowSummary(1, broken=1), WindowSummary(), FAIL),
     ],
 )
 def test_values_that_are_not_finite(canary, stable, verdict):

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.rollout.history import Event
+from tfs_deploy.rollout.history import Event, elapsed
 from tfs_deploy.rollout.journal import RESERVE, Journal, journals, models_with_journals, replay
 from tfs_deploy.rollout.plan import Plan
 
@@ -130,3 +130,36 @@ def test_nothing_is_left_of_the_reserve(tmp_path):
     with pytest.raises(ZeroDivisionError), journal.reserving():
         raise ZeroDivisionError
     assert list(journal.path.parent.iterdir()) == []
+
+
+def entry(kind: str, at: float, uptime: float | None, boot: str = "") -> Event:
+    return Event(kind, at=at, uptime=uptime, detail={"boot": boot} if boot else {})
+
+
+@pytest.mark.parametrize(
+    ("events", "times"),
+    [
+        ([], []),
+        # the wall clock jumps back an hour, then forward two
+        ([entry("start", 1e6, 5.0, "a"), entry("note", 1e6 - 3600, 6.0), entry("note", 1e6 + 3600, 9.0)], [0, 1, 4]),
+        # another boot: only the wall clock tells
+        (
+            [entry("start", 1e6, 500.0, "a"), entry("resume", 1e6 + 60, 20.0, "b"), entry("note", 0, 21.5)],
+            [0, 60, 61.5],
+        ),
+        ([entry("start", 1e6, 5.0, "a"), entry("resume", 1e6 - 60, 7.0, "b")], [0, 0]),
+        # taken up again within the same boot
+        ([entry("start", 1e6, 5.0, "a"), entry("resume", 1e6 - 60, 7.0, "a")], [0, 2]),
+        # entries of a program that did not write it
+        ([entry("start", 1e6, None), entry("note", 1e6 + 2, None), entry("note", 1e6 + 1, None)], [0, 2, 2]),
+    ],
+)
+def test_how_long_a_rollout_took_does_not_depend_on_the_wall_clock(events, times):
+    assert elapsed(events) == times
+
+
+def test_entries_keep_the_monotonic_time_of_their_writer(tmp_path):
+    journal = Journal.create(tmp_path, "digits")
+    journal.append(Event("start", detail=START.detail, at=1.0, mono=1234.5678))
+
+    assert [(event.mono, event.uptime) for event in journal.read(mono=7.0)] == [(7.0, 1234.568)]

@@ -61,8 +61,24 @@ def test_steps_that_make_no_sense(text, message):
     ],
 )
 def test_plans_that_cannot_be_carried_out(changes, message):
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as caught:
         checked(Plan(**{"model": "digits", "old": 1, "new": 2, **changes}))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("changes", "comparable"),
+    [
+        ({}, True),
+        ({"steps": ()}, True),
+        ({"steps": (100.0,)}, False),
+        ({"strategy": "blue-green", "steps": (100.0,)}, False),
+        ({"strategy": "shadow", "steps": (100.0,)}, True),
+        ({"strategy": "ab", "steps": (50.0,)}, True),
+    ],
+)
+def test_stable_can_be_compared_with_if_it_gets_requests_beside_the_canary(changes, comparable):
+    assert Plan(**{"model": "digits", "old": 1, "new": 2, **changes}).comparable is comparable
 
 
 STEPS = st.lists(st.floats(0.01, 99.9), max_size=5, unique=True).map(lambda steps: (*sorted(steps), 100.0))
