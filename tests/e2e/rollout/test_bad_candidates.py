@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-
-from tfs_deploy.rollout import Rollout, Status
 
 #: what is asked of the versions: mostly small numbers, one in ten so big that bad candidates stumble
 BIG = 60.0
@@ -50,14 +50,17 @@ def test_a_bad_candidate_is_stopped_by_the_gate_for_it(shop, consumers, cli, kin
         assert load.failures == []
 
 
-def test_a_candidate_that_ends_the_server_is_out_and_the_outage_is_told(shop, consumers):
+def test_a_candidate_that_ends_the_server_is_out_and_the_outage_is_told(shop, consumers, cli):
     shop.add(2, like="aborting", answers=np.array([2.5, 3.0, 0.5]))
 
     with consumers(shop, draw=draw):
-        result = Rollout(shop.deployment, "zoo", to=2, steps=(50, 100), bake=30, need_clean=False).run(check=False)
+        result = cli("rollout", "start", shop.file, "--steps", "50,100", "--bake", "30s", "--ignore-lint", "--json")
 
-    assert result.status is Status.ROLLED_BACK
-    assert result.reason == "the server's process ended while version 2 was being rolled out"
+    assert result.returncode == 1
+    rollout = json.loads(result.stdout)["rollout"]
+    assert rollout["status"] == "rolled back"
+    assert rollout["reason"] == "the server's process ended while version 2 was being rolled out"
     assert shop.served() == ({"stable": 1}, [1])
-    outage = next(note for note in result.notes if note.startswith("the server did not answer for "))
+    outage = next(note for note in rollout["notes"] if note.startswith("the server did not answer for "))
     assert 0.0 < float(outage.split()[-2]) < 20.0
+    assert outage in cli("rollout", "report", shop.file).stdout
