@@ -240,9 +240,8 @@ def journal() -> bool:
                 log.append(entry)
             late = (time.perf_counter() - started) / 0.05
         read[entries] = min(rounds)
-        print(
-            f"{f'one entry, safe on the disk, behind {entries} others':<58} {late:>9.2f}   ({each:.2f} at the beginning)"
-        )
+        print(f"{'one entry, safe on the disk':<58} {each:>9.2f}")
+        print(f"{f'  behind {entries} others':<58} {late:>9.2f}")
         print(f"{f'{entries} entries read and folded':<58} {read[entries]:>9.2f}")
     ratio = read[10_000] / read[1_000] / 10
     print(f"{'growth of reading, in proportion':<58} {ratio:>9.2f} {SLACK:>8.2f}  {'yes' if ratio <= SLACK else 'NO'}")
