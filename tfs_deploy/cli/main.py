@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("render", "Write a compose file or a Dockerfile from a deployment file."),
     "serve": ("serve", "Run the embedded server in the foreground."),
     "predict": ("predict", "Send one request to a served model."),
+    "verify": ("verify", "Say yes or no to a version before it serves anybody, with a report."),
     "smoke": ("smoke", "Ask every label of a running deployment and compare with the recorded answers."),
     "rollout": ("rollout", "Move traffic from one version to the next, step by step."),
     "rollback": ("rollback", "Move the label stable back to an earlier version."),

@@ -12,18 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from typing_extensions import Unpack
+
+    from tfs_deploy.client.options import GrpcOptions
     from tfs_deploy.config.deployment import Deployment
 
 
-def dial(deployment: Deployment, address: str, *, timeout: float = 10.0) -> Client:
-    """Return a client for ``address``.
+def dial(deployment: Deployment, address: str, **options: Unpack[GrpcOptions]) -> Client:
+    """Return a client for ``address``; ``options`` are those of ``Client``.
 
     With TLS it trusts the server's own certificate and those of ``ssl.ca``, under the name in that certificate: the
     toolkit knows whom it started. A server that asks for a client certificate is shown its own.
     """
     section = deployment.ssl
     if section is None:
-        return Client(address, timeout=timeout)
+        return Client(address, **options)
     import grpc
 
     pem = ssl_config(section)
@@ -31,8 +34,10 @@ def dial(deployment: Deployment, address: str, *, timeout: float = 10.0) -> Clie
     roots = f"{pem.server_cert}\n{pem.custom_ca}".encode()
     credentials = grpc.ssl_channel_credentials(roots, *own)
     name = certificate_name(section.cert)
-    options = (("grpc.ssl_target_name_override", name),) if name else ()
-    return Client(address, timeout=timeout, credentials=credentials, options=options)
+    named = (("grpc.ssl_target_name_override", name),) if name else ()
+    options["options"] = (*named, *options.get("options", ()))
+    options["credentials"] = credentials
+    return Client(address, **options)
 
 
 def certificate_name(path: Path) -> str | None:

@@ -1,0 +1,143 @@
+"""Asking a served model over both transports and in this process, and remembering every answer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.errors import Code, DeadlineExceededError, StatusError, TfsDeployError, UnavailableError
+from tfs_deploy.savedmodel.samples import NOT_IN_JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from tfs_deploy.client import Client, RestClient
+    from tfs_deploy.protos.signatures import SignatureInfo
+    from tfs_deploy.verify.cases import Case
+    from tfs_deploy.verify.local import LocalRunner
+
+GRPC: Final = "grpc"
+REST: Final = "rest"
+LOCAL: Final = "local"
+#: what a server answers to a request that is wrong, and to nothing else
+CLEAN_REFUSALS: Final = frozenset(
+    {Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED}
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What came back: outputs and the version that gave them, or an error; ``seconds`` is how long it took."""
+
+    outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    version: int | None = None
+    error: TfsDeployError | None = None
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are outputs."""
+        return self.error is None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the request was refused as wrong, rather than lost."""
+        return isinstance(self.error, StatusError) and self.error.code in CLEAN_REFUSALS
+
+    @property
+    def lost(self) -> bool:
+        """Whether no answer came: in time, or at all."""
+        return isinstance(self.error, (DeadlineExceededError, UnavailableError))
+
+    @property
+    def why(self) -> str:
+        """The error's text with its code, empty without."""
+        if self.error is None:
+            return ""
+        code = f"{self.error.code.name}: " if isinstance(self.error, StatusError) else ""
+        return f"{code}{self.error.message}"
+
+
+@dataclass(slots=True)
+class Asker:
+    """One version of one model, as it is asked: each case once over each way, unless ``again`` is wanted.
+
+    A signature that did not answer in time, or whose server was lost, is not asked a second time over that way, so
+    that a model that hangs costs one ``timeout`` and not one for each case. Edge values are counted apart.
+    """
+
+    model: str
+    version: int
+    grpc: Client
+    rest: RestClient | None
+    local: LocalRunner | None
+    timeout: float
+    answers: dict[tuple[str, str, str], Answer] = field(default_factory=dict)
+    _lost: dict[tuple[str, str, bool], TfsDeployError] = field(default_factory=dict)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The transports of the server."""
+        return (GRPC,) if self.rest is None else (GRPC, REST)
+
+    @property
+    def asks_local(self) -> bool:
+        """Whether there is a local model to compare with."""
+        return self.local is not None and self.local.ready()
+
+    def ask(self, case: Case, way: str, *, timeout: float | None = None) -> Answer:
+        """Return the answer to a case, sent if it was not before."""
+        key = (case.signature, case.name, way)
+        if key not in self.answers:
+            self.answers[key] = self.again(case, way, timeout=timeout)
+        return self.answers[key]
+
+    def again(self, case: Case, way: str, *, timeout: float | None = None) -> Answer:
+        """Send a case and return the answer."""
+        lost = self._lost.get((case.signature, way, True)) or self._lost.get((case.signature, way, case.ordinary))
+        if lost is not None:
+            return Answer(error=lost)
+        began = time.perf_counter()
+        try:
+            outputs, version = self._send(case, way, self.timeout if timeout is None else timeout)
+        except TfsDeployError as error:
+            answer = Answer(error=error, seconds=time.perf_counter() - began)
+            if answer.lost:
+                self._lost[case.signature, way, case.ordinary] = error
+            return answer
+        return Answer(outputs, version, seconds=time.perf_counter() - began)
+
+    def hangs(self, signature: str) -> bool:
+        """Whether a signature did not answer in time over gRPC."""
+        return isinstance(self._lost.get((signature, GRPC, True)), DeadlineExceededError)
+
+    def _send(self, case: Case, way: str, timeout: float) -> tuple[Mapping[str, NDArray[Any]], int | None]:
+        if way == LOCAL:
+            if self.local is None:
+                raise UnavailableError("there is no local model")
+            return self.local.predict(case.signature, case.inputs, timeout=timeout), self.version
+        client = self.rest if way == REST else self.grpc
+        if client is None:
+            raise UnavailableError("the server has no REST API")
+        reply = client.predict(self.model, case.inputs, signature=case.signature, version=self.version, timeout=timeout)
+        return reply.outputs, reply.version
+
+
+def not_over_rest(signature: SignatureInfo, case: Case) -> str:
+    """Say why a case cannot be asked over REST, empty if it can (util/json_tensor.cc)."""
+    specs = (*signature.inputs.values(), *signature.outputs.values())
+    dtype = next((spec.dtype for spec in specs if spec.dtype in NOT_IN_JSON), None)
+    if dtype is not None:
+        return f"the REST API cannot carry {dtype}"
+    if not case.inputs:
+        return "the REST API cannot ask a signature without inputs"
+    if case.rows == 0:
+        return "the REST API cannot carry an empty batch"
+    if case.binary and any(
+        spec.dtype == "string" and not name.endswith("_bytes") for name, spec in signature.outputs.items()
+    ):
+        return "the REST API returns text that is no UTF-8 only from outputs called *_bytes"
+    return ""

@@ -1,0 +1,138 @@
+"""Group ``behaviour``: the same answer twice, alone and in a batch; finite numbers; labels in one order."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tfs_deploy.savedmodel.goldens import compare
+from tfs_deploy.verify.asking import GRPC
+from tfs_deploy.verify.cases import Case, rows_of
+from tfs_deploy.verify.checks import failed, passed, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tfs_deploy.protos.signatures import SignatureInfo
+    from tfs_deploy.verify.asking import Answer, Asker
+    from tfs_deploy.verify.checks import Examiner, Judgement
+
+#: rows of a batch that are asked alone
+_ALONE: Final = 3
+#: a batch is computed by other kernels than a row, in another order of sums
+_BATCH_RTOL, _BATCH_ATOL = 1e-4, 1e-5
+
+
+def examine_behaviour(
+    examiner: Examiner, asker: Asker, signatures: Mapping[str, SignatureInfo], cases: Mapping[str, Sequence[Case]]
+) -> None:
+    """Make the checks of every signature over gRPC, on requests that it answered."""
+    for name in signatures:
+        answered = [(case, answer) for case in cases[name] if (answer := asker.ask(case, GRPC)).ok and case.ordinary]
+        if not answered:
+            for identity in ("deterministic", "batch", "finite"):
+                examiner.tell(f"behaviour.{identity}", name, skipped("it answered no ordinary request"))
+            continue
+        widest = max(answered, key=lambda pair: pair[0].rows or 0)
+        examiner.check("behaviour.deterministic", name, partial(_twice, asker, *widest))
+        examiner.check("behaviour.batch", name, partial(_alone, asker, *widest))
+        examiner.check("behaviour.finite", name, partial(judge_finite, answered))
+        labels = label_rows([answer for _, answer in answered])
+        if labels:
+            examiner.check("behaviour.labels", name, partial(judge_labels, labels))
+
+
+def _twice(asker: Asker, case: Case, answer: Answer) -> Judgement:
+    again = asker.again(case, GRPC)
+    if not again.ok:
+        return failed(f"{case.name}: the second time it does not answer: {again.why}")
+    mismatch = compare(answer.outputs, again.outputs, case.rtol, case.atol)
+    if mismatch is not None:
+        return failed(f"{case.name}: the second answer is another one: {mismatch}", mismatch.max_abs_diff)
+    return passed("the same request gives the same answer")
+
+
+def _alone(asker: Asker, case: Case, answer: Answer) -> Judgement:
+    if case.rows is None or case.rows < 2:
+        return skipped("it was asked for no batch" if case.rows else "its inputs have no batch dimension")
+    unbatched = next((name for name, array in answer.outputs.items() if array.shape[:1] != (case.rows,)), None)
+    if unbatched is not None:
+        shape = list(answer.outputs[unbatched].shape)
+        return skipped(f"output '{unbatched}' of shape {shape} has no row for each of the {case.rows} rows sent")
+    rows = range(min(case.rows, _ALONE))
+    for row in rows:
+        single = Case(case.signature, f"{case.name}, row {row} alone", rows_of(case.inputs, row, row + 1), 1)
+        alone = asker.ask(single, GRPC)
+        problem = judge_row(row, answer, alone, case)
+        if problem is not None:
+            return problem
+    return passed(f"{len(rows)} rows give alone what they give in a batch of {case.rows}", float(case.rows), "rows")
+
+
+def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement | None:
+    """Judge one row of a batch by its answer alone, ``None`` if they are the same."""
+    if not alone.ok:
+        return failed(f"row {row} is answered in a batch, and not alone: {alone.why}")
+    expected = {name: array[row : row + 1] for name, array in batch.outputs.items()}
+    mismatch = compare(expected, alone.outputs, max(case.rtol, _BATCH_RTOL), max(case.atol, _BATCH_ATOL))
+    if mismatch is None:
+        return None
+    return failed(
+        f"row {row} alone gives another answer than in a batch of {case.rows}: {mismatch}", mismatch.max_abs_diff
+    )
+
+
+def judge_finite(answered: Sequence[tuple[Case, Answer]]) -> Judgement:
+    """Judge the numbers of answers: none may be NaN or infinite to a recorded request, not all to made-up ones."""
+    bad = [(case, where) for case, answer in answered if (where := _not_finite(answer.outputs))]
+    recorded = next(((case, where) for case, where in bad if case.golden is not None), None)
+    if recorded is not None or len(bad) == len(answered):
+        case, where = recorded or bad[0]
+        return failed(f"{case.name}: {where}", float(len(bad)), "answers")
+    if bad:
+        return passed(f"finite for ordinary requests; {bad[0][0].name}: {bad[0][1]}", float(len(bad)), "answers")
+    return passed(f"{len(answered)} answers are finite", 0.0, "answers")
+
+
+def _not_finite(outputs: Mapping[str, NDArray[Any]]) -> str:
+    for name, array in outputs.items():
+        if array.dtype.kind in "OSUbiu":
+            continue
+        wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+        wrong = ~np.isfinite(wide)
+        if wrong.any():
+            share = 100 * float(wrong.mean())
+            what = "NaN" if np.isnan(wide).any() else "infinite"
+            return f"output '{name}' is {what} ({share:.0f} % of its values)"
+    return ""
+
+
+def label_rows(answers: Sequence[Answer]) -> list[list[bytes]]:
+    """Return the class labels of every row, where there is an output ``classes`` of text beside ``scores``."""
+    rows: list[list[bytes]] = []
+    for answer in answers:
+        classes, scores = answer.outputs.get("classes"), answer.outputs.get("scores")
+        if classes is not None and scores is not None and classes.ndim == 2 and classes.dtype.kind == "O":
+            rows += [list(row) for row in classes]
+    return rows
+
+
+def judge_labels(rows: Sequence[Sequence[bytes]]) -> Judgement:
+    """Judge whether class labels come in one order: callers take the place of a score for its class."""
+    first = list(rows[0])
+    for row in rows[1:]:
+        if list(row) != first:
+            return failed(f"labels come in another order from row to row: {_texts(first)}, then {_texts(row)}")
+    twice = next((label for label in first if first.count(label) > 1), None)
+    if twice is not None:
+        return failed(f"label {_texts([twice])} stands for several classes")
+    return passed(f"{len(first)} labels in one order: {_texts(first)}", float(len(first)), "labels")
+
+
+def _texts(labels: Sequence[bytes]) -> str:
+    shown = ", ".join(label.decode(errors="replace") for label in labels[:5])
+    return f"{shown}, ..." if len(labels) > 5 else shown

@@ -1,0 +1,166 @@
+"""What a verification reports: checks with stable ids, each passed, failed or skipped, and why."""
+
+from __future__ import annotations
+
+import enum
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.errors import LaunchError, ModelError, RequestError, StatusError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+#: group -> what it asks, in the order in which the groups run; a check's id is ``GROUP.NAME``
+GROUPS: Final[dict[str, str]] = {
+    "files": "the files: as exported, clean, no surprise for callers of the baseline",
+    "load": "the server loads them, at the first try",
+    "smoke": "every signature answers, as recorded where answers were recorded",
+    "parity": "the model in this machine's TensorFlow, gRPC and REST give the same",
+    "behaviour": "the same answer twice, alone and in a batch; finite; labels in one order",
+    "refusals": "requests that are wrong are refused, and nothing breaks by them",
+    "data": "a data set reaches its metrics on served answers",
+    "load-test": "latency, throughput, memory and processor stay within budgets",
+}
+
+
+class Status(enum.Enum):
+    """How a check ended; a skipped one proves nothing, and says why."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a check found: one line why, and the value it measured in ``unit``, if it measured one."""
+
+    status: Status
+    reason: str
+    measured: float | None = None
+    unit: str = ""
+
+
+def passed(reason: str, measured: float | None = None, unit: str = "") -> Judgement:
+    """Return the judgement of a check that holds."""
+    return Judgement(Status.PASSED, reason, measured, unit)
+
+
+def failed(reason: str, measured: float | None = None, unit: str = "") -> Judgement:
+    """Return the judgement of a check that does not hold."""
+    return Judgement(Status.FAILED, reason, measured, unit)
+
+
+def skipped(reason: str) -> Judgement:
+    """Return the judgement of a check that could not be made, or was not to be."""
+    return Judgement(Status.SKIPPED, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: ``id`` is stable, ``model`` and ``about`` say what was looked at, ``target`` on which server."""
+
+    id: str
+    model: str
+    about: str
+    target: str
+    status: Status
+    reason: str
+    measured: float | None = None
+    unit: str = ""
+    seconds: float = 0.0
+
+    @property
+    def group(self) -> str:
+        """The first part of the id."""
+        return self.id.partition(".")[0]
+
+    @property
+    def failed(self) -> bool:
+        """Whether it says no."""
+        return self.status is Status.FAILED
+
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.model, self.about, self.target) if part)
+        return f"{self.id} ({where}): {self.reason}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "id": self.id,
+            "model": self.model,
+            "about": self.about,
+            "target": self.target,
+            "status": self.status.value,
+            "reason": self.reason,
+            "measured": self.measured,
+            "unit": self.unit,
+            "seconds": round(self.seconds, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Makes checks and hands each to ``sink``; ``left_out`` are ids, or groups, of checks that are not to be made."""
+
+    sink: Callable[[Check], None]
+    model: str = ""
+    target: str = ""
+    left_out: frozenset[str] = field(default=frozenset())
+
+    def of(self, *, model: str | None = None, target: str | None = None) -> Examiner:
+        """Return an examiner of another model, or on another server."""
+        return replace(
+            self, model=self.model if model is None else model, target=self.target if target is None else target
+        )
+
+    def wants(self, identity: str) -> bool:
+        """Whether a check, or any of a group, is to be made."""
+        return identity not in self.left_out and identity.partition(".")[0] not in self.left_out
+
+    def check(self, identity: str, about: str, judge: Callable[[], Judgement]) -> Check | None:
+        """Make one check and time it; ``None`` if it is left out.
+
+        An answer of the server or a damaged file is the check's own failure. What is wrong with this machine or the
+        command line is not, and is raised.
+        """
+        if not self.wants(identity):
+            return None
+        started = time.perf_counter()
+        try:
+            judgement = judge()
+        except (StatusError, ModelError, RequestError, LaunchError) as error:
+            judgement = failed(one_line(error.message))
+        return self.tell(identity, about, judgement, time.perf_counter() - started)
+
+    def tell(self, identity: str, about: str, judgement: Judgement, seconds: float = 0.0) -> Check | None:
+        """Report a check whose judgement is known."""
+        if not self.wants(identity):
+            return None
+        made = Check(
+            *(identity, self.model, about, self.target, judgement.status, one_line(judgement.reason)),
+            *(judgement.measured, judgement.unit, seconds),
+        )
+        self.sink(made)
+        return made
+
+
+def check_known(names: Iterable[str]) -> frozenset[str]:
+    """Return names of groups and ids of checks as a set; ``UsageError`` for one of no group."""
+    found = frozenset(names)
+    for name in sorted(found):
+        if name.partition(".")[0] not in GROUPS:
+            import difflib
+
+            near = difflib.get_close_matches(name.partition(".")[0], GROUPS, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"groups: {', '.join(GROUPS)}"
+            raise UsageError(f"there is no check '{name}'", hint=hint)
+    return found
+
+
+def one_line(text: str, *, most: int = 400) -> str:
+    """Return text on one line, cut where it is too long to be read as one."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -1,0 +1,40 @@
+"""One name for exactly the files of a version: what a verdict is bound to."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.savedmodel.manifest import build_manifest, read_manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST: Final = "manifest"
+FILES: Final = "files"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """sha256 (hex) of a version's manifest, or without one (``of`` is then ``files``) of the sums of its files."""
+
+    digest: str
+    of: str
+
+    def __str__(self) -> str:
+        return f"{self.of} {self.digest[:12]}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"digest": self.digest, "digest_of": self.of}
+
+
+def identify(version_dir: Path) -> Identity:
+    """Return the identity of a version; ``ModelError`` if its manifest cannot be understood."""
+    manifest = read_manifest(version_dir)
+    if manifest is not None:
+        return Identity(manifest.digest, MANIFEST)
+    made = build_manifest(version_dir, signature_digest="")
+    lines = "".join(f"{entry.sha256} {name}\n" for name, entry in sorted(made.files.items()))
+    return Identity(hashlib.sha256(lines.encode()).hexdigest(), FILES)

@@ -1,0 +1,177 @@
+"""A verification from beginning to end: every subject, on every target, group by group."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfs_deploy.errors import LaunchError
+from tfs_deploy.savedmodel.goldens import read_goldens
+from tfs_deploy.verify.answers import choose_cases, examine_answers
+from tfs_deploy.verify.asking import Asker
+from tfs_deploy.verify.behaviour import examine_behaviour
+from tfs_deploy.verify.checks import Check, Examiner, failed, passed, skipped
+from tfs_deploy.verify.emptiness import examine_empty_batches
+from tfs_deploy.verify.files import examine_files
+from tfs_deploy.verify.identity import identify
+from tfs_deploy.verify.loading import examine_load, load_timeout, tell_refusal
+from tfs_deploy.verify.local import LocalRunner
+from tfs_deploy.verify.parity import examine_parity
+from tfs_deploy.verify.refusals import examine_refusals
+from tfs_deploy.verify.result import Evidence, Verification
+from tfs_deploy.verify.serving import Endpoint, serving, workspace
+from tfs_deploy.verify.staging import staged_models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tfs_deploy.config import Deployment
+    from tfs_deploy.savedmodel.inspect import SavedModelInfo
+    from tfs_deploy.verify.cases import Case
+    from tfs_deploy.verify.serving import Target
+    from tfs_deploy.verify.subjects import Subject
+
+    #: what is there to be served: subject -> what its files say
+    Readable = dict[Subject, SavedModelInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is verified and how.
+
+    Attributes:
+        subjects: the versions.
+        targets: the servers, in turn.
+        template: the deployment whose server settings count, if there is a file.
+        timeout: seconds that an answer may take.
+        load_timeout: seconds that a server may take to load everything; ``None``: by the size of the models.
+        left_out: ids and groups of checks that are not made.
+        ignore: lint rules that are not applied.
+    """
+
+    subjects: tuple[Subject, ...]
+    targets: tuple[Target, ...]
+    template: Deployment | None = None
+    timeout: float = 10.0
+    load_timeout: float | None = None
+    left_out: frozenset[str] = frozenset()
+    ignore: tuple[str, ...] = ()
+
+
+def verify(plan: Plan, watch: Callable[[Check], None] = lambda _: None) -> Verification:
+    """Make all checks; ``watch`` is told of each as it is made.
+
+    Raises:
+        EnvironmentFault: a server cannot be started on this machine, or the one to ask does not answer.
+        UsageError: something in the plan cannot be.
+    """
+    return _Run(plan, watch).verify()
+
+
+class _Run:
+    """One verification under way."""
+
+    def __init__(self, plan: Plan, watch: Callable[[Check], None]) -> None:
+        self._plan = plan
+        self._checks: list[Check] = []
+        self._watch = watch
+        self._evidence = Evidence()
+        self._examiner = Examiner(self._sink, left_out=plan.left_out)
+
+    def verify(self) -> Verification:
+        plan, began = self._plan, time.monotonic()
+        created_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+        # The model is loaded here while its files are hashed and the server starts.
+        with contextlib.ExitStack() as stack:
+            early = {subject: stack.enter_context(LocalRunner(subject.path)) for subject in plan.subjects[:1]}
+            readable: Readable = {}
+            for subject in plan.subjects:
+                info = examine_files(self._examiner.of(model=str(subject)), subject, plan.ignore)
+                if info is not None:
+                    readable[subject] = info
+                    self._evidence.signatures[str(subject)] = info.signatures
+            identities = tuple(identify(s.path) if s in readable else None for s in plan.subjects)
+            for target in plan.targets:
+                self._on_target(target, readable, early)
+        return Verification(
+            *(plan.subjects, identities, tuple(target.name for target in plan.targets), tuple(self._checks)),
+            *(self._evidence, created_at, time.monotonic() - began),
+        )
+
+    def _sink(self, check: Check) -> None:
+        self._checks.append(check)
+        self._watch(check)
+
+    def _on_target(self, target: Target, readable: Readable, early: Mapping[Subject, LocalRunner]) -> None:
+        examiner = self._examiner.of(target=target.name)
+        for subject in self._plan.subjects:
+            if subject not in readable:
+                reason = skipped("its files cannot be read, so there is nothing to load")
+                examiner.of(model=str(subject)).tell("load.served", "", reason)
+        if not readable:
+            return
+        limit = self._plan.load_timeout
+        if limit is None:
+            limit = load_timeout(sum(info.variable_bytes + info.pb_bytes for info in readable.values()))
+        began = time.monotonic()
+        with workspace() as folder:
+            models = staged_models(readable, folder, with_baseline=False)
+            try:
+                with serving(target, models, self._plan.template, folder, timeout=limit) as endpoint:
+                    for subject, info in readable.items():
+                        with _runner(subject, early) as local:
+                            self._ask(examiner.of(model=str(subject)), subject, info, endpoint, local)
+            except LaunchError as error:
+                tell_refusal(examiner, readable, error, time.monotonic() - began)
+
+    def _ask(
+        self, examiner: Examiner, subject: Subject, info: SavedModelInfo, endpoint: Endpoint, local: LocalRunner
+    ) -> None:
+        """Make all checks of one version on one server."""
+        with contextlib.ExitStack() as stack:
+            grpc = stack.enter_context(endpoint.grpc(self._plan.timeout))
+            rest = endpoint.rest(self._plan.timeout)
+            if rest is not None:
+                stack.enter_context(rest)
+            if not examine_load(examiner, subject, grpc, endpoint, info.signatures):
+                return
+            asker = Asker(subject.name, subject.version, grpc, rest, local, self._plan.timeout)
+            cases = _cases(asker, info)
+            examine_answers(examiner, asker, info.signatures, cases)
+            examine_parity(examiner, asker, info.signatures, cases, self._evidence.differences)
+            examine_behaviour(examiner, asker, info.signatures, cases)
+            examine_refusals(examiner, asker, info.signatures, cases, endpoint.rest_address)
+            examine_empty_batches(examiner, asker, info.signatures, cases, batching=endpoint.batching)
+            _still_there(examiner, endpoint)
+
+
+def _cases(asker: Asker, info: SavedModelInfo) -> dict[str, list[Case]]:
+    goldens = [golden for golden in read_goldens(info.path) if golden.signature in info.signatures]
+    return {
+        name: choose_cases(asker, signature, goldens, info.features(name))
+        for name, signature in info.signatures.items()
+    }
+
+
+@contextlib.contextmanager
+def _runner(subject: Subject, early: Mapping[Subject, LocalRunner]) -> Iterator[LocalRunner]:
+    if subject in early:
+        yield early[subject]
+        return
+    with LocalRunner(subject.path) as runner:
+        yield runner
+
+
+def _still_there(examiner: Examiner, endpoint: Endpoint) -> None:
+    """Report whether the server outlived what it was asked."""
+    server = endpoint.started
+    if server is None:
+        return
+    if server.alive():
+        examiner.tell("load.survived", "", passed("the server still runs"))
+        return
+    words = server.log_lines(1)
+    examiner.tell("load.survived", "", failed(f"the server ended while it was asked: {' '.join(words) or 'no word'}"))

@@ -1,0 +1,62 @@
+"""Where a server finds the versions that are verified: where they lie, or a folder of links to their files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from tfs_deploy.config import Model, VersionPolicy
+from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.savedmodel.versions import version_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tfs_deploy.verify.subjects import Subject
+
+#: the model under which the baseline is served beside the candidate
+BASELINE_SUFFIX = ".baseline"
+
+
+def staged_models(subjects: Iterable[Subject], folder: Path, *, with_baseline: bool) -> tuple[Model, ...]:
+    """Return what a server is told to serve: each version by number, and with it the baseline as a model of its own.
+
+    A version directory that is not called by its number is linked into ``folder`` under it; nothing is written
+    beside the model.
+    """
+    served: dict[str, dict[int, Path]] = {}
+    labels: dict[str, dict[str, int]] = {}
+    for subject in subjects:
+        served.setdefault(subject.name, {})[subject.version] = subject.path
+        labels.setdefault(subject.name, {}).update(dict.fromkeys(subject.labels, subject.version))
+        if with_baseline and subject.baseline is not None:
+            served[subject.name + BASELINE_SUFFIX] = {1: subject.baseline}
+    return tuple(_model(name, versions, labels.get(name, {}), folder) for name, versions in served.items())
+
+
+def _model(name: str, versions: dict[int, Path], labels: dict[str, int], folder: Path) -> Model:
+    resolved = {number: path.resolve() for number, path in versions.items()}
+    bases = {path.parent for path in resolved.values()}
+    numbered = all(version_number(path.name) == number for number, path in resolved.items())
+    if numbered and len(bases) == 1:
+        return Model(name, bases.pop(), VersionPolicy.specific(versions), labels)
+    base = folder / "models" / name
+    for number, path in resolved.items():
+        _link(path, base / str(number))
+    return Model(name, base, VersionPolicy.specific(versions), labels)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, copy_function=_link_or_copy)
+    except (OSError, shutil.Error) as error:
+        raise EnvironmentFault(f"{source} cannot be copied to {target}: {error}") from error
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,111 @@
+"""What is verified: the versions that a path means, and the one each is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.config import apply_active, read_active
+from tfs_deploy.config.deployment import REST_NAME
+from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
+from tfs_deploy.verify.deployment import find_model
+
+if TYPE_CHECKING:
+    from tfs_deploy.config import Deployment, Model
+
+FILES: Final = (".yaml", ".yml")
+_GRAPHS: Final = (layout.SAVED_MODEL, "saved_model.pbtxt")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One version of one model.
+
+    ``name`` is the servable's, ``version`` the number it is served under, ``path`` its directory, ``labels`` those
+    that the deployment file points at it, ``baseline`` the directory of the version it is compared with.
+    """
+
+    name: str
+    version: int
+    path: Path
+    labels: tuple[str, ...] = ()
+    baseline: Path | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+def subjects_of_directory(path: Path, *, name: str | None = None, baseline: str | None = None) -> list[Subject]:
+    """Return the version that a version directory, or the newest that a base path, stands for.
+
+    Raises ``UsageError`` if there is no such directory, or nothing in it that a server would take for a version.
+    """
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise UsageError(f"{path} {what}", hint="give a version directory, a base path, or a deployment file (.yaml)")
+    folder = path if is_version(path) or _has_number(path) else latest_version(path).path
+    number = version_number(folder.resolve().name)
+    chosen = name or (folder.resolve().parent.name if number is not None else folder.resolve().name)
+    if not REST_NAME.fullmatch(chosen):
+        if name:
+            raise UsageError(f"{name!r} is no name of a model", hint="letters, digits, '_', '.' and '-'")
+        chosen = "model"
+    base = folder.parent if number is not None else None
+    return [Subject(chosen, number or 1, folder, baseline=_baseline(baseline, base))]
+
+
+def subjects_of_deployment(
+    deployment: Deployment, *, name: str | None = None, baseline: str | None = None
+) -> list[Subject]:
+    """Return every version that the deployment serves, as rollouts have moved its labels; or those of one model."""
+    current, _ = apply_active(deployment, read_active(deployment.state_dir))
+    models = current.models if name is None else (find_model(current, name),)
+    if baseline is not None and len(models) > 1:
+        raise UsageError("a baseline belongs to one model", hint="name the model with --model")
+    found = [subject for model in models for subject in _served(model, baseline)]
+    if not found:
+        names = ", ".join(f"{model.name} ({model.version_policy})" for model in models)
+        raise ModelError(f"there is no version to serve of: {names}", hint="export one, or correct base_path")
+    return found
+
+
+def is_version(path: Path) -> bool:
+    """Whether a directory holds a SavedModel itself."""
+    return any((path / name).exists() for name in _GRAPHS)
+
+
+def _has_number(path: Path) -> bool:
+    """Whether a directory is called like a version and holds none: one that lost its graph."""
+    if version_number(path.resolve().name) is None:
+        return False
+    return not any(is_version(version.path) for version in list_versions(path))
+
+
+def _served(model: Model, baseline: str | None) -> list[Subject]:
+    there = {version.number: version for version in list_versions(model.base_path)}
+    served = model.version_policy.select(list(there))
+    missing = [number for number in (*model.version_policy.versions, *model.labels.values()) if number not in there]
+    found = []
+    for number in sorted({*served, *missing}):
+        path = there[number].path if number in there else model.base_path / str(number)
+        labels = tuple(sorted(label for label, version in model.labels.items() if version == number))
+        found.append(Subject(model.name, number, path, labels, _baseline(baseline, model.base_path)))
+    return [subject for subject in found if subject.path != subject.baseline]
+
+
+def _baseline(text: str | None, base: Path | None) -> Path | None:
+    """Find the version that ``--baseline`` names: a number beside the version, or a path."""
+    if text is None:
+        return None
+    number = version_number(text)
+    if number is not None:
+        if base is None:
+            raise UsageError(f"there is no version {number} beside it", hint="give the baseline as a path")
+        return find_version(base, number).path
+    path = Path(text)
+    if not path.is_dir():
+        raise UsageError(f"the baseline {text} is no directory", hint="give a version number, or a path")
+    return path if is_version(path) else latest_version(path).path
