@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
+from tfs_deploy.runtime.library import load_library
 from tfs_deploy.runtime.session import return_large_blocks
 from tfs_deploy.server.dataplane import DataPlane
 from tfs_deploy.server.grpc_adapter import LARGE_REQUEST, GrpcServer
@@ -72,6 +73,8 @@ class ServerProcess:
             check_free(_ANY, port, what="gRPC")
         if rest_port and rest_port != port:
             check_free(_ANY, rest_port, what="REST")
+        # In this thread, before others load models: while it is loaded, stderr is kept aside.
+        load_library()
         reminder = threading.Timer(_REMIND_SECONDS, self._remind, [config])
         reminder.daemon = True
         reminder.start()
