@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-def holder_of(functions: Sequence[Any]) -> Any:
+def holder_of(functions: Sequence[Any], more: Iterable[Any] = ()) -> Any:
     """Return a ``tf.Module`` that tracks all that the functions need, and nothing else.
+
+    ``more``: resources that no function knows, such as the initializer of the tables of a TensorFlow 1 graph.
 
     Saving the model object itself would also save optimizer slots and every function it ever traced.
     """
@@ -20,7 +22,7 @@ def holder_of(functions: Sequence[Any]) -> Any:
     for name, variable in _named(_variables(functions)):
         setattr(holder, name, variable)
     # Resources have no stable names of their own; their order is that of the functions that use them.
-    for number, resource in enumerate(_tables(functions)):
+    for number, resource in enumerate([*_tables(functions), *more]):
         setattr(holder, f"resource_{number}", resource)
     return holder
 

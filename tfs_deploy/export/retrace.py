@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class RetracedSource(TracedSource):
     """Functions over the signatures and restored functions of a SavedModel."""
 
-    def __init__(self, folder: Path, tags: Sequence[str], signatures: Mapping[str, Signature]) -> None:
+    def __init__(
+        self, folder: Path, tags: Sequence[str], signatures: Mapping[str, Signature], *, of_tensorflow_1: bool
+    ) -> None:
         import tensorflow as tf
 
         try:
@@ -33,7 +35,8 @@ class RetracedSource(TracedSource):
                 f"{folder} cannot be loaded: {first_line(error)}", hint="`tfs-deploy lint` says more about it"
             ) from error
         self._extras = CopyExtras(folder)
-        super().__init__(bind_all(self._bind, signatures))
+        resources = _of_initialization(self._loaded) if of_tensorflow_1 else []
+        super().__init__(bind_all(self._bind, signatures), resources)
 
     def save(self, directory: Path) -> None:
         """Write the traced functions, and what the SavedModel had beside its graph."""
@@ -53,6 +56,14 @@ class RetracedSource(TracedSource):
         outputs = choose_names(name, "output", signature.outputs, list(existing.structured_outputs))
         inputs = {new: _spec(name, new, specs[old], signature.inputs) for new, old in renamed.items()}
         return BoundSignature.of(name, inputs, METHODS[signature.method], _calling(existing, renamed), outputs)
+
+
+def _of_initialization(loaded: Any) -> list[Any]:
+    """Return what fills the tables of a TensorFlow 1 graph, and the files it reads.
+
+    No function captures them: functions know the tables by their shared names only.
+    """
+    return [loaded.initializer, *loaded.asset_paths]
 
 
 def _calling(existing: Callable[..., Any], renamed: Mapping[str, str]) -> Callable[[Mapping[str, Any]], Any]:

@@ -51,9 +51,11 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
         return EditedSource(folder, tags, model, graph, definitions)
     from tfs_deploy.export.retrace import RetracedSource
 
-    _refuse_old_tables(folder, graph)
+    of_tensorflow_1 = not graph.HasField("object_graph_def")
+    if of_tensorflow_1:
+        _refuse_nameless_tables(folder, graph)
     load_tensorflow()
-    return RetracedSource(folder, tags, signatures)
+    return RetracedSource(folder, tags, signatures, of_tensorflow_1=of_tensorflow_1)
 
 
 class CopiedSource:
@@ -171,14 +173,15 @@ def _meta_graph(folder: Path, model: Any, tags: Sequence[str]) -> Any:
     )
 
 
-def _refuse_old_tables(folder: Path, graph: Any) -> None:
-    """TensorFlow 2 cannot save the tables of a TensorFlow 1 SavedModel that it has loaded: they stay uninitialized."""
-    if graph.HasField("object_graph_def"):
-        return
-    tables = sorted(node.name for node in graph.graph_def.node if node.op in _TABLE_OPS)
-    if tables:
+def _refuse_nameless_tables(folder: Path, graph: Any) -> None:
+    """Refuse tables that only their place in the graph names: traced again, nobody finds them to fill them."""
+    nameless = sorted(
+        node.name for node in graph.graph_def.node if node.op in _TABLE_OPS and not node.attr["shared_name"].s
+    )
+    if nameless:
         raise UsageError(
-            f"{folder} is of TensorFlow 1 and has lookup tables ({tables[0]}), so nothing can be built around it",
+            f"{folder} is of TensorFlow 1 and has a lookup table without a shared name ({nameless[0]}), so nothing can "
+            "be built around it",
             hint="its own signatures can be renamed or left out: Signature('NAME', inputs={'new': 'existing'})",
         )
 

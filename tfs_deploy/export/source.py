@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -38,7 +38,8 @@ class Source(Protocol):
 class TracedSource:
     """Functions of TensorFlow 2: a Keras model, a ``tf.Module``, ``tf.function``s."""
 
-    def __init__(self, bound: list[BoundSignature]) -> None:
+    def __init__(self, bound: list[BoundSignature], resources: Sequence[Any] = ()) -> None:
+        self._resources = resources
         self._bound = {signature.name: signature for signature in bound}
         self._concrete = {name: signature.trace() for name, signature in self._bound.items()}
 
@@ -62,7 +63,8 @@ class TracedSource:
         from tfs_deploy.export.resources import holder_of
         from tfs_deploy.export.signature_defs import set_methods
 
-        tf.saved_model.save(holder_of(list(self._concrete.values())), str(directory), signatures=self._concrete)
+        holder = holder_of(list(self._concrete.values()), self._resources)
+        tf.saved_model.save(holder, str(directory), signatures=self._concrete)
         set_methods(directory, {name: bound.method for name, bound in self._bound.items()})
 
     def close(self) -> None:

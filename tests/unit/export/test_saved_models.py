@@ -16,6 +16,7 @@ import pytest
 
 import tfs_deploy as td
 from tfs_deploy import export as ex
+from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel.goldens import read_goldens
@@ -195,6 +196,82 @@ def test_tensors_of_a_tensorflow_1_graph_that_no_signature_had(tmp_path):
 def predict_tagged(path: Path, inputs: dict[str, Any], tags: tuple[str, ...]) -> dict[str, Any]:
     with td.load_model(path, tags=tags) as model:
         return {name: array.tolist() for name, array in model.predict(inputs).items()}
+
+
+def model_with_tables(folder: Path) -> Path:
+    """Save a TensorFlow 1 model with a table from a file, one from the graph, and a variable."""
+    (folder / "words.txt").write_text("cat\ndog\nowl")
+    lookup = tf.lookup
+    with tf.Graph().as_default(), v1.Session() as session:
+        word = v1.placeholder(tf.string, [None], name="word")
+        file = lookup.TextFileInitializer(
+            str(folder / "words.txt"),
+            *(tf.string, lookup.TextFileIndex.WHOLE_LINE, tf.int64, lookup.TextFileIndex.LINE_NUMBER),
+        )
+        number = lookup.StaticHashTable(file, -1).lookup(word)
+        names = lookup.KeyValueTensorInitializer(tf.range(3, dtype=tf.int64), ["meow", "woof", "hoot"])
+        says = lookup.StaticHashTable(names, "?").lookup(number)
+        weights = v1.get_variable("weights", initializer=[[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.0, 0.3, 0.7]])
+        scores = tf.gather(weights, tf.maximum(number, 0))
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        signature = v1.saved_model.predict_signature_def({"word": word}, {"says": says, "scores": scores})
+        builder = v1.saved_model.Builder(str(folder / "saved"))
+        builder.add_meta_graph_and_variables(
+            *(session, ["serve"], {"serving_default": signature}),
+            main_op=v1.tables_initializer(),
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+        )
+        builder.save()
+    return folder / "saved"
+
+
+def test_wrappers_around_a_tensorflow_1_model_with_tables(tmp_path):
+    source = model_with_tables(tmp_path)
+    labels = ["a cat", "a dog", "an owl"]
+    signatures = {
+        "serving_default": ex.with_vocabulary(labels, "serving_default", output="scores"),
+        "examples": ex.from_examples(None, "serving_default"),
+        "classify": ex.classify_examples(labels, "serving_default", scores="scores"),
+    }
+    words = ["owl", "cat", "cow"]
+    rows = [
+        tf.train.Example(
+            features=tf.train.Features(
+                feature={"word": tf.train.Feature(bytes_list=tf.train.BytesList(value=[word.encode()]))}
+            )
+        ).SerializeToString()
+        for word in words
+    ]
+    examples = {"serving_default": {"word": words}, "examples": {"examples": rows}, "classify": {"inputs": rows}}
+    exported = td.export_model(source, tmp_path / "m", signatures=signatures, examples=examples)
+    shutil.rmtree(source)
+    (tmp_path / "words.txt").unlink()
+    assert [path.name for path in (exported.path / "assets").iterdir()] == ["words.txt"]
+    moved = shutil.move(exported.path, tmp_path / "1")
+    answer = predict(moved, {"word": words})
+    assert answer["says"].tolist() == [b"hoot", b"meow", b"?"]
+    assert answer["label"].tolist() == [b"an owl", b"a cat", b"a cat"]
+    assert predict(moved, {"examples": rows}, "examples")["says"].tolist() == [b"hoot", b"meow", b"?"]
+    classes = predict(moved, {"inputs": rows}, "classify")
+    assert classes["classes"].tolist()[0] == [label.encode() for label in labels]
+    np.testing.assert_allclose(classes["scores"][0], [0.0, 0.3, 0.7])
+
+
+def test_tables_that_nobody_could_fill_again_are_refused(tmp_path):
+    source = model_with_tables(tmp_path)
+    saved = protos.SavedModel.FromString((source / "saved_model.pb").read_bytes())
+    for node in saved.meta_graphs[0].graph_def.node:
+        if node.op == "HashTableV2":
+            node.attr["shared_name"].s = b""
+            node.attr["use_node_name_sharing"].b = True
+    (source / "saved_model.pb").write_bytes(saved.SerializeToString())
+    renamed = td.Signature("serving_default", inputs={"value": "word"})
+    assert td.export_model(source, tmp_path / "m", signatures={"serving_default": renamed}).version == 1
+    with pytest.raises(UsageError, match="lookup table without a shared name") as caught:
+        td.export_model(
+            source, tmp_path / "m", signatures={"serving_default": ex.from_examples(None, "serving_default")}
+        )
+    assert "renamed" in caught.value.hint
 
 
 @pytest.mark.parametrize(
