@@ -202,12 +202,14 @@ class DockerHost:
             self.engine.api.start(server.id)
         self._wait(server, timeout)
 
-    def serving(self, server: ContainerServer) -> None:
+    def serving(self, server: ContainerServer) -> tuple[str, ...]:
         """Let the engine restart it from now on, as the file says."""
         docker = self._deployment.server.docker
-        if docker is not None:
-            with translated():
-                self.engine.api.update_container(server.id, restart_policy=restart_policy(docker))
+        if docker is None or docker.restart == "never":
+            return ()
+        if self.engine.restarts(server.id, restart_policy(docker)):
+            return ()
+        return ("this engine cannot change a restart policy: if the server ends, it stays away until the next `up`",)
 
     def discard(self, server: ContainerServer, timeout: float) -> None:
         """Stop the container and remove it."""

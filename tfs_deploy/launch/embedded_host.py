@@ -107,8 +107,9 @@ class EmbeddedHost:
 
         self._launcher.start(server.flags, log_path=server.log_path, detach=True, timeout=timeout, on_spawn=note)
 
-    def serving(self, server: RunningServer) -> None:
+    def serving(self, server: RunningServer) -> tuple[str, ...]:  # noqa: ARG002 - the protocol has it
         """Nothing keeps a process up."""
+        return ()
 
     def discard(self, server: RunningServer, timeout: float) -> None:
         """Stop the process and remove its notes."""

@@ -75,6 +75,18 @@ class Engine:
         _require_architecture(docker, str(found.get("Architecture", "")), self.architecture)
         return str(found["Id"])
 
+    def restarts(self, container: str, policy: dict[str, Any]) -> bool:
+        """Change a container's restart policy; False from an engine that cannot (Podman before 5.1)."""
+        from docker.errors import NotFound
+
+        with translated():
+            try:
+                self.api.update_container(container, restart_policy=policy)
+            except NotFound:
+                self.api.inspect_container(container)  # an error if it is the container that is not there
+                return False
+            return True
+
     def _image(self, name: str) -> dict[str, Any] | None:
         from docker.errors import ImageNotFound
 
@@ -159,6 +171,9 @@ def _refusal(said: str, *, server: bool) -> TfsDeployError:
     if "could not select device driver" in said or "nvidia" in said.lower():
         hint = "install the NVIDIA container toolkit, or drop server.docker.gpus"
         return EnvironmentFault(f"the engine has no GPUs for containers: {said}", hint=hint)
+    if "container-init" in said:
+        hint = "Podman's init process is a package of its own: apt install catatonit"
+        return EnvironmentFault(f"the container cannot start: {said}", hint=hint)
     if "executable file not found" in said or "no such file or directory" in said.lower():
         hint = "is this an image of TensorFlow Serving? its binary is /usr/bin/tensorflow_model_server"
         return LaunchError(f"the container cannot start: {said}", hint=hint)

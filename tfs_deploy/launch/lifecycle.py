@@ -107,13 +107,14 @@ def up(
     if kept != records:
         write_active(deployment.state_dir, kept)
     _follow_traffic(deployment, set(kept))
-    return UpResult(done.server, current is None, done.changes, (*healed, *notes), done.gap)
+    return UpResult(done.server, current is None, done.changes, (*healed, *notes, *done.notes), done.gap)
 
 
 @dataclass(frozen=True, slots=True)
 class _Brought:
     server: Server
     changes: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
     gap: float | None = None
 
 
@@ -123,9 +124,9 @@ def _bring(host: Host[Any], served: Deployment, target: Any, current: Server | N
         server, config_dir = start_verified(host, served, target, ports_of(served), successor=False, timeout=timeout)
         note_start(served.state_dir, time.monotonic() - began)
         use_generation(served.state_dir, config_dir)
-        host.serving(server)
+        notes = host.serving(server)
         write_endpoint(served.state_dir, server.grpc_address, server.rest_address)
-        return _Brought(server, tuple(f"{model.name}: {model.version_policy}" for model in served.models))
+        return _Brought(server, tuple(f"{model.name}: {model.version_policy}" for model in served.models), notes)
     changes = diff(written_config(served.config_dir), target).lines()
     _update(served, target, current, timeout)
     write_endpoint(served.state_dir, current.grpc_address, current.rest_address)
@@ -140,7 +141,7 @@ def _replace(
 
     changes = diff(written_config(served.config_dir), target).lines()
     done = replace(host, served, target, current, timeout=timeout, on_switch=switch)
-    return _Brought(done.server, (*other, *changes), done.gap)
+    return _Brought(done.server, (*other, *changes), done.notes, done.gap)
 
 
 def _loaded(served: Deployment, current: Server | None) -> dict[str, set[int]]:

@@ -33,6 +33,7 @@ class Replaced:
 
     server: Server
     gap: float
+    notes: tuple[str, ...]
 
 
 def ports_of(served: Deployment) -> Ports:
@@ -103,11 +104,11 @@ def replace(
     successor, config_dir = start_verified(host, served, target, pair, successor=True, timeout=timeout)
     host.promote(successor, current)
     use_generation(served.state_dir, config_dir)
-    host.serving(successor)
+    notes = host.serving(successor)
     on_switch(successor)
     time.sleep(drain)
     host.discard(current, STOP_TIMEOUT)
-    return Replaced(successor, 0.0)
+    return Replaced(successor, 0.0, notes)
 
 
 def _replace_in_place(
@@ -132,10 +133,10 @@ def _replace_in_place(
     gap = time.monotonic() - began
     host.promote(successor, current)
     use_generation(served.state_dir, config_dir)
-    host.serving(successor)
+    notes = host.serving(successor)
     on_switch(successor)
     host.discard(current, STOP_TIMEOUT)
-    return Replaced(successor, gap)
+    return Replaced(successor, gap, notes)
 
 
 def unused_ports(served: Deployment) -> Ports:

@@ -93,8 +93,8 @@ class Host(Protocol[S]):
     def resume(self, server: S, timeout: float) -> None:
         """Start a paused server again."""
 
-    def serving(self, server: S) -> None:
-        """Take note that a server serves: from now on it is kept up."""
+    def serving(self, server: S) -> tuple[str, ...]:
+        """Take note that a server serves: from now on it is kept up; returns notes on what cannot be done here."""
 
     def discard(self, server: S, timeout: float) -> None:
         """Stop a server for good and forget it."""
