@@ -10,9 +10,10 @@ from tfs_deploy.client.bound import BoundModel
 from tfs_deploy.client.conduct import Conduct
 from tfs_deploy.client.core import Core
 from tfs_deploy.client.many import predict_many_async
-from tfs_deploy.client.steps import Steps, drive_async
+from tfs_deploy.client.steps import Failure, Steps, drive_async
 from tfs_deploy.client.transport import AsyncBalancedTransport, AsyncHedgedTransport, AsyncTransport
 from tfs_deploy.client.values import NO_MODEL, ModelMetadata, VersionStatus, model_ref
+from tfs_deploy.errors import StatusError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -62,10 +63,29 @@ class AwaitingClient:
         conduct = self._conduct
         ref = conduct.ref(model, label, version)
         signature = signature or conduct.settings.signature
-        return await self._run(
-            self._core.predict(ref, inputs, signature=signature, output_filter=output_filter, timeout=timeout),
-            conduct.begin("predict", ref, signature, headers),
+        wanted = tuple(output_filter)
+        record = conduct.begin("predict", ref, signature, headers)
+        failure: Failure | None = None
+        try:
+            call = self._core.ready(ref, inputs, signature, wanted, timeout)
+            if call is not None:
+                total = call.timeout
+                try:
+                    answer = await self._transport.perform(conduct.first(call, record))
+                    record.bytes_received = len(answer)
+                    reply = self._core.read_ready(call, answer)
+                except StatusError as error:
+                    failure = conduct.failed(call, record, total, error)
+                else:
+                    conduct.end(record, reply)
+                    return reply
+        except BaseException as error:
+            conduct.end(record, error=error)
+            raise
+        steps = self._core.predict(
+            ref, inputs, signature=signature, output_filter=wanted, timeout=timeout, since=record.began
         )
+        return await self._run(steps, record, failure)
 
     def predict_many(
         self,
@@ -200,9 +220,10 @@ class AwaitingClient:
     ) -> None:
         await self._transport.close()
 
-    async def _run(self, steps: Steps[T], record: CallRecord) -> T:
+    async def _run(self, steps: Steps[T], record: CallRecord, failure: Failure | None = None) -> T:
         try:
-            result = await drive_async(self._conduct.attempts(steps, record), self._transport.perform, asyncio.sleep)
+            steps = self._conduct.attempts(steps, record, failure)
+            result = await drive_async(steps, self._transport.perform, asyncio.sleep)
         except BaseException as error:
             self._conduct.end(record, error=error)
             raise

@@ -12,7 +12,7 @@ from tfs_deploy.client.headers import checked_headers
 from tfs_deploy.client.record import CallRecord
 from tfs_deploy.client.retries import NEVER, Budget, retry_after
 from tfs_deploy.client.stats import Statistics
-from tfs_deploy.client.steps import Call, Pause, Steps
+from tfs_deploy.client.steps import Call, Failure, Pause, Steps
 from tfs_deploy.client.values import ModelRef, model_ref
 from tfs_deploy.errors import DeadlineExceededError, StatusError
 
@@ -34,6 +34,7 @@ class Conduct:
         self._transport = transport
         self._clock = clock
         self._headers = checked_headers(settings.headers)
+        self._plain = not settings.hooks and settings.token is None
         self._budget = Budget(settings.retries, clock())
 
     def ref(self, model: str, label: str | None, version: int | None) -> ModelRef:
@@ -47,20 +48,20 @@ class Conduct:
     ) -> CallRecord:
         """Open the record of a call and tell the hooks."""
         settings = self.settings
-        sent = self._headers
-        if headers or settings.token is not None or settings.hooks:
-            sent = {**sent, **checked_headers(headers or {})}
-            if settings.token is not None:
-                token = settings.token() if callable(settings.token) else settings.token
-                sent["authorization"] = f"Bearer {token}"
-        record = CallRecord(method, ref, signature, self._transport, sent)
+        if headers is None and self._plain:
+            return CallRecord(method, ref, signature, self._transport, self._headers, self._clock())
+        sent = {**self._headers, **checked_headers(headers or {})}
+        if settings.token is not None:
+            token = settings.token() if callable(settings.token) else settings.token
+            sent["authorization"] = f"Bearer {token}"
+        record = CallRecord(method, ref, signature, self._transport, sent, self._clock())
         for hook in settings.hooks:
             _tell(hook.started, record)
         return record
 
     def end(self, record: CallRecord, result: Any = None, error: BaseException | None = None) -> None:
         """Close the record of a call, count it and tell the hooks."""
-        record.seconds = time.perf_counter() - record.began
+        record.seconds = self._clock() - record.began
         if error is not None:
             record.error = error
             record.status = _status(error)
@@ -71,8 +72,23 @@ class Conduct:
         for hook in self.settings.hooks:
             _tell(hook.finished, record)
 
-    def attempts(self, steps: Steps[T], record: CallRecord) -> Steps[T]:
-        """Run the steps of an operation, each of its calls in as many attempts as the settings allow."""
+    def first(self, call: Call, record: CallRecord) -> Call:
+        """Count a call that is sent before any steps are taken."""
+        self._budget.called()
+        return self._sent(call, record)
+
+    def failed(self, call: Call, record: CallRecord, total: float, error: StatusError) -> Failure:
+        """Return what the steps have to go on with after such a call; raise its error where no time is left."""
+        end = record.began + total
+        if self._clock() >= end:
+            raise error
+        return Failure(call.path, error, total, end)
+
+    def attempts(self, steps: Steps[T], record: CallRecord, failure: Failure | None = None) -> Steps[T]:
+        """Run the steps of an operation, each of its calls in as many attempts as the settings allow.
+
+        ``failure``: how the first attempt of the first call went, which was made already.
+        """
         answer: bytes | None = None
         error: StatusError | None = None
         while True:
@@ -85,12 +101,19 @@ class Conduct:
             if isinstance(step, Pause):
                 yield step
                 continue
-            total = step.timeout
-            end = self._clock() + total
-            self._budget.called()
-            try:
-                answer = yield self._sent(step, record)
-            except StatusError as fault:
+            fault: StatusError | None = None
+            if failure is not None and step.path == failure.path:
+                _, fault, total, end = failure
+            else:
+                total = step.timeout
+                end = self._clock() + total
+                self._budget.called()
+                try:
+                    answer = yield self._sent(step, record)
+                except StatusError as found:
+                    fault = found
+            failure = None
+            if fault is not None:
                 try:
                     answer = yield from self._again(step, record, fault, total, end)
                 except StatusError as last:

@@ -7,13 +7,14 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from tfs_deploy.client.check import check_inputs, check_output_filter, find_signature
 from tfs_deploy.client.deadline import Deadline
 from tfs_deploy.client.example_replies import TaskReply, checked_tasks
+from tfs_deploy.client.plans import Plan, Plans
 from tfs_deploy.client.readiness import judge, summary
-from tfs_deploy.client.steps import Pause, Steps, once
+from tfs_deploy.client.steps import Call, Pause, Steps, once
 from tfs_deploy.client.values import ModelRef
 from tfs_deploy.errors import (
     DeadlineExceededError,
@@ -73,6 +74,33 @@ class Core:
         self._check = check
         self._clock = clock
         self._known: dict[ModelRef, _Known] = {}
+        self._plans = Plans()
+
+    def ready(
+        self,
+        ref: ModelRef,
+        inputs: Mapping[str, Any],
+        signature: str | None,
+        output_filter: tuple[str, ...],
+        timeout: float | None,
+    ) -> Call | None:
+        """Return the request of a Predict that is like an earlier one, without steps; ``None`` if it is not.
+
+        Its answer is for ``read_ready``; if it fails, the steps of ``predict`` know what to do.
+        """
+        seconds = self._timeout if timeout is None else timeout
+        if type(inputs) is not dict or type(seconds) not in (float, int) or not 0 < seconds < math.inf:
+            return None
+        written = self._plans.write(ref, inputs, signature, output_filter)
+        return Call(written[0].path, written[1], seconds, plan=written[0]) if written is not None else None
+
+    def read_ready(self, call: Call, data: bytes) -> PredictReply:
+        """Read the answer to a request of ``ready``."""
+        plan = cast("Plan", call.plan)
+        reply = self._dialect.read_predict(data, plan.ref, None, ())
+        if plan.version is not None and reply.version is not None and reply.version != plan.version:
+            self._forget(plan.ref)
+        return reply
 
     def predict(
         self,
@@ -82,14 +110,18 @@ class Core:
         signature: str | None,
         output_filter: Iterable[str],
         timeout: float | None,
+        since: float | None = None,
     ) -> Steps[PredictReply]:
-        """Check the inputs, send them, read the reply; once more if the model's signatures have changed meanwhile."""
+        """Check the inputs, send them, read the reply; once more if the model's signatures have changed meanwhile.
+
+        ``since``: when the call began, if not now.
+        """
         if type(inputs) is not dict and not isinstance(inputs, Mapping):
             raise RequestError(
                 f"inputs are of type {type(inputs).__name__}", hint='give a mapping: {"name": array, ...}'
             )
         request = _Request(ref, inputs, signature, tuple(output_filter))
-        deadline = self._deadline(timeout)
+        deadline = self._deadline(timeout, since)
         send = functools.partial(self._send, request, deadline)
         return (yield from self._with_metadata(ref, deadline, send, needed=self._dialect.needs_signature))
 
@@ -160,7 +192,7 @@ class Core:
                 raise (yield from self._explain(error, ref, deadline)) from error.__cause__
             failure = error
         # The server may have moved on to a version with other signatures since we asked.
-        self._known.pop(ref, None)
+        self._forget(ref)
         newer = yield from self._learn_after(failure, ref, deadline)
         if newer.metadata is None or newer.metadata == known.metadata:
             raise (yield from self._explain(failure, ref, deadline))
@@ -182,6 +214,7 @@ class Core:
         except NotFoundError as error:
             raise (yield from self._explain(error, ref, deadline)) from error.__cause__
         metadata = self._dialect.read_metadata(data)
+        self._forget(ref)
         self._known[ref] = _Known(metadata, self._clock())
         return metadata
 
@@ -189,6 +222,7 @@ class Core:
         """Give the server a new configuration and forget what was known of its models."""
         data = yield once(self._dialect.reload(config, self._deadline(timeout).left()))
         self._known.clear()
+        self._plans.forget()
         self._dialect.read_reload(data)
 
     def wait_ready(self, ref: ModelRef, *, timeout: float) -> Steps[int]:
@@ -225,13 +259,30 @@ class Core:
         if info is not None and self._check:
             inputs = check_inputs(info, inputs)
             check_output_filter(info, request.output_filter)
-        data = yield self._dialect.predict(
-            request.ref, inputs, request.signature, request.output_filter, deadline.left()
-        )
+        call = self._dialect.predict(request.ref, inputs, request.signature, request.output_filter, deadline.left())
+        data = yield call
         reply = self._dialect.read_predict(data, request.ref, info, request.output_filter)
-        if metadata is not None and reply.version is not None and reply.version != metadata.version:
-            self._known.pop(request.ref, None)
+        version = metadata.version if metadata is not None else None
+        if metadata is not None and reply.version is not None and reply.version != version:
+            self._forget(request.ref)
+        else:
+            self._plan(request, inputs, call.path, version)
         return reply
+
+    def _plan(self, request: _Request, checked: Mapping[str, Any], path: str, version: int | None) -> None:
+        """Keep what the next request like this one needs, if it was sent as it came in."""
+        inputs = request.inputs
+        if self._dialect.metadata_age != math.inf or any(checked[name] is not inputs[name] for name in inputs):
+            return
+        frame = self._dialect.frame(request.ref, inputs, request.signature, request.output_filter)
+        if frame is not None:
+            plan = Plan(request.ref, path, frame, version)
+            self._plans.keep(plan, inputs, request.signature, request.output_filter)
+
+    def _forget(self, ref: ModelRef) -> None:
+        """Forget what was known of a model: its signatures may have changed."""
+        self._known.pop(ref, None)
+        self._plans.forget()
 
     def _find(self, known: _Known | None, ref: ModelRef, signature: str | None) -> SignatureInfo | None:
         """Look a signature up, where the metadata is known; ``RequestError`` if there is none of that name."""
@@ -258,6 +309,7 @@ class Core:
             known = _Known(None, self._clock())
         else:
             known = _Known(self._dialect.read_metadata(data), self._clock())
+        self._forget(ref)
         self._known[ref] = known
         return known
 
@@ -279,8 +331,8 @@ class Core:
             return error
         return NotFoundError(error.message, hint=f"the server has of {ref.name}: {summary(versions)}")
 
-    def _deadline(self, timeout: float | None) -> Deadline:
-        return Deadline(self._timeout if timeout is None else timeout, self._clock)
+    def _deadline(self, timeout: float | None, since: float | None = None) -> Deadline:
+        return Deadline(self._timeout if timeout is None else timeout, self._clock, since)
 
 
 def _listed(examples: Any) -> Any:

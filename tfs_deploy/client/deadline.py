@@ -16,12 +16,12 @@ class Deadline:
 
     __slots__ = ("_clock", "_end", "seconds")
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float], since: float | None = None) -> None:
         if not (isinstance(seconds, (int, float)) and 0 < seconds < math.inf):
             raise RequestError(f"the timeout is {seconds} s", hint="give a number of seconds greater than 0")
         self.seconds = seconds
         self._clock = clock
-        self._end = clock() + seconds
+        self._end = (clock() if since is None else since) + seconds
 
     def remaining(self) -> float:
         """Return the seconds until the deadline, negative behind it."""

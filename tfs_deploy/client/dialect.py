@@ -33,6 +33,11 @@ class Dialect(Protocol):
     ) -> Call:
         """Write a Predict."""
 
+    def frame(
+        self, ref: ModelRef, inputs: Mapping[str, Any], signature: str | None, output_filter: tuple[str, ...]
+    ) -> tuple[bytes, ...] | None:
+        """Return the bytes around the arrays of a Predict; ``None`` where it is not made of the arrays' memory."""
+
     def read_predict(
         self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]
     ) -> PredictReply:

@@ -19,6 +19,7 @@ from tfs_deploy.client.grpc_inference import (
 from tfs_deploy.client.steps import Call
 from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
 from tfs_deploy.codec import PredictReply, decode_predict_response, encode_predict_request
+from tfs_deploy.codec.predict import frame_predict_request
 from tfs_deploy.errors import Code, RequestError, status_error
 from tfs_deploy.protos import methods
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
@@ -54,6 +55,19 @@ class GrpcDialect:
             output_filter=output_filter,
         )
         return Call(methods.PREDICT, data, timeout)
+
+    def frame(
+        self, ref: ModelRef, inputs: Mapping[str, Any], signature: str | None, output_filter: tuple[str, ...]
+    ) -> tuple[bytes, ...] | None:
+        """Return the bytes around the arrays of a PredictRequest."""
+        return frame_predict_request(
+            ref.name,
+            inputs,
+            signature=signature,
+            label=ref.label,
+            version=ref.version,
+            output_filter=output_filter,
+        )
 
     def read_predict(
         self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]

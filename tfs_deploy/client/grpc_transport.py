@@ -42,17 +42,17 @@ _inherited: list[Any] = []
 class Channel:
     """An open channel and its methods by path; messages are bytes on both sides."""
 
-    __slots__ = ("_methods", "channel")
+    __slots__ = ("channel", "methods")
 
     def __init__(self, channel: Any) -> None:
         self.channel = channel
-        self._methods: dict[str, Any] = {}
+        self.methods: dict[str, Any] = {}
 
     def method(self, path: str) -> Any:
         """Return the callable of a method."""
-        found = self._methods.get(path)
+        found = self.methods.get(path)
         if found is None:
-            found = self._methods[path] = self.channel.unary_unary(path)
+            found = self.methods[path] = self.channel.unary_unary(path)
         return found
 
 
@@ -117,8 +117,9 @@ class GrpcTransport:
     def perform(self, call: Call) -> bytes:
         """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
         try:
-            method = self.channel().method(call.path)
-            answer: bytes = method(call.body, timeout=call.timeout, metadata=metadata_of(call))
+            channel = self._channels.get(os.getpid()) or self._connect()
+            method = channel.methods.get(call.path) or channel.method(call.path)
+            answer: bytes = method(call.body, call.timeout, metadata_of(call))
         except grpc.RpcError as error:
             code = error.code()
             raise grpc_fault(code.value[0], error.details() or "", self.target, call.timeout) from error
@@ -126,11 +127,6 @@ class GrpcTransport:
             # a channel that another thread closed meanwhile
             raise after_close(self.target) from error
         return answer
-
-    def channel(self) -> Channel:
-        """Return the channel of this process."""
-        found = self._channels.get(os.getpid())
-        return self._connect() if found is None else found
 
     def close(self) -> None:
         """Close the channel; calls after this are refused."""

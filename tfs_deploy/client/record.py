@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class CallRecord:
     )  # fmt: skip
 
     def __init__(
-        self, method: str, ref: ModelRef, signature: str | None, transport: str, headers: dict[str, str]
+        self, method: str, ref: ModelRef, signature: str | None, transport: str, headers: dict[str, str], began: float
     ) -> None:
         self.method = method
         self.model = ref.name
@@ -46,7 +45,7 @@ class CallRecord:
         self.seconds = 0.0
         self.status = "OK"
         self.error: BaseException | None = None
-        self.began = time.perf_counter()
+        self.began = began
 
     def __repr__(self) -> str:
         return f"CallRecord({self.method} {self.model}: {self.status}, {self.attempts} attempts, {self.seconds:.4f} s)"

@@ -44,6 +44,13 @@ class RestDialect:
         del output_filter
         return Call(f"{model_path(ref)}:predict", encode_predict_body(inputs, signature=signature), timeout)
 
+    def frame(
+        self, ref: ModelRef, inputs: Mapping[str, Any], signature: str | None, output_filter: tuple[str, ...]
+    ) -> tuple[bytes, ...] | None:
+        """Return ``None``: JSON is no memory."""
+        del ref, inputs, signature, output_filter
+        return None
+
     def read_predict(
         self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]
     ) -> PredictReply:

@@ -7,21 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from tfs_deploy.errors import StatusError
 
 if TYPE_CHECKING:
+    from tfs_deploy.client.plans import Plan
     from tfs_deploy.client.record import CallRecord
 
 T = TypeVar("T")
+
+
+class Failure(NamedTuple):
+    """A first attempt that failed before the steps of its operation began.
+
+    ``total``: seconds that the whole call has; ``end``: when they are over.
+    """
+
+    path: str
+    error: StatusError
+    total: float
+    end: float
 
 
 @dataclass(slots=True)
 class Call:
     """One request: ``path`` of the gRPC method or URL, ``body`` (``None``: an HTTP GET), seconds until the deadline.
 
-    ``again``: whether it may be sent a second time. ``record``: the client's call that it belongs to.
+    ``again``: whether it may be sent a second time. ``record``: the client's call that it belongs to. ``plan``: how it
+    was written, where it is like an earlier one.
     """
 
     path: str
@@ -29,6 +43,7 @@ class Call:
     timeout: float
     again: bool = True
     record: CallRecord | None = None
+    plan: Plan | None = None
 
 
 def once(call: Call) -> Call:

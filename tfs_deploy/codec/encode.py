@@ -76,6 +76,15 @@ def memory(array: NDArray[Any]) -> Any:
     return array.reshape(-1).view(np.uint8)
 
 
+def memory_head(name_tag: bytes, name: str, value: Any) -> bytes | None:
+    """Return what stands in front of an array's memory in a map entry; ``None`` if more than that memory is needed."""
+    if type(value) is not np.ndarray or value.dtype.isbuiltin != 1 or value.dtype.kind in "OSUT":
+        return None
+    if not value.flags.c_contiguous or not value.dtype.isnative:
+        return None
+    return _memory_entry(name_tag, name, value.dtype, value.shape, _CONTENT_TAG)
+
+
 @functools.lru_cache(maxsize=1024)
 def _memory_entry(tag: bytes, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], values_tag: bytes) -> bytes:
     """Everything of a map entry in front of the array's memory; depends on nothing but these five."""

@@ -26,8 +26,8 @@ class _Layout(Generic[T]):
     head: T
     #: (start, stop, bytes) of everything that is no array
     literals: tuple[tuple[int, int, bytes], ...]
-    #: (name, dtype, elements, offset, shape) of each array, in the message's order
-    arrays: tuple[tuple[str, np.dtype[Any], int, int, tuple[int, ...]], ...]
+    #: (name, dtype, offset, shape) of each array, in the message's order
+    arrays: tuple[tuple[str, np.dtype[Any], int, tuple[int, ...]], ...]
 
 
 class LayoutCache(Generic[T]):
@@ -44,11 +44,10 @@ class LayoutCache(Generic[T]):
         for start, stop, literal in layout.literals:
             if data[start:stop] != literal:
                 return None
-        arrays = {
-            name: np.frombuffer(data, dtype, count, offset).reshape(shape)
-            for name, dtype, count, offset, shape in layout.arrays
+        # arrays on bytes are read-only
+        return layout.head, {
+            name: np.ndarray(shape, dtype, data, offset) for name, dtype, offset, shape in layout.arrays
         }
-        return layout.head, arrays
 
     def learn(self, data: bytes, head: T, arrays: dict[str, NDArray[Any]]) -> None:
         """Remember the layout of a message that has been parsed, if all its arrays are views on it."""
@@ -69,7 +68,7 @@ class LayoutCache(Generic[T]):
         self._layouts[len(data)] = _Layout(
             head,
             tuple(literals),
-            tuple((name, array.dtype, array.size, offsets[name], array.shape) for name, array in arrays.items()),
+            tuple((name, array.dtype, offsets[name], array.shape) for name, array in arrays.items()),
         )
 
 

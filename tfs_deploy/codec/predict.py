@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tfs_deploy.codec.decode import TensorError, as_buffer, read_tensor
-from tfs_deploy.codec.encode import tensor_parts
+from tfs_deploy.codec.encode import memory_head, tensor_parts
 from tfs_deploy.codec.layout import LayoutCache
 from tfs_deploy.codec.messages import PredictCall, PredictReply
 from tfs_deploy.codec.wire import Buffer, MalformedError, delimited, scan, signed, text, varint
@@ -65,6 +65,31 @@ def encode_predict_request(
         raise RequestError(f"input {name}: {error.message}", hint=error.hint) from error
     parts.extend(delimited(b"\x1a", name.encode()) for name in output_filter)
     return _join(parts)
+
+
+def frame_predict_request(
+    model: str,
+    inputs: Mapping[str, Any],
+    *,
+    signature: str | None = None,
+    label: str | None = None,
+    version: int | None = None,
+    output_filter: Iterable[str] = (),
+) -> tuple[bytes, ...] | None:
+    """Return a PredictRequest without its arrays' memory: the bytes in front of each array, and those behind the last.
+
+    It is the same for all arrays of these dtypes and shapes. ``None`` where a value is more than its memory: text,
+    lists, strided arrays, other byte orders, types of ml_dtypes.
+    """
+    heads = [memory_head(_REQUEST_INPUT, name, value) for name, value in inputs.items()]
+    tail = b"".join([delimited(b"\x1a", name.encode()) for name in output_filter])
+    spec = _model_spec(_REQUEST_SPEC, model, signature, label, version)
+    known = [head for head in heads if head is not None]
+    if not known or len(known) < len(heads):
+        return None
+    known[0] = spec + known[0]
+    size = sum(map(len, known)) + sum(value.nbytes for value in inputs.values()) + len(tail)
+    return (*known, tail) if size <= _MAX_MESSAGE else None
 
 
 def encode_predict_response(
