@@ -28,6 +28,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+from typing_extensions import Self
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "support"), str(ROOT / "bench")]
@@ -204,7 +205,7 @@ class Watch:
                 self.failures.append(str(error))
             self.calls.append((started, (time.perf_counter() - started) * 1000))
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
