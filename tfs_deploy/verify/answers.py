@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfs_deploy.savedmodel.goldens import Golden
     from tfs_deploy.verify.asking import Answer, Asker
     from tfs_deploy.verify.cases import Case
-    from tfs_deploy.verify.checks import Check, Examiner, Judgement
+    from tfs_deploy.verify.checks import Examiner, Judgement
 
 
 def choose_cases(
@@ -54,8 +54,8 @@ def examine_answers(
         asked = cases[name]
         for case in asked:
             for way in asker.ways:
-                check = _one(examiner, asker, signature, case, way)
-                proven = proven or (check is not None and check.status is Status.PASSED)
+                judgement = _one(examiner, asker, signature, case, way)
+                proven = proven or judgement.status is Status.PASSED
         if not any(case.golden for case in asked):
             examiner.tell(
                 "smoke.signature", name, judge_signature(signature, [asker.ask(case, GRPC) for case in asked])
@@ -65,15 +65,19 @@ def examine_answers(
         examiner.tell("smoke.proven", "", failed(reason))
 
 
-def _one(examiner: Examiner, asker: Asker, signature: SignatureInfo, case: Case, way: str) -> Check | None:
+def _one(examiner: Examiner, asker: Asker, signature: SignatureInfo, case: Case, way: str) -> Judgement:
     identity = "smoke.recorded" if case.golden is not None else "smoke.made-up"
     about = f"{case}, over {way}"
     reason = not_over_rest(signature, case) if way == REST else ""
     if reason:
-        return examiner.tell(identity, about, skipped(reason))
+        judgement = skipped(reason)
+        examiner.tell(identity, about, judgement)
+        return judgement
     answer = asker.ask(case, way)
     local = asker.ask(case, LOCAL) if answer.refused and asker.asks_local else None
-    return examiner.tell(identity, about, judge_answer(signature, case, answer, local, asker.version), answer.seconds)
+    judgement = judge_answer(signature, case, answer, local, asker.version)
+    examiner.tell(identity, about, judgement, answer.seconds)
+    return judgement
 
 
 def judge_answer(signature: SignatureInfo, case: Case, answer: Answer, local: Answer | None, version: int) -> Judgement:

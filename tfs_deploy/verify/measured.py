@@ -24,6 +24,7 @@ class Measured:
     cpu: float | None = None
     windows: tuple[float, ...] = ()
     stable: bool = True
+    last_error: str = ""
 
     @property
     def throughput(self) -> float:

@@ -8,18 +8,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import LaunchError
+from tfs_deploy.errors import LaunchError, UsageError
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.verify.answers import choose_cases, examine_answers
 from tfs_deploy.verify.asking import Asker
 from tfs_deploy.verify.behaviour import examine_behaviour
 from tfs_deploy.verify.checks import Check, Examiner, failed, passed, skipped
+from tfs_deploy.verify.dataset import DataSettings, examine_data
 from tfs_deploy.verify.emptiness import examine_empty_batches
 from tfs_deploy.verify.files import examine_files
 from tfs_deploy.verify.identity import identify
 from tfs_deploy.verify.loading import examine_load, load_timeout, tell_refusal
 from tfs_deploy.verify.local import LocalRunner
 from tfs_deploy.verify.parity import examine_parity
+from tfs_deploy.verify.performance import NO_LOAD, LoadSettings, examine_performance, require_possible
 from tfs_deploy.verify.refusals import examine_refusals
 from tfs_deploy.verify.result import Evidence, Verification
 from tfs_deploy.verify.serving import Endpoint, serving, workspace
@@ -50,6 +52,8 @@ class Plan:
         load_timeout: seconds that a server may take to load everything; ``None``: by the size of the models.
         left_out: ids and groups of checks that are not made.
         ignore: lint rules that are not applied.
+        load: the load test; none with 0 seconds.
+        data: the data set and what it has to reach, if there is one.
     """
 
     subjects: tuple[Subject, ...]
@@ -59,25 +63,35 @@ class Plan:
     load_timeout: float | None = None
     left_out: frozenset[str] = frozenset()
     ignore: tuple[str, ...] = ()
+    load: LoadSettings = NO_LOAD
+    data: DataSettings | None = None
 
 
-def verify(plan: Plan, watch: Callable[[Check], None] = lambda _: None) -> Verification:
-    """Make all checks; ``watch`` is told of each as it is made.
+def verify(
+    plan: Plan, watch: Callable[[Check], None] = lambda _: None, progress: Callable[[int], None] = lambda _: None
+) -> Verification:
+    """Make all checks; ``watch`` is told of each as it is made, ``progress`` of rows of the data set.
 
     Raises:
         EnvironmentFault: a server cannot be started on this machine, or the one to ask does not answer.
         UsageError: something in the plan cannot be.
     """
-    return _Run(plan, watch).verify()
+    own_server = all(target.kind != "address" for target in plan.targets)
+    baseline = all(subject.baseline is not None for subject in plan.subjects)
+    if plan.data is not None and len(plan.subjects) > 1:
+        raise UsageError("a data set is for one version", hint="name the model with --model, or give its directory")
+    require_possible(plan.load, baseline=baseline, own_server=own_server)
+    return _Run(plan, watch, progress).verify()
 
 
 class _Run:
     """One verification under way."""
 
-    def __init__(self, plan: Plan, watch: Callable[[Check], None]) -> None:
+    def __init__(self, plan: Plan, watch: Callable[[Check], None], progress: Callable[[int], None]) -> None:
         self._plan = plan
         self._checks: list[Check] = []
         self._watch = watch
+        self._progress = progress
         self._evidence = Evidence()
         self._examiner = Examiner(self._sink, left_out=plan.left_out)
 
@@ -118,7 +132,7 @@ class _Run:
             limit = load_timeout(sum(info.variable_bytes + info.pb_bytes for info in readable.values()))
         began = time.monotonic()
         with workspace() as folder:
-            models = staged_models(readable, folder, with_baseline=False)
+            models = staged_models(readable, folder, with_baseline=self._plan.load.relative)
             try:
                 with serving(target, models, self._plan.template, folder, timeout=limit) as endpoint:
                     for subject, info in readable.items():
@@ -144,6 +158,9 @@ class _Run:
             examine_parity(examiner, asker, info.signatures, cases, self._evidence.differences)
             examine_behaviour(examiner, asker, info.signatures, cases)
             examine_refusals(examiner, asker, info.signatures, cases, endpoint.rest_address)
+            examine_data(examiner, asker, info.signatures, self._plan.data, self._progress)
+            measured = self._evidence.measured
+            examine_performance(examiner, asker, cases, self._plan.load, endpoint.started, measured)
             examine_empty_batches(examiner, asker, info.signatures, cases, batching=endpoint.batching)
             _still_there(examiner, endpoint)
 

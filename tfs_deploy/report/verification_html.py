@@ -1,0 +1,138 @@
+"""A verification as one HTML page that needs no other file, no script and no network."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.report.page_style import STYLE
+from tfs_deploy.report.plots import Against, Sample, histogram, limits_chart
+from tfs_deploy.report.verification import (
+    checks_table,
+    differences_table,
+    groups_table,
+    measured_table,
+    signatures_table,
+    verdict_line,
+)
+from tfs_deploy.verify.checks import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tfs_deploy.report.tables import Table
+    from tfs_deploy.verify.measured import Measured
+    from tfs_deploy.verify.result import Difference, Verification
+
+#: words of a cell -> the class that colours it
+_CELLS: Final = {"passed": "pass", "ok": "pass", "failed": "fail", "skipped": "few", "unproven": "few"}
+#: bars of one plot; what is not drawn stands in the table
+_MOST_BARS: Final = 24
+_MARKS: Final = ((50, "p50"), (99, "p99"))
+
+
+def verification_html(verification: Verification) -> str:
+    """Write a verification as a page: verdict, what failed, plots, signatures, every check."""
+    names = ", ".join(str(subject) for subject in verification.subjects)
+    title = f"Verification of {names}"
+    status = "done" if verification.ok else "rolled-back"
+    body = "\n".join(
+        [
+            f"<header><h1>{escape(title)}</h1>",
+            f'<p><span class="status {status}">{escape(verdict_line(verification))}</span></p>',
+            f'<p class="key">{escape(_facts(verification))}</p></header>',
+            _tiles(verification),
+            *_sections(verification),
+        ]
+    )
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n{body}\n"
+        "<footer>tfs-deploy verification report</footer>\n</body>\n</html>\n"
+    )
+
+
+def _facts(verification: Verification) -> str:
+    pairs = zip(verification.subjects, verification.identities, strict=True)
+    digests = "; ".join(f"{subject}: {identity or 'cannot be read'}" for subject, identity in pairs)
+    return f"{verification.created_at}, on {', '.join(verification.targets)}; {digests}"
+
+
+def _tiles(verification: Verification) -> str:
+    """Return the few numbers that people look for first."""
+    tiles = [(str(verification.count(status)), f"checks {status.value}", status) for status in Status]
+    shown = [
+        f'<div class="tile{" bad" if status is Status.FAILED and number != "0" else ""}">'
+        f"<b>{number}</b><span>{text}</span></div>"
+        for number, text, status in tiles
+    ]
+    for measured in verification.evidence.measured[:1]:
+        p99 = measured.percentile(99)
+        if p99 is not None:
+            shown.append(f'<div class="tile"><b>{1000 * p99:.1f} ms</b><span>p99 under load</span></div>')
+        shown.append(f'<div class="tile"><b>{measured.throughput:.0f}</b><span>answers a second</span></div>')
+    return f'<div class="tiles">{"".join(shown)}</div>'
+
+
+def _sections(verification: Verification) -> Iterator[str]:
+    evidence = verification.evidence
+    if verification.failed:
+        yield _section("What failed", _table(checks_table(verification.failed)))
+    yield _section("Groups of checks", _table(groups_table(verification)))
+    if evidence.measured:
+        plot = _latencies(evidence.measured)
+        yield _section("Latency distribution", plot + _table(measured_table(evidence.measured)))
+    if evidence.differences:
+        details = _details(f"all {len(evidence.differences)}", _table(differences_table(evidence.differences)))
+        yield _section("Value differences", _differences(evidence.differences) + details)
+    if evidence.signatures:
+        yield _section("Signatures", _table(signatures_table(verification)))
+    every = _table(checks_table(verification.checks))
+    yield _section("Every check", _details(f"{len(verification.checks)} checks", every))
+
+
+def _latencies(measured: Sequence[Measured]) -> str:
+    styles = ("old", "new", "plain")
+    samples = [
+        Sample(f"{each.model} on {each.target}, {each.what}", styles[number % 3], [1000 * s for s in each.latencies])
+        for number, each in enumerate(measured[:3])
+    ]
+    first = measured[0]
+    marks = [(name, 1000 * value) for percent, name in _MARKS if (value := first.percentile(percent)) is not None]
+    key = "".join(f'<b class="{sample.style}">&#9632;</b> {escape(sample.name)} ' for sample in samples)
+    return f'<p class="key">{key}</p>\n' + histogram("Latency distribution", " ms", samples, marks=marks)
+
+
+def _differences(differences: Sequence[Difference]) -> str:
+    """Draw the outputs that come closest to what is allowed, or beyond it."""
+    worst = sorted(differences, key=lambda each: each.largest / each.allowed if each.allowed else 0, reverse=True)
+    rows = [
+        Against(f"{each.about}: {each.output} ({each.between})", each.largest, each.allowed)
+        for each in worst[:_MOST_BARS]
+    ]
+    key = (
+        "largest difference of each output between two ways to ask; the line is what is allowed; no bar: exactly equal"
+    )
+    return f'<p class="key">{key}</p>\n' + limits_chart("Value differences", rows)
+
+
+def _section(name: str, inner: str) -> str:
+    return f"<section><h2>{escape(name)}</h2>\n{inner}</section>"
+
+
+def _details(summary: str, inner: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{inner}</details>"
+
+
+def _table(table: Table) -> str:
+    heads = "".join(f'<th class="{column.align}">{escape(column.name)}</th>' for column in table.columns)
+    rows = []
+    for row in table.rows:
+        cells = (
+            f'<td class="{_CELLS.get(cell, column.align)}">{escape(cell)}</td>'
+            for cell, column in zip(row, table.columns, strict=True)
+        )
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    head, body = f"<thead><tr>{heads}</tr></thead>", f"<tbody>{''.join(rows)}</tbody>"
+    return f'<div class="scroll"><table>{head}{body}</table></div>'
