@@ -128,6 +128,27 @@ def test_lint_exit_codes(zoo) -> None:
     assert cli("lint", zoo, "--image-version", "2.21").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("server", "code", "message"),
+    [
+        ("{target: docker, docker: {image: 'tensorflow/serving:2.19.1'}}", 1, "TFS207"),
+        ("{target: docker, docker: {image: 'tensorflow/serving:2.99.0'}}", 0, ""),
+        ("{target: docker, docker: {image: 'shop/serving:blue', serving_version: '2.5'}}", 1, "TFS207"),
+        ("{target: docker, docker: {image: 'shop/serving:blue'}}", 2, "does not tell the server's version"),
+        ("{target: embedded}", 2, "names no image"),
+    ],
+)
+def test_lint_for_the_image_of_a_deployment_file(zoo, tmp_path, server: str, code: int, message: str) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(f"name: shop\nserver: {server}\nmodels: [{{name: zoo, base_path: zoo, versions: all}}]\n")
+    result = cli("lint", zoo, "--deployment", file, "--quiet")
+    assert (result.returncode, result.stdout) == (code, "")
+    assert message in result.stderr
+    both = cli("lint", zoo, "--deployment", file, "--image-version", "2.20")
+    assert both.returncode == 2
+    assert "give one of them" in both.stderr
+
+
 def test_lint_json(zoo) -> None:
     (zoo / "3").write_text("")
     result = cli("lint", zoo / "2", "--json", "--select", "TFS4,float64-input")

@@ -28,6 +28,12 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     "--image-version", metavar="VERSION", help="Version or image of the server: 2.19, tensorflow/serving:2.19.1."
 )
 @click.option(
+    "--deployment",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take the server's version from the image in this deployment file.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice([severity.value for severity in Severity]),
     default=Severity.ERROR.value,
@@ -43,6 +49,7 @@ def command(
     select: Sequence[str],
     ignore: Sequence[str],
     image_version: str | None,
+    deployment: Path | None,
     fail_on: str,
     rules: bool,
 ) -> int:
@@ -54,6 +61,10 @@ def command(
         raise UsageError("there is no PATH", hint="give a version directory or a base path")
     selected, ignored = _split(select), _split(ignore)
     applied = len(select_rules(selected, ignored))
+    if deployment is not None:
+        if image_version is not None:
+            raise UsageError("--image-version and --deployment both say what the server is", hint="give one of them")
+        image_version = _image_version(deployment)
     info = inspect_to_lint(path)
     findings = lint_model(info, select=selected, ignore=ignored, image_version=image_version)
     limit = Severity(fail_on)
@@ -70,6 +81,24 @@ def command(
     if failed and output.quiet and not output.as_json:
         click.echo(_render(str(info.path), [f for f in findings if f.severity.rank <= limit.rank], applied), err=True)
     return 1 if failed else 0
+
+
+def _image_version(file: Path) -> str:
+    """Return the release of the server in the image that a deployment file names."""
+    from tfs_deploy.spec import load_deployment
+
+    docker = load_deployment(file).server.docker
+    if docker is None:
+        raise UsageError(
+            f"{file} names no image: its server does not run in a container",
+            hint="say what the server is with --image-version",
+        )
+    if docker.release is None:
+        raise UsageError(
+            f"{file}: the image {docker.image} does not tell the server's version",
+            hint="set serving_version in its section docker, or give --image-version",
+        )
+    return ".".join(map(str, docker.release))
 
 
 def _split(entries: Sequence[str]) -> list[str]:

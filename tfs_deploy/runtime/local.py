@@ -16,12 +16,15 @@ from tfs_deploy.runtime.inputs import named_arrays
 from tfs_deploy.runtime.library import load_library
 from tfs_deploy.runtime.locate import locate
 from tfs_deploy.runtime.requirements import check_installed, check_producer
-from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.savedmodel import inspect_model, layout
+from tfs_deploy.savedmodel.manifest import verify_listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from typing_extensions import Self
+
+    from tfs_deploy.savedmodel import SavedModelInfo
 
 Array = np.ndarray[Any, Any]
 
@@ -34,8 +37,11 @@ class LocalModel:
         version: its number, ``None`` if its name is none.
     """
 
-    def __init__(self, engine: Engine, version: int | None, *, max_batch: int | None = None) -> None:
+    def __init__(
+        self, engine: Engine, version: int | None, *, max_batch: int | None = None, tags: Sequence[str] = ("serve",)
+    ) -> None:
         self._engine = engine
+        self._tags = tags
         self._max_batch = max_batch
         self.version = version
         self.path = engine.path
@@ -71,14 +77,27 @@ class LocalModel:
             return run(arrays)
         return run_in_batches(run, arrays, info, self._max_batch)
 
-    def as_keras_layer(self, signature: str | None = None) -> Any:
-        """Return a ``keras.layers.TFSMLayer`` over one signature, for inference inside a Keras model.
+    def as_keras_layer(self, signature: str | None = None, *, name: str | None = None) -> Any:
+        """Return a Keras layer over one signature, for use inside a Keras model.
 
-        Keras loads the model a second time; it does not need this one to stay open.
+        Keras loads the model a second time; it does not need this one to stay open. The layer takes the tensor alone
+        or a dict by input name and returns a dict by output name. Its variables are not trained, gradients flow
+        through. A Keras model that holds it is saved with the path of the SavedModel.
+
+        Args:
+            signature: a name; else ``serving_default``, else the only one there is.
+            name: of the layer.
+
+        Raises:
+            RequestError: there is no such signature.
+            MissingExtraError: Keras is not installed.
+            UsageError: Keras runs on another backend than TensorFlow.
         """
         info = choose_signature(self.signatures, signature)
-        keras = import_extra("keras", "export")
-        return keras.layers.TFSMLayer(str(self.path), call_endpoint=info.name)
+        import_extra("keras", "export")
+        from tfs_deploy.runtime.keras_layer import SignatureLayer
+
+        return SignatureLayer(str(self.path), info.name, self._tags, name=name)
 
     def close(self) -> None:
         """Wait for running calls and free the model."""
@@ -136,11 +155,12 @@ def load_model(
         ModelError: there is no such version, or it cannot be loaded; the message names the file or directory.
     """
     if max_batch is not None and max_batch < 1:
-        raise UsageError(f"max_batch must be at least 1, not {max_batch}")
+        raise UsageError(f"max_batch must be at least 1, not {max_batch}", hint="leave it out to never cut a call")
     found = locate(Path(path), version=version, label=label, model=model)
     installed = load_library().version
     check_installed(installed, requires_tensorflow)
     facts = inspect_model(found.path)
+    _check_as_exported(facts)
     if not allow_newer:
         check_producer(str(found.path), facts.serving.tensorflow_version, installed)
     try:
@@ -149,4 +169,16 @@ def load_model(
         raise ModelError(
             f"{found.path} cannot be loaded: {error.message}", hint=f"tfs-deploy inspect {found.path}"
         ) from error
-    return LocalModel(engine, found.version, max_batch=max_batch)
+    return LocalModel(engine, found.version, max_batch=max_batch, tags=tags)
+
+
+def _check_as_exported(info: SavedModelInfo) -> None:
+    """Compare the graph with the manifest, if there is one: TensorFlow ends the process over some damaged graphs."""
+    if info.manifest is None:
+        return
+    problems = verify_listed(info.path, info.manifest, (layout.SAVED_MODEL, layout.VARIABLES_INDEX))
+    if problems:
+        raise ModelError(
+            f"{info.path / problems[0].path} is not what was exported: {problems[0].detail}",
+            hint=f"`tfs-deploy inspect --check {info.path}` lists all; copy or export the version again",
+        )

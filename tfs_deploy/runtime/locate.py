@@ -34,7 +34,7 @@ def locate(path: Path, *, version: int | None, label: str | None, model: str | N
         ModelError: there is no such version.
     """
     if version is not None and label is not None:
-        raise UsageError("a version and a label are given, only one of them can count")
+        raise UsageError("a version and a label are given, only one of them can count", hint="leave one of them out")
     if path.suffix in _FILES and path.is_file():
         return _in_deployment(path, version, label, model)
     if label is not None or model is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 import threading
 import time
 from ctypes import POINTER, c_char_p, c_void_p
@@ -27,6 +28,8 @@ _IN_CALLERS_THREAD: Final = b"\x18" + b"\xff" * 9 + b"\x01"
 _SHORT_SECONDS: Final = 0.001
 _SMOOTHING: Final = 0.1
 _UNKNOWN: Final = 1.0
+#: what may stand behind the colon of a tensor's name
+_INDEX: Final = re.compile(r"[0-9]{0,9}")
 
 
 class _Plan:
@@ -181,7 +184,7 @@ class Session:
     def _output(self, name: str) -> TFOutput:
         operation, _, index = name.partition(":")
         oper = self._library.TF_GraphOperationByName(self._graph, operation.encode())
-        if not oper:
+        if not oper or not _INDEX.fullmatch(index):
             raise InvalidArgumentError(
                 f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the Graph"
             )

@@ -15,7 +15,7 @@ from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tfs_deploy.protos.signatures import SignatureInfo
 
@@ -125,6 +125,13 @@ def read_manifest(version_dir: str | Path) -> Manifest | None:
         ) from error
 
 
+def verify_listed(version_dir: str | Path, manifest: Manifest, names: Iterable[str]) -> list[FileProblem]:
+    """Hash some of the files again, as far as the manifest lists them, and describe those that differ."""
+    root = Path(version_dir)
+    listed = [(name, manifest.files[name]) for name in names if name in manifest.files]
+    return [problem for name, entry in listed if (problem := _compare(root, name, entry))]
+
+
 def verify_manifest(version_dir: str | Path) -> list[FileProblem]:
     """Hash everything again and list what is missing, changed or not listed; ``ModelError`` without a manifest."""
     root = Path(version_dir)
@@ -134,7 +141,7 @@ def verify_manifest(version_dir: str | Path) -> list[FileProblem]:
             f"{root / layout.MANIFEST} does not exist, so there is nothing to check the files against",
             hint="versions written by `tfs-deploy export` have a manifest",
         )
-    problems = [problem for name, entry in manifest.files.items() if (problem := _compare(root, name, entry))]
+    problems = verify_listed(root, manifest, manifest.files)
     problems += [
         FileProblem(name, "unlisted", "it was added after the export")
         for name in _files(root)

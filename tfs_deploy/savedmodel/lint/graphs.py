@@ -196,7 +196,8 @@ RULES: Final = (
         "TFS207",
         "newer-tensorflow",
         Severity.ERROR,
-        "The model was written by a newer TensorFlow than that of the server (`--image-version`).",
+        "The model was written by a newer TensorFlow than that of the server (`--image-version`, or `--deployment` for "
+        "the image in a deployment file).",
         "Ops and attributes that the server does not know make the load fail, which it retries for minutes.",
         "use an image of at least that version, or export with an older TensorFlow",
         _newer,
