@@ -32,7 +32,7 @@ def digest(data: bytes) -> str:
 
 @dataclass
 class Registry:
-    """What a registry holds: one image ``model-server:1`` with a layer of some megabytes; ``locked`` asks for a login."""
+    """Holds one image, ``model-server:1``, with a layer of some megabytes; ``locked`` asks for a login."""
 
     architecture: str
     locked: bool = False
@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(body)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
