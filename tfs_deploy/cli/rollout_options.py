@@ -46,6 +46,7 @@ OPTIONS = (
     ),
     click.option("--notify", multiple=True, metavar="TARGET", help="A command or URL that is told of each phase."),
     click.option("--replica", "replicas", multiple=True, metavar="HOST:PORT[/REST]", help="Each server of several."),
+    click.option("--require-verdict", "verdict", metavar="FILE", help="verdict.json of `verify` that has to say yes."),
     click.option("--allow-missing-goldens", is_flag=True, help="Accept a version without answers recorded at export."),
     click.option(
         "--allow-missing-warmup", is_flag=True, help="Accept a version without warmup, where the old one has it."
@@ -113,6 +114,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         steps=None if steps is None else parse_steps(steps, strategy),
         gates=gates or None,
         default_gates=not options.pop("no_default_gates"),
+        verdict=_verdict(options.pop("verdict")),
         requests_file=_absolute(options.pop("requests_file")),
         need_goldens=not options.pop("allow_missing_goldens"),
         need_warmup=not options.pop("allow_missing_warmup"),
@@ -129,6 +131,15 @@ def with_server(gate: str, prometheus: str | None) -> str:
     if name.strip() == "promql" and equals and prometheus and "://" not in setting.partition("::")[0]:
         return f"promql={prometheus} :: {setting.strip()}"
     return gate
+
+
+def _verdict(path: str | None) -> str:
+    """Return where the verdict lies, which has to be one before anything begins."""
+    if path is not None:
+        from tfs_deploy.verify.verdict import read_verdict
+
+        read_verdict(path)
+    return _absolute(path)
 
 
 def _absolute(path: str | None) -> str:

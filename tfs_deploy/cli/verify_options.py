@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Groups of checks, in their order; --skip takes a group or one check:
-  files load smoke parity behaviour refusals data load-test
+  files load smoke behaviour parity refusals data load-test
 Budgets, each given alone or in a YAML file under budgets:
   p50 p90 p95 p99 < 20ms      throughput >= 200/s      errors <= 1%
   memory < 2GB                cpu < 1.5                p99 < 1.2x  (times the baseline's, in the same run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import ModelError, TfsDeployError
+from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
 from tfs_deploy.export.retention import prune
 from tfs_deploy.launch.memory import available_bytes, size_text, version_bytes
 from tfs_deploy.rollout.ports import CheckResult
@@ -17,6 +17,7 @@ from tfs_deploy.savedmodel.versions import find_version, list_versions
 from tfs_deploy.savedmodel.warmup import count_warmup
 from tfs_deploy.verify.results import Outcome, Target
 from tfs_deploy.verify.smoke import has_goldens, smoke_target
+from tfs_deploy.verify.verdict import require_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +49,7 @@ class FileChecks:
         """Judge the new version's files: intact, clean, with recorded answers, no surprise to callers."""
         notes: list[str] = []
         try:
-            for check in (_intact, _clean, _recorded, _warm, _compatible):
+            for check in (_intact, _verified, _clean, _recorded, _warm, _compatible):
                 reason = check(self.base_path, plan, notes)
                 if reason is not None:
                     return CheckResult(ok=False, reason=reason, notes=tuple(notes))
@@ -108,6 +109,17 @@ def _intact(base: Path, plan: Plan, notes: list[str]) -> str | None:
         return None
     problems = verify_manifest(folder)
     return f"version {plan.new} is not what was exported: {problems[0]}" if problems else None
+
+
+def _verified(base: Path, plan: Plan, notes: list[str]) -> str | None:
+    """Demand the yes of a verification to exactly these files, if one was asked for."""
+    if not plan.verdict:
+        return None
+    try:
+        notes.append(f"version {plan.new} was {require_verdict(plan.verdict, find_version(base, plan.new).path)}")
+    except (VerdictError, UsageError) as error:
+        return error.message
+    return None
 
 
 def _clean(base: Path, plan: Plan, notes: list[str]) -> str | None:

@@ -33,6 +33,7 @@ class Plan:
     ``drain``: how long consumers may need to follow the traffic file. ``keep_warm``: how long the old version stays
     loaded after the promotion; ``keep_old``: for good. ``retain``: how many versions stay on disk, ``None`` for all.
     ``others``: labels that are left alone, and ``side_traffic``: the percents they have; the steps share out the rest.
+    ``verdict``: the file of a verification that has to say yes to the new version; none is asked for if empty.
     ``gates`` to ``replicas``: what a process that takes the rollout up has to set up again (see ``setup``).
     """
 
@@ -70,6 +71,7 @@ class Plan:
     default_gates: bool = True
     min_samples: int = 30
     requests_file: str = ""
+    verdict: str = ""
     recorded: bool = False
     hooks: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
