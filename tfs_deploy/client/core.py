@@ -14,7 +14,7 @@ from tfs_deploy.client.deadline import Deadline
 from tfs_deploy.client.example_replies import TaskReply, checked_tasks
 from tfs_deploy.client.plans import Plan, Plans
 from tfs_deploy.client.readiness import judge, summary
-from tfs_deploy.client.steps import Call, Pause, Steps, once
+from tfs_deploy.client.steps import Pause, Steps, once
 from tfs_deploy.client.values import ModelRef
 from tfs_deploy.errors import (
     DeadlineExceededError,
@@ -31,6 +31,7 @@ from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE, SignatureInfo
 
 if TYPE_CHECKING:
     from tfs_deploy.client.dialect import Dialect
+    from tfs_deploy.client.steps import Call
     from tfs_deploy.client.values import ModelMetadata, VersionStatus
     from tfs_deploy.codec import PredictReply
     from tfs_deploy.codec.examples import ExampleLike
@@ -91,8 +92,7 @@ class Core:
         seconds = self._timeout if timeout is None else timeout
         if type(inputs) is not dict or type(seconds) not in (float, int) or not 0 < seconds < math.inf:
             return None
-        written = self._plans.write(ref, inputs, signature, output_filter)
-        return Call(written[0].path, written[1], seconds, plan=written[0]) if written is not None else None
+        return self._plans.write(ref, inputs, signature, output_filter, seconds)
 
     def read_ready(self, call: Call, data: bytes) -> PredictReply:
         """Read the answer to a request of ``ready``."""

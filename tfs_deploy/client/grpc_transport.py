@@ -35,8 +35,18 @@ _GZIP: Final = 2
 _MANY: Final = ("dns:", "ipv4:", "ipv6:")
 _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
 
+#: this process; kept, because the system call is slow next to everything else that a call does here
+_pid = os.getpid()
 #: channels of a parent process: closing them in the child would disturb the parent's connections
 _inherited: list[Any] = []
+
+
+def _after_fork() -> None:
+    global _pid
+    _pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Channel:
@@ -117,7 +127,7 @@ class GrpcTransport:
     def perform(self, call: Call) -> bytes:
         """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
         try:
-            channel = self._channels.get(os.getpid()) or self._connect()
+            channel = self._channels.get(_pid) or self._connect()
             method = channel.methods.get(call.path) or channel.method(call.path)
             answer: bytes = method(call.body, call.timeout, metadata_of(call))
         except grpc.RpcError as error:
@@ -131,7 +141,7 @@ class GrpcTransport:
     def close(self) -> None:
         """Close the channel; calls after this are refused."""
         self._closed = True
-        channel = self._channels.pop(os.getpid(), None)
+        channel = self._channels.pop(_pid, None)
         if channel is not None:
             channel.channel.close()
 
@@ -142,9 +152,9 @@ class GrpcTransport:
             made = Channel(grpc.insecure_channel(self.target, self._options))
         else:
             made = Channel(grpc.secure_channel(self.target, self._credentials, self._options))
-        _inherited.extend(channel for pid, channel in self._channels.items() if pid != os.getpid())
+        _inherited.extend(channel for pid, channel in self._channels.items() if pid != _pid)
         # without a lock, which a fork could leave locked: of two threads the first one's channel is kept
-        kept = self._channels.setdefault(os.getpid(), made)
+        kept = self._channels.setdefault(_pid, made)
         if kept is not made:
             made.channel.close()
         return kept
