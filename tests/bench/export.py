@@ -3,14 +3,18 @@
 Run: python tests/bench/export.py [--rounds 5]     (prints a table; exits 1 when a target is missed)
 
 Both write the same Keras model of 200 MB, in turns. Without checks an export also stages, hashes every file, writes
-the manifest, syncs everything to disk and renames; for a convolutional network it may take at most 10 % more. What the
-checks cost is printed, not judged. Three bare matrices are the worst case: TensorFlow has next to nothing to do but
-copy memory, and hashing 200 MB, though done meanwhile on another core, takes about as long as that; printed only.
+the manifest, syncs everything to disk and renames. What the checks cost is printed, not judged.
+
+For a convolutional network an export may take at most 10 % more than the save. Three bare matrices are the worst case:
+TensorFlow has nothing to do but to copy 200 MB into the page cache, which is faster than any disk takes them. What an
+export does that a save does not is then mostly waiting for the disk, so its target there is 10 % over a save whose
+files are synced, too; over the bare save it is printed, with what the sync alone costs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import sys
@@ -20,9 +24,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import numpy as np
 
 LARGEST_RATIO = 1.10
+PLAIN, SYNCED, EXPORT = "tf.saved_model.save", "tf.saved_model.save, files synced", "export, no checks"
 
 
 def convolutional() -> Any:
@@ -59,15 +66,25 @@ def measure(model: Any, folder: Path, rounds: int) -> dict[str, list[float]]:
     import tfs_deploy as td
 
     examples = {"serving_default": {"x": np.zeros((2, *model.input_shape[1:]), np.float32)}}
+
+    def save_and_sync() -> None:
+        tf.saved_model.save(model, str(folder / "synced"))
+        for path in [*(folder / "synced").rglob("*"), folder / "synced"]:
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+
     ways: dict[str, Callable[[], Any]] = {
-        "tf.saved_model.save": lambda: tf.saved_model.save(model, str(folder / "plain")),
-        "export, no checks": lambda: td.export_model(model, folder / "model", check=False),
+        PLAIN: lambda: tf.saved_model.save(model, str(folder / "plain")),
+        SYNCED: save_and_sync,
+        EXPORT: lambda: td.export_model(model, folder / "model", check=False),
         "export, loaded in a fresh process": lambda: td.export_model(model, folder / "model"),
         "export, loaded and an example compared": lambda: td.export_model(model, folder / "model", examples=examples),
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(-1, rounds):  # the first round warms up
         for name, way in ways.items():
+            os.sync()  # what the one before left to the disk must not slow down this one
             took = seconds(way)
             if number >= 0:
                 taken[name].append(took)
@@ -76,13 +93,21 @@ def measure(model: Any, folder: Path, rounds: int) -> dict[str, list[float]]:
     return taken
 
 
-def report(name: str, taken: dict[str, list[float]]) -> float:
-    plain = statistics.median(taken["tf.saved_model.save"])
+def report(name: str, taken: dict[str, list[float]], limits: dict[str, float | None]) -> bool:
+    """Print the times of one model, and by how much an export exceeds each kind of save; tell if the limits hold."""
+    plain = statistics.median(taken[PLAIN])
     for way, times in taken.items():
         median = statistics.median(times)
         print(f"{name:<16} {way:<40} {median * 1000:>7.0f} ms {median / plain:>6.2f} x")
-    pairs = zip(taken["export, no checks"], taken["tf.saved_model.save"], strict=True)
-    return statistics.median(ours / theirs for ours, theirs in pairs)
+    holds = True
+    for base, limit in limits.items():
+        pairs = zip(taken[EXPORT], taken[base], strict=True)
+        ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+        verdict = "printed only" if limit is None else "holds" if ratio <= limit else "MISSED"
+        holds = holds and verdict != "MISSED"
+        at_most = "" if limit is None else f"<= {100 * (limit - 1):.0f} %"
+        print(f"{name:<16} export, no checks, over {base:<34} {100 * (ratio - 1):>+6.1f} %  {at_most:<8} {verdict}")
+    return holds
 
 
 def main() -> int:
@@ -91,14 +116,12 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     folder = Path(tempfile.mkdtemp())
     try:
-        ratio = report("40 convolutions", measure(convolutional(), folder, rounds))
-        worst = report("three matrices", measure(three_matrices(), folder, rounds))
+        holds = report("40 convolutions", measure(convolutional(), folder, rounds), {PLAIN: LARGEST_RATIO})
+        limits = {SYNCED: LARGEST_RATIO, PLAIN: None}
+        holds = report("three matrices", measure(three_matrices(), folder, rounds), limits) and holds
     finally:
         shutil.rmtree(folder)
-    ok = ratio <= LARGEST_RATIO
-    print(f"overhead without checks: {100 * (ratio - 1):+.1f} %    <= 10 %{'' if ok else '  MISSED'}")
-    print(f"worst case:              {100 * (worst - 1):+.1f} %")
-    return 0 if ok else 1
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

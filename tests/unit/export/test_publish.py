@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.errors import UsageError
 from tfs_deploy.export import owner, publish, rename
 from tfs_deploy.savedmodel.manifest import build_manifest, verify_manifest, write_manifest
 from tfs_deploy.savedmodel.versions import list_versions
@@ -235,9 +235,35 @@ def test_full_and_read_only_disks(tmp_path, option, message):
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+WITHOUT_PERMISSION = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[-1])
+from test_publish import names, publish_one
+from tfs_deploy.errors import EnvironmentFault
+base = Path(sys.argv[1])
+publish_one(base / "first")  # what Python loads later may be out of the other user's reach
+base.chmod(0o555)
+if os.geteuid() == 0:
+    os.setuid(65534)
+for target in (base, base / "digits"):
+    try:
+        publish_one(target)
+    except EnvironmentFault as error:
+        print(error.message.replace(str(base), "BASE"), "|", error.hint.replace(str(base), "BASE"), names(base))
+"""
+
+
 def test_a_directory_without_permission(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(EnvironmentFault, match="Permission denied"):
-        publish_one(tmp_path)
-    tmp_path.chmod(0o700)
+    base = tmp_path / "models"
+    base.mkdir()
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)  # another user has to get there
+    result = run_python(WITHOUT_PERMISSION, base)
+    base.chmod(0o755)
+    assert result.returncode == 0, result.stderr
+    first, second = result.stdout.splitlines()
+    assert "cannot be written: Permission denied | make BASE writable" in first
+    assert "BASE/digits cannot be written: Permission denied | make BASE/digits writable" in second
+    assert first.endswith(" ['first']")
+    assert second.endswith(" ['first']")
