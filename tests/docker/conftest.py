@@ -123,6 +123,15 @@ class Shop:
         return found
 
 
+@pytest.fixture(scope="module")
+def shared_shop(image: str, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A deployment for all tests of a file; its containers are gone after them."""
+    shop = Shop(tmp_path_factory.mktemp("shared"), models, image)
+    yield shop
+    for name in shop.containers():
+        docker("rm", "--force", name)
+
+
 @pytest.fixture
 def make_shop(image: str, models: Path, tmp_path: Path) -> Iterator[Callable[[], Shop]]:
     """Make a deployment; its containers are gone after the test, and no others are touched."""
