@@ -72,8 +72,9 @@ def _detect_object(source: Any) -> str:
 
 def _detect_path(path: Path) -> str:
     if path.is_dir():
-        versions = (version.path for version in list_versions(path))
-        if any((folder / name).exists() for folder in (path, *versions) for name in _MODEL_FILES):
+        folders = [path, *(version.path for version in list_versions(path))]
+        # Variables alone are a SavedModel that lost its graph; what reads it says so.
+        if any((folder / name).exists() for folder in folders for name in (*_MODEL_FILES, layout.VARIABLES)):
             return "savedmodel"
         if checkpoint_prefix(path) is not None:
             return "checkpoint"

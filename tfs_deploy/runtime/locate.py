@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.config.active import apply_active, read_active
 from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def locate(path: Path, *, version: int | None, label: str | None, model: str | N
 
 
 def _is_version_dir(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt"))
+    # Variables alone are a version that lost its graph; what reads it says so.
+    return any((path / name).exists() for name in (layout.SAVED_MODEL, layout.SAVED_MODEL_TEXT, layout.VARIABLES))
 
 
 def _in_deployment(path: Path, version: int | None, label: str | None, name: str | None) -> Located:
