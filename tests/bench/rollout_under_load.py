@@ -1,6 +1,6 @@
 """A rollout 1 -> 2 in four steps, a rollback, and one stopped by a gate, under load from 8 threads and 64 async calls.
 
-Run: python tests/bench/rollout_under_load.py [--requests 100000]     (prints a table; exits 1 when a limit is missed)
+Run: python tests/bench/rollout_under_load.py [--requests 100000] [--html FILE]   (exits 1 when a limit is missed)
 
 The server, each load generator and the controller are processes of their own. Consumers go through ``Router`` and
 ``AsyncRouter`` with a key for each request, so that afterwards every single request tells which split it was sent by.
@@ -15,6 +15,7 @@ import itertools
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,9 @@ from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router
 from tfs_deploy.client.routing import choose, position
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.lifecycle import down, up
+from tfs_deploy.report import rollout_html
 from tfs_deploy.rollout import GateVerdict, Rollout, Status, Verdict
+from tfs_deploy.rollout.begin import recorded
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.spec import load_deployment
 
@@ -38,7 +41,9 @@ MODELS = Path(__file__).parents[1] / "data" / "models"
 OFFSETS = {1: 2.0, 2: 3.0}
 STEPS = (5.0, 25.0, 50.0, 100.0)
 X = np.array([1.0, 2.0, 5.0], np.float32)
-THREADS, CALLS, KEYS, STEADY = 8, 64, 997, 8.0
+THREADS, CALLS, KEYS = 8, 64, 997
+#: rounds, and seconds of steady load at the beginning of each
+ROUNDS, STEADY = 3, 5.0
 FILE = """
 name: bench
 server: {{target: embedded, grpc_port: {}, rest_port: {}}}
@@ -199,24 +204,25 @@ def deploy(folder: Path) -> Path:
     return file
 
 
-def drive(file: Path, story: Story, load: Load, requests: int) -> None:
-    """Carry out a rollout, a rollback and a rollout that is refused, while the load goes on."""
+def drive(file: Path, stories: list[Story], load: Load, requests: int) -> None:
+    """Carry out rounds of a rollout and a rollback, then a rollout that is refused, while the load goes on."""
     deployment = load_deployment(file)
     time.sleep(4.0)  # until connections are open and code is warm
-    before = load.count()
-    story.mark("steady begins")
-    time.sleep(STEADY)
-    story.mark("steady ends")
-    rate = (load.count() - before) / STEADY
-    bake = max(5.0, 1.1 * requests / rate / len(STEPS) - 4.0)
-    Rollout(deployment, "zoo", to=2, steps=STEPS, bake=bake).run(on_event=story.mark)
-    story.mark("promoted")
-    time.sleep(2.0)
-    story.mark("rollback begins")
-    Rollout.back(deployment, "zoo").run(on_event=story.mark)
-    story.mark("rollback ends")
-    time.sleep(2.0)
-    gates = [Refuse(story)]
+    for story in stories:
+        before = load.count()
+        story.mark("steady begins")
+        time.sleep(STEADY)
+        story.mark("steady ends")
+        seconds = 1.1 * requests / ((load.count() - before) / STEADY) / len(stories)
+        bake = max(4.0, (seconds - STEADY) / len(STEPS) - 1.0)
+        Rollout(deployment, "zoo", to=2, steps=STEPS, bake=bake).run(on_event=story.mark)
+        story.mark("promoted")
+        time.sleep(1.0)
+        story.mark("rollback begins")
+        Rollout.back(deployment, "zoo").run(on_event=story.mark)
+        story.mark("rollback ends")
+        time.sleep(1.0)
+    gates = [Refuse(stories[-1])]
     refused = Rollout(deployment, "zoo", to=2, steps=(25, 50, 100), bake=3, gates=gates).run(check=False)
     if refused.status is not Status.ROLLED_BACK:
         raise SystemExit(f"the refused rollout ended {refused.status.value}: {refused.reason}")
@@ -252,36 +258,42 @@ class Table:
         print(f"{name:<58} {value:>10.3f} {unit:<4} {shown:>11}  {verdict}")
 
 
-def report(rows: Any, story: Story, requests: int) -> bool:
+def report(rows: Any, stories: list[Story], requests: int) -> bool:
     """Print the table; return whether every limit holds."""
-    table, at = Table(), story.at
+    table = Table()
     table.row("requests", len(rows), "", requests, least=True)
     table.row("  of them failed or with a wrong answer", int((rows["version"] == 0).sum()), "", 0)
-    spans = {f"step {step:g} %": (at(f"{step:g} % of the traffic"), at(f"{step:g} %: pass")) for step in STEPS}
-    steady = p99(rows, at("steady begins"), at("steady ends"))
-    table.row("steady: p99", steady, "ms")
-    for name, span in spans.items():
-        table.row(f"{name}: p99", p99(rows, *span), "ms")
-        table.row("  against steady", p99(rows, *span) / steady, "x", 1.5)
+    steady = [p99(rows, story.at("steady begins"), story.at("steady ends")) for story in stories]
+    table.row(f"steady: p99, median of {len(stories)} rounds", statistics.median(steady), "ms")
+    for step in STEPS:
+        spans = [(story.at(f"{step:g} % of the traffic"), story.at(f"{step:g} %: pass")) for story in stories]
+        found = [p99(rows, *span) for span in spans]
+        table.row(f"step {step:g} %: p99", statistics.median(found), "ms")
+        ratios = [value / before for value, before in zip(found, steady, strict=True)]
+        table.row("  against steady before it", statistics.median(ratios), "x", 1.5)
     apart = {
         "load and smoke of version 2": ("waiting for version 2", "label canary points"),
         "promotion": ("label stable points", "promoted"),
         "rollback with its load": ("rollback begins", "rollback ends"),
     }
     for name, (start, end) in apart.items():
-        table.row(f"{name} (apart): p99", p99(rows, at(start), at(end)), "ms")
+        found = [p99(rows, story.at(start), story.at(end)) for story in stories]
+        table.row(f"{name} (apart): p99", statistics.median(found), "ms")
     for step in STEPS:
         split = {"stable": 100 - step, "canary": step}
-        table.row(f"consumers follow {step:g} % within", lag(rows, at(f"{step:g} % of the traffic"), split), "s", 1.0)
-    canary = rows[(rows["version"] == 2) & (rows["done"] > at("the gate says no"))]
-    last = canary["done"].max() - at("the gate says no") if len(canary) else 0.0
-    table.row("from the gate's no to the last answer of the canary", float(last), "s", 1.0)
+        lags = [lag(rows, story.at(f"{step:g} % of the traffic"), split) for story in stories]
+        table.row(f"consumers follow {step:g} % within, at worst", max(lags), "s", 1.0)
+    no = stories[-1].at("the gate says no")
+    canary = rows[(rows["version"] == 2) & (rows["done"] > no)]
+    last = float(canary["done"].max() - no) if len(canary) else 0.0
+    table.row("from the gate's no to the last answer of the canary", last, "s", 1.0)
     return not table.missed
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000, help="at least so many, all in all")
+    parser.add_argument("--html", type=Path, help="write the report of the first rollout into this file")
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -293,10 +305,13 @@ def main() -> int:
         stack.callback(down, deployment)
         load = Load(address, deployment.state_dir / "traffic.json", Path(name))
         stack.callback(load.kill)
-        story = Story()
-        drive(file, story, load, arguments.requests)
+        stories = [Story() for _ in range(ROUNDS)]
+        drive(file, stories, load, arguments.requests)
         load.stop()
-    return 0 if report(load.rows, story, arguments.requests) else 1
+        if arguments.html:
+            *_, first = recorded(deployment.state_dir, "zoo")
+            arguments.html.write_text(rollout_html(first.plan, first.events))
+    return 0 if report(load.rows, stories, arguments.requests) else 1
 
 
 if __name__ == "__main__":

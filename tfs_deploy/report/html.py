@@ -6,11 +6,14 @@ from datetime import datetime, timezone
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.rollout import arms_table, steps_table, summary, verdicts_table
+from tfs_deploy.report.page_style import STYLE
+from tfs_deploy.report.rollout import arms_table, milliseconds, steps_table, summary, verdicts_table
 from tfs_deploy.report.svg import Bar, Series, bar_chart, line_chart
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout.phases import ROLLBACK
+from tfs_deploy.rollout.ports import Verdict
 from tfs_deploy.rollout.result import RolloutResult
+from tfs_deploy.rollout.strategies import SHADOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,30 +22,11 @@ if TYPE_CHECKING:
     from tfs_deploy.report.timeline import Judged, Timeline
     from tfs_deploy.rollout.history import Event
     from tfs_deploy.rollout.plan import Plan
+    from tfs_deploy.rollout.result import StepReport
     from tfs_deploy.rollout.stats import WindowSummary
 
-_STYLE: Final = """
-:root { --ink: #1c2128; --soft: #5d6773; --rule: #d8dee4; --paper: #fff; --old: #2f6fde; --new: #d9622b;
-  --good: #1a7f37; --bad: #cf222e; --wait: #9a6700; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa4af; --rule: #30363d; --paper: #0d1117;
-  --old: #6ea8fe; --new: #ff9b66; --good: #57c26b; --bad: #ff7b72; --wait: #e3b341; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 820px;
-  margin: 2em auto; padding: 0 1em; }
-h1 { font-size: 1.5em; margin-bottom: 0.2em; } h2 { font-size: 1.1em; margin-top: 2em; }
-.status { font-weight: 600; } .done { color: var(--good); } .rolled-back { color: var(--bad); }
-.paused, .running { color: var(--wait); }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.9em; }
-th, td { padding: 0.25em 0.7em; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
-td.right, th.right { text-align: right; font-variant-numeric: tabular-nums; }
-td.pass { color: var(--good); } td.fail { color: var(--bad); } td.few { color: var(--wait); }
-svg { width: 100%; height: auto; } .grid { stroke: var(--rule); stroke-width: 1; }
-.tick { fill: var(--soft); font-size: 11px; } .line { fill: none; stroke-width: 1.8; }
-.line.old { stroke: var(--old); } .line.new { stroke: var(--new); } circle.old, rect.old { fill: var(--old); }
-circle.new, rect.new { fill: var(--new); } rect.bad { fill: var(--bad); } rect.plain { fill: var(--soft); }
-.key { color: var(--soft); font-size: 0.9em; } .key b.old { color: var(--old); } .key b.new { color: var(--new); }
-footer { color: var(--soft); font-size: 0.85em; margin-top: 2.5em; }
-"""
 _CELLS: Final = {"pass": "pass", "fail": "fail", "too few samples": "few"}
+_MARKS: Final = {Verdict.PASS: "&#10003;", Verdict.FAIL: "&#10007;", Verdict.TOO_FEW: "&#8230;"}
 
 
 def rollout_html(plan: Plan, events: Sequence[Event]) -> str:
@@ -50,20 +34,22 @@ def rollout_html(plan: Plan, events: Sequence[Event]) -> str:
     result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
     title = f"Rollout of {plan.model}: version {plan.old} to {plan.new}"
     status = result.status.value.replace(" ", "-")
+    journal = "".join(_line(at, text) for at, text in time.lines)
     parts = [
-        f"<h1>{escape(title)}</h1>",
+        f"<header><h1>{escape(title)}</h1>",
         f'<p><span class="status {status}">{escape(summary(result))}</span></p>',
-        f'<p class="key">{escape(_facts(plan, events))}</p>',
+        f'<p class="key">{escape(_facts(plan, events))}</p></header>',
+        _tiles(plan, result),
         _plots(plan, time),
         *_tables(result),
-        _section("Notes", "".join(f"<li>{escape(note)}</li>" for note in result.notes), "ul"),
-        _section("Journal", "".join(_line(at, text) for at, text in time.lines), "table"),
+        _section("Notes", f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in result.notes)}</ul>", result.notes),
+        _section("Journal", f'<div class="scroll"><table>{journal}</table></div>', journal),
     ]
     body = "\n".join(part for part in parts if part)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n"
+        f"<style>{STYLE}</style>\n</head>\n<body>\n{body}\n"
         "<footer>tfs-deploy rollout report</footer>\n</body>\n</html>\n"
     )
 
@@ -75,15 +61,44 @@ def _facts(plan: Plan, events: Sequence[Event]) -> str:
     return f"begun {begun}; {how}"
 
 
+def _tiles(plan: Plan, result: RolloutResult) -> str:
+    """Return the few numbers that people look for first."""
+    passed = sum(step.verdict is Verdict.PASS for step in result.steps)
+    requests = sum(step.requests for step in result.steps)
+    errors = sum(step.errors for step in result.steps)
+    tiles = [(f"{result.seconds:.1f} s", "from start to end", False)]
+    if plan.steps:
+        tiles.append((f"{passed} of {len(plan.steps)}", "steps passed", passed < len(result.steps)))
+    if requests:
+        tiles += [(f"{requests:,}", "requests judged", False), (f"{errors:,}", "of them failed", errors > 0)]
+    for label, version in ((plan.canary, plan.new), (plan.stable, plan.old)):
+        found = [step.windows[label] for step in result.steps if label in step.windows and step.windows[label].p99]
+        if found:
+            tiles.append((f"{milliseconds(found[-1].p99)} ms", f"p99 of version {version}", False))
+    cells = (
+        f'<div class="tile{" bad" if bad else ""}"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
+        for value, what, bad in tiles
+    )
+    return f'<div class="tiles">{"".join(cells)}</div>'
+
+
 def _plots(plan: Plan, time: Timeline) -> str:
     bars = [Bar(entry.phase, _bar_style(entry.phase), entry.start, entry.end) for entry in time.segments]
+    bands = [bar for bar in bars if bar.style in ("new", "bad")]
+    copied = plan.strategy == SHADOW
+    what = "Requests copied to the new version, then served by it" if copied else "Traffic of the new version"
     traffic = [Series(f"version {plan.new}", "new", time.traffic, steps=True)]
+    seconds = time.seconds
+
+    def lines(name: str, unit: str, field: str) -> str:
+        return line_chart(name, unit, _lines(plan, time, field), seconds, bands=bands)
+
     plots = {
-        "Phases": bar_chart("Phases over time", bars, time.seconds) if bars else "",
-        "Traffic of the new version": line_chart("Traffic of the new version", " %", traffic, time.seconds),
-        "Failed requests": line_chart("Failed requests", " %", _lines(plan, time, "errors"), time.seconds),
-        "Latency, median": line_chart("Median latency", " ms", _lines(plan, time, "p50"), time.seconds),
-        "Latency, 99th percentile": line_chart("99th percentile", " ms", _lines(plan, time, "p99"), time.seconds),
+        "Phases": bar_chart("Phases over time", bars, seconds) if bars else "",
+        what: line_chart(what, " %", traffic, seconds, top=100.0, bands=bands),
+        "Failed requests": lines("Failed requests", " %", "errors"),
+        "Latency, median": lines("Median latency", " ms", "p50"),
+        "Latency, 99th percentile": lines("99th percentile", " ms", "p99"),
     }
     key = (
         f'<p class="key"><b class="old">&#9632;</b> version {plan.old} ({escape(plan.stable)}) '
@@ -91,31 +106,46 @@ def _plots(plan: Plan, time: Timeline) -> str:
         "at each judgement</p>"
     )
     drawn = [f"<h2>{escape(name)}</h2>\n{plot}" for name, plot in plots.items() if plot]
-    return "\n".join([*drawn[:2], key, *drawn[2:]])
+    over_time = "\n".join(drawn[:2])
+    measured = "\n".join([*drawn[2:], key])
+    return "\n".join(f"<section>{part}</section>" for part in (over_time, measured if drawn[2:] else "") if part)
 
 
 def _bar_style(phase: str) -> str:
     if phase == ROLLBACK:
         return "bad"
-    return "new" if phase.endswith("%") else "plain"
+    if phase.endswith("%"):
+        return "new"
+    return "good" if phase == "promote" else "plain"
 
 
 def _lines(plan: Plan, time: Timeline, what: str) -> list[Series]:
-    labels = ((plan.stable, "old", plan.old), (plan.canary, "new", plan.new))
-    return [
-        Series(f"version {version}", style, tuple(_points(time.judged, label, what)))
-        for label, style, version in labels
-    ]
+    found = []
+    for label, style, version in ((plan.stable, "old", plan.old), (plan.canary, "new", plan.new)):
+        points, dots = _points(time.judged, label, what)
+        found.append(Series(f"version {version}", style, tuple(points), dots=tuple(dots)))
+    return found
 
 
-def _points(judged: Sequence[Judged], label: str, what: str) -> list[tuple[float, float]]:
-    points = []
+def _points(
+    judged: Sequence[Judged], label: str, what: str
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Return the points of a line and those of them that were measured; each step's begins where its window does."""
+    points: list[tuple[float, float]] = []
+    dots: list[tuple[float, float]] = []
+    step = 0
     for entry in judged:
         window = entry.report.windows.get(label)
         value = None if window is None or not window.requests else _value(window, what)
-        if value is not None:
-            points.append((entry.at, value))
-    return points
+        if value is None:
+            continue
+        if entry.report.number != step:
+            step = entry.report.number
+            before = points[-1][0] if points else 0.0
+            points.append((max(before, entry.at - entry.report.seconds), value))
+        points.append((entry.at, value))
+        dots.append((entry.at, value))
+    return points, dots
 
 
 def _value(window: WindowSummary, what: str) -> float | None:
@@ -129,10 +159,32 @@ def _tables(result: RolloutResult) -> list[str]:
     if not result.steps:
         return []
     arms = arms_table(result.steps[-1])
-    shown = {"Steps": steps_table(result.steps), "Gates": verdicts_table(result.steps)}
+    shown_at_once = "" if result.done else " open"
+    said = _table(verdicts_table(result.steps))
+    reasons = f"<details{shown_at_once}><summary>What each gate said</summary>{said}</details>"
+    shown = {"Steps": _table(steps_table(result.steps)), "Gates": _matrix(result.steps) + reasons}
     if arms is not None:
-        shown["Comparison of the versions in the last step"] = arms
-    return [f'<h2>{escape(name)}</h2>\n<div class="scroll">{_table(table)}</div>' for name, table in shown.items()]
+        shown["Comparison of the versions in the last step"] = _table(arms)
+    return [_section(name, inner, inner) for name, inner in shown.items()]
+
+
+def _matrix(steps: Sequence[StepReport]) -> str:
+    """Show each gate's verdict for each step; its reason is told to whoever points at it."""
+    gates = list(dict.fromkeys(entry.gate for step in steps for entry in step.verdicts))
+    heads = "".join(f"<th>{step.weight:g} %</th>" for step in steps)
+    rows = []
+    for gate in gates:
+        cells = []
+        for step in steps:
+            found = [entry for entry in step.verdicts if entry.gate == gate]
+            text = "".join(
+                f'<td class="{_CELLS[entry.verdict.value]}" title="{escape(entry.reason)}">{_MARKS[entry.verdict]}</td>'
+                for entry in found
+            )
+            cells.append(text or "<td></td>")
+        rows.append(f"<tr><td>{escape(gate)}</td>{''.join(cells)}</tr>")
+    whole = f"<thead><tr><th>gate</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="scroll"><table class="matrix">{whole}</table></div>'
 
 
 def _table(table: Table) -> str:
@@ -144,12 +196,13 @@ def _table(table: Table) -> str:
             for cell, column in zip(row, table.columns, strict=True)
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    whole = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="scroll"><table>{whole}</table></div>'
 
 
 def _line(at: float, text: str) -> str:
     return f'<tr><td class="right">{at:.1f} s</td><td>{escape(text)}</td></tr>'
 
 
-def _section(name: str, inner: str, element: str) -> str:
-    return f'<h2>{name}</h2>\n<div class="scroll"><{element}>{inner}</{element}></div>' if inner else ""
+def _section(name: str, inner: str, content: object) -> str:
+    return f"<section><h2>{escape(name)}</h2>\n{inner}</section>" if content else ""

@@ -113,10 +113,11 @@ def _cells(step: StepReport, label: str) -> list[str]:
     window: WindowSummary | None = step.windows.get(label)
     if window is None:
         return ["0", "0", "", ""]
-    return [str(window.requests), str(window.errors), _milliseconds(window.p50), _milliseconds(window.p99)]
+    return [str(window.requests), str(window.errors), milliseconds(window.p50), milliseconds(window.p99)]
 
 
-def _milliseconds(seconds: float | None) -> str:
+def milliseconds(seconds: float | None) -> str:
+    """Write seconds as milliseconds; nothing where they are not known."""
     return "" if seconds is None else f"{seconds * 1000:.1f}"
 
 

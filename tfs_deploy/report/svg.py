@@ -1,4 +1,7 @@
-"""Plots as SVG text: lines over time, and bars of phases. No script, no file beside the page."""
+"""Plots as SVG text: lines over time, and bars of phases. No script, no file beside the page.
+
+All plots have the same width and the same time axis, so that they can stand below each other.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,27 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-WIDTH: Final = 760
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 26
+WIDTH: Final = 860
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 14, 12, 26
 _UNITS: Final = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _PLOT: Final = WIDTH - _LEFT - _RIGHT
+_ROW: Final = 22
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
     """One line: its name, the CSS class that colours it, points (seconds, value).
 
-    With ``steps`` a value holds until the next point.
+    With ``steps`` a value holds until the next point. ``dots``: the points that were measured, all by default.
     """
 
     name: str
     style: str
     points: tuple[tuple[float, float], ...]
     steps: bool = False
+    dots: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,55 +44,71 @@ class Bar:
     end: float
 
 
-def line_chart(title: str, unit: str, series: Sequence[Series], seconds: float, *, height: int = 170) -> str:
-    """Draw lines over ``seconds``; the value axis begins at 0. Returns an empty text if there is no point to draw."""
+def line_chart(
+    title: str,
+    unit: str,
+    series: Sequence[Series],
+    seconds: float,
+    *,
+    height: int = 150,
+    top: float = 0.0,
+    bands: Sequence[Bar] = (),
+) -> str:
+    """Draw lines over ``seconds``; the value axis goes from 0 to ``top`` at least. Empty if there is no point to draw.
+
+    ``bands``: spans of time that are shaded.
+    """
     points = [point for entry in series for point in entry.points]
     if not points:
         return ""
     span = max(seconds, 1e-9)
-    ticks = nice_ticks(max(value for _, value in points))
-    top = ticks[-1]
+    ticks = nice_ticks(max(top, *(value for _, value in points)))
     inner = height - _TOP - _BOTTOM
 
     def place(at: float, value: float) -> tuple[float, float]:
-        return _LEFT + _PLOT * min(at / span, 1.0), _TOP + inner * (1 - value / top)
+        return _x(at, span), _TOP + inner * (1 - value / ticks[-1])
 
-    parts = [_head(title, height)]
+    parts = [_head(title, height), *_shades(bands, span, inner)]
     for tick in ticks:
         y = place(0, tick)[1]
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{WIDTH - _RIGHT}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}{unit}</text>')
+        parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}{unit}</text>')
     parts += _time_axis(span, height)
     for entry in series:
         if not entry.points:
             continue
         drawn = [place(at, value) for at, value in (_stairs(entry.points, span) if entry.steps else entry.points)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
+        if entry.steps:
+            floor = f"{drawn[-1][0]:.1f},{_TOP + inner} {drawn[0][0]:.1f},{_TOP + inner}"
+            parts.append(f'<polygon class="area {entry.style}" points="{path} {floor}"/>')
         parts.append(
             f'<polyline class="line {entry.style}" points="{path}"><title>{escape(entry.name)}</title></polyline>'
         )
-        if not entry.steps:
-            dots = (f'<circle class="{entry.style}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in drawn)
-            parts.extend(dots)
+        parts += _dots(entry, unit, place)
     return "\n".join([*parts, "</svg>"])
 
 
 def bar_chart(title: str, bars: Sequence[Bar], seconds: float) -> str:
     """Draw one row of bars for each phase, in the order in which they began."""
-    row, span = 20, max(seconds, 1e-9)
-    height = _TOP + row * len(bars) + _BOTTOM
+    span = max(seconds, 1e-9)
+    height = _TOP + _ROW * len(bars) + _BOTTOM
     parts = [_head(title, height)]
     for number, bar in enumerate(bars):
-        y = _TOP + row * number
-        x = _LEFT + 40 + (_PLOT - 40) * bar.start / span
-        width = max(2.0, (_PLOT - 40) * (bar.end - bar.start) / span)
-        text = f"{bar.name}: {bar.end - bar.start:.1f} s"
-        parts.append(f'<text class="tick" x="{_LEFT + 34}" y="{y + 14}" text-anchor="end">{escape(bar.name)}</text>')
-        parts.append(
-            f'<rect class="{bar.style}" x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="{row - 6}" rx="2">'
-            f"<title>{escape(text)}</title></rect>"
-        )
-    parts += _time_axis(span, height, left=_LEFT + 40)
+        y = _TOP + _ROW * number
+        x, width = _x(bar.start, span), max(2.5, _PLOT * (bar.end - bar.start) / span)
+        took = f"{bar.end - bar.start:.1f} s"
+        beside = (x + width + 6, "start") if x + width < WIDTH - _RIGHT - 60 else (x - 6, "end")
+        parts += [
+            f'<line class="grid" x1="{_LEFT}" y1="{y + _ROW}" x2="{WIDTH - _RIGHT}" y2="{y + _ROW}"/>',
+            f'<text class="tick" x="{_LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(bar.name)}</text>',
+            (
+                f'<rect class="{bar.style}" x="{x:.1f}" y="{y + 4}" width="{width:.1f}" height="{_ROW - 8}" rx="3">'
+                f"<title>{escape(bar.name)}: {took}</title></rect>"
+            ),
+            f'<text class="tick" x="{beside[0]:.1f}" y="{y + 15}" text-anchor="{beside[1]}">{took}</text>',
+        ]
+    parts += _time_axis(span, height)
     return "\n".join([*parts, "</svg>"])
 
 
@@ -101,6 +122,10 @@ def nice_ticks(top: float) -> list[float]:
     return [step * number for number in range(math.ceil(top / step - 1e-9) + 1)]
 
 
+def _x(at: float, span: float) -> float:
+    return _LEFT + _PLOT * min(max(at, 0.0) / span, 1.0)
+
+
 def _head(title: str, height: int) -> str:
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}"'
@@ -108,11 +133,35 @@ def _head(title: str, height: int) -> str:
     )
 
 
-def _time_axis(span: float, height: int, left: int = _LEFT) -> list[str]:
+def _shades(bands: Sequence[Bar], span: float, inner: int) -> list[str]:
+    """Shade spans of time and name those that are wide enough for their name."""
+    parts = []
+    for band in bands:
+        x, width = _x(band.start, span), _x(band.end, span) - _x(band.start, span)
+        parts.append(f'<rect class="band {band.style}" x="{x:.1f}" y="{_TOP}" width="{width:.1f}" height="{inner}"/>')
+        if width > 8 * len(band.name):
+            middle = x + width / 2
+            name = escape(band.name)
+            parts.append(f'<text class="tick" x="{middle:.1f}" y="{_TOP + 12}" text-anchor="middle">{name}</text>')
+    return parts
+
+
+def _dots(entry: Series, unit: str, place: Callable[[float, float], tuple[float, float]]) -> list[str]:
+    """Draw the measured points, each with its value for whoever points at it."""
+    if entry.steps:
+        return []
+    parts = []
+    for at, value in entry.points if entry.dots is None else entry.dots:
+        x, y = place(at, value)
+        told = escape(f"{entry.name}, {at:.1f} s: {value:.3g}{unit}")
+        parts.append(f'<circle class="{entry.style}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{told}</title></circle>')
+    return parts
+
+
+def _time_axis(span: float, height: int) -> list[str]:
     """Write the time below a plot, in seconds, minutes or hours."""
-    width = WIDTH - _RIGHT - left
     unit, size = next((unit, size) for unit, size in _UNITS if span >= 3 * size or unit == "s")
-    texts = ((left + width * tick * size / span, f"{tick:g} {unit}") for tick in nice_ticks(span / size))
+    texts = ((_LEFT + _PLOT * tick * size / span, f"{tick:g} {unit}") for tick in nice_ticks(span / size))
     return [
         f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="middle">{text}</text>'
         for x, text in texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.rollout.history import elapsed
 from tfs_deploy.rollout.phases import ROLLBACK, phase_of
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from tfs_deploy.rollout.history import Event
     from tfs_deploy.rollout.plan import Plan
+
+
+#: what sends all requests to the new version, or none
+_MOVES: Final = ("promote", "calm", "isolate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """``traffic``: at what time the canary got how many percent; ``lines``: the journal in words."""
+    """``traffic``: at what time the new version got how many percent; ``lines``: the journal in words."""
 
     seconds: float
     segments: tuple[Segment, ...]
@@ -59,14 +63,16 @@ def timeline(plan: Plan, events: Sequence[Event]) -> Timeline:
     traffic = [(0.0, 0.0)]
     judged: list[Judged] = []
     lines: list[tuple[float, str]] = []
+    promoted = False
     for at, event in zip(times, events, strict=True):
         phase = _phase(plan, event, starts)
         if phase is not None and (not starts or starts[-1][0] != phase):
             starts.append((phase, at))
         if event.kind == "outcome" and event.ok and event.action == "weigh":
             traffic.append((at, plan.steps[event.detail["step"]]))
-        elif event.kind == "outcome" and event.ok and event.action in ("calm", "isolate"):
-            traffic.append((at, 0.0))
+        elif event.kind == "outcome" and event.ok and event.action in _MOVES:
+            promoted = event.action == "promote" or (promoted and event.action == "calm")
+            traffic.append((at, 100.0 if promoted else 0.0))
         elif event.kind == "outcome" and event.ok and event.action == "judge":
             judged.append(Judged(at, StepReport.from_dict(event.detail)))
         line = tell(event, plan)

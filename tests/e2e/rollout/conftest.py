@@ -51,6 +51,8 @@ class Zoo:
 
     def __init__(self, folder: Path, source: Path, versions: dict[int, Any], grpc: int, rest: int) -> None:
         self.source = source
+        self.answers = ANSWERS
+        self.ports = f"{grpc}/{rest}"
         self.base = folder / "models" / "zoo"
         for version, like in versions.items():
             self.add(version, like=like, answers=ANSWERS[version])
@@ -82,7 +84,10 @@ class Zoo:
 class Consumers:
     """Threads that follow the traffic file and send one request after the other; every failure is kept."""
 
-    def __init__(self, zoo: Zoo, count: int = 4, draw: Callable[[int], np.ndarray] | None = None) -> None:
+    def __init__(
+        self, zoo: Zoo, count: int = 4, draw: Callable[[int], np.ndarray] | None = None, *, model: str = "zoo"
+    ) -> None:
+        self._model = model
         self.stats = RequestStats()
         self.failures: list[Exception] = []
         self.failed: collections.Counter[str] = collections.Counter()
@@ -94,7 +99,7 @@ class Consumers:
 
     def _work(self, number: int) -> None:
         with Client(self._zoo.address) as client:
-            router = Router(client, "zoo", self._zoo.traffic_path)
+            router = Router(client, self._model, self._zoo.traffic_path)
             count = number
             while not self._stop.is_set():
                 count += 7
@@ -105,7 +110,7 @@ class Consumers:
                     reply = router.predict({"x": X if self._draw is None else self._draw(count)}, label=label)
                     self.answers[reply.version] += 1
                     if self._draw is None:
-                        np.testing.assert_allclose(reply["y"], ANSWERS[reply.version])
+                        np.testing.assert_allclose(reply["y"], ANSWERS[2 - reply.version % 2])
                 except (StatusError, AssertionError, KeyError) as failure:
                     error = True
                     self.failures.append(failure)
@@ -115,7 +120,7 @@ class Consumers:
     def __enter__(self):
         for thread in self._threads:
             thread.start()
-        signs = requests_dir(self._zoo.state_dir, "zoo")
+        signs = requests_dir(self._zoo.state_dir, self._model)
         until(lambda: sum(self.answers.values()) > 20 and len(list(signs.glob("*"))) == len(self._threads))
         return self
 

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Roll a version out from a script of your own.   usage: rollout.py FILE MODEL [VERSION]
+
+The class behind ``tfs-deploy rollout``: the same phases, gates and journal, with your code in between.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.rollout import GateVerdict, Rollout, StepReport, StepView, Verdict
+
+
+class EnoughSales:
+    """A gate of your own: anything with a name and ``judge``. Too few samples wait, they never pass."""
+
+    name = "sales"
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Judge one step; ``step.canary`` and ``step.stable`` are what consumers recorded of it."""
+        sales = step.canary.outcomes  # from Router.outcome
+        if sales is None or sales.count < 100:
+            return GateVerdict(self.name, Verdict.PASS, "too few sales to tell, errors and latency decide")
+        verdict = Verdict.PASS if sales.mean >= 0.02 else Verdict.FAIL
+        return GateVerdict(self.name, verdict, f"{sales.mean:.1%} of {sales.count} visits end in a sale")
+
+
+def main(file: str, model: str, version: str | None = None) -> int:
+    """Roll out, print a line for everything that happens, and return the exit code."""
+
+    def on_step(step: StepReport) -> None:
+        print(f"{step.weight:g} %: {step.requests} requests, {step.errors} failed: {step.verdict.value}")
+
+    rollout = Rollout(file, model, to=int(version) if version else None, steps=(25, 100), bake=1, gates=[EnoughSales()])
+    try:
+        rollout.run(on_event=print, on_step=on_step)
+    except TfsDeployError as error:  # rolled back or paused (1), mistakes (2), no server (3), locked (4)
+        print(f"{error.message}\n{error.hint or ''}".strip(), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
