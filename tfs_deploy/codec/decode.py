@@ -42,6 +42,8 @@ _FLOAT8: Final = 18
 _REPEATED: Final = frozenset((5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 18))
 _MAX_CACHED_SHAPE: Final = 128
 _MAX_RANK: Final = 254
+#: bytes that a few values may be repeated to: a message of 30 bytes can ask for more than there is memory
+_MAX_FILLED: Final = 1 << 28
 
 
 class TensorError(ValueError):
@@ -212,6 +214,8 @@ def _fill(values: NDArray[Any], count: int) -> NDArray[Any]:
         return values
     if len(values) > count:
         return values[:count]
+    if count * values.dtype.itemsize > _MAX_FILLED:
+        raise TensorError(f"no memory for {count} elements, of which the message has {len(values)}")
     if not len(values):
         return np.full(count, b"", object) if values.dtype == object else np.zeros(count, values.dtype)
     out = np.empty(count, values.dtype)

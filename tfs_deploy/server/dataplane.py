@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from tfs_deploy import protos
 from tfs_deploy.codec import PredictCall, decode_predict_request, encode_predict_response
@@ -118,7 +119,10 @@ class DataPlane:
 
     def _check_before_inputs(self, data: bytes) -> None:
         """Raise what the server would report before it looks at a tensor that cannot be read."""
-        request = protos.PredictRequest.FromString(data)
+        try:
+            request = protos.PredictRequest.FromString(data)
+        except DecodeError as error:
+            raise InvalidArgumentError("not a PredictRequest") from error
         _, servable = self.servable(ModelSpec.from_message(request.model_spec))
         predict_signature(servable, request.model_spec.signature_name)
 

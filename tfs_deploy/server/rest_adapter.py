@@ -31,7 +31,8 @@ _CORS: Final = {
     "Access-Control-Allow-Headers": "Content-Type",
 }
 _GZIP: Final = 31
-_MAX_INFLATED: Final = 1 << 31
+#: util/net_http/compression/gzip_zlib.h
+_MAX_INFLATED: Final = 100 * 1024 * 1024
 
 
 class RestApplication:
@@ -48,7 +49,7 @@ class RestApplication:
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
-        body = await _read_body(receive, headers)
+        body = await _read_body(receive)
         if body is None:
             return
         await _write(await self._reply(scope, headers, body), send)
@@ -63,14 +64,19 @@ class RestApplication:
             return page(501)
         if method == "OPTIONS":
             return Reply(200 if b"origin" in headers else 400, b"", _OPTIONS_TYPE, _CORS if self._cors else {})
-        reply = await self._work(method, path, body)
+        packed = b"gzip" in headers.get(b"content-encoding", b"")
+        reply = await self._work(method, path, body, packed=packed)
         if self._cors and reply.content_type != "text/html":
             return Reply(reply.status, reply.body, reply.content_type, {**reply.headers, **_CORS})
         return reply
 
-    async def _work(self, method: str, path: str, body: bytes) -> Reply:
+    async def _work(self, method: str, path: str, body: bytes, *, packed: bool) -> Reply:
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._workers, self._handler.handle, method, path, body, self._timeout)
+
+        def answer() -> Reply:
+            return self._handler.handle(method, path, _inflate(body) if packed else body, self._timeout)
+
+        work = loop.run_in_executor(self._workers, answer)
         # shielded: the worker's own timeout ends it; a graph that does not heed it must not hold up the reply
         done, _ = await asyncio.wait({work}, timeout=self._timeout + 1.0)
         if not done:
@@ -78,7 +84,7 @@ class RestApplication:
         return work.result()
 
 
-async def _read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes | None:
+async def _read_body(receive: Receive) -> bytes | None:
     """Read the whole body, ``None`` if the client went away."""
     parts: list[bytes] = []
     while True:
@@ -88,16 +94,17 @@ async def _read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes | N
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             break
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
-    return _inflate(body) if headers.get(b"content-encoding", b"").lower() == b"gzip" else body
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _inflate(body: bytes) -> bytes:
-    """Undo gzip; what is no gzip counts as empty, as in the server."""
+    """Undo gzip; what is no gzip, or damaged, or too large, counts as empty, as in the server."""
+    stream = zlib.decompressobj(_GZIP)
     try:
-        return zlib.decompressobj(_GZIP).decompress(body, _MAX_INFLATED)
+        content = stream.decompress(body, _MAX_INFLATED)
     except zlib.error:
         return b""
+    return content if stream.eof and not stream.unused_data else b""
 
 
 async def _write(reply: Reply, send: Send) -> None:

@@ -93,6 +93,8 @@ def _tensor(**fields: Any) -> Any:
         (_tensor(dtype=1, shape=[2**40, 2**40], float_val=[1]), "shape"),
         (_tensor(dtype=1, shape=[2**50], float_val=[1]), "memory|cannot make"),
         (_tensor(dtype=9, shape=[2**50], int64_val=[1]), "memory|cannot make"),
+        (_tensor(dtype=1, shape=[2**27], float_val=[1]), "no memory for 134217728 elements"),
+        (_tensor(dtype=7, shape=[2**26]), "no memory for 67108864 elements"),
         (_tensor(dtype=1, shape=[1] * 300, float_val=[1]), "shape"),
         (_tensor(dtype=7, shape=[3], tensor_content=b"\x01"), "too short"),
         (_tensor(dtype=7, shape=[1], tensor_content=b"\x05ab"), "do not add up"),
