@@ -48,17 +48,17 @@ class Replica:
 
 @pytest.fixture
 def replicas(request: pytest.FixtureRequest, models: Path) -> Iterator[Callable[..., list[Replica]]]:
-    """Start that many replicas, ready to answer: small ones, or embedded servers."""
+    """Start that many replicas, ready to answer: small ones, or embedded servers (with flags)."""
     started: list[Replica] = []
 
-    def start(count: int, *, embedded: bool = False, seconds: float = 0.0) -> list[Replica]:
+    def start(count: int, *flags: str, embedded: bool = False, seconds: float = 0.0) -> list[Replica]:
         def small(port: int) -> list[str]:
             return [sys.executable, str(SCRIPT), str(port), str(seconds)]
 
         def whole(port: int) -> list[str]:
             base = models / "saved_model_half_plus_two_2_versions"
-            flags = [f"--port={port}", "--model_name=half_plus_two", f"--model_base_path={base}", "--exit_with_parent"]
-            return [sys.executable, "-m", "tfs_deploy.server", *flags]
+            own = [f"--port={port}", "--model_name=half_plus_two", f"--model_base_path={base}", "--exit_with_parent"]
+            return [sys.executable, "-m", "tfs_deploy.server", *own, *flags]
 
         found = [Replica(whole if embedded else small) for _ in range(count)]
         started.extend(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import statistics
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,6 @@ import threading
 import time
 from concurrent import futures
 
-import grpc
 import numpy as np
 import pytest
 from typing_extensions import Self
@@ -92,8 +92,10 @@ def test_replicas_that_are_killed_fail_no_call(replicas, target):
 def test_a_minute_of_killed_replicas_fails_no_call(replicas, target, embedded):
     pair = replicas(2, embedded=embedded)
     with Client(TARGETS[target](pair)) as client, Load(client) as load:
-        wreak(pair, 60, 2, random.Random(7))
+        kills = wreak(pair, 60, 2, random.Random(7))
     assert load.failed == []
+    # an embedded server needs some seconds to start, and the other one is only killed when it is back
+    assert kills >= (4 if embedded else 20)
 
 
 def test_killed_replicas_fail_no_awaited_call(replicas):
@@ -129,21 +131,51 @@ def test_without_retries_a_killed_replica_is_noticed(replicas):
     assert load.failed
 
 
-def test_the_deadline_holds_when_the_server_is_frozen(replicas):
+def late(seconds, call):
+    """Seconds that a call came behind its deadline, and what a bare sleep of that length came late meanwhile."""
+    slept = []
+
+    def sleep():
+        started = time.monotonic()
+        time.sleep(seconds)
+        slept.append(time.monotonic() - started - seconds)
+
+    beside = threading.Thread(target=sleep)
+    beside.start()
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceededError, match=rf"within {seconds:g} s"):
+        call(seconds)
+    found = time.monotonic() - started - seconds
+    beside.join()
+    return found, slept[0]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_every_deadline_holds_when_the_server_is_frozen(replicas, awaited):
     (replica,) = replicas(1)
-    with Client(replica.address) as client:
-        client.predict("half_plus_two", X)
+    runner = asyncio.new_event_loop()
+    client = AsyncClient(replica.address) if awaited else Client(replica.address)
+
+    def predict(seconds=None):
+        answer = client.predict("half_plus_two", X, timeout=seconds)
+        return runner.run_until_complete(answer) if awaited else answer
+
+    try:
+        predict()
         replica.freeze()
-        late = []
-        for _ in range(5):
-            started = time.monotonic()
-            with pytest.raises(DeadlineExceededError, match=r"within 0\.3 s"):
-                client.predict("half_plus_two", X, timeout=0.3)
-            late.append(time.monotonic() - started - 0.3)
-        # the best of five: this machine may be busy with other things
-        assert -0.01 < min(late) < 0.05
+        found = [late(seconds, predict) for seconds in (0.1, 0.3) * 6]
         replica.thaw()
-        assert client.predict("half_plus_two", X)["y"].tolist() == [3.0]
+        assert predict()["y"].tolist() == [3.0]
+    finally:
+        closed = client.close()
+        if awaited:
+            runner.run_until_complete(closed)
+        runner.close()
+    ours, bare = zip(*found, strict=True)
+    assert min(ours) > -0.01
+    assert statistics.median(ours) < 0.05
+    # a machine that wakes a bare sleep late may wake a call as late
+    assert max(ours) < 0.05 + max(bare), found
 
 
 def test_a_frozen_replica_costs_one_attempt_and_is_then_left_out(replicas):
@@ -175,54 +207,28 @@ def test_a_slow_replica_is_hedged(replicas):
             assert stats.hedges >= 1
 
 
-class Full(grpc.GenericRpcHandler):
-    """Refuses what comes on top of ``places`` calls, as the real server does."""
+def test_a_server_without_free_threads_fails_no_call_that_may_be_sent_again(replicas):
+    (full,) = replicas(1, "--grpc_max_threads=2", embedded=True)
+    with Client(full.address) as client, futures.ThreadPoolExecutor(16) as pool:
+        for future in [pool.submit(client.predict, "half_plus_two", X) for _ in range(400)]:
+            assert future.result()["y"].tolist() == [3.0]
+        stats = client.stats()
+    assert stats.succeeded == stats.calls == 400
+    assert stats.attempts > 401
 
-    def __init__(self, places: int) -> None:
-        self._places = threading.BoundedSemaphore(places)
-        self.refused = 0
+    async def awaited():
+        async with AsyncClient(full.address) as client:
+            await client.predict("half_plus_two", X)
+            await asyncio.gather(*(client.predict("half_plus_two", X) for _ in range(100)))
+            return client.stats()
 
-    def service(self, _details):
-        def answer(_body, context):
-            from tfs_deploy import codec
+    stats = asyncio.run(awaited())
+    assert stats.succeeded == stats.calls == 101
+    assert stats.attempts > 102
 
-            if not self._places.acquire(blocking=False):
-                self.refused += 1
-                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
-            try:
-                threading.Event().wait(0.01)
-                return codec.encode_predict_response({"y": X["x"]}, model="m", version=1, signature="s")
-            finally:
-                self._places.release()
-
-        return grpc.unary_unary_rpc_method_handler(answer)
-
-
-@pytest.fixture
-def full():
-    handler = Full(2)
-    pool = futures.ThreadPoolExecutor(32)
-    server = grpc.server(pool, handlers=(handler,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}", handler
-    server.stop(0).wait()
-    pool.shutdown()
-
-
-def test_a_server_without_free_threads_fails_no_call(full):
-    address, handler = full
-    with Client(address, check=False) as client, futures.ThreadPoolExecutor(16) as pool:
-        for future in [pool.submit(client.predict, "m", X) for _ in range(200)]:
-            future.result()
-        assert client.stats().succeeded == 200
-    assert handler.refused > 0
-
-
-def test_without_retries_it_says_what_to_do(full):
-    address, _ = full
-    with Client(address, check=False, retries=1) as client, futures.ThreadPoolExecutor(16) as pool:
-        found = [pool.submit(client.predict, "m", X) for _ in range(50)]
+    with Client(full.address, retries=1) as client, futures.ThreadPoolExecutor(16) as pool:
+        client.predict("half_plus_two", X)
+        found = [pool.submit(client.predict, "half_plus_two", X) for _ in range(400)]
         errors = [error for future in found if (error := future.exception()) is not None]
     assert errors
     assert all(isinstance(error, ResourceExhaustedError) for error in errors)
