@@ -39,6 +39,7 @@ OPTIONS = (
     click.option(
         "--skip", "skips", multiple=True, metavar="CHECK", help="Leave out a check or group; may be repeated."
     ),
+    click.option("--only", metavar="GROUP", multiple=True, help="Make no checks but this group; may be repeated."),
     click.option("--ignore", metavar="RULES", default="", help="Lint rules to leave out, with commas."),
     click.option("--timeout", type=_SECONDS, default=10.0, show_default=True, help="Seconds an answer may take."),
     click.option("--load-timeout", type=_SECONDS, help="Seconds the load may take.  [default: 45, more for big ones]"),
@@ -66,7 +67,7 @@ def verify_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def make_plan(path: Path, options: dict[str, Any]) -> Plan:
     """Make the plan that the options describe; raises ``UsageError`` before anything is started."""
     from tfs_deploy.savedmodel.lint import select_rules
-    from tfs_deploy.verify.checks import check_known
+    from tfs_deploy.verify.checks import left_out
     from tfs_deploy.verify.run import Plan
     from tfs_deploy.verify.serving import targets_of
 
@@ -78,7 +79,7 @@ def make_plan(path: Path, options: dict[str, Any]) -> Plan:
         *(tuple(subjects), tuple(targets), deployment),
         timeout=options["timeout"],
         load_timeout=options["load_timeout"],
-        left_out=check_known(options["skips"]),
+        left_out=left_out(options["skips"], options["only"]),
         ignore=ignored,
         load=_load(options, targets),
         data=_data(options),

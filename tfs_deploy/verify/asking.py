@@ -66,7 +66,8 @@ class Asker:
     """One version of one model, as it is asked: each case once over each way, unless ``again`` is wanted.
 
     A signature that did not answer in time, or whose server was lost, is not asked a second time over that way, so
-    that a model that hangs costs one ``timeout`` and not one for each case. Edge values are counted apart.
+    that a model that hangs costs one ``timeout`` and not one for each case; over REST it is not asked at all then.
+    Edge values are counted apart.
     """
 
     model: str
@@ -98,17 +99,24 @@ class Asker:
     def again(self, case: Case, way: str, *, timeout: float | None = None) -> Answer:
         """Send a case and return the answer."""
         lost = self._lost.get((case.signature, way, True)) or self._lost.get((case.signature, way, case.ordinary))
+        if lost is None and way == REST and self.hangs(case.signature):
+            lost = self._lost[case.signature, GRPC, True]
         if lost is not None:
             return Answer(error=lost)
         began = time.perf_counter()
         try:
-            outputs, version = self._send(case, way, self.timeout if timeout is None else timeout)
+            outputs, version = self._send(case, way, self._patience(way) if timeout is None else timeout)
         except TfsDeployError as error:
             answer = Answer(error=error, seconds=time.perf_counter() - began)
             if answer.lost:
                 self._lost[case.signature, way, case.ordinary] = error
             return answer
         return Answer(outputs, version, seconds=time.perf_counter() - began)
+
+    def _patience(self, way: str) -> float:
+        """Return the seconds that an answer may take: less and less for a model that has failed by that already."""
+        late = sum(isinstance(error, DeadlineExceededError) for key, error in self._lost.items() if key[1] == way)
+        return max(self.timeout * 0.5**late, min(self.timeout, 1.0))
 
     def hangs(self, signature: str) -> bool:
         """Whether a signature did not answer in time over gRPC."""

@@ -147,8 +147,16 @@ class Examiner:
         return made
 
 
-def check_known(names: Iterable[str]) -> frozenset[str]:
-    """Return names of groups and ids of checks as a set; ``UsageError`` for one of no group."""
+def left_out(skip: Iterable[str], only: Iterable[str] = ()) -> frozenset[str]:
+    """Return the checks that are not made: ``skip``, and with ``only`` all groups but those named there.
+
+    Raises ``UsageError`` for a name of no group.
+    """
+    chosen = _known(only)
+    return _known(skip) | (GROUPS.keys() - chosen if chosen else frozenset())
+
+
+def _known(names: Iterable[str]) -> frozenset[str]:
     found = frozenset(names)
     for name in sorted(found):
         if name.partition(".")[0] not in GROUPS:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.codec import decode_predict_response, encode_predict_request
-from tfs_deploy.errors import TfsDeployError, UnavailableError, status_error
+from tfs_deploy.errors import DeadlineExceededError, TfsDeployError, UnavailableError, status_error
 from tfs_deploy.launch.exits import explain_exit
 from tfs_deploy.verify.local_worker import LENGTH
 
@@ -77,11 +77,11 @@ class LocalRunner:
                 stream.flush()
             return dict(_answer(self._receive(timeout)).items())
         except BrokenPipeError:
-            why = self._how_it_ended()
+            why, late = self._how_it_ended(), False
         except _LostError as error:
-            why = error.message
+            why, late = error.message, error.late
         self._give_up(why)
-        raise UnavailableError(why)
+        raise DeadlineExceededError(why) if late else UnavailableError(why)
 
     def close(self) -> None:
         """End the process."""
@@ -138,16 +138,20 @@ class LocalRunner:
             selector.register(stream, selectors.EVENT_READ)
             while len(data) < size:
                 if not selector.select(max(end - time.monotonic(), 0)):
-                    raise _LostError(f"the model did not answer within {timeout:g} s")
+                    raise _LostError(f"the model did not answer within {timeout:g} s", late=True)
                 part = os.read(stream.fileno(), min(size - len(data), 1 << 20))
                 if not part:
-                    raise _LostError(self._how_it_ended())
+                    raise _LostError(self._how_it_ended(), late=False)
                 data += part
         return bytes(data)
 
 
 class _LostError(UnavailableError):
-    """The process does not answer any more."""
+    """The process does not answer any more; ``late``: as far as one waited."""
+
+    def __init__(self, message: str, *, late: bool) -> None:
+        super().__init__(message)
+        self.late = late
 
 
 def _answer(frame: bytes) -> Any:

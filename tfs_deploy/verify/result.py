@@ -50,6 +50,7 @@ class Verification:
     evidence: Evidence
     created_at: str
     seconds: float
+    left_out: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -81,6 +82,7 @@ class Verification:
             "tfs_deploy_version": __version__,
             "seconds": round(self.seconds, 3),
             "targets": list(self.targets),
+            "left_out": list(self.left_out),
             "models": [
                 self._model(subject, identity) for subject, identity in zip(self.subjects, self.identities, strict=True)
             ],

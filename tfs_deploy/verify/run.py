@@ -13,7 +13,7 @@ from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.verify.answers import choose_cases, examine_answers
 from tfs_deploy.verify.asking import Asker
 from tfs_deploy.verify.behaviour import examine_behaviour
-from tfs_deploy.verify.checks import Check, Examiner, failed, passed, skipped
+from tfs_deploy.verify.checks import GROUPS, Check, Examiner, failed, passed, skipped
 from tfs_deploy.verify.dataset import DataSettings, examine_data
 from tfs_deploy.verify.emptiness import examine_empty_batches
 from tfs_deploy.verify.files import examine_files
@@ -100,7 +100,11 @@ class _Run:
         created_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
         # The model is loaded here while its files are hashed and the server starts.
         with contextlib.ExitStack() as stack:
-            early = {subject: stack.enter_context(LocalRunner(subject.path)) for subject in plan.subjects[:1]}
+            early = {
+                subject: stack.enter_context(LocalRunner(subject.path))
+                for subject in plan.subjects[:1]
+                if self._asks_local()
+            }
             readable: Readable = {}
             for subject in plan.subjects:
                 info = examine_files(self._examiner.of(model=str(subject)), subject, plan.ignore)
@@ -108,12 +112,20 @@ class _Run:
                     readable[subject] = info
                     self._evidence.signatures[str(subject)] = info.signatures
             identities = tuple(identify(s.path) if s in readable else None for s in plan.subjects)
-            for target in plan.targets:
+            for target in plan.targets if self._asks_servers() else ():
                 self._on_target(target, readable, early)
         return Verification(
             *(plan.subjects, identities, tuple(target.name for target in plan.targets), tuple(self._checks)),
-            *(self._evidence, created_at, time.monotonic() - began),
+            *(self._evidence, created_at, time.monotonic() - began, tuple(sorted(plan.left_out))),
         )
+
+    def _asks_servers(self) -> bool:
+        """Whether any check needs a server."""
+        return any(self._examiner.wants(group) for group in GROUPS if group != "files")
+
+    def _asks_local(self) -> bool:
+        """Whether the model is run in a process of this machine; without that nothing here needs TensorFlow."""
+        return self._examiner.wants("parity") and self._asks_servers()
 
     def _sink(self, check: Check) -> None:
         self._checks.append(check)
@@ -136,13 +148,21 @@ class _Run:
             try:
                 with serving(target, models, self._plan.template, folder, timeout=limit) as endpoint:
                     for subject, info in readable.items():
-                        with _runner(subject, early) as local:
+                        with self._runner(subject, early) as local:
                             self._ask(examiner.of(model=str(subject)), subject, info, endpoint, local)
             except LaunchError as error:
                 tell_refusal(examiner, readable, error, time.monotonic() - began)
 
+    @contextlib.contextmanager
+    def _runner(self, subject: Subject, early: Mapping[Subject, LocalRunner]) -> Iterator[LocalRunner | None]:
+        if subject in early or not self._asks_local():
+            yield early.get(subject)
+            return
+        with LocalRunner(subject.path) as runner:
+            yield runner
+
     def _ask(
-        self, examiner: Examiner, subject: Subject, info: SavedModelInfo, endpoint: Endpoint, local: LocalRunner
+        self, examiner: Examiner, subject: Subject, info: SavedModelInfo, endpoint: Endpoint, local: LocalRunner | None
     ) -> None:
         """Make all checks of one version on one server."""
         with contextlib.ExitStack() as stack:
@@ -172,15 +192,6 @@ def _cases(asker: Asker, info: SavedModelInfo) -> dict[str, list[Case]]:
         name: choose_cases(asker, signature, goldens, info.features(name))
         for name, signature in info.signatures.items()
     }
-
-
-@contextlib.contextmanager
-def _runner(subject: Subject, early: Mapping[Subject, LocalRunner]) -> Iterator[LocalRunner]:
-    if subject in early:
-        yield early[subject]
-        return
-    with LocalRunner(subject.path) as runner:
-        yield runner
 
 
 def _still_there(examiner: Examiner, endpoint: Endpoint) -> None:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 EMBEDDED: Final = "embedded"
 DOCKER: Final = "docker"
 DEFAULT_IMAGE: Final = "tensorflow/serving:2.19.1"
-_STOP: Final = 15.0
+#: seconds until a server of our own is ended by force; nobody else waits for its answers
+_STOP: Final = 5.0
+_DRAIN: Final = "--drain_seconds=0.5"
 _ATTEMPTS: Final = 3
 
 
@@ -167,7 +169,7 @@ def _deployment(target: Target, models: Sequence[Model], template: Deployment | 
 
 def _start(deployment: Deployment, timeout: float) -> Started:
     if deployment.server.target == EMBEDDED:
-        flags = server_flags(deployment, deployment.config_dir)
+        flags = [*server_flags(deployment, deployment.config_dir), _DRAIN]
         # not detached: it ends with this process, however this process ends
         return EmbeddedLauncher().start(flags, log_path=deployment.state_dir / "server.log", timeout=timeout)
     from tfs_deploy.launch.docker_host import DockerHost

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "verdict.json"
 KIND: Final = "tfs-deploy verdict"
+#: groups without which a verdict is none
+ESSENTIAL: Final = ("files", "load", "smoke")
 #: raised when the document changes in a way that older readers would misread
 SCHEMA_VERSION: Final = 1
 
@@ -54,7 +56,8 @@ def require_verdict(path: str | Path, version_dir: Path) -> str:
     """Return a note if a verdict says yes to exactly these files.
 
     Raises:
-        VerdictError: it says no, or says nothing of these files, or they are not what their manifest says.
+        VerdictError: it says no, or says nothing of these files, or left out what matters, or the files are not what
+            their manifest says.
         UsageError: there is no verdict.
     """
     document = read_verdict(path)
@@ -67,6 +70,9 @@ def require_verdict(path: str | Path, version_dir: Path) -> str:
         raise VerdictError(
             f"the verdict {path} is about other files ({judged}) than {version_dir} ({identity})", hint=hint
         )
+    missing = [group for group in ESSENTIAL if group in document.get("left_out", ())]
+    if missing:
+        raise VerdictError(f"the verdict {path} left out the group '{missing[0]}'", hint=hint)
     if identity.of == MANIFEST:
         problems = verify_manifest(version_dir)
         if problems:
