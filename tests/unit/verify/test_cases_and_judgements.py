@@ -1,0 +1,248 @@
+"""What is asked of a signature, and how each kind of answer is judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfs_deploy import protos
+from tfs_deploy.errors import DeadlineExceededError, InternalError, InvalidArgumentError, UnavailableError, UsageError
+from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
+from tfs_deploy.savedmodel.features import Feature
+from tfs_deploy.savedmodel.goldens import Golden
+from tfs_deploy.verify.answers import judge_answer, judge_signature
+from tfs_deploy.verify.asking import Answer, not_over_rest
+from tfs_deploy.verify.behaviour import judge_finite, judge_labels
+from tfs_deploy.verify.cases import (
+    Case,
+    empty_case,
+    guesses,
+    is_batched,
+    is_guess,
+    made_up_cases,
+    recorded_cases,
+)
+from tfs_deploy.verify.checks import Check, Examiner, Status, failed, left_out, passed
+from tfs_deploy.verify.emptiness import judge_empty
+from tfs_deploy.verify.loading import load_timeout
+from tfs_deploy.verify.made_up import misfit
+from tfs_deploy.verify.refusals import judge_http, judge_refusal, wrong_cases
+
+DTYPES = ("float32", "float64", "int8", "uint8", "int32", "int64", "bool", "string", "float16", "bfloat16")
+Y = {"y": TensorSpec("y", "float32", (None,))}
+X = SignatureInfo("s", PREDICT_METHOD, {"x": TensorSpec("x", "float32", (None,))}, Y)
+ONES = Case("s", "ones", {"x": np.ones(1, np.float32)}, 1)
+
+
+def right(rows: int = 1, version: int | None = 1) -> Answer:
+    return Answer({"y": np.ones(rows, np.float32)}, version)
+
+
+shapes = st.none() | st.lists(st.none() | st.integers(1, 3), max_size=3).map(tuple)
+specs = st.builds(lambda dtype, shape: TensorSpec("x", dtype, shape), st.sampled_from(DTYPES), shapes)
+
+
+@given(specs)
+def test_made_up_requests_fit_their_signature(spec):
+    signature = SignatureInfo("s", PREDICT_METHOD, {"x": spec})
+    promise = SignatureInfo("s", PREDICT_METHOD, {}, {"x": spec})
+    cases = made_up_cases(signature)
+    assert len({case.name for case in cases}) == len(cases)
+    for case in cases:
+        assert misfit(promise, case.inputs) is None
+        if case.rows is not None:
+            assert case.inputs["x"].shape[0] == case.rows
+    assert {case.rows for case in cases} == ({1, 3} if is_batched(signature) else {None})
+
+
+def test_several_rows_differ_so_that_mixing_them_shows():
+    (rows,) = (case.inputs["x"] for case in made_up_cases(X) if case.rows == 3)
+    assert len(set(rows.tolist())) == 3
+    words = SignatureInfo("s", PREDICT_METHOD, {"w": TensorSpec("w", "string", (None,))})
+    (rows,) = (case.inputs["w"] for case in made_up_cases(words) if case.rows == 3)
+    assert len(set(rows.tolist())) == 3
+
+
+def test_examples_hold_the_features_that_a_graph_parses():
+    signature = SignatureInfo("s", PREDICT_METHOD, {"inputs": TensorSpec("inputs", "string", (None,))})
+    features = [Feature("age", "int64", ()), Feature("v", "float32", (2,))]
+    for case in made_up_cases(signature, features):
+        for record in case.inputs["inputs"]:
+            example = protos.Example.FromString(record)
+            assert len(example.features.feature["v"].float_list.value) == 2
+            assert len(example.features.feature["age"].int64_list.value) == 1
+
+
+def test_sizes_that_are_free_and_the_meaning_of_text_are_guessed_in_turn():
+    image = SignatureInfo("s", PREDICT_METHOD, {"i": TensorSpec("i", "float32", (None, None, None, 3))})
+    assert [guess.size for guess in guesses(image)][:3] == [1, 4, 32]
+    text = SignatureInfo("s", PREDICT_METHOD, {"t": TensorSpec("t", "string", (None,))})
+    assert any(guess.text.startswith(b"\x89PNG") for guess in guesses(text))
+    assert len(guesses(X)) == 1
+    assert (is_guess(image), is_guess(text), is_guess(X)) == (True, True, False)
+
+
+def test_recorded_calls_come_with_their_first_row_alone():
+    golden = Golden("s", {"x": np.ones(4, np.float32)}, {"y": np.ones(4, np.float32)}, rtol=0.5)
+    cases = recorded_cases(X, [golden, Golden("other", {}, {})])
+    assert [(case.name, case.rows) for case in cases] == [("recorded #1", 4), ("first recorded row", 1)]
+    assert cases[0].rtol == 0.5
+    assert empty_case(X, cases[0].inputs).inputs["x"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("answer", "local", "golden", "status"),
+    [
+        (right(), None, False, Status.PASSED),
+        (right(version=2), None, False, Status.FAILED),
+        (Answer({"y": np.ones(1, np.int64)}), None, False, Status.FAILED),
+        (Answer({}), None, False, Status.FAILED),
+        (Answer(error=InvalidArgumentError("no")), None, False, Status.SKIPPED),
+        (Answer(error=InvalidArgumentError("no")), Answer(error=InvalidArgumentError("no")), False, Status.SKIPPED),
+        (Answer(error=InvalidArgumentError("no")), right(), False, Status.FAILED),
+        (Answer(error=InvalidArgumentError("no")), None, True, Status.FAILED),
+        (Answer(error=InternalError("no")), None, False, Status.FAILED),
+        (Answer(error=DeadlineExceededError("late")), None, False, Status.FAILED),
+        (right(), None, True, Status.PASSED),
+        (Answer({"y": np.zeros(1, np.float32)}), None, True, Status.FAILED),
+    ],
+)
+def test_answers(answer, local, golden, status):
+    recorded = Golden("s", ONES.inputs, {"y": np.ones(1, np.float32)}) if golden else None
+    case = Case("s", "ones", ONES.inputs, 1, golden=recorded)
+    assert judge_answer(X, case, answer, local, 1).status is status
+
+
+def test_an_edge_value_that_takes_too_long_proves_nothing():
+    late = Answer(error=DeadlineExceededError("late"))
+    case = Case("s", "largest values", ONES.inputs, 1, ordinary=False)
+    assert judge_answer(X, case, late, None, 1).status is Status.SKIPPED
+
+
+def test_a_signature_that_takes_nothing_is_broken_unless_its_inputs_were_guessed():
+    no = Answer(error=InvalidArgumentError("no"))
+    text = SignatureInfo("s", PREDICT_METHOD, {"t": TensorSpec("t", "string", (None,))})
+    assert judge_signature(X, [no, no]).status is Status.FAILED
+    assert judge_signature(text, [no, no]).status is Status.SKIPPED
+    assert judge_signature(text, [no, Answer(error=InternalError("no"))]).status is Status.FAILED
+    assert judge_signature(X, [no, right()]).status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("dtype", "output", "case", "can"),
+    [
+        ("float32", "y", ONES, True),
+        ("float16", "y", ONES, False),
+        ("float32", "y", Case("s", "none", {}), False),
+        ("float32", "y", Case("s", "empty", ONES.inputs, 0), False),
+        ("string", "t", Case("s", "odd", ONES.inputs, 1, binary=True), False),
+        ("string", "t_bytes", Case("s", "odd", ONES.inputs, 1, binary=True), True),
+    ],
+)
+def test_what_rest_can_carry(dtype, output, case, can):
+    signature = SignatureInfo("s", PREDICT_METHOD, X.inputs, {output: TensorSpec(output, dtype, (None,))})
+    assert (not_over_rest(signature, case) == "") is can
+
+
+def test_numbers_that_are_not_finite():
+    bad = Answer({"y": np.array([np.nan, 1], np.float32)})
+    recorded = Case("s", "recorded #1", ONES.inputs, golden=Golden("s", {}, {}))
+    assert judge_finite([(ONES, right())]).status is Status.PASSED
+    assert judge_finite([(ONES, bad)]).status is Status.FAILED
+    assert judge_finite([(ONES, right()), (ONES, bad)]).status is Status.PASSED
+    assert judge_finite([(ONES, right()), (recorded, bad)]).status is Status.FAILED
+    assert "50 %" in judge_finite([(recorded, bad)]).reason
+
+
+def test_labels_have_one_order_and_one_meaning():
+    assert judge_labels([[b"a", b"b"], [b"a", b"b"]]).status is Status.PASSED
+    assert judge_labels([[b"a", b"b"], [b"b", b"a"]]).status is Status.FAILED
+    assert judge_labels([[b"a", b"a"]]).status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("answer", "batching", "status"),
+    [
+        (right(0), False, Status.PASSED),
+        (right(1), False, Status.FAILED),
+        (Answer(error=InvalidArgumentError("no")), False, Status.PASSED),
+        (Answer(error=InternalError("no")), False, Status.FAILED),
+        (Answer(error=DeadlineExceededError("late")), False, Status.FAILED),
+        (Answer(error=DeadlineExceededError("late")), True, Status.SKIPPED),
+        (Answer(error=DeadlineExceededError("late")), None, Status.SKIPPED),
+    ],
+)
+def test_empty_batches(answer, batching, status):
+    assert judge_empty(answer, None, ONES, right(), batching=batching).status is status
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_fit", "local", "status"),
+    [
+        (Answer(error=InvalidArgumentError("no")), False, None, Status.PASSED),
+        (right(), False, None, Status.FAILED),
+        (right(), True, None, Status.SKIPPED),
+        (Answer(error=InternalError("no")), True, None, Status.FAILED),
+        (Answer(error=InternalError("no")), True, Answer(error=InternalError("no")), Status.PASSED),
+        (Answer(error=DeadlineExceededError("late")), True, None, Status.FAILED),
+        (Answer(error=UnavailableError("gone")), False, None, Status.FAILED),
+    ],
+)
+def test_refusals(answer, may_fit, local, status):
+    assert judge_refusal(answer, local=local, may_fit=may_fit).status is status
+
+
+def test_refusals_over_rest():
+    assert judge_http(400, '{"error": "no"}').status is Status.PASSED
+    assert judge_http(404, '{"error": "no"}').status is Status.PASSED
+    assert judge_http(404, "<html>").status is Status.FAILED
+    assert judge_http(500, '{"error": "no"}').status is Status.FAILED
+    assert judge_http(200, "{}").status is Status.FAILED
+
+
+def test_wrong_requests_are_wrong_in_one_thing():
+    wrong = dict(wrong_cases(X, ONES))
+    assert wrong["input-name"].inputs.keys().isdisjoint({"x"})
+    assert wrong["missing-input"].inputs == {}
+    assert wrong["dtype"].inputs["x"].dtype == object
+    assert wrong["shape"].inputs["x"].shape == (1, 1)
+    fixed = SignatureInfo("s", PREDICT_METHOD, {"x": TensorSpec("x", "float32", (None, 3))}, Y)
+    like = Case("s", "ones", {"x": np.ones((2, 3), np.float32)}, 2)
+    assert dict(wrong_cases(fixed, like))["shape"].inputs["x"].shape == (2, 4)
+
+
+def test_an_examiner_turns_answers_into_checks_and_leaves_out_what_it_is_told():
+    made: list[Check] = []
+    examiner = Examiner(made.append, "m 1", "embedded", frozenset({"smoke.b", "load"}))
+
+    def refused():
+        raise InternalError("broken\nover two lines")
+
+    def wrong():
+        raise UsageError("no such thing")
+
+    examiner.check("smoke.a", "", refused)
+    examiner.check("smoke.b", "", refused)
+    examiner.tell("load.served", "", failed("no"))
+    examiner.check("smoke.c", "s", lambda: passed("yes", 2, "rows"))
+    assert [(check.id, check.status.value, check.reason) for check in made] == [
+        ("smoke.a", "failed", "broken over two lines"),
+        ("smoke.c", "passed", "yes"),
+    ]
+    with pytest.raises(UsageError):
+        examiner.check("smoke.d", "", wrong)
+
+
+def test_checks_are_left_out_by_group_and_id():
+    assert left_out(["smoke.recorded", "load"]) == {"smoke.recorded", "load"}
+    assert "files" not in left_out([], ["files"])
+    assert {"load", "smoke"} <= left_out([], ["files"])
+    with pytest.raises(UsageError) as caught:
+        left_out(["smok"])
+    assert caught.value.hint == "did you mean 'smoke'?"
+
+
+def test_big_models_get_more_time():
+    assert load_timeout(0) < load_timeout(10**10) < 300

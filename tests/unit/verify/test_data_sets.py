@@ -1,0 +1,130 @@
+"""Data sets of every kind as columns, and columns as the inputs of a signature."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from tfs_deploy import protos
+from tfs_deploy.errors import MissingExtraError, UsageError
+from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
+from tfs_deploy.savedmodel.tfrecord import write_records
+from tfs_deploy.verify.dataset import DataSettings, choose_label, choose_output, choose_signature, inputs_of
+from tfs_deploy.verify.tables import RECORD, read_table
+
+
+def signature(**inputs: tuple[str, tuple[int | None, ...]]) -> SignatureInfo:
+    specs = {name: TensorSpec(name, dtype, shape) for name, (dtype, shape) in inputs.items()}
+    return SignatureInfo("serving_default", PREDICT_METHOD, specs)
+
+
+def test_npz(tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.ones((2, 3)), label=np.array(["a", "b"]))
+    columns = read_table(tmp_path / "d.npz")
+    assert columns["x"].shape == (2, 3)
+    assert columns["label"].tolist() == [b"a", b"b"]
+
+
+def test_csv(tmp_path):
+    (tmp_path / "d.csv").write_text('x.0,x.1,text,list,n\n1,2,a,"[1, 2]",1.5\n3,4,b,"[3, 4]",2\n')
+    columns = read_table(tmp_path / "d.csv")
+    assert columns["x"].tolist() == [[1, 2], [3, 4]]
+    assert columns["text"].tolist() == [b"a", b"b"]
+    assert columns["list"].tolist() == [[1, 2], [3, 4]]
+    assert columns["n"].dtype == np.float64
+    assert "x.0" not in columns
+
+
+def test_tfrecord(tmp_path):
+    records = []
+    for number in range(3):
+        example = protos.Example()
+        example.features.feature["x"].float_list.value.extend([number, number + 1])
+        example.features.feature["label"].int64_list.value.append(number)
+        records.append(example.SerializeToString())
+    write_records(tmp_path / "d.tfrecord", records)
+    columns = read_table(tmp_path / "d.tfrecord")
+    assert columns["x"].tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert columns["label"].tolist() == [0, 1, 2]
+    assert columns[RECORD].tolist() == records
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")
+def test_parquet_names_what_to_install(tmp_path):
+    (tmp_path / "d.parquet").write_bytes(b"PAR1")
+    with pytest.raises(MissingExtraError) as caught:
+        read_table(tmp_path / "d.parquet")
+    assert caught.value.hint == "pip install 'tfs-deploy[data]'"
+
+
+def test_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"x": [[1.0, 2.0], [3.0, 4.0]], "label": [0, 1], "name": ["a", "b"]})
+    parquet.write_table(table, tmp_path / "d.parquet")
+    columns = read_table(tmp_path / "d.parquet")
+    assert columns["x"].tolist() == [[1, 2], [3, 4]]
+    assert columns["name"].tolist() == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("d.txt", b"", "no data set that can be read"),
+        ("d.npz", b"no archive", "cannot be read"),
+        ("d.csv", b"a,b\n", "has no rows"),
+        ("d.csv", b"a,b\n1,2\n3\n", "d.csv:3: 1 cells instead of 2"),
+    ],
+)
+def test_what_is_no_data_set_is_a_usage_error(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        read_table(tmp_path / name)
+
+
+def test_columns_of_several_lengths_are_refused(tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.ones(2), label=np.ones(3))
+    with pytest.raises(UsageError, match="x 2, label 3"):
+        read_table(tmp_path / "d.npz")
+    with pytest.raises(UsageError, match="does not exist"):
+        read_table(tmp_path / "nowhere.csv")
+
+
+def test_columns_take_dtype_and_shape_of_the_inputs():
+    wanted = signature(image=("float32", (None, 2, 2)), k=("int64", (None,)))
+    settings = DataSettings({"image": np.arange(8).reshape(2, 4), "k": np.array([1.0, 2.0]), "y": np.ones(2)}, ())
+    inputs = inputs_of(settings, wanted, "y")
+    assert (inputs["image"].shape, inputs["image"].dtype) == ((2, 2, 2), np.float32)
+    assert inputs["k"].dtype == np.int64
+    flat = inputs_of(DataSettings({"v": np.ones(3), "y": np.ones(3)}, ()), signature(x=("float32", (None, 1))), "y")
+    assert flat["x"].shape == (3, 1)
+
+
+def test_records_are_what_a_signature_of_examples_takes():
+    records = np.array([b"1", b"2"], object)
+    settings = DataSettings({"age": np.ones(2), "label": np.ones(2), RECORD: records}, ())
+    assert inputs_of(settings, signature(inputs=("string", (None,))), "label")["inputs"].tolist() == [b"1", b"2"]
+
+
+def test_what_does_not_fit_is_named():
+    settings = DataSettings({"a": np.ones(2), "b": np.ones(2), "label": np.ones(2)}, ())
+    with pytest.raises(UsageError, match="no column for input 'x'"):
+        inputs_of(settings, signature(x=("float32", (None,))), "label")
+    with pytest.raises(UsageError, match="and the input string"):
+        inputs_of(settings, signature(a=("string", (None,)), b=("float32", (None,))), "label")
+
+
+def test_labels_outputs_and_signatures_are_chosen():
+    wanted = signature(x=("float32", (None,)))
+    assert choose_label(DataSettings({"x": np.ones(1), "target": np.ones(1), "id": np.ones(1)}, ()), wanted) == "target"
+    assert choose_label(DataSettings({"x": np.ones(1), "price": np.ones(1)}, ()), wanted) == "price"
+    with pytest.raises(UsageError, match="no column of labels"):
+        choose_label(DataSettings({"x": np.ones(1), "p": np.ones(1), "q": np.ones(1)}, ()), wanted)
+    assert choose_output({"scores": np.ones(1), "other": np.ones(1)}, None) == "scores"
+    with pytest.raises(UsageError, match="several outputs"):
+        choose_output({"a": np.ones(1), "b": np.ones(1)}, None)
+    assert choose_signature({"only": wanted}, None) is wanted
+    with pytest.raises(UsageError, match="no signature 'gone'"):
+        choose_signature({"only": wanted}, "gone")
