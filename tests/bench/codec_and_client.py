@@ -54,6 +54,12 @@ class Table:
     def __init__(self) -> None:
         self.missed = False
 
+    def head(self) -> None:
+        print(f"{'what':<66} {'measured':>11} {'':<3} {'limit':<9} holds", flush=True)
+
+    def note(self, text: str) -> None:
+        print(text, flush=True)
+
     def row(self, name: str, value: float, unit: str, target: str = "", *, ok: bool = True) -> None:
         self.missed |= not ok
         verdict = ("yes" if ok else "MISSED") if target else ""
@@ -210,7 +216,7 @@ def main() -> int:
     parser.add_argument("--no-server", action="store_true", help="skip the round trips")
     arguments = parser.parse_args()
     table = Table()
-    print(f"{'what':<66} {'measured':>11} {'':<3} {'limit':<9} holds")
+    table.head()
     bench_codec(table)
     if not arguments.no_server:
         process, address = serve()
