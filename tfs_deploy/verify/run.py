@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import LaunchError, UsageError
+from tfs_deploy.errors import LaunchError, ModelError, UsageError
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.verify.answers import choose_cases, examine_answers
 from tfs_deploy.verify.asking import Asker
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tfs_deploy.config import Deployment
+    from tfs_deploy.savedmodel.goldens import Golden
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.verify.cases import Case
+    from tfs_deploy.verify.identity import Identity
     from tfs_deploy.verify.serving import Target
     from tfs_deploy.verify.subjects import Subject
 
@@ -111,7 +113,7 @@ class _Run:
                 if info is not None:
                     readable[subject] = info
                     self._evidence.signatures[str(subject)] = info.signatures
-            identities = tuple(identify(s.path) if s in readable else None for s in plan.subjects)
+            identities = tuple(_identity(subject) if subject in readable else None for subject in plan.subjects)
             for target in plan.targets if self._asks_servers() else ():
                 self._on_target(target, readable, early)
         return Verification(
@@ -173,7 +175,7 @@ class _Run:
             if not examine_load(examiner, subject, grpc, endpoint, info.signatures):
                 return
             asker = Asker(subject.name, subject.version, grpc, rest, local, self._plan.timeout)
-            cases = _cases(asker, info)
+            cases = _cases(examiner, asker, info)
             examine_answers(examiner, asker, info.signatures, cases)
             # a model that answers at random differs from itself before it differs between transports
             examine_behaviour(examiner, asker, info.signatures, cases)
@@ -186,8 +188,19 @@ class _Run:
             _still_there(examiner, endpoint)
 
 
-def _cases(asker: Asker, info: SavedModelInfo) -> dict[str, list[Case]]:
-    goldens = [golden for golden in read_goldens(info.path) if golden.signature in info.signatures]
+def _identity(subject: Subject) -> Identity | None:
+    try:
+        return identify(subject.path)
+    except ModelError:  # a manifest that cannot be understood: ``files.manifest`` says so
+        return None
+
+
+def _cases(examiner: Examiner, asker: Asker, info: SavedModelInfo) -> dict[str, list[Case]]:
+    goldens: list[Golden] = []
+    try:
+        goldens = read_goldens(info.path)
+    except ModelError as error:
+        examiner.tell("smoke.recorded", "", failed(error.message))
     return {
         name: choose_cases(asker, signature, goldens, info.features(name))
         for name, signature in info.signatures.items()

@@ -70,6 +70,11 @@ def added_after_export(version: Path) -> None:
     (version / "assets.extra/notes.txt").write_text("added by hand")
 
 
+def damaged_manifest(version: Path) -> None:
+    with_manifest(version)
+    (version / "assets.extra/tfs_deploy.json").write_text('{"format": 1}')
+
+
 def damaged_goldens(version: Path) -> None:
     x = np.ones(2, np.float32)
     write_goldens(version, [Golden("serving_default", {"x": x}, {"y": x / 2 + 2})])
@@ -94,6 +99,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "shard bent": (bent_shard, "files.readable", "does not match its checksum"),
     "changed": (changed_after_export, "files.manifest", "fingerprint.pb: changed"),
     "added": (added_after_export, "files.manifest", "assets.extra/notes.txt: unlisted"),
+    "manifest damaged": (damaged_manifest, "files.manifest", "is no manifest"),
     "goldens damaged": (damaged_goldens, "files.goldens", "tensors.npz"),
     "goldens of nobody": (goldens_of_nobody, "files.goldens", "'gone'"),
 }
