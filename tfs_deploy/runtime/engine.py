@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfs_deploy.codec import decode_tensor
-from tfs_deploy.errors import RequestError
+from tfs_deploy.errors import DataLossError, ModelError, RequestError
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 from tfs_deploy.runtime.metagraph import MetaGraph, read_meta_graph
 from tfs_deploy.runtime.session import Session
+from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.scan import scan_saved_model
+from tfs_deploy.savedmodel.soundness import UnsoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,19 +43,24 @@ class Engine:
         self._session = session
 
     @classmethod
-    def load(cls, path: str | Path, *, tags: Sequence[str] = ("serve",), config: bytes = b"") -> Engine:
+    def load(
+        cls, path: str | Path, *, tags: Sequence[str] = ("serve",), config: bytes = b"", check_graph: bool = True
+    ) -> Engine:
         """Load a version directory.
 
         Args:
             path: holds ``saved_model.pb``.
             tags: choose the meta graph; all must match.
             config: a serialized tensorflow.ConfigProto.
+            check_graph: refuse graphs over which TensorFlow would end the process; not needed after an inspection.
 
         Raises:
-            StatusError: the code and text of TensorFlow's own loader.
+            StatusError: the code and text of TensorFlow's own loader; ``DataLossError`` for such a graph.
             MissingExtraError: TensorFlow is not installed.
         """
         folder = Path(path)
+        if check_graph:
+            _refuse_unsound(folder)
         session, meta_graph = Session.load(folder, tags, config)
         return cls(folder, session, read_meta_graph(meta_graph))
 
@@ -109,6 +117,15 @@ class Engine:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _refuse_unsound(folder: Path) -> None:
+    """Raise ``DataLossError`` for a graph that parses and is nonsense; all other damage is TensorFlow's to describe."""
+    try:
+        scan_saved_model(folder / layout.SAVED_MODEL)
+    except ModelError as error:
+        if isinstance(error.__cause__, UnsoundError):
+            raise DataLossError(error.message, hint=error.hint) from error
 
 
 def _check_names(info: SignatureInfo, inputs: Mapping[str, Array]) -> None:

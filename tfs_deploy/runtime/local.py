@@ -164,7 +164,7 @@ def load_model(
     if not allow_newer:
         check_producer(str(found.path), facts.serving.tensorflow_version, installed)
     try:
-        engine = Engine.load(found.path, tags=tags)
+        engine = Engine.load(found.path, tags=tags, check_graph=False)
     except StatusError as error:
         raise ModelError(
             f"{found.path} cannot be loaded: {error.message}", hint=f"tfs-deploy inspect {found.path}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tfs_deploy.savedmodel.features import Parser, is_empty, short_text
 from tfs_deploy.savedmodel.ops import BATCH_NORM_OPS, stock_ops
+from tfs_deploy.savedmodel.soundness import check_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,6 +78,7 @@ class Graph:
 
     def add_main(self, definition: Any) -> None:
         """Add a NodeDef of the main graph."""
+        check_node(definition)
         op, name = definition.op, definition.name
         flag, calls = _look_at(definition, op)
         self.nodes[name] = Node(op, "\n".join(definition.input), flag, calls)
@@ -85,6 +87,7 @@ class Graph:
 
     def add_to(self, scope: Scope, definition: Any) -> None:
         """Add a NodeDef of a library function."""
+        check_node(definition)
         op, name = definition.op, definition.name
         flag, calls = _look_at(definition, op)
         scope.count(name, op, flag, calls)

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfs_deploy import protos
 from tfs_deploy.errors import (
+    DataLossError,
     DeadlineExceededError,
     FailedPreconditionError,
     InvalidArgumentError,
@@ -23,9 +26,6 @@ from tfs_deploy.errors import (
     RequestError,
 )
 from tfs_deploy.runtime.engine import Engine
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +204,12 @@ def test_inputs_with_a_default_may_be_left_out(models: Path) -> None:
         assert engine.signatures["serving_default"].defaults == {"x"}
         assert engine.run("serving_default", {})["y"].tolist() == [2.0]
         assert engine.run("serving_default", {"x": np.float32([4])})["y"].tolist() == [4.0]
+
+
+def test_a_graph_that_would_end_the_process(models: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(models / "saved_model_half_plus_two_tf2_cpu" / "00000123", tmp_path / "1"))
+    saved = protos.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    saved.meta_graphs[0].graph_def.library.function[-1].node_def[0].name = ""
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(DataLossError, match=r"1/saved_model\.pb is damaged"):
+        Engine.load(folder)

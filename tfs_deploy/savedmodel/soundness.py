@@ -1,0 +1,39 @@
+"""What no TensorFlow has ever written, and over which its loader ends the process instead of failing.
+
+A bit that flips in ``saved_model.pb`` mostly makes it unreadable, which the loader says. Some flips leave a graph that
+parses and is nonsense; TensorFlow trusts it (graph_constructor.cc checks the main graph, not the functions).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from tfs_deploy.savedmodel.wire import WireError
+
+#: node_def_util.cc: ValidateNodeDef
+_NAME: Final = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+#: DataType numbers end far below this; a reference to a type is its number and 100 (types.proto)
+_TYPES: Final = 64
+_REFERENCE: Final = 100
+
+
+class UnsoundError(WireError):
+    """The graph parses, but makes no sense."""
+
+
+def check_node(node: Any) -> None:
+    """Raise ``UnsoundError`` for a NodeDef without a proper name, or a constant whose types contradict each other."""
+    if not _NAME.fullmatch(node.name):
+        raise UnsoundError(f"a node of op '{node.op}' has the name '{node.name}'")
+    if node.op != "Const":
+        return
+    attributes = node.attr
+    if "dtype" not in attributes:
+        return  # which the loader notices
+    dtype = attributes["dtype"].type
+    if not 0 < dtype % _REFERENCE < _TYPES:
+        raise UnsoundError(f"constant '{node.name}' is of type {dtype}, which does not exist")
+    if "value" in attributes and attributes["value"].tensor.dtype != dtype:
+        of = attributes["value"].tensor.dtype
+        raise UnsoundError(f"constant '{node.name}' is of type {dtype}, its value of type {of}")
