@@ -6,7 +6,10 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from tfs_deploy.cli.rollout_watch import view
+from tfs_deploy.client import read_traffic
 from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
+from tfs_deploy.launch.lifecycle import TRAFFIC_NAME
 from tfs_deploy.report import (
     Column,
     Table,
@@ -136,7 +139,17 @@ def show_status(output: Output, deployment: Deployment, model: str) -> None:
         output.result({"rollout": None, "at_work": at_work}, f"{model} was never rolled out")
         return
     result = RolloutResult.from_events(last.plan, last.events)
-    output.result({"rollout": result.as_dict(), "at_work": at_work}, lambda console: show(console, result))
+    facts = {"rollout": result.as_dict(), "at_work": at_work, "phase": last.history.phase, "traffic": None}
+    if last.unfinished:
+        facts["traffic"] = dict(read_traffic(deployment.state_dir / TRAFFIC_NAME).models.get(model, {}))
+
+    def render(console: Console) -> None:
+        if result.status is Status.RUNNING and at_work is not None:
+            console.print(view(deployment, model, last))
+        else:
+            show(console, result)
+
+    output.result(facts, render)
     if last.unfinished and at_work is None:
         file = deployment.source
         output.note(f"no process is at work on it: tfs-deploy rollout resume {file}, or rollout abort {file}")

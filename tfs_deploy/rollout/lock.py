@@ -77,7 +77,7 @@ def release(state_dir: Path) -> dict[str, Any]:
     """
     about = holder(state_dir)
     if about is None:
-        raise UsageError("the deployment is not locked")
+        raise UsageError("the deployment is not locked", hint="there is nothing to release: go on")
     with contextlib.suppress(FileNotFoundError):
         (state_dir / LOCK_FILE).unlink()
     return about

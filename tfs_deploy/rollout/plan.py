@@ -14,7 +14,7 @@ from tfs_deploy.rollout.strategies import AB, CANARY, DEFAULT_STEPS, SHADOW, che
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TIMES: Final = ("bake", "drain", "samples_timeout", "keep_warm", "load_timeout", "outage", "patience")
 
 
@@ -156,13 +156,13 @@ def parse_steps(text: str, strategy: str = CANARY) -> tuple[float, ...]:
 
 
 def parse_seconds(text: str) -> float:
-    """Read a time such as ``10``, ``500ms``, ``10s``, ``5m`` or ``1h30m`` as seconds; raises ``UsageError``."""
+    """Read a time such as ``10``, ``500ms``, ``10s``, ``5m``, ``1h30m`` or ``7d`` as seconds; raises ``UsageError``."""
     compact = text.replace(" ", "")
     try:
         return float(compact) if math.isfinite(float(compact)) and float(compact) >= 0 else _refuse_time(text)
     except ValueError:
         pass
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", compact)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact:
         return _refuse_time(text)
     return sum(float(number) * _UNITS[unit] for number, unit in parts)

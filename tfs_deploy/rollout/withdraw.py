@@ -20,11 +20,11 @@ def withdraw(plan: Plan, seen: Observation, past: History) -> Action:
     The label move comes first: one reload of a few milliseconds makes the canary label answer with the old
     version, before any consumer has read the new weights. Files come next, so a server that is down comes up right.
     """
-    if not past.touched:
-        return Finish(Status.ROLLED_BACK, past.reason or "")
     stuck = _stuck(plan, seen, past)
     if stuck is not None:
         return stuck
+    if not past.touched:  # the files are as they were, and somebody has to serve
+        return Revive() if seen.ended else Finish(Status.ROLLED_BACK, past.reason or "")
     server = seen.server
     if server is not None and _endangered(plan, server) and "isolate" not in past.intended:
         labels = {**plan.others, plan.stable: plan.old, plan.canary: plan.old}

@@ -40,6 +40,7 @@ models:
     versions: {{specific: [1]}}
     labels: {{stable: 1}}
     traffic: {{stable: 100}}
+monitoring: {{prometheus: true}}
 """
 X = np.array([1.0, 2.0, -3.0], np.float32)
 #: version 1 of the zoo computes x / 2 + 2, version 2 computes x / 2 + 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -48,6 +49,19 @@ def test_a_bad_candidate_is_stopped_by_the_gate_for_it(shop, consumers, cli, kin
     assert ("% of the traffic goes to canary" in result.stderr) == bool(steps)
     if kind != "raises":
         assert load.failures == []
+
+
+def test_the_servers_own_metrics_page_stops_a_candidate_that_raises(shop, consumers, cli):
+    shop.add(2, like="raises", answers=np.array([2.5, 3.0, 0.5]))
+    options = ["--steps", "100", "--bake", "5s", "--check-every", "1s", "--no-default-gates", "--gate", "metrics=1%"]
+
+    with consumers(shop, draw=draw):
+        result = cli("rollout", "start", shop.file, *options)
+
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert re.search(r"step 100 %: metrics gate: \d+ of \d+ requests failed, limit 1\.0%$", last), last
+    assert shop.served() == ({"stable": 1}, [1])
 
 
 def test_a_candidate_that_ends_the_server_is_out_and_the_outage_is_told(shop, consumers, cli):

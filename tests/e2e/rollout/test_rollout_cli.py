@@ -168,6 +168,12 @@ def test_a_killed_rollout_says_how_to_go_on_and_does(zoo, running, cli):
 
 
 def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, running, cli):
+    status = cli("rollout", "status", zoo.file)
+    assert re.search(r"zoo: version 1 to 2, canary, \d+ s; 10 % for \d+ s", status.stdout)
+    assert "traffic: 10 % canary, 90 % stable" in status.stdout
+    document = json.loads(cli("rollout", "status", zoo.file, "--json").stdout)
+    assert (document["phase"], document["traffic"]) == ("step", {"canary": 10.0, "stable": 90.0})
+    assert document["at_work"]["pid"] == running.pid
     paused = cli("rollout", "pause", zoo.file)
     assert paused.returncode == 0, paused.stderr
     assert running.wait(20) == 1

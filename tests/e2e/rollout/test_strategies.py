@@ -43,6 +43,16 @@ def test_a_switch_of_everything_is_judged_without_a_comparison_that_cannot_be(zo
     assert zoo.served() == ({"stable": 2}, [2])
 
 
+def test_the_servers_own_metrics_page_lets_a_good_version_pass(zoo, consumers):
+    with consumers(zoo, 2):
+        options = {"steps": (100,), "bake": 1.0, "check_every": 0.5, "default_gates": False, "gates": ["metrics=1%"]}
+        result = Rollout(zoo.deployment, "zoo", to=2, **options).run()
+
+    golden, metrics = result.steps[0].verdicts
+    assert (golden.gate, metrics.gate, metrics.verdict) == ("golden", "metrics", Verdict.PASS)
+    assert int(re.fullmatch(r"0 of (\d+) requests failed", metrics.reason)[1]) >= 30
+
+
 def test_a_shadow_is_compared_and_answers_nobody_before_the_promotion(zoo, consumers):
     seen = []
     with consumers(zoo) as load:

@@ -699,3 +699,16 @@ def test_a_label_on_which_servers_disagree_is_set_again(simulated):
 
     assert sim.run().status is Status.DONE
     assert sim.actions().count("label") == 2
+
+
+def test_a_server_that_dies_before_anything_was_asked_of_it_is_started_again(simulated):
+    sim = simulated.Simulation()
+    sim.server.has_record = True
+    sim.start()
+    sim.tick()  # preflight
+    sim.server.crash()
+
+    end = sim.run()
+
+    assert (end.status, sim.server.up, sim.loaded) == (Status.ROLLED_BACK, True, [1])
+    assert "revive" in sim.actions()

@@ -14,7 +14,16 @@ from tfs_deploy.rollout.plan import Plan, checked, parse_seconds, parse_steps
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("10", 10.0), ("0", 0.0), ("10s", 10.0), ("500ms", 0.5), ("5m", 300.0), ("1h30m", 5400.0), ("1.5 s", 1.5)],
+    [
+        ("10", 10.0),
+        ("0", 0.0),
+        ("10s", 10.0),
+        ("500ms", 0.5),
+        ("5m", 300.0),
+        ("1h30m", 5400.0),
+        ("1.5 s", 1.5),
+        ("7d", 604800.0),
+    ],
 )
 def test_times(text, seconds):
     assert parse_seconds(text) == seconds
