@@ -52,7 +52,9 @@ def wide_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
             "a nested list has rows of unequal lengths", hint="pad the rows to one length, or send them one by one"
         ) from error
     except OverflowError as error:
-        raise RequestError("an integer is too large for any dtype") from error
+        raise RequestError(
+            "an integer is too large for any dtype", hint="integers reach from -2**63 to 2**64 - 1"
+        ) from error
     # numpy's own text arrays drop trailing NUL bytes: keep the objects
     return np.array(value, object) if array.dtype.kind in "SU" else array
 

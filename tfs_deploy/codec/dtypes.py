@@ -53,7 +53,10 @@ def numpy_dtype(name_or_number: str | int) -> np.dtype[Any]:
     if name == "string":
         return np.dtype(object)
     if name not in DTYPE_NUMBERS or name in ("resource", "variant"):
-        raise RequestError(f"dtype {name_or_number} has no numpy counterpart")
+        raise RequestError(
+            f"dtype {name_or_number} has no numpy counterpart",
+            hint="a signature can give and take numbers and strings only",
+        )
     return np.dtype(name)
 
 

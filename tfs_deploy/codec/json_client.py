@@ -111,7 +111,10 @@ def _strings(orjson: Any, name: str, array: NDArray[Any]) -> bytes:
     try:
         data: bytes = orjson.dumps(array.tolist(), default=_bytes_element)
     except TypeError as error:
-        raise RequestError(f"input {name} holds an element that is neither text nor bytes: {error}") from error
+        raise RequestError(
+            f"input {name} holds an element that is neither text nor bytes: {error}",
+            hint="a string tensor holds str and bytes",
+        ) from error
     return data
 
 

@@ -95,7 +95,10 @@ def _pick(signature: str, results: Mapping[Any, Any], name: str, key: Any) -> An
     if key in results:
         return results[key]
     if isinstance(key, int):
-        raise UsageError(f"Signature {signature!r}: output {name!r} is result {key}, there are {len(results)}")
+        raise UsageError(
+            f"Signature {signature!r}: output {name!r} is result {key}, there are {len(results)}",
+            hint="results are counted from 0",
+        )
     raise UsageError(
         f"Signature {signature!r}: the function returns no {key!r} for output {name!r}",
         hint=did_you_mean(str(key), [str(known) for known in results]),

@@ -70,7 +70,10 @@ def _one_example(signature: str, specs: dict[str, TensorSpec], example: Any) -> 
             raise UsageError(f"examples of {signature!r}: there is no input {name!r}", hint=did_you_mean(name, specs))
     missing = [name for name in specs if name not in example]
     if missing:
-        raise UsageError(f"examples of {signature!r}: input {missing[0]!r} is missing")
+        raise UsageError(
+            f"examples of {signature!r}: input {missing[0]!r} is missing",
+            hint=f"an example gives every input: {', '.join(specs)}",
+        )
     return {name: _array(signature, spec, example[name]) for name, spec in specs.items()}
 
 

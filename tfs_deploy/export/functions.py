@@ -70,7 +70,10 @@ def own_inputs(
     if isinstance(given, Mapping):
         specs = {key: as_spec(key, value) for key, value in given.items()}
         if own is not None and len(specs) != len(own):
-            raise UsageError(f"Signature {name!r}: {len(specs)} inputs for a model that takes {len(own)}: {known}")
+            raise UsageError(
+                f"Signature {name!r}: {len(specs)} inputs for a model that takes {len(own)}: {known}",
+                hint="give one spec for each, or none to keep the model's own",
+            )
         return {key: specs[key] for key in known} if sorted(specs) == sorted(known) else specs
     if own is None:
         raise UsageError(
@@ -79,7 +82,10 @@ def own_inputs(
         )
     names = known if given is None else list(given)
     if len(names) != len(own):
-        raise UsageError(f"Signature {name!r}: {len(names)} input names for a model that takes {len(own)}: {known}")
+        raise UsageError(
+            f"Signature {name!r}: {len(names)} input names for a model that takes {len(own)}: {known}",
+            hint="give one name for each, in the model's order",
+        )
     specs = {key: TensorSpec(key, spec.dtype, spec.shape) for key, spec in zip(names, own, strict=True)}
     if len(specs) != len(own):
         raise UsageError(f"Signature {name!r}: two inputs have one name in {names}", hint="give each its own")

@@ -27,7 +27,10 @@ def is_made_up(name: str) -> bool:
 def check_name(signature: str, role: str, name: object) -> str:
     """Return the name of an ``input`` or ``output``; raises ``UsageError`` for none and for a made-up one."""
     if not isinstance(name, str) or not name:
-        raise UsageError(f"Signature {signature!r}: an {role} name must be a non-empty text, not {name!r}")
+        raise UsageError(
+            f"Signature {signature!r}: an {role} name must be a non-empty text, not {name!r}",
+            hint=naming_hint(signature, role),
+        )
     if is_made_up(name):
         raise UsageError(
             f"Signature {signature!r}: the {role} name {name!r} is one that TensorFlow makes up, not a contract",

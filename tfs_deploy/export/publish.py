@@ -134,7 +134,9 @@ def translated(base: Path) -> Iterator[None]:
                 f"{where} cannot be written: {error.strerror}",
                 hint=f"make {base} writable for this user, or export elsewhere",
             ) from error
-        raise EnvironmentFault(f"{where}: {error.strerror or error}") from error
+        raise EnvironmentFault(
+            f"{where}: {error.strerror or error}", hint=f"check the file system of {base}, or export elsewhere"
+        ) from error
 
 
 def sync_tree(folder: Path) -> None:

@@ -25,7 +25,10 @@ def replay(directory: str, tags: Sequence[str]) -> dict[str, Any]:
             actual = engine.run(golden.signature, golden.inputs)
             mismatch = compare(golden.outputs, actual, golden.rtol, golden.atol)
             if mismatch is not None:
-                raise VerdictError(f"signature {golden.signature!r}, example {number}: {mismatch}")
+                raise VerdictError(
+                    f"signature {golden.signature!r}, example {number}: {mismatch}",
+                    hint="give rtol or atol if that is close enough; else the graph is not what the function computes",
+                )
         return {"signatures": sorted(engine.signatures), "calls": len(goldens)}
 
 

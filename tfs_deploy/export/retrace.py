@@ -77,5 +77,8 @@ def _spec(signature: str, name: str, own: TensorSpec, given: Any) -> TensorSpec:
         return as_spec(name, own)
     spec = as_spec(name, value)
     if spec.dtype != own.dtype:
-        raise UsageError(f"Signature {signature!r}: input {name!r} is {own.dtype} in the SavedModel, not {spec.dtype}")
+        raise UsageError(
+            f"Signature {signature!r}: input {name!r} is {own.dtype} in the SavedModel, not {spec.dtype}",
+            hint="cast in a function of your own: Signature(lambda ...: ..., inputs=...)",
+        )
     return spec

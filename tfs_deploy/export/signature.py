@@ -58,7 +58,8 @@ class Signature:
                 object.__setattr__(self, field, (value,))
             elif value is not None and not isinstance(value, (Mapping, Sequence)):
                 raise UsageError(
-                    f"{field} of a Signature must be a dict or a sequence of names, not {type(value).__name__}"
+                    f"{field} of a Signature must be a dict or a sequence of names, not {type(value).__name__}",
+                    hint=f"{field}={{'image': ('float32', (None, 8, 8))}}, or {field}=['image']",
                 )
             elif isinstance(value, Sequence) and not all(isinstance(entry, str) for entry in value):
                 object.__setattr__(self, field, _by_name(field, value))
@@ -88,7 +89,10 @@ def as_signatures(signatures: Any) -> dict[str, Signature]:
     result = {}
     for name, given in signatures.items():
         if not isinstance(name, str) or not name:
-            raise UsageError(f"A signature name must be a non-empty text, not {name!r}")
+            raise UsageError(
+                f"A signature name must be a non-empty text, not {name!r}",
+                hint="clients that name none ask for 'serving_default'",
+            )
         if name in INTERNAL_SIGNATURES:
             raise UsageError(f"The signature name {name!r} is reserved by TensorFlow", hint="choose another name")
         value = Signature(given) if isinstance(given, str) or callable(given) else given

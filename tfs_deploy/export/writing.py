@@ -35,7 +35,10 @@ def writing(base: Path) -> Iterator[None]:
                 ) from error
             if any(sign in text for sign in _DENIED):
                 raise EnvironmentFault(f"{base} cannot be written", hint="make it writable for this user") from error
-            raise EnvironmentFault(f"TensorFlow could not write the model: {first_line(error)}") from error
+            raise EnvironmentFault(
+                f"TensorFlow could not write the model: {first_line(error)}",
+                hint=f"check the disk of {base}; nothing was left behind",
+            ) from error
 
 
 def _is_of_tensorflow(error: Exception) -> bool:

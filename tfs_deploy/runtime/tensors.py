@@ -55,7 +55,7 @@ def to_tensor(library: Library, array: NDArray[Any]) -> int:
     size = array.nbytes
     tensor: int | None = library.TF_AllocateTensor(number, _dims(shape), len(shape), size)
     if tensor is None:
-        raise RequestError(f"no memory for a tensor of {size} bytes")
+        raise RequestError(f"no memory for a tensor of {size} bytes", hint="send fewer rows at a time")
     if size > _COPY_MAX:
         ctypes.memmove(library.TF_TensorData(tensor), array.ctypes.data, size)
     elif size:
