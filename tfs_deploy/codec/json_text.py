@@ -23,6 +23,17 @@ _MAX_UINT64: Final = 2**64 - 1
 _MIN_INT64: Final = -(2**63)
 #: this parser is recursive; the faster ones before it go deeper
 _MAX_DEPTH: Final = 200
+#: characters up to which this parser, which takes its time, looks for what is wrong
+_MAX_EXAMINED: Final = 1 << 20
+#: what it would say, by what the fast parser says: in larger texts that has to do
+_PROBLEMS: Final = {
+    "Expecting ',' delimiter": "Missing a comma or ] after an array element.",
+    "Expecting ':' delimiter": "Missing a colon after a name of object member.",
+    "Expecting property name enclosed in double quotes": "Missing a name for object member.",
+    "Unterminated string starting at": "Missing a closing quotation mark in string.",
+    "Invalid control character at": "Invalid encoding in string.",
+    "Invalid \\escape": "Invalid escape character in string.",
+}
 
 
 class JsonError(ValueError):
@@ -43,8 +54,13 @@ def parse_json(data: bytes) -> Any:
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     try:
         return _quick(text)
-    except (ValueError, RecursionError):
+    except RecursionError:
         pass
+    except ValueError as error:
+        if len(text) > _MAX_EXAMINED and isinstance(error, json.JSONDecodeError):
+            offset = len(text[: error.pos].encode("utf-8", "surrogateescape"))
+            problem = _PROBLEMS.get(error.msg.rstrip(": "), "Invalid value.")
+            raise InvalidArgumentError(f"JSON Parse error: {problem} at offset: {offset}") from None
     try:
         return _Parser(text).parse()
     except JsonError as error:

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -39,6 +40,7 @@ _log = logging.getLogger(__name__)
 
 _ANY: Final = "0.0.0.0"  # noqa: S104 - the address that tensorflow_model_server binds
 _PR_SET_PDEATHSIG: Final = 1
+_MANY_FILES: Final = 65536
 #: when a start that waits for its models says so
 _REMIND_SECONDS: Final = 3.0
 _ALLOW_LABELS: Final = "allow_version_labels_for_unavailable_models"
@@ -197,6 +199,15 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(name, handler)
 
 
+def _allow_many_connections() -> None:
+    """Raise the limit of open files as far as the system lets us: every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = max(soft, _MANY_FILES)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _MANY_FILES)), hard))
+
+
 def serve(flags: ServerFlags) -> None:
     """Run a server until a signal asks it to stop.
 
@@ -208,6 +219,7 @@ def serve(flags: ServerFlags) -> None:
     if flags.meaningless:
         _log.warning("these flags have no meaning here: %s", ", ".join(flags.meaningless))
     return_large_blocks(LARGE_REQUEST)
+    _allow_many_connections()
     server = ServerProcess(flags)
     failure: list[BaseException] = []
     started = threading.Event()

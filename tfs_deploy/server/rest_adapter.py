@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import DeadlineExceededError, EnvironmentFault
 from tfs_deploy.extras import import_extra
+from tfs_deploy.server.http_protocol import http_protocol
 from tfs_deploy.server.rest_handler import Reply, RestHandler, error_reply, page
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _CORS: Final = {
     "Access-Control-Allow-Headers": "Content-Type",
 }
 _GZIP: Final = 31
+#: a protobuf message, which the server makes of it, is not larger
+_MAX_BODY: Final = 2**31 - 1
 #: util/net_http/compression/gzip_zlib.h
 _MAX_INFLATED: Final = 100 * 1024 * 1024
 
@@ -49,10 +52,13 @@ class RestApplication:
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
-        body = await _read_body(receive)
-        if body is None:
+        try:
+            body = await _read_body(receive)
+        except _BodyTooLargeError:
+            await _write(Reply(413, b"", "text/html", {"Connection": "close"}), send)
             return
-        await _write(await self._reply(scope, headers, body), send)
+        if body is not None:
+            await _write(await self._reply(scope, headers, body), send)
 
     async def _reply(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
         method: str = scope["method"]
@@ -84,14 +90,22 @@ class RestApplication:
         return work.result()
 
 
+class _BodyTooLargeError(Exception):
+    """A body goes on beyond the limit."""
+
+
 async def _read_body(receive: Receive) -> bytes | None:
     """Read the whole body, ``None`` if the client went away."""
     parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
         parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > _MAX_BODY:
+            raise _BodyTooLargeError
         if not message.get("more_body", False):
             break
     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -136,7 +150,7 @@ class RestServer:
         application = RestApplication(handler, self._workers, timeout=timeout, cors=cors)
         config = uvicorn.Config(
             application,
-            http="httptools",
+            http=http_protocol(),
             loop="asyncio",
             lifespan="off",
             interface="asgi3",
