@@ -41,6 +41,7 @@ OPTIONS = (
         "--retain", type=click.IntRange(min=2), metavar="N", help="Then remove all but the N newest versions."
     ),
     click.option("--load-timeout", default="10m", show_default=True, metavar="TIME"),
+    click.option("--outage", default="10s", show_default=True, metavar="TIME", help="A server may be silent so long."),
     click.option(
         "--hook", "hooks", multiple=True, metavar="WHEN:PHASE=TARGET", help="A command or URL; may be repeated."
     ),
@@ -102,7 +103,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     for text in options["replicas"]:
         Replica.parse(text)
     del options["prometheus"]
-    for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout"):
+    for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout", "outage"):
         options[time] = parse_seconds(options[time])
     if not options["keep_canary"]:
         del options["keep_canary"]  # then it is as the deployment file has it

@@ -114,6 +114,7 @@ class Controller:
         self.on_event: Callable[[Event], None] = lambda _event: None
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self._silent_since: float | None = None
+        self._silent = ""
         self._judged: StepReport | None = None
 
     def record(self, kind: str, action: str = "", *, ok: bool = True, **detail: Any) -> None:
@@ -179,6 +180,8 @@ class Controller:
         whole = server is not None and not server.missing
         if server is not None and server.missing:
             error = f"{', '.join(server.missing)} does not answer"
+        if not whole:
+            self._silent = "the server" if server is None else ", ".join(server.missing)
         if not whole and self._silent_since is None:
             self._silent_since = now
         silent_for = 0.0 if whole or self._silent_since is None else now - self._silent_since
@@ -191,7 +194,7 @@ class Controller:
         if seen.server is None or seen.server.missing or self._silent_since is None:
             return
         since, self._silent_since = self._silent_since, None
-        self.record("note", "outage", seconds=seen.now - since)
+        self.record("note", "outage", seconds=seen.now - since, who=self._silent)
 
     def _enter(self, action: Action) -> str | None:
         """Run the hooks between two phases; return in one line why one of them objects."""

@@ -38,7 +38,7 @@ def tell(event: Event, plan: Plan) -> str | None:
 def note(event: Event) -> str:
     """Return the words of something that was seen."""
     if event.action == "outage":
-        return f"the server did not answer for {event.detail['seconds']:.1f} s"
+        return f"{event.detail.get('who', 'the server')} did not answer for {event.detail['seconds']:.1f} s"
     return str(event.detail.get("text", ""))
 
 

@@ -12,11 +12,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from live import until
-from tfs_deploy.client import read_traffic
+from live import free_ports, until
+from tfs_deploy.client import Client, read_traffic, write_traffic
+from tfs_deploy.config import write_config
 from tfs_deploy.launch.record import running_server
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
 from tfs_deploy.rollout.begin import latest
@@ -129,6 +131,65 @@ def test_of_controllers_that_start_together_one_works_and_the_others_name_it(zoo
         assert code == 0 or f"(process {winner.pid}) since " in errors
     assert len(list((zoo.state_dir / "rollouts" / "zoo").glob("*.jsonl"))) == 1
     assert zoo.served() == ({"stable": 2}, [2])
+
+
+@pytest.fixture
+def replicas(idle_zoo):
+    """Two servers that read the same config file, as somebody else would run them: address -> process."""
+    zoo = idle_zoo
+    write_config(zoo.deployment, zoo.deployment.config_dir)
+    write_traffic(zoo.traffic_path, "zoo", {"stable": 100})
+    file = zoo.deployment.config_dir / "models.config"
+    flags = ["--allow_version_labels_for_unavailable_models", "--exit_with_parent", f"--model_config_file={file}"]
+
+    def start(port: int) -> subprocess.Popen[bytes]:
+        quiet = subprocess.DEVNULL
+        command = [sys.executable, "-m", "tfs_deploy.server", f"--port={port}", *flags]
+        return subprocess.Popen(command, stdout=quiet, stderr=quiet)
+
+    ports = free_ports(2)
+    found = SimpleNamespace(zoo=zoo, ports=ports, start=start, running={port: start(port) for port in ports})
+    for port in ports:
+        with Client(f"127.0.0.1:{port}") as client:
+            client.wait_ready("zoo", timeout=60)
+    yield found
+    for process in found.running.values():
+        process.kill()
+        process.wait()
+
+
+def answers(port: int) -> tuple[int, list[int]]:
+    with Client(f"127.0.0.1:{port}") as client:
+        available = sorted(status.version for status in client.status("zoo") if status.available)
+        return client.metadata("zoo", label="stable").version, available
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("returns", [True, False])
+def test_a_replica_that_vanishes_holds_the_step_and_comes_back_with_the_labels(replicas, returns):
+    first, second = replicas.ports
+    told: list[str] = []
+
+    def hear(line: str) -> None:
+        told.append(line)
+        if line == "50 % of the traffic goes to canary" and told.count(line) == 1:
+            replicas.running[second].kill()
+            replicas.running[second].wait()
+        back = line == told[-1] and (line.startswith("50 %") if returns else line.startswith("unload failed"))
+        if back and replicas.running[second].poll() is not None:
+            replicas.running[second] = replicas.start(second)
+
+    addresses = tuple(f"127.0.0.1:{port}" for port in replicas.ports)
+    options = {"steps": (50, 100), "bake": 0.5, "outage": 60.0 if returns else 1.0}
+    result = Rollout(replicas.zoo.deployment, "zoo", to=2, replicas=addresses, **options).run(
+        on_event=hear, check=False
+    )
+
+    end = Status.DONE if returns else Status.ROLLED_BACK
+    stable = 2 if returns else 1
+    assert result.status is end, result.reason
+    assert answers(first) == answers(second) == (stable, [stable])
+    assert any(note.startswith(f"127.0.0.1:{second} did not answer for ") for note in result.notes)
 
 
 class JumpingClock(SystemClock):
