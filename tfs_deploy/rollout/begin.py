@@ -96,6 +96,10 @@ def new_plan(model: Model, to: int | None, served: Served, options: Mapping[str,
     Raises ``UsageError``, ``ModelError`` for a version that cannot be rolled out.
     """
     new = latest_version(model.base_path).number if to is None else find_version(model.base_path, to).number
+    if new == served.stable and STABLE not in served.server.labels and model.version_policy.kind != "specific":
+        message = f"the server has loaded version {new} of {model.name} by itself: versions is not specific"
+        hint = f"pin the version that serves, versions: {{specific: [N]}} and labels: {{{STABLE}: N}}; then up"
+        raise UsageError(message, hint=hint)
     side = {label: share for label, share in served.weights.items() if label in served.others}
     keep = {"keep_canary": CANARY in model.labels, **options}
     return checked(Plan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
