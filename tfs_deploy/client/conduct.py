@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfs_deploy.client.headers import checked_headers
 from tfs_deploy.client.record import CallRecord
-from tfs_deploy.client.retries import NEVER, Budget, retry_after
+from tfs_deploy.client.retries import NEVER, Budget, refused, retry_after
 from tfs_deploy.client.stats import Statistics
 from tfs_deploy.client.steps import Call, Failure, Pause, Steps
 from tfs_deploy.client.values import ModelRef, model_ref
@@ -82,7 +82,7 @@ class Conduct:
         end = record.began + total
         if self._clock() >= end:
             raise error
-        return Failure(call.path, error, total, end)
+        return Failure(call, error, total, end)
 
     def attempts(self, steps: Steps[T], record: CallRecord, failure: Failure | None = None) -> Steps[T]:
         """Run the steps of an operation, each of its calls in as many attempts as the settings allow.
@@ -102,8 +102,9 @@ class Conduct:
                 yield step
                 continue
             fault: StatusError | None = None
-            if failure is not None and step.path == failure.path:
-                _, fault, total, end = failure
+            if failure is not None and step.path == failure.call.path:
+                first, fault, total, end = failure
+                step.tried = first.tried
             else:
                 total = step.timeout
                 end = self._clock() + total
@@ -135,9 +136,11 @@ class Conduct:
     def _again(self, call: Call, record: CallRecord, error: StatusError, total: float, end: float) -> Steps[bytes]:
         """Send a call again after failures that pass, until ``end``."""
         retries = self.settings.retries if call.again else NEVER
+        refusals = 0
         for failures in itertools.count(1):
             now = self._clock()
-            pause = retry_after(error, failures, end - now, retries, self._budget, now)
+            pause = retry_after(error, failures, end - now, retries, self._budget, now, refusals)
+            refusals += refused(error)
             if pause is None:
                 raise _final(error, failures, total) from error.__cause__
             if pause:

@@ -22,9 +22,10 @@ _OPTIONS: Final = (
     ("grpc.max_send_message_length", -1),
     # connections shared between channels do not survive a fork
     ("grpc.use_local_subchannel_pool", 1),
-    # a server that restarts is found again at once, not after gRPC's growing 1 to 120 s
+    # A server that restarts is found again at once, not after gRPC's growing 1 to 120 s: while a channel waits to
+    # connect again, all its calls fail, so that wait has to be shorter than the pauses between a call's attempts.
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 250),
     # With keepalive on, gRPC also has the kernel give up on a machine that no longer acknowledges what is sent
     # (TCP_USER_TIMEOUT), after 10 s in the place of a quarter of an hour. Servers allow a ping every 300 s.
     ("grpc.keepalive_time_ms", 310_000),

@@ -32,8 +32,9 @@ class _Replica:
 class Replicas:
     """Takes servers in turn; one that is unavailable, or late three times in a row, rests 0.1 s, 0.2 s, ... 10 s.
 
-    After its rest it gets calls again, and the first answer ends the matter. If all rest, the one that has rested most
-    is taken: a call always has somewhere to go.
+    After its rest it gets calls again, and the first answer ends the matter. If all rest, the one whose rest ends first
+    is taken: a call always has somewhere to go. A call that failed on some servers goes to another one, even if that
+    rests: it may be back already.
     """
 
     def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,13 +42,16 @@ class Replicas:
         self._turns = itertools.count()
         self._clock = clock
 
-    def pick(self) -> int:
-        """Return the number of the server whose turn it is."""
+    def pick(self, tried: tuple[int, ...] = ()) -> int:
+        """Return the number of the server whose turn it is; ``tried``: those that failed the same call, in order."""
         turn: int = next(self._turns) % len(self._all)
-        if not self._all[turn].rests_until:
+        if not tried and not self._all[turn].rests_until:
             return turn
         now = self._clock()
         order: list[int] = [*range(turn, len(self._all)), *range(turn)]
+        # all of them once before one of them again
+        last = tried[-(len(order) - 1) :] if len(order) > 1 else ()
+        order = [number for number in order if number not in last]
         for number in order:
             if self._all[number].rests_until <= now:
                 return number

@@ -30,7 +30,7 @@ class Retries:
     a call.
     """
 
-    attempts: int = 5
+    attempts: int = 6
     first_pause: float = 0.05
     longest_pause: float = 1.0
     reserve: float = 100.0
@@ -86,7 +86,13 @@ def refused(error: StatusError) -> bool:
 
 
 def retry_after(
-    error: StatusError, failures: int, left: float, retries: Retries, budget: Budget, now: float
+    error: StatusError,
+    failures: int,
+    left: float,
+    retries: Retries,
+    budget: Budget,
+    now: float,
+    refusals: int = 0,
 ) -> float | None:
     """Return the seconds to wait before the next attempt; ``None``: report the error.
 
@@ -97,13 +103,14 @@ def retry_after(
         retries: how to retry.
         budget: what the retries of all calls share.
         now: monotonic seconds.
+        refusals: how many of the failures before this one were refusals, which ``attempts`` does not limit.
     """
     if retries.attempts == 1:
         return None
     refusal = refused(error)
     if not refusal:
         passing = isinstance(error, (UnavailableError, DeadlineExceededError)) and error.retriable
-        if not passing or failures >= retries.attempts:
+        if not passing or failures - refusals >= retries.attempts:
             return None
     pause = 0.0 if isinstance(error, DeadlineExceededError) else retries.pause(failures)
     if pause >= left or not budget.take(_REFUSAL if refusal else 1.0, now):

@@ -24,7 +24,7 @@ class Failure(NamedTuple):
     ``total``: seconds that the whole call has; ``end``: when they are over.
     """
 
-    path: str
+    call: Call
     error: StatusError
     total: float
     end: float
@@ -35,7 +35,7 @@ class Call:
     """One request: ``path`` of the gRPC method or URL, ``body`` (``None``: an HTTP GET), seconds until the deadline.
 
     ``again``: whether it may be sent a second time. ``record``: the client's call that it belongs to. ``plan``: how it
-    was written, where it is like an earlier one.
+    was written, where it is like an earlier one. ``tried``: numbers of the servers that did not answer it.
     """
 
     path: str
@@ -44,6 +44,7 @@ class Call:
     again: bool = True
     record: CallRecord | None = None
     plan: Plan | None = None
+    tried: tuple[int, ...] = ()
 
 
 def once(call: Call) -> Call:

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tfs_deploy.client.replicas import Replicas
-from tfs_deploy.errors import StatusError, UsageError
+from tfs_deploy.errors import DeadlineExceededError, StatusError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ class BalancedTransport:
         try:
             answer = self._transports[number].perform(call)
         except StatusError as error:
-            self.replicas.failed(number, error)
+            note(self.replicas, number, call, error)
             raise
         self.replicas.answered(number)
         return answer
@@ -76,7 +76,7 @@ class AsyncBalancedTransport:
         try:
             answer = await self._transports[number].perform(call)
         except StatusError as error:
-            self.replicas.failed(number, error)
+            note(self.replicas, number, call, error)
             raise
         self.replicas.answered(number)
         return answer
@@ -167,7 +167,14 @@ def pick(replicas: Replicas, call: Call) -> int:
         raise UsageError(
             "reload goes to one server, and this client has several", hint="make a client for each server and reload it"
         )
-    return replicas.pick()
+    return replicas.pick(call.tried)
+
+
+def note(replicas: Replicas, number: int, call: Call, error: StatusError) -> None:
+    """Note how a call to a server failed; the call's next attempt goes elsewhere if there was no answer."""
+    replicas.failed(number, error)
+    if isinstance(error, (UnavailableError, DeadlineExceededError)):
+        call.tried += (number,)
 
 
 def second_of(call: Call, after: float) -> Call:

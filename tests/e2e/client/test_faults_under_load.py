@@ -132,7 +132,7 @@ def test_without_retries_a_killed_replica_is_noticed(replicas):
 
 
 def late(seconds, call):
-    """Seconds that a call came behind its deadline, and what a bare sleep of that length came late meanwhile."""
+    """Seconds that a call came behind its deadline, and the most that a bare sleep came late meanwhile."""
     slept = []
 
     def sleep():
@@ -140,14 +140,16 @@ def late(seconds, call):
         time.sleep(seconds)
         slept.append(time.monotonic() - started - seconds)
 
-    beside = threading.Thread(target=sleep)
-    beside.start()
+    beside = [threading.Thread(target=sleep) for _ in range(3)]
+    for thread in beside:
+        thread.start()
     started = time.monotonic()
     with pytest.raises(DeadlineExceededError, match=rf"within {seconds:g} s"):
         call(seconds)
     found = time.monotonic() - started - seconds
-    beside.join()
-    return found, slept[0]
+    for thread in beside:
+        thread.join()
+    return found, max(slept)
 
 
 @pytest.mark.parametrize("awaited", [False, True])
@@ -174,8 +176,9 @@ def test_every_deadline_holds_when_the_server_is_frozen(replicas, awaited):
     ours, bare = zip(*found, strict=True)
     assert min(ours) > -0.01
     assert statistics.median(ours) < 0.05
-    # a machine that wakes a bare sleep late may wake a call as late
-    assert max(ours) < 0.05 + max(bare), found
+    # A machine that wakes a bare sleep late may wake each of the threads that late through which a call ends: gRPC's
+    # timer, its poller, the caller.
+    assert max(ours) < 0.05 + 3 * max(bare), found
 
 
 def test_a_frozen_replica_costs_one_attempt_and_is_then_left_out(replicas):

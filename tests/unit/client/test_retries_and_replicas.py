@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tfs_deploy.client.blocking import BlockingClient
 from tfs_deploy.client.conduct import Conduct
 from tfs_deploy.client.core import Core
 from tfs_deploy.client.grpc_dialect import GrpcDialect
@@ -52,8 +53,8 @@ def test_what_cannot_pass_is_not_tried_again():
 
 
 def test_attempts_are_limited_but_not_those_that_were_refused():
-    assert decide(DOWN, failures=4) is not None
-    assert decide(DOWN, failures=5) is None
+    assert decide(DOWN, failures=5) is not None
+    assert decide(DOWN, failures=6) is None
     assert decide(FULL, failures=40) is not None
     assert decide(FULL, retries=Retries(attempts=1)) is None
 
@@ -215,6 +216,62 @@ def test_with_all_servers_resting_the_most_rested_gets_the_call():
         replicas.failed(number, DOWN)
         clock.now += 0.01
     assert {replicas.pick() for _ in range(6)} == {2}
+
+
+def test_refusals_leave_all_attempts_to_a_server_that_dies(tiny):
+    bench = Bench(tiny)
+    bench.faults = [FULL] * 4 + [DOWN] * 5
+    reply, record = bench.predict()
+    assert reply["y"].tolist() == [1, 2]
+    assert record.attempts == 10
+
+
+def test_a_call_that_failed_goes_elsewhere_even_to_a_resting_server():
+    clock = Clock()
+    replicas = Replicas(2, clock)
+    for _ in range(5):
+        replicas.failed(0, DOWN)
+    replicas.failed(1, DOWN)
+    # without knowing of the failure, the one that is back first
+    assert replicas.pick() == 1
+    assert replicas.pick((1,)) == 0
+    assert replicas.pick((1, 0)) == 1
+    assert replicas.pick((1, 0, 1)) == 0
+    assert Replicas(1).pick((0, 0)) == 0
+
+
+class Switched:
+    """A server that is up or down."""
+
+    def __init__(self, tiny: Any) -> None:
+        self.up = True
+        self._tiny = tiny
+
+    def perform(self, call: Any) -> bytes:
+        if not self.up:
+            raise UnavailableError("down")
+        return self._tiny.answer(call.path, call.body)
+
+
+@given(
+    history=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0.0, 0.1, 1.0])), min_size=1, max_size=40),
+    check=st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(history=[(0, 1.0)] * 20 + [(1, 0.0)] * 2, check=False)
+def test_while_one_of_several_servers_is_up_no_call_fails(new_server, history, check):
+    clock = Clock()
+    servers = [Switched(new_server()) for _ in range(2)]
+    client = BlockingClient(GrpcDialect(), servers, Settings(check=check), "grpc")
+    client._transport.replicas._clock = client._conduct._clock = client._core._clock = clock
+    client._conduct._budget = Budget(Retries(), clock.now)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tfs_deploy.client.blocking.time.sleep", lambda seconds: setattr(clock, "now", clock() + seconds))
+        for down, passed in history:
+            for number, server in enumerate(servers):
+                server.up = number != down
+            clock.now += passed
+            assert client.predict("half", X)["y"].tolist() == [1, 2]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60))
