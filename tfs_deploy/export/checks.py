@@ -75,5 +75,10 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
         answer = {"error": f"the process that loaded it ended with {done.returncode}: {last[0]}"}
     if "error" in answer:
-        raise VerdictError(f"the written model is not the original: {answer['error']}", hint=answer.get("hint"))
+        # The directory will be gone when this is read.
+        problem = answer["error"].replace(f"{directory}/", "")
+        raise VerdictError(
+            f"the written model is not the original: {problem}",
+            hint=answer.get("hint") or "nothing was published; where a SavedModel was copied, look at that one",
+        )
     return answer

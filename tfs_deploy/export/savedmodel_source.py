@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
-from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.errors import ModelError, StatusError, UsageError
 from tfs_deploy.export.names import is_made_up, naming_hint
 from tfs_deploy.export.quiet import load_tensorflow
 from tfs_deploy.export.signature_defs import edited, rewrite
@@ -88,7 +88,12 @@ class CopiedSource:
     def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run a signature of the SavedModel that is copied from."""
         if self._engine is None:
-            self._engine = Engine.load(self._folder, tags=self._tags)
+            try:
+                self._engine = Engine.load(self._folder, tags=self._tags)
+            except StatusError as error:
+                raise ModelError(
+                    f"{self._folder} cannot be loaded: {error.message}", hint=f"tfs-deploy lint {self._folder}"
+                ) from error
         info = self._infos[signature]
         feeds = {spec.tensor: inputs[name] for name, spec in info.inputs.items()}
         fetches = [spec.tensor for spec in info.outputs.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.export import publish
+from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, verify_manifest, write_manifest
 from tfs_deploy.savedmodel.versions import list_versions
 
@@ -20,6 +22,7 @@ PUBLISHER = """
 import os, signal, sys
 from pathlib import Path
 from tfs_deploy.export import publish
+from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.export.retention import prune
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
 base, rounds, kill_at = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -114,3 +117,40 @@ def test_killed_at_random_moments(tmp_path):
         child.kill()
         child.communicate(timeout=60)
         check_after_kill(base)
+
+
+#: exports a real model again and again
+EXPORTER = """
+import sys
+import tensorflow as tf
+import tfs_deploy as td
+weight = tf.Variable(tf.ones([2500, 1000]))
+signature = td.Signature(lambda x: {"y": x @ weight}, inputs={"x": ("float32", (None, 2500))})
+examples = {"serving_default": {"x": [[0.0] * 2500]}}
+td.export_model(tf.Module(), sys.argv[1], signatures=signature, check=False)
+print("ready", flush=True)
+while True:
+    td.export_model(tf.Module(), sys.argv[1], signatures=signature, examples=examples, check=False, keep=20)
+"""
+
+
+@pytest.mark.full
+@pytest.mark.tensorflow
+@pytest.mark.timeout(600)
+def test_exports_killed_at_random_moments(tmp_path):
+    """The whole exporter with TensorFlow, killed 40 times; a server would find whole versions only."""
+    pytest.importorskip("tensorflow")
+    base = tmp_path / "digits"
+    moments = random.Random(31)
+    for _ in range(40):
+        child = subprocess.Popen([sys.executable, "-c", EXPORTER, str(base)], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(moments.uniform(0, 0.5))  # the moment is the point; nothing is waited for
+        child.kill()
+        child.communicate(timeout=60)
+        for version in list_versions(base):
+            inspect_model(version.path)
+        check_after_kill(base)
+        for version in list_versions(base)[-1:]:
+            shutil.rmtree(version.path)  # what check_after_kill published is no model

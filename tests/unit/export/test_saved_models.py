@@ -17,7 +17,7 @@ import pytest
 import tfs_deploy as td
 from tfs_deploy import export as ex
 from tfs_deploy import protos
-from tfs_deploy.errors import ModelError, TfsDeployError, UsageError
+from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.savedmodel.manifest import verify_manifest
@@ -350,6 +350,25 @@ def test_damaged_saved_models(models, tmp_path, damage):
         td.export_model(source, tmp_path / "m")
     assert caught.value.hint or file.rpartition("/")[2] in caught.value.message
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("examples", [None, {"serving_default": {"x": [[0.0] * 1500]}}])
+def test_a_flipped_bit_in_large_variables(tmp_path, examples):
+    """Too large to be read at each inspection; loading finds it."""
+    weight = tf.Variable(tf.ones([1500, 1000]))
+    signature = td.Signature(lambda x: {"y": x @ weight}, inputs={"x": ("float32", (None, 1500))})
+    source = td.export_model(tf.Module(), tmp_path / "a", signatures=signature, check=False).path
+    (source / "assets.extra" / "tfs_deploy.json").unlink()
+    data = source / "variables" / "variables.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[3_000_000] ^= 4
+    data.write_bytes(content)
+    with pytest.raises((ModelError, VerdictError), match="Checksum does not match") as caught:
+        td.export_model(source, tmp_path / "b", examples=examples)
+    assert "variables/variables shard 0" in caught.value.message
+    assert "staging" not in caught.value.message
+    assert caught.value.hint
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_copy_of_what_was_changed_after_its_export_is_refused(tmp_path):
