@@ -47,6 +47,7 @@ def check(sim, end, plan) -> None:
     assert not sim.traffic.copies
     for server in sim.clock.servers:
         assert server.labels["stable"] == stable
+        assert server.up or not server.has_record  # one whose process is known is started again
         if server.up:
             loaded = [version for version, view in server.versions.items() if view.state == "AVAILABLE"]
             assert stable in loaded
