@@ -97,7 +97,7 @@ SERVE = [
         "--model_config_file=no.config", 3, "the model config file no.config cannot be read: No such", "check the path"
     ),
     Bad(
-        "--model_config_file=text.config", 2, "the model config file text.config does not parse: ", "ModelServerConfig"
+        "--model_config_file=text.config", 3, "the model config file text.config does not parse: ", "ModelServerConfig"
     ),
     Bad("--model_base_path={folder}/hp --port={busy}", 3, "port {busy} is in use by ", "stop that process or choose"),
     Bad("--model_base_path={folder}/hp --prot=1", 2, "unknown flag --prot, did you mean --port?", "--help lists all"),

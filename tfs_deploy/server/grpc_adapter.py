@@ -86,8 +86,14 @@ class GrpcServer:
                 return int(self._server.add_insecure_port(address))
             return int(self._server.add_secure_port(address, credentials))
         except RuntimeError as error:
-            why = "" if credentials is None else " with the key and certificate of the SSL config"
-            raise EnvironmentFault(f"gRPC cannot listen on {address}{why}") from error
+            if credentials is not None:
+                raise EnvironmentFault(
+                    f"gRPC cannot listen on {address} with the key and certificate of the SSL config",
+                    hint="server_key and server_cert hold PEM text, not paths, and belong together",
+                ) from error
+            raise EnvironmentFault(
+                f"gRPC cannot listen on {address}", hint="is the folder there and writable, the path short enough?"
+            ) from error
 
     def start(self) -> None:
         """Begin to answer."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import resource
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,10 +37,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ANY: Final = "0.0.0.0"  # noqa: S104 - the address that tensorflow_model_server binds
-_PR_SET_PDEATHSIG: Final = 1
+#: names of processes that adopt orphans
+_INITS: Final = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init", "catatonit", "runit", "s6-svscan"})
 _MANY_FILES: Final = 65536
 #: when a start that waits for its models says so
 _REMIND_SECONDS: Final = 3.0
+#: how long models may take to be unloaded once requests have had their time
+_UNLOAD_SECONDS: Final = 3.0
 _ALLOW_LABELS: Final = "allow_version_labels_for_unavailable_models"
 
 
@@ -153,15 +154,21 @@ class ServerProcess:
                     said = error.message
                     _log.error("the model config file is not applied: %s", " ".join(said.split()))
 
-    def stop(self) -> None:
-        """Close the ports, let requests end within --drain_seconds, unload all models."""
+    def stop(self) -> bool:
+        """Close the ports, let requests end within --drain_seconds, unload all models.
+
+        Returns whether that was possible: a graph that does not come to an end keeps its model from being unloaded.
+        """
         self.abort()
         grace = self._flags.real("drain_seconds")
         if self._rest is not None:
             self._rest.stop(grace)
         if self._grpc is not None:
             self._grpc.stop(grace)
-        self._core.stop()
+        unloading = threading.Thread(target=self._core.stop, name="unload-all", daemon=True)
+        unloading.start()
+        unloading.join(_UNLOAD_SECONDS)
+        return not unloading.is_alive()
 
     def abort(self) -> None:
         """Make a ``start`` that waits for models give up."""
@@ -178,13 +185,25 @@ def _refused(error: StatusError, config: Any, flags: ServerFlags) -> UsageError:
     return UsageError(f"the models cannot be served: {error.code.name}: {' '.join(error.message.split())}", hint=hint)
 
 
-def exit_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent process ends (Linux)."""
+def living_parent() -> int:
+    """Return the number of the process that started this one.
+
+    The first process of a container may be the one, that of a machine takes over the children of those that ended.
+
+    Raises:
+        EnvironmentFault: it is gone already.
+    """
     parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent or parent == 1:
-        raise EnvironmentFault("the process that started the server is gone")
+    if parent == 1 and _name_of(1) in _INITS:
+        raise EnvironmentFault("the process that started the server is gone", hint="drop --exit_with_parent")
+    return parent
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "init"
 
 
 @contextlib.contextmanager
@@ -214,8 +233,7 @@ def serve(flags: ServerFlags) -> None:
     Raises:
         TfsDeployError: it did not start.
     """
-    if flags.on("exit_with_parent"):
-        exit_with_parent()
+    parent = living_parent() if flags.on("exit_with_parent") else None
     if flags.meaningless:
         _log.warning("these flags have no meaning here: %s", ", ".join(flags.meaningless))
     return_large_blocks(LARGE_REQUEST)
@@ -238,10 +256,18 @@ def serve(flags: ServerFlags) -> None:
         while not stop.wait(0.2):
             if started.is_set() and failure:
                 break
+            if parent is not None and os.getppid() != parent:
+                _log.info("the process that started the server has ended")
+                stop.set()
         server.abort()
         starter.join(30.0)
         if stop.is_set():
             _log.info("stopping")
-        server.stop()
-    if failure:
+        unloaded = server.stop()
+    if not unloaded:
+        _log.warning("requests that are still running are dropped")
+        logging.shutdown()
+        # the threads that run them would be waited for
+        os._exit(0)
+    if failure and not stop.is_set():
         raise failure[0]

@@ -178,7 +178,7 @@ class RestServer:
         while not self._server.started:
             self._thread.join(0.005)
             if not self._thread.is_alive():
-                raise EnvironmentFault("the REST server did not start")
+                raise EnvironmentFault("the REST server did not start", hint="choose another --rest_api_port")
 
     def stop(self, grace: float) -> None:
         """Close the port, let requests in flight end within ``grace`` seconds."""

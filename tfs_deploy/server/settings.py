@@ -26,8 +26,8 @@ def initial_config(flags: ServerFlags) -> Any:
     """Return the first ModelServerConfig: of the config file, or made of --model_name and --model_base_path.
 
     Raises:
-        UsageError: neither is given, or the file does not parse.
-        EnvironmentFault: the file cannot be read.
+        UsageError: neither is given.
+        EnvironmentFault: the file cannot be read, or does not parse.
     """
     if flags.text("model_config_file"):
         return read_config_file(Path(flags.text("model_config_file")))
@@ -46,7 +46,9 @@ def read_config_file(path: Path) -> Any:
     """Parse a ``models.config``; an empty one is refused, as by the server."""
     config = read_text_file(path, protos.ModelServerConfig(), "model config")
     if config.WhichOneof("config") is None and not path.read_text(encoding="utf-8").strip():
-        raise UsageError(f"the model config file {path} is empty", hint="write one: tfs-deploy config DEPLOYMENT_FILE")
+        raise EnvironmentFault(
+            f"the model config file {path} is empty", hint="write one: tfs-deploy config DEPLOYMENT_FILE"
+        )
     return config
 
 
@@ -69,14 +71,16 @@ def session_config(flags: ServerFlags) -> bytes:
     """Build the ConfigProto of all sessions from the flags (model_servers/server.cc).
 
     Raises:
-        UsageError: the flags contradict each other, or the file does not parse.
+        UsageError: the flags contradict each other.
+        EnvironmentFault: the file cannot be read, or does not parse.
     """
     names = ("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism")
     both, intra, inter = (flags.number(name) for name in names)
     if both and (intra or inter):
         raise UsageError(
             "--tensorflow_session_parallelism excludes --tensorflow_intra_op_parallelism and "
-            "--tensorflow_inter_op_parallelism"
+            "--tensorflow_inter_op_parallelism",
+            hint="give the first, or the other two",
         )
     config = protos.ConfigProto()
     if flags.text("tensorflow_session_config_file"):
@@ -102,7 +106,7 @@ def read_text_file(path: Path, message: Any, what: str) -> Any:
     try:
         return protos.parse_text(text, message)
     except text_format.ParseError as error:
-        raise UsageError(
+        raise EnvironmentFault(
             f"the {what} file {path} does not parse: {error}",
             hint=f"it is a {message.DESCRIPTOR.name} in text format",
         ) from error
@@ -127,7 +131,10 @@ def server_credentials(flags: ServerFlags) -> grpc.ServerCredentials | None:
     read_text_file(Path(flags.text("ssl_config_file")), config, "SSL config")
     roots = config.custom_ca.encode() or None
     if config.client_verify and roots is None:
-        raise UsageError("the SSL config asks for client certificates without a custom_ca to check them against")
+        raise EnvironmentFault(
+            "the SSL config asks for client certificates without a custom_ca to check them against",
+            hint="put the PEM text of the authority's certificate into custom_ca",
+        )
     pair = (config.server_key.encode(), config.server_cert.encode())
     return grpc.ssl_server_credentials([pair], roots, require_client_auth=config.client_verify)
 
@@ -164,12 +171,15 @@ def platform_options(flags: ServerFlags) -> LoaderOptions:
     """Return what the platform config file says of loading models; the flags for it do not count then.
 
     Raises:
-        UsageError: the file has no entry for the platform ``tensorflow``.
+        EnvironmentFault: the file cannot be read, or has no entry for the platform ``tensorflow``.
     """
     path = Path(flags.text("platform_config_file"))
     platforms = read_text_file(path, protos.PlatformConfigMap(), "platform config").platform_configs
     if TENSORFLOW not in platforms:
-        raise UsageError(f"the platform config file {path} has no entry for the platform {TENSORFLOW!r}")
+        raise EnvironmentFault(
+            f"the platform config file {path} has no entry for the platform {TENSORFLOW!r}",
+            hint='it is a PlatformConfigMap: platform_configs { key: "tensorflow" value { ... } }',
+        )
     adapter = protos.SavedModelBundleSourceAdapterConfig()
     platforms[TENSORFLOW].source_adapter_config.Unpack(adapter)
     config = adapter.legacy_config
