@@ -1,0 +1,44 @@
+"""The page of a real verification in a real browser: everything is drawn, nothing is fetched, nobody complains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from browser import Browser, find_browser
+from tfs_deploy.report.verification_html import verification_html
+from tfs_deploy.verify.performance import LoadSettings
+from tfs_deploy.verify.run import Plan, verify
+from tfs_deploy.verify.serving import targets_of
+from tfs_deploy.verify.subjects import Subject
+
+MODEL = Path(__file__).parents[2] / "data/verify/plain/1"
+SHAPES = (
+    "[...document.querySelectorAll('svg')].map(e => [e.getAttribute('aria-label'), e.querySelectorAll('rect').length])"
+)
+SIZES = "[...document.querySelectorAll('svg rect')].every(e => e.getBoundingClientRect().height > 0)"
+
+
+def test_the_page_shows_its_plots_without_network_and_without_errors(tmp_path):
+    path = find_browser()
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    plan = Plan((Subject("plain", 1, MODEL),), tuple(targets_of(None, (), None)), load=LoadSettings(0.4))
+    page = tmp_path / "report.html"
+    page.write_text(verification_html(verify(plan)), encoding="utf-8")
+    (tmp_path / "profile").mkdir()
+    browser = Browser(path, tmp_path / "profile")
+    try:
+        for dark in (False, True):
+            browser.open(page, dark=dark)
+            drawn = dict(browser.evaluate(SHAPES))
+            assert drawn["Latency distribution"] > 3
+            assert drawn["Value differences"] == 3
+            assert browser.evaluate(SIZES)
+            assert browser.evaluate("document.querySelectorAll('td.pass').length") > 3
+            assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert browser.complaints() == []
+            assert browser.requests() == [page.as_uri()]
+    finally:
+        browser.close()
