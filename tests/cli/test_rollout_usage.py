@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tfs_deploy.cli.rollouts import span
+
 FILE = """
 name: shop
 models:
@@ -61,3 +63,18 @@ def test_status_of_a_model_that_was_never_rolled_out(file):
     result = cli("rollout", "status", file, "--model", "digits")
 
     assert (result.returncode, result.stdout) == (0, "digits was never rolled out\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.3, "0.3 s"),
+        (119.9, "119.9 s"),
+        (120, "2 min"),
+        (601.4, "10 min 1 s"),
+        (3600, "1 h"),
+        (90061, "25 h 1 min 1 s"),
+    ],
+)
+def test_how_long_something_takes_is_said_as_people_say_it(seconds, text):
+    assert span(seconds) == text

@@ -203,8 +203,8 @@ def show_plan(output: Output, plan: Plan) -> None:
     times = timing(plan)
     rows = [[entry.phase, entry.what, f"{entry.seconds:.1f}" if entry.seconds else ""] for entry in times.phases]
     table = Table.of(["phase", "what happens", Column("seconds", "right")], rows)
-    forward = f"{times.promote:.1f} s after the start, without loading and asking; done after {times.done:.1f} s"
-    noticed = f"a fault in a step is noticed within {times.notice:.1f} s, given enough samples"
+    forward = f"{span(times.promote)} after the start, without loading and asking; done after {span(times.done)}"
+    noticed = f"a fault in a step is noticed within {span(times.notice)}, given enough samples"
     back = f"the last answer of version {plan.new} comes within {times.back:.1f} s of the verdict"
 
     def render(console: Console) -> None:
@@ -215,6 +215,16 @@ def show_plan(output: Output, plan: Plan) -> None:
     facts = {"promote": times.promote, "done": times.done, "notice": times.notice, "back": times.back}
     phases = [{"phase": entry.phase, "what": entry.what, "seconds": entry.seconds} for entry in times.phases]
     output.result({"plan": plan.as_dict(), "seconds": facts, "phases": phases}, render)
+
+
+def span(seconds: float) -> str:
+    """Say how long something takes, in the units that people use for it."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
 
 
 def _end(result: RolloutResult) -> tuple[str, str]:
