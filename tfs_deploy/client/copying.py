@@ -9,7 +9,7 @@ import random
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -19,8 +19,13 @@ from tfs_deploy.errors import TfsDeployError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tfs_deploy.client.comparing import Difference
     from tfs_deploy.client.recorder import RequestRecorder
+    from tfs_deploy.client.splitting import Place
     from tfs_deploy.codec import PredictReply
+
+#: is told who answered a copy, and how far its outputs are from those that were served
+Told: TypeAlias = "Callable[[str | int, dict[str, Difference]], None]"
 
 #: copies that may wait or be under way; what comes on top is dropped, never waited for
 MOST: Final = 64
@@ -28,8 +33,8 @@ _THREADS: Final = 4
 _LOG = logging.getLogger(__name__)
 
 
-def wanted_copies(copies: Mapping[str, float], served: str) -> list[str]:
-    """Return by chance the labels that get a copy of one request; never the one that has served it."""
+def wanted_copies(copies: Mapping[Place, float], served: Place) -> list[Place]:
+    """Return by chance the labels (or versions) that get a copy of a request; never the one that has served it."""
     # S311: which request is copied is no secret
     return [label for label, percent in copies.items() if label != served and random.random() * 100 < percent]  # noqa: S311
 
@@ -40,12 +45,15 @@ def kept(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Comparison:
-    """One copy: the answer that was served, what is to be asked, and where the result is counted."""
+    """One copy: the answer that was served, who is asked again, and where the result is counted or told."""
 
-    def __init__(self, label: str, served: PredictReply, recorder: RequestRecorder | None) -> None:
+    def __init__(
+        self, label: str | int, served: PredictReply, recorder: RequestRecorder | None, told: Told | None = None
+    ) -> None:
         self.label = label
         self._served = served
         self._recorder = recorder
+        self._told = told
         self._started = time.perf_counter()
 
     def start(self) -> None:
@@ -55,14 +63,23 @@ class Comparison:
     def failed(self) -> None:
         """Count a copy that was not answered."""
         if self._recorder is not None:
-            self._recorder.record(self.label, time.perf_counter() - self._started, error=True)
+            self._recorder.record(str(self.label), time.perf_counter() - self._started, error=True)
 
     def answered(self, reply: PredictReply) -> None:
         """Compare with the answer that was served."""
         seconds = time.perf_counter() - self._started
+        if self._recorder is None and self._told is None:
+            return
+        found = differences(self._served.outputs, reply.outputs)
         if self._recorder is not None:
-            self._recorder.record(self.label, seconds)
-            self._recorder.compare(self.label, differences(self._served.outputs, reply.outputs))
+            self._recorder.record(str(self.label), seconds)
+            self._recorder.compare(str(self.label), found)
+        if self._told is not None:
+            try:
+                self._told(self.label, found)
+            except Exception:  # noqa: BLE001 - logged with its traceback
+                # watching must not fail what is watched
+                _LOG.exception("what is told of copies failed: %r", self._told)
 
 
 class CopyThreads:

@@ -1,21 +1,35 @@
-"""Following the traffic file: the split in force, looked up again now and then."""
+"""The split in force: given in code, or followed in the traffic file, looked up again now and then."""
 
 from __future__ import annotations
 
 import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.client.traffic import read_traffic
 from tfs_deploy.errors import EnvironmentFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 #: seconds between two looks at the file
 _INTERVAL: Final = 0.2
 _LOG = logging.getLogger("tfs_deploy.client.routing")
+
+
+class FixedTraffic:
+    """A split that code gives and may replace."""
+
+    #: nobody judges it: there is no rollout
+    experimenting: Final = False
+
+    def __init__(self, weights: Mapping[Any, float], copies: Mapping[Any, float]) -> None:
+        self.weights: dict[Any, float] = dict(weights)
+        self.copies: dict[Any, float] = dict(copies)
+
+    def look(self) -> None:
+        """Nothing changes by itself."""
 
 
 class TrafficFollower:
@@ -34,8 +48,8 @@ class TrafficFollower:
         self._clock = clock
         self._looked = -_INTERVAL
         self._stamp: tuple[int, int, int] | None = None
-        self.weights = {fallback: 100.0}
-        self.copies: dict[str, float] = {}
+        self.weights: dict[Any, float] = {fallback: 100.0}
+        self.copies: dict[Any, float] = {}
         self.look()
 
     @property

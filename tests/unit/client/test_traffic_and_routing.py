@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfs_deploy.client import Router, Traffic, read_traffic, write_traffic
-from tfs_deploy.client.routing import choose, position
+from live import until
+from tfs_deploy.client import AsyncRouter, Router, Traffic, read_traffic, write_traffic
+from tfs_deploy.client.splitting import choose, position
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError
 
@@ -40,6 +43,22 @@ def test_a_growing_canary_only_takes_keys_from_stable(points):
     after = [choose({"stable": 80, "canary": 20}, point) for point in points]
     moved = {(old, new) for old, new in zip(before, after, strict=True) if old != new}
     assert moved == {("stable", "canary")}
+
+
+@pytest.mark.parametrize("grown", ["beta", "canary"])
+def test_of_two_candidates_each_grows_alone(points, grown):
+    weights = {"beta": 10, "canary": 15, "stable": 75}
+    wider = {**weights, grown: weights[grown] + 20, "stable": 55}
+    moved = [(choose(weights, point), choose(wider, point)) for point in points]
+    assert {(old, new) for old, new in moved if old != new} == {("stable", grown)}
+    assert abs(sum(old != new for old, new in moved) / len(points) - 0.2) < 0.005
+
+
+def test_a_candidate_that_is_switched_off_moves_no_key_of_the_other(points):
+    some = points[:20_000]
+    before = [choose({"beta": 10, "canary": 15, "stable": 75}, point) for point in some]
+    after = [choose({"beta": 0, "canary": 15, "stable": 85}, point) for point in some]
+    assert {(old, new) for old, new in zip(before, after, strict=True) if old != new} == {("beta", "stable")}
 
 
 @given(
@@ -239,6 +258,97 @@ def test_a_label_chosen_beforehand_is_used(path, clock):
     client = Labels("stable", "canary")
     Router(client, "digits", path, clock=clock).predict({}, label="canary")
     assert client.asked == ["canary"]
+
+
+class Versions(Labels):
+    """Answers for the versions it knows."""
+
+    def predict(self, model, inputs, *, signature=None, label=None, version=None, output_filter=(), timeout=None):
+        self.asked.append(version if label is None else label)
+        if version not in self.known:
+            raise NotFoundError(f"Servable not found for request: Specific({model}, {version})")
+        return PredictReply({"y": np.float32([version])}, model=model, version=version, signature="s")
+
+
+def test_weights_from_code_split_over_labels():
+    client = Labels("stable", "canary")
+    router = Router(client, "digits", weights={"stable": 3, "canary": 1})
+    for key in KEYS[:4000]:
+        router.predict({}, key=key)
+    assert abs(client.asked.count("canary") / 4000 - 0.25) < 0.03
+    canaries = {key for key in KEYS[:4000] if router.choose(key) == "canary"}
+    router.weights = {"stable": 2, "canary": 2}
+    assert canaries < {key for key in KEYS[:4000] if router.choose(key) == "canary"}
+    assert router.weights == {"stable": 2, "canary": 2}
+
+
+def test_weights_from_code_split_over_versions(caplog):
+    client = Versions(3, 4)
+    router = Router(client, "digits", weights={3: 50, 4: 50})
+    assert {router.predict({}, key=key).version for key in KEYS[:50]} == {3, 4}
+    client.known.remove(4)
+    with caplog.at_level(logging.WARNING):
+        assert {router.predict({}, key=key).version for key in KEYS[:50]} == {3}
+    assert "version 4 is gone" in caplog.text
+    assert Router(client, "digits", weights={3: 0, 4: 1}, fallback=3).predict({}).version == 3
+    assert Router(client, "digits", weights={4: 1}).fallback == 4
+
+
+def test_shadow_copies_of_code_are_told_and_change_nothing(caplog):
+    client = Versions(3, 4)
+    told = []
+    router = Router(
+        client, "digits", weights={3: 1}, copies={4: 100}, compared=lambda *found: (told.append(found), 1 / 0)
+    )
+    assert [router.predict({}).version for _ in range(5)] == [3] * 5
+    until(lambda: len(told) == 5)
+    assert {place for place, _ in told} == {4}
+    assert told[0][1]["y"].distance == pytest.approx(1 / 3)
+    # a candidate that fails fails nobody
+    client.known.remove(4)
+    assert router.predict({}).version == 3
+    until(lambda: client.asked.count(4) == 6)
+
+
+def test_shadow_copies_of_awaited_requests():
+    told = []
+
+    class Awaited(Versions):
+        async def predict(self, *arguments, **more):
+            return Versions.predict(self, *arguments, **more)
+
+    async def run():
+        router = AsyncRouter(
+            Awaited(3, 4), "digits", weights={3: 1}, copies={4: 100}, compared=lambda *found: told.append(found)
+        )
+        assert (await router.predict({})).version == 3
+        await asyncio.gather(*router._copies)
+
+    asyncio.run(run())
+    assert told[0][0] == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({}, "a traffic file or weights"),
+        ({"traffic_path": "traffic.json", "weights": {"stable": 1}}, "a traffic file or weights"),
+        ({"weights": {"stable": 1, 2: 1}}, "for labels or for versions"),
+        ({"weights": {"stable": -1}}, "the weight of stable is -1"),
+        ({"weights": {"stable": float("nan")}}, "the weight of stable is nan"),
+        ({"weights": {True: 1}}, "no label and no version"),
+        ({"weights": {1.5: 1}}, "no label and no version"),
+    ],
+)
+def test_what_is_no_split(options, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        Router(Labels(), "digits", **options)
+
+
+def test_weights_of_a_file_are_written_to_the_file(path):
+    router = Router(Labels(), "digits", path)
+    with pytest.raises(UsageError, match="traffic file"):
+        router.weights = {"stable": 1}
 
 
 def test_the_file_is_readable_by_other_tools(path):
