@@ -71,8 +71,9 @@ def _tiles(plan: Plan, result: RolloutResult) -> str:
         tiles.append((f"{passed} of {len(plan.steps)}", "steps passed", passed < len(result.steps)))
     if requests:
         tiles += [(f"{requests:,}", "requests judged", False), (f"{errors:,}", "of them failed", errors > 0)]
+    beside = [step for step in result.steps if step.weight < 100] or list(result.steps)  # both had requests there
     for label, version in ((plan.canary, plan.new), (plan.stable, plan.old)):
-        found = [step.windows[label] for step in result.steps if label in step.windows and step.windows[label].p99]
+        found = [step.windows[label] for step in beside if label in step.windows and step.windows[label].p99]
         if found:
             tiles.append((f"{milliseconds(found[-1].p99)} ms", f"p99 of version {version}", False))
     cells = (

@@ -32,7 +32,8 @@ td.pass { color: var(--good); } td.fail { color: var(--bad); font-weight: 600; }
 .matrix td.pass, .matrix td.fail, .matrix td.few, .matrix th + th { text-align: center; }
 details { margin-top: 0.8em; } summary { cursor: pointer; color: var(--soft); font-size: 0.9em; }
 svg { display: block; width: 100%; height: auto; margin-bottom: 0.6em; }
-.grid { stroke: var(--rule); stroke-width: 1; } .tick { fill: var(--soft); font-size: 11.5px; }
+.grid { stroke: var(--rule); } .edge { stroke: var(--card); stroke-width: 2; }
+.tick { fill: var(--soft); font-size: 11.5px; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .area { opacity: 0.13; }
 .line.old { stroke: var(--old); } .line.new { stroke: var(--new); }
 circle.old, rect.old, .area.old { fill: var(--old); } circle.new, rect.new, .area.new { fill: var(--new); }

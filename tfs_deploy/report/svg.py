@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WIDTH: Final = 860
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 14, 12, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 14, 18, 26
 _UNITS: Final = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _PLOT: Final = WIDTH - _LEFT - _RIGHT
 _ROW: Final = 22
@@ -142,7 +142,9 @@ def _shades(bands: Sequence[Bar], span: float, inner: int) -> list[str]:
         if width > 8 * len(band.name):
             middle = x + width / 2
             name = escape(band.name)
-            parts.append(f'<text class="tick" x="{middle:.1f}" y="{_TOP + 12}" text-anchor="middle">{name}</text>')
+            parts.append(f'<text class="tick" x="{middle:.1f}" y="{_TOP - 5}" text-anchor="middle">{name}</text>')
+        edge = f'x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_TOP + inner}"'
+        parts.append(f'<line class="edge" {edge}/>')
     return parts
 
 
