@@ -67,7 +67,7 @@ class Asker:
 
     A signature that did not answer in time, or whose server was lost, is not asked a second time over that way, so
     that a model that hangs costs one ``timeout`` and not one for each case; over REST it is not asked at all then.
-    Edge values are counted apart.
+    What is not ordinary, such as edge values, only counts for itself.
     """
 
     model: str
@@ -77,7 +77,7 @@ class Asker:
     local: LocalRunner | None
     timeout: float
     answers: dict[tuple[str, str, str], Answer] = field(default_factory=dict)
-    _lost: dict[tuple[str, str, bool], TfsDeployError] = field(default_factory=dict)
+    _lost: dict[tuple[str, str, bool | str], TfsDeployError] = field(default_factory=dict)
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class Asker:
 
     def again(self, case: Case, way: str, *, timeout: float | None = None) -> Answer:
         """Send a case and return the answer."""
-        lost = self._lost.get((case.signature, way, True)) or self._lost.get((case.signature, way, case.ordinary))
+        lost = self._lost.get((case.signature, way, True)) or self._lost.get((case.signature, way, case.name))
         if lost is None and way == REST and self.hangs(case.signature):
             lost = self._lost[case.signature, GRPC, True]
         if lost is not None:
@@ -109,7 +109,7 @@ class Asker:
         except TfsDeployError as error:
             answer = Answer(error=error, seconds=time.perf_counter() - began)
             if answer.lost:
-                self._lost[case.signature, way, case.ordinary] = error
+                self._lost[case.signature, way, case.ordinary or case.name] = error
             return answer
         return Answer(outputs, version, seconds=time.perf_counter() - began)
 

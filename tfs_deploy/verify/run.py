@@ -18,6 +18,7 @@ from tfs_deploy.verify.dataset import DataSettings, examine_data
 from tfs_deploy.verify.emptiness import examine_empty_batches
 from tfs_deploy.verify.files import examine_files
 from tfs_deploy.verify.identity import identify
+from tfs_deploy.verify.inference import examine_inference
 from tfs_deploy.verify.loading import examine_load, load_timeout, tell_refusal
 from tfs_deploy.verify.local import LocalRunner
 from tfs_deploy.verify.parity import examine_parity
@@ -177,6 +178,7 @@ class _Run:
             asker = Asker(subject.name, subject.version, grpc, rest, local, self._plan.timeout)
             cases = _cases(examiner, asker, info)
             examine_answers(examiner, asker, info.signatures, cases)
+            examine_inference(examiner, asker, info.signatures, cases)
             # a model that answers at random differs from itself before it differs between transports
             examine_behaviour(examiner, asker, info.signatures, cases)
             examine_parity(examiner, asker, info.signatures, cases, self._evidence.differences)
