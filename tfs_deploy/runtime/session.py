@@ -26,6 +26,8 @@ _IN_CALLERS_THREAD: Final = b"\x18" + b"\xff" * 9 + b"\x01"
 #: graphs quicker than this run in the caller's thread: handing one to the pool costs about 40 us of CPU, but only
 #: there do branches run side by side and can a deadline cancel the run
 _SHORT_SECONDS: Final = 0.001
+#: a run in a caller's thread that takes this long makes the next ones of its kind run in the pool, with their deadline
+_STUCK_SECONDS: Final = 0.05
 _SMOOTHING: Final = 0.1
 _UNKNOWN: Final = 1.0
 #: what may stand behind the colon of a tensor's name
@@ -35,7 +37,7 @@ _INDEX: Final = re.compile(r"[0-9]{0,9}")
 class _Plan:
     """The feeds and fetches of one kind of call, resolved once; ``seconds`` is how long its runs take."""
 
-    __slots__ = ("feeds", "fetches", "inputs", "outputs", "seconds")
+    __slots__ = ("begun", "feeds", "fetches", "inputs", "outputs", "seconds")
 
     def __init__(self, feeds: Sequence[TFOutput], fetches: Sequence[TFOutput]) -> None:
         self.feeds = (TFOutput * len(feeds))(*feeds)
@@ -43,6 +45,12 @@ class _Plan:
         self.inputs = c_void_p * len(feeds)
         self.outputs = c_void_p * len(fetches)
         self.seconds = _UNKNOWN
+        #: when the runs in callers' threads began that have not ended
+        self.begun: list[float] = []
+
+    def is_short(self, now: float) -> bool:
+        """Whether the next run is likely to be over at once: the others are, and none of them has got stuck."""
+        return self.seconds < _SHORT_SECONDS and now - next(iter(self.begun), now) <= _STUCK_SECONDS
 
     def observe(self, seconds: float) -> None:
         """Take a run into account: the first counts in full (it optimises the graph), later ones smooth the mean."""
@@ -148,8 +156,10 @@ class Session:
         library = self._library
         status = self._local.status
         outputs = plan.outputs()
-        short = plan.seconds < _SHORT_SECONDS
         started = time.perf_counter()
+        short = plan.is_short(started)
+        if short:
+            plan.begun.append(started)
         options = self._short if short else _run_options(library, timeout)
         try:
             library.TF_SessionRun(
@@ -157,7 +167,9 @@ class Session:
                 *(plan.fetches, outputs, len(plan.fetches), None, 0, None, status.raw),
             )
         finally:
-            if options and not short:
+            if short:
+                plan.begun.remove(started)
+            elif options:
                 library.TF_DeleteBuffer(options)
         plan.observe(time.perf_counter() - started)
         status.check()
