@@ -47,6 +47,13 @@ class Output:
         else:
             render(self.console())
 
+    def line(self, document: Mapping[str, Any], text: str) -> None:
+        """Print one result of many on a line of its own: ``document`` with --json, else ``text``."""
+        if self.as_json:
+            click.echo(json.dumps(document, default=str))
+        elif not self.quiet:
+            click.echo(text)
+
     def note(self, text: str) -> None:
         """Say on stderr what is going on."""
         if not self.quiet:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tfs_deploy.cli.options import common
-from tfs_deploy.errors import VerdictError
+from tfs_deploy.cli.output import Output
+from tfs_deploy.errors import UsageError, VerdictError
 
 if TYPE_CHECKING:
-    from tfs_deploy.cli.output import Output
+    from tfs_deploy.config import Deployment
     from tfs_deploy.report import Table
     from tfs_deploy.verify import SmokeReport
 
@@ -26,6 +27,15 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
 @click.option("--rtol", type=click.FloatRange(min=0), help="Relative tolerance.  [default: as recorded, 1e-5]")
 @click.option("--atol", type=click.FloatRange(min=0), help="Absolute tolerance.  [default: as recorded]")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds a question.")
+@click.option("--watch", "watching", is_flag=True, help="Ask again and again, one line a round, until Ctrl-C.")
+@click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds from round to round.  [default: 10]")
+@click.option("--rounds", type=click.IntRange(min=1), help="End --watch after this many rounds.  [default: never]")
+@click.option(
+    "--textfile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.prom",
+    help="Write metrics for Prometheus's textfile collector, replaced whole by each round.",
+)
 @common
 def command(
     output: Output,
@@ -37,33 +47,53 @@ def command(
     rtol: float | None,
     atol: float | None,
     timeout: float,
+    watching: bool,
+    interval: float | None,
+    rounds: int | None,
+    textfile: Path | None,
 ) -> int:
     """Ask every label of the deployment FILE over gRPC and REST, and compare with the answers recorded at export.
 
     A model without labels is asked by version number, a version without recorded answers with made-up inputs. The
-    exit code is 1 when a check fails; the last line names the first one.
+    exit code is 1 when a check fails; the last line names the first one. With --watch it is that of the last of
+    --rounds rounds, and 130 after Ctrl-C; --json then prints one document a line.
     """
+    from tfs_deploy.cli.smoke_watch import one_round, recorder, watch
     from tfs_deploy.spec import load_deployment
+    from tfs_deploy.verify.smoke import Tolerance
+
+    if not watching and (interval is not None or rounds is not None):
+        raise UsageError("--interval and --rounds belong to --watch", hint="add --watch, or leave them out")
+    deployment = load_deployment(file)
+    record = recorder(deployment.name, textfile)
+    choice = {"model": model, "label": label, "version": version, "tolerance": Tolerance(rtol, atol)}
+    if watching:
+        quietly = Output(quiet=True)
+        return watch(
+            output,
+            lambda: _ask(quietly, deployment, timeout, choice),
+            interval=10.0 if interval is None else interval,
+            rounds=rounds,
+            record=record,
+        )
+    found = one_round(lambda: _ask(output, deployment, timeout, choice))
+    record(found)
+    if found.error is not None:
+        raise found.error
+    return _conclude(output, found.report)
+
+
+def _ask(output: Output, deployment: Deployment, timeout: float, choice: dict[str, Any]) -> SmokeReport:
     from tfs_deploy.verify import SmokeReport
     from tfs_deploy.verify.connect import connect
     from tfs_deploy.verify.deployment import smoke_deployment
-    from tfs_deploy.verify.smoke import Tolerance
 
-    deployment = load_deployment(file)
+    checks = []
     with connect(deployment, timeout=timeout) as connections, output.progress(f"asking {deployment.name}") as progress:
-        checks = []
-        for check in smoke_deployment(
-            deployment,
-            connections.predictors,
-            model=model,
-            label=label,
-            version=version,
-            tolerance=Tolerance(rtol, atol),
-        ):
+        for check in smoke_deployment(deployment, connections.predictors, **choice):
             checks.append(check)
             progress.say(f"asking {deployment.name}: {check.model} {check.target}")
-    report = SmokeReport(tuple(checks))
-    return _conclude(output, report)
+    return SmokeReport(tuple(checks))
 
 
 def _conclude(output: Output, report: SmokeReport) -> int:
