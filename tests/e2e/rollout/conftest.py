@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
 import io
+import itertools
 import shutil
 import subprocess
 import sys
@@ -21,7 +23,7 @@ import pytest
 from live import free_ports, until
 from tfs_deploy import protos
 from tfs_deploy.cli.main import run
-from tfs_deploy.client import Client, Router, write_traffic
+from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router, write_traffic
 from tfs_deploy.client.recorder import requests_dir
 from tfs_deploy.config import model_server_config, write_config
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError, UnknownError
@@ -131,6 +133,44 @@ class Consumers:
             thread.join()
 
 
+class AwaitedConsumers:
+    """``Consumers`` with so many asynchronous calls in flight at any time."""
+
+    def __init__(self, zoo: Zoo, calls: int = 64) -> None:
+        self.failures: list[Exception] = []
+        self.answers: collections.Counter[int] = collections.Counter()
+        self._zoo = zoo
+        self._calls = calls
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+
+    async def _main(self) -> None:
+        async with AsyncClient(self._zoo.address) as client:
+            router = AsyncRouter(client, "zoo", self._zoo.traffic_path)
+            await asyncio.gather(*(self._work(router, number) for number in range(self._calls)))
+            router.close()
+
+    async def _work(self, router: AsyncRouter, number: int) -> None:
+        for key in itertools.count(number, self._calls):
+            if self._stop.is_set():
+                return
+            try:
+                reply = await router.predict({"x": X}, key=key)
+                np.testing.assert_allclose(reply["y"], ANSWERS[reply.version])
+                self.answers[reply.version] += 1
+            except (StatusError, AssertionError) as failure:
+                self.failures.append(failure)
+
+    def __enter__(self):
+        self._thread.start()
+        until(lambda: sum(self.answers.values()) > self._calls)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
 class Pool:
     """One server for one test after the other: starting one takes seconds, giving it another config does not."""
 
@@ -210,6 +250,11 @@ def shop(tmp_path: Path, candidates: Path, pool: Pool) -> Iterator[Zoo]:
     """A running deployment of the good model, version 1."""
     with serving(Zoo(tmp_path, candidates, {1: "good"}, *pool.ports), pool) as shop:
         yield shop
+
+
+@pytest.fixture
+def awaited_consumers() -> type[AwaitedConsumers]:
+    return AwaitedConsumers
 
 
 @pytest.fixture
