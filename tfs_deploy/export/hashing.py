@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 
 _APPENDED: Final = re.compile(r".*\.data-\d{5}-of-\d{5}(\.tempstate\d+)?")
 _PAUSE_S: Final = 0.002
-_CHUNK: Final = 1 << 20
+#: hashed at once without the interpreter lock, which other threads give back only every few milliseconds
+_CHUNK: Final = 16 << 20
 _WRITEBACK_EVERY: Final = 16 << 20
 
 
 class _Growing:
     """The checksum of one file so far; it stays with the file when that is renamed."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: io.FileIO, buffer: memoryview) -> None:
         self._file = file
         self._digest = hashlib.sha256()
-        self._buffer = memoryview(bytearray(_CHUNK))
+        self._buffer = buffer
         self._started = 0
         self.size = 0
 
@@ -63,6 +64,7 @@ class Hasher:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._files: dict[tuple[int, int], _Growing] = {}
+        self._buffer = memoryview(bytearray(_CHUNK))  # one for all files: they are read one after the other
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="tfs-deploy-hasher", daemon=True)
         self.entries: dict[str, FileEntry] = {}
@@ -101,7 +103,7 @@ class Hasher:
         for path in self._directory.glob("variables/**/*.data-*"):
             if _APPENDED.fullmatch(path.name) and _identity(path.stat()) not in self._files:
                 file = path.open("rb", buffering=0)
-                self._files[_identity(os.fstat(file.fileno()))] = _Growing(file)
+                self._files[_identity(os.fstat(file.fileno()))] = _Growing(file, self._buffer)
 
 
 def _identity(stat: Any) -> tuple[int, int]:

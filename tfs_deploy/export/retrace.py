@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.export.bound import BoundSignature, first_line
 from tfs_deploy.export.choosing import choose_names, choose_signature
 from tfs_deploy.export.functions import bind_all, bind_function
+from tfs_deploy.export.resource_variables import has_old_variables, modernize
 from tfs_deploy.export.savedmodel_source import CopyExtras
 from tfs_deploy.export.signature import METHODS, Signature
 from tfs_deploy.export.source import TracedSource
 from tfs_deploy.export.specs import as_spec
+from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tfs_deploy.protos.signatures import TensorSpec
 
 
@@ -24,19 +28,30 @@ class RetracedSource(TracedSource):
     """Functions over the signatures and restored functions of a SavedModel."""
 
     def __init__(
-        self, folder: Path, tags: Sequence[str], signatures: Mapping[str, Signature], *, of_tensorflow_1: bool
+        self, folder: Path, tags: Sequence[str], signatures: Mapping[str, Signature], old_graph: Any | None
     ) -> None:
+        """``old_graph``: the MetaGraphDef, if the SavedModel is of TensorFlow 1."""
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(_modernized(folder, old_graph))
+            self._load(folder, place, tags)
+            self._extras = CopyExtras(folder)
+            resources = _of_initialization(self._loaded) if old_graph is not None else []
+            super().__init__(bind_all(self._bind, signatures), resources)
+            self._opened = stack.pop_all()  # saving copies assets from there
+
+    def _load(self, folder: Path, place: Path, tags: Sequence[str]) -> None:
         import tensorflow as tf
 
         try:
-            self._loaded = tf.saved_model.load(str(folder), tags=list(tags))
+            self._loaded = tf.saved_model.load(str(place), tags=list(tags))
         except (tf.errors.OpError, OSError, ValueError, AttributeError) as error:
             raise ModelError(
                 f"{folder} cannot be loaded: {first_line(error)}", hint="`tfs-deploy lint` says more about it"
             ) from error
-        self._extras = CopyExtras(folder)
-        resources = _of_initialization(self._loaded) if of_tensorflow_1 else []
-        super().__init__(bind_all(self._bind, signatures), resources)
+
+    def close(self) -> None:
+        """Remove what was made to load from."""
+        self._opened.close()
 
     def save(self, directory: Path) -> None:
         """Write the traced functions, and what the SavedModel had beside its graph."""
@@ -56,6 +71,21 @@ class RetracedSource(TracedSource):
         outputs = choose_names(name, "output", signature.outputs, list(existing.structured_outputs))
         inputs = {new: _spec(name, new, specs[old], signature.inputs) for new, old in renamed.items()}
         return BoundSignature.of(name, inputs, METHODS[signature.method], _calling(existing, renamed), outputs)
+
+
+@contextlib.contextmanager
+def _modernized(folder: Path, old_graph: Any | None) -> Iterator[Path]:
+    """Lend the directory, or one beside it with variables that TensorFlow 2 can save again."""
+    if old_graph is None or not has_old_variables(old_graph):
+        yield folder
+        return
+    modernize(old_graph)
+    with tempfile.TemporaryDirectory(prefix="tfs-deploy-") as place:
+        for name in (layout.VARIABLES, layout.ASSETS):
+            Path(place, name).symlink_to((folder / name).resolve())
+        model = protos.SavedModel(saved_model_schema_version=1, meta_graphs=[old_graph])
+        Path(place, layout.SAVED_MODEL).write_bytes(model.SerializeToString())
+        yield Path(place)
 
 
 def _of_initialization(loaded: Any) -> list[Any]:

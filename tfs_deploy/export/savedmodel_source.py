@@ -55,7 +55,7 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
     if of_tensorflow_1:
         _refuse_nameless_tables(folder, graph)
     load_tensorflow()
-    return RetracedSource(folder, tags, signatures, of_tensorflow_1=of_tensorflow_1)
+    return RetracedSource(folder, tags, signatures, graph if of_tensorflow_1 else None)
 
 
 class CopiedSource:

@@ -302,6 +302,32 @@ def tf1_saved_model_with_tag_sets(folder: Path) -> Case:
     )
 
 
+def wrappers_around_tf1_with_tables(folder: Path) -> Case:
+    """A SavedModel of TensorFlow 1 whose table is filled from a file, with tf.Examples in and labels out."""
+    graph, session, x, scores, word = tf1_model(folder)
+    with graph.as_default():
+        builder = v1.saved_model.Builder(str(folder / "saved"))
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"scores": scores, "word": word})
+        builder.add_meta_graph_and_variables(
+            *(session, ["serve"], {"serving_default": signature}),
+            main_op=v1.tables_initializer(),
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            strip_default_attrs=True,
+        )
+        builder.save()
+    expected = session.run({"scores": scores, "word": word}, {x: ROWS})
+    labels = [LABELS[number].upper().encode() for number in np.argmax(expected["scores"], 1)]
+    wrapped = with_vocabulary(
+        [label.upper() for label in LABELS], from_examples(None, "serving_default"), output="scores"
+    )
+    return Case(
+        folder / "saved",
+        {"serving_default": {"examples": serialized(ROWS, "x")}},
+        {"signatures": {"serving_default": wrapped}},
+        {"serving_default": {**expected, "label": labels}},
+    )
+
+
 def estimator_export(folder: Path) -> Case:
     """What ``export_saved_model`` of an Estimator wrote: a timestamp, tf.Examples, three methods."""
     constants = v1.saved_model.signature_constants
@@ -348,6 +374,7 @@ CASES: list[Callable[[Path], Case]] = [
     checkpoint,
     frozen_graph,
     tf1_saved_model_with_tag_sets,
+    wrappers_around_tf1_with_tables,
     estimator_export,
 ]
 

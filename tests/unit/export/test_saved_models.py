@@ -274,6 +274,67 @@ def test_tables_that_nobody_could_fill_again_are_refused(tmp_path):
     assert "renamed" in caught.value.hint
 
 
+def old_variables(folder: Path, *, counts: bool = False) -> Path:
+    """Save variables that are tensors: read, used as they are, in parts, with a slot; training ops beside them."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 4], name="x")
+        whole = v1.get_variable("whole", initializer=[[1.0], [2.0], [3.0], [4.0]], use_resource=False)
+        parts = v1.get_variable(
+            "parts",
+            [4, 1],
+            use_resource=False,
+            partitioner=v1.fixed_size_partitioner(2),
+            initializer=v1.ones_initializer,
+        )
+        new = v1.get_variable("new", initializer=[0.5], use_resource=True)
+        calls = v1.get_variable("calls", initializer=0.0, use_resource=False)
+        y = tf.matmul(x, whole) + tf.matmul(x, tf.concat(list(parts), 0)) + new + tf.reduce_sum(whole._ref())
+        if counts:
+            y += v1.assign_add(calls, 1.0)
+        v1.train.AdamOptimizer().minimize(tf.reduce_mean(y))
+        session.run(v1.global_variables_initializer())
+        session.run(whole.assign([[1.0], [1.0], [1.0], [2.0]]))
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+    return folder
+
+
+def test_old_variables_keep_their_values_when_they_are_traced_again(tmp_path):
+    source = old_variables(tmp_path / "saved")
+    rows = [[0.0, 0, 0, 1], [1.0, 1, 0, 0]]
+    with td.load_model(source) as model:
+        expected = model.predict({"x": rows})["y"]
+    assert expected.tolist() == [[8.5], [9.5]]
+    signatures = {
+        "serving_default": ex.with_vocabulary(["only"], "serving_default", output="y"),
+        "plain": "serving_default",
+    }
+    exported = td.export_model(source, tmp_path / "m", signatures=signatures, examples={"plain": {"x": rows}})
+    shutil.rmtree(source)
+    assert predict(exported.path, {"x": rows}, "plain")["y"].tolist() == expected.tolist()
+    assert predict(exported.path, {"x": rows})["y"].tolist() == expected.tolist()
+
+
+def test_old_variables_that_calls_change_are_refused(tmp_path):
+    source = old_variables(tmp_path / "saved", counts=True)
+    signature = ex.with_vocabulary(["only"], "serving_default", output="y")
+    with pytest.raises(UsageError, match="changes its variable 'calls' by AssignAdd") as caught:
+        td.export_model(source, tmp_path / "m", signatures={"serving_default": signature})
+    assert "renamed" in caught.value.hint
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_function_around_a_model_of_the_servers_own_tests(models, tmp_path):
+    source = models / "saved_model_half_plus_two_cpu/00000123"
+    signature = ex.with_vocabulary(["only"], "serving_default", output="y")
+    exported = td.export_model(
+        source, tmp_path / "m", signatures={"serving_default": signature}, examples={"serving_default": {"x": [[2.0]]}}
+    )
+    assert predict(exported.path, {"x": [[2.0]]})["y"].tolist() == [[3.0]]
+
+
 @pytest.mark.parametrize(
     ("signature", "message", "hint"),
     [
