@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.stats import WindowSummary
 
 _CELLS: Final = {"pass": "pass", "fail": "fail", "too few samples": "few"}
+#: judgements in a plot, roughly
+_MOST: Final = 150
 _MARKS: Final = {Verdict.PASS: "&#10003;", Verdict.FAIL: "&#10007;", Verdict.TOO_FEW: "&#8230;"}
 
 
@@ -135,7 +137,7 @@ def _points(
     points: list[tuple[float, float]] = []
     dots: list[tuple[float, float]] = []
     step = 0
-    for entry in judged:
+    for entry in _some(judged):
         window = entry.report.windows.get(label)
         value = None if window is None or not window.requests else _value(window, what)
         if value is None:
@@ -147,6 +149,19 @@ def _points(
         points.append((entry.at, value))
         dots.append((entry.at, value))
     return points, dots
+
+
+def _some(judged: Sequence[Judged]) -> Sequence[Judged]:
+    """Leave judgements out of a long rollout, but never one that did not pass, nor the last of a step."""
+    apart = len(judged) // _MOST + 1
+    return [
+        entry
+        for place, entry in enumerate(judged)
+        if place % apart == 0
+        or entry.report.verdict is not Verdict.PASS
+        or place + 1 == len(judged)
+        or judged[place + 1].report.number != entry.report.number
+    ]
 
 
 def _value(window: WindowSummary, what: str) -> float | None:

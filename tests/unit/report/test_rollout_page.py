@@ -91,6 +91,19 @@ def test_the_page_is_whole_and_needs_nothing_else():
         assert f"<h2>{heading}</h2>" in page
 
 
+def test_a_day_of_judgements_makes_no_heavy_page_and_hides_no_failure():
+    events = [*story()[:-1]]
+    events[-6:] = [judged(38.0 + place, 2, Verdict.PASS, final=False) for place in range(2_000)]
+    events.insert(1_001, judged(1_000.0, 2, Verdict.FAIL, final=False, errors=77))
+
+    page = rollout_html(PLAN, events)
+
+    assert len(page) < 300_000
+    assert page.count("<circle") < 6 * 160
+    assert page.count(" s: 77 %") == 1
+    assert "version 2, 2037.0 s: 0 %" in page
+
+
 class Checker(HTMLParser):
     """Remembers which elements are still open."""
 
