@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +38,54 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(argument, names)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--tfs-address",
+        metavar="HOST:PORT[/RESTPORT]",
+        help="replay the recorded requests on this server, which serves tests/data/models/models.config; cases of "
+        "servers that a test starts with its own flags are skipped, those over REST too without a REST port",
+    )
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A server that runs already."""
+
+    host: str
+    grpc_port: int
+    rest_port: int | None
+    is_embedded = False
+
+    @classmethod
+    def parse(cls, text: str) -> Remote:
+        found = re.fullmatch(r"(.+):(\d+)(?:/(\d+))?", text)
+        if found is None:
+            raise pytest.UsageError(f"--tfs-address takes HOST:PORT or HOST:PORT/RESTPORT, not {text!r}")
+        return cls(found[1], int(found[2]), int(found[3]) if found[3] else None)
+
+    @property
+    def grpc_address(self) -> str:
+        return f"{self.host}:{self.grpc_port}"
+
+
+def remote(config: pytest.Config) -> Remote | None:
+    """The server of --tfs-address."""
+    text = config.getoption("--tfs-address", default=None)
+    return None if text is None else Remote.parse(text)
+
+
+@pytest.fixture(autouse=True)
+def _own_servers_only_without_address(request: pytest.FixtureRequest) -> None:
+    if remote(request.config) is not None and "server" not in request.fixturenames:
+        pytest.skip("starts servers of its own: not with --tfs-address")
+
+
 class Server:
     """An embedded server in a process of its own."""
+
+    host = "127.0.0.1"
+    #: the known exceptions are those of this server
+    is_embedded = True
 
     def __init__(self, folder: Path, flags: list[str], models: Path) -> None:
         self.models = models
@@ -150,8 +198,9 @@ def start_recorded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="module")
-def server(start_recorded: Callable[..., Server]) -> Server:
-    return start_recorded()
+def server(request: pytest.FixtureRequest) -> Server | Remote:
+    """The server that answers the recorded requests: a fresh one, or that of --tfs-address."""
+    return remote(request.config) or request.getfixturevalue("start_recorded")()
 
 
 @pytest.fixture(scope="session")
