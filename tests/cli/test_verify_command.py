@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from live import free_port, until
+from tfs_deploy.cli.main import run
 
 PLAIN = Path(__file__).parents[1] / "data/verify/plain"
 COMMAND = [sys.executable, "-m", "tfs_deploy", "verify"]
@@ -38,7 +39,7 @@ def test_a_yes_comes_with_all_reports_and_leaves_nothing_else(tmp_path):
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_no_names_the_first_failed_check_on_the_last_line(tmp_path):
+def test_a_no_names_the_first_failed_check_on_the_last_line(tmp_path, capsys):
     shutil.copytree(PLAIN, tmp_path / "plain")
     (tmp_path / "plain/1/saved_model.pb").write_bytes(b"no graph")
     done = verify(tmp_path / "plain")
@@ -46,8 +47,8 @@ def test_a_no_names_the_first_failed_check_on_the_last_line(tmp_path):
     last = done.stderr.splitlines()[-1]
     assert "error: 1 of 2 checks failed; first: files.readable (plain 1): " in last
     assert "saved_model.pb" in last
-    quiet = verify(tmp_path / "plain", "--json", "--only", "files")
-    assert (quiet.returncode, json.loads(quiet.stdout)["first_failed"]["id"]) == (1, "files.readable")
+    assert run(["verify", str(tmp_path / "plain"), "--json", "--only", "files"]) == 1
+    assert json.loads(capsys.readouterr().out)["first_failed"]["id"] == "files.readable"
 
 
 @pytest.mark.parametrize(
@@ -66,18 +67,17 @@ def test_a_no_names_the_first_failed_check_on_the_last_line(tmp_path):
         (["PLAIN", "--image", "a:1", "--target", "embedded"], "--image names containers", "--target docker"),
     ],
 )
-def test_a_mistake_is_a_usage_error(arguments, message, hint):
-    done = verify(*(PLAIN if word == "PLAIN" else word for word in arguments))
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert hint in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_mistake_is_a_usage_error(arguments, message, hint, capsys):
+    assert run(["verify", *(str(PLAIN) if word == "PLAIN" else word for word in arguments)]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert hint in printed.err
+    assert printed.out == ""
 
 
-def test_a_server_that_is_not_there_is_the_environment():
-    done = verify(PLAIN, "--target", f"127.0.0.1:{free_port()}", "--skip", "parity")
-    assert done.returncode == 3, done.stderr
-    assert "does not answer" in done.stderr
+def test_a_server_that_is_not_there_is_the_environment(capsys):
+    assert run(["verify", str(PLAIN), "--target", f"127.0.0.1:{free_port()}", "--skip", "parity"]) == 3
+    assert "does not answer" in capsys.readouterr().err
 
 
 def test_a_deployment_file_is_verified_with_its_labels_and_its_batching(tmp_path):
