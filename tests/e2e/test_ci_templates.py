@@ -1,0 +1,226 @@
+"""What a team copies into its own pipelines: valid by the published schemas, and every shell step of it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CI = ROOT / "configs/ci"
+BIN = Path(sys.executable).parent
+SCRIPT = ROOT / "scripts/export_and_verify"
+PLAIN = ROOT / "tests/data/verify/plain"
+ARTEFACTS = ["export.json", "junit.xml", "report.html", "summary.md", "verdict.json"]
+
+TRAIN = """
+import keras
+
+def model():
+    image = keras.Input((8, 8), name="image")
+    scores = keras.layers.Dense(10, activation="softmax", name="probabilities")(keras.layers.Flatten()(image))
+    return keras.Model(image, scores)
+"""
+DEPLOYMENT = """
+name: digits
+models:
+  - {name: digits, base_path: models/digits, versions: {specific: [1]}, labels: {stable: 1}}
+"""
+
+
+def run(command: list[object], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **environment}
+    words = [str(word) for word in command]
+    return subprocess.run(words, capture_output=True, text=True, timeout=100, cwd=folder, env=variables)
+
+
+def document(name: str) -> dict:
+    return yaml.safe_load((CI / name).read_text())
+
+
+def workflow_steps() -> list[dict]:
+    return document("github-actions.yml")["jobs"]["verify"]["steps"]
+
+
+def gitlab_lines() -> list[str]:
+    jobs = document("gitlab-ci.yml").values()
+    return [line for job in jobs if isinstance(job, dict) for line in job.get("script", [])]
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("github-workflows", [CI / "github-actions.yml", ROOT / "scripts/examples/github-actions.yml"]),
+        ("gitlab-ci", [CI / "gitlab-ci.yml"]),
+    ],
+)
+def test_they_follow_the_published_schemas(schema, files):
+    options = ["--data-transform", "gitlab-ci"] if schema == "gitlab-ci" else []
+    result = run([BIN / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *options, *files], ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+def test_they_install_extras_that_there_are():
+    extras = set(re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
+    for path in CI.iterdir():
+        for named in re.findall(r"tfs-deploy\[([\w,]+)\]", path.read_text()):
+            assert set(named.split(",")) <= extras, path
+
+
+def test_gitlab_runs_what_github_runs():
+    lines = {line.replace("$CI_COMMIT_SHA", "$GITHUB_SHA") for line in gitlab_lines()}
+    steps = {step["run"] for step in workflow_steps() if "run" in step}
+    assert len(lines) == 2
+    assert lines <= steps
+    assert document("gitlab-ci.yml")["variables"] == document("github-actions.yml")["env"]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clean clone, with a team's model and deployment file in it."""
+    folder = tmp_path / "clone"
+    result = run(["git", "clone", "--quiet", "--no-local", "--depth=1", ROOT.as_uri(), folder], tmp_path)
+    assert result.returncode == 0, result.stderr
+    (folder / "train.py").write_text(TRAIN)
+    (folder / "digits.yaml").write_text(DEPLOYMENT)
+    return folder
+
+
+@pytest.mark.tensorflow
+def test_the_workflow_in_a_clean_clone_leaves_its_artefacts(clone, tmp_path):
+    variables = {**document("github-actions.yml")["env"], "GITHUB_SHA": "abc1234", "PYTHONPATH": str(clone)}
+    variables["GITHUB_STEP_SUMMARY"] = str(tmp_path / "summary")
+    steps = [step["run"] for step in workflow_steps() if "run" in step]
+    assert steps[0].startswith("pip install ")
+    for step in steps[1:]:
+        result = run(["bash", "-e", "-c", step.replace("--load 2", "--load 0.3")], clone, **variables)
+        assert result.returncode == 0, result.stderr
+
+    reports = clone / "reports"
+    assert sorted(path.name for path in reports.iterdir()) == ARTEFACTS
+    verdict = json.loads((reports / "verdict.json").read_text())
+    assert verdict["ok"] is True
+    cases = ET.parse(reports / "junit.xml").getroot().findall(".//testcase")
+    assert len(cases) > 20
+    assert (tmp_path / "summary").read_text() == (reports / "summary.md").read_text()
+    assert "<svg" in (reports / "report.html").read_text()
+    manifest = json.loads((clone / "models/digits/1/assets.extra/tfs_deploy.json").read_text())
+    assert manifest["metadata"] == {"commit": "abc1234"}
+    # what the templates say they upload is there
+    uploads = [step["with"]["path"] for step in workflow_steps() if "upload-artifact" in step.get("uses", "")]
+    paths = [path.replace("${{ env.BASE }}", variables["BASE"]) for path in uploads]
+    artifacts = document("gitlab-ci.yml")["export-and-verify"]["artifacts"]
+    paths += [path.replace("$BASE", variables["BASE"]) for path in artifacts["paths"]]
+    assert all((clone / path).exists() for path in [*paths, artifacts["reports"]["junit"]])
+
+
+def test_a_version_that_is_refused_has_its_artefacts_too(tmp_path):
+    options = ["--skip", "parity", "--load", "0.2", "--budget", "p50 < 0.0001ms"]
+    result = run([SCRIPT, PLAIN, "models/plain", "out", "--keep", "3", "--", *options], tmp_path)
+    assert result.returncode == 1, result.stderr
+    assert result.stdout == f"{tmp_path / 'models/plain/1'}\n"
+    assert "load-test.budget" in result.stderr.splitlines()[-1]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ARTEFACTS
+    assert json.loads((tmp_path / "out/verdict.json").read_text())["ok"] is False
+
+
+def test_a_model_that_cannot_be_exported_leaves_no_old_verdict(tmp_path):
+    (tmp_path / "reports").mkdir()
+    for name in (*ARTEFACTS, "notes.txt"):
+        (tmp_path / "reports" / name).write_text("of an earlier run")
+    result = run([SCRIPT, "missing.keras", "models/digits"], tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: missing.keras does not exist")
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["train:model"], ["--help", "x"]])
+def test_a_call_that_is_wrong_is_told_how_it_goes(arguments, tmp_path):
+    result = run([SCRIPT, *arguments], tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("usage: export_and_verify SOURCE BASE")
+
+
+def test_without_the_toolkit_it_names_the_package(tmp_path):
+    copy = tmp_path / "bin/export_and_verify"
+    copy.parent.mkdir()
+    shutil.copy(SCRIPT, copy)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "env", "dirname", "sed", "mkdir", "rm"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    result = subprocess.run([copy, "a", "b"], capture_output=True, text=True, cwd=tmp_path, env={"PATH": str(tools)})
+    assert result.returncode == 3
+    assert "hint: pip install 'tfs-deploy[cli,export,server]'" in result.stderr
+
+
+GOOD = "name: shop\nmodels:\n  - {name: ranking, base_path: ../models/ranking}\n"
+MISTAKES = "name: shop\nmodels:\n  - {name: ranking, base_pth: ../models/ranking}\n"
+
+
+def hook() -> dict:
+    (entry,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    return entry
+
+
+def test_the_hook_and_its_example_are_valid():
+    assert run([BIN / "pre-commit", "validate-manifest", ROOT / ".pre-commit-hooks.yaml"], ROOT).returncode == 0
+    assert run([BIN / "pre-commit", "validate-config", CI / "pre-commit-config.yaml"], ROOT).returncode == 0
+    (repository,) = document("pre-commit-config.yaml")["repos"]
+    assert [entry["id"] for entry in repository["hooks"]] == [hook()["id"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("tfs-deploy.yaml", True),
+        ("a/digits.tfs-deploy.yml", True),
+        ("deployments/shop-tfs-deploy.yaml", True),
+        ("deployment.yaml", False),  # Kubernetes has those
+        ("tfs-deploy.yaml.txt", False),
+        (".github/workflows/my-tfs-deployment.yaml", False),
+    ],
+)
+def test_the_hook_looks_at_deployment_files_only(name, matches):
+    assert bool(re.search(hook()["files"], name)) is matches
+
+
+def test_the_hook_stops_a_commit_with_mistakes(tmp_path):
+    """Run by pre-commit itself; only the environment is this one, since making one needs a package index."""
+    (example,) = document("pre-commit-config.yaml")["repos"][0]["hooks"]
+    entry = {**hook(), **example, "language": "system"}
+    del entry["additional_dependencies"]
+    config = {"repos": [{"repo": "local", "hooks": [entry]}]}
+    (tmp_path / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "deployments").mkdir()
+    (tmp_path / "deployments/good.yaml").write_text(GOOD)
+    (tmp_path / "other.yaml").write_text("no: deployment\n")
+    checked = [BIN / "pre-commit", "run", "--all-files"]
+    home = {"PRE_COMMIT_HOME": str(tmp_path / "home"), "GIT_CONFIG_GLOBAL": "/dev/null"}
+    run(["git", "init", "--quiet"], tmp_path)
+    run(["git", "add", "deployments", "other.yaml", ".pre-commit-config.yaml"], tmp_path)
+    good = run(checked, tmp_path, **home)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "Passed" in good.stdout
+
+    for name in ("a", "z"):
+        (tmp_path / f"deployments/{name}.yaml").write_text(MISTAKES)
+    run(["git", "add", "deployments"], tmp_path)
+    bad = run(checked, tmp_path, **home)
+    assert bad.returncode == 1
+    assert "deployments/a.yaml:3" in bad.stdout
+    assert "deployments/z.yaml:3" in bad.stdout
+
+
+def test_the_hook_is_installed_from_an_extra_that_there_is():
+    assert hook()["additional_dependencies"] == [".[cli]"]
+    assert shlex.split(hook()["entry"])[:2] == ["sh", "-c"]
