@@ -85,12 +85,22 @@ class Zoo:
 
 
 class Consumers:
-    """Threads that follow the traffic file and send one request after the other; every failure is kept."""
+    """Threads that follow the traffic file and send one request after the other; every failure is kept.
+
+    ``pause``: seconds between two requests of a thread.
+    """
 
     def __init__(
-        self, zoo: Zoo, count: int = 4, draw: Callable[[int], np.ndarray] | None = None, *, model: str = "zoo"
+        self,
+        zoo: Zoo,
+        count: int = 4,
+        draw: Callable[[int], np.ndarray] | None = None,
+        *,
+        model: str = "zoo",
+        pause: float = 0.0,
     ) -> None:
         self._model = model
+        self._pause = pause
         self.stats = RequestStats()
         self.failures: list[Exception] = []
         self.failed: collections.Counter[str] = collections.Counter()
@@ -104,7 +114,7 @@ class Consumers:
         with Client(self._zoo.address) as client:
             router = Router(client, self._model, self._zoo.traffic_path)
             count = number
-            while not self._stop.is_set():
+            while not (self._stop.wait(self._pause) if self._pause else self._stop.is_set()):
                 count += 7
                 label = router.choose(count)
                 started = time.perf_counter()

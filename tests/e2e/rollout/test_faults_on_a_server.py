@@ -86,7 +86,7 @@ def test_a_traffic_file_that_is_deleted_is_written_again_and_no_request_fails(zo
                 zoo.traffic_path.unlink()
 
     lines: list[str] = []
-    with consumers(zoo) as load:
+    with consumers(zoo, pause=0.003) as load:
         rollout = Rollout(zoo.deployment, "zoo", to=2, steps=(50, 100), bake=0.8, gates=["errors=1%"])
         result = rollout.run(on_event=delete, check=False)
 
@@ -206,7 +206,7 @@ class JumpingClock(SystemClock):
 def test_a_wall_clock_that_jumps_back_an_hour_changes_nothing(zoo, consumers, cli):
     rollout = Rollout(zoo.deployment, "zoo", to=2, steps=(50, 100), bake=0.8, gates=["errors=1%"], keep_warm=0.5)
     rollout._own = dataclasses.replace(rollout._own, clock=JumpingClock(zoo))
-    with consumers(zoo) as load:
+    with consumers(zoo, pause=0.003) as load:
         result = rollout.run(check=False)
 
     assert result.status is Status.DONE, result.reason

@@ -123,7 +123,7 @@ def test_the_scripts_for_a_pipeline_and_for_going_back(digits, cli):
 @pytest.mark.full
 def test_the_scripts_for_people(digits, cli, consumers):
     assert cli("up", digits.file).returncode == 0
-    with consumers(digits, 2, model="digits") as load:
+    with consumers(digits, 2, model="digits", pause=0.003) as load:
         done = in_shell(digits, [EXAMPLES / "rollout", digits.file.name, "digits", 2])
         assert done.returncode == 0, done.stderr
         assert len(list((digits.file.parent / "rollout-reports").glob("digits-*.html"))) == 1
@@ -151,7 +151,7 @@ def test_every_command_of_the_guide_does_what_it_says(digits, cli, consumers, mo
     assert first == "tfs-deploy up digits.yaml"
     assert cli(*shlex.split(first)[1:]).returncode == 0
 
-    with consumers(digits, 2, model="digits") as load:
+    with consumers(digits, 2, model="digits", pause=0.003) as load:
         background = None
         for line in lines:
             command, aside, code = taken_apart(line)

@@ -94,7 +94,7 @@ def kill_and_resume(zoo, cli, when: str, number: int) -> None:
 
 
 def kill_at(zoo, consumers, cli, positions) -> None:
-    with consumers(zoo, 2) as load, Watch(zoo) as watch:
+    with consumers(zoo, 2, pause=0.005) as load, Watch(zoo) as watch:
         for when, number in positions:
             kill_and_resume(zoo, cli, when, number)
     assert load.failures == []
