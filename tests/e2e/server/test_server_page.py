@@ -1,0 +1,86 @@
+"""docs/server.md: every example runs as it stands, every exception of the conformance suite is listed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tfs_deploy.server.flags import OWN_FLAGS, WITHOUT_MEANING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "docs" / "server.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+PROGRAMS = [block for block in BLOCKS if not block.startswith("# ")]
+FILES = {block.split("\n")[0].removeprefix("# "): block for block in BLOCKS if block.startswith("# ")}
+
+
+def run(command: list[str], folder: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture
+def folder(models: Path, tmp_path: Path) -> Path:
+    shutil.copytree(models / "saved_model_half_plus_two_cpu", tmp_path / "models" / "digits")
+    return tmp_path
+
+
+def test_programs(folder: Path) -> None:
+    assert len(PROGRAMS) >= 4
+    # in one process, each with names of its own
+    run(["-W", "error", "-c", f"for program in {PROGRAMS!r}: exec(program, {{}})"], folder)
+
+
+def test_pytest_files(folder: Path) -> None:
+    assert set(FILES) == {"conftest.py", "test_mine.py"}
+    for name, content in FILES.items():
+        (folder / name).write_text(content)
+    run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"], folder)
+
+
+def exceptions() -> Iterator[str]:
+    for name in ("rest", "grpc", "batching", "startup"):
+        path = ROOT / "tests" / "conformance" / f"test_recorded_{name}.py"
+        spec = importlib.util.spec_from_file_location(f"page_{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module: Any = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        yield from getattr(module, "EXCEPTIONS", {})
+        yield from getattr(module, "DIFFERENT", {})
+
+
+def test_exceptions_are_listed() -> None:
+    """All of them and no others, and no more than three in a hundred of the cases."""
+    table = TEXT.partition("Recorded cases that are not met:")[2].partition("On purpose")[0]
+    assert sorted(re.findall(r"`(\d{3}_\w+)`", table)) == sorted(exceptions())
+    cases = len(list((ROOT / "tests" / "conformance" / "recorded").glob("*/*.json")))
+    assert f"held to {cases} requests" in TEXT
+    assert len(list(exceptions())) <= 0.03 * cases
+
+
+def test_flags_are_listed() -> None:
+    section = TEXT.partition("## Flags")[2].partition("## Where")[0]
+    own = re.findall(r"^\| `--(\w+)", section, re.MULTILINE)
+    assert sorted(own) == sorted(OWN_FLAGS)
+    without = section.partition("These change nothing")[2].partition("Its own flags")[0]
+    assert sorted(re.findall(r"`(\w+)`", without)) == sorted(WITHOUT_MEANING)
