@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -15,6 +16,8 @@ T = TypeVar("T")
 #: the least advanced state comes first: a version is as far as it is on the slowest server
 _ORDER: Final = (START, LOADING, UNLOADING, END, AVAILABLE)
 _THREADS: Final = 16
+#: servers that a message names
+_TOLD: Final = 3
 
 
 class Member(Protocol):
@@ -85,7 +88,7 @@ class Fleet:
         views = {address: answer for address, answer in answers.items() if isinstance(answer, ServerView)}
         if not views:
             errors = {address: error for address, error in answers.items() if isinstance(error, StatusError)}
-            raise UnavailableError("; ".join(f"{address}: {error.message}" for address, error in errors.items()))
+            raise UnavailableError(_told(errors))
         return merged(views, tuple(address for address in answers if address not in views))
 
     def apply(self, versions: tuple[int, ...], labels: Mapping[str, int]) -> None:
@@ -104,7 +107,7 @@ class Fleet:
             self._ask(lambda member: None if member.address in errors else member.reload(former))
             raise status_error(error.code, f"{address}: {error.message}", hint=error.hint)
         if errors:
-            raise UnavailableError("; ".join(f"{address}: {error.message}" for address, error in errors.items()))
+            raise UnavailableError(_told(errors))
 
     def close(self) -> None:
         """End the threads."""
@@ -121,6 +124,13 @@ class Fleet:
 
         answers = list(self._pool.map(one, self._members))
         return {member.address: answer for member, answer in zip(self._members, answers, strict=True)}
+
+
+def _told(errors: Mapping[str, StatusError]) -> str:
+    """Say in one line what a few of the servers answered."""
+    told = [f"{address}: {error.message}" for address, error in itertools.islice(errors.items(), _TOLD)]
+    more = len(errors) - len(told)
+    return "; ".join([*told, f"and {more} more"] if more else told)
 
 
 def merged(views: Mapping[str, ServerView], missing: tuple[str, ...] = ()) -> ServerView:

@@ -138,3 +138,16 @@ def test_addresses(text, replica):
 def test_what_is_no_address(text):
     with pytest.raises(UsageError, match="is no address"):
         Replica.parse(text)
+
+
+def test_of_many_that_do_not_answer_a_message_names_a_few():
+    members = [Member(f"10.0.0.{number}:8500") for number in range(50)]
+    for member in members:
+        member.error = UnavailableError("refused")
+    fleet = Fleet(members, Config())
+
+    with pytest.raises(
+        UnavailableError, match=r"^10\.0\.0\.0:8500: refused; .* refused; and 47 more$"
+    ):
+        fleet.observe([])
+    fleet.close()
