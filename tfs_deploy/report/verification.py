@@ -149,7 +149,7 @@ def value_text(measured: float | None, unit: str) -> str:
     """Write a measured value with its unit."""
     if measured is None:
         return ""
-    number = f"{measured:.0f}" if measured == int(measured) and abs(measured) < 1e9 else f"{measured:.4g}"
+    number = f"{measured:.0f}" if abs(measured) < 1e9 and measured == round(measured) else f"{measured:.4g}"
     return f"{number} {unit}".strip()
 
 

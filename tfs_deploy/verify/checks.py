@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -95,7 +96,8 @@ class Check:
             "target": self.target,
             "status": self.status.value,
             "reason": self.reason,
-            "measured": self.measured,
+            # JSON has no NaN and no infinity
+            "measured": self.measured if self.measured is None or math.isfinite(self.measured) else None,
             "unit": self.unit,
             "seconds": round(self.seconds, 6),
         }

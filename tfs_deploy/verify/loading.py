@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: seconds for a start, and for each 100 MB that are loaded
 _BASE, _PER_100_MB = 45.0, 1.0
 _POLL: Final = 0.1
+_REFUSALS: Final = ("the server did not start: ", "the server does not answer on ")
 #: how both servers write which servable a message is about (core/servable_id.h)
 _SERVABLE: Final = re.compile(r"\{?name: (?P<name>\S+) version: (?P<version>-?\d+)\}?")
 
@@ -31,6 +32,11 @@ _SERVABLE: Final = re.compile(r"\{?name: (?P<name>\S+) version: (?P<version>-?\d
 def load_timeout(model_bytes: int) -> float:
     """Return how many seconds a load may take, by what is to be read."""
     return _BASE + _PER_100_MB * model_bytes / 1e8
+
+
+def is_refusal(error: LaunchError) -> bool:
+    """Whether a server began and ended, or took too long; anything else is wrong with the image or this machine."""
+    return error.message.startswith(_REFUSALS)
 
 
 def tell_refusal(examiner: Examiner, subjects: Iterable[Subject], error: LaunchError, seconds: float) -> None:
@@ -66,9 +72,8 @@ def judge_states(states: Iterable[VersionStatus], version: int, seconds: float) 
     there = {state.version: state for state in states}
     state = there.get(version)
     if state is None:
-        return failed(
-            f"the server does not serve version {version}: {', '.join(map(str, there.values())) or 'nothing'}"
-        )
+        others = ", ".join(map(str, there.values())) or "no model of that name (--model names another)"
+        return failed(f"the server does not serve version {version}: {others}")
     if state.failed:
         return failed(f"the server refused it: {state.message}", seconds, "s")
     if not state.available:

@@ -19,7 +19,7 @@ from tfs_deploy.verify.emptiness import examine_empty_batches
 from tfs_deploy.verify.files import examine_files
 from tfs_deploy.verify.identity import identify
 from tfs_deploy.verify.inference import examine_inference
-from tfs_deploy.verify.loading import examine_load, load_timeout, tell_refusal
+from tfs_deploy.verify.loading import examine_load, is_refusal, load_timeout, tell_refusal
 from tfs_deploy.verify.local import LocalRunner
 from tfs_deploy.verify.parity import examine_parity
 from tfs_deploy.verify.performance import NO_LOAD, LoadSettings, examine_performance, require_possible
@@ -154,6 +154,8 @@ class _Run:
                         with self._runner(subject, early) as local:
                             self._ask(examiner.of(model=str(subject)), subject, info, endpoint, local)
             except LaunchError as error:
+                if not is_refusal(error):
+                    raise
                 tell_refusal(examiner, readable, error, time.monotonic() - began)
 
     @contextlib.contextmanager

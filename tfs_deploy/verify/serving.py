@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.config import Deployment, Docker, Server, server_flags, write_config
 from tfs_deploy.errors import PortInUseError, UsageError
+from tfs_deploy.extras import require_extra
 from tfs_deploy.launch.container import Ports
 from tfs_deploy.launch.dial import dial
 from tfs_deploy.launch.embedded import EmbeddedLauncher
@@ -149,18 +150,15 @@ def serving(
 def _deployment(target: Target, models: Sequence[Model], template: Deployment | None, folder: Path) -> Deployment:
     grpc, rest = free_ports(2)
     base = template or Deployment("verify", folder / "verify.yaml", folder / "state", ())
+    kind: Literal["embedded", "docker"] = DOCKER if target.kind == DOCKER else EMBEDDED
+    rest = rest if base.server.rest_port else 0
     server = dataclasses.replace(
-        base.server,
-        target="docker" if target.kind == DOCKER else "embedded",
-        grpc_port=grpc,
-        rest_port=rest,
-        alternate_ports=None,
-        docker=None,
+        base.server, target=kind, grpc_port=grpc, rest_port=rest, alternate_ports=None, docker=None
     )
     # one attempt, whatever the file says: a second one would only take time
     flags = {**server.flags, "max_num_load_retries": 0, "load_retry_interval_micros": 0}
     server = dataclasses.replace(server, flags=flags)
-    if target.kind == DOCKER:
+    if kind == DOCKER:
         own = base.server.docker
         docker = Docker(target.image) if own is None else dataclasses.replace(own, image=target.image)
         server = dataclasses.replace(server, docker=dataclasses.replace(docker, address="127.0.0.1", restart="never"))
@@ -169,6 +167,7 @@ def _deployment(target: Target, models: Sequence[Model], template: Deployment | 
 
 def _start(deployment: Deployment, timeout: float) -> Started:
     if deployment.server.target == EMBEDDED:
+        require_extra("tensorflow", "server")
         flags = [*server_flags(deployment, deployment.config_dir), _DRAIN]
         # not detached: it ends with this process, however this process ends
         return EmbeddedLauncher().start(flags, log_path=deployment.state_dir / "server.log", timeout=timeout)

@@ -54,7 +54,7 @@ def subjects_of_directory(path: Path, *, name: str | None = None, baseline: str 
             raise UsageError(f"{name!r} is no name of a model", hint="letters, digits, '_', '.' and '-'")
         chosen = "model"
     base = folder.parent if number is not None else None
-    return [Subject(chosen, number or 1, folder, baseline=_baseline(baseline, base))]
+    return [Subject(chosen, 1 if number is None else number, folder, baseline=_baseline(baseline, base))]
 
 
 def subjects_of_deployment(

@@ -109,7 +109,13 @@ def test_signatures_carry_their_verdict():
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(None, "", ""), (3.0, "files", "3 files"), (0.12345, "s", "0.1235 s"), (2e-7, "", "2e-07")],
+    [
+        (None, "", ""),
+        (3.0, "files", "3 files"),
+        (0.12345, "s", "0.1235 s"),
+        (2e-7, "", "2e-07"),
+        (float("inf"), "", "inf"),
+    ],
 )
 def test_values(value, unit, text):
     assert value_text(value, unit) == text

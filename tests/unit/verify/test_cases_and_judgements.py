@@ -235,6 +235,11 @@ def test_an_examiner_turns_answers_into_checks_and_leaves_out_what_it_is_told():
         examiner.check("smoke.d", "", wrong)
 
 
+def test_a_check_is_json_whatever_it_measured():
+    check = Check("data.metric", "m 1", "", "embedded", Status.FAILED, "no", float("nan"))
+    assert check.as_dict()["measured"] is None
+
+
 def test_checks_are_left_out_by_group_and_id():
     assert left_out(["smoke.recorded", "load"]) == {"smoke.recorded", "load"}
     assert "files" not in left_out([], ["files"])

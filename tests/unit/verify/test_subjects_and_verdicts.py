@@ -49,6 +49,11 @@ def test_a_directory_without_number_is_served_as_version_1(base, tmp_path):
     assert (model.base_path / "1/saved_model.pb").samefile(tmp_path / "out/saved_model.pb")
 
 
+def test_zero_is_a_number(tmp_path):
+    shutil.copytree(PLAIN, tmp_path / "shop/0")
+    assert str(subjects_of_directory(tmp_path / "shop")[0]) == "shop 0"
+
+
 def test_numbered_versions_are_served_from_where_they_lie(base, tmp_path):
     subjects = [Subject("shop", 2, base / "2", ("stable",)), Subject("shop", 10, base / "10", baseline=base / "1")]
     (model,) = staged_models(subjects, tmp_path / "work", with_baseline=False)
