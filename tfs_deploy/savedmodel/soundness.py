@@ -23,9 +23,11 @@ class UnsoundError(WireError):
 
 
 def check_node(node: Any) -> None:
-    """Raise ``UnsoundError`` for a NodeDef without a proper name, or a constant whose types contradict each other."""
+    """Raise ``UnsoundError`` for a NodeDef without a proper name or input, or a constant of contradicting types."""
     if not _NAME.fullmatch(node.name):
         raise UnsoundError(f"a node of op '{node.op}' has the name '{node.name}'")
+    if node.op == "Identity" and (not node.input or node.input[0].startswith("^")):
+        raise UnsoundError(f"node '{node.name}' passes on a value that it does not get")
     if node.op != "Const":
         return
     attributes = node.attr

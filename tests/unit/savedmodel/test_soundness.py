@@ -39,12 +39,18 @@ def another_type_than_its_value(graph: Any) -> None:
     constant(graph).attr["dtype"].type = 21
 
 
+def passing_on_nothing(graph: Any) -> None:
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    del next(node for node in nodes if node.op == "Identity").input[:]
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (nameless, "has the name ''"),
         (nameless_in_a_function, "has the name ''"),
         (odd_name, "has the name 'a b'"),
+        (passing_on_nothing, "passes on a value that it does not get"),
         (no_such_type, "is of type 99, which does not exist"),
         (another_type_than_its_value, "is of type 21, its value of type"),
     ],
