@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tfs_deploy.errors import StatusError
 from tfs_deploy.savedmodel.goldens import compare
-from tfs_deploy.verify.asking import GRPC
+from tfs_deploy.verify.asking import GRPC, Answer
 from tfs_deploy.verify.cases import Case, rows_of
 from tfs_deploy.verify.checks import failed, passed, skipped
+from tfs_deploy.verify.local import LocalRunner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.asking import Answer, Asker
+    from tfs_deploy.verify.asking import Asker
     from tfs_deploy.verify.checks import Examiner, Judgement
 
 #: rows of a batch that are asked alone
@@ -131,6 +134,40 @@ def judge_labels(rows: Sequence[Sequence[bytes]]) -> Judgement:
     if twice is not None:
         return failed(f"label {_texts([twice])} stands for several classes")
     return passed(f"{len(first)} labels in one order: {_texts(first)}", float(len(first)), "labels")
+
+
+def examine_baseline_labels(
+    examiner: Examiner, asker: Asker, cases: Mapping[str, Sequence[Case]], baseline: Path
+) -> None:
+    """Compare the labels of every signature that has some with those of the baseline, run in this machine."""
+    labelled = [
+        (case, rows[0])
+        for own in cases.values()
+        for case in own[:1]
+        if (answer := asker.ask(case, GRPC)).ok and (rows := label_rows([answer]))
+    ]
+    if not labelled or not examiner.wants("behaviour.baseline-labels"):
+        return
+    with LocalRunner(baseline) as runner:
+        for case, labels in labelled:
+            examiner.check(
+                "behaviour.baseline-labels",
+                case.signature,
+                partial(_as_baseline, runner, case, labels, asker.timeout),
+            )
+
+
+def _as_baseline(runner: LocalRunner, case: Case, labels: Sequence[bytes], timeout: float) -> Judgement:
+    try:
+        outputs = runner.predict(case.signature, case.inputs, timeout=timeout)
+    except StatusError as error:
+        return skipped(f"the baseline does not answer the same request: {error.message}")
+    rows = label_rows([Answer(outputs)])
+    if not rows:
+        return skipped("the baseline has no labels")
+    if list(rows[0]) != list(labels):
+        return failed(f"the labels are {_texts(labels)}, and those of the baseline {_texts(rows[0])}")
+    return passed("the labels are those of the baseline, in their order")
 
 
 def _texts(labels: Sequence[bytes]) -> str:

@@ -12,7 +12,7 @@ from tfs_deploy.errors import LaunchError, ModelError, UsageError
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.verify.answers import choose_cases, examine_answers
 from tfs_deploy.verify.asking import Asker
-from tfs_deploy.verify.behaviour import examine_behaviour
+from tfs_deploy.verify.behaviour import examine_baseline_labels, examine_behaviour
 from tfs_deploy.verify.checks import GROUPS, Check, Examiner, failed, passed, skipped
 from tfs_deploy.verify.dataset import DataSettings, examine_data
 from tfs_deploy.verify.emptiness import examine_empty_batches
@@ -183,6 +183,8 @@ class _Run:
             examine_inference(examiner, asker, info.signatures, cases)
             # a model that answers at random differs from itself before it differs between transports
             examine_behaviour(examiner, asker, info.signatures, cases)
+            if subject.baseline is not None and self._asks_local():
+                examine_baseline_labels(examiner, asker, cases, subject.baseline)
             examine_parity(examiner, asker, info.signatures, cases, self._evidence.differences)
             examine_refusals(examiner, asker, info.signatures, cases, endpoint.rest_address)
             examine_data(examiner, asker, info.signatures, self._plan.data, self._progress)

@@ -211,6 +211,20 @@ def bad_labels(folder: Path) -> None:
     simple(folder, classify)
 
 
+def bad_labels_moved(folder: Path) -> None:
+    """The labels of ``labelled`` in another order, with their scores: right, and not what callers are used to."""
+    labelled(folder, ["high", "low"])
+
+
+def labelled(folder: Path, names: list[str]) -> None:
+    def classify(x):
+        scores = {"low": 1 - x, "high": x}
+        classes = tf.tile(tf.constant([names]), [tf.size(x), 1])
+        return {"classes": classes, "scores": tf.stack([scores[name] for name in names], 1)}
+
+    simple(folder, classify)
+
+
 def bad_promise(folder: Path) -> None:
     path = simple(folder, half_plus_two)
 
@@ -315,7 +329,7 @@ def main(folder: Path) -> None:
             target = folder / name
             target.mkdir(parents=True)
             make(target)
-    simple((folder / "plain"), half_plus_two)
+    labelled(folder / "labelled", ["low", "high"])
 
 
 if __name__ == "__main__":

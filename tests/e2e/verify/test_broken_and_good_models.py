@@ -145,6 +145,9 @@ class Asked:
 ASKED = {
     "renamed output": Asked("bad_renamed_output", "files.contract", "output 'y': it is gone", baseline="plain"),
     "other dtype": Asked("bad_other_dtype", "files.contract", "float64 instead of float32", baseline="plain"),
+    "labels moved": Asked(
+        "bad_labels_moved", "behaviour.baseline-labels", "labels are high, low, and those of", baseline="labelled"
+    ),
     "slow": Asked("bad_slow", "load-test.budget", "p50 is", budgets=("p50 < 2ms",)),
     "slower than the baseline": Asked(
         "bad_slow", "load-test.budget", "the baseline's is", baseline="plain", budgets=("p50 < 1.5x",)
