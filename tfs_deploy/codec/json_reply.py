@@ -51,13 +51,11 @@ def encode_predictions(outputs: Mapping[str, Array], form: Format) -> bytes:
 
 
 def _check_batch(outputs: Mapping[str, Array]) -> None:
-    size = 0
+    size = -1
     for name, array in outputs.items():
         if array.ndim == 0:
             raise InvalidArgumentError(f"Tensor name: {name} has no shape information ")
-        if array.shape[0] < 1:
-            raise InvalidArgumentError(f"Tensor name: {name} has invalid batch size: {array.shape[0]}")
-        if size not in (0, array.shape[0]):
+        if size not in (-1, array.shape[0]):
             raise InvalidArgumentError(
                 f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} expecting: {size}"
             )

@@ -61,11 +61,27 @@ def test_special_numbers() -> None:
 
 
 @pytest.mark.parametrize(
+    "outputs",
+    [
+        {"y": np.zeros((0, 2), np.int32)},
+        {"y": np.zeros((0,), np.float32)},
+        {"y": np.empty((0, 1), object), "z": np.zeros((0, 3, 4), np.float32)},
+    ],
+)
+def test_no_rows(outputs: dict[str, np.ndarray]) -> None:
+    assert parse(encode_predictions(outputs, "row")) == {"predictions": []}
+
+
+@pytest.mark.parametrize(
     ("outputs", "form", "message"),
     [
         ({}, "row", "Cannot convert empty tensor map to JSON"),
         ({"y": np.float32(1)}, "row", "Tensor name: y has no shape information "),
-        ({"y": np.zeros(0, np.float32)}, "row", "Tensor name: y has invalid batch size: 0"),
+        (
+            {"y": np.zeros((0, 2), np.int32), "z": np.array([[b"a"]], object)},
+            "row",
+            "Tensor name: z has inconsistent batch size: 1 expecting: 0",
+        ),
         (
             {"y": np.zeros(2, np.float32), "z": np.zeros(3, np.float32)},
             "row",
