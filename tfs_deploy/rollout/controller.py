@@ -171,7 +171,7 @@ class Controller:
         """Look at the server, the traffic file and the mailbox."""
         world = self.world
         server: ServerView | None = None
-        error = ""
+        error, asked = "", world.clock.monotonic()
         try:
             server = world.server.observe(sorted({self.plan.stable, self.plan.canary, *self.plan.others}))
         except TfsDeployError as fault:
@@ -183,7 +183,7 @@ class Controller:
         if not whole:
             self._silent = "the server" if server is None else ", ".join(server.missing)
         if not whole and self._silent_since is None:
-            self._silent_since = now
+            self._silent_since = asked  # an answer that does not come is waited for
         silent_for = 0.0 if whole or self._silent_since is None else now - self._silent_since
         ended = server is None and world.process.ended()
         split, request = world.traffic.read(), world.mailbox.read()

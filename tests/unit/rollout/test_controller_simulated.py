@@ -712,3 +712,23 @@ def test_a_server_that_dies_before_anything_was_asked_of_it_is_started_again(sim
 
     assert (end.status, sim.server.up, sim.loaded) == (Status.ROLLED_BACK, True, [1])
     assert "revive" in sim.actions()
+
+
+def test_an_outage_begins_when_the_answer_that_did_not_come_was_asked_for(simulated):
+    sim = simulated.Simulation(bake=30.0, outage=60.0)
+    sim.start()
+    while sim.traffic.weights.get("canary") is None:
+        sim.tick()
+    observe = sim.server.observe
+
+    def hang(labels):
+        sim.clock.sleep(3.0)  # the time limit of a look
+        raise UnavailableError("no answer within 3 s")
+
+    sim.server.observe = hang
+    sim.tick()
+    sim.server.observe = observe
+    sim.tick()
+
+    outage = next(event for event in sim.log.events if event.kind == "note")
+    assert outage.detail["seconds"] == pytest.approx(3.0 + sim.plan.poll)

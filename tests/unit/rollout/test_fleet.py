@@ -146,8 +146,6 @@ def test_of_many_that_do_not_answer_a_message_names_a_few():
         member.error = UnavailableError("refused")
     fleet = Fleet(members, Config())
 
-    with pytest.raises(
-        UnavailableError, match=r"^10\.0\.0\.0:8500: refused; .* refused; and 47 more$"
-    ):
+    with pytest.raises(UnavailableError, match=r"^10\.0\.0\.0:8500: refused; .* refused; and 47 more$"):
         fleet.observe([])
     fleet.close()
