@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 
 def choose_cases(
-    asker: Asker, signature: SignatureInfo, goldens: Sequence[Golden], features: Sequence[Feature]
+    asker: Asker,
+    signature: SignatureInfo,
+    goldens: Sequence[Golden],
+    features: Sequence[Feature],
+    warmed: Sequence[Case] = (),
 ) -> list[Case]:
-    """Return what to ask a signature: its recorded calls, else what the model takes of what can be made up.
+    """Return what to ask a signature: its recorded calls, else its warmup requests and what it takes of made-up ones.
 
     The model in this process is tried first, which costs the server nothing; without it the server is.
     """
@@ -39,10 +43,10 @@ def choose_cases(
         first = first or cases
         answer = asker.again(cases[0], tried)
         if answer.ok:
-            return cases
+            return [*warmed, *cases]
         if not answer.refused:
             break
-    return first
+    return [*warmed, *first]
 
 
 def examine_answers(
@@ -61,7 +65,9 @@ def examine_answers(
                 "smoke.signature", name, judge_signature(signature, [asker.ask(case, GRPC) for case in asked])
             )
     if not proven:
-        reason = "not one answer was proven: export with examples, so that answers are recorded"
+        reason = (
+            "not one answer was proven: export with examples, so that answers are recorded (or --skip smoke.proven)"
+        )
         examiner.tell("smoke.proven", "", failed(reason))
 
 

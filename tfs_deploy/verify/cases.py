@@ -109,7 +109,7 @@ def recorded_cases(signature: SignatureInfo, goldens: Sequence[Golden]) -> list[
     """Return the recorded calls of a signature, and requests derived from the first: one row, no row."""
     own = [golden for golden in goldens if golden.signature == signature.name]
     cases = [
-        Case(signature.name, f"recorded #{number}", golden.inputs, _rows(signature, golden.inputs), golden=golden)
+        Case(signature.name, f"recorded #{number}", golden.inputs, rows_in(signature, golden.inputs), golden=golden)
         for number, golden in enumerate(own, 1)
     ]
     first = cases[0] if cases else None
@@ -151,7 +151,8 @@ def rows_of(inputs: Mapping[str, Array], start: int, stop: int) -> dict[str, Arr
     return {name: array[start:stop] for name, array in inputs.items()}
 
 
-def _rows(signature: SignatureInfo, inputs: Mapping[str, Array]) -> int | None:
+def rows_in(signature: SignatureInfo, inputs: Mapping[str, Array]) -> int | None:
+    """Return the batch size of inputs, ``None`` if they are no batch."""
     sizes = {array.shape[0] if array.ndim else -1 for array in inputs.values()}
     return sizes.pop() if is_batched(signature) and len(sizes) == 1 and -1 not in sizes else None
 

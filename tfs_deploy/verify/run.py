@@ -27,6 +27,7 @@ from tfs_deploy.verify.refusals import examine_refusals
 from tfs_deploy.verify.result import Evidence, Verification
 from tfs_deploy.verify.serving import Endpoint, serving, workspace
 from tfs_deploy.verify.staging import staged_models
+from tfs_deploy.verify.warmed import warmup_cases, warmup_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -207,8 +208,9 @@ def _cases(examiner: Examiner, asker: Asker, info: SavedModelInfo) -> dict[str, 
         goldens = read_goldens(info.path)
     except ModelError as error:
         examiner.tell("smoke.recorded", "", failed(error.message))
+    requests = warmup_requests(info.path)
     return {
-        name: choose_cases(asker, signature, goldens, info.features(name))
+        name: choose_cases(asker, signature, goldens, info.features(name), warmup_cases(signature, requests))
         for name, signature in info.signatures.items()
     }
 
