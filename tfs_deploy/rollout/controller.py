@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UnavailableError
 from tfs_deploy.rollout.actions import (
@@ -31,77 +31,12 @@ from tfs_deploy.rollout.ports import Split
 from tfs_deploy.rollout.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from tfs_deploy.rollout.plan import Plan
-    from tfs_deploy.rollout.ports import (
-        CheckResult,
-        Checks,
-        Clock,
-        Gate,
-        Hooks,
-        ModelServer,
-        Requests,
-        ServerProcess,
-        ServerView,
-        Traffic,
-    )
+    from tfs_deploy.rollout.ports import CheckResult, ServerView
     from tfs_deploy.rollout.result import StepReport
-
-
-class EventLog(Protocol):
-    """Where entries are kept; an entry is safe when ``append`` returns."""
-
-    @property
-    def starved(self) -> str:
-        """Why entries are written with the last room on the disk; empty if they are not."""
-
-    def append(self, event: Event) -> None:
-        """Add one entry."""
-
-    def make_room(self, error: BaseException | None) -> bool:
-        """Give up what room was kept for the way back if ``error`` is that of a full disk; return whether it was."""
-
-
-class Mailbox(Protocol):
-    """Where other processes ask the running controller for something."""
-
-    def read(self) -> str | None:
-        """Return the request, ``None`` if there is none."""
-
-    def clear(self) -> None:
-        """Forget the request: it has been met."""
-
-
-class NoHooks:
-    """Nobody wants to be asked or told."""
-
-    def run(self, when: str, phase: str, facts: Mapping[str, Any]) -> str | None:
-        """Run nothing."""
-        del when, phase, facts
-        return None
-
-    def tell(self, facts: Mapping[str, Any]) -> None:
-        """Tell nobody."""
-
-    def close(self) -> None:
-        """There is nothing to wait for."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything outside: what is observed and acted on."""
-
-    server: ModelServer
-    process: ServerProcess
-    traffic: Traffic
-    checks: Checks
-    gates: Sequence[Gate]
-    requests: Requests | None
-    log: EventLog
-    mailbox: Mailbox
-    clock: Clock
-    hooks: Hooks = field(default_factory=NoHooks)
+    from tfs_deploy.rollout.world import World
 
 
 class Controller:

@@ -13,7 +13,6 @@ from tfs_deploy.client import RestClient
 from tfs_deploy.errors import UsageError
 from tfs_deploy.launch.dial import dial
 from tfs_deploy.rollout.checks import FileChecks
-from tfs_deploy.rollout.controller import World
 from tfs_deploy.rollout.fleet import Fleet, Replica
 from tfs_deploy.rollout.gates import GoldenGate, LatencyGate, default_gates
 from tfs_deploy.rollout.gatespecs import Sources, gate_name, make_gate
@@ -23,17 +22,18 @@ from tfs_deploy.rollout.measures import DriftGate, MemoryGate
 from tfs_deploy.rollout.recorded import RecordedRequests
 from tfs_deploy.rollout.replaying import compare_labels, requests_at_hand, requests_in_file
 from tfs_deploy.rollout.wiring import DeployedConfig, DeployedProcess, DeployedServer, SystemClock, TrafficFile
+from tfs_deploy.rollout.world import World
 from tfs_deploy.verify.connect import Connections, addresses, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tfs_deploy.config import Deployment, Model
-    from tfs_deploy.rollout.controller import EventLog
     from tfs_deploy.rollout.plan import Plan
     from tfs_deploy.rollout.ports import Gate, GateVerdict, ModelServer, Requests, StepView
     from tfs_deploy.rollout.replaying import Request
     from tfs_deploy.rollout.stats import Compared
+    from tfs_deploy.rollout.world import EventLog
     from tfs_deploy.verify.smoke import Predictor
 
 #: requests that are replayed for the drift gate that is always there; one that was asked for replays more

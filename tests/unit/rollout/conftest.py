@@ -16,7 +16,7 @@ from tfs_deploy.errors import (
     UnavailableError,
 )
 from tfs_deploy.rollout.actions import Finish, Status, Wait
-from tfs_deploy.rollout.controller import Controller, World
+from tfs_deploy.rollout.controller import Controller
 from tfs_deploy.rollout.fleet import Fleet
 from tfs_deploy.rollout.history import History
 from tfs_deploy.rollout.plan import Plan
@@ -31,6 +31,7 @@ from tfs_deploy.rollout.ports import (
     Verdict,
     VersionView,
 )
+from tfs_deploy.rollout.world import World
 
 
 class KilledError(Exception):
