@@ -96,7 +96,7 @@ def command(
 @common
 def import_command(output: Output, file: Path, name: str, out: Path | None) -> None:
     """Turn an existing models.config FILE into a deployment file; what the server would refuse is listed by line."""
-    from tfs_deploy.config.atomic import write_atomic
+    from tfs_deploy.atomic import write_atomic
     from tfs_deploy.config.importing import deployment_document
     from tfs_deploy.errors import UsageError
     from tfs_deploy.extras import import_extra

@@ -114,7 +114,7 @@ def recorder(deployment: str, path: Path | None) -> Callable[[Round], None]:
 
     Raises ``UsageError`` for a name that node_exporter would overlook.
     """
-    from tfs_deploy.config.atomic import write_files
+    from tfs_deploy.atomic import write_files
     from tfs_deploy.report.textfile import SUFFIX, smoke_textfile
 
     if path is not None and path.suffix != SUFFIX:

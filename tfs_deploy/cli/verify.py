@@ -47,7 +47,7 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
 
 
 def _write(output: Output, verification: Verification, folder: Path) -> None:
-    from tfs_deploy.config.atomic import write_files
+    from tfs_deploy.atomic import write_files
     from tfs_deploy.report.junit import junit_xml
     from tfs_deploy.report.verification import verification_markdown
     from tfs_deploy.report.verification_html import verification_html

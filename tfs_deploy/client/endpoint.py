@@ -7,12 +7,11 @@ takes the place of one that serves; ``generation`` counts the replacements.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tfs_deploy.atomic import write_atomic
 from tfs_deploy.errors import EnvironmentFault
 
 FILE_NAME: Final = "endpoint.json"
@@ -51,18 +50,5 @@ def write_endpoint(state_dir: Path, grpc: str, rest: str | None) -> Endpoint:
         return before
     endpoint = Endpoint(1 if before is None else before.generation + 1, grpc, rest)
     text = json.dumps({"generation": endpoint.generation, "grpc": grpc, "rest": rest}) + "\n"
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=state_dir, prefix=f".{FILE_NAME}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-            Path(temporary).replace(state_dir / FILE_NAME)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise EnvironmentFault(f"{state_dir / FILE_NAME} cannot be written: {error.strerror}") from error
+    write_atomic(state_dir / FILE_NAME, text)
     return endpoint

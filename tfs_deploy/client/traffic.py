@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
+from tfs_deploy.atomic import write_atomic
+from tfs_deploy.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,9 +82,11 @@ def write_traffic(
     document = {key: value for key, value in asdict(traffic).items() if key != "copies" or value}
     text = json.dumps(document, indent=2, sort_keys=True)
     try:
-        _replace(Path(path), text + "\n")
-    except OSError as error:
-        raise EnvironmentFault(f"the traffic file {path} cannot be written: {error}", hint=file_hint(error)) from error
+        write_atomic(Path(path), text + "\n")
+    except EnvironmentFault as error:
+        raise EnvironmentFault(
+            f"the traffic file {path} cannot be written: {error.message}", hint=error.hint
+        ) from error
     return traffic
 
 
@@ -118,18 +119,3 @@ def _numbers(weights: Mapping[str, Any], model: str, limit: float = math.inf) ->
 
 
 _REWRITE: Final = "remove the file, then start or resume the rollout, which writes it again"
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

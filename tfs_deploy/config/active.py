@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.config.atomic import write_atomic
+from tfs_deploy.atomic import write_atomic
 from tfs_deploy.config.deployment import VersionPolicy, canonical
 from tfs_deploy.errors import EnvironmentFault, file_hint
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
-from tfs_deploy.config.atomic import write_files
+from tfs_deploy.atomic import write_files
 from tfs_deploy.config.batching import batching_parameters
 from tfs_deploy.config.models import model_server_config, render
 from tfs_deploy.config.monitoring import monitoring_config

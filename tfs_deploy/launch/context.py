@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from tfs_deploy.config.atomic import write_files
+from tfs_deploy.atomic import write_files
 from tfs_deploy.config.files import write_config
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.launch.render import PROMETHEUS_FILE, compose_file, dockerfile, prometheus_file

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.config.atomic import write_files
+from tfs_deploy.atomic import write_files
 from tfs_deploy.config.files import MODELS
 from tfs_deploy.config.models import parse, render
 from tfs_deploy.config.policies import policy_of

@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
+from tfs_deploy.atomic import write_atomic
 from tfs_deploy.client.traffic import read_traffic
 from tfs_deploy.config.active import apply_active, read_active
-from tfs_deploy.config.atomic import write_atomic
 from tfs_deploy.config.deployment import VersionPolicy
 from tfs_deploy.config.diff import diff
 from tfs_deploy.config.models import PLATFORM, model_server_config

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from tfs_deploy.config.atomic import write_atomic
+from tfs_deploy.atomic import write_atomic
 from tfs_deploy.errors import EnvironmentFault, file_hint
 from tfs_deploy.launch.process import Process, boot_id
 from tfs_deploy.launch.running import RunningServer

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.config.atomic import write_files
+from tfs_deploy.atomic import write_files
 from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError, file_hint
 from tfs_deploy.savedmodel.manifest import verify_manifest
 from tfs_deploy.verify.identity import MANIFEST, identify

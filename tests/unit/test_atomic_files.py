@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tfs_deploy.atomic import write_atomic, write_files
 from tfs_deploy.config import Batching, Deployment, Model, Monitoring, write_config
-from tfs_deploy.config.atomic import write_atomic, write_files
 from tfs_deploy.errors import EnvironmentFault
 
 
