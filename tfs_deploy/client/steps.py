@@ -35,7 +35,8 @@ class Call:
     """One request: ``path`` of the gRPC method or URL, ``body`` (``None``: an HTTP GET), seconds until the deadline.
 
     ``again``: whether it may be sent a second time. ``record``: the client's call that it belongs to. ``plan``: how it
-    was written, where it is like an earlier one. ``tried``: numbers of the servers that did not answer it.
+    was written, where it is like an earlier one. ``tried``: numbers of the servers that did not answer it, ``server``:
+    of the one that is asked now, where there are several.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Call:
     record: CallRecord | None = None
     plan: Plan | None = None
     tried: tuple[int, ...] = ()
+    server: int | None = None
 
 
 def once(call: Call) -> Call:

@@ -48,7 +48,7 @@ class BalancedTransport:
 
     def perform(self, call: Call) -> bytes:
         """Send one call to the server whose turn it is."""
-        number = pick(self.replicas, call)
+        number = call.server = pick(self.replicas, call)
         try:
             answer = self._transports[number].perform(call)
         except StatusError as error:
@@ -72,7 +72,7 @@ class AsyncBalancedTransport:
 
     async def perform(self, call: Call) -> bytes:
         """Send one call to the server whose turn it is."""
-        number = pick(self.replicas, call)
+        number = call.server = pick(self.replicas, call)
         try:
             answer = await self._transports[number].perform(call)
         except StatusError as error:
@@ -182,7 +182,9 @@ def second_of(call: Call, after: float) -> Call:
     if call.record is not None:
         call.record.hedges += 1
         call.record.bytes_sent += len(call.body) if call.body is not None else 0
-    return dataclasses.replace(call, timeout=call.timeout - after)
+    # to another server than the one that takes so long
+    tried = call.tried if call.server is None else (*call.tried, call.server)
+    return dataclasses.replace(call, timeout=call.timeout - after, tried=tried)
 
 
 def split_targets(target: str | Sequence[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from tfs_deploy.client.options import Settings
 from tfs_deploy.client.replicas import Replicas
 from tfs_deploy.client.retries import Budget, Retries, retry_after
 from tfs_deploy.client.steps import drive
+from tfs_deploy.client.transport import BalancedTransport
 from tfs_deploy.client.values import ModelRef
 from tfs_deploy.errors import (
     Code,
@@ -287,3 +290,21 @@ def test_a_server_is_always_found(events):
         assert 0 <= replicas.pick() < 4
         if len(replicas.resting()) < 4:
             assert replicas.pick() not in replicas.resting()
+
+
+def test_a_hedge_goes_to_another_server_than_the_slow_one(tiny):
+    answered = threading.Event()
+
+    class Slow(Switched):
+        def perform(self, call: Any) -> bytes:
+            assert answered.wait(20)
+            return super().perform(call)
+
+    balanced = BalancedTransport([Slow(tiny), Switched(tiny)])
+    # as if other calls took every second turn
+    balanced.replicas._turns = itertools.repeat(0)
+    client = BlockingClient(GrpcDialect(), [balanced], Settings(check=False, hedge_after=0.01), "grpc")
+    try:
+        assert client.predict("half", X)["y"].tolist() == [1, 2]
+    finally:
+        answered.set()
