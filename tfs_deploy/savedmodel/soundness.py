@@ -16,6 +16,18 @@ _NAME: Final = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 #: DataType numbers end far below this; a reference to a type is its number and 100 (types.proto)
 _TYPES: Final = 64
 _REFERENCE: Final = 100
+#: attributes that say how many inputs or outputs an op has; TensorFlow makes room for them before it counts
+_COUNTS: Final = {
+    **dict.fromkeys(("AddN", "Concat", "ConcatV2", "DynamicStitch", "Pack", "ParallelDynamicStitch", "Merge"), ("N",)),
+    **dict.fromkeys(("Split", "SplitV"), ("num_split",)),
+    "Unpack": ("num",),
+    "DynamicPartition": ("num_partitions",),
+    "ParseExample": ("Nsparse", "Ndense"),
+    "ParseExampleV2": ("num_sparse",),
+    "ParseSingleExample": ("num_sparse",),
+    "ParseSequenceExample": ("Ncontext_sparse", "Ncontext_dense", "Nfeature_list_sparse", "Nfeature_list_dense"),
+}
+_MOST: Final = 1 << 20
 
 
 class UnsoundError(WireError):
@@ -26,6 +38,9 @@ def check_node(node: Any) -> None:
     """Raise ``UnsoundError`` for a NodeDef without a proper name or input, or a constant of contradicting types."""
     if not _NAME.fullmatch(node.name):
         raise UnsoundError(f"a node of op '{node.op}' has the name '{node.name}'")
+    for key in _COUNTS.get(node.op, ()):
+        if key in node.attr and not 0 <= node.attr[key].i <= _MOST:
+            raise UnsoundError(f"node '{node.name}' has {node.attr[key].i} inputs or outputs ({key})")
     if node.op == "Identity" and (not node.input or node.input[0].startswith("^")):
         raise UnsoundError(f"node '{node.name}' passes on a value that it does not get")
     if node.op != "Const":

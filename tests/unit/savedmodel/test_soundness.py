@@ -44,6 +44,10 @@ def passing_on_nothing(graph: Any) -> None:
     del next(node for node in nodes if node.op == "Identity").input[:]
 
 
+def endless_outputs(graph: Any) -> None:
+    graph.node.add(name="parse", op="ParseExample").attr["Ndense"].i = 2**31 - 1
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -51,6 +55,7 @@ def passing_on_nothing(graph: Any) -> None:
         (nameless_in_a_function, "has the name ''"),
         (odd_name, "has the name 'a b'"),
         (passing_on_nothing, "passes on a value that it does not get"),
+        (endless_outputs, "has 2147483647 inputs or outputs (Ndense)"),
         (no_such_type, "is of type 99, which does not exist"),
         (another_type_than_its_value, "is of type 21, its value of type"),
     ],
