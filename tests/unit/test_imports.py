@@ -25,6 +25,7 @@ CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "
         ("import tfs_deploy.launch", HEAVY),
         ("import tfs_deploy.verify, tfs_deploy.rollout, tfs_deploy.report, tfs_deploy.demo", HEAVY),
         ("import tfs_deploy.server", HEAVY),
+        ("from tfs_deploy.doctor import gather, judge; judge(gather())", (*HEAVY, "grpc", "uvicorn", "pydantic")),
     ],
 )
 def test_light_path(statement, forbidden):

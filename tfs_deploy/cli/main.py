@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("diff", "Compare the contracts of two versions."),
     "run": ("run", "Run one signature of a SavedModel by hand."),
     "config": ("config", "Write what the server reads from a deployment file."),
+    "doctor": ("doctor", "Look for what keeps this machine from serving, and say what to do."),
     "plan": ("plan", "Show what `up` would change, and what the server will do about it."),
     "up": ("up", "Start the server of a deployment file and wait until its models serve."),
     "restart": ("restart", "Put a new server in the place of the one that runs."),

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 #: seconds that the engine may take for one answer; starting a container with many mounts is the slowest
 _TIMEOUT: Final = 60
 #: what the engine and Go call processors -> what images call them
-_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 _LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Engine:
     """A connection to the engine of this machine: ``DOCKER_HOST``, else the usual socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, timeout: float = _TIMEOUT) -> None:
         sdk = import_extra("docker", "docker")
         _require_local(os.environ.get("DOCKER_HOST", ""))
         with translated():
-            self._client = sdk.from_env(timeout=_TIMEOUT)
+            self._client = sdk.from_env(timeout=timeout)
             self._info: dict[str, Any] = self._client.info()
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Engine:
     def architecture(self) -> str:
         """The processor as images name it."""
         name = str(self._info.get("Architecture", ""))
-        return _ARCHITECTURES.get(name, name)
+        return ARCHITECTURES.get(name, name)
 
     def require_image(self, docker: Docker, progress: Callable[[str, int, int], None] | None = None) -> str:
         """Return the id of the image, pulled if it is to be; ``progress`` is told (what, bytes done, bytes in all).
@@ -74,6 +74,11 @@ class Engine:
             raise EnvironmentFault(f"image {docker.image} was pulled and is not there", retriable=True)
         _require_architecture(docker, str(found.get("Architecture", "")), self.architecture)
         return str(found["Id"])
+
+    def image_architecture(self, name: str) -> str | None:
+        """Return the processor that an image of this machine is for, None if the image is not here."""
+        found = self._image(name)
+        return None if found is None else str(found.get("Architecture", ""))
 
     def restarts(self, container: str, policy: dict[str, Any]) -> bool:
         """Change a container's restart policy; False from an engine that cannot (Podman before 5.1)."""

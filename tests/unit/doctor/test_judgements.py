@@ -1,0 +1,357 @@
+"""Each judgement over the facts that matter to it: level, words, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tfs_deploy.doctor.containers import judge_containers
+from tfs_deploy.doctor.facts import Clock, Disk, Engine, Facts, Gpu, Limits, Packages, Port, Refusal, Wanted
+from tfs_deploy.doctor.finding import Finding, Level
+from tfs_deploy.doctor.judge import judge
+from tfs_deploy.doctor.machine import judge_clock, judge_disk, judge_limits, judge_port, judge_system
+from tfs_deploy.doctor.packages import judge_packages
+
+OK, WARNING, PROBLEM, SKIPPED = Level.OK, Level.WARNING, Level.PROBLEM, Level.SKIPPED
+NOTHING, EMBEDDED = Wanted(), Wanted("embedded")
+DOCKER = Wanted("docker", "tensorflow/serving:2.19.1")
+GPUS = replace(DOCKER, image="tensorflow/serving:2.19.1-gpu", gpus=True)
+OWN = (
+    "numpy>=1.26",
+    "grpcio>=1.62",
+    "protobuf<8,>=4.25",
+    "tensorflow<3,>=2.16; extra == 'server'",
+    "uvicorn>=0.30; extra == 'server'",
+    "docker>=7.1; extra == 'docker'",
+    "pytest>=8.3; extra == 'dev'",
+)
+GOOD = Packages(
+    "3.11.7",
+    {
+        "tensorflow": "2.19.1",
+        "numpy": "2.1.3",
+        "grpcio": "1.70.0",
+        "protobuf": "5.29.4",
+        "uvicorn": "0.34.0",
+        "docker": "7.1.0",
+    },
+    own=OWN,
+    requires_python=">=3.10",
+    extras=("server", "docker", "dev"),
+    requires={"tensorflow": ("protobuf<6.0.0,>=3.20.3", "numpy<2.2.0,>=1.26.0", "tensorboard; extra == 'and'")},
+    gencode={"tensorflow": "5.28.3"},
+    tensorflow_builds=("tensorflow",),
+)
+ENGINE = Engine(
+    sdk=True,
+    socket_there=True,
+    socket_allowed=True,
+    version="27.3.1",
+    api="1.47",
+    architecture="amd64",
+    root="/var/lib/docker",
+    skew=0.0,
+    image="amd64",
+)
+NO_ENGINE = Engine(sdk=True, error=Refusal("no Docker Engine answers", "start it"))
+NO_GPU = Gpu(command=False, driver=False)
+GPU = Gpu(command=True, driver=True, devices=("NVIDIA L4, 550.54, 23034 MiB",))
+
+
+def by_id(findings: Any) -> dict[str, Finding]:
+    """Ids are unique; whatever is wrong says what to do."""
+    found: dict[str, Finding] = {}
+    for each in findings:
+        assert each.id not in found
+        assert each.detail
+        assert each.level in (OK, SKIPPED) or each.hint, each
+        found[each.id] = each
+    return found
+
+
+def with_versions(**versions: str | None) -> Packages:
+    changed = {name.replace("_", "-"): version for name, version in versions.items()}
+    merged = {name: version for name, version in {**GOOD.installed, **changed}.items() if version is not None}
+    return replace(GOOD, installed=merged)
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "level", "words", "hint"),
+    [
+        (GOOD, "package.tensorflow", OK, "TensorFlow 2.19.1", ""),
+        (with_versions(tensorflow="2.15.1", numpy="1.26.4"), "package.tensorflow", PROBLEM, "<3,>=2.16", "pip install"),
+        (with_versions(tensorflow="3.0.0"), "package.tensorflow", PROBLEM, "needed is <3,>=2.16", "pip install"),
+        (with_versions(tensorflow=None), "package.tensorflow", SKIPPED, "nothing else does", "tfs-deploy[export]"),
+        (
+            replace(GOOD, tensorflow_builds=("tensorflow", "tensorflow-cpu")),
+            "package.tensorflow",
+            PROBLEM,
+            "overwrite",
+            "pip uninstall -y tensorflow tensorflow-cpu",
+        ),
+        (replace(GOOD, python="3.9.18"), "python.version", PROBLEM, "needed is >=3.10", "use a Python"),
+        (replace(GOOD, python="3.14.0"), "python.version", WARNING, "not tested", "3.13"),
+        (replace(GOOD, python="3.13.9"), "python.version", OK, "3.13.9", ""),
+        (with_versions(tensorflow="2.17.0"), "package.numpy", PROBLEM, "built for NumPy 1", "numpy<2"),
+        (with_versions(tensorflow="2.18.0"), "package.numpy", OK, "2.1.3", ""),
+        (with_versions(tensorflow="2.17.0", numpy="1.26.4"), "package.numpy", OK, "1.26.4", ""),
+        (with_versions(tensorflow=None), "package.numpy", OK, "2.1.3", ""),
+        (with_versions(numpy="1.24.0"), "package.numpy", PROBLEM, "needed is >=1.26", "pip install 'numpy>=1.26'"),
+        (with_versions(grpcio="1.60.0"), "package.grpcio", PROBLEM, "needed is >=1.62", "pip install"),
+        (with_versions(grpcio=None), "package.grpcio", PROBLEM, "not installed", "pip install 'grpcio>=1.62'"),
+        (with_versions(protobuf="8.0.0"), "package.protobuf", PROBLEM, "needed is <8,>=4.25", "pip install"),
+        (with_versions(protobuf="5.28.2"), "package.gencode", PROBLEM, "generated for protobuf 5.28.3", ">=5.28.3"),
+        (with_versions(protobuf="5.28.3"), "package.gencode", OK, "tensorflow by 5.28.3", ""),
+        (replace(GOOD, gencode={}), "package.gencode", SKIPPED, "no installed package", ""),
+        (GOOD, "package.serving-api", OK, "not needed", ""),
+        (with_versions(tensorflow_serving_api="2.19.0"), "package.serving-api", OK, "as TensorFlow", ""),
+        (
+            with_versions(tensorflow_serving_api="2.20.0"),
+            "package.serving-api",
+            PROBLEM,
+            "installed is 2.19.1",
+            "2.19.*",
+        ),
+        (with_versions(tensorflow_serving_api="2.18.0"), "package.serving-api", WARNING, "older", "==2.19.*"),
+        (
+            with_versions(tensorflow_serving_api="2.19.0", tensorflow=None),
+            "package.serving-api",
+            WARNING,
+            "cannot be imported",
+            "do without",
+        ),
+        (GOOD, "package.conflicts", OK, "1 packages", ""),
+        (with_versions(protobuf="6.31.0"), "package.conflicts", PROBLEM, "needs protobuf<6.0.0,>=3.20.3, it is", "pip"),
+        (
+            replace(GOOD, requires={"keras": ("h5py", "optree>=1; python_version < '3.0'")}),
+            "package.conflicts",
+            PROBLEM,
+            "keras  needs h5py, it is not installed",
+            "pip check",
+        ),
+        (GOOD, "extra.server", OK, "uvicorn 0.34.0", ""),
+        (with_versions(uvicorn="0.20"), "extra.server", PROBLEM, "uvicorn 0.20 (needed: >=0.30)", "tfs-deploy[server]"),
+        (with_versions(uvicorn=None), "extra.server", SKIPPED, "not installed: uvicorn", "tfs-deploy[server]"),
+        (replace(GOOD, own=None, extras=()), "extras", SKIPPED, "source tree", "pip install"),
+    ],
+)
+def test_packages(facts, name, level, words, hint):
+    found = by_id(judge_packages(facts, NOTHING))[name]
+    assert found.level is level, found
+    assert words in found.detail
+    assert hint in (found.hint or "")
+
+
+def test_good_packages_are_all_ok_and_sums_of_extras_are_left_out():
+    found = by_id(judge_packages(GOOD, NOTHING))
+    assert {each.level for each in found.values()} - {SKIPPED} == {OK}
+    assert "extra.dev" not in found
+
+
+@pytest.mark.parametrize(("wanted", "extra"), [(EMBEDDED, "server"), (DOCKER, "docker")])
+def test_an_extra_that_the_file_needs_is_a_problem(wanted, extra):
+    facts = with_versions(uvicorn=None, docker=None)
+    found = by_id(judge_packages(facts, wanted))
+    assert {name for name, each in found.items() if each.level is PROBLEM} == {f"extra.{extra}"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "wanted", "name", "level", "words"),
+    [
+        (ENGINE, DOCKER, "docker.socket", OK, "/var/run/docker.sock"),
+        (replace(ENGINE, socket_allowed=False), DOCKER, "docker.socket", PROBLEM, "may not use"),
+        (replace(ENGINE, socket_allowed=False), NOTHING, "docker.socket", WARNING, "may not use"),
+        (NO_ENGINE, NOTHING, "docker.socket", SKIPPED, "no Docker Engine on this machine"),
+        (NO_ENGINE, EMBEDDED, "docker.socket", SKIPPED, "no Docker Engine on this machine"),
+        (NO_ENGINE, DOCKER, "docker.socket", PROBLEM, "the deployment file needs it"),
+        (
+            replace(NO_ENGINE, others=("/run/user/1/docker.sock",)),
+            NOTHING,
+            "docker.socket",
+            WARNING,
+            "is not there, /run",
+        ),
+        (replace(NO_ENGINE, host="unix:///x", socket="/x"), NOTHING, "docker.socket", WARNING, "/x (DOCKER_HOST)"),
+        (replace(NO_ENGINE, host="tcp://far", socket=None), NOTHING, "docker.socket", SKIPPED, "tcp://far"),
+        (ENGINE, DOCKER, "docker.engine", OK, "Docker Engine 27.3.1, API 1.47"),
+        (replace(ENGINE, rootless=True), DOCKER, "docker.engine", OK, "rootless"),
+        (NO_ENGINE, NOTHING, "docker.engine", SKIPPED, "no Docker Engine answers"),
+        (NO_ENGINE, DOCKER, "docker.engine", PROBLEM, "no Docker Engine answers"),
+        (replace(NO_ENGINE, socket_there=True), NOTHING, "docker.engine", WARNING, "no Docker Engine answers"),
+        (replace(NO_ENGINE, host="tcp://far", socket=None), EMBEDDED, "docker.engine", WARNING, "answers"),
+        (Engine(sdk=False), NOTHING, "docker.engine", SKIPPED, "not asked"),
+        (Engine(sdk=False), DOCKER, "docker.engine", PROBLEM, "needs it"),
+        (replace(ENGINE, os="windows"), DOCKER, "docker.engine", PROBLEM, "windows containers"),
+        (replace(ENGINE, api="1.40"), DOCKER, "docker.engine", PROBLEM, "too old"),
+        (replace(ENGINE, api="1.41"), DOCKER, "docker.engine", OK, "1.41"),
+        (replace(ENGINE, name="Podman", version="4.3.1"), DOCKER, "docker.engine", WARNING, "restart policy"),
+        (replace(ENGINE, name="Podman", version="5.1.0"), DOCKER, "docker.engine", OK, "Podman 5.1.0"),
+        (ENGINE, NOTHING, "image.present", SKIPPED, "no deployment file"),
+        (NO_ENGINE, DOCKER, "image.present", SKIPPED, "not reached"),
+        (ENGINE, DOCKER, "image.present", OK, "is on this machine"),
+        (replace(ENGINE, image=None), DOCKER, "image.present", WARNING, "has to pull it"),
+        (replace(ENGINE, image=None), replace(DOCKER, pull="never"), "image.present", PROBLEM, "is never"),
+        (ENGINE, DOCKER, "image.architecture", OK, "is for amd64"),
+        (replace(ENGINE, architecture="arm64", image=None), DOCKER, "image.architecture", PROBLEM, "machine is arm64"),
+        (replace(ENGINE, architecture="arm64", image=None), NOTHING, "image.architecture", WARNING, "official image"),
+        (replace(ENGINE, image="arm64"), DOCKER, "image.architecture", PROBLEM, "is for arm64, this machine is amd64"),
+        (
+            replace(ENGINE, architecture="arm64"),
+            replace(DOCKER, platform="linux/amd64"),
+            "image.architecture",
+            WARNING,
+            "emulated",
+        ),
+        (
+            replace(ENGINE, image=None),
+            replace(DOCKER, image="ours/serving:1"),
+            "image.architecture",
+            SKIPPED,
+            "not here",
+        ),
+    ],
+)
+def test_engine_and_image(engine, wanted, name, level, words):
+    found = by_id(judge_containers(engine, NO_GPU, wanted, "amd64"))[name]
+    assert found.level is level, found
+    assert words in found.detail
+
+
+def test_without_an_engine_the_processor_of_the_machine_counts():
+    found = by_id(judge_containers(NO_ENGINE, NO_GPU, DOCKER, "arm64"))
+    assert found["image.architecture"].level is PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpu", "wanted", "driver", "containers"),
+    [
+        (ENGINE, NO_GPU, NOTHING, SKIPPED, SKIPPED),
+        (ENGINE, NO_GPU, GPUS, PROBLEM, PROBLEM),
+        (NO_ENGINE, NO_GPU, GPUS, PROBLEM, SKIPPED),
+        (ENGINE, GPU, NOTHING, OK, WARNING),
+        (ENGINE, GPU, GPUS, OK, PROBLEM),
+        (replace(ENGINE, runtimes=("runc", "nvidia")), GPU, GPUS, OK, OK),
+        (ENGINE, replace(GPU, container_hook=True), GPUS, OK, OK),
+        (ENGINE, Gpu(command=True, driver=False, error="no devices"), NOTHING, WARNING, SKIPPED),
+        (ENGINE, Gpu(command=True, driver=True, error="mismatch"), GPUS, PROBLEM, PROBLEM),
+        (ENGINE, Gpu(command=False, driver=True), NOTHING, WARNING, SKIPPED),
+    ],
+)
+def test_gpus(engine, gpu, wanted, driver, containers):
+    found = by_id(judge_containers(engine, gpu, wanted, "amd64"))
+    assert (found["gpu.driver"].level, found["gpu.containers"].level) == (driver, containers)
+
+
+@pytest.mark.parametrize(
+    ("port", "wanted", "level", "words"),
+    [
+        (Port("grpc_port", 8500, "free"), NOTHING, OK, "8500 is free"),
+        (Port("grpc_port", 8500, "taken", "process 7 (nc)"), NOTHING, WARNING, "in use by process 7 (nc)"),
+        (Port("grpc_port", 8500, "taken", "process 7 (nc)"), EMBEDDED, PROBLEM, "in use by process 7 (nc)"),
+        (Port("rest_port", 8501, "taken"), DOCKER, PROBLEM, "another user"),
+        (Port("rest_port", 8501, "taken", "container shop", own=True), DOCKER, OK, "own server, container shop"),
+        (Port("rest_port", 80, "forbidden"), EMBEDDED, PROBLEM, "may not be used"),
+        (Port("rest_port", 0, "free"), EMBEDDED, SKIPPED, "turns it off"),
+    ],
+)
+def test_ports(port, wanted, level, words):
+    found = by_id([judge_port(port, wanted)])[f"port.{port.key[:4]}"]
+    assert found.level is level
+    assert words in found.detail
+
+
+@pytest.mark.parametrize(
+    ("disk", "level", "words"),
+    [
+        (Disk("state", "/d", 10**9, 10**6), OK, "/d: 1.0 GB free"),
+        (Disk("state", "/d", 499 * 10**6, 10**6), WARNING, "499 MB free"),
+        (Disk("state", "/d", 49 * 10**6, 10**6), PROBLEM, "49 MB free"),
+        (Disk("state", "/d", 10**9, 999), PROBLEM, "999 more files only"),
+        (Disk("state", "/d", 10**9, None), OK, "free"),
+        (Disk("state", "/d", 10**9, 10**6, writable=False), PROBLEM, "cannot be written"),
+        (Disk("models.digits", "/d", 10**10, 10**6, writable=False), OK, "read-only"),
+        (Disk("models.digits", "/d", 999 * 10**6, 10**6), WARNING, "999 MB"),
+        (Disk("models.digits", "/d", 10**10, 10**6, readable=False), PROBLEM, "cannot be read"),
+        (Disk("tmp", "/d", error="no usable directory"), PROBLEM, "no usable directory"),
+        (Disk("docker", "/d", 3 * 10**9, 10**6), WARNING, "3.0 GB"),
+    ],
+)
+def test_disks(disk, level, words):
+    found = by_id([judge_disk(disk)])[f"disk.{disk.name}"]
+    assert found.level is level
+    assert words in found.detail
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "level", "hint"),
+    [
+        (None, None, OK, ""),
+        (1024, 4096, OK, ""),
+        (1023, None, WARNING, "ulimit -n 65536"),
+        (256, 4096, WARNING, "ulimit -n 4096"),
+        (255, 4096, PROBLEM, "ulimit -n 4096"),
+        (64, 64, PROBLEM, "the hard limit is 64"),
+    ],
+)
+def test_limits(soft, hard, level, hint):
+    found = by_id([judge_limits(Limits(soft, hard))])["limits.files"]
+    assert found.level is level
+    assert hint in (found.hint or "")
+
+
+NOW = 1_770_000_000.0
+CLOCK = Clock(NOW, NOW - 100, files=0.0)
+
+
+@pytest.mark.parametrize(
+    ("clock", "skew", "system", "files", "engine"),
+    [
+        (CLOCK, 0.0, OK, OK, OK),
+        (replace(CLOCK, now=0.0), 0.0, PROBLEM, OK, OK),
+        (replace(CLOCK, now=5e9), 0.0, PROBLEM, OK, OK),
+        (replace(CLOCK, newest=NOW + 3), 0.0, WARNING, OK, OK),
+        (replace(CLOCK, monotonic=False), 0.0, PROBLEM, OK, OK),
+        (replace(CLOCK, files=-3.0), 2.0, OK, WARNING, OK),
+        (replace(CLOCK, files=-31.0), -2.1, OK, PROBLEM, WARNING),
+        (replace(CLOCK, files=None), 30.1, OK, SKIPPED, PROBLEM),
+        (CLOCK, None, OK, OK, SKIPPED),
+    ],
+)
+def test_clocks(clock, skew, system, files, engine):
+    found = by_id(judge_clock(clock, replace(ENGINE, skew=skew)))
+    assert [found[f"clock.{name}"].level for name in ("system", "files", "engine")] == [system, files, engine]
+
+
+def test_the_side_of_a_clock_is_named():
+    found = by_id(judge_clock(CLOCK, replace(ENGINE, skew=-40.0)))
+    assert found["clock.engine"].detail == "the Docker Engine: 40 s behind this clock"
+
+
+@pytest.mark.parametrize(("system", "level"), [("Linux", OK), ("Darwin", WARNING)])
+def test_systems(system, level):
+    assert judge_system(system, "arm64").level is level
+
+
+def test_a_diagnosis_counts_and_knows_its_problems():
+    ports = (Port("grpc_port", 8500, "taken", "process 7 (nc)"), Port("rest_port", 8501, "free"))
+    facts = Facts(
+        EMBEDDED,
+        GOOD,
+        "Linux",
+        "amd64",
+        ENGINE,
+        NO_GPU,
+        ports,
+        (Disk("tmp", "/tmp", 10**9),),
+        Limits(4096, None),
+        CLOCK,
+    )
+    diagnosis = judge(facts)
+    assert by_id(diagnosis.findings)
+    assert [each.id for each in diagnosis.problems] == ["port.grpc"]
+    document = diagnosis.as_dict()
+    assert document["ok"] is False
+    assert sum(document["counts"].values()) == len(document["findings"])
+    assert judge(replace(facts, ports=ports[1:])).as_dict()["ok"] is True

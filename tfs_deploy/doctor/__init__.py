@@ -1,0 +1,9 @@
+"""Is this machine fit for serving? Facts are gathered in one place, and judged by pure functions."""
+
+from __future__ import annotations
+
+from tfs_deploy.doctor.finding import Diagnosis, Finding, Level
+from tfs_deploy.doctor.gather import gather
+from tfs_deploy.doctor.judge import judge
+
+__all__ = ["Diagnosis", "Finding", "Level", "gather", "judge"]

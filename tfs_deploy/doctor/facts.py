@@ -1,0 +1,150 @@
+"""What ``doctor`` looks at, as plain values; ``gather`` finds them, the judgements only read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+PortState = Literal["free", "taken", "forbidden"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a deployment file asks for; without a file there is no ``target``."""
+
+    target: Literal["embedded", "docker"] | None = None
+    image: str | None = None
+    platform: str | None = None
+    pull: str = "missing"
+    gpus: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """Python and what is installed; versions by normalised name, ``tensorflow`` whichever build brings it.
+
+    ``own`` are the ``Requires-Dist`` lines of tfs-deploy (None: it runs from a source tree), ``requires`` those of
+    its direct dependencies. ``gencode`` is the protobuf release that generated a package's messages.
+    """
+
+    python: str
+    installed: Mapping[str, str]
+    own: tuple[str, ...] | None = ()
+    requires_python: str | None = None
+    extras: tuple[str, ...] = ()
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gencode: Mapping[str, str] = field(default_factory=dict)
+    tensorflow_builds: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something did not work, and what to do."""
+
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The Docker Engine, Podman's service included.
+
+    ``host`` is DOCKER_HOST, empty if unset; ``socket`` the path of its socket, None for TCP; ``others`` are sockets of
+    engines that are there and not asked. What follows ``error`` is known only without one. ``skew`` is the engine's
+    clock minus this one in seconds, ``image`` the architecture of the file's image, None if it is not here.
+    """
+
+    sdk: bool
+    host: str = ""
+    socket: str | None = "/var/run/docker.sock"
+    socket_there: bool = False
+    socket_allowed: bool = False
+    others: tuple[str, ...] = ()
+    error: Refusal | None = None
+    name: str = "Docker Engine"
+    version: str = ""
+    api: str = ""
+    os: str = "linux"
+    architecture: str = ""
+    rootless: bool = False
+    runtimes: tuple[str, ...] = ()
+    root: str = ""
+    skew: float | None = None
+    image: str | None = None
+    published: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> bool:
+        """Whether it was asked and answered."""
+        return self.sdk and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """``devices`` as nvidia-smi lists them; ``driver`` tells whether the kernel's is loaded."""
+
+    command: bool
+    driver: bool
+    devices: tuple[str, ...] = ()
+    error: str | None = None
+    container_hook: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """``holder`` is a process or container, ``own`` whether it is this deployment's server; ``key`` is in the file."""
+
+    key: str
+    number: int
+    state: PortState
+    holder: str | None = None
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Room at ``path`` or, where that is not made yet, at its nearest parent; bytes and files that can be added."""
+
+    name: str
+    path: str
+    free: int = 0
+    files: int | None = None
+    readable: bool = True
+    writable: bool = True
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """RLIMIT_NOFILE; None is unlimited."""
+
+    soft: int | None
+    hard: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """``now`` in Unix time, ``newest`` the time stamp of the installed package, ``files`` a new file's minus now."""
+
+    now: float
+    newest: float
+    monotonic: bool = True
+    files: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that was found."""
+
+    wanted: Wanted
+    packages: Packages
+    system: str
+    machine: str
+    engine: Engine
+    gpu: Gpu
+    ports: tuple[Port, ...]
+    disks: tuple[Disk, ...]
+    limits: Limits
+    clock: Clock

@@ -1,0 +1,154 @@
+"""Gathering facts: the one part of ``doctor`` that looks at the world, and it changes nothing there."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.config.ports import find_listener, is_free
+from tfs_deploy.doctor.facts import Clock, Disk, Facts, Limits, Port, Wanted
+from tfs_deploy.doctor.installed import installed_packages
+from tfs_deploy.doctor.looking import look_at_engine, look_at_gpu
+from tfs_deploy.errors import PortInUseError
+from tfs_deploy.launch.container import container_name
+from tfs_deploy.launch.engine import ARCHITECTURES
+from tfs_deploy.launch.record import running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.config.deployment import Deployment
+    from tfs_deploy.doctor.facts import Engine
+
+_STANDARD: Final = {"grpc_port": 8500, "rest_port": 8501}
+
+
+def gather(deployment: Deployment | None = None) -> Facts:
+    """Look at this machine; ``deployment`` says which ports, directories and image matter.
+
+    The engine and nvidia-smi are asked at the same time, each for about a second at most.
+    """
+    wanted = _wanted(deployment)
+    with ThreadPoolExecutor(2) as pool:
+        asked, gpu = pool.submit(look_at_engine, wanted), pool.submit(look_at_gpu)
+        packages = installed_packages()
+        engine = asked.result()
+        machine = platform.machine()
+        return Facts(
+            wanted=wanted,
+            packages=packages,
+            system=platform.system(),
+            machine=ARCHITECTURES.get(machine, machine),
+            engine=engine,
+            gpu=gpu.result(),
+            ports=tuple(_ports(deployment, engine)),
+            disks=tuple(_disks(deployment, engine)),
+            limits=_limits(),
+            clock=_clock(_nearest(_state(deployment))),
+        )
+
+
+def _wanted(deployment: Deployment | None) -> Wanted:
+    if deployment is None:
+        return Wanted()
+    docker = deployment.server.docker
+    if deployment.server.target != "docker" or docker is None:
+        return Wanted(deployment.server.target)
+    return Wanted("docker", docker.image, docker.platform, docker.pull, docker.gpus is not None)
+
+
+def _ports(deployment: Deployment | None, engine: Engine) -> Iterator[Port]:
+    server = None if deployment is None else running_server(deployment.state_dir)
+    own = None if deployment is None else container_name(deployment)
+    for key, standard in _STANDARD.items():
+        number = standard if deployment is None else int(getattr(deployment.server, key))
+        if not number:
+            yield Port(key, 0, "free")
+            continue
+        try:
+            free = is_free(number)
+        except PortInUseError:
+            yield Port(key, number, "forbidden")
+            continue
+        if free:
+            yield Port(key, number, "free")
+        elif (container := engine.published.get(number)) is not None:
+            mine = own is not None and container.removesuffix("-next") == own
+            yield Port(key, number, "taken", f"container {container}", own=mine)
+        else:
+            holder = find_listener(number)
+            mine = server is not None and holder is not None and holder.pid == server.pid
+            yield Port(key, number, "taken", str(holder) if holder else None, own=mine)
+
+
+def _state(deployment: Deployment | None) -> Path:
+    return Path.cwd() if deployment is None else deployment.state_dir
+
+
+def _disks(deployment: Deployment | None, engine: Engine) -> Iterator[Disk]:
+    yield _disk("state", _state(deployment))
+    for model in () if deployment is None else deployment.models:
+        yield _disk(f"models.{model.name}", model.base_path)
+    try:
+        yield _disk("tmp", Path(tempfile.gettempdir()))
+    except OSError as error:
+        yield Disk("tmp", os.environ.get("TMPDIR", "TMPDIR"), error=error.strerror or str(error))
+    if engine.root and Path(engine.root).is_dir():
+        yield _disk("docker", Path(engine.root), writable=True)
+
+
+def _disk(name: str, path: Path, *, writable: bool | None = None) -> Disk:
+    """Look at a directory; ``writable`` where somebody else writes there."""
+    there = _nearest(path)
+    try:
+        room = os.statvfs(there)
+    except OSError as error:
+        return Disk(name, str(path), error=error.strerror or str(error))
+    return Disk(
+        name,
+        str(there),
+        free=room.f_bavail * room.f_frsize,
+        files=room.f_favail if room.f_files else None,
+        readable=writable or os.access(there, os.R_OK | os.X_OK),
+        writable=writable or os.access(there, os.W_OK | os.X_OK),
+    )
+
+
+def _nearest(path: Path) -> Path:
+    """Return a path, or its nearest parent that is there."""
+    return next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+
+
+def _limits() -> Limits:
+    soft, hard = (
+        None if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    return Limits(soft, hard)
+
+
+def _clock(directory: Path) -> Clock:
+    first, second = time.monotonic(), time.monotonic()
+    return Clock(
+        now=time.time(),
+        newest=Path(__file__).stat().st_mtime,
+        monotonic=second >= first and time.get_clock_info("monotonic").monotonic,
+        files=_file_skew(directory),
+    )
+
+
+def _file_skew(directory: Path) -> float | None:
+    """Return how far the clock of a directory's file system is ahead: the time of a file that was just written."""
+    try:
+        before = time.time()
+        with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+            file.write(b"\0")
+            when, after = os.fstat(file.fileno()).st_mtime, time.time()
+    except OSError:
+        return None
+    return when - after if when > after else min(0.0, when - before)

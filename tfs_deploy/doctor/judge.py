@@ -1,0 +1,32 @@
+"""All judgements together: a pure function of the facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfs_deploy.doctor.containers import judge_containers
+from tfs_deploy.doctor.finding import Diagnosis, Finding
+from tfs_deploy.doctor.machine import judge_clock, judge_disk, judge_limits, judge_port, judge_system
+from tfs_deploy.doctor.packages import judge_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.doctor.facts import Facts
+
+
+def judge(facts: Facts) -> Diagnosis:
+    """Return what the facts mean for serving, in the order in which it is shown."""
+    return Diagnosis(tuple(_findings(facts)))
+
+
+def _findings(facts: Facts) -> Iterator[Finding]:
+    yield judge_system(facts.system, facts.machine)
+    yield from judge_packages(facts.packages, facts.wanted)
+    yield from judge_containers(facts.engine, facts.gpu, facts.wanted, facts.machine)
+    for port in facts.ports:
+        yield judge_port(port, facts.wanted)
+    for disk in facts.disks:
+        yield judge_disk(disk)
+    yield judge_limits(facts.limits)
+    yield from judge_clock(facts.clock, facts.engine)

@@ -1,0 +1,130 @@
+"""Judgements of the machine: system, ports, disks, limits, clocks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.doctor.finding import Finding, ok, problem, skipped, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.doctor.facts import Clock, Disk, Engine, Limits, Port, Wanted
+
+_MB: Final = 10**6
+#: room in bytes below which (something fails, it becomes tight): logs and config; versions; temporary files; images
+_ROOM: Final = {
+    "state": (50 * _MB, 500 * _MB),
+    "models": (50 * _MB, 1000 * _MB),
+    "tmp": (50 * _MB, 500 * _MB),
+    "docker": (50 * _MB, 4000 * _MB),
+}
+_FEW_FILES: Final = 1000
+#: open files: a server with its threads, connections and models; what a service with a pool of connections needs
+_LEAST_FILES, _GOOD_FILES = 256, 1024
+#: seconds between two clocks: what network file systems and virtual machines show when they are well
+_CLOSE, _FAR = 2.0, 30.0
+_OLDEST_YEAR, _NEWEST_YEAR = 2024, 2100
+
+
+def judge_system(system: str, machine: str) -> Finding:
+    """Say whether this is a system that the toolkit is made for."""
+    if system == "Linux":
+        return ok("python.platform", f"Linux on {machine}")
+    return warning(
+        "python.platform", f"{system} on {machine}: tested is Linux", "run it in a Linux machine or container"
+    )
+
+
+def judge_port(port: Port, wanted: Wanted) -> Finding:
+    """Say whether a server could listen there."""
+    name = f"port.{port.key.removesuffix('_port')}"
+    choose = f"choose another server.{port.key}"
+    if not port.number:
+        return skipped(name, "the deployment file turns it off")
+    if port.state == "free":
+        return ok(name, f"{port.number} is free")
+    if port.own:
+        return ok(name, f"{port.number} is held by this deployment's own server, {port.holder}")
+    bad = warning if wanted.target is None else problem
+    if port.state == "forbidden":
+        return bad(name, f"{port.number} may not be used by this user", f"{choose}, from 1024 on")
+    by = f"by {port.holder}" if port.holder else "by a process of another user"
+    return bad(name, f"{port.number} is in use {by}", f"stop it, or {choose}")
+
+
+def judge_disk(disk: Disk) -> Finding:
+    """Say whether there is room, and the right to use it."""
+    name, kind = f"disk.{disk.name}", disk.name.partition(".")[0]
+    least, good = _ROOM[kind]
+    if disk.error is not None:
+        return problem(name, f"{disk.path} cannot be looked at: {disk.error}", "correct the path, or its permissions")
+    if not disk.readable:
+        return problem(name, f"{disk.path} cannot be read by this user", f"ls -ld {disk.path}")
+    if not disk.writable and kind != "models":
+        return problem(
+            name, f"{disk.path} cannot be written by this user", f"ls -ld {disk.path}; mount shows read-only"
+        )
+    free = f"{disk.path}: {_size(disk.free)} free"
+    clean = "remove what is not needed: docker system df" if kind == "docker" else f"du -xh {disk.path} | sort -h"
+    if disk.free < least:
+        return problem(name, free, clean)
+    if disk.files is not None and disk.files < _FEW_FILES:
+        return problem(name, f"{free}, room for {disk.files} more files only", "df -i shows what is used up")
+    if disk.free < good:
+        return warning(name, free, clean)
+    return ok(name, free if disk.writable else f"{free}, read-only for this user")
+
+
+def judge_limits(limits: Limits) -> Finding:
+    """Say whether a server and its clients get along with the limit of open files (``ulimit -n``)."""
+    name = "limits.files"
+    if limits.soft is None:
+        return ok(name, "open files are not limited")
+    detail = f"{limits.soft} open files at once"
+    if limits.soft >= _GOOD_FILES:
+        return ok(name, detail)
+    if limits.hard is None or limits.hard >= _GOOD_FILES:
+        hint = f"ulimit -n {min(limits.hard or 65536, 65536)}, in a unit: LimitNOFILE=65536"
+    else:
+        hint = f"the hard limit is {limits.hard}: raise it in /etc/security/limits.conf or the unit (LimitNOFILE=65536)"
+    if limits.soft < _LEAST_FILES:
+        return problem(name, f"{detail}: too few for a server with its connections", hint)
+    return warning(name, f"{detail}: tight with many connections", hint)
+
+
+def judge_clock(clock: Clock, engine: Engine) -> Iterator[Finding]:
+    """Yield what is to be said of the clocks: of the system, of the file system, of the engine's machine."""
+    yield _system_clock(clock)
+    yield _skew("clock.files", clock.files, "files of the state directory", "no file could be made there")
+    reason = "the engine does not tell its time" if engine.answers else "the engine was not reached"
+    yield _skew("clock.engine", engine.skew, f"the {engine.name}", reason)
+
+
+def _system_clock(clock: Clock) -> Finding:
+    name, hint = "clock.system", "timedatectl; TLS, journals and leases rely on it"
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock.now))
+    if not clock.monotonic:
+        return problem(name, "the monotonic clock of this machine runs backwards", "look at the machine's clock source")
+    if not _OLDEST_YEAR <= time.gmtime(clock.now).tm_year < _NEWEST_YEAR:
+        return problem(name, f"it is {now}, by this clock", hint)
+    if clock.newest - clock.now > _CLOSE:
+        return warning(name, f"it is {now}, which is before tfs-deploy was installed here", hint)
+    return ok(name, now)
+
+
+def _skew(name: str, seconds: float | None, what: str, why_not: str) -> Finding:
+    if seconds is None:
+        return skipped(name, why_not)
+    if abs(seconds) <= _CLOSE:
+        return ok(name, f"{what}: within {_CLOSE:g} s of this clock")
+    side = "ahead of" if seconds > 0 else "behind"
+    judge = problem if abs(seconds) > _FAR else warning
+    return judge(
+        name, f"{what}: {abs(seconds):.0f} s {side} this clock", "synchronise the clocks: timedatectl, chronyc"
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 10**9 else f"{count / 1e6:.0f} MB"
