@@ -75,9 +75,12 @@ def test_a_mistake_is_a_usage_error(arguments, message, hint, capsys):
     assert printed.out == ""
 
 
-def test_a_server_that_is_not_there_is_the_environment(capsys):
-    assert run(["verify", str(PLAIN), "--target", f"127.0.0.1:{free_port()}", "--skip", "parity"]) == 3
+def test_a_server_that_is_not_there_is_the_environment(capsys, tmp_path):
+    (tmp_path / "verdict.json").write_text("of an earlier run")
+    nobody = ["--target", f"127.0.0.1:{free_port()}", "--skip", "parity", "--report", str(tmp_path)]
+    assert run(["verify", str(PLAIN), *nobody]) == 3
     assert "does not answer" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_deployment_file_is_verified_with_its_labels_and_its_batching(tmp_path):

@@ -34,6 +34,8 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
     from tfs_deploy.verify.run import verify
 
     plan = make_plan(path, options)
+    if report is not None:
+        _make_room(report)
     rows = None if plan.data is None else plan.data.rows * len(plan.targets)
     with output.progress(f"verifying {path}", rows) as progress:
         verification = verify(
@@ -44,6 +46,14 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
     if report is not None:
         _write(output, verification, report)
     return _conclude(output, verification)
+
+
+def _make_room(folder: Path) -> None:
+    """Make the folder of the reports before anything takes time, without the verdict of an earlier run in it."""
+    from tfs_deploy.verify.verdict import FILE_NAME
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE_NAME).unlink(missing_ok=True)
 
 
 def _write(output: Output, verification: Verification, folder: Path) -> None:

@@ -50,18 +50,23 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server that answers; ``started`` is ``None`` for one that ran already, ``seconds`` is what its start took."""
+    """A server that answers; ``started`` is ``None`` for one that ran already, ``seconds`` is what its start took.
+
+    ``deployment`` is what it was started with, ``template`` the deployment file whose TLS counts for one that was not.
+    """
 
     grpc_address: str
     rest_address: str | None
     deployment: Deployment | None
     started: Started | None = None
     seconds: float = 0.0
+    template: Deployment | None = None
 
     def grpc(self, timeout: float) -> Client:
         """Return a gRPC client that sends what it is given, once."""
-        if self.deployment is not None:
-            return dial(self.deployment, self.grpc_address, timeout=timeout, retries=1, check=False)
+        deployment = self.deployment or self.template
+        if deployment is not None:
+            return dial(deployment, self.grpc_address, timeout=timeout, retries=1, check=False)
         return Client(self.grpc_address, timeout=timeout, retries=1, check=False)
 
     def rest(self, timeout: float) -> RestClient | None:
@@ -127,7 +132,7 @@ def serving(
         EnvironmentFault: it cannot be started on this machine.
     """
     if target.kind == "address":
-        yield Endpoint(target.address, target.rest, None)
+        yield Endpoint(target.address, target.rest, None, template=template)
         return
     deployment = _deployment(target, models, template, folder)
     began = time.monotonic()
