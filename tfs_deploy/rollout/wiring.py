@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tfs_deploy.client import Client
     from tfs_deploy.config import Deployment
 
+_LOG = logging.getLogger(__name__)
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
 _LOOK: Final = 3.0
 _RELOAD: Final = 30.0
@@ -127,6 +129,7 @@ class TrafficFile:
     def __init__(self, deployment: Deployment, model: str) -> None:
         self.path = deployment.state_dir / TRAFFIC_NAME
         self._model = model
+        self._others = {other.name: other.traffic for other in deployment.models if other.traffic}
 
     def read(self) -> Split | None:
         """Return the split without shares of 0; ``None`` when there is none, or the file is damaged."""
@@ -139,8 +142,25 @@ class TrafficFile:
         return None if weights is None else Split(_positive(weights), _positive(copies))
 
     def write(self, split: Split) -> None:
-        """Replace the split at once; raises ``EnvironmentFault``."""
+        """Replace the split at once; raises ``EnvironmentFault``.
+
+        A file that somebody has damaged is put aside (``.damaged``): nothing may keep the way back from being taken.
+        """
+        try:
+            read_traffic(self.path)
+        except EnvironmentFault as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            self._begin_anew()
         write_traffic(self.path, self._model, split.weights, copies=split.copies)
+
+    def _begin_anew(self) -> None:
+        """Put the file aside and write what the deployment file says of the models."""
+        aside = self.path.with_suffix(".damaged")
+        _LOG.warning("the traffic file %s is damaged: it is %s now, and written anew", self.path, aside.name)
+        self.path.replace(aside)
+        for model, weights in self._others.items():
+            write_traffic(self.path, model, weights)
 
 
 def resident_bytes(pid: int) -> int | None:

@@ -48,14 +48,18 @@ def test_without_an_answer_the_files_keep_what_is_to_be(zoo):
     assert "versions: 2" in (zoo.state_dir / "config" / "models.config").read_text()
 
 
-def test_weights_of_zero_and_damaged_files_read_as_nothing(zoo):
+def test_weights_of_zero_and_damaged_files_read_as_nothing_and_are_written_anew(zoo):
     traffic = TrafficFile(zoo.deployment, "zoo")
     traffic.write(Split({"stable": 100.0, "canary": 0.0}))
     assert traffic.read() == Split({"stable": 100.0})
     traffic.write(Split({"stable": 100.0}, {"canary": 10.0}))
     assert traffic.read() == Split({"stable": 100.0}, {"canary": 10.0})
 
-    traffic.path.write_text("nonsense")
-    assert traffic.read() is None
+    for text in ("nonsense", '{"generation": "x"}', "", '{"generation": 1, "models": {"zoo": {"stable": 3}}}'):
+        traffic.path.write_text(text)
+        assert traffic.read() is None
+        traffic.write(Split({"stable": 60.0, "canary": 40.0}))
+        assert traffic.read() == Split({"stable": 60.0, "canary": 40.0})
+        assert traffic.path.with_suffix(".damaged").read_text() == text
     traffic.path.unlink()
     assert traffic.read() is None

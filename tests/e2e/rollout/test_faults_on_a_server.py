@@ -78,12 +78,14 @@ def test_a_server_that_dies_on_the_way_back(zoo):
     assert (result.status, zoo.served()) == (Status.ROLLED_BACK, ({"stable": 1}, [1]))
 
 
-def test_a_traffic_file_that_is_deleted_is_written_again_and_no_request_fails(zoo, consumers):
+def test_a_traffic_file_that_is_deleted_or_damaged_is_written_again_and_no_request_fails(zoo, consumers):
     def delete(line: str) -> None:
         if line == "50 % of the traffic goes to canary" and zoo.traffic_path.exists():
             lines.append(line)
             if len(lines) == 1:
                 zoo.traffic_path.unlink()
+            elif len(lines) == 2:
+                zoo.traffic_path.write_text("nonsense")
 
     lines: list[str] = []
     with consumers(zoo, pause=0.003) as load:
@@ -91,7 +93,8 @@ def test_a_traffic_file_that_is_deleted_is_written_again_and_no_request_fails(zo
         result = rollout.run(on_event=delete, check=False)
 
     assert result.status is Status.DONE, result.reason
-    assert len(lines) == 2
+    assert len(lines) == 3
+    assert zoo.traffic_path.with_suffix(".damaged").read_text() == "nonsense"
     assert load.failures == []
     assert load.answers[2] > 0
 
