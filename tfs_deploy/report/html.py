@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.page_style import STYLE
+from tfs_deploy.report.page import CELLS, html_page, html_table
 from tfs_deploy.report.rollout import arms_table, milliseconds, steps_table, summary, verdicts_table
 from tfs_deploy.report.svg import Bar, Series, bar_chart, line_chart
 from tfs_deploy.report.timeline import timeline
@@ -18,14 +18,12 @@ from tfs_deploy.rollout.strategies import SHADOW
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfs_deploy.report.tables import Table
     from tfs_deploy.report.timeline import Judged, Timeline
     from tfs_deploy.rollout.history import Event
     from tfs_deploy.rollout.plan import Plan
     from tfs_deploy.rollout.result import StepReport
     from tfs_deploy.rollout.stats import WindowSummary
 
-_CELLS: Final = {"pass": "pass", "fail": "fail", "too few samples": "few"}
 #: judgements in a plot, roughly
 _MOST: Final = 150
 _MARKS: Final = {Verdict.PASS: "&#10003;", Verdict.FAIL: "&#10007;", Verdict.TOO_FEW: "&#8230;"}
@@ -47,13 +45,7 @@ def rollout_html(plan: Plan, events: Sequence[Event]) -> str:
         _section("Notes", f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in result.notes)}</ul>", result.notes),
         _section("Journal", f'<div class="scroll"><table>{journal}</table></div>', journal),
     ]
-    body = "\n".join(part for part in parts if part)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n{body}\n"
-        "<footer>tfs-deploy rollout report</footer>\n</body>\n</html>\n"
-    )
+    return html_page(title, parts, footer="tfs-deploy rollout report")
 
 
 def _facts(plan: Plan, events: Sequence[Event]) -> str:
@@ -176,11 +168,11 @@ def _tables(result: RolloutResult) -> list[str]:
         return []
     arms = arms_table(result.steps[-1])
     shown_at_once = "" if result.done else " open"
-    said = _table(verdicts_table(result.steps))
+    said = html_table(verdicts_table(result.steps))
     reasons = f"<details{shown_at_once}><summary>What each gate said</summary>{said}</details>"
-    shown = {"Steps": _table(steps_table(result.steps)), "Gates": _matrix(result.steps) + reasons}
+    shown = {"Steps": html_table(steps_table(result.steps)), "Gates": _matrix(result.steps) + reasons}
     if arms is not None:
-        shown["Comparison of the versions in the last step"] = _table(arms)
+        shown["Comparison of the versions in the last step"] = html_table(arms)
     return [_section(name, inner, inner) for name, inner in shown.items()]
 
 
@@ -194,26 +186,13 @@ def _matrix(steps: Sequence[StepReport]) -> str:
         for step in steps:
             found = [entry for entry in step.verdicts if entry.gate == gate]
             text = "".join(
-                f'<td class="{_CELLS[entry.verdict.value]}" title="{escape(entry.reason)}">{_MARKS[entry.verdict]}</td>'
+                f'<td class="{CELLS[entry.verdict.value]}" title="{escape(entry.reason)}">{_MARKS[entry.verdict]}</td>'
                 for entry in found
             )
             cells.append(text or "<td></td>")
         rows.append(f"<tr><td>{escape(gate)}</td>{''.join(cells)}</tr>")
     whole = f"<thead><tr><th>gate</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
     return f'<div class="scroll"><table class="matrix">{whole}</table></div>'
-
-
-def _table(table: Table) -> str:
-    heads = "".join(f'<th class="{column.align}">{escape(column.name)}</th>' for column in table.columns)
-    rows = []
-    for row in table.rows:
-        cells = (
-            f'<td class="{_CELLS.get(cell, column.align)}">{escape(cell)}</td>'
-            for cell, column in zip(row, table.columns, strict=True)
-        )
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    whole = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f'<div class="scroll"><table>{whole}</table></div>'
 
 
 def _line(at: float, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.page_style import STYLE
+from tfs_deploy.report.page import html_page, html_table
 from tfs_deploy.report.plots import Against, Sample, histogram, limits_chart
 from tfs_deploy.report.verification import (
     checks_table,
@@ -20,12 +20,9 @@ from tfs_deploy.verify.checks import Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tfs_deploy.report.tables import Table
     from tfs_deploy.verify.measured import Measured
     from tfs_deploy.verify.result import Difference, Verification
 
-#: words of a cell -> the class that colours it
-_CELLS: Final = {"passed": "pass", "ok": "pass", "failed": "fail", "skipped": "few", "unproven": "few"}
 #: bars of one plot; what is not drawn stands in the table
 _MOST_BARS: Final = 24
 _MARKS: Final = ((50, "p50"), (99, "p99"))
@@ -36,21 +33,14 @@ def verification_html(verification: Verification) -> str:
     names = ", ".join(str(subject) for subject in verification.subjects)
     title = f"Verification of {names}"
     status = "done" if verification.ok else "rolled-back"
-    body = "\n".join(
-        [
-            f"<header><h1>{escape(title)}</h1>",
-            f'<p><span class="status {status}">{escape(verdict_line(verification))}</span></p>',
-            f'<p class="key">{escape(_facts(verification))}</p></header>',
-            _tiles(verification),
-            *_sections(verification),
-        ]
-    )
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n{body}\n"
-        "<footer>tfs-deploy verification report</footer>\n</body>\n</html>\n"
-    )
+    parts = [
+        f"<header><h1>{escape(title)}</h1>",
+        f'<p><span class="status {status}">{escape(verdict_line(verification))}</span></p>',
+        f'<p class="key">{escape(_facts(verification))}</p></header>',
+        _tiles(verification),
+        *_sections(verification),
+    ]
+    return html_page(title, parts, footer="tfs-deploy verification report")
 
 
 def _facts(verification: Verification) -> str:
@@ -78,17 +68,17 @@ def _tiles(verification: Verification) -> str:
 def _sections(verification: Verification) -> Iterator[str]:
     evidence = verification.evidence
     if verification.failed:
-        yield _section("What failed", _table(checks_table(verification.failed)))
-    yield _section("Groups of checks", _table(groups_table(verification)))
+        yield _section("What failed", html_table(checks_table(verification.failed)))
+    yield _section("Groups of checks", html_table(groups_table(verification)))
     if evidence.measured:
         plot = _latencies(evidence.measured)
-        yield _section("Latency distribution", plot + _table(measured_table(evidence.measured)))
+        yield _section("Latency distribution", plot + html_table(measured_table(evidence.measured)))
     if evidence.differences:
-        details = _details(f"all {len(evidence.differences)}", _table(differences_table(evidence.differences)))
+        details = _details(f"all {len(evidence.differences)}", html_table(differences_table(evidence.differences)))
         yield _section("Value differences", _differences(evidence.differences) + details)
     if evidence.signatures:
-        yield _section("Signatures", _table(signatures_table(verification)))
-    every = _table(checks_table(verification.checks))
+        yield _section("Signatures", html_table(signatures_table(verification)))
+    every = html_table(checks_table(verification.checks))
     yield _section("Every check", _details(f"{len(verification.checks)} checks", every))
 
 
@@ -123,16 +113,3 @@ def _section(name: str, inner: str) -> str:
 
 def _details(summary: str, inner: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{inner}</details>"
-
-
-def _table(table: Table) -> str:
-    heads = "".join(f'<th class="{column.align}">{escape(column.name)}</th>' for column in table.columns)
-    rows = []
-    for row in table.rows:
-        cells = (
-            f'<td class="{_CELLS.get(cell, column.align)}">{escape(cell)}</td>'
-            for cell, column in zip(row, table.columns, strict=True)
-        )
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    head, body = f"<thead><tr>{heads}</tr></thead>", f"<tbody>{''.join(rows)}</tbody>"
-    return f'<div class="scroll"><table>{head}{body}</table></div>'
