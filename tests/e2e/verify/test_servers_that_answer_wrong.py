@@ -135,7 +135,7 @@ def test_requests_that_fail_under_load_are_counted(serve):
 
     def now_and_then(x):
         # late enough that only the load test meets it
-        if (number := next(numbers)) > 120 and number % 10 == 0:
+        if (number := next(numbers)) > 40 and number % 10 == 0:
             raise InternalError("now and then")
         return right(x)
 
@@ -162,7 +162,7 @@ def test_an_open_loop_charges_a_stall_to_the_requests_it_kept_waiting(serve):
     numbers = itertools.count()
 
     def stalling(x):
-        if next(numbers) == 150:
+        if next(numbers) == 80:
             time.sleep(0.4)
         return right(x)
 
