@@ -2,8 +2,8 @@
 
 Run: python tests/bench/endurance.py [--calls 500000] [--threads 4]       (a table; exits 1 when a limit is missed)
 
-So many calls are made by ``Client`` from threads, and as many by ``AsyncClient``, a million together, against a server of
-a Python function in a process of its own.
+So many calls are made by ``Client`` from threads, and as many by ``AsyncClient``, a million together, against a server
+of a Python function in a process of its own.
 """
 
 from __future__ import annotations
