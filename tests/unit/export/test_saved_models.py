@@ -317,6 +317,24 @@ def test_old_variables_keep_their_values_when_they_are_traced_again(tmp_path):
     assert predict(exported.path, {"x": rows})["y"].tolist() == expected.tolist()
 
 
+def test_a_wrapper_around_what_was_exported_from_a_session(tmp_path):
+    """The way that the exporter advises for TensorFlow 1 graphs, whose signatures are tensors."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], name="x")
+        y = tf.matmul(x, v1.get_variable("w", initializer=[[1.0, 0.0], [0.0, 3.0]], use_resource=False))
+        session.run(v1.global_variables_initializer())
+        labelled = ex.with_vocabulary(["left", "right"], td.Signature(inputs={"x": x}, outputs={"y": y}), output="y")
+        with pytest.raises(UsageError, match="has tensors, not functions") as caught:
+            td.export_model(session, tmp_path / "m", signatures={"serving_default": labelled})
+        first = td.export_model(session, tmp_path / "m", signatures=td.Signature(inputs={"x": x}, outputs={"y": y}))
+    assert "then export that SavedModel with the function or wrapper" in caught.value.hint
+    signatures = {"serving_default": ex.with_vocabulary(["left", "right"], "serving_default", output="y")}
+    second = td.export_model(first.path, tmp_path / "m", signatures=signatures)
+    answer = predict(second.path, {"x": [[1.0, 1.0], [5.0, 1.0]]})
+    assert answer["y"].tolist() == [[1.0, 3.0], [5.0, 3.0]]
+    assert answer["label"].tolist() == [b"right", b"left"]
+
+
 def test_old_variables_that_calls_change_are_refused(tmp_path):
     source = old_variables(tmp_path / "saved", counts=True)
     signature = ex.with_vocabulary(["only"], "serving_default", output="y")
