@@ -13,7 +13,7 @@ from tfs_deploy.client.check import check_inputs, check_output_filter, find_sign
 from tfs_deploy.client.deadline import Deadline
 from tfs_deploy.client.example_replies import TaskReply, checked_tasks
 from tfs_deploy.client.plans import Plan, Plans
-from tfs_deploy.client.readiness import judge, summary
+from tfs_deploy.client.readiness import is_final, judge, not_ready, summary
 from tfs_deploy.client.steps import Pause, Steps, once
 from tfs_deploy.client.values import ModelRef
 from tfs_deploy.errors import (
@@ -234,7 +234,7 @@ class Core:
             if ready is not None:
                 return ready
             if deadline.remaining() <= 0:
-                raise _not_ready(ref, timeout, seen)
+                raise not_ready(ref, timeout, seen)
             yield Pause(min(pause, deadline.remaining()))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -246,7 +246,7 @@ class Core:
                 return self._dialect.read_metadata(data).version, []
             data = yield once(self._dialect.status(ref, timeout))
         except (UnavailableError, NotFoundError, DeadlineExceededError, InvalidArgumentError) as error:
-            if _is_final(error, ref):
+            if is_final(error, ref):
                 raise
             return None, error
         versions = self._dialect.read_status(data)
@@ -337,20 +337,3 @@ class Core:
 
 def _listed(examples: Any) -> Any:
     return list(examples) if isinstance(examples, Iterator) else examples
-
-
-def _is_final(error: StatusError, ref: ModelRef) -> bool:
-    """Whether waiting cannot help: the port speaks another protocol, or the request itself is wrong."""
-    if isinstance(error, UnavailableError):
-        return not error.retriable
-    # an unknown label is an invalid argument, until a reload makes it known
-    return isinstance(error, InvalidArgumentError) and ref.label is None
-
-
-def _not_ready(ref: ModelRef, timeout: float, last: StatusError | list[VersionStatus]) -> DeadlineExceededError:
-    if isinstance(last, StatusError):
-        seen, hint = last.message, last.hint
-    else:
-        seen = summary(last)
-        hint = "a version that stays LOADING is being retried or is large: see the server's log"
-    return DeadlineExceededError(f"{ref} is not ready after {timeout:g} s; last seen: {seen}", hint=hint)

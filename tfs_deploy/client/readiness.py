@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfs_deploy.client.values import END
-from tfs_deploy.errors import status_error
+from tfs_deploy.errors import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    StatusError,
+    UnavailableError,
+    status_error,
+)
 
 if TYPE_CHECKING:
     from tfs_deploy.client.values import ModelRef, VersionStatus
@@ -39,3 +45,21 @@ def summary(versions: list[VersionStatus]) -> str:
     """Name the versions and their states in one line; ended ones only where there is nothing else."""
     alive = [status for status in versions if status.state != END or status.failed]
     return ", ".join(str(status) for status in alive or versions) or "no version"
+
+
+def is_final(error: StatusError, ref: ModelRef) -> bool:
+    """Whether waiting cannot help: the port speaks another protocol, or the request itself is wrong."""
+    if isinstance(error, UnavailableError):
+        return not error.retriable
+    # an unknown label is an invalid argument, until a reload makes it known
+    return isinstance(error, InvalidArgumentError) and ref.label is None
+
+
+def not_ready(ref: ModelRef, timeout: float, last: StatusError | list[VersionStatus]) -> DeadlineExceededError:
+    """Make the error for a model that did not get ready in time; says what was seen last."""
+    if isinstance(last, StatusError):
+        seen, hint = last.message, last.hint
+    else:
+        seen = summary(last)
+        hint = "a version that stays LOADING is being retried or is large: see the server's log"
+    return DeadlineExceededError(f"{ref} is not ready after {timeout:g} s; last seen: {seen}", hint=hint)
