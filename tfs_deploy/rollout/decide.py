@@ -274,7 +274,7 @@ def _retire(plan: Plan, seen: Observation, server: ServerView, past: History) ->
     applied = past.applied.get("retire")
     if applied is None:
         return Apply("retire", wanted, labels)
-    leaving = plan.old not in wanted and server.available(plan.old)
+    leaving = plan.old not in wanted and server.answers(plan.old)
     if leaving and seen.now - applied[0] < plan.patience:
         if seen.now - applied[1] >= plan.resend:
             return Apply("retire", wanted, labels)

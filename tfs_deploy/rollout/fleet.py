@@ -147,7 +147,9 @@ def merged(views: Mapping[str, ServerView], missing: tuple[str, ...] = ()) -> Se
             labels[name] = min(answered)
         else:
             mixed[name] = answered
-    return ServerView(versions, labels, mixed, missing)
+    there = {number: [view.available(number) for view in views.values()] for number in numbers}
+    partly = frozenset(number for number, answers in there.items() if any(answers) and not all(answers))
+    return ServerView(versions, labels, mixed, missing, partly)
 
 
 def _slowest(number: int, views: Mapping[str, ServerView]) -> VersionView:

@@ -47,13 +47,15 @@ class ServerView:
     """What a server says of one model: its versions, and the version each label answers with.
 
     Of several servers: a version is AVAILABLE if it is on each; a label that does not answer with the same version on
-    each is in ``mixed`` and not in ``labels``; ``missing`` are the addresses that do not answer.
+    each is in ``mixed`` and not in ``labels``; ``missing`` are the addresses that do not answer; ``partly`` are the
+    versions that are AVAILABLE on some and not on all.
     """
 
     versions: Mapping[int, VersionView] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
     mixed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    partly: frozenset[int] = frozenset()
 
     def state(self, version: int) -> str:
         """Return the state of a version; a version the server never heard of is in state ``END``."""
@@ -63,6 +65,10 @@ class ServerView:
     def available(self, version: int) -> bool:
         """Whether this version answers requests."""
         return self.state(version) == AVAILABLE
+
+    def answers(self, version: int) -> bool:
+        """Whether any server answers requests with this version."""
+        return self.available(version) or version in self.partly
 
     def reached(self, label: str) -> frozenset[int]:
         """Return the versions that a label answers with, several only where servers disagree."""

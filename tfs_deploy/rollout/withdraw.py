@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfs_deploy.rollout.actions import Action, Apply, Calm, Finish, Revive, Status, Wait
-from tfs_deploy.rollout.ports import AVAILABLE, LOADING, START
+from tfs_deploy.rollout.ports import LOADING, START
 
 if TYPE_CHECKING:
     from tfs_deploy.rollout.decide import Observation
@@ -85,7 +85,8 @@ def _unload(plan: Plan, seen: Observation, past: History) -> Action:
         if seen.silent_for >= plan.patience:
             return Finish(Status.PAUSED, f"{past.reason}; but the server does not answer: {seen.error}")
         return Wait(plan.poll, f"the server does not answer: {seen.error}")
-    leaving = plan.new not in plan.versions(plan.old) and seen.server.state(plan.new) in (START, LOADING, AVAILABLE)
+    there = seen.server.state(plan.new) in (START, LOADING) or seen.server.answers(plan.new)
+    leaving = there and plan.new not in plan.versions(plan.old)
     if not leaving:
         return Finish(Status.ROLLED_BACK, past.reason or "")
     if seen.now - applied[0] >= plan.patience:

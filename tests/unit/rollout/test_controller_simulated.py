@@ -732,3 +732,29 @@ def test_an_outage_begins_when_the_answer_that_did_not_come_was_asked_for(simula
 
     outage = next(event for event in sim.log.events if event.kind == "note")
     assert outage.detail["seconds"] == pytest.approx(3.0 + sim.plan.poll)
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_a_rollout_ends_when_the_last_of_several_servers_has_unloaded(simulated, forward):
+    """The second server needs ten looks to let a version go."""
+    sim = simulated.FleetSimulation(2)
+    sim.gate.answers = [] if forward else [Verdict.FAIL]
+    gone = 1 if forward else 2
+    slow, looks = sim.servers[1], []
+    observe = slow.observe
+
+    def late(labels):
+        view = observe(labels)
+        if gone in view.versions and view.versions[gone].state == END:
+            looks.append(gone)
+            if len(looks) < 10:
+                return replace(view, versions={**view.versions, gone: VersionView(AVAILABLE)})
+        return view
+
+    slow.observe = late
+    sim.start()
+
+    end = sim.run()
+
+    assert end.status is (Status.DONE if forward else Status.ROLLED_BACK)
+    assert len(looks) >= 10

@@ -67,7 +67,15 @@ def fleet():
 def test_together_they_are_as_far_as_the_slowest(views, versions, labels, mixed):
     view = merged({f"{number}:1": entry for number, entry in enumerate(views)})
 
-    assert view == ServerView(versions, labels, mixed)
+    assert (view.versions, view.labels, view.mixed) == (versions, labels, mixed)
+
+
+def test_a_version_that_only_some_have_left_is_still_answered_with():
+    view = merged({"a": ServerView({1: GONE, 2: UP}), "b": ServerView({1: UP, 2: UP}), "c": ServerView({2: UP})})
+
+    assert (view.available(1), view.answers(1), view.partly) == (False, True, frozenset({1}))
+    assert view.answers(2)
+    assert not merged({"a": ServerView({1: GONE}), "b": ServerView({})}).answers(1)
 
 
 def test_a_version_that_failed_on_one_has_failed_and_its_server_is_named():
