@@ -284,6 +284,7 @@ def test_with_nothing_but_the_extra_cli(tmp_path):
     own = metadata.distribution("tfs-deploy")
     folder = next(Path(str(own.locate_file(path))).parent for path in own.files or () if path.name == "METADATA")
     (site / folder.name).symlink_to(folder)
+    (site / "tensorflow-9.9.dist-info").mkdir()  # what an interrupted uninstall leaves
 
     code = (
         "import sys; from tfs_deploy.cli.main import run; code = run(['doctor', '--json'])\n"

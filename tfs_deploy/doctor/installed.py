@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _OWN: Final = "tfs-deploy"
 #: distributions that bring the package ``tensorflow``
-_BUILDS: Final = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-intel", "tensorflow-rocm", "tf-nightly")
+_BUILDS: Final = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-rocm", "tf-nightly")
 #: not needed, and known to disagree with TensorFlow
 _BESIDE: Final = ("tensorflow-serving-api", "grpcio-tools", "grpcio-status", "keras", "ml-dtypes")
 #: one generated module for each package whose messages TensorFlow programs import
@@ -63,9 +63,11 @@ def installed_packages() -> Packages:
 
 def _find(name: str) -> metadata.Distribution | None:
     try:
-        return metadata.distribution(name)
+        found = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return None
+    # What an interrupted uninstall leaves has a directory and no metadata.
+    return found if found.metadata and "Version" in found.metadata else None
 
 
 def _versions(found: dict[str, metadata.Distribution], more: Iterable[str]) -> dict[str, str]:

@@ -27,6 +27,6 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     for port in facts.ports:
         yield judge_port(port, facts.wanted)
     for disk in facts.disks:
-        yield judge_disk(disk)
+        yield judge_disk(disk, facts.wanted)
     yield judge_limits(facts.limits)
     yield from judge_clock(facts.clock, facts.engine)

@@ -54,18 +54,18 @@ def judge_port(port: Port, wanted: Wanted) -> Finding:
     return bad(name, f"{port.number} is in use {by}", f"stop it, or {choose}")
 
 
-def judge_disk(disk: Disk) -> Finding:
-    """Say whether there is room, and the right to use it."""
+def judge_disk(disk: Disk, wanted: Wanted) -> Finding:
+    """Say whether there is room, and the right to use it; without a file nobody has to write where it runs."""
     name, kind = f"disk.{disk.name}", disk.name.partition(".")[0]
     least, good = _ROOM[kind]
     if disk.error is not None:
         return problem(name, f"{disk.path} cannot be looked at: {disk.error}", "correct the path, or its permissions")
     if not disk.readable:
-        return problem(name, f"{disk.path} cannot be read by this user", f"ls -ld {disk.path}")
+        return problem(name, f"{disk.path} cannot be read by this user", f"chmod or chown it: ls -ld {disk.path}")
     if not disk.writable and kind != "models":
-        return problem(
-            name, f"{disk.path} cannot be written by this user", f"ls -ld {disk.path}; mount shows read-only"
-        )
+        judge = warning if wanted.target is None and kind == "state" else problem
+        hint = f"chmod or chown it (ls -ld {disk.path}), or mount it writable"
+        return judge(name, f"{disk.path} cannot be written by this user", hint)
     free = f"{disk.path}: {_size(disk.free)} free"
     clean = "remove what is not needed: docker system df" if kind == "docker" else f"du -xh {disk.path} | sort -h"
     if disk.free < least:
@@ -99,7 +99,7 @@ def judge_clock(clock: Clock, engine: Engine) -> Iterator[Finding]:
     yield _system_clock(clock)
     yield _skew("clock.files", clock.files, "files of the state directory", "no file could be made there")
     reason = "the engine does not tell its time" if engine.answers else "the engine was not reached"
-    yield _skew("clock.engine", engine.skew, f"the {engine.name}", reason)
+    yield _skew("clock.engine", engine.skew, engine.name, reason)
 
 
 def _system_clock(clock: Clock) -> Finding:

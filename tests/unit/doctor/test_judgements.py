@@ -279,9 +279,14 @@ def test_ports(port, wanted, level, words):
     ],
 )
 def test_disks(disk, level, words):
-    found = by_id([judge_disk(disk)])[f"disk.{disk.name}"]
+    found = by_id([judge_disk(disk, EMBEDDED)])[f"disk.{disk.name}"]
     assert found.level is level
     assert words in found.detail
+
+
+def test_a_directory_that_no_file_needs_may_be_read_only():
+    assert judge_disk(Disk("state", "/", 10**9, writable=False), NOTHING).level is WARNING
+    assert judge_disk(Disk("tmp", "/tmp", 10**9, writable=False), NOTHING).level is PROBLEM
 
 
 @pytest.mark.parametrize(
@@ -326,7 +331,7 @@ def test_clocks(clock, skew, system, files, engine):
 
 def test_the_side_of_a_clock_is_named():
     found = by_id(judge_clock(CLOCK, replace(ENGINE, skew=-40.0)))
-    assert found["clock.engine"].detail == "the Docker Engine: 40 s behind this clock"
+    assert found["clock.engine"].detail == "Docker Engine: 40 s behind this clock"
 
 
 @pytest.mark.parametrize(("system", "level"), [("Linux", OK), ("Darwin", WARNING)])
