@@ -115,7 +115,8 @@ _INTRODUCTION = """\
 `tfs-deploy lint PATH` judges a version directory, or the latest version below a base path, without TensorFlow. It
 exits with 1 if a finding is an error (`--fail-on warning` or `info` to be stricter) and with 2 if the model cannot
 be read at all. `--select` and `--ignore` take ids (`TFS105`), their beginnings (`TFS2`) and names
-(`fixed-batch-dimension`), several with commas. `tfs-deploy lint --rules` prints this page.
+(`fixed-batch-dimension`), several with commas. What the server is, is said by `--image-version` (`2.19`, or the image)
+or by the image in a deployment file (`--deployment FILE`). `tfs-deploy lint --rules` prints this page.
 
 What a signature runs is followed from its outputs through the graph and every function it calls; code that is only
 stored, such as a training step, is not held against it.
