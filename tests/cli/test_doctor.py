@@ -91,6 +91,14 @@ def test_this_machine():
         assert each["level"] in ("ok", "skipped") or each["hint"]
 
 
+def test_the_guide_explains_every_question(tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    explained = set(re.findall(r"`([a-z]+\.[A-Za-z.-]+)`", guide))
+    found = findings(deployment(tmp_path))
+    asked = {re.sub(r"^(extra|disk\.models)\..*", r"\1.NAME", name) for name in found}
+    assert asked - explained == set()
+
+
 def test_a_file_brings_its_ports_and_directories_and_leaves_nothing_behind(tmp_path):
     found = findings(deployment(tmp_path), code=0, **NO_DOCKER)
     assert found["disk.models.digits"]["detail"].startswith(str(tmp_path / "models" / "digits"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import stat
@@ -101,6 +102,29 @@ def test_the_doctor_knows_the_deployments_own_server(served):
     for name in ("port.grpc", "port.rest"):
         assert found[name]["level"] == "ok"
         assert "this deployment's own server" in found[name]["detail"]
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+COMMANDS = re.findall(r"tfs-deploy ((?:smoke|doctor)\b(?: [-\w./]+)*)", GUIDE)
+COMMANDS = sorted({line for line in COMMANDS if ".yaml" in line and not line.endswith("--watch --interval 5")})
+
+
+def test_the_guide_has_its_commands():
+    assert len(COMMANDS) >= 6
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_of_the_guide(served, tmp_path, line):
+    quick = {"--interval 5": "--interval 0.1", "--rounds 12": "--rounds 2"}
+    for slow, fast in quick.items():
+        line = line.replace(slow, fast)
+    words = [re.sub(r"\S*digits\.yaml$", str(served.source), word) for word in line.split()]
+    words = [str(tmp_path / "zoo.prom") if word.endswith(".prom") else word for word in words]
+    command = [sys.executable, "-m", "tfs_deploy", *words]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    for name in series(tmp_path / "zoo.prom") if "--textfile" in line else ():
+        assert f"`{name.partition('{')[0]}`" in GUIDE
 
 
 def test_from_good_to_bad_and_back_and_away(served, tmp_path):
