@@ -41,6 +41,8 @@ class Replica:
 
     def freeze(self) -> None:
         os.kill(self._process.pid, signal.SIGSTOP)
+        # threads that run on other cores go on for a moment, and may answer a call
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         os.kill(self._process.pid, signal.SIGCONT)
