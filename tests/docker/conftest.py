@@ -50,7 +50,10 @@ def engine() -> None:
 def image(engine: None) -> Iterator[str]:
     """The image of the embedded server, made from this environment unless it is there; one for each checkout."""
     with LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker waits here and finds the image
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another worker makes it, or has made it
+            fcntl.flock(lock, fcntl.LOCK_SH)
         done = subprocess.run([sys.executable, ROOT / "docker/build", TAG], capture_output=True, text=True, timeout=110)
         assert done.returncode == 0, done.stderr
         fcntl.flock(lock, fcntl.LOCK_SH)

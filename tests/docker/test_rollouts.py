@@ -122,4 +122,6 @@ def test_a_server_that_is_killed_in_a_step(shop):
     stable = 124 if result.status is Status.DONE else 123
     assert served(shop) == (stable, [stable])
     assert read_traffic(shop.state / "traffic.json").models["hp"] == {"stable": 100.0}
-    assert any(note.startswith("the server did not answer for ") for note in result.notes)
+    # An engine is quick enough to start it again between two looks of the controller.
+    told = any(note.startswith("the server did not answer for ") for note in result.notes)
+    assert told or shop.inspect()["RestartCount"] == 1

@@ -6,13 +6,10 @@ parses and is nonsense; TensorFlow trusts it (graph_constructor.cc checks the ma
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from tfs_deploy.savedmodel.wire import WireError
 
-#: node_def_util.cc: ValidateNodeDef
-_NAME: Final = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 #: DataType numbers end far below this; a reference to a type is its number and 100 (types.proto)
 _TYPES: Final = 64
 _REFERENCE: Final = 100
@@ -35,9 +32,9 @@ class UnsoundError(WireError):
 
 
 def check_node(node: Any) -> None:
-    """Raise ``UnsoundError`` for a NodeDef without a proper name or input, or a constant of contradicting types."""
-    if not _NAME.fullmatch(node.name):
-        raise UnsoundError(f"a node of op '{node.op}' has the name '{node.name}'")
+    """Raise ``UnsoundError`` for a NodeDef without a name or input, or a constant of contradicting types."""
+    if not node.name:
+        raise UnsoundError(f"a node of op '{node.op}' has no name")
     for key in _COUNTS.get(node.op, ()):
         if key in node.attr and not 0 <= node.attr[key].i <= _MOST:
             raise UnsoundError(f"node '{node.name}' has {node.attr[key].i} inputs or outputs ({key})")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import itertools
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -164,6 +166,7 @@ def test_the_lock_keeps_others_out(tmp_path):
 
 PUBLISHER = """
 import sys
+import tempfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_publish import publish_one
@@ -257,7 +260,7 @@ for target in (base, base / "digits"):
 def test_a_directory_without_permission(tmp_path):
     base = tmp_path / "models"
     base.mkdir()
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+    for folder in itertools.takewhile(Path(tempfile.gettempdir()).__ne__, (tmp_path, *tmp_path.parents)):
         folder.chmod(0o755)  # another user has to get there
     result = run_python(WITHOUT_PERMISSION, base)
     base.chmod(0o755)

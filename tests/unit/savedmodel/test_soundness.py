@@ -21,10 +21,6 @@ def nameless(graph: Any) -> None:
     graph.node[0].name = ""
 
 
-def odd_name(graph: Any) -> None:
-    graph.library.function[0].node_def[0].name = "a b"
-
-
 def constant(graph: Any) -> Any:
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     return next(node for node in nodes if node.op == "Const")
@@ -51,9 +47,8 @@ def endless_outputs(graph: Any) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (nameless, "has the name ''"),
-        (nameless_in_a_function, "has the name ''"),
-        (odd_name, "has the name 'a b'"),
+        (nameless, "has no name"),
+        (nameless_in_a_function, "has no name"),
         (passing_on_nothing, "passes on a value that it does not get"),
         (endless_outputs, "has 2147483647 inputs or outputs (Ndense)"),
         (no_such_type, "is of type 99, which does not exist"),
