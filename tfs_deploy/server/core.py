@@ -115,7 +115,7 @@ class ServerCore:
             monitor.close()
         if reached is None:
             raise UnavailableError("the server stops before all models are available")
-        _check_reached(reached, what)
+        check_reached(reached, what)
 
     def _first_load(self, names: set[str], monitor: StateMonitor) -> list[VersionState] | None:
         self._started = True
@@ -140,7 +140,8 @@ class ServerCore:
         self.states.close()
 
 
-def _check_reached(reached: list[VersionState], what: str) -> None:
+def check_reached(reached: list[VersionState], what: str) -> None:
+    """Raise ``UnknownError`` with the server's text for versions that did not become available."""
     failed = [state for state in reached if state.state is not State.AVAILABLE]
     if failed:
         parts = "".join(f"{{{state.id}{_because(state)}}}, " for state in failed)

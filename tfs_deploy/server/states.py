@@ -26,6 +26,9 @@ class State(enum.IntEnum):
     END = 50
 
 
+_SETTLED = (State.AVAILABLE, State.END)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class ServableId:
     """One version of one model; ``str`` is how the server's messages write it."""
@@ -118,7 +121,18 @@ class StateMonitor:
                     return None
                 self._changed.wait(0.2 if stop is not None else None)
 
+    def wait_until_settled(self, servables: Iterable[ServableId]) -> list[VersionState]:
+        """Block until each of these versions is AVAILABLE or at its END; return their states."""
+        wanted = list(servables)
+        with self._changed:
+            while True:
+                known = (self._states.get(servable.name, {}).get(servable.version) for servable in wanted)
+                settled = [state for state in known if state is not None and state.state in _SETTLED]
+                if len(settled) == len(wanted):
+                    return settled
+                self._changed.wait()
+
     def _first_arrival(self, name: str) -> VersionState | None:
         known = self._states.get(name, {})
         arrived = (known[number] for number in sorted(known, reverse=True))
-        return next((state for state in arrived if state.state in (State.AVAILABLE, State.END)), None)
+        return next((state for state in arrived if state.state in _SETTLED), None)

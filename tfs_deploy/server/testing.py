@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.errors import UsageError
-from tfs_deploy.savedmodel.versions import latest_version
-from tfs_deploy.server.core import CoreOptions, ServerCore
+from tfs_deploy.savedmodel.versions import latest_version, list_versions
+from tfs_deploy.server.core import CoreOptions, ServerCore, check_reached
 from tfs_deploy.server.dataplane import DataPlane
 from tfs_deploy.server.functions import FunctionModel, function_model
 from tfs_deploy.server.grpc_adapter import GrpcServer
@@ -76,7 +76,9 @@ def serve_models(
         options = CoreOptions(allow_labels_for_unavailable=True, manager=ManagerOptions(load_retries=0))
         core = ServerCore(loader, options)
         stack.callback(core.stop)
-        core.reload(_config(models, functions, Path(folder), labels or {}))
+        config = _config(models, functions, Path(folder), labels or {})
+        core.reload(config)
+        check_reached(core.states.wait_until_settled(_versions(config)), "servable(s)")
         dataplane = DataPlane(core, metrics)
         grpc_server = GrpcServer(dataplane, threads=_THREADS)
         port = grpc_server.listen(f"{_HOST}:0")
@@ -131,6 +133,15 @@ def _function_versions(models: Mapping[str, Served]) -> dict[ServableId, Functio
             kind = type(served).__name__  # type: ignore[unreachable]
             raise UsageError(f"model {name} is a {kind}", hint="give a base path or function_model(...)")
     return functions
+
+
+def _versions(config: Any) -> list[ServableId]:
+    """List every version of a config's models; a reload waits for one of each model only, as the server does."""
+    return [
+        ServableId(model.name, version.number)
+        for model in config.model_config_list.config
+        for version in list_versions(model.base_path)
+    ]
 
 
 def _config(
