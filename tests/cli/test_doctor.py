@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import re
@@ -10,10 +9,7 @@ import socket
 import socketserver
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from engines import EngineApi, listening
 from live import free_port, free_ports
 
 FILE = """
@@ -160,19 +157,6 @@ def test_an_engine_of_another_machine(tmp_path):
     assert found["docker.socket"]["level"] == "skipped"
 
 
-@contextmanager
-def listening(path: Path, handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
-    with socketserver.ThreadingUnixStreamServer(str(path), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"unix://{path}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 class Silent(socketserver.BaseRequestHandler):
     """Takes every connection and says nothing until the other side gives up."""
 
@@ -190,14 +174,13 @@ def test_an_engine_that_hangs_is_given_up_soon(tmp_path):
     assert time.monotonic() - started < 30  # not the minute that commands give an engine
 
 
-class Strange(http.server.BaseHTTPRequestHandler):
+class Strange(EngineApi):
     """A rootless Podman on an Arm machine whose clock is ahead, with a container on a port."""
 
     port = 0
+    missing = "no such image"
 
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        path = re.sub(r"^/v[\d.]+", "", path)
+    def known(self) -> dict[str, Any]:
         then = datetime.now(timezone.utc) + timedelta(seconds=100)
         info = {
             "Architecture": "arm64",
@@ -206,23 +189,11 @@ class Strange(http.server.BaseHTTPRequestHandler):
             "Runtimes": {"crun": {}},
         }
         bound = {"PublicPort": self.port, "PrivatePort": 8500, "Type": "tcp"}
-        known: dict[str, Any] = {
+        return {
             "/version": {"Version": "4.9.4", "ApiVersion": "1.41", "Components": [{"Name": "Podman Engine"}]},
             "/info": {**info, "SystemTime": then.strftime("%Y-%m-%dT%H:%M:%S.123456789Z")},
             "/containers/json": [{"Names": ["/shop"], "Ports": [bound]}],
         }
-        body = json.dumps(known.get(path, {"message": "no such image"})).encode()
-        self.send_response(200 if path in known else 404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "unix"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 def test_a_strange_engine(tmp_path):

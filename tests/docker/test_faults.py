@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engines import MACHINE
 from live import until
 from tfs_deploy.client import Client
 from tfs_deploy.config.image import Image
@@ -259,9 +260,6 @@ def test_a_config_directory_that_became_read_only(shop, small_disk):
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     healed = shop.json("up")
     assert (healed["exit_code"], healed["pid"]) == (0, first["pid"])
-
-
-MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
 def saved_image(tag: str, architecture: str) -> bytes:

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import os
-import platform
 import subprocess
 import tarfile
 import threading
@@ -17,12 +16,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from engines import MACHINE
 from tfs_deploy.config.docker import Docker
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.launch.engine import Engine
 
 pytestmark = pytest.mark.docker
-MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 

@@ -5,63 +5,35 @@ Stands in for Podman's service, which the tests of this project do not install; 
 
 from __future__ import annotations
 
-import json
-import socketserver
-import threading
-from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 
+from engines import EngineApi, listening
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.engine import Engine
 
 POLICY = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 
 
-class Podman(BaseHTTPRequestHandler):
+class Podman(EngineApi):
     """Knows the container ``here``, and no way to change it."""
 
-    def do_GET(self) -> None:
-        path = self.path.partition("/v1.41")[2] or self.path
-        known = {
+    def known(self) -> dict[str, Any]:
+        return {
             "/version": {"ApiVersion": "1.41", "Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]},
             "/info": {"OSType": "linux", "Architecture": "amd64"},
             "/containers/here/json": {"Id": "here"},
         }
-        self._answer(known.get(path))
-
-    def do_POST(self) -> None:
-        self._answer(None)
-
-    def _answer(self, document: object) -> None:
-        body = json.dumps({"message": "Not Found"} if document is None else document).encode()
-        self.send_response(404 if document is None else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "unix"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
-    path = str(tmp_path / "podman.sock")
-    with socketserver.ThreadingUnixStreamServer(path, Podman) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    with listening(tmp_path / "podman.sock", Podman) as host:
+        monkeypatch.setenv("DOCKER_HOST", host)
         engine = Engine()
-        try:
-            yield engine
-        finally:
-            engine.close()
-            server.shutdown()
-            thread.join()
+        yield engine
+        engine.close()
 
 
 def test_a_restart_policy_that_cannot_be_changed(engine):
