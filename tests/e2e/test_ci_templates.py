@@ -20,7 +20,8 @@ CI = ROOT / "configs/ci"
 BIN = Path(sys.executable).parent
 SCRIPT = ROOT / "scripts/export_and_verify"
 PLAIN = ROOT / "tests/data/verify/plain"
-ARTEFACTS = ["export.json", "junit.xml", "report.html", "summary.md", "verdict.json"]
+REPORTS = ["export.json", "junit.xml", "report.html", "summary.md", "verdict.json"]
+ARTEFACTS = sorted([*REPORTS, "publish.json"])
 
 TRAIN = """
 import keras
@@ -123,27 +124,104 @@ def test_the_workflow_in_a_clean_clone_leaves_its_artefacts(clone, tmp_path):
     assert all((clone / path).exists() for path in [*paths, artifacts["reports"]["junit"]])
 
 
-def test_a_version_that_is_refused_has_its_artefacts_too(tmp_path):
-    options = ["--skip", "parity", "--load", "0.2", "--budget", "p50 < 0.0001ms"]
-    result = run([SCRIPT, PLAIN, "models/plain", "out", "--keep", "3", "--", *options], tmp_path)
-    assert result.returncode == 1, result.stderr
-    assert result.stdout == f"{tmp_path / 'models/plain/1'}\n"
+def test_a_version_that_is_refused_is_not_published_and_has_its_artefacts(tmp_path):
+    publish_plain(tmp_path / "models/plain")
+    options = ["--skip", "parity", "--load", "0.2", "--budget", "p50 < 0.0001ms", "--baseline", "1"]
+    result = run([SCRIPT, PLAIN, "models/plain", "out", "--keep", "1", "--", *options], tmp_path)
+    assert (result.returncode, result.stdout) == (1, ""), result.stderr
     assert "load-test.budget" in result.stderr.splitlines()[-1]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ARTEFACTS
-    assert json.loads((tmp_path / "out/verdict.json").read_text())["ok"] is False
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*REPORTS, "staged"])
+    verdict = json.loads((tmp_path / "out/verdict.json").read_text())
+    assert verdict["ok"] is False
+    (model,) = verdict["models"]
+    assert (model["name"], model["version"], model["baseline"]) == ("plain", 2, "models/plain/1")
+    assert names(tmp_path / "models/plain") == ["1"]
+    assert names(tmp_path / "out/staged/plain") == ["2"]
+
+
+@pytest.mark.full
+def test_a_version_that_is_verified_is_published_under_the_number_that_was_asked_for(tmp_path):
+    base = tmp_path / "models/plain"
+    publish_plain(base)
+    publish_plain(base)
+    options = ["--version=7", "--keep", "2", "--", "--skip", "parity", "--skip", "refusals", "--load", "0"]
+    result = run([SCRIPT, PLAIN, "models/plain", "out", "--metadata", "commit=abc", *options], tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"{base / '7'}\n"), result.stderr
+    assert names(tmp_path / "out") == ARTEFACTS
+    assert names(base) == ["2", "7"]
+    assert json.loads((base / "7/assets.extra/tfs_deploy.json").read_text())["metadata"] == {"commit": "abc"}
+    assert json.loads((tmp_path / "out/publish.json").read_text())["pruned"] == [1]
+
+
+STAND_IN = """#!/usr/bin/env bash
+printf '%s\\n' "$*" >>calls
+case $1 in export) mkdir -p reports/staged/m/4 ;; publish) echo '{"path": "models/m/4"}' ;; esac
+"""
+PUBLISH = "publish reports/staged/m --to models/m --require-verdict reports/verdict.json --json"
+
+
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [
+        (
+            ["reports", "--keep=3", "--tags", "a b", "--deployment", "d.yaml", "--version", "9", "--", "--load", "1"],
+            [
+                "export x --to reports/staged/m --version 9 --json --tags a b",
+                "verify reports/staged/m --report reports --load 1",
+                f"{PUBLISH} --keep=3 --deployment d.yaml --version 4",
+            ],
+        ),
+        (
+            ["--", "--baseline=3", "--skip", "parity"],
+            [
+                "export x --to reports/staged/m --version 4 --json",
+                "verify reports/staged/m --report reports --baseline models/m/3 --skip parity",
+                PUBLISH,
+            ],
+        ),
+        (
+            ["--", "--baseline", "../old/1"],
+            [
+                "export x --to reports/staged/m --version 4 --json",
+                "verify reports/staged/m --report reports --baseline ../old/1",
+                PUBLISH,
+            ],
+        ),
+    ],
+)
+def test_each_option_goes_to_the_step_that_it_is_about(options, calls, tmp_path):
+    stand_in = tmp_path / "bin/tfs-deploy"
+    stand_in.parent.mkdir()
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o755)
+    for name in ("1", "003", "notes"):
+        (tmp_path / "models/m" / name).mkdir(parents=True)
+    result = run([SCRIPT, "x", "models/m", *options], tmp_path, PATH=f"{stand_in.parent}:{os.environ['PATH']}")
+    assert (result.returncode, result.stdout) == (0, "models/m/4\n"), result.stderr
+    assert (tmp_path / "calls").read_text().splitlines() == calls
+    assert names(tmp_path / "reports") == ["export.json", "publish.json"]
+
+
+def publish_plain(base: Path) -> None:
+    assert run(["tfs-deploy", "publish", PLAIN, "--to", base], base.parents[1]).returncode == 0
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_model_that_cannot_be_exported_leaves_no_old_verdict(tmp_path):
     (tmp_path / "reports").mkdir()
     for name in (*ARTEFACTS, "notes.txt"):
         (tmp_path / "reports" / name).write_text("of an earlier run")
+    shutil.copytree(PLAIN, tmp_path / "reports/staged/digits")
     result = run([SCRIPT, "missing.keras", "models/digits"], tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("error: missing.keras does not exist")
     assert [path.name for path in (tmp_path / "reports").iterdir()] == ["notes.txt"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["train:model"], ["--help", "x"]])
+@pytest.mark.parametrize("arguments", [[], ["train:model"], ["--help", "x"], ["a", "b", "c", "--keep"]])
 def test_a_call_that_is_wrong_is_told_how_it_goes(arguments, tmp_path):
     result = run([SCRIPT, *arguments], tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
@@ -156,7 +234,7 @@ def test_without_the_toolkit_it_names_the_package(tmp_path):
     shutil.copy(SCRIPT, copy)
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("bash", "env", "dirname", "sed", "mkdir", "rm"):
+    for name in ("bash", "env", "dirname", "basename", "mkdir", "rm"):
         (tools / name).symlink_to(str(shutil.which(name)))
     result = subprocess.run([copy, "a", "b"], capture_output=True, text=True, cwd=tmp_path, env={"PATH": str(tools)})
     assert result.returncode == 3

@@ -99,21 +99,22 @@ def command(
     """
     arguments: dict[str, Any] = {
         "signatures": parse_signatures(signatures),
-        "version": _version(version),
+        "version": parse_version(version),
         "examples": _examples(examples) or None,
         "metadata": _metadata(metadata),
         "tags": [tag.strip() for tag in tags.split(",") if tag.strip()],
         "deployments": deployments or None,
     }
     started = time.monotonic()
-    with _warnings_on(output), output.progress(f"exporting {source}"):
+    with warnings_on(output), output.progress(f"exporting {source}"):
         found = _source(source, modules)
         exported = export_model(found, base_path, kind=kind, keep=keep, **arguments, **options)
     document = _document(exported, time.monotonic() - started)
     output.result(document, _render(exported, document))
 
 
-def _version(text: str | None) -> int | str | None:
+def parse_version(text: str | None) -> int | str | None:
+    """Return the number that ``--version`` asks for, ``timestamp``, or ``None``."""
     if text is None or text == "timestamp":
         return text
     if _NUMBER.fullmatch(text) is None:
@@ -193,7 +194,7 @@ def _metadata_file(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _warnings_on(output: Output) -> Iterator[None]:
+def warnings_on(output: Output) -> Iterator[None]:
     """Show what the exporter logs as warnings of the command."""
 
     class Handler(logging.Handler):

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Run the embedded server in the foreground."),
     "predict": ("predict", "Send one request to a served model."),
     "verify": ("verify", "Say yes or no to a version before it serves anybody, with a report."),
+    "publish": ("publish", "Put a verified version into a base path, as its next number."),
     "smoke": ("smoke", "Ask every label of a running deployment and compare with the recorded answers."),
     "rollout": ("rollout", "Move traffic from one version to the next, step by step."),
     "rollback": ("rollback", "Move the label stable back to an earlier version."),

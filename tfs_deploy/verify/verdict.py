@@ -14,6 +14,8 @@ from tfs_deploy.verify.identity import MANIFEST, identify
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tfs_deploy.verify.identity import Identity
+
 FILE_NAME: Final = "verdict.json"
 KIND: Final = "tfs-deploy verdict"
 #: groups without which a verdict is none
@@ -60,25 +62,34 @@ def require_verdict(path: str | Path, version_dir: Path) -> str:
             their manifest says.
         UsageError: there is no verdict.
     """
-    document = read_verdict(path)
     identity = identify(version_dir)
+    note = require_yes(path, version_dir, identity)
+    problems = verify_manifest(version_dir) if identity.of == MANIFEST else []
+    if problems:
+        raise VerdictError(f"{version_dir} is not what was verified: {problems[0]}", hint=_hint(version_dir))
+    return note
+
+
+def require_yes(path: str | Path, version_dir: Path, identity: Identity) -> str:
+    """Return a note if a verdict says yes to this identity of a version, whether or not its files still match it."""
+    document = read_verdict(path)
     entries = [entry for entry in document.get("models", ()) if isinstance(entry, dict)]
     entry = next((entry for entry in entries if entry.get("digest") == identity.digest), None)
-    hint = f"tfs-deploy verify {version_dir} --report DIR"
     if entry is None:
         judged = ", ".join(f"{each.get('name')} {each.get('version')}" for each in entries) or "nothing"
         raise VerdictError(
-            f"the verdict {path} is about other files ({judged}) than {version_dir} ({identity})", hint=hint
+            f"the verdict {path} is about other files ({judged}) than {version_dir} ({identity})",
+            hint=_hint(version_dir),
         )
     missing = [group for group in ESSENTIAL if group in document.get("left_out", ())]
     if missing:
-        raise VerdictError(f"the verdict {path} left out the group '{missing[0]}'", hint=hint)
-    if identity.of == MANIFEST:
-        problems = verify_manifest(version_dir)
-        if problems:
-            raise VerdictError(f"{version_dir} is not what was verified: {problems[0]}", hint=hint)
+        raise VerdictError(f"the verdict {path} left out the group '{missing[0]}'", hint=_hint(version_dir))
     if document.get("ok") is not True or entry.get("ok") is not True:
         first = document.get("first_failed") or {}
         reason = f": {first.get('id')}: {first.get('reason')}" if first else ""
-        raise VerdictError(f"the verdict {path} says no{reason}", hint=hint)
+        raise VerdictError(f"the verdict {path} says no{reason}", hint=_hint(version_dir))
     return f"verified at {document.get('created_at')}: {len(document.get('checks', ()))} checks, none failed"
+
+
+def _hint(version_dir: Path) -> str:
+    return f"tfs-deploy verify {version_dir} --report DIR"
