@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tfs_deploy import protos
-from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, UsageError, file_hint
+from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UsageError, file_hint
 from tfs_deploy.savedmodel.tfrecord import read_records
+from tfs_deploy.verify.parquet import read_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ def read_table(path: Path) -> dict[str, Array]:
 
     Raises:
         UsageError: there is no such file, it is damaged, or it is no table.
-        MissingExtraError: .parquet without pyarrow or pandas.
+        MissingExtraError: .parquet without pyarrow.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -102,24 +103,7 @@ def _joined(columns: dict[str, Array]) -> dict[str, Array]:
 
 
 def _parquet(path: Path) -> dict[str, Array]:
-    try:
-        from pyarrow import parquet  # type: ignore[import-not-found,unused-ignore]
-
-        table = parquet.read_table(path)
-        lists = {name: table.column(name).to_pylist() for name in table.column_names}
-    except ModuleNotFoundError:
-        lists = _with_pandas(path)
-    return _joined({name: _plain(np.array(values)) for name, values in lists.items()})
-
-
-def _with_pandas(path: Path) -> dict[str, list[Any]]:
-    try:
-        import pandas as pd  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-        frame = pd.read_parquet(path)
-    except ImportError as error:
-        raise MissingExtraError("pyarrow, which reads .parquet,", "data") from error
-    return {str(name): frame[name].tolist() for name in frame.columns}
+    return _joined(read_parquet(path))
 
 
 def _tfrecord(path: Path) -> dict[str, Array]:

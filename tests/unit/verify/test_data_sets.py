@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
 
 from tfs_deploy import protos
-from tfs_deploy.errors import MissingExtraError, UsageError
+from tfs_deploy.errors import UsageError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.savedmodel.tfrecord import write_records
 from tfs_deploy.verify.dataset import DataSettings, choose_label, choose_output, choose_signature, inputs_of
@@ -49,24 +47,6 @@ def test_tfrecord(tmp_path):
     assert columns["x"].tolist() == [[0, 1], [1, 2], [2, 3]]
     assert columns["label"].tolist() == [0, 1, 2]
     assert columns[RECORD].tolist() == records
-
-
-@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")
-def test_parquet_names_what_to_install(tmp_path):
-    (tmp_path / "d.parquet").write_bytes(b"PAR1")
-    with pytest.raises(MissingExtraError) as caught:
-        read_table(tmp_path / "d.parquet")
-    assert caught.value.hint == "pip install 'tfs-deploy[data]'"
-
-
-def test_parquet(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    table = pyarrow.table({"x": [[1.0, 2.0], [3.0, 4.0]], "label": [0, 1], "name": ["a", "b"]})
-    parquet.write_table(table, tmp_path / "d.parquet")
-    columns = read_table(tmp_path / "d.parquet")
-    assert columns["x"].tolist() == [[1, 2], [3, 4]]
-    assert columns["name"].tolist() == [b"a", b"b"]
 
 
 @pytest.mark.parametrize(
