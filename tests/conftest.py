@@ -14,6 +14,8 @@ import live
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+pytest.register_assert_rewrite("rolling")  # scenarios that tests of several places share
+
 # A shell ignores SIGINT in what it runs in the background, and so would every process that a test starts and
 # interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

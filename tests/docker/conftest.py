@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
+import rolling
 from live import free_ports
+from zoos import Zoo, serving
 
 ROOT = Path(__file__).parents[2]
 REQUIRED = "TFS_DEPLOY_REQUIRE_DOCKER"
@@ -156,3 +158,37 @@ def make_shop(image: str, models: Path, tmp_path: Path) -> Iterator[Callable[[],
 def shop(make_shop: Callable[[], Shop]) -> Shop:
     """A deployment in a container."""
     return make_shop()
+
+
+@contextlib.contextmanager
+def zoo_in_container(folder: Path, source: Path, versions: dict[int, Any], image: str, **docker: Any) -> Iterator[Zoo]:
+    """A running deployment of a zoo's versions in a container, of which nothing is left."""
+    with serving(Zoo.make(folder, source, versions, free_ports(2), {"image": image, **docker})) as zoo:
+        yield zoo
+
+
+@pytest.fixture
+def zoo(image: str, models: Path, tmp_path: Path) -> Iterator[Zoo]:
+    """A deployment in a container that serves version 1 of the zoo as stable."""
+    with zoo_in_container(tmp_path, models / "zoo", {1: 1, 2: 2}, image) as zoo:
+        yield zoo
+
+
+@pytest.fixture
+def zoo_that_stays_dead(image: str, models: Path, tmp_path: Path) -> Iterator[Zoo]:
+    """The same, and the engine does not start a server again that has ended."""
+    with zoo_in_container(tmp_path, models / "zoo", {1: 1, 2: 2}, image, restart="never") as zoo:
+        yield zoo
+
+
+@pytest.fixture(scope="session")
+def candidates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good model and bad candidates for its next version, by name."""
+    return rolling.make_candidates(tmp_path_factory.mktemp("candidates"))
+
+
+@pytest.fixture
+def bakery(image: str, candidates: Path, tmp_path: Path) -> Iterator[Zoo]:
+    """A deployment in a container of the good model, version 1."""
+    with zoo_in_container(tmp_path, candidates, {1: "good"}, image) as zoo:
+        yield zoo

@@ -15,13 +15,25 @@ if TYPE_CHECKING:
     from tfs_deploy.launch.server import Host, Server
 
 
-def host_of(deployment: Deployment, *, progress: Callable[[str, int, int], None] | None = None) -> Host[Any]:
-    """Return the host of a deployment's servers; ``EnvironmentFault`` if it cannot be used."""
+def host_of(
+    deployment: Deployment,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+    timeout: float | None = None,
+) -> Host[Any]:
+    """Return the host of a deployment's servers; ``EnvironmentFault`` if it cannot be used.
+
+    ``timeout``: seconds that a container engine may take for an answer, ``None`` for as long as a start may take.
+    """
     if deployment.server.target == "embedded":
         return EmbeddedHost(deployment)
     from tfs_deploy.launch.docker_host import DockerHost
 
-    return DockerHost(deployment, progress=progress)
+    if timeout is None:
+        return DockerHost(deployment, progress=progress)
+    from tfs_deploy.launch.engine import Engine
+
+    return DockerHost(deployment, Engine(timeout=timeout), progress=progress)
 
 
 def find_server(deployment: Deployment) -> Server | None:

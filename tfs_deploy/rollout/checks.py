@@ -93,6 +93,10 @@ class FileChecks:
     def _fits(self, plan: Plan, notes: list[str]) -> str | None:
         """Say if the new version is too big to be loaded beside the old one."""
         needed, room = version_bytes(find_version(self.base_path, plan.new).path), self.room()
+        if room is None and plan.replicas:
+            notes.append(
+                f"version {plan.new} needs about {size_text(needed)} on each server, whose memory is not known"
+            )
         if room is None or needed <= room:
             return None
         text = f"version {plan.new} needs about {size_text(needed)} of memory, {size_text(room)} are available"

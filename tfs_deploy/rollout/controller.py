@@ -120,7 +120,7 @@ class Controller:
         if not whole and self._silent_since is None:
             self._silent_since = asked  # an answer that does not come is waited for
         silent_for = 0.0 if whole or self._silent_since is None else now - self._silent_since
-        ended = server is None and world.process.ended()
+        ended = world.process.replaced() or (server is None and world.process.ended())
         split, request = world.traffic.read(), world.mailbox.read()
         return Observation(now, server, split, silent_for, error, ended, request, world.log.starved)
 
@@ -177,7 +177,7 @@ class Controller:
         if isinstance(action, Apply):
             return self._apply(action)
         if isinstance(action, Weigh):
-            memory = world.process.memory() if self.history.memory is None else None
+            memory = self._memory() if self.history.memory is None else None
             world.traffic.write(Split(action.weights, action.copies))
             return {"step": action.step, "memory": memory}
         if isinstance(action, Calm):
@@ -202,8 +202,8 @@ class Controller:
     def _judge(self, action: Judge) -> dict[str, Any]:
         world, past = self.world, self.history
         window = (past.step_at, world.clock.monotonic())
-        now = world.process.memory() if past.memory is not None else None
-        memory = None if past.memory is None or now is None else (past.memory, now)
+        now = self._memory()
+        memory = None if now is None else (past.memory or now, now)
         judged = judge_step(self.plan, action.step, window, world.gates, world.requests, past.baseline, memory)
         self._judged = judged.report
         return {
@@ -212,7 +212,14 @@ class Controller:
             "final": action.final,
             "reason": judged.reason,
             "baseline": judged.baseline.as_dict(),
+            "memory": now,
         }
+
+    def _memory(self) -> int | None:
+        """Return what the server's process uses, ``None`` where that is not known now: its gate says so."""
+        with contextlib.suppress(EnvironmentFault):
+            return self.world.process.memory()
+        return None
 
     def _make_safe(self) -> None:
         """Take the canary out of the traffic without a journal, as far as that is possible."""

@@ -88,7 +88,7 @@ class History:
     verdict_reason: str = ""
     fails: int = 0
     baseline: WindowSummary = field(default_factory=WindowSummary)
-    memory: int | None = None  # bytes of the server's process before the first step
+    memory: int | None = None  # bytes of the server's process before the first step, or when they were first known
     approved: bool = False  # a human said yes to the promotion
     skip: bool = False  # and to the steps that are left
     rank: tuple[int, int] = (-1, 0)  # the last phase that was entered: its place in ``PHASES``, and the step
@@ -163,9 +163,10 @@ def _succeeded(past: History, event: Event) -> History:
         return replace(new, smoked=bool(detail["passed"]), check_reason=str(detail["reason"]))
     if event.action == "load" and "load" not in past.applied:
         return replace(new, stale_failure=bool(detail["stale_failure"]))
+    if event.action in ("weigh", "judge") and new.memory is None:
+        new = replace(new, memory=detail.get("memory"))
     if event.action == "weigh":
-        before = new.memory if new.memory is not None else detail.get("memory")
-        return _weighed(replace(new, memory=before), int(detail["step"]), event.mono)
+        return _weighed(new, int(detail["step"]), event.mono)
     if event.action == "approve":
         return replace(new, approved=True, skip=new.skip or bool(detail["skip"]))
     if event.action == "calm":

@@ -154,11 +154,17 @@ class ServerProcess(Protocol):
     def ended(self) -> bool:
         """Whether the process was started by this toolkit and has ended without being asked."""
 
+    def replaced(self) -> bool:
+        """Whether another process serves in place of the first one seen, or of the one that ``revive`` started."""
+
     def revive(self) -> None:
         """Start it again with what the files say, and wait until it serves; raises ``LaunchError``."""
 
     def memory(self) -> int | None:
-        """Return the bytes of memory that it uses, ``None`` where that cannot be told."""
+        """Return the bytes of memory that it uses, ``None`` where that cannot be told.
+
+        Raises ``EnvironmentFault`` where it could be told, but not now.
+        """
 
 
 class Traffic(Protocol):

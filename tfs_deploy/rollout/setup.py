@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfs_deploy.client import RestClient
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.launch.dial import dial
 from tfs_deploy.rollout.checks import FileChecks
 from tfs_deploy.rollout.fleet import Fleet, Replica
@@ -96,8 +96,8 @@ def make_world(
     on_trouble: Callable[[str], None],
 ) -> World:
     """Set up the world of a plan; raises ``UsageError`` for a gate, hook or file that cannot be used."""
-    checks = FileChecks(deployment, model.name, model.base_path, servers.members)
     process = DeployedProcess(deployment, known=not plan.replicas)
+    checks = FileChecks(deployment, model.name, model.base_path, servers.members, process.room)
     requests = own.requests
     if requests is None and plan.recorded:
         requests = RecordedRequests(deployment.state_dir, model.name)
@@ -186,10 +186,18 @@ def _defaults(plan: Plan, process: DeployedProcess, requests: Requests | None, r
     gates: list[Gate] = []
     if requests is not None:
         gates += default_gates(plan.min_samples, comparable=plan.comparable)
-    if process.memory() is not None:
+    if _measurable(process):
         gates.append(MemoryGate())
     few = replay.first(_FEW)
     if few.requests:
         gates.append(DriftGate(ask=few, stable=plan.stable))
     asked = {gate_name(text) for text in plan.gates}
     return [gate for gate in gates if gate.name not in asked]
+
+
+def _measurable(process: DeployedProcess) -> bool:
+    """Whether the process's memory can be told, even if not at this moment: then its gate waits for it."""
+    try:
+        return process.memory() is not None
+    except EnvironmentFault:
+        return True

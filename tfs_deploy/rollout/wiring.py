@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import os
 import time
@@ -11,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.client import read_traffic, write_traffic
 from tfs_deploy.config import ActiveModel, model_server_config, read_active, write_active, write_config
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, StatusError
-from tfs_deploy.launch.hosts import find_server, host_of
+from tfs_deploy.launch.hosts import host_of
 from tfs_deploy.launch.lifecycle import TRAFFIC_NAME, up
+from tfs_deploy.launch.memory import available_bytes
 from tfs_deploy.rollout.ports import ServerView, Split, VersionView
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client import Client
     from tfs_deploy.config import Deployment
+    from tfs_deploy.launch.server import Host, Server
 
 _LOG = logging.getLogger(__name__)
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
@@ -108,19 +112,60 @@ class DeployedProcess:
     def __init__(self, deployment: Deployment, *, known: bool = True) -> None:
         self._deployment = deployment
         self._known = known
+        self._first: int | None = None
 
     def ended(self) -> bool:
-        """Whether there was a server that does not run any more."""
-        return self._known and host_of(self._deployment).ended()
+        """Whether there was a server that does not run any more; an engine that cannot be asked says nothing."""
+        if not self._known:
+            return False
+        with contextlib.suppress(EnvironmentFault):
+            return self._host.ended()
+        return False
+
+    def replaced(self) -> bool:
+        """Whether another process serves than at the first look: an engine starts what ends again by itself."""
+        pid = self._pid()
+        if self._first is None:
+            self._first = pid
+        return pid is not None and pid != self._first
 
     def revive(self) -> None:
-        """Start the server again, as the last rollout step left its files."""
+        """Start the server again, as the last rollout step left its files; what serves then is not another one."""
         up(self._deployment)
+        self._first = self._pid()
 
     def memory(self) -> int | None:
-        """Return the bytes that the process holds in memory, ``None`` where it is not known."""
-        server = find_server(self._deployment) if self._known else None
-        return None if server is None or server.pid is None else resident_bytes(server.pid)
+        """Return the bytes that the process holds in memory, ``None`` where that cannot be told.
+
+        Raises ``EnvironmentFault`` while the engine of its container does not answer.
+        """
+        pid = self._running()
+        return None if pid is None else resident_bytes(pid)
+
+    def room(self) -> int | None:
+        """Return the bytes that the server can still have: of its container's limit, and of this machine."""
+        if not self._known:
+            return None
+        rooms = [available_bytes()]
+        docker = self._deployment.server.docker
+        if docker is not None and docker.memory is not None:
+            with contextlib.suppress(EnvironmentFault):
+                rooms.append(max(0, docker.memory - (self.memory() or 0)))
+        return min((room for room in rooms if room is not None), default=None)
+
+    @functools.cached_property
+    def _host(self) -> Host[Any]:
+        return host_of(self._deployment, timeout=_LOOK)
+
+    def _running(self) -> int | None:
+        """Return the number of the process that runs, ``None`` without one; raises ``EnvironmentFault``."""
+        server: Server | None = self._host.current() if self._known else None
+        return None if server is None else server.pid
+
+    def _pid(self) -> int | None:
+        with contextlib.suppress(EnvironmentFault):
+            return self._running()
+        return None
 
 
 class TrafficFile:

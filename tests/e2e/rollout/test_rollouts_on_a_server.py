@@ -8,47 +8,19 @@ import signal
 import numpy as np
 import pytest
 
+import rolling
 from tfs_deploy import protos
 from tfs_deploy.errors import LockedError, ModelError, UsageError, VerdictError
 from tfs_deploy.launch.lifecycle import down, up
 from tfs_deploy.launch.record import running_server
-from tfs_deploy.rollout import ErrorRateGate, GateVerdict, Rollout, Status, Verdict
+from tfs_deploy.rollout import GateVerdict, Rollout, Status, Verdict
 from tfs_deploy.rollout.actions import Finish, Wait
 from tfs_deploy.rollout.lock import lock
 from tfs_deploy.rollout.wiring import SystemClock
 
 
-def test_a_rollout_and_a_rollback_under_load_fail_no_request(zoo, consumers, awaited_consumers):
-    steps = []
-    with consumers(zoo, 8) as load, awaited_consumers(zoo, 64) as awaited:
-        rollout = Rollout(
-            zoo.deployment,
-            "zoo",
-            to=2,
-            steps=(10, 50, 100),
-            bake=0.6,
-            requests=load.stats,
-            gates=[ErrorRateGate(min_samples=1)],
-        )
-        result = rollout.run(on_step=steps.append)
-        assert zoo.served() == ({"stable": 2}, [2])
-        back = Rollout.back(zoo.deployment, "zoo").run()
-        assert zoo.served() == ({"stable": 1}, [1])
-
-    assert load.failures == []
-    assert awaited.failures == []
-    for answers in (load.answers, awaited.answers):
-        assert min(answers[1], answers[2]) > 100
-    assert (result.status, back.status, back.new) == (Status.DONE, Status.DONE, 1)
-    assert [step.weight for step in steps] == [10, 50, 100]
-    for step in steps:
-        assert step.requests > 0
-        assert step.errors == 0
-        assert step.verdict is Verdict.PASS
-        assert step.windows["canary"].p99 > 0
-        assert [entry.gate for entry in step.verdicts] == ["golden", "errors"]
-    assert result.steps == tuple(steps)
-    assert steps[1].windows["stable"].requests > 0
+def test_a_rollout_and_a_rollback_under_load_fail_no_request(zoo):
+    rolling.a_rollout_and_a_rollback_under_load(zoo)
 
 
 def truncated(zoo) -> None:

@@ -77,6 +77,8 @@ class Server:
     complaints: list[str] = field(default_factory=list)
     traffic: Traffic | None = None
     bytes: int | None = None
+    starts: int = 0  # how often it came up again
+    adopted: int = 0  # and how often before the controller first saw it, or started it
 
     def observe(self, labels) -> ServerView:
         self._require_up()
@@ -128,6 +130,7 @@ class Server:
         versions, labels = self.file
         if any(version in self.broken for version in versions):
             return
+        self.starts += 1
         self.up, self.wanted, self.labels = True, versions, dict(labels)
         self.versions = {version: VersionView(AVAILABLE) for version in versions}
         self._inspect()
@@ -135,10 +138,15 @@ class Server:
     def ended(self) -> bool:
         return self.has_record and not self.up
 
+    def replaced(self) -> bool:
+        return self.has_record and self.up and self.starts != self.adopted
+
     def revive(self) -> None:
-        self.restart()
+        if not self.up:
+            self.restart()
         if not self.up:
             raise LaunchError("the server ended during its start")
+        self.adopted = self.starts
 
     def memory(self) -> int | None:
         return self.bytes
@@ -309,6 +317,7 @@ class Simulation:
         )
 
     def start(self) -> None:
+        self.server.adopted = self.server.starts
         self.controller = self._controller(History())
         self.controller.record("start", plan=self.plan.as_dict())
 
@@ -317,6 +326,7 @@ class Simulation:
         history = History()
         for event in self.log.events:
             history = history.after(event)
+        self.server.adopted = self.server.starts
         self.controller = self._controller(history)
         self.controller.record("resume")
 

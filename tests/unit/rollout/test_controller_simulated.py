@@ -257,14 +257,18 @@ def test_a_server_that_does_not_come_back_asks_a_human(simulated):
     assert sim.run().status is Status.ROLLED_BACK
 
 
+@pytest.mark.parametrize("by_engine", [False, True])
 @pytest.mark.parametrize("after", ["load", "smoke", "label", "weigh", "promote", "calm"])
-def test_a_server_that_ends_is_started_again_with_the_old_version_only(simulated, after):
+def test_a_server_that_ends_is_started_again_with_the_old_version_only(simulated, after, by_engine):
+    """Also if an engine is so quick to start it again that no look of the controller falls in between."""
     sim = simulated.Simulation()
     sim.server.has_record = True
     sim.start()
     while after not in sim.actions():
         sim.tick()
     sim.server.crash()
+    if by_engine:
+        sim.server.restart()
     crashed = sim.server.time
 
     end = sim.run()
@@ -279,13 +283,16 @@ def test_a_server_that_ends_is_started_again_with_the_old_version_only(simulated
     assert sim.server.complaints == []
 
 
-def test_a_server_that_ends_after_the_old_version_left_is_started_again_with_the_new(simulated):
+@pytest.mark.parametrize("by_engine", [False, True])
+def test_a_server_that_ends_after_the_old_version_left_is_started_again_with_the_new(simulated, by_engine):
     sim = simulated.Simulation()
     sim.server.has_record = True
     sim.start()
     while "retire" not in sim.actions():
         sim.tick()
     sim.server.crash()
+    if by_engine:
+        sim.server.restart()
 
     assert sim.run().status is Status.DONE
     assert sim.loaded == [2]

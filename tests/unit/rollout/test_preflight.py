@@ -128,3 +128,10 @@ def test_both_versions_have_to_fit_into_memory(base):
     assert refused.reason.endswith("(go on all the same: --ignore-memory)")
     assert preflight(base, room=10, need_memory=False).ok
     assert preflight(base, room=None).ok
+
+
+def test_the_memory_of_servers_elsewhere_is_not_known_and_that_is_said(base):
+    result = preflight(base, room=None, replicas=("elsewhere:8500",))
+
+    assert result.ok
+    assert any(note.endswith(" on each server, whose room is not known") for note in result.notes)

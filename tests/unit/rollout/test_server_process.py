@@ -1,0 +1,76 @@
+"""What a rollout knows of the server's process, and what it makes of an engine that cannot be asked."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from tfs_deploy.config.docker import Docker
+from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.rollout import wiring
+from tfs_deploy.rollout.wiring import DeployedProcess
+
+
+class FakeHost:
+    """Says that a process runs, or raises."""
+
+    def __init__(self) -> None:
+        self.pid: int | None = os.getpid()
+        self.fault: EnvironmentFault | None = None
+
+    def current(self):
+        if self.fault is not None:
+            raise self.fault
+        return None if self.pid is None else SimpleNamespace(pid=self.pid)
+
+    def ended(self) -> bool:
+        return self.current() is None
+
+
+@pytest.fixture
+def host(monkeypatch) -> FakeHost:
+    host = FakeHost()
+    monkeypatch.setattr(wiring, "host_of", lambda _deployment, timeout: host)
+    monkeypatch.setattr(wiring, "up", lambda _deployment: setattr(host, "pid", 4712))
+    monkeypatch.setattr(wiring, "available_bytes", lambda: 10 << 30)
+    return host
+
+
+def deployment(**docker):
+    return SimpleNamespace(server=SimpleNamespace(docker=Docker("image", **docker) if docker else None))
+
+
+def test_another_process_in_place_of_the_first_one_is_noticed(host):
+    process = DeployedProcess(deployment())
+    assert process.replaced() is False
+    host.pid = None
+    assert (process.replaced(), process.ended()) == (False, True)
+    host.pid = 4711
+    assert (process.replaced(), process.ended()) == (True, False)
+    process.revive()
+    assert process.replaced() is False
+
+
+def test_an_engine_that_cannot_be_asked_says_nothing_of_the_process(host):
+    process = DeployedProcess(deployment())
+    process.replaced()
+    host.fault = EnvironmentFault("no Docker Engine answers at /run/docker.sock")
+    assert (process.replaced(), process.ended()) == (False, False)
+    with pytest.raises(EnvironmentFault):  # which is not the same as a process without a number
+        process.memory()
+
+
+def test_of_servers_that_somebody_else_runs_nothing_is_known(host):
+    process = DeployedProcess(deployment(), known=False)
+    assert (process.ended(), process.replaced(), process.memory(), process.room()) == (False, False, None, None)
+
+
+def test_a_limit_of_the_container_is_what_a_version_has_to_fit_into(host):
+    used = DeployedProcess(deployment()).memory()
+    assert 0 < used < 8 << 30
+    assert DeployedProcess(deployment()).room() == 10 << 30
+    assert 0 <= (8 << 30) - used - DeployedProcess(deployment(memory=8 << 30)).room() < 64 << 20
+    assert DeployedProcess(deployment(memory=1 << 20)).room() == 0
+    assert DeployedProcess(deployment(memory=64 << 30)).room() == 10 << 30
