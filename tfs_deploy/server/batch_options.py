@@ -27,7 +27,6 @@ class BatchOptions:
         timeout_seconds: how long a batch that is not full waits for more.
         max_enqueued: batches that may wait; more are refused.
         threads: batches that run at a time, over all models.
-        pool_name: for the metrics.
         allowed_sizes: batches are padded to one of these; empty allows all.
         pad_variable_length: pad inputs of unequal shapes with zeros instead of refusing them.
         split_large: cut a request over several batches.
@@ -38,7 +37,6 @@ class BatchOptions:
     timeout_seconds: float = 0.0
     max_enqueued: int = 10
     threads: int = 1
-    pool_name: str = ""
     allowed_sizes: tuple[int, ...] = ()
     pad_variable_length: bool = False
     split_large: bool = False
@@ -54,14 +52,14 @@ def batch_options(message: Any) -> BatchOptions:
     size = message.max_batch_size.value if message.HasField("max_batch_size") else options.max_batch_size
     split = message.enable_large_batch_splitting.value
     execution = message.max_execution_batch_size.value if message.HasField("max_execution_batch_size") else size
+    enqueued = message.max_enqueued_batches.value if message.HasField("max_enqueued_batches") else options.max_enqueued
     return replace(
         options,
         max_batch_size=size,
         max_execution_size=execution if split else size,
         timeout_seconds=message.batch_timeout_micros.value / 1e6,
-        max_enqueued=message.max_enqueued_batches.value or options.max_enqueued,
-        threads=message.num_batch_threads.value or options.threads,
-        pool_name=message.thread_pool_name.value,
+        max_enqueued=enqueued if split else max(enqueued, 1),
+        threads=message.num_batch_threads.value if message.HasField("num_batch_threads") else options.threads,
         allowed_sizes=tuple(message.allowed_batch_sizes),
         pad_variable_length=message.pad_variable_length_inputs,
         split_large=split,
@@ -70,6 +68,7 @@ def batch_options(message: Any) -> BatchOptions:
 
 def check_options(options: BatchOptions) -> None:
     """Refuse contradictions as the server does, when a model is loaded; ``InvalidArgumentError`` with its text."""
+    _check_numbers(options)
     sizes = options.allowed_sizes
     if options.split_large and options.max_execution_size > options.max_batch_size:
         raise InvalidArgumentError("max_batch_size should be greater than or equal to max_execution_batch_size")
@@ -96,6 +95,18 @@ def check_options(options: BatchOptions) -> None:
         )
 
 
+def _check_numbers(options: BatchOptions) -> None:
+    for name, number in (
+        ("input_batch_size_limit", options.max_batch_size),
+        ("max_enqueued_batches", options.max_enqueued),
+    ):
+        if number < 1:
+            raise InvalidArgumentError(f"{name} must be positive; was {number}")
+    if options.timeout_seconds < 0:
+        micros = round(options.timeout_seconds * 1e6)
+        raise InvalidArgumentError(f"batch_timeout_micros must be non-negative; was {micros}")
+
+
 def model_options(common: BatchOptions, version_dir: Path, *, per_model: bool) -> BatchOptions | None:
     """Return the options of one version; with ``per_model`` those of its own file, ``None`` if it has none."""
     if not per_model:
@@ -109,4 +120,4 @@ def model_options(common: BatchOptions, version_dir: Path, *, per_model: bool) -
         message = protos.parse_text(path.read_text(encoding="utf-8"), protos.BatchingParameters())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise InvalidArgumentError(f"Invalid protobuf file: '{path}'") from error
-    return replace(batch_options(message), threads=common.threads, pool_name=common.pool_name)
+    return replace(batch_options(message), threads=common.threads)

@@ -9,11 +9,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.errors import DeadlineExceededError, InternalError, StatusError, UnavailableError
+from tfs_deploy.errors import (
+    InternalError,
+    InvalidArgumentError,
+    ResourceExhaustedError,
+    StatusError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from tfs_deploy.server.batch_options import BatchOptions
@@ -21,29 +26,46 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: how often a queue that is being closed looks whether its batches are taken
+_CLOSE_SECONDS = 0.005
 
-@dataclass(slots=True, eq=False)
+
+def expired() -> StatusError:
+    """Return what a task is answered with whose deadline passed before its batch ran."""
+    return ResourceExhaustedError("Run() timeout exceeded while waiting in batching queue")
+
+
 class Task:
-    """One request, or a part of one: ``size`` rows of ``inputs``; its result or error is there once ``done`` is set."""
+    """One request, or a part of one: ``size`` rows of ``inputs`` (arrays with as many rows)."""
 
-    inputs: dict[str, Any]
-    size: int
-    deadline: float | None
-    enqueued: float = field(default_factory=time.monotonic)
-    done: threading.Event = field(default_factory=threading.Event)
-    result: list[Any] | None = None
-    error: StatusError | None = None
+    __slots__ = ("_done", "deadline", "enqueued", "error", "inputs", "result", "size", "taken")
+
+    def __init__(self, inputs: Mapping[str, Any], size: int, deadline: float | None, enqueued: float) -> None:
+        self.inputs = inputs
+        self.size = size
+        self.deadline = deadline
+        self.enqueued = enqueued
+        self.taken = False
+        self.result: list[Any] | None = None
+        self.error: StatusError | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
 
     def finish(self, result: list[Any] | None, error: StatusError | None) -> None:
         """Hand the result to whoever waits."""
         self.result, self.error = result, error
-        self.done.set()
+        if self._done.locked():
+            self._done.release()
 
     def wait(self) -> list[Any]:
-        """Return the result; raises the error, or ``DeadlineExceededError`` once the deadline has passed."""
-        left = None if self.deadline is None else self.deadline - time.monotonic()
-        if not self.done.wait(left):
-            raise DeadlineExceededError("Run() timeout exceeded while waiting in batching queue")
+        """Return the result; raises the error, or ``ResourceExhaustedError`` if it is not begun at its deadline."""
+        if self.deadline is None:
+            self._done.acquire()
+        elif not self._done.acquire(timeout=max(0.0, self.deadline - time.monotonic())):
+            if not self.taken:
+                raise expired()
+            # the batch has its own limit of time
+            self._done.acquire()
         if self.error is not None:
             raise self.error
         assert self.result is not None
@@ -54,13 +76,12 @@ Process = Callable[[Sequence[Task]], None]
 
 
 class _Batch:
-    __slots__ = ("closed", "opened", "size", "tasks")
+    __slots__ = ("opened", "size", "tasks")
 
-    def __init__(self) -> None:
+    def __init__(self, opened: float) -> None:
         self.tasks: list[Task] = []
         self.size = 0
-        self.opened = time.monotonic()
-        self.closed = False
+        self.opened = opened
 
     def add(self, task: Task) -> None:
         self.tasks.append(task)
@@ -68,51 +89,82 @@ class _Batch:
 
 
 class BatchQueue:
-    """The batches of one signature of one version, the oldest first; made by ``BatchScheduler.queue``."""
+    """The batches of one signature of one version, the oldest first; made by ``BatchScheduler.queue``.
+
+    Only the last batch takes tasks; an empty one that the original has behind the others is not kept.
+    """
 
     def __init__(self, scheduler: BatchScheduler, options: BatchOptions, process: Process) -> None:
         self._scheduler = scheduler
         self.options = options
         self.process = process
         self.batches: deque[_Batch] = deque()
+        self.closed = False
 
-    def submit(self, tasks: Sequence[Task]) -> None:
-        """Enqueue the parts of one request, all or none.
+    def submit(self, inputs: Mapping[str, Any], size: int, deadline: float | None) -> list[Task]:
+        """Enqueue a request of ``size`` rows; it may be cut into several tasks, in order.
 
         Raises:
+            InvalidArgumentError: it is larger than a request may be.
             UnavailableError: too many batches wait already.
         """
+        now = time.monotonic()
+        tasks: list[Task] = []
         with self._scheduler.changed:
-            self._check_room(tasks)
-            for task in tasks:
-                self._open_batch(task.size).add(task)
-                if self.batches[-1].size >= self.options.max_execution_size:
-                    self.batches[-1].closed = True
-            self._scheduler.changed.notify()
-
-    def _open_batch(self, size: int) -> _Batch:
-        if self.batches:
+            self._check_room(size)
+            opened = 0
+            for start, stop in self._parts(size):
+                part = inputs if stop - start == size else {name: each[start:stop] for name, each in inputs.items()}
+                tasks.append(Task(part, stop - start, deadline, now))
+                opened += self._add(tasks[-1], now)
             last = self.batches[-1]
-            if not last.closed and last.size + size <= self.options.max_execution_size:
-                return last
-            last.closed = True
-        self.batches.append(_Batch())
-        return self.batches[-1]
+            # an open batch that was there before is due when it was
+            if opened or last.size >= self.options.max_execution_size:
+                self._scheduler.changed.notify(max(1, opened))
+        return tasks
 
-    def _check_room(self, tasks: Sequence[Task]) -> None:
-        last = self.batches[-1] if self.batches else None
-        free = 0 if last is None or last.closed else self.options.max_execution_size - last.size
-        needed = len(self.batches)
-        for task in tasks:
-            if task.size <= free:
-                free -= task.size
-            else:
-                needed += 1
-                free = self.options.max_execution_size - task.size
-        if needed > self.options.max_enqueued:
+    def _free(self) -> int:
+        """Rows that the open batch still takes."""
+        taken = self.batches[-1].size if self.batches else 0
+        return self.options.max_execution_size - taken
+
+    def _parts(self, size: int) -> list[tuple[int, int]]:
+        """Cut a request: what the open batch takes, then whole batches, then the rest (input_split_metadata.h)."""
+        free = self._free()
+        if not self.options.split_large or size <= free:
+            return [(0, size)]
+        starts = [*((0,) if free else ()), *range(free, size, self.options.max_execution_size)]
+        return list(zip(starts, [*starts[1:], size], strict=True))
+
+    def _add(self, task: Task, now: float) -> int:
+        """Put a task into the open batch, or into a new one; returns how many batches that opened."""
+        fresh = not self.batches or task.size > self._free()
+        if fresh:
+            self.batches.append(_Batch(now))
+        self.batches[-1].add(task)
+        return int(fresh)
+
+    def _check_room(self, size: int) -> None:
+        options = self.options
+        if size > options.max_batch_size:
+            raise InvalidArgumentError(
+                f"Task size {size} is larger than maximum input batch size {options.max_batch_size}"
+            )
+        # the open batch counts even while it is empty
+        waiting = max(1, len(self.batches))
+        full = "The batch scheduling queue to which this task was submitted is full; "
+        if options.split_large:
+            capacity = (options.max_enqueued - waiting) * options.max_execution_size + self._free()
+            if size > capacity:
+                raise UnavailableError(
+                    f"{full}task size is {size} but scheduling capacity is only {capacity} "
+                    f"(num_enqueued_batches={waiting}, max_enqueued_batches={options.max_enqueued}, "
+                    f"open_batch_size={options.max_execution_size - self._free()}, "
+                    f"max_execution_batch_size={options.max_execution_size})"
+                )
+        elif size > self._free() and waiting >= options.max_enqueued:
             raise UnavailableError(
-                "The batch scheduling queue to which this task was submitted is full; currently "
-                f"{len(self.batches)} batches enqueued and max_enqueued_batches is {self.options.max_enqueued}"
+                f"{full}currently {waiting} batches enqueued and max_enqueued_batches is {options.max_enqueued}"
             )
 
     def due_in(self, now: float) -> float | None:
@@ -120,10 +172,19 @@ class BatchQueue:
         if not self.batches:
             return None
         first = self.batches[0]
-        return 0.0 if first.closed else max(0.0, first.opened + self.options.timeout_seconds - now)
+        if self.closed or len(self.batches) > 1 or first.size >= self.options.max_execution_size:
+            return 0.0
+        return max(0.0, first.opened + self.options.timeout_seconds - now)
+
+    def take(self) -> _Batch:
+        """Remove the oldest batch; from now on its tasks are being worked on."""
+        batch = self.batches.popleft()
+        for task in batch.tasks:
+            task.taken = True
+        return batch
 
     def close(self) -> None:
-        """Take no more tasks; those that wait still run."""
+        """Take no more tasks; those that wait run at once."""
         self._scheduler.remove(self)
 
 
@@ -148,8 +209,11 @@ class BatchScheduler:
     def remove(self, queue: BatchQueue) -> None:
         """Drop a queue once its batches are taken."""
         with self.changed:
-            while queue.batches and not self._stopped:
-                self.changed.wait(0.01)
+            queue.closed = True
+            self.changed.notify_all()
+        while queue.batches and not self._stopped:
+            time.sleep(_CLOSE_SECONDS)
+        with self.changed:
             if queue in self._queues:
                 self._queues.remove(queue)
 
@@ -181,7 +245,7 @@ class BatchScheduler:
                     self._queues.rotate(-1)
                     due = queue.due_in(now)
                     if due is not None and (due <= 0 or self._stopped):
-                        return queue, queue.batches.popleft()
+                        return queue, queue.take()
                     if due is not None:
                         soonest = due if soonest is None else min(soonest, due)
                 if self._stopped:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tfs_deploy.codec.dtypes import dtype_number
 from tfs_deploy.codec.json_tensor import TYPE_NAMES
-from tfs_deploy.errors import (
-    DeadlineExceededError,
-    FailedPreconditionError,
-    InternalError,
-    InvalidArgumentError,
-    StatusError,
-)
+from tfs_deploy.errors import FailedPreconditionError, InternalError, InvalidArgumentError, StatusError
 from tfs_deploy.protos.signatures import dtype_name
-from tfs_deploy.server.batch_scheduler import BatchQueue, BatchScheduler, Task
+from tfs_deploy.server.batch_scheduler import BatchQueue, BatchScheduler, Task, expired
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +20,9 @@ if TYPE_CHECKING:
     from tfs_deploy.runtime.engine import Engine
     from tfs_deploy.server.batch_options import BatchOptions
     from tfs_deploy.server.metrics import ServerMetrics
+
+#: batching/batching_util.cc
+_MAX_PADDED_RANK: Final = 6
 
 Array = np.ndarray[Any, Any]
 Key = tuple[frozenset[str], frozenset[str]]
@@ -55,24 +52,15 @@ class BatchingRunner:
         """Wait for a batch that this call is part of; raises ``StatusError`` with the server's text."""
         found = self._queues.get((frozenset(feeds), frozenset(fetches)))
         if found is None:
-            self._metrics.wrapped_runs.add()
             return self._engine.compute(feeds, fetches, timeout=timeout)
         queue, order = found
         size = batch_size(feeds)
         if not size:
             return self._engine.compute(feeds, fetches, timeout=timeout)
-        self._metrics.input_batch_size.add(size)
-        if size > self._options.max_batch_size:
-            raise InvalidArgumentError(
-                f"Task size {size} is larger than maximum input batch size {self._options.max_batch_size}"
-            )
+        for _ in feeds:
+            self._metrics.input_batch_size.add(size)
         deadline = None if timeout is None else time.monotonic() + timeout
-        tasks = [
-            Task({name: array[start:stop] for name, array in feeds.items()}, stop - start, deadline)
-            for start, stop in _parts(size, self._options.max_execution_size)
-        ]
-        queue.submit(tasks)
-        results = [task.wait() for task in tasks]
+        results = [task.wait() for task in queue.submit(feeds, size, deadline)]
         columns = results[0] if len(results) == 1 else [np.concatenate(parts) for parts in zip(*results, strict=True)]
         return [columns[order.index(tensor)] for tensor in fetches]
 
@@ -80,11 +68,12 @@ class BatchingRunner:
         """Merge, pad, run and split one batch; every task gets its part or the error."""
         now = time.monotonic()
         for task in tasks:
-            self._metrics.queuing_latency.add((now - task.enqueued) * 1e6, self._options.pool_name)
+            # the original gives its sessions no name of a pool
+            self._metrics.queuing_latency.add((now - task.enqueued) * 1e6, "")
         alive = [task for task in tasks if task.deadline is None or task.deadline > now]
         for task in tasks:
             if task not in alive:
-                task.finish(None, DeadlineExceededError("Run() timeout exceeded while waiting in batching queue"))
+                task.finish(None, expired())
         if not alive:
             return
         try:
@@ -107,7 +96,10 @@ class BatchingRunner:
         deadlines = [task.deadline for task in tasks]
         limits = [deadline - now for deadline in deadlines if deadline is not None]
         timeout = max(limits) if len(limits) == len(deadlines) else None
-        results = self._engine.compute(feeds, fetches, timeout=timeout)
+        try:
+            results = self._engine.compute(feeds, fetches, timeout=timeout)
+        finally:
+            self._metrics.wrapped_runs.add()
         check_outputs(results, padded)
         return results
 
@@ -116,10 +108,6 @@ class BatchingRunner:
         for queue, _ in self._queues.values():
             queue.close()
         self._engine.close()
-
-
-def _parts(size: int, limit: int) -> list[tuple[int, int]]:
-    return [(start, min(start + limit, size)) for start in range(0, size, limit)]
 
 
 def batch_size(feeds: Mapping[str, Array]) -> int:
@@ -137,21 +125,21 @@ def batch_size(feeds: Mapping[str, Array]) -> int:
 
 
 def merge_inputs(tasks: Sequence[Task], padding: int, *, pad_shapes: bool) -> dict[str, Array]:
-    """Concatenate the inputs of tasks and append ``padding`` copies of the first row."""
+    """Concatenate the inputs of tasks and append ``padding`` copies of the last task's first row."""
     merged = {}
     for name in tasks[0].inputs:
         parts = [task.inputs[name] for task in tasks]
-        _check_types(parts)
-        if len({part.shape[1:] for part in parts}) > 1:
-            if not pad_shapes:
-                raise FailedPreconditionError(
-                    f"Tensors with name '{name}' from different tasks have different shapes and padding is turned off. "
-                    "Set pad_variable_length_inputs to true, or ensure that all tensors with the same name have equal "
-                    "dimensions starting with the first dim."
-                )
+        if pad_shapes:
             parts = _same_shapes(name, parts)
+        elif len(parts) > 1 and len({part.shape[1:] for part in parts}) > 1:
+            raise FailedPreconditionError(
+                f"Tensors with name '{name}' from different tasks have different shapes and padding is turned off. "
+                "Set pad_variable_length_inputs to true, or ensure that all tensors with the same name have equal "
+                "dimensions starting with the first dim."
+            )
+        _check_types(parts)
         if padding:
-            parts.append(np.repeat(parts[0][:1], padding, axis=0))
+            parts.append(np.repeat(parts[-1][:1], padding, axis=0))
         merged[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return merged
 
@@ -171,15 +159,24 @@ def _type_name(array: Array) -> str:
 
 
 def _same_shapes(name: str, parts: Sequence[Array]) -> list[Array]:
+    """Widen each part with its own first element until all but the first dimension are the same."""
     if len({part.ndim for part in parts}) > 1:
         raise InvalidArgumentError(f"Tensors with name '{name}' from different tasks should have the same rank.")
-    widest = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
-    padded = []
-    for part in parts:
-        out = np.full((part.shape[0], *widest), b"" if part.dtype.kind == "O" else 0, part.dtype)
-        out[tuple(slice(length) for length in part.shape)] = part
-        padded.append(out)
-    return padded
+    if parts[0].ndim > _MAX_PADDED_RANK:
+        raise InvalidArgumentError(f"Only tensors with rank from 1 to {_MAX_PADDED_RANK} can be padded.")
+    widest = tuple(max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True))
+    return [part if part.shape[1:] == widest else _padded(part, widest) for part in parts]
+
+
+def _padded(part: Array, widest: tuple[int, ...]) -> Array:
+    shape = (part.shape[0], *widest)
+    if not part.size:
+        if 0 in shape:
+            return part.reshape(shape)
+        raise InvalidArgumentError("Got empty tensor in batch of non-empty tensors.")
+    out = np.full(shape, part.flat[0], part.dtype)
+    out[tuple(slice(length) for length in part.shape)] = part
+    return out
 
 
 def check_outputs(results: Sequence[Array], size: int) -> None:

@@ -21,7 +21,8 @@ def exponential_buckets(scale: float, growth: float, count: int) -> tuple[float,
 #: latencies in microseconds
 LATENCY_BUCKETS: Final = exponential_buckets(10, 1.8, 33)
 EXAMPLE_BUCKETS: Final = exponential_buckets(1, 2, 15)
-BATCH_BUCKETS: Final = exponential_buckets(1, 2, 20)
+BATCH_BUCKETS: Final = exponential_buckets(1, 2, 14)
+QUEUE_BUCKETS: Final = exponential_buckets(100, 1.2, 52)
 
 
 class Counter:
@@ -110,11 +111,11 @@ class ServerMetrics:
     """All metrics of one server."""
 
     def __init__(self) -> None:
-        latency, serving = LATENCY_BUCKETS, ":tensorflow:serving:"
+        latency, waiting, serving = LATENCY_BUCKETS, QUEUE_BUCKETS, ":tensorflow:serving:"
         model, api = "model_name", "API"
         self.load_attempts = Counter(":tensorflow:cc:saved_model:load_attempt_count", "model_path", "status")
         self.load_latency = Counter(":tensorflow:cc:saved_model:load_latency", "model_path")
-        self.queuing_latency = Histogram(f"{serving}batching_session:queuing_latency", latency, "thread_pool_name")
+        self.queuing_latency = Histogram(f"{serving}batching_session:queuing_latency", waiting, "thread_pool_name")
         self.wrapped_runs = Counter(f"{serving}batching_session:wrapped_run_count")
         self.input_batch_size = Histogram(f"{serving}batching_session:input_batch_size", BATCH_BUCKETS)
         self.processed_batch_size = Histogram(f"{serving}batching_session:processed_batch_size", BATCH_BUCKETS)

@@ -64,7 +64,16 @@ def batching(flags: ServerFlags) -> BatchOptions | None:
     message = protos.BatchingParameters()
     if path:
         read_text_file(Path(path), message, "batching parameters")
-    return batch_options(message)
+    return _batch_options(message)
+
+
+def _batch_options(message: Any) -> BatchOptions:
+    options = batch_options(message)
+    if options.threads < 1:
+        raise UsageError(
+            f"num_batch_threads must be positive; was {options.threads}", hint="leave it out for one per processor"
+        )
+    return options
 
 
 def session_config(flags: ServerFlags) -> bytes:
@@ -187,7 +196,7 @@ def platform_options(flags: ServerFlags) -> LoaderOptions:
         tags=tuple(config.saved_model_tags) or ("serve",),
         session_config=config.session_config.SerializeToString(),
         warmup=config.enable_model_warmup,
-        batching=batch_options(config.batching_parameters) if config.HasField("batching_parameters") else None,
+        batching=_batch_options(config.batching_parameters) if config.HasField("batching_parameters") else None,
     )
 
 
