@@ -6,7 +6,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import Code, DeadlineExceededError, StatusError, TfsDeployError, UnavailableError
+from tfs_deploy.errors import (
+    Code,
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    StatusError,
+    TfsDeployError,
+    UnavailableError,
+)
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 
 if TYPE_CHECKING:
@@ -26,6 +33,9 @@ LOCAL: Final = "local"
 CLEAN_REFUSALS: Final = frozenset(
     {Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED}
 )
+#: bytes that the answer to a made-up request may have, and those that are asked for as JSON
+LARGEST: Final = 128_000_000
+LARGEST_JSON: Final = 16_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +63,14 @@ class Answer:
         return isinstance(self.error, (DeadlineExceededError, UnavailableError))
 
     @property
+    def size(self) -> int:
+        """Bytes of all outputs."""
+        return sum(
+            sum(map(len, array.reshape(-1))) if array.dtype.kind == "O" else array.nbytes
+            for array in self.outputs.values()
+        )
+
+    @property
     def why(self) -> str:
         """The error's text with its code, empty without."""
         if self.error is None:
@@ -66,8 +84,8 @@ class Asker:
     """One version of one model, as it is asked: each case once over each way, unless ``again`` is wanted.
 
     A signature that did not answer in time, or whose server was lost, is not asked a second time over that way, so
-    that a model that hangs costs one ``timeout`` and not one for each case; over REST it is not asked at all then.
-    What is not ordinary, such as edge values, only counts for itself.
+    that a model that hangs costs one ``timeout`` and not one for each case; over REST it is not asked at all then. The
+    same goes for one whose answer is far too large. What is not ordinary, such as edge values, only counts for itself.
     """
 
     model: str
@@ -99,7 +117,7 @@ class Asker:
     def again(self, case: Case, way: str, *, timeout: float | None = None) -> Answer:
         """Send a case and return the answer."""
         lost = self._lost.get((case.signature, way, True)) or self._lost.get((case.signature, way, case.name))
-        if lost is None and way == REST and self.hangs(case.signature):
+        if lost is None and way == REST and (self.hangs(case.signature) or self._overflows(case.signature)):
             lost = self._lost[case.signature, GRPC, True]
         if lost is not None:
             return Answer(error=lost)
@@ -111,7 +129,13 @@ class Asker:
             if answer.lost:
                 self._lost[case.signature, way, case.ordinary or case.name] = error
             return answer
-        return Answer(outputs, version, seconds=time.perf_counter() - began)
+        answer = Answer(outputs, version, seconds=time.perf_counter() - began)
+        if case.golden is None and answer.size > LARGEST:
+            most = f"more than the {LARGEST / 1e6:.0f} MB that a made-up request may be answered with"
+            overflow = ResourceExhaustedError(f"the answer has {answer.size / 1e6:.0f} MB, {most}")
+            self._lost[case.signature, way, case.ordinary or case.name] = overflow
+            return Answer(error=overflow, seconds=answer.seconds)
+        return answer
 
     def _patience(self, way: str) -> float:
         """Return the seconds that an answer may take: less and less for a model that has failed by that already."""
@@ -121,6 +145,9 @@ class Asker:
     def hangs(self, signature: str) -> bool:
         """Whether a signature did not answer in time over gRPC."""
         return isinstance(self._lost.get((signature, GRPC, True)), DeadlineExceededError)
+
+    def _overflows(self, signature: str) -> bool:
+        return isinstance(self._lost.get((signature, GRPC, True)), ResourceExhaustedError)
 
     def _send(self, case: Case, way: str, timeout: float) -> tuple[Mapping[str, NDArray[Any]], int | None]:
         if way == LOCAL:
@@ -134,8 +161,10 @@ class Asker:
         return reply.outputs, reply.version
 
 
-def not_over_rest(signature: SignatureInfo, case: Case) -> str:
-    """Say why a case cannot be asked over REST, empty if it can (util/json_tensor.cc)."""
+def not_over_rest(signature: SignatureInfo, case: Case, size: int = 0) -> str:
+    """Say why a case cannot be asked over REST, empty if it can (util/json_tensor.cc); ``size``: of its answer."""
+    if size > LARGEST_JSON:
+        return f"the answer has {size / 1e6:.0f} MB, which are not asked for as JSON"
     specs = (*signature.inputs.values(), *signature.outputs.values())
     dtype = next((spec.dtype for spec in specs if spec.dtype in NOT_IN_JSON), None)
     if dtype is not None:

@@ -34,6 +34,7 @@ ROWS: Final = 3
 SIZES: Final = (1, 4, 32, 128, 224)
 #: one row of ones, the plainest request there is
 ONES: Final = "ones"
+ZEROS: Final = "zeros"
 #: several different rows
 SEVERAL: Final = f"{ROWS} rows"
 EMPTY: Final = "empty batch"
@@ -123,7 +124,7 @@ def made_up_cases(signature: SignatureInfo, features: Sequence[Feature] = (), gu
     if not signature.inputs:
         return [Case(signature.name, "no inputs", {})]
     make = _Maker(signature, features, guess)
-    cases = [make.case(ONES, make.filled(1)), make.case("zeros", make.filled(0))]
+    cases = [make.case(ONES, make.filled(1)), make.case(ZEROS, make.filled(0))]
     if make.batched:
         cases.append(make.case(SEVERAL, make.varied(), ROWS))
     low, high = make.filled(low=True), make.filled(low=False)

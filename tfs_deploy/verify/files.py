@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel.contract import diff_models
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.savedmodel.inspect import damaged_variables, inspect_model
@@ -12,8 +13,9 @@ from tfs_deploy.savedmodel.manifest import verify_manifest
 from tfs_deploy.verify.checks import Judgement, Status, failed, passed, skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel.contract import ModelDiff
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.savedmodel.lint import Finding
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 #: lint rules about other versions beside this one, and about what ``files.manifest`` asks anyway
 _NOT_HERE: Final = ("TFS4", "TFS304")
+_NOT_CARRIED: Final = ("resource", "variant")
 
 
 def examine_files(examiner: Examiner, subject: Subject, ignore: Sequence[str] = ()) -> SavedModelInfo | None:
@@ -30,6 +33,7 @@ def examine_files(examiner: Examiner, subject: Subject, ignore: Sequence[str] = 
 
     def read() -> Judgement:
         info = inspect_model(subject.path)
+        require_dtypes(info.signatures)
         found.append(info)
         return passed(f"{len(info.signatures)} signatures", float(len(info.signatures)), "signatures")
 
@@ -52,6 +56,17 @@ def examine_files(examiner: Examiner, subject: Subject, ignore: Sequence[str] = 
             "files.contract", f"against {baseline}", lambda: judge_contract(diff_models(inspect_model(baseline), info))
         )
     return info
+
+
+def require_dtypes(signatures: Mapping[str, SignatureInfo]) -> None:
+    """Raise ``ModelError`` for a tensor that no request or reply can carry."""
+    for signature in signatures.values():
+        for side, specs in (("input", signature.inputs), ("output", signature.outputs)):
+            for name, spec in specs.items():
+                if spec.dtype in _NOT_CARRIED:
+                    raise ModelError(
+                        f"signature '{signature.name}': {side} '{name}' is a {spec.dtype}, which no message can carry"
+                    )
 
 
 def judge_manifest(info: SavedModelInfo) -> Judgement:

@@ -14,7 +14,7 @@ from tfs_deploy.savedmodel.features import Feature
 from tfs_deploy.savedmodel.goldens import Golden
 from tfs_deploy.verify.answers import judge_answer, judge_signature
 from tfs_deploy.verify.asking import Answer, not_over_rest
-from tfs_deploy.verify.behaviour import judge_finite, judge_labels
+from tfs_deploy.verify.behaviour import Labels, are_ranked, judge_finite, judge_labels, label_rows
 from tfs_deploy.verify.cases import (
     Case,
     empty_case,
@@ -151,15 +151,63 @@ def test_numbers_that_are_not_finite():
     recorded = Case("s", "recorded #1", ONES.inputs, golden=Golden("s", {}, {}))
     assert judge_finite([(ONES, right())]).status is Status.PASSED
     assert judge_finite([(ONES, bad)]).status is Status.FAILED
-    assert judge_finite([(ONES, right()), (ONES, bad)]).status is Status.PASSED
     assert judge_finite([(ONES, right()), (recorded, bad)]).status is Status.FAILED
     assert "50 %" in judge_finite([(recorded, bad)]).reason
 
 
-def test_labels_have_one_order_and_one_meaning():
-    assert judge_labels([[b"a", b"b"], [b"a", b"b"]]).status is Status.PASSED
-    assert judge_labels([[b"a", b"b"], [b"b", b"a"]]).status is Status.FAILED
-    assert judge_labels([[b"a", b"a"]]).status is Status.FAILED
+def zeros(dtype: str) -> Case:
+    return Case("s", "zeros", {"x": np.zeros(1, dtype)}, 1)
+
+
+ROWS = Case("s", "3 rows", {"x": np.arange(3, dtype=np.float32)}, 3)
+WARMUP = Case("s", "warmup #1", ONES.inputs, 1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "good", "status"),
+    [
+        ([zeros("float32")], [ONES, ROWS], Status.FAILED),  # 0 / 0
+        ([zeros("int32")], [ONES, ROWS], Status.PASSED),  # a mean of nothing but padding
+        ([ONES, zeros("float32")], [ROWS], Status.PASSED),  # a deviation of one number
+        ([ONES], [ROWS, zeros("float32")], Status.PASSED),
+        ([ROWS], [ONES, zeros("float32")], Status.FAILED),
+        ([WARMUP], [ONES, ROWS], Status.FAILED),
+        ([ROWS, ONES, zeros("int32")], [], Status.FAILED),
+    ],
+)
+def test_which_made_up_requests_may_be_answered_without_a_number(bad, good, status):
+    nan = Answer({"y": np.array([np.nan], np.float32)})
+    judgement = judge_finite([*((case, right()) for case in good), *((case, nan) for case in bad)])
+    assert judgement.status is status
+    assert bad[0].name in judgement.reason
+
+
+AB, BA = Labels((b"a", b"b")), Labels((b"b", b"a"))
+RANKED_AB, RANKED_BA = Labels(AB.names, ranked=True), Labels(BA.names, ranked=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [
+        ([AB, AB], Status.PASSED),
+        ([AB, BA], Status.FAILED),
+        ([RANKED_AB, RANKED_AB], Status.PASSED),
+        ([RANKED_AB, RANKED_BA], Status.PASSED),
+        ([RANKED_AB, BA], Status.FAILED),
+        ([Labels((b"a", b"a"))], Status.FAILED),
+        ([RANKED_AB, Labels((b"c", b"c"), ranked=True)], Status.FAILED),
+    ],
+)
+def test_labels_have_one_order_or_are_ranked_and_one_meaning(rows, status):
+    assert judge_labels(rows).status is status
+
+
+def test_labels_are_ranked_if_their_scores_go_down():
+    classes = np.array([[b"a", b"b"], [b"b", b"a"], [b"a", b"b"]], object)
+    scores = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]], np.float32)
+    assert [row.ranked for row in label_rows([Answer({"classes": classes, "scores": scores})])] == [True, True, False]
+    assert label_rows([Answer({"classes": classes})]) == []
+    assert not are_ranked([RANKED_AB, RANKED_AB])  # always the same: each label has its place
 
 
 @pytest.mark.parametrize(
