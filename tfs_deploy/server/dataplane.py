@@ -19,14 +19,15 @@ from tfs_deploy.protos.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE
 from tfs_deploy.server.inference import (
     classification_result,
     classify_tensors,
+    example_count,
     find_signature,
     regress_tensors,
     regression_result,
     run_multi,
     serialized_examples,
 )
-from tfs_deploy.server.predict import predict_signature, run_predict
-from tfs_deploy.server.servable import ModelServable
+from tfs_deploy.server.predict import check_predict_method, complete_inputs, predict_signature, run_predict
+from tfs_deploy.server.servable import ModelServable, ServedSignature
 
 if TYPE_CHECKING:
     from tfs_deploy.server.core import ServerCore
@@ -107,6 +108,7 @@ class DataPlane:
     def _predict(self, call: PredictCall, timeout: float | None) -> bytes:
         version, servable = self.core.find(call.model, call.version, call.label)
         signature = predict_signature(servable, call.signature)  # type: ignore[arg-type]
+        self.check_method(signature)
         outputs = run_predict(servable, signature, call.inputs, call.output_filter, timeout)  # type: ignore[arg-type]
         call.inputs.clear()
         return encode_predict_response(
@@ -117,6 +119,11 @@ class DataPlane:
             tensor_content=self._tensor_content,
         )
 
+    def check_method(self, signature: ServedSignature) -> None:
+        """Refuse to predict with a signature of another API, if that is asked for."""
+        if self._check_method:
+            check_predict_method(signature)
+
     def _check_before_inputs(self, data: bytes) -> None:
         """Raise what the server would report before it looks at a tensor that cannot be read."""
         try:
@@ -124,7 +131,10 @@ class DataPlane:
         except DecodeError as error:
             raise InvalidArgumentError("not a PredictRequest") from error
         _, servable = self.servable(ModelSpec.from_message(request.model_spec))
-        predict_signature(servable, request.model_spec.signature_name)
+        signature = predict_signature(servable, request.model_spec.signature_name)
+        self.check_method(signature)
+        if request.inputs.keys() != signature.inputs.keys():
+            complete_inputs(signature, dict(request.inputs))
 
     def classify(self, spec: ModelSpec, examples: Any, timeout: float | None) -> Any:
         """Classify an Input message; returns a ClassificationResponse (classification_service.cc)."""
@@ -157,6 +167,7 @@ class DataPlane:
         first = ModelSpec.from_message(request.tasks[0].model_spec) if request.tasks else ModelSpec("")
         version, servable = self.servable(first)
         results = run_multi(servable, request.tasks, request.input, timeout, check_method=self._check_method)
+        self.metrics.observe_examples(first.name, example_count(request.input))
         response = protos.MultiInferenceResponse()
         for task, result in zip(request.tasks, results, strict=True):
             entry = response.results.add()

@@ -27,6 +27,12 @@ _CLASSES: Final = "classes"
 _SCORES: Final = "scores"
 
 
+def example_count(message: Any) -> int:
+    """Return how many examples an Input message holds."""
+    kind = message.WhichOneof("kind")
+    return len(getattr(message, kind).examples) if kind else 0
+
+
 def serialized_examples(message: Any) -> Array:
     """Return an Input message's examples as a string array, each merged with the context if there is one."""
     kind = message.WhichOneof("kind")

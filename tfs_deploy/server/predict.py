@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError
-from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+from tfs_deploy.errors import FailedPreconditionError, InternalError, InvalidArgumentError
+from tfs_deploy.protos.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, PREDICT_METHOD, REGRESS_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,13 +50,13 @@ def complete_inputs(signature: ServedSignature, inputs: Mapping[str, Array]) -> 
     """Add default values for inputs that the request lacks, or say what does not fit."""
     wanted = signature.inputs
     extra = sorted(inputs.keys() - wanted.keys())
-    missing = sorted(wanted.keys() - inputs.keys() - signature.defaults.keys())
-    if len(inputs) != len(wanted) and (extra or missing):
+    missing = sorted(wanted.keys() - inputs.keys())
+    if len(inputs) > len(wanted) or (len(inputs) < len(wanted) and not signature.defaults):
         raise InvalidArgumentError(
             f"input size does not match signature: {len(inputs)}!={len(wanted)} len({{{_join(inputs)}}}) != "
             f"len({{{_join(wanted)}}}). Sent extra: {{{_join(extra)}}}. Missing but required: {{{_join(missing)}}}."
         )
-    for alias in missing:
+    for alias in (alias for alias in missing if alias not in signature.defaults):
         raise InvalidArgumentError(
             f"Signature input alias: {alias}(feed name: {wanted[alias]}) not found in request and no default value "
             f"provided. Inputs expected to be in the request {{{_join(inputs)}}}, or default input alias set: "
@@ -68,6 +68,16 @@ def complete_inputs(signature: ServedSignature, inputs: Mapping[str, Array]) -> 
             f"Inputs contains invalid name. Used request inputs: {_join(seen)}, request input: {_join(inputs)}"
         )
     return {**signature.defaults, **inputs}
+
+
+def check_predict_method(signature: ServedSignature) -> None:
+    """Refuse a signature of another API, as with --enable_signature_method_name_check."""
+    known = (PREDICT_METHOD, CLASSIFY_METHOD, REGRESS_METHOD)
+    if signature.info.method not in known:
+        raise InternalError(
+            f"Expected prediction signature method_name to be one of {{{', '.join(known)}}}. "
+            f"Was: {signature.info.method}"
+        )
 
 
 def filtered_outputs(signature: ServedSignature, wanted: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -134,6 +134,7 @@ class RestHandler:
         if signature is None:
             raise InvalidArgumentError(f'Serving signature name: "{name}" not found in signature def')
         inputs, form = read_inputs(body, signature.info.inputs)
+        self._dataplane.check_method(signature)
         return encode_predictions(run_predict(servable, signature, inputs, (), timeout), form)
 
     def _status(self, spec: ModelSpec) -> bytes:

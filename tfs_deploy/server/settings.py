@@ -173,6 +173,7 @@ def loader_options(flags: ServerFlags) -> LoaderOptions:
         warmup_iterations=flags.number("num_request_iterations_for_warmup"),
         batching=batching(flags),
         per_model_batching=flags.on("enable_per_model_batching_parameters"),
+        check_method=flags.on("enable_signature_method_name_check"),
     )
 
 
@@ -197,6 +198,7 @@ def platform_options(flags: ServerFlags) -> LoaderOptions:
         session_config=config.session_config.SerializeToString(),
         warmup=config.enable_model_warmup,
         batching=_batch_options(config.batching_parameters) if config.HasField("batching_parameters") else None,
+        check_method=flags.on("enable_signature_method_name_check"),
     )
 
 
