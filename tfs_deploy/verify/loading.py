@@ -7,14 +7,21 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import Code, DeadlineExceededError, EnvironmentFault, StatusError, UnavailableError
+from tfs_deploy.errors import (
+    Code,
+    DeadlineExceededError,
+    EnvironmentFault,
+    RequestError,
+    StatusError,
+    UnavailableError,
+)
 from tfs_deploy.savedmodel.contract import Compatibility, contract_changes
 from tfs_deploy.verify.checks import Judgement, failed, passed, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tfs_deploy.client import Client, VersionStatus
+    from tfs_deploy.client import Client, RestClient, VersionStatus
     from tfs_deploy.errors import LaunchError
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.verify.checks import Examiner
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 #: seconds for a start, and for each 100 MB that are loaded
 _BASE, _PER_100_MB = 45.0, 1.0
 _POLL: Final = 0.1
+_ADDRESS: Final = "check the address of --target; a server with TLS needs the deployment file with its certificates"
 _REFUSALS: Final = ("the server did not start: ", "the server does not answer on ")
 #: how both servers write which servable a message is about (core/servable_id.h)
 _SERVABLE: Final = re.compile(r"\{?name: (?P<name>\S+) version: (?P<version>-?\d+)\}?")
@@ -67,6 +75,20 @@ def examine_load(
     return True
 
 
+def require_rest(subject: Subject, client: RestClient) -> None:
+    """Raise ``EnvironmentFault`` if nobody speaks HTTP where the REST API should be; what it says is for the checks."""
+    try:
+        client.status(subject.name)
+    except (UnavailableError, DeadlineExceededError) as error:
+        raise EnvironmentFault(
+            f"the REST API does not answer: {error.message}",
+            hint=f"{_ADDRESS}; without /RESTPORT it is left out",
+            retriable=True,
+        ) from error
+    except (StatusError, RequestError):
+        return
+
+
 def judge_states(states: Iterable[VersionStatus], version: int, seconds: float) -> Judgement:
     """Judge what a server says of a model's versions."""
     there = {state.version: state for state in states}
@@ -99,7 +121,7 @@ def _states(client: Client, subject: Subject) -> list[VersionStatus]:
             states = client.status(subject.name)
         except (UnavailableError, DeadlineExceededError) as error:
             raise EnvironmentFault(
-                f"the server does not answer: {error.message}", hint="check the address of --target", retriable=True
+                f"the server does not answer: {error.message}", hint=_ADDRESS, retriable=True
             ) from error
         except StatusError as error:
             if error.code is not Code.NOT_FOUND:

@@ -19,7 +19,7 @@ from tfs_deploy.verify.emptiness import examine_empty_batches
 from tfs_deploy.verify.files import examine_files
 from tfs_deploy.verify.identity import identify
 from tfs_deploy.verify.inference import examine_inference
-from tfs_deploy.verify.loading import examine_load, is_refusal, load_timeout, tell_refusal
+from tfs_deploy.verify.loading import examine_load, is_refusal, load_timeout, require_rest, tell_refusal
 from tfs_deploy.verify.local import LocalRunner
 from tfs_deploy.verify.parity import examine_parity
 from tfs_deploy.verify.performance import NO_LOAD, LoadSettings, examine_performance, require_possible
@@ -178,6 +178,8 @@ class _Run:
                 stack.enter_context(rest)
             if not examine_load(examiner, subject, grpc, endpoint, info.signatures):
                 return
+            if rest is not None and endpoint.started is None:
+                require_rest(subject, rest)
             asker = Asker(subject.name, subject.version, grpc, rest, local, self._plan.timeout)
             cases = _cases(examiner, asker, info)
             examine_answers(examiner, asker, info.signatures, cases)

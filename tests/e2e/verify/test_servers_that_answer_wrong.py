@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfs_deploy.errors import InternalError
+from live import free_port
+from tfs_deploy.errors import EnvironmentFault, InternalError
 from tfs_deploy.server.testing import function_model, serve_models
 from tfs_deploy.verify.budgets import Budget
 from tfs_deploy.verify.checks import Status
@@ -117,6 +118,14 @@ def test_rest_that_leads_to_another_model_is_found(serve):
     rest = serve(lambda x: {"y": x / 2 + 4}).rpartition("/")[2]
     first = verified(f"{grpc}/{rest}").first_failed
     assert (first.id, "rest does not answer as grpc" in first.reason) == ("parity.grpc-rest", True), str(first)
+
+
+def test_a_rest_port_that_nobody_listens_on_is_a_wrong_address_and_no_fault_of_the_model(serve):
+    grpc = serve(right).partition("/")[0]
+    for port in (free_port(), int(grpc.rpartition(":")[2])):
+        with pytest.raises(EnvironmentFault, match="the REST API does not answer") as caught:
+            verified(f"{grpc}/{port}", left_out=frozenset({"parity"}))
+        assert "/RESTPORT" in (caught.value.hint or "")
 
 
 def test_a_server_of_another_version_is_found(serve):
