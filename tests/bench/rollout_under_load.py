@@ -1,6 +1,7 @@
 """A rollout 1 -> 2 in four steps, a rollback, and one stopped by a gate, under load from 8 threads and 64 async calls.
 
-Run: python tests/bench/rollout_under_load.py [--requests 100000] [--html FILE]   (exits 1 when a limit is missed)
+Run: python tests/bench/rollout_under_load.py [--target docker [--image IMAGE]] [--requests 100000] [--html FILE]
+(exits 1 when a limit is missed; without --image the container is made of this environment)
 
 The server, each load generator and the controller are processes of their own. Consumers go through ``Router`` and
 ``AsyncRouter`` with a key for each request, so that afterwards every single request tells which split it was sent by.
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import json
 import shutil
 import signal
 import socket
@@ -46,7 +48,7 @@ THREADS, CALLS, KEYS = 8, 64, 997
 ROUNDS, STEADY = 3, 5.0
 FILE = """
 name: bench
-server: {{target: embedded, grpc_port: {}, rest_port: {}}}
+server: {server}
 models:
   - name: zoo
     base_path: models/zoo
@@ -189,18 +191,27 @@ class Story:
         return next(when for when, heard in self.marks if heard.startswith(text))
 
 
-def deploy(folder: Path) -> Path:
+def made_image() -> str:
+    """Make the image of the embedded server unless it is there, and return its name."""
+    build = [sys.executable, str(Path(__file__).parents[2] / "docker" / "build")]
+    return subprocess.run(build, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def deploy(folder: Path, target: str, image: str | None) -> Path:
     """Write a deployment of the zoo's two versions, with recorded answers."""
     for version, offset in OFFSETS.items():
-        target = folder / "models" / "zoo" / str(version)
-        shutil.copytree(MODELS / "zoo" / str(version), target)
-        write_goldens(target, [Golden("serving_default", {"x": X}, {"y": X / 2 + np.float32(offset)})])
+        place = folder / "models" / "zoo" / str(version)
+        shutil.copytree(MODELS / "zoo" / str(version), place)
+        write_goldens(place, [Golden("serving_default", {"x": X}, {"y": X / 2 + np.float32(offset)})])
     with socket.socket() as first, socket.socket() as second:
         first.bind(("127.0.0.1", 0))
         second.bind(("127.0.0.1", 0))
         ports = first.getsockname()[1], second.getsockname()[1]
     file = folder / "bench.yaml"
-    file.write_text(FILE.format(*ports))
+    server = {"target": target, "grpc_port": ports[0], "rest_port": ports[1]}
+    if target == "docker":
+        server["docker"] = {"image": image or made_image()}
+    file.write_text(FILE.format(server=json.dumps(server)))
     return file
 
 
@@ -292,6 +303,8 @@ def report(rows: Any, stories: list[Story], requests: int) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", choices=("embedded", "docker"), default="embedded", help="what the server runs in")
+    parser.add_argument("--image", help="of the container, with --target docker")
     parser.add_argument("--requests", type=int, default=100_000, help="at least so many, all in all")
     parser.add_argument("--html", type=Path, help="write the report of the first rollout into this file")
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
@@ -299,7 +312,7 @@ def main() -> int:
     if arguments.worker:
         return worker(*arguments.worker)
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        file = deploy(Path(name))
+        file = deploy(Path(name), arguments.target, arguments.image)
         deployment = load_deployment(file)
         address = up(deployment).server.grpc_address
         stack.callback(down, deployment)

@@ -20,6 +20,7 @@ import yaml
 
 import rolling
 from live import free_ports
+from own_engine import OwnEngine, engine_of_its_own, missing
 from zoos import Zoo, serving
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,15 @@ def engine() -> None:
         pytest.fail(f"{REQUIRED} is set, and there is no Docker Engine: {reason}")
     if reason:
         pytest.skip(f"no Docker Engine: {reason}")
+
+
+@pytest.fixture
+def own_engine(engine: None) -> Iterator[OwnEngine]:
+    """An engine that the test may kill."""
+    if lacking := missing():
+        pytest.skip(f"no second engine: {lacking}")
+    with engine_of_its_own() as own:
+        yield own
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,17 @@ def test_a_controller_killed_at_every_entry(zoo):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(600)
+def test_a_rollback_killed_at_every_entry_goes_on_and_never_back(zoo):
+    rolling.rollbacks_killed_at(zoo, rolling.BACK_POSITIONS)
+
+
+@pytest.mark.full
+def test_records_that_are_damaged_on_the_way_back_are_mended(zoo):
+    rolling.records_that_are_damaged_on_the_way_back(zoo)
+
+
+@pytest.mark.full
 def test_a_traffic_file_that_is_deleted_or_damaged_is_written_again_and_no_request_fails(zoo):
     rolling.a_traffic_file_that_is_deleted_and_damaged(zoo)
 

@@ -24,6 +24,7 @@ import numpy as np
 from consumers import AwaitedConsumers, Consumers, Watch
 from tfs_deploy.cli.main import run
 from tfs_deploy.client import read_traffic
+from tfs_deploy.config import read_active
 from tfs_deploy.rollout import ErrorRateGate, Rollout, RolloutResult, Status, Verdict
 from tfs_deploy.rollout.begin import latest
 from tfs_deploy.rollout.journal import journals
@@ -145,6 +146,9 @@ STEPS = ("--steps", "50,100", "--bake", "300ms", "--no-default-gates")
 #: entries of a rollout through two steps: the start, intention and outcome of eleven actions, the end
 ENTRIES = 24
 POSITIONS = [(when, number) for number in range(1, ENTRIES + 1) for when in ("before", "after")]
+#: the same of a rollback: preflight, load, smoke, promote, calm, retire
+BACK_ENTRIES = 14
+BACK_POSITIONS = POSITIONS[: 2 * BACK_ENTRIES]
 
 
 def controllers_killed_at(zoo: Zoo, positions: Iterable[tuple[str, int]]) -> None:
@@ -180,9 +184,28 @@ def _kill_and_resume(zoo: Zoo, when: str, number: int) -> None:
 def _roll_and_kill(zoo: Zoo, to: int, when: str, number: int) -> None:
     """Roll version ``to`` out with a controller that ends at an entry of its journal."""
     options = [*STEPS, "--allow-breaking"]
-    command = [sys.executable, SUPPORT / "doomed.py", when, number, "rollout", "start", zoo.file, "--to", to, *options]
+    _doom(when, number, "rollout", "start", zoo.file, "--to", to, *options)
+
+
+def _doom(when: str, number: int, *arguments: object) -> None:
+    command = [sys.executable, SUPPORT / "doomed.py", when, number, *arguments]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=100)
     assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def rollbacks_killed_at(zoo: Zoo, positions: Iterable[tuple[str, int]]) -> None:
+    """Kill a rollback from version 2 at an entry and ask for one again: it goes on, and never back to version 2."""
+    for when, number in positions:
+        assert Rollout(zoo.deployment, "zoo", to=2, steps=(), need_warmup=False).run().done
+        before = len(journals(zoo.state_dir, "zoo"))
+        _doom(when, number, "rollback", zoo.file)
+        written = len(journals(zoo.state_dir, "zoo")) > before
+        again = cli("rollback", zoo.file)
+        over = (when, number) == ("after", BACK_ENTRIES)
+        assert again.returncode == (2 if over else 0), again.stderr
+        assert not over or "version 1 of zoo is stable again already: the last rollout went back from 2" in again.stderr
+        assert over or "zoo: version 2 to 1" + (" goes on" if written else ", rollback") in again.stderr
+        assert zoo.served() == ({"stable": 1}, [1])
 
 
 # Dying servers
@@ -255,6 +278,25 @@ def a_traffic_file_that_is_deleted_and_damaged(zoo: Zoo) -> None:
     assert zoo.traffic_path.with_suffix(".damaged").read_text() == "nonsense"
     assert load.failures == []
     assert load.answers[2] > 0
+
+
+def records_that_are_damaged_on_the_way_back(zoo: Zoo) -> None:
+    """They are read out of the server's own config file, and the way back goes on."""
+    records = zoo.state_dir / "active.json"
+
+    def damage(line: str) -> None:
+        if line.startswith("going back to version 1"):
+            records.write_text('{"models": ')
+
+    options = {"steps": (50, 100), "bake": 0.3, "gates": ["command=false"]}
+    result = Rollout(zoo.deployment, "zoo", to=2, **options).run(on_event=damage, check=False)
+
+    assert result.status is Status.ROLLED_BACK, result.reason
+    assert zoo.served() == ({"stable": 1}, [1])
+    assert read_active(zoo.state_dir)["zoo"].labels == {"stable": 1}
+    records.write_text("nonsense")
+    assert cli("rollout", "start", zoo.file, "--to", 2, "--steps", "100", "--bake", "0s").returncode == 0
+    assert zoo.served() == ({"stable": 2}, [2])
 
 
 def a_disk_that_fills_up_in_a_step(zoo: Zoo) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def command(output: Output, file: Path, *, model: str | None, to: int | None, keep_old: bool, timeout: float) -> int:
     """Move stable back to an earlier version: load it, ask it for its recorded answers, switch.
 
-    A rollout that is unfinished is sent back to the version it came from.
+    A rollout that is unfinished is sent back to the version it came from; a rollback that is unfinished goes on.
+    Right after a way back there is nothing to do but to go back further, and that takes --to.
     """
     from tfs_deploy.cli.rollouts import carry_through, choose, send_back
     from tfs_deploy.rollout import Rollout
@@ -31,6 +32,6 @@ def command(output: Output, file: Path, *, model: str | None, to: int | None, ke
 
     deployment, name = choose(file, model)
     last = latest(deployment.state_dir, name)
-    if last is not None and last.unfinished and to in (None, last.plan.old):
+    if last is not None and last.unfinished and not last.plan.back and to in (None, last.plan.old):
         return send_back(output, deployment, name, timeout=timeout)
     return carry_through(output, Rollout.back(deployment, name, to, keep_old=keep_old))

@@ -163,13 +163,13 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
     ]
     documents = [{"number": number, "begun": _when(begun), **result.as_dict()} for number, begun, result in found]
     rows = [
-        [number, _when(begun), result.old, result.new, result.strategy, result.status.value, *_end(result)]
+        [number, _when(begun), result.old, result.new, result.kind, result.status.value, *_end(result)]
         for number, begun, result in found
     ]
     right = [Column(name, "right") for name in ("number", "begun", "from", "to")]
     columns: list[Column | str] = [
         *right,
-        "strategy",
+        "kind",
         Column("status", verdict=True),
         Column("seconds", "right"),
         "reason",

@@ -51,7 +51,8 @@ def rollout_html(plan: Plan, events: Sequence[Event]) -> str:
 def _facts(plan: Plan, events: Sequence[Event]) -> str:
     begun = datetime.fromtimestamp(events[0].at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC") if events else ""
     steps = ", ".join(f"{step:g}" for step in plan.steps)
-    how = f"{plan.strategy} through {steps} %, each watched for {plan.bake:g} s" if steps else "direct switch"
+    direct = "rollback" if plan.back else "direct switch"
+    how = f"{plan.strategy} through {steps} %, each watched for {plan.bake:g} s" if steps else direct
     return f"begun {begun}; {how}"
 
 

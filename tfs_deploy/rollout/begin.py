@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.config import apply_active, read_active
+from tfs_deploy.config import apply_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.actions import Status
 from tfs_deploy.rollout.journal import Journal, journals, replay
 from tfs_deploy.rollout.plan import Plan, checked
+from tfs_deploy.rollout.recovering import active_records
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions
 
 if TYPE_CHECKING:
@@ -55,15 +56,34 @@ def latest(state_dir: Path, model: str, *, mono: float = 0.0) -> Recorded | None
 
 
 def previous_version(deployment: Deployment, model: Model, current: int) -> int:
-    """Return the version that was stable before ``current``, else the next lower one on disk."""
-    for entry in recorded(deployment.state_dir, model.name):
-        if entry.history.finished is Status.DONE and entry.plan.new == current:
-            return entry.plan.old
+    """Return the version that was stable before ``current``, else the next lower one on disk.
+
+    Raises ``UsageError`` right after a way back: whoever asks twice does not want the version that was left, and may
+    not want to go back further either.
+    """
+    found = list(recorded(deployment.state_dir, model.name))
     lower = [version.number for version in list_versions(model.base_path) if version.number < current]
-    if not lower:
+    promoted = (entry.plan for entry in found if entry.history.finished is Status.DONE and not entry.plan.back)
+    before = next((plan.old for plan in promoted if plan.new == current), max(lower, default=None))
+    left = _just_left(found[0], current) if found else None
+    further = f"tfs-deploy rollback {deployment.source} --model {model.name} --to {before}"
+    if left is not None:
+        message = f"version {current} of {model.name} is stable again already: the last rollout went back from {left}"
+        hint = f"to go back further: {further}" if before not in (None, left) else "tfs-deploy rollout history shows it"
+        raise UsageError(message, hint=hint)
+    if before is None:
         message = f"{model.name} has no version before {current}"
         raise UsageError(message, hint="name the version to go back to with --to")
-    return max(lower)
+    return before
+
+
+def _just_left(last: Recorded, current: int) -> int | None:
+    """Return the version that the last rollout went back from, if what it went back to still serves."""
+    if last.history.finished is Status.DONE and last.plan.back and last.plan.new == current:
+        return last.plan.old
+    if last.history.finished is Status.ROLLED_BACK and not last.plan.back and last.plan.old == current:
+        return last.plan.new
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +101,7 @@ def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Tra
 
     Raises ``StatusError`` when the server does not answer, ``UsageError`` when it serves no version.
     """
-    current, _ = apply_active(deployment, read_active(deployment.state_dir))
+    current, _ = apply_active(deployment, active_records(deployment))
     configured = {**model.labels, **current.model(model.name).labels}
     view = server.observe(sorted({STABLE, CANARY, *configured}))
     others = {label: version for label, version in view.labels.items() if label not in (STABLE, CANARY)}

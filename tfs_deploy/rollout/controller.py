@@ -50,6 +50,8 @@ class Controller:
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self._silent_since: float | None = None
         self._silent = ""
+        self._answered_at: float | None = None
+        self._replaced = False
         self._judged: StepReport | None = None
 
     def record(self, kind: str, action: str = "", *, ok: bool = True, **detail: Any) -> None:
@@ -120,9 +122,17 @@ class Controller:
         if not whole and self._silent_since is None:
             self._silent_since = asked  # an answer that does not come is waited for
         silent_for = 0.0 if whole or self._silent_since is None else now - self._silent_since
-        ended = world.process.replaced() or (server is None and world.process.ended())
+        ended = self._note_replacement() or (server is None and world.process.ended())
+        self._answered_at = asked if whole else self._answered_at
         split, request = world.traffic.read(), world.mailbox.read()
         return Observation(now, server, split, silent_for, error, ended, request, world.log.starved)
+
+    def _note_replacement(self) -> bool:
+        """Tell whether another process serves; an end that fell between two looks is an outage from the last answer."""
+        before, self._replaced = self._replaced, self.world.process.replaced()
+        if self._replaced and not before and self._silent_since is None:
+            self._silent, self._silent_since = "the server", self._answered_at
+        return self._replaced
 
     def _note_outage(self, seen: Observation) -> None:
         """Take down for how long there was no answer, once there is one again."""

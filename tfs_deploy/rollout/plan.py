@@ -33,6 +33,7 @@ class Plan:
     ``drain``: how long consumers may need to follow the traffic file. ``keep_warm``: how long the old version stays
     loaded after the promotion; ``keep_old``: for good. ``retain``: how many versions stay on disk, ``None`` for all.
     ``others``: labels that are left alone, and ``side_traffic``: the percents they have; the steps share out the rest.
+    ``back``: it is a rollback, to a version that was stable before.
     ``verdict``: the file of a verification that has to say yes to the new version; none is asked for if empty.
     ``gates`` to ``replicas``: what a process that takes the rollout up has to set up again (see ``setup``).
     """
@@ -67,6 +68,7 @@ class Plan:
     allow_breaking: bool = False
     others: Mapping[str, int] = field(default_factory=dict)
     side_traffic: Mapping[str, float] = field(default_factory=dict)
+    back: bool = False
     gates: tuple[str, ...] = ()
     default_gates: bool = True
     min_samples: int = 30

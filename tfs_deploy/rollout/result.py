@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.rollout.actions import Status
 from tfs_deploy.rollout.history import elapsed
+from tfs_deploy.rollout.phases import ROLLBACK
 from tfs_deploy.rollout.ports import GateVerdict, Verdict
 from tfs_deploy.rollout.stats import WindowSummary
 from tfs_deploy.rollout.words import note
@@ -79,6 +80,7 @@ class StepReport:
 class RolloutResult:
     """How a rollout ended, or stands: ``status``, the one-line ``reason`` unless it is done, versions, steps.
 
+    ``back``: it is a rollback to an earlier version.
     ``seconds`` is the time from the first entry of the journal to the last (see ``history.elapsed``).
     """
 
@@ -91,6 +93,12 @@ class RolloutResult:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     strategy: str = "canary"
+    back: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The strategy, or that it is a rollback."""
+        return ROLLBACK if self.back else self.strategy
 
     @property
     def done(self) -> bool:
@@ -128,7 +136,8 @@ class RolloutResult:
                 notes.update(dict.fromkeys(event.detail.get("notes", ())))
         seconds = elapsed(events)[-1] if events else 0.0
         ordered = tuple(steps[number] for number in sorted(steps))
-        return cls(plan.model, plan.old, plan.new, status, reason, ordered, seconds, tuple(notes), plan.strategy)
+        versions = plan.model, plan.old, plan.new
+        return cls(*versions, status, reason, ordered, seconds, tuple(notes), plan.strategy, plan.back)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -137,6 +146,7 @@ class RolloutResult:
             "from": self.old,
             "to": self.new,
             "strategy": self.strategy,
+            "back": self.back,
             "status": self.status.value,
             "reason": self.reason,
             "seconds": self.seconds,

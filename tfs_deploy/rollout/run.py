@@ -96,10 +96,11 @@ class Rollout:
     def back(cls, deployment: Deployment | str | Path, model: str, to: int | None = None, **options: Any) -> Rollout:
         """Return the rollout that switches back to an earlier version at once, after asking it for its answers.
 
-        ``to`` is by default the version that was stable before, else the next lower one on disk.
+        ``to`` is by default the version that was stable before, else the next lower one on disk; right after a way
+        back it has to be named, and ``run`` raises ``UsageError``. A rollback that was left unfinished goes on.
         """
         lenient = dict.fromkeys(("need_goldens", "need_warmup", "need_memory", "need_clean"), False)
-        rollout = cls(deployment, model, to, steps=(), **{**lenient, "allow_breaking": True, **options})
+        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, "allow_breaking": True, **options})
         rollout._go_back = True
         return rollout
 
@@ -237,7 +238,7 @@ class Rollout:
         return new_plan(self.model, to, served, {"recorded": recorded, **self._options})
 
     def _require_same(self, past: Recorded) -> None:
-        if self.to in (None, past.plan.new) and not self._go_back:
+        if self.to in (None, past.plan.new) and (past.plan.back or not self._go_back):
             return
         message = f"the rollout of {self.model.name} from version {past.plan.old} to {past.plan.new} is unfinished"
         raise UsageError(message, hint=f"tfs-deploy rollout resume {self.deployment.source}, or rollout abort")

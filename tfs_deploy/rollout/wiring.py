@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.client import read_traffic, write_traffic
-from tfs_deploy.config import ActiveModel, model_server_config, read_active, write_active, write_config
+from tfs_deploy.config import ActiveModel, model_server_config, write_active, write_config
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, StatusError
 from tfs_deploy.launch.hosts import host_of
 from tfs_deploy.launch.lifecycle import TRAFFIC_NAME, up
 from tfs_deploy.launch.memory import available_bytes
 from tfs_deploy.rollout.ports import ServerView, Split, VersionView
+from tfs_deploy.rollout.recovering import active_records, mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +41,7 @@ class DeployedConfig:
 
     def read(self) -> Mapping[str, ActiveModel]:
         """Return what rollouts have set so far."""
-        return read_active(self._deployment.state_dir)
+        return active_records(self._deployment)
 
     def after(
         self, state: Mapping[str, ActiveModel], versions: tuple[int, ...], labels: Mapping[str, int]
@@ -131,6 +132,7 @@ class DeployedProcess:
 
     def revive(self) -> None:
         """Start the server again, as the last rollout step left its files; what serves then is not another one."""
+        mend(self._deployment)
         up(self._deployment)
         self._first = self._pid()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.rollout.phases import ROLLBACK
 from tfs_deploy.rollout.ports import Verdict
 from tfs_deploy.rollout.strategies import CANARY, SHADOW
 
@@ -20,6 +21,7 @@ def tell(event: Event, plan: Plan) -> str | None:
         how = ", ".join(f"{step:g}" for step in plan.steps)
         through = f" through {how} %" if how else ""
         kind = "" if plan.strategy == CANARY or not plan.steps else f", {plan.strategy}"
+        kind = f", {ROLLBACK}" if plan.back else kind
         return f"{plan.model}: version {plan.old} to {plan.new}{through}{kind}"
     if event.kind == "resume":
         return f"{plan.model}: version {plan.old} to {plan.new} goes on"

@@ -33,6 +33,10 @@ def test_a_traffic_file_that_is_deleted_or_damaged_is_written_again_and_no_reque
     rolling.a_traffic_file_that_is_deleted_and_damaged(zoo)
 
 
+def test_records_that_are_damaged_on_the_way_back_are_mended(zoo):
+    rolling.records_that_are_damaged_on_the_way_back(zoo)
+
+
 def may_mount() -> bool:
     probe = "mount --make-rprivate / && mount -t tmpfs -o size=1m tmpfs /mnt"
     found = shutil.which("unshare") is not None

@@ -8,7 +8,11 @@ import pytest
 
 from tfs_deploy.config.deployment import VersionPolicy
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.begin import Served, new_plan
+from tfs_deploy.rollout.actions import Status
+from tfs_deploy.rollout.begin import Served, new_plan, previous_version
+from tfs_deploy.rollout.history import Event
+from tfs_deploy.rollout.journal import Journal
+from tfs_deploy.rollout.plan import Plan
 from tfs_deploy.rollout.ports import AVAILABLE, ServerView, VersionView
 
 
@@ -37,3 +41,54 @@ def test_a_server_that_loads_the_newest_version_by_itself_leaves_nothing_to_roll
 
     with pytest.raises(UsageError, match="version 2 of m is what stable points at already"):
         new_plan(model, 2, served(2, stable=2), {})
+
+
+STABLE_AGAIN = "version {} of m is stable again already: the last rollout went back from {}"
+DONE, SENT_BACK = Status.DONE, Status.ROLLED_BACK
+#: rollouts so far (from, to, end; a rollback if the third word is ``back``), what is stable -> where a rollback goes,
+#: or what it says and whether it offers a version that is further back
+BACKS = {
+    "never rolled out: the next lower one": ([], 3, 2),
+    "promoted: the one before, not the next lower": ([(1, 3, DONE)], 3, 1),
+    "promoted after a rollback": ([(1, 2, DONE), (2, 1, "back"), (1, 3, DONE)], 3, 1),
+    "promoted again after a rollback": ([(1, 2, DONE), (2, 1, "back"), (1, 2, DONE)], 2, 1),
+    "moved by hand since": ([(1, 2, DONE), (2, 1, "back")], 3, 2),
+    "rolled back a moment ago": (
+        [(1, 2, DONE), (2, 1, "back")],
+        1,
+        (STABLE_AGAIN.format(1, 2), None),
+    ),
+    "two promotions, one rollback": (
+        [(1, 2, DONE), (2, 3, DONE), (3, 2, "back")],
+        2,
+        (STABLE_AGAIN.format(2, 3), 1),
+    ),
+    "a rollout that failed": (
+        [(1, 2, DONE), (2, 3, SENT_BACK)],
+        2,
+        (STABLE_AGAIN.format(2, 3), 1),
+    ),
+    "a rollback that failed may be tried again": ([(1, 2, DONE), (2, 1, SENT_BACK, "back")], 2, 1),
+    "the first version of all": ([], 1, ("m has no version before 1", None)),
+}
+
+
+@pytest.mark.parametrize("name", BACKS)
+def test_a_rollback_never_brings_back_what_was_just_left(model, tmp_path, name):
+    rollouts, current, expected = BACKS[name]
+    (model.base_path / "3").mkdir()
+    (model.base_path / "3" / "saved_model.pb").touch()
+    deployment = SimpleNamespace(state_dir=tmp_path / "state", source="m.yaml")
+    for old, new, *end in rollouts:
+        journal = Journal.create(deployment.state_dir, "m")
+        status = end[0] if isinstance(end[0], Status) else DONE
+        journal.append(Event("start", detail={"plan": Plan("m", old, new, back="back" in end).as_dict()}))
+        journal.append(Event("finish", detail={"status": status.value, "reason": ""}))
+
+    if isinstance(expected, int):
+        assert previous_version(deployment, model, current) == expected
+        return
+    with pytest.raises(UsageError, match=expected[0]) as caught:
+        previous_version(deployment, model, current)
+    further = f"to go back further: tfs-deploy rollback m.yaml --model m --to {expected[1]}"
+    assert (caught.value.hint == further) == (expected[1] is not None)

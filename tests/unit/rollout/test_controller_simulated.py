@@ -273,6 +273,10 @@ def test_a_server_that_ends_is_started_again_with_the_old_version_only(simulated
 
     end = sim.run()
 
+    (outage,) = [event for event in sim.log.events if event.action == "outage"]
+    assert outage.detail["who"] == "the server"
+    assert 0.0 <= outage.detail["seconds"] < 10
+
     assert (end.status, end.reason) == (
         Status.ROLLED_BACK,
         "the server's process ended while version 2 was being rolled out",

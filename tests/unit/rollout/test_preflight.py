@@ -134,4 +134,4 @@ def test_the_memory_of_servers_elsewhere_is_not_known_and_that_is_said(base):
     result = preflight(base, room=None, replicas=("elsewhere:8500",))
 
     assert result.ok
-    assert any(note.endswith(" on each server, whose room is not known") for note in result.notes)
+    assert any(note.endswith(" on each server, whose memory is not known") for note in result.notes)

@@ -33,6 +33,7 @@ class FakeHost:
 def host(monkeypatch) -> FakeHost:
     host = FakeHost()
     monkeypatch.setattr(wiring, "host_of", lambda _deployment, timeout: host)
+    monkeypatch.setattr(wiring, "mend", lambda _deployment: None)
     monkeypatch.setattr(wiring, "up", lambda _deployment: setattr(host, "pid", 4712))
     monkeypatch.setattr(wiring, "available_bytes", lambda: 10 << 30)
     return host
