@@ -12,7 +12,7 @@ from tfs_deploy import protos
 from tfs_deploy.codec.json_reply import dump_array
 from tfs_deploy.codec.json_server import parse_body
 from tfs_deploy.codec.json_tensor import decode_base64, is_base64, kind_name
-from tfs_deploy.codec.json_text import print_json
+from tfs_deploy.codec.json_text import members, print_json
 from tfs_deploy.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -62,8 +62,11 @@ def parse_examples_body(data: bytes) -> ExamplesBody:
 def _fill_example(value: Any, example: Any) -> None:
     if not isinstance(value, dict):
         raise InvalidArgumentError(f"Example must be JSON object but got JSON {kind_name(value)}")
-    for name, content in value.items():
+    for whole, content in members(value):
+        # the server takes names as C strings; of members with equal names the last counts
+        name = whole.partition("\0")[0]
         feature = example.features.feature[name]
+        feature.Clear()
         for item in content if isinstance(content, list) else [content]:
             _add_value(item, name, feature)
 

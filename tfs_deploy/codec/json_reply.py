@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import orjson
 
-from tfs_deploy.codec.json_text import decimal_text, print_json
+from tfs_deploy.codec.json_text import decimal_text, quote
 from tfs_deploy.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _write(value: Any, name: str) -> bytes:
     if isinstance(value, bytes):
         if name.endswith(_BYTES_SUFFIX):
             return orjson.dumps(_b64(value))
-        return print_json(value.decode("utf-8", "surrogateescape"), 1).encode("utf-8", "surrogateescape")
+        return quote(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     return orjson.dumps(value)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tfs_deploy.codec.json_text import print_json
+from tfs_deploy.codec.json_text import RepeatedMembers, members, print_json
 from tfs_deploy.errors import InvalidArgumentError, StatusError, UnimplementedError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _KINDS: Final = {
     bool: "",
     type(None): "Null",
     dict: "Object",
+    RepeatedMembers: "Object",
     list: "Array",
     str: "String",
     int: "Number",
@@ -49,7 +50,12 @@ def kind_name(value: Any) -> str:
 
 def is_base64(value: Any) -> bool:
     """Whether a value is ``{"b64": "..."}`` and nothing else."""
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+    return (
+        isinstance(value, dict)
+        and len(value) == 1
+        and isinstance(value.get("b64"), str)
+        and not isinstance(value, RepeatedMembers)
+    )
 
 
 def decode_base64(text: str) -> bytes:
@@ -213,10 +219,12 @@ class _Rows:
         self._values.setdefault(name, []).extend(values)
 
     def arrays(self, count: int) -> dict[str, Array]:
-        return {
-            name: _array(values, (count, *self._shapes[name]), self._specs[name].dtype)
-            for name, values in self._values.items()
-        }
+        found = {}
+        for name, values in self._values.items():
+            shape = (count, *self._shapes[name])
+            # a name that a row has twice leaves values over
+            found[name] = _array(values[: math.prod(shape)], shape, self._specs[name].dtype)
+        return found
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:
@@ -247,10 +255,14 @@ def fill_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> dict[str, Arr
 
 
 def _add_object(collected: _Rows, row: dict[str, Any], specs: Mapping[str, TensorSpec], index: int) -> None:
-    for name, value in row.items():
+    names = set()
+    for whole, value in members(row):
+        # the server takes names as C strings
+        name = whole.partition("\0")[0]
+        names.add(name)
         with _Element(f"element: {index} key: {name}"):
             collected.add(name, value)
-    if row.keys() != specs.keys():
+    if names != specs.keys():
         raise InvalidArgumentError(
             f"Failed to process element: {index} of 'instances' list. JSON object: {print_json(row)} keys must be "
             f"equal to: {','.join(sorted(specs))}"

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tfs_deploy.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SPACE: Final = " \t\n\r"
 _ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -19,6 +22,8 @@ _PRINTED: Final = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\
 _SPECIAL: Final = re.compile('["\\\\\x00-\x1f]')
 _PLAIN: Final = re.compile('[^"\\\\\x00-\x1f]*')
 _DIGITS: Final = re.compile(r"[0-9]*")
+#: stands for what cannot be printed; strings have it escaped
+_STOP: Final = "\0"
 _MAX_UINT64: Final = 2**64 - 1
 _MIN_INT64: Final = -(2**63)
 #: this parser is recursive; the faster ones before it go deeper
@@ -75,9 +80,24 @@ def _quick(text: str) -> Any:
     return value
 
 
+class RepeatedMembers(dict[str, Any]):
+    """An object in which a name occurs more than once: the first counts, ``pairs`` has all in order."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(reversed(pairs))
+        self.pairs = pairs
+
+
+def members(value: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Return all members of an object, in order, repeated ones too."""
+    return value.pairs if isinstance(value, RepeatedMembers) else value.items()
+
+
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(reversed(pairs))
-    return members if len(members) == len(pairs) == 1 else {name: members[name] for name, _ in pairs}
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else RepeatedMembers(pairs)
 
 
 def integer_or_float(text: str) -> int | float:
@@ -154,10 +174,10 @@ class _Parser:
 
     def _object(self) -> dict[str, Any]:
         self._at += 1
-        members: dict[str, Any] = {}
+        pairs: list[tuple[str, Any]] = []
         self._skip()
         if self._take("}"):
-            return members
+            return {}
         while True:
             if self._peek() != '"':
                 self._fail("Missing a name for object member.")
@@ -166,10 +186,10 @@ class _Parser:
             if not self._take(":"):
                 self._fail("Missing a colon after a name of object member.")
             self._skip()
-            members.setdefault(name, self._value())
+            pairs.append((name, self._value()))
             self._skip()
             if self._take("}"):
-                return members
+                return _first_wins(pairs)
             if not self._take(","):
                 self._fail("Missing a comma or } after an object member.")
             self._skip()
@@ -282,20 +302,27 @@ class _Parser:
         return -math.inf if minus else math.inf
 
 
-def print_json(value: Any, level: int = 0) -> str:
-    """Write a value as the server quotes it in errors: objects over several lines, arrays on one."""
-    if level == 0 and isinstance(value, float):
+def print_json(value: Any) -> str:
+    """Write a value as the server quotes it in errors: objects over several lines, arrays on one.
+
+    The server's printer stops before a NaN or an infinity within an object or a list.
+    """
+    if isinstance(value, float):
         return decimal_text(value)
+    return _printed(value, 0).partition(_STOP)[0]
+
+
+def _printed(value: Any, level: int) -> str:
     if isinstance(value, dict):
         if not value:
             return "{}"
         indent = "    " * (level + 1)
-        members = (f"\n{indent}{_quote(name)}: {print_json(item, level + 1)}" for name, item in value.items())
-        return f"{{{','.join(members)}\n{'    ' * level}}}"
+        lines = (f"\n{indent}{quote(name)}: {_printed(item, level + 1)}" for name, item in members(value))
+        return f"{{{','.join(lines)}\n{'    ' * level}}}"
     if isinstance(value, list):
-        return f"[{', '.join(print_json(item, level + 1) for item in value)}]"
+        return f"[{', '.join(_printed(item, level + 1) for item in value)}]"
     if isinstance(value, str):
-        return _quote(value)
+        return quote(value)
     if isinstance(value, float):
         return _double_text(value)
     return (
@@ -303,7 +330,8 @@ def print_json(value: Any, level: int = 0) -> str:
     )
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Write a string as the server does, with quotation marks."""
     return f'"{_SPECIAL.sub(_escaped, text)}"'
 
 
@@ -330,7 +358,7 @@ def decimal_text(value: float) -> str:
 
 def _double_text(value: float) -> str:
     if not math.isfinite(value):
-        return decimal_text(value)
+        return _STOP
     text = repr(value)
     mantissa, _, exponent = text.partition("e")
     if exponent:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tfs_deploy.codec.json_examples import parse_examples_body
 from tfs_deploy.codec.json_reply import decimal_values, encode_predictions
 from tfs_deploy.codec.json_text import decimal_text
 from tfs_deploy.errors import InvalidArgumentError
@@ -107,3 +108,12 @@ def test_float32_values_are_the_decimals_of_the_server(array: np.ndarray) -> Non
 @given(hnp.arrays(np.float64, st.integers(1, 20), elements=st.floats(allow_nan=False, allow_infinity=False)))
 def test_float64_values_keep_their_digits(array: np.ndarray) -> None:
     assert parse(encode_predictions({"y": array}, "column"))["outputs"] == array.tolist()
+
+
+def test_of_features_with_equal_names_the_last_counts() -> None:
+    body = rb'{"examples": [{"a": [1, 2], "a": "x", "b\u0000c": 1.5}]}'
+    (example,) = parse_examples_body(body).input.example_list.examples
+    features = example.features.feature
+    assert sorted(features) == ["a", "b"]
+    assert list(features["a"].bytes_list.value) == [b"x"]
+    assert list(features["b"].float_list.value) == [1.5]

@@ -18,6 +18,9 @@ from tfs_deploy.protos.signatures import TensorSpec
 NUMERIC = ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32", "uint64"]
 
 
+ONLY_ONE = " Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
+
+
 def spec(dtype: str, name: str = "x") -> TensorSpec:
     return TensorSpec(name, dtype, None)
 
@@ -56,6 +59,39 @@ def test_special_numbers_and_repeated_keys() -> None:
     assert array[1:].tolist() == [np.inf, -np.inf, 1]
     assert read(b'{"instances": [1], "instances": [2]}', spec("int32"))["x"].tolist() == [1]
     assert read(b'{"inputs": {"x": [1], "x": [2]}}', spec("int32"))["x"].tolist() == [1]
+    # in a row both are read, and what is over at the end is dropped
+    rows = b'{"instances": [{"x": [1, 2], "x": [3, 4]}, {"x": [5, 6]}]}'
+    assert read(rows, spec("int32"))["x"].tolist() == [[1, 2], [3, 4]]
+
+
+def test_names_end_at_a_nul() -> None:
+    assert read(rb'{"instances": [{"x\u0000y": 1}]}', spec("int32"))["x"].tolist() == [1]
+    with pytest.raises(InvalidArgumentError, match=r"^Missing named input: x in 'inputs' object\.$"):
+        read(rb'{"inputs": {"x\u0000y": [1]}}', spec("int32"))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            b'{"instances": [1.5, NaN], "inputs": 3}',
+            'JSON Value: {\n    "instances": [1.5, ' + ONLY_ONE,
+        ),
+        (
+            b'{"inputs": {"x": [{"q": -Infinity, "r": 1}]}}',
+            'JSON Value: {\n    "q":  Type: Object is not of expected type: int32',
+        ),
+        (
+            b'{"inputs": {"x": [{"b64": "YQ==", "b64": "YQ=="}]}}',
+            'JSON Value: {\n    "b64": "YQ==",\n    "b64": "YQ=="\n} Type: Object is not of expected type: int32',
+        ),
+        (b'{"inputs": {"x": [NaN]}}', "JSON Value: NaN Type: Number is not of expected type: int32"),
+    ],
+)
+def test_values_are_quoted_as_the_server_prints_them(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        read(body, spec("int32"))
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize(
