@@ -75,10 +75,22 @@ def examine_data(
     if check is None or check.failed:
         return
     output = choose_output(answered[0], settings.output)
+    shapes = {part[output].shape[1:] for part in answered}
+    if len(shapes) > 1:
+        shown = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
+        raise UsageError(f"output '{output}' has rows of several shapes: {shown}", hint="choose another --output")
     outputs = np.concatenate([part[output] for part in answered])
     for metric in settings.metrics:
         about = f"{signature.name}, output '{output}', {metric.name}"
         examiner.check("data.metric", about, partial(metric.judge, outputs, settings.columns[label]))
+
+
+def require_fit(signatures: Mapping[str, SignatureInfo], settings: DataSettings) -> None:
+    """Raise ``UsageError`` for a data set that does not fit what the files say, before anything is started."""
+    signature = choose_signature(signatures, settings.signature)
+    inputs_of(settings, signature, choose_label(settings, signature))
+    if settings.metrics:
+        choose_output(signature.outputs, settings.output)
 
 
 def choose_signature(signatures: Mapping[str, SignatureInfo], name: str | None) -> SignatureInfo:
@@ -100,7 +112,7 @@ def choose_label(settings: DataSettings, signature: SignatureInfo) -> str:
     return chosen
 
 
-def choose_output(outputs: Mapping[str, Array], name: str | None) -> str:
+def choose_output(outputs: Mapping[str, object], name: str | None) -> str:
     """Choose the output that metrics are about."""
     chosen = name or (next(iter(outputs)) if len(outputs) == 1 else next((n for n in _OUTPUTS if n in outputs), ""))
     if chosen not in outputs:
@@ -136,7 +148,12 @@ def _as(column: Array, signature: SignatureInfo, name: str) -> Array:
     spec = signature.inputs[name]
     if (spec.dtype == "string") != (column.dtype.kind == "O"):
         raise UsageError(f"the column for input '{name}' is {column.dtype}, and the input {spec}", hint="convert it")
-    array = column if spec.dtype == "string" else column.astype(numpy_dtype(spec.dtype))
+    with np.errstate(invalid="ignore"):  # what does not fit is found by comparing
+        array = column if spec.dtype == "string" else column.astype(numpy_dtype(spec.dtype))
+    if array.dtype.kind in "iub" and not np.array_equal(array, column):
+        raise UsageError(
+            f"the column for input '{name}' has values that {spec.dtype} does not hold", hint="round or convert them"
+        )
     rest = spec.shape[1:] if spec.shape else ()
     fixed = tuple(size for size in rest if size is not None)
     # flat rows, as tables have them, take the shape of the input

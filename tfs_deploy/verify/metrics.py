@@ -56,7 +56,16 @@ class MetricLimit:
 
     def judge(self, outputs: Array, labels: Array) -> Judgement:
         """Compute the metric of served ``outputs`` and judge it; ``UsageError`` if it does not fit them."""
-        value = compute(self.name, outputs, labels)
+        try:
+            value = compute(self.name, outputs, labels)
+        except (ValueError, TypeError, IndexError) as error:
+            shown = [
+                f"{each.dtype if each.dtype.kind != 'O' else 'text'} {list(each.shape)}" for each in (outputs, labels)
+            ]
+            raise UsageError(
+                f"{self.name} cannot be computed of answers {shown[0]} and labels {shown[1]}: {error}",
+                hint="choose another metric, --output or --label",
+            ) from error
         holds = _SIGNS[self.sign](value, self.limit)
         reason = f"{self.name} is {value:.6g} of {len(labels)} answers, {'as' if holds else 'not'} {self}"
         return (passed if holds else failed)(reason, value, self.name)

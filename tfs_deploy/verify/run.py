@@ -14,7 +14,7 @@ from tfs_deploy.verify.answers import choose_cases, examine_answers
 from tfs_deploy.verify.asking import Asker
 from tfs_deploy.verify.behaviour import examine_baseline_labels, examine_behaviour
 from tfs_deploy.verify.checks import GROUPS, Check, Examiner, failed, passed, skipped
-from tfs_deploy.verify.dataset import DataSettings, examine_data
+from tfs_deploy.verify.dataset import DataSettings, examine_data, require_fit
 from tfs_deploy.verify.emptiness import examine_empty_batches
 from tfs_deploy.verify.files import examine_files
 from tfs_deploy.verify.identity import identify
@@ -115,6 +115,8 @@ class _Run:
                 if info is not None:
                     readable[subject] = info
                     self._evidence.signatures[str(subject)] = info.signatures
+                    if plan.data is not None and self._examiner.wants("data"):
+                        require_fit(info.signatures, plan.data)
             identities = tuple(_identity(subject) if subject in readable else None for subject in plan.subjects)
             for target in plan.targets if self._asks_servers() else ():
                 self._on_target(target, readable, early)

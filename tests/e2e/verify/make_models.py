@@ -161,6 +161,25 @@ def good_tensorflow_1(folder: Path) -> None:
         v1.saved_model.simple_save(session, str(folder / "1"), {"x": x}, {"y": y})
 
 
+def good_ranked(folder: Path) -> None:
+    """The best labels first, as many models for Classify have them."""
+
+    def classify(row):
+        scores, places = tf.math.top_k(row, 2)
+        return {"classes": tf.gather(tf.constant(["cat", "dog", "owl"]), places), "scores": scores}
+
+    simple(folder, classify, tf.TensorSpec([None, 3], tf.float32, name="row"))
+
+
+def good_deviation(folder: Path) -> None:
+    """Divides by the deviation of a sequence, which one of equal numbers does not have."""
+
+    def standard(x):
+        return {"y": (x - tf.reduce_mean(x, 1, keepdims=True)) / tf.math.reduce_std(x, 1, keepdims=True)}
+
+    simple(folder, standard, tf.TensorSpec([None, None], tf.float32, name="x"))
+
+
 # broken ones
 
 
@@ -190,6 +209,52 @@ def bad_aborts(folder: Path) -> None:
 
 def bad_nan(folder: Path) -> None:
     simple(folder, lambda x: {"y": tf.math.log(-1 - x * x)})
+
+
+def bad_zeros(folder: Path) -> None:
+    """Divides by a length, which zeros do not have."""
+    spec = tf.TensorSpec([None, 4], tf.float32, name="x")
+    simple(folder, lambda x: {"y": x / tf.norm(x, axis=1, keepdims=True)}, spec)
+
+
+def bad_one_row(folder: Path) -> None:
+    """Was traced with one row, and takes no other number of them."""
+    simple(folder, lambda x: {"y": tf.reshape(x, [1, 4]) * 2}, tf.TensorSpec([None, 4], tf.float32, name="x"))
+
+
+def bad_batch_statistics(folder: Path) -> None:
+    """Was exported as it trains: rows are normalised by those that they come with."""
+
+    def normalise(x):
+        mean, variance = tf.nn.moments(x, [0])
+        return {"y": (x - mean) * tf.math.rsqrt(variance + 1e-3)}
+
+    simple(folder, normalise, tf.TensorSpec([None, 4], tf.float32, name="x"))
+
+
+def bad_remembers(folder: Path) -> None:
+    """Adds what the request before this one brought."""
+    owner = tf.Module()
+    owner.last = tf.Variable(0.0)
+
+    def remember(x):
+        before = owner.last.read_value()
+        with tf.control_dependencies([before]):
+            owner.last.assign(tf.reduce_sum(x))
+        return {"y": x + before}
+
+    save(folder, {"serving_default": (remember, [VECTOR])}, owner=owner)
+
+
+def bad_huge(folder: Path) -> None:
+    simple(folder, lambda x: {"y": tf.tile(x[:, tf.newaxis], [1, 50_000_000])})
+
+
+def bad_resource(folder: Path) -> None:
+    def promise(model):
+        model.meta_graphs[0].signature_def["serving_default"].outputs["y"].dtype = tf.resource.as_datatype_enum
+
+    edited(simple(folder, half_plus_two), promise)
 
 
 def bad_random(folder: Path) -> None:

@@ -109,6 +109,12 @@ BROKEN = {
     "bad_always_refuses": ("smoke.signature", "nothing is right"),
     "bad_hangs": ("smoke.made-up", "DEADLINE_EXCEEDED"),
     "bad_nan": ("behaviour.finite", "NaN"),
+    "bad_zeros": ("behaviour.finite", "zeros: output 'y' is NaN"),
+    "bad_one_row": ("behaviour.batch", "one row is answered and 3 of the same are not"),
+    "bad_batch_statistics": ("behaviour.batch", "row 0 alone"),
+    "bad_remembers": ("behaviour.deterministic", "another one"),
+    "bad_huge": ("smoke.made-up", "the answer has 200 MB"),
+    "bad_resource": ("files.readable", "output 'y' is a resource"),
     "bad_random": ("behaviour.deterministic", "another one"),
     "bad_mixes_rows": ("behaviour.batch", "row 0 alone"),
     "bad_labels": ("behaviour.labels", "another order"),
@@ -126,6 +132,7 @@ BROKEN = {
 GOOD = (
     *("good_recorded", "good_examples", "good_images", "good_several_signatures", "good_text", "good_sequences"),
     *("good_convolution", "good_halves", "good_scalars", "good_tensorflow_1", "good_warmed"),
+    *("good_ranked", "good_deviation"),
 )
 
 

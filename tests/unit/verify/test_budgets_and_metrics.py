@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +14,7 @@ from tfs_deploy.errors import SpecError, UsageError
 from tfs_deploy.verify.budgets import Budget, read_budgets
 from tfs_deploy.verify.checks import Status
 from tfs_deploy.verify.measured import Measured
-from tfs_deploy.verify.metrics import MetricLimit, compute
+from tfs_deploy.verify.metrics import METRICS, MetricLimit, compute
 from tfs_deploy.verify.performance import LoadSettings, is_stable, require_possible
 
 
@@ -182,3 +185,30 @@ def test_metrics_that_do_not_fit_the_answers_are_usage_errors():
         compute("auc", np.zeros(3), np.zeros(3))
     with pytest.raises(UsageError, match="cannot be compared"):
         compute("mae", np.zeros((3, 2)), np.zeros(3))
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize(
+    ("outputs", "labels"),
+    [
+        (np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([5, 7])),
+        (np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([b"cat", b"dog"], object)),
+        (np.array([b"cat", b"dog"], object), np.array([0.5, 1.5])),
+        (np.array([[b"cat"], [b"dog"]], object), np.array([b"cat", b"dog"], object)),
+        (np.array([0.1, np.nan]), np.array([0, 1])),
+        (np.zeros((2, 2, 2)), np.array([0, 1])),
+        (np.array([1 + 1j, 2]), np.array([0, 1])),
+        (np.array([], np.float64).reshape(2, 0), np.array([0, 1])),
+    ],
+)
+def test_a_metric_that_does_not_fit_is_a_usage_error_and_never_anything_else(name, outputs, labels):
+    with contextlib.suppress(UsageError), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+        assert MetricLimit(name, ">=", 2.0).judge(outputs, labels).status in (Status.FAILED, Status.PASSED)
+
+
+def test_labels_that_are_no_class_of_the_answers_are_named():
+    with pytest.raises(
+        UsageError, match=r"log_loss cannot be computed of answers float64 \[1, 2\] and labels int64 \[1\]"
+    ):
+        MetricLimit("log_loss", "<", 1.0).judge(np.array([[0.5, 0.5]]), np.array([2]))

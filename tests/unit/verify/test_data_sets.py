@@ -9,8 +9,18 @@ from tfs_deploy import protos
 from tfs_deploy.errors import UsageError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.savedmodel.tfrecord import write_records
-from tfs_deploy.verify.dataset import DataSettings, choose_label, choose_output, choose_signature, inputs_of
+from tfs_deploy.verify.dataset import (
+    DataSettings,
+    choose_label,
+    choose_output,
+    choose_signature,
+    inputs_of,
+    require_fit,
+)
+from tfs_deploy.verify.metrics import MetricLimit
 from tfs_deploy.verify.tables import RECORD, read_table
+
+LIMIT = MetricLimit("mae", "<", 1.0)
 
 
 def signature(**inputs: tuple[str, tuple[int | None, ...]]) -> SignatureInfo:
@@ -108,3 +118,36 @@ def test_labels_outputs_and_signatures_are_chosen():
     assert choose_signature({"only": wanted}, None) is wanted
     with pytest.raises(UsageError, match="no signature 'gone'"):
         choose_signature({"only": wanted}, "gone")
+
+
+def test_a_column_is_not_rounded_for_an_input_of_integers():
+    wanted = signature(x=("int32", (None,)))
+    assert inputs_of(DataSettings({"x": np.array([1.0, 2.0]), "y": np.ones(2)}, ()), wanted, "y")["x"].tolist() == [
+        1,
+        2,
+    ]
+    for column in (np.array([1.5, 2.0]), np.array([2**40, 1]), np.array([np.nan, 1])):
+        with pytest.raises(UsageError, match="values that int32 does not hold"):
+            inputs_of(DataSettings({"x": column, "y": np.ones(2)}, ()), wanted, "y")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (DataSettings({"z": np.ones(1), "k": np.ones(1), "label": np.ones(1)}, ()), "no column for input 'x'"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), label="gone"), "no column of labels 'gone'"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), signature="gone"), "no signature 'gone'"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,)), "several outputs"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,), output="gone"), "no output 'gone'"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,), output="a"), ""),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, ()), ""),
+    ],
+)
+def test_a_data_set_that_does_not_fit_the_files_is_known_before_a_server_starts(settings, message):
+    specs = {name: TensorSpec(name, "float32", (None,)) for name in ("x", "a", "b")}
+    signatures = {"only": SignatureInfo("only", PREDICT_METHOD, {"x": specs["x"]}, {"a": specs["a"], "b": specs["b"]})}
+    if not message:
+        require_fit(signatures, settings)
+        return
+    with pytest.raises(UsageError, match=message):
+        require_fit(signatures, settings)
