@@ -156,6 +156,24 @@ def test_lies_about_the_body(head: bytes, body: bytes, server: Server) -> None:
     server.assert_well()
 
 
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"FOO /v1/models/half_plus_two HTTP/1.1\r\nHost: x\r\n\r\n", b"501 Not Implemented"),
+        (b"get /v1/models/half_plus_two HTTP/1.1\r\nHost: x\r\n\r\n", b"501 Not Implemented"),
+        (b"PROPFIND /v1/models/half_plus_two HTTP/1.1\r\nHost: x\r\n\r\n", b"501 Not Implemented"),
+        (b"GET /v1/models/half_plus_two HTTP/1.1\r\nno header\r\n\r\n", b"400 Bad Request"),
+    ],
+)
+def test_what_is_no_http_gets_the_http_librarys_page(data: bytes, status: bytes, server: Server) -> None:
+    with connect(server.rest_port) as connection:
+        connection.sendall(data)
+        head, _, body = read_reply(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert b"content-type: text/html" in head.lower()
+    assert b"<H1>" + status[4:] + b"</H1>" in body
+
+
 def test_length_too_large(server: Server) -> None:
     """The server waits for the rest, and forgets the request when its sender gives up."""
     before = server.status_line("VmRSS")
