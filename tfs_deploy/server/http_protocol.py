@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from tfs_deploy.extras import import_extra
-from tfs_deploy.server.rest_handler import page
+from tfs_deploy.server.rest_handler import Reply, page
 
 
 def http_protocol() -> type[Any]:
@@ -20,6 +20,9 @@ def http_protocol() -> type[Any]:
 
     class HttpProtocol(HttpToolsProtocol):
         """One connection."""
+
+        #: what a sender of garbage gets once the requests before it are answered
+        _farewell: Reply | None = None
 
         def eof_received(self) -> bool | None:  # type: ignore[override]
             # the sender of a request may have closed its side of the connection after it
@@ -32,7 +35,24 @@ def http_protocol() -> type[Any]:
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002
             # called where the parser's error is handled
             unknown = isinstance(sys.exc_info()[1], httptools.HttpParserInvalidMethodError)
-            reply = page(501 if unknown else 400)
+            self._farewell = page(501 if unknown else 400)
+            cycle = self.cycle
+            if cycle is None or cycle.response_complete or cycle.more_body:
+                self._say_farewell()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self._farewell is not None and not self.pipeline:
+                self._say_farewell()
+
+        def data_received(self, data: bytes) -> None:
+            if self._farewell is None:
+                super().data_received(data)
+
+        def _say_farewell(self) -> None:
+            reply = self._farewell
+            if reply is None or self.transport.is_closing():
+                return
             head = (
                 f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\ncontent-type: {reply.content_type}\r\n"
                 f"content-length: {len(reply.body)}\r\nconnection: close\r\n\r\n"

@@ -174,6 +174,17 @@ def test_what_is_no_http_gets_the_http_librarys_page(data: bytes, status: bytes,
     assert b"<H1>" + status[4:] + b"</H1>" in body
 
 
+def test_requests_before_garbage_are_answered(server: Server) -> None:
+    with connect(server.rest_port) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(GOOD) + GOOD + b"garbage\r\n\r\n")
+        replies = b""
+        while piece := connection.recv(1 << 16):
+            replies += piece
+    assert replies.startswith(b"HTTP/1.1 200 OK")
+    assert b'"predictions"' in replies
+    assert replies.count(b"HTTP/1.1 501 Not Implemented") == 1
+
+
 def test_length_too_large(server: Server) -> None:
     """The server waits for the rest, and forgets the request when its sender gives up."""
     before = server.status_line("VmRSS")
