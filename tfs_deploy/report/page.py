@@ -36,15 +36,19 @@ def html_page(title: str, parts: Iterable[str], *, footer: str) -> str:
     )
 
 
-def html_table(table: Table) -> str:
-    """Write a table that scrolls by itself where it is too wide."""
+def html_table(table: Table, *, stacks: bool = False) -> str:
+    """Write a table that scrolls by itself where it is too wide, or ``stacks`` its cells on a phone."""
     heads = "".join(f'<th class="{column.align}">{escape(column.name)}</th>' for column in table.columns)
     rows = []
     for row in table.rows:
         cells = (
-            f'<td class="{CELLS.get(cell, column.align)}">{escape(cell)}</td>'
+            f'<td class="{_class(cell, column.align)}" data-head="{escape(column.name)}">{escape(cell)}</td>'
             for cell, column in zip(row, table.columns, strict=True)
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
     whole = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f'<div class="scroll"><table>{whole}</table></div>'
+    return f'<div class="scroll{" stacks" if stacks else ""}"><table>{whole}</table></div>'
+
+
+def _class(cell: str, align: str) -> str:
+    return "fail" if cell.endswith(" failed") else CELLS.get(cell, align)

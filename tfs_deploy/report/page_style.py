@@ -1,4 +1,4 @@
-"""How the page of a rollout looks: light and dark, on a screen, a phone and paper."""
+"""How the pages look: light and dark, on a screen, a phone and paper."""
 
 from __future__ import annotations
 
@@ -35,10 +35,25 @@ svg { display: block; width: 100%; height: auto; margin-bottom: 0.6em; }
 .grid { stroke: var(--rule); } .edge { stroke: var(--card); stroke-width: 2; }
 .tick { fill: var(--soft); font-size: 11.5px; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .area { opacity: 0.13; }
+.line.mark { stroke: var(--ink); stroke-dasharray: 4 3; stroke-width: 1.2; opacity: 0.75; }
+text.good { fill: var(--good); }
 .line.old { stroke: var(--old); } .line.new { stroke: var(--new); }
 circle.old, rect.old, .area.old { fill: var(--old); } circle.new, rect.new, .area.new { fill: var(--new); }
 rect.bad { fill: var(--bad); } rect.plain { fill: var(--shade); } rect.good { fill: var(--good); }
 rect.band { opacity: 0.07; } rect.band.bad { opacity: 0.12; }
+.verdict { border-left: 6px solid currentColor; padding: 0.8em 1.2em; } .verdict span { color: var(--soft); }
+.verdict b { display: block; font-size: 1.35em; } .verdict p { color: var(--ink); margin: 0.2em 0; }
+.findings { list-style: none; padding: 0; } .findings li { padding: 0.6em 0; border-bottom: 1px solid var(--rule); }
+.findings li:last-child { border-bottom: 0; padding-bottom: 0; } .findings b { color: var(--bad); margin-right: 0.6em; }
+.findings p { margin: 0.15em 0 0; overflow-wrap: anywhere; } .findings .key { white-space: normal; }
 ul { margin: 0; padding-left: 1.2em; } footer { color: var(--soft); font-size: 0.85em; margin-top: 1.5em; }
+@media (max-width: 640px) {
+  body { padding: 1.2em 0.8em; } section { padding: 0.9em; } .plot { overflow-x: auto; } .plot svg { min-width: 600px; }
+  .stacks thead { display: none; } .stacks table, .stacks tbody { display: block; }
+  .stacks tr { display: block; padding: 0.5em 0; border-bottom: 1px solid var(--rule); }
+  .stacks tr:last-child { border-bottom: 0; }
+  .stacks td, .stacks td.right { display: flex; gap: 0.8em; border: 0; padding: 0.1em 0; text-align: left; }
+  .stacks td::before { content: attr(data-head); color: var(--soft); font-weight: 400; flex: 0 0 6.5em; }
+  .stacks td:empty { display: none; } }
 @media print { body { background: none; padding: 0; } section { break-inside: avoid; } }
 """

@@ -12,7 +12,7 @@ from tfs_deploy.report.svg import WIDTH, nice_ticks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 14, 22, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 26, 22, 26
 _NAMES, _ROW = 330, 22
 _BINS: Final = 60
 
@@ -71,7 +71,7 @@ def histogram(title: str, unit: str, samples: Sequence[Sample], *, marks: Sequen
         parts.append(f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="middle">{tick:g}{unit}</text>')
     for name, place in marks:
         x = _LEFT + wide * min(place / end, 1.0)
-        parts.append(f'<line class="line new" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_TOP + inner}"/>')
+        parts.append(f'<line class="line mark" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_TOP + inner}"/>')
         parts.append(f'<text class="tick" x="{x:.1f}" y="{_TOP - 7}" text-anchor="middle">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>"])
 
@@ -97,7 +97,7 @@ def limits_chart(title: str, rows: Sequence[Against]) -> str:
         parts.append(f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="middle">1e{power}</text>')
     for number, row in enumerate(rows):
         y = _TOP + _ROW * number
-        style = "bad" if row.value > row.limit else "old"
+        style = "bad" if row.value > row.limit else "good" if not row.value else "old"
         text = f"{row.name}: {row.value:.3g}, allowed {row.limit:.3g}"
         name = row.name if len(row.name) <= 48 else f"{row.name[:47]}\N{HORIZONTAL ELLIPSIS}"
         parts.append(f'<text class="tick" x="{_NAMES - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')
@@ -105,6 +105,8 @@ def limits_chart(title: str, rows: Sequence[Against]) -> str:
             f'<rect class="{style}" x="{_NAMES}" y="{y + 4}" width="{max(place(row.value) - _NAMES, 2):.1f}" '
             f'height="{_ROW - 8}" rx="2"><title>{escape(text)}</title></rect>'
         )
+        if not row.value:
+            parts.append(f'<text class="tick good" x="{_NAMES + 8}" y="{y + 15}">equal</text>')
         x = place(row.limit)
         parts.append(f'<line class="line new" x1="{x:.1f}" y1="{y + 1}" x2="{x:.1f}" y2="{y + _ROW - 1}"/>')
     return "\n".join([*parts, "</svg>"])

@@ -20,6 +20,7 @@ from tfs_deploy.verify.checks import Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tfs_deploy.verify.checks import Check
     from tfs_deploy.verify.measured import Measured
     from tfs_deploy.verify.result import Difference, Verification
 
@@ -32,21 +33,40 @@ def verification_html(verification: Verification) -> str:
     """Write a verification as a page: verdict, what failed, plots, signatures, every check."""
     names = ", ".join(str(subject) for subject in verification.subjects)
     title = f"Verification of {names}"
-    status = "done" if verification.ok else "rolled-back"
     parts = [
         f"<header><h1>{escape(title)}</h1>",
-        f'<p><span class="status {status}">{escape(verdict_line(verification))}</span></p>',
         f'<p class="key">{escape(_facts(verification))}</p></header>',
+        _verdict(verification),
         _tiles(verification),
         *_sections(verification),
     ]
     return html_page(title, parts, footer="tfs-deploy verification report")
 
 
+def _verdict(verification: Verification) -> str:
+    """Say yes or no, and the reason for a no."""
+    if verification.ok:
+        status, said, why = "done", "Yes, it may serve", ""
+    else:
+        first = verification.first_failed
+        status, said = "rolled-back", f"No: {first.id}" if first is not None else "No"
+        why = first.reason if first is not None else "no check was made, so nothing was proven"
+    lines = [
+        f"<b>{escape(said)}</b>",
+        f"<p>{escape(why)}</p>" if why else "",
+        f"<span>{escape(verdict_line(verification))}</span>",
+    ]
+    return f'<section class="verdict {status}">{"".join(lines)}</section>'
+
+
 def _facts(verification: Verification) -> str:
     pairs = zip(verification.subjects, verification.identities, strict=True)
     digests = "; ".join(f"{subject}: {identity or 'cannot be read'}" for subject, identity in pairs)
-    return f"{verification.created_at}, on {', '.join(verification.targets)}; {digests}"
+    return f"{_moment(verification.created_at)}, on {', '.join(verification.targets)}; {digests}"
+
+
+def _moment(created_at: str) -> str:
+    return created_at.replace("T", " ").replace("+00:00", " UTC")
 
 
 def _tiles(verification: Verification) -> str:
@@ -68,18 +88,30 @@ def _tiles(verification: Verification) -> str:
 def _sections(verification: Verification) -> Iterator[str]:
     evidence = verification.evidence
     if verification.failed:
-        yield _section("What failed", html_table(checks_table(verification.failed)))
-    yield _section("Groups of checks", html_table(groups_table(verification)))
+        yield _section("What failed", _findings(verification.failed))
+    yield _section("Groups of checks", html_table(groups_table(verification), stacks=True))
     if evidence.measured:
         plot = _latencies(evidence.measured)
-        yield _section("Latency distribution", plot + html_table(measured_table(evidence.measured)))
+        yield _section("Latency distribution", plot + html_table(measured_table(evidence.measured), stacks=True))
     if evidence.differences:
-        details = _details(f"all {len(evidence.differences)}", html_table(differences_table(evidence.differences)))
+        details = _details(
+            f"all {len(evidence.differences)}", html_table(differences_table(evidence.differences), stacks=True)
+        )
         yield _section("Value differences", _differences(evidence.differences) + details)
     if evidence.signatures:
-        yield _section("Signatures", html_table(signatures_table(verification)))
-    every = html_table(checks_table(verification.checks))
+        yield _section("Signatures", html_table(signatures_table(verification), stacks=True))
+    every = html_table(checks_table(verification.checks), stacks=True)
     yield _section("Every check", _details(f"{len(verification.checks)} checks", every))
+
+
+def _findings(checks: Sequence[Check]) -> str:
+    """List what failed: the check, where, and why in full."""
+    items = []
+    for check in checks:
+        where = ", ".join(part for part in (check.model, check.about, check.target) if part)
+        place = f'<span class="key">{escape(where)}</span>'
+        items.append(f"<li><b>{escape(check.id)}</b>{place}<p>{escape(check.reason)}</p></li>")
+    return f'<ul class="findings">{"".join(items)}</ul>'
 
 
 def _latencies(measured: Sequence[Measured]) -> str:
@@ -91,7 +123,7 @@ def _latencies(measured: Sequence[Measured]) -> str:
     first = measured[0]
     marks = [(name, 1000 * value) for percent, name in _MARKS if (value := first.percentile(percent)) is not None]
     key = "".join(f'<b class="{sample.style}">&#9632;</b> {escape(sample.name)} ' for sample in samples)
-    return f'<p class="key">{key}</p>\n' + histogram("Latency distribution", " ms", samples, marks=marks)
+    return f'<p class="key">{key}</p>\n' + _plot(histogram("Latency distribution", " ms", samples, marks=marks))
 
 
 def _differences(differences: Sequence[Difference]) -> str:
@@ -101,10 +133,12 @@ def _differences(differences: Sequence[Difference]) -> str:
         Against(f"{each.about}: {each.output} ({each.between})", each.largest, each.allowed)
         for each in worst[:_MOST_BARS]
     ]
-    key = (
-        "largest difference of each output between two ways to ask; the line is what is allowed; no bar: exactly equal"
-    )
-    return f'<p class="key">{key}</p>\n' + limits_chart("Value differences", rows)
+    key = "largest difference of each output between two ways to ask; the line is what is allowed"
+    return f'<p class="key">{key}</p>\n' + _plot(limits_chart("Value differences", rows))
+
+
+def _plot(svg: str) -> str:
+    return f'<div class="plot">{svg}</div>'
 
 
 def _section(name: str, inner: str) -> str:

@@ -19,6 +19,12 @@ SHAPES = (
 )
 SIZES = "[...document.querySelectorAll('svg rect')].every(e => e.getBoundingClientRect().height > 0)"
 
+HEADS = "getComputedStyle(document.querySelector('.stacks thead')).display"
+#: words of plots that reach beyond the edge of theirs
+CUT = """[...document.querySelectorAll('svg text')].filter(e => {
+  const [own, all] = [e.getBoundingClientRect(), e.ownerSVGElement.getBoundingClientRect()];
+  return own.left < all.left - 0.5 || own.right > all.right + 0.5; }).map(e => e.textContent)"""
+
 
 def test_the_page_shows_its_plots_without_network_and_without_errors(tmp_path):
     path = find_browser()
@@ -30,14 +36,16 @@ def test_the_page_shows_its_plots_without_network_and_without_errors(tmp_path):
     (tmp_path / "profile").mkdir()
     browser = Browser(path, tmp_path / "profile")
     try:
-        for dark in (False, True):
-            browser.open(page, dark=dark)
+        for dark, width in ((False, 1100), (True, 1100), (False, 380)):
+            browser.open(page, dark=dark, width=width)
             drawn = dict(browser.evaluate(SHAPES))
             assert drawn["Latency distribution"] > 3
             assert drawn["Value differences"] == 3
             assert browser.evaluate(SIZES)
             assert browser.evaluate("document.querySelectorAll('td.pass').length") > 3
             assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert browser.evaluate(HEADS) == ("none" if width < 640 else "table-header-group")
+            assert browser.evaluate(CUT) == []
             assert browser.complaints() == []
             assert browser.requests() == [page.as_uri()]
     finally:

@@ -134,4 +134,5 @@ def test_plots_draw_what_there_is():
     assert limits_chart("t", []) == ""
     bars = ET.fromstring(limits_chart("t", [Against("in", 1e-9, 1e-6), Against("out", 1e-3, 1e-6), Against("0", 0, 0)]))
     styles = [rect.attrib["class"] for rect in bars.iter("{http://www.w3.org/2000/svg}rect")]
-    assert styles == ["old", "bad", "old"]
+    assert styles == ["old", "bad", "good"]
+    assert [text.text for text in bars.iter("{http://www.w3.org/2000/svg}text")].count("equal") == 1
