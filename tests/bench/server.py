@@ -2,8 +2,8 @@
 
 Run: python tests/bench/server.py [cpu large rest start reload leak]     (prints a table; exits 1 if a limit is missed)
 
-All ratios are within the run, of interleaved rounds. ``rest`` needs Flask: ``pip install flask``; it is not among the
-development packages, nothing else here uses it. Takes about five minutes.
+All ratios are within the run, of interleaved rounds. ``rest`` needs Flask, which the development packages have.
+Takes about five minutes.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def bench_rest(table: Table) -> None:
     rows = np.random.default_rng(0).random((1000, 10), np.float32).astype(float).round(6).tolist()
     body = json.dumps({"instances": rows}).encode()
     if importlib.util.find_spec("flask") is None:
-        print("REST against Flask: not measured, Flask is not installed (pip install flask)", flush=True)
+        print("REST against Flask: not measured, Flask is not installed (pip install 'tfs-deploy[dev]')", flush=True)
         table.missed = True
         return
     with embedded(f"--model_base_path={MODEL}") as ours, baseline("flask") as plain:
