@@ -34,4 +34,4 @@ def command(output: Output, file: Path, *, model: str | None, to: int | None, ke
     last = latest(deployment.state_dir, name)
     if last is not None and last.unfinished and not last.plan.back and to in (None, last.plan.old):
         return send_back(output, deployment, name, timeout=timeout)
-    return carry_through(output, Rollout.back(deployment, name, to, keep_old=keep_old))
+    return carry_through(output, Rollout.back(deployment, name, to, keep_old=keep_old, wait_lock=timeout))

@@ -119,13 +119,16 @@ def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> i
     """Stop the process that is at work; labels and traffic stay as they are until resume or abort."""
     from tfs_deploy.cli.rollouts import ask_and_wait, choose, require_unfinished
     from tfs_deploy.rollout import Status
-    from tfs_deploy.rollout.lock import holder
+    from tfs_deploy.rollout.lock import at_work
 
     deployment, name = choose(file, model)
     require_unfinished(deployment, name)
-    if holder(deployment.state_dir) is None:
+    code = None
+    if at_work(deployment.state_dir, name) is not None:
+        code = ask_and_wait(output, deployment, name, "pause", Status.PAUSED, timeout)
+    if code is None:
         raise UsageError(f"no process is at work on {name}", hint="tfs-deploy rollout status shows how it stands")
-    return ask_and_wait(output, deployment, name, "pause", Status.PAUSED, timeout)
+    return code
 
 
 @command.command()

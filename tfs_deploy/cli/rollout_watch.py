@@ -13,7 +13,7 @@ from tfs_deploy.report import steps_table, terminal_table
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout import RolloutResult
 from tfs_deploy.rollout.begin import latest
-from tfs_deploy.rollout.lock import holder, words
+from tfs_deploy.rollout.lock import at_work, words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -53,7 +53,7 @@ def _watch_lines(output: Output, deployment: Deployment, model: str) -> None:
 
 
 def _goes_on(deployment: Deployment, last: Recorded) -> bool:
-    return last.history.finished is None and holder(deployment.state_dir) is not None
+    return last.history.finished is None and at_work(deployment.state_dir, last.plan.model) is not None
 
 
 def view(deployment: Deployment, model: str, last: Recorded, *, now: float | None = None) -> RenderableType:
@@ -68,7 +68,7 @@ def view(deployment: Deployment, model: str, last: Recorded, *, now: float | Non
     head = f"{plan.model}: version {plan.old} to {plan.new}, {plan.strategy}, {since:.0f} s"
     if phase is not None:
         head += f"; {phase.phase} for {max(0.0, since - phase.start):.0f} s"
-    about = holder(deployment.state_dir)
+    about = at_work(deployment.state_dir, model)
     parts: list[RenderableType] = [Text(head, "bold"), Text(f"traffic: {_split(deployment, model)}")]
     if about is not None:
         parts.append(Text(f"at work: {words(about)}", "dim"))

@@ -22,7 +22,7 @@ from tfs_deploy.report import (
 from tfs_deploy.report.rollout import summary
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
 from tfs_deploy.rollout.begin import latest, recorded
-from tfs_deploy.rollout.lock import holder
+from tfs_deploy.rollout.lock import at_work, words
 from tfs_deploy.rollout.mailbox import FileMailbox
 from tfs_deploy.rollout.timing import timing
 from tfs_deploy.spec import load_deployment
@@ -76,33 +76,45 @@ def carry_through(output: Output, rollout: Rollout, *, wanted: Status = Status.D
 
 
 def send_back(output: Output, deployment: Deployment, model: str, *, timeout: float) -> int:
-    """Abort an unfinished rollout: here, or in the process that is at work on it."""
-    try:
-        return carry_through(output, Rollout.abort(deployment, model), wanted=Status.ROLLED_BACK)
-    except LockedError as error:
-        output.note(f"asking the process at work to go back: {error.message}")
-    return ask_and_wait(output, deployment, model, "abort", Status.ROLLED_BACK, timeout)
+    """Abort an unfinished rollout: here, or in the process that is at work on it; others are waited for."""
+    busy = at_work(deployment.state_dir, model)
+    if busy is not None:
+        output.note(f"asking the process at work to go back: {words(busy)}")
+        code = ask_and_wait(output, deployment, model, "abort", Status.ROLLED_BACK, timeout)
+        if code is not None:
+            return code
+        output.note("the process at work has ended without going back")
+    return carry_through(output, Rollout.abort(deployment, model, wait_lock=timeout), wanted=Status.ROLLED_BACK)
 
 
 def say_yes(output: Output, deployment: Deployment, model: str, *, skip_steps: bool, watch: bool) -> int:
     """Approve an unfinished rollout: go on with it here, or tell the process that is at work on it."""
-    try:
+    busy = at_work(deployment.state_dir, model)
+    if busy is None:
         return carry_through(output, Rollout.promote(deployment, model, skip_steps=skip_steps), watch=watch)
-    except LockedError as error:
-        request = "promote-now" if skip_steps else "promote"
-        FileMailbox(deployment.state_dir, model).post(request)
-        output.note(f"told the process at work: {error.message}")
+    request = "promote-now" if skip_steps else "promote"
+    FileMailbox(deployment.state_dir, model).post(request)
+    output.note(f"told the process at work: {words(busy)}")
     output.result({"asked": request}, "approved: the process at work goes on")
     return 0
 
 
 def ask_and_wait(
     output: Output, deployment: Deployment, model: str, request: str, wanted: Status, timeout: float
-) -> int:
-    """Leave a request for the process at work and wait until the rollout has ended."""
+) -> int | None:
+    """Leave a request for the process at work and wait until the rollout has ended.
+
+    Returns ``None`` if nobody is at work any more, and the rollout has not ended.
+    """
     FileMailbox(deployment.state_dir, model).post(request)
     end = time.monotonic() + timeout
-    while (last := latest(deployment.state_dir, model)) is None or last.history.finished is None:
+    while True:
+        busy = at_work(deployment.state_dir, model)  # looked at first: who leaves has written the end before
+        last = latest(deployment.state_dir, model)
+        if last is not None and last.history.finished is not None:
+            break
+        if busy is None:
+            return None
         if time.monotonic() >= end:
             message = f"the process at work did not {request} within {timeout:g} s"
             raise LockedError(message, hint="tfs-deploy rollout status shows how the rollout stands")
@@ -134,23 +146,23 @@ def show(console: Console, result: RolloutResult) -> None:
 
 def show_status(output: Output, deployment: Deployment, model: str) -> None:
     """Print the last rollout of a model and who is at work on it."""
-    last, at_work = latest(deployment.state_dir, model), holder(deployment.state_dir)
+    last, worker = latest(deployment.state_dir, model), at_work(deployment.state_dir, model)
     if last is None:
-        output.result({"rollout": None, "at_work": at_work}, f"{model} was never rolled out")
+        output.result({"rollout": None, "at_work": worker}, f"{model} was never rolled out")
         return
     result = RolloutResult.from_events(last.plan, last.events)
-    facts = {"rollout": result.as_dict(), "at_work": at_work, "phase": last.history.phase, "traffic": None}
+    facts = {"rollout": result.as_dict(), "at_work": worker, "phase": last.history.phase, "traffic": None}
     if last.unfinished:
         facts["traffic"] = dict(read_traffic(deployment.state_dir / TRAFFIC_NAME).models.get(model, {}))
 
     def render(console: Console) -> None:
-        if result.status is Status.RUNNING and at_work is not None:
+        if result.status is Status.RUNNING and worker is not None:
             console.print(view(deployment, model, last))
         else:
             show(console, result)
 
     output.result(facts, render)
-    if last.unfinished and at_work is None:
+    if last.unfinished and worker is None:
         file = deployment.source
         output.note(f"no process is at work on it: tfs-deploy rollout resume {file}, or rollout abort {file}")
 

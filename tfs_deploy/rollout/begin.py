@@ -69,7 +69,11 @@ def previous_version(deployment: Deployment, model: Model, current: int) -> int:
     further = f"tfs-deploy rollback {deployment.source} --model {model.name} --to {before}"
     if left is not None:
         message = f"version {current} of {model.name} is stable again already: the last rollout went back from {left}"
-        hint = f"to go back further: {further}" if before not in (None, left) else "tfs-deploy rollout history shows it"
+        hint = (
+            f"to go back further: {further}"
+            if before not in (None, left)
+            else f"tfs-deploy rollout history {deployment.source}"
+        )
         raise UsageError(message, hint=hint)
     if before is None:
         message = f"{model.name} has no version before {current}"

@@ -181,7 +181,7 @@ def _compatible(base: Path, plan: Plan, notes: list[str]) -> str | None:
 
 def _unlabelled(plan: Plan) -> Sequence[str]:
     """Warn of requests that no traffic file can hold back: those without label go to the highest loaded version."""
-    if plan.new < plan.old or not plan.steps:
+    if plan.new < max((plan.old, *plan.others.values())) or not plan.steps:
         return ()
     text = f"requests that name neither label nor version reach version {plan.new} as soon as it is loaded"
     return (f"{text}: let consumers use Router, or the label {plan.stable}",)

@@ -160,7 +160,9 @@ def _url_and_rest(name: str, setting: str) -> tuple[str, str]:
     url, between, rest = setting.partition(f" {_BETWEEN}")
     if not is_url(url) or not between or not rest.strip():
         example = "$.ctr >= 0.1" if name == "url" else 'rate(errors_total{version="$version"}[$window]) < 0.01'
-        raise UsageError(f"the gate {name}={setting} lacks a part", hint=f"{name}=http://HOST/PATH :: {example}")
+        server = "; or name the server with --prometheus" if name == "promql" else ""
+        hint = f"{name}=http://HOST/PATH :: {example}{server}"
+        raise UsageError(f"the gate {name}={setting} lacks a part", hint=hint)
     return url.strip(), rest.strip()
 
 

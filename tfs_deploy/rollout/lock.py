@@ -35,6 +35,17 @@ def holder(state_dir: Path) -> dict[str, Any] | None:
         os.close(descriptor)
 
 
+def rollout_of(model: str) -> str:
+    """Return the purpose under which a rollout holds the lock."""
+    return f"rollout of {model}"
+
+
+def at_work(state_dir: Path, model: str) -> dict[str, Any] | None:
+    """Return who holds the lock for a rollout of ``model``, ``None`` if nobody does: others may be at work."""
+    about = holder(state_dir)
+    return about if about is not None and about.get("purpose") == rollout_of(model) else None
+
+
 class Held:
     """A lock that is held; ``check`` is for those who work for long under it."""
 

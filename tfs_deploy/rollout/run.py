@@ -14,7 +14,7 @@ from tfs_deploy.rollout.actions import Action, Finish, Wait
 from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
 from tfs_deploy.rollout.controller import Controller
 from tfs_deploy.rollout.journal import Journal
-from tfs_deploy.rollout.lock import Held, lock
+from tfs_deploy.rollout.lock import Held, lock, rollout_of
 from tfs_deploy.rollout.mailbox import FileMailbox
 from tfs_deploy.rollout.recorded import RecordedRequests
 from tfs_deploy.rollout.result import RolloutResult
@@ -184,7 +184,7 @@ class Rollout:
         return dataclasses.replace(result, steps=steps)
 
     def __enter__(self) -> Self:
-        purpose = f"rollout of {self.model.name}"
+        purpose = rollout_of(self.model.name)
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(
                 lock(self.deployment.state_dir, purpose, wait=self._wait_lock, on_wait=self._tell)

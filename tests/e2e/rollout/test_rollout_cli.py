@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 from live import until
 from tfs_deploy.client import Client
 from tfs_deploy.rollout.begin import latest
-from tfs_deploy.rollout.lock import holder
+from tfs_deploy.rollout.lock import holder, lock, rollout_of
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 
 
@@ -164,6 +166,33 @@ def test_a_killed_rollout_says_how_to_go_on_and_does(zoo, running, cli):
     assert zoo.served() == ({"stable": 1, "canary": 2}, [1, 2])
     aborted = cli("rollback", zoo.file)
     assert aborted.returncode == 0, aborted.stderr
+    assert zoo.served() == ({"stable": 1}, [1])
+
+
+def test_who_is_at_work_on_another_model_is_not_asked_but_waited_for(zoo, running, cli):
+    running.kill()
+    running.wait()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock(zoo.state_dir, rollout_of("other")))
+        assert "no process is at work on it" in cli("rollout", "status", zoo.file).stderr
+        assert cli("rollout", "pause", zoo.file).returncode == 2
+        promote = cli("rollout", "promote", zoo.file)
+        assert (promote.returncode, "rollout of other" in promote.stderr) == (4, True)
+        late = cli("rollback", zoo.file, "--timeout", "0.2")
+        assert (late.returncode, "rollout of other" in late.stderr) == (4, True)
+        threading.Timer(0.5, stack.pop_all().close).start()
+        back = cli("rollback", zoo.file)
+    assert back.returncode == 0, back.stderr
+    assert "waiting for " in back.stderr
+    assert zoo.served() == ({"stable": 1}, [1])
+
+
+def test_an_abort_is_carried_out_here_if_the_process_at_work_dies_of_it(zoo, running, cli):
+    running.send_signal(signal.SIGSTOP)  # it holds the lock, and never reads what it is asked
+    threading.Timer(1.0, running.kill).start()
+    aborted = cli("rollout", "abort", zoo.file)
+    assert aborted.returncode == 0, aborted.stderr
+    assert "the process at work has ended without going back" in aborted.stderr
     assert zoo.served() == ({"stable": 1}, [1])
 
 

@@ -135,3 +135,14 @@ def test_the_memory_of_servers_elsewhere_is_not_known_and_that_is_said(base):
 
     assert result.ok
     assert any(note.endswith(" on each server, whose memory is not known") for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("plan", "warned"),
+    [({}, True), ({"others": {"exp": 3}}, False), ({"others": {"exp": 1}}, True), ({"steps": ()}, False)],
+)
+def test_requests_without_a_label_are_warned_of_where_the_new_version_would_get_them(base, plan, warned):
+    notes = preflight(base, **plan).notes
+    assert (
+        any(note.startswith("requests that name neither label nor version reach version 2") for note in notes) == warned
+    )
