@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tfs_deploy.codec.dtypes import DT_BFLOAT16, DT_HALF, DT_STRING, numpy_dtype
+from tfs_deploy.codec.dtypes import DT_BFLOAT16, DT_BOOL, DT_HALF, DT_STRING, numpy_dtype
 from tfs_deploy.codec.varints import decode_varints
 from tfs_deploy.codec.wire import Buffer, MalformedError, read_varint, scan, signed
 from tfs_deploy.errors import DataLossError, EnvironmentFault, InvalidArgumentError, RequestError
@@ -165,6 +165,8 @@ def _from_content(data: Buffer, start: int, stop: int, number: int, dtype: np.dt
         return _string_content(data, start, stop, count)
     if stop - start != count * dtype.itemsize:
         raise TensorError(f"tensor_content has {stop - start} bytes, {count} elements need {count * dtype.itemsize}")
+    if number == DT_BOOL and np.frombuffer(data, np.uint8, count, start).max() > 1:
+        raise TensorError("tensor_content of a bool tensor has bytes other than 0 and 1")
     if dtype.isbuiltin == 1:
         return np.frombuffer(data, _little_endian(dtype), count, start)
     # ml_dtypes' types have no buffer format

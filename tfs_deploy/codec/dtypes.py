@@ -13,6 +13,7 @@ from tfs_deploy.protos.signatures import DTYPE_NAMES, DTYPE_NUMBERS
 DT_HALF: Final = 19
 DT_BFLOAT16: Final = 14
 DT_STRING: Final = 7
+DT_BOOL: Final = 10
 
 #: quantized types are plain integers in memory
 _PLAIN: Final = {"qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16", "qint32": "int32"}

@@ -73,11 +73,16 @@ class LayoutCache(Generic[T]):
 
 
 def _places(data: bytes, arrays: dict[str, NDArray[Any]]) -> list[tuple[int, str]]:
-    """Return the offset of each array's memory in ``data``; nothing if one of them is elsewhere, or empty."""
+    """Return the offset of each array's memory in ``data``; nothing if one of them is elsewhere, or empty.
+
+    Nor if one holds bools: not every byte is one, so their values have to be looked at each time.
+    """
     first = np.frombuffer(data, np.uint8).__array_interface__["data"][0] if data else 0
     places = []
     for name, array in arrays.items():
         offset = array.__array_interface__["data"][0] - first
+        if array.dtype.kind == "b":
+            return []
         if not array.nbytes or array.dtype.isbuiltin != 1 or not 0 <= offset <= len(data) - array.nbytes:
             return []
         places.append((offset, name))
