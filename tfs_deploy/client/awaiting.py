@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfs_deploy.client.bound import BoundModel
-from tfs_deploy.client.conduct import Conduct
-from tfs_deploy.client.core import Core
 from tfs_deploy.client.many import predict_many_async
-from tfs_deploy.client.steps import Failure, Steps, drive_async
+from tfs_deploy.client.operations import Operations
+from tfs_deploy.client.steps import Steps, drive_async
 from tfs_deploy.client.transport import AsyncBalancedTransport, AsyncHedgedTransport, AsyncTransport
-from tfs_deploy.client.values import NO_MODEL, ModelMetadata, VersionStatus, model_ref
-from tfs_deploy.errors import StatusError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -26,8 +23,8 @@ if TYPE_CHECKING:
     from tfs_deploy.client.example_replies import ClassifyReply, RegressReply, Task, TaskReply
     from tfs_deploy.client.many import Progress
     from tfs_deploy.client.options import Settings
-    from tfs_deploy.client.record import CallRecord
     from tfs_deploy.client.stats import ClientStats
+    from tfs_deploy.client.values import ModelMetadata, VersionStatus
     from tfs_deploy.codec import PredictReply
     from tfs_deploy.codec.examples import ExampleLike
 
@@ -40,8 +37,7 @@ class AwaitingClient:
     def __init__(
         self, dialect: Dialect, transports: Sequence[AsyncTransport], settings: Settings, transport_name: str
     ) -> None:
-        self._core = Core(dialect, timeout=settings.timeout, check=settings.check)
-        self._conduct = Conduct(settings, transport_name)
+        self._operations = Operations(dialect, settings, transport_name)
         transport = transports[0] if len(transports) == 1 else AsyncBalancedTransport(transports)
         if settings.hedge_after is not None:
             transport = AsyncHedgedTransport(transport, settings.hedge_after)
@@ -60,32 +56,15 @@ class AwaitingClient:
         headers: Mapping[str, str] | None = None,
     ) -> PredictReply:
         """Run a signature of a model; see ``BlockingClient.predict``."""
-        conduct = self._conduct
-        ref = conduct.ref(model, label, version)
-        signature = signature or conduct.settings.signature
-        wanted = tuple(output_filter)
-        record = conduct.begin("predict", ref, signature, headers)
-        failure: Failure | None = None
-        try:
-            call = self._core.ready(ref, inputs, signature, wanted, timeout)
-            if call is not None:
-                total = call.timeout
-                try:
-                    answer = await self._transport.perform(conduct.first(call, record))
-                    record.bytes_received = len(answer)
-                    reply = self._core.read_ready(call, answer)
-                except StatusError as error:
-                    failure = conduct.failed(call, record, total, error)
-                else:
-                    conduct.end(record, reply)
-                    return reply
-        except BaseException as error:
-            conduct.end(record, error=error)
-            raise
-        steps = self._core.predict(
-            ref, inputs, signature=signature, output_filter=wanted, timeout=timeout, since=record.began
-        )
-        return await self._run(steps, record, failure)
+        operations = self._operations
+        request = operations.predict(model, inputs, signature, label, version, output_filter, timeout, headers)
+        call = request.call
+        if call is not None:
+            try:
+                return operations.answered(request, call, await self._transport.perform(call))
+            except BaseException as error:  # noqa: BLE001 - raised again unless the steps can mend it
+                operations.failed(request, call, error)
+        return await self._run(operations.steps(request))
 
     def predict_many(
         self,
@@ -118,11 +97,10 @@ class AwaitingClient:
         headers: Mapping[str, str] | None = None,
     ) -> ClassifyReply:
         """Classify examples; see ``BlockingClient.classify``."""
-        conduct = self._conduct
-        ref = conduct.ref(model, label, version)
-        signature = signature or conduct.settings.signature
-        steps = self._core.inference("classify", ref, examples, context, signature=signature, timeout=timeout)
-        return cast("ClassifyReply", await self._run(steps, conduct.begin("classify", ref, signature, headers)))
+        steps: Steps[ClassifyReply] = self._operations.inference(
+            "classify", model, examples, context, signature, label, version, timeout, headers
+        )
+        return await self._run(steps)
 
     async def regress(
         self,
@@ -137,11 +115,10 @@ class AwaitingClient:
         headers: Mapping[str, str] | None = None,
     ) -> RegressReply:
         """Return the value of each example; see ``BlockingClient.regress``."""
-        conduct = self._conduct
-        ref = conduct.ref(model, label, version)
-        signature = signature or conduct.settings.signature
-        steps = self._core.inference("regress", ref, examples, context, signature=signature, timeout=timeout)
-        return cast("RegressReply", await self._run(steps, conduct.begin("regress", ref, signature, headers)))
+        steps: Steps[RegressReply] = self._operations.inference(
+            "regress", model, examples, context, signature, label, version, timeout, headers
+        )
+        return await self._run(steps)
 
     async def multi_inference(
         self,
@@ -156,9 +133,8 @@ class AwaitingClient:
         headers: Mapping[str, str] | None = None,
     ) -> list[TaskReply]:
         """Run several signatures on the same examples; see ``BlockingClient.multi_inference``."""
-        ref = self._conduct.ref(model, label, version)
-        steps = self._core.multi_inference(ref, examples, context, tasks, timeout=timeout)
-        return await self._run(steps, self._conduct.begin("multi_inference", ref, None, headers))
+        steps = self._operations.multi_inference(model, examples, context, tasks, label, version, timeout, headers)
+        return await self._run(steps)
 
     async def status(
         self,
@@ -168,8 +144,7 @@ class AwaitingClient:
         timeout: float | None = None,
     ) -> list[VersionStatus]:
         """Return the states of a model's versions; see ``BlockingClient.status``."""
-        ref = model_ref(model, None, version)
-        return await self._run(self._core.status(ref, timeout=timeout), self._conduct.begin("status", ref))
+        return await self._run(self._operations.status(model, version, timeout))
 
     async def metadata(
         self,
@@ -180,8 +155,7 @@ class AwaitingClient:
         timeout: float | None = None,
     ) -> ModelMetadata:
         """Return the signatures of a version, and its number; see ``BlockingClient.metadata``."""
-        ref = self._conduct.ref(model, label, version)
-        return await self._run(self._core.metadata(ref, timeout=timeout), self._conduct.begin("metadata", ref))
+        return await self._run(self._operations.metadata(model, label, version, timeout))
 
     async def wait_ready(
         self,
@@ -192,8 +166,7 @@ class AwaitingClient:
         timeout: float = 60.0,
     ) -> int:
         """Wait until a model answers requests; see ``BlockingClient.wait_ready``."""
-        ref = self._conduct.ref(model, label, version)
-        return await self._run(self._core.wait_ready(ref, timeout=timeout), self._conduct.begin("wait_ready", ref))
+        return await self._run(self._operations.wait_ready(model, label, version, timeout))
 
     async def reload(
         self,
@@ -202,11 +175,11 @@ class AwaitingClient:
         timeout: float | None = None,
     ) -> None:
         """Replace the server's whole model configuration; see ``BlockingClient.reload``."""
-        await self._run(self._core.reload(config, timeout=timeout), self._conduct.begin("reload", NO_MODEL))
+        await self._run(self._operations.reload(config, timeout))
 
     def stats(self) -> ClientStats:
         """Return what this client has done so far; see ``BlockingClient.stats``."""
-        return self._conduct.statistics.read()
+        return self._operations.conduct.statistics.read()
 
     async def close(self) -> None:
         """Close the connections; calls after this are refused."""
@@ -220,12 +193,5 @@ class AwaitingClient:
     ) -> None:
         await self._transport.close()
 
-    async def _run(self, steps: Steps[T], record: CallRecord, failure: Failure | None = None) -> T:
-        try:
-            steps = self._conduct.attempts(steps, record, failure)
-            result = await drive_async(steps, self._transport.perform, asyncio.sleep)
-        except BaseException as error:
-            self._conduct.end(record, error=error)
-            raise
-        self._conduct.end(record, result)
-        return result
+    async def _run(self, steps: Steps[T]) -> T:
+        return await drive_async(steps, self._transport.perform, asyncio.sleep)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfs_deploy.client.bound import BoundModel
-from tfs_deploy.client.conduct import Conduct
-from tfs_deploy.client.core import Core
 from tfs_deploy.client.many import predict_many
-from tfs_deploy.client.steps import Failure, Steps, drive
+from tfs_deploy.client.operations import Operations
+from tfs_deploy.client.steps import Steps, drive
 from tfs_deploy.client.transport import BalancedTransport, HedgedTransport, Transport
-from tfs_deploy.client.values import NO_MODEL, ModelMetadata, VersionStatus, model_ref
-from tfs_deploy.errors import StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,8 +23,8 @@ if TYPE_CHECKING:
     from tfs_deploy.client.example_replies import ClassifyReply, RegressReply, Task, TaskReply
     from tfs_deploy.client.many import Progress
     from tfs_deploy.client.options import Settings
-    from tfs_deploy.client.record import CallRecord
     from tfs_deploy.client.stats import ClientStats
+    from tfs_deploy.client.values import ModelMetadata, VersionStatus
     from tfs_deploy.codec import PredictReply
     from tfs_deploy.codec.examples import ExampleLike
 
@@ -40,8 +37,7 @@ class BlockingClient:
     def __init__(
         self, dialect: Dialect, transports: Sequence[Transport], settings: Settings, transport_name: str
     ) -> None:
-        self._core = Core(dialect, timeout=settings.timeout, check=settings.check)
-        self._conduct = Conduct(settings, transport_name)
+        self._operations = Operations(dialect, settings, transport_name)
         transport = transports[0] if len(transports) == 1 else BalancedTransport(transports)
         if settings.hedge_after is not None:
             transport = HedgedTransport(transport, settings.hedge_after)
@@ -78,32 +74,15 @@ class BlockingClient:
             RequestError: the inputs do not fit the signature; nothing was sent.
             StatusError: the server's answer (a subclass by canonical code), or that there was none in time.
         """
-        conduct = self._conduct
-        ref = conduct.ref(model, label, version)
-        signature = signature or conduct.settings.signature
-        wanted = tuple(output_filter)
-        record = conduct.begin("predict", ref, signature, headers)
-        failure: Failure | None = None
-        try:
-            call = self._core.ready(ref, inputs, signature, wanted, timeout)
-            if call is not None:
-                total = call.timeout
-                try:
-                    answer = self._transport.perform(conduct.first(call, record))
-                    record.bytes_received = len(answer)
-                    reply = self._core.read_ready(call, answer)
-                except StatusError as error:
-                    failure = conduct.failed(call, record, total, error)
-                else:
-                    conduct.end(record, reply)
-                    return reply
-        except BaseException as error:
-            conduct.end(record, error=error)
-            raise
-        steps = self._core.predict(
-            ref, inputs, signature=signature, output_filter=wanted, timeout=timeout, since=record.began
-        )
-        return self._run(steps, record, failure)
+        operations = self._operations
+        request = operations.predict(model, inputs, signature, label, version, output_filter, timeout, headers)
+        call = request.call
+        if call is not None:
+            try:
+                return operations.answered(request, call, self._transport.perform(call))
+            except BaseException as error:  # noqa: BLE001 - raised again unless the steps can mend it
+                operations.failed(request, call, error)
+        return self._run(operations.steps(request))
 
     def predict_many(
         self,
@@ -168,11 +147,10 @@ class BlockingClient:
             RequestError: an example is none, or there is no such signature; nothing was sent.
             StatusError: the server's answer, or that there was none in time.
         """
-        conduct = self._conduct
-        ref = conduct.ref(model, label, version)
-        signature = signature or conduct.settings.signature
-        steps = self._core.inference("classify", ref, examples, context, signature=signature, timeout=timeout)
-        return cast("ClassifyReply", self._run(steps, conduct.begin("classify", ref, signature, headers)))
+        steps: Steps[ClassifyReply] = self._operations.inference(
+            "classify", model, examples, context, signature, label, version, timeout, headers
+        )
+        return self._run(steps)
 
     def regress(
         self,
@@ -190,11 +168,10 @@ class BlockingClient:
 
         The signature's method is ``tensorflow/serving/regress``.
         """
-        conduct = self._conduct
-        ref = conduct.ref(model, label, version)
-        signature = signature or conduct.settings.signature
-        steps = self._core.inference("regress", ref, examples, context, signature=signature, timeout=timeout)
-        return cast("RegressReply", self._run(steps, conduct.begin("regress", ref, signature, headers)))
+        steps: Steps[RegressReply] = self._operations.inference(
+            "regress", model, examples, context, signature, label, version, timeout, headers
+        )
+        return self._run(steps)
 
     def multi_inference(
         self,
@@ -226,9 +203,8 @@ class BlockingClient:
         Raises:
             UnimplementedError: over REST, which has no such method.
         """
-        ref = self._conduct.ref(model, label, version)
-        steps = self._core.multi_inference(ref, examples, context, tasks, timeout=timeout)
-        return self._run(steps, self._conduct.begin("multi_inference", ref, None, headers))
+        steps = self._operations.multi_inference(model, examples, context, tasks, label, version, timeout, headers)
+        return self._run(steps)
 
     def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionStatus]:
         """Return the states of a model's versions, highest first; ended versions stay listed.
@@ -236,8 +212,7 @@ class BlockingClient:
         Raises:
             NotFoundError: the server never had such a model or version.
         """
-        ref = model_ref(model, None, version)
-        return self._run(self._core.status(ref, timeout=timeout), self._conduct.begin("status", ref))
+        return self._run(self._operations.status(model, version, timeout))
 
     def metadata(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
@@ -248,8 +223,7 @@ class BlockingClient:
             NotFoundError: there is no such version.
             InvalidArgumentError: there is no such label.
         """
-        ref = self._conduct.ref(model, label, version)
-        return self._run(self._core.metadata(ref, timeout=timeout), self._conduct.begin("metadata", ref))
+        return self._run(self._operations.metadata(model, label, version, timeout))
 
     def wait_ready(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float = 60.0
@@ -260,8 +234,7 @@ class BlockingClient:
             DeadlineExceededError: it did not within ``timeout`` seconds; says what was seen last.
             StatusError: the version ended with an error, which the server does not retry; with its message.
         """
-        ref = self._conduct.ref(model, label, version)
-        return self._run(self._core.wait_ready(ref, timeout=timeout), self._conduct.begin("wait_ready", ref))
+        return self._run(self._operations.wait_ready(model, label, version, timeout))
 
     def reload(self, config: Any, *, timeout: float | None = None) -> None:
         """Replace the server's whole model configuration; models that the new one lacks are unloaded.
@@ -278,11 +251,11 @@ class BlockingClient:
             StatusError: whatever else the server answers, as gRPC status or in the response.
             UnimplementedError: over REST, which has no such method.
         """
-        self._run(self._core.reload(config, timeout=timeout), self._conduct.begin("reload", NO_MODEL))
+        self._run(self._operations.reload(config, timeout))
 
     def stats(self) -> ClientStats:
         """Return what this client has done so far: calls, failures, attempts, bytes, latencies."""
-        return self._conduct.statistics.read()
+        return self._operations.conduct.statistics.read()
 
     def close(self) -> None:
         """Close the connections; calls after this are refused."""
@@ -296,11 +269,5 @@ class BlockingClient:
     ) -> None:
         self._transport.close()
 
-    def _run(self, steps: Steps[T], record: CallRecord, failure: Failure | None = None) -> T:
-        try:
-            result = drive(self._conduct.attempts(steps, record, failure), self._transport.perform, time.sleep)
-        except BaseException as error:
-            self._conduct.end(record, error=error)
-            raise
-        self._conduct.end(record, result)
-        return result
+    def _run(self, steps: Steps[T]) -> T:
+        return drive(steps, self._transport.perform, time.sleep)

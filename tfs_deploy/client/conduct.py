@@ -12,7 +12,7 @@ from tfs_deploy.client.headers import checked_headers
 from tfs_deploy.client.record import CallRecord
 from tfs_deploy.client.retries import NEVER, Budget, refused, retry_after
 from tfs_deploy.client.stats import Statistics
-from tfs_deploy.client.steps import Call, Failure, Pause, Steps
+from tfs_deploy.client.steps import Call, Pause, Steps
 from tfs_deploy.client.values import ModelRef, model_ref
 from tfs_deploy.errors import DeadlineExceededError, StatusError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tfs_deploy.client.options import Settings
+    from tfs_deploy.client.steps import Failure
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -48,13 +49,14 @@ class Conduct:
     ) -> CallRecord:
         """Open the record of a call and tell the hooks."""
         settings = self.settings
+        began = self._clock()
         if headers is None and self._plain:
-            return CallRecord(method, ref, signature, self._transport, self._headers, self._clock())
+            return CallRecord(method, ref, signature, self._transport, self._headers, began)
         sent = {**self._headers, **checked_headers(headers or {})}
         if settings.token is not None:
             token = settings.token() if callable(settings.token) else settings.token
             sent["authorization"] = f"Bearer {token}"
-        record = CallRecord(method, ref, signature, self._transport, sent, self._clock())
+        record = CallRecord(method, ref, signature, self._transport, sent, began)
         for hook in settings.hooks:
             _tell(hook.started, record)
         return record
@@ -77,12 +79,9 @@ class Conduct:
         self._budget.called()
         return self._sent(call, record)
 
-    def failed(self, call: Call, record: CallRecord, total: float, error: StatusError) -> Failure:
-        """Return what the steps have to go on with after such a call; raise its error where no time is left."""
-        end = record.began + total
-        if self._clock() >= end:
-            raise error
-        return Failure(call, error, total, end)
+    def over(self, end: float) -> bool:
+        """Whether a moment has passed."""
+        return self._clock() >= end
 
     def attempts(self, steps: Steps[T], record: CallRecord, failure: Failure | None = None) -> Steps[T]:
         """Run the steps of an operation, each of its calls in as many attempts as the settings allow.
@@ -106,8 +105,7 @@ class Conduct:
                 first, fault, total, end = failure
                 step.tried = first.tried
             else:
-                total = step.timeout
-                end = self._clock() + total
+                total, end = step.timeout, step.end
                 self._budget.called()
                 try:
                     answer = yield self._sent(step, record)
@@ -128,6 +126,7 @@ class Conduct:
         limit = self.settings.attempt_timeout
         if limit is not None and call.again and call.timeout > limit:
             call.timeout = limit
+            call.end = self._clock() + limit
         record.attempts += 1
         if call.body is not None:
             record.bytes_sent += len(call.body)
@@ -145,16 +144,16 @@ class Conduct:
                 raise _final(error, failures, total) from error.__cause__
             if pause:
                 yield Pause(pause)
-            call.timeout = end - self._clock()
+            call.timeout, call.end = end - self._clock(), end
             if call.timeout <= 0:
-                break
+                raise _final(error, failures, total) from error.__cause__
             try:
                 answer: bytes = yield self._sent(call, record)
             except StatusError as fault:
                 error = fault
             else:
                 return answer
-        raise error
+        raise AssertionError("counting has no end")
 
 
 def _final(error: StatusError, failures: int, total: float) -> StatusError:

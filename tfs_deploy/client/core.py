@@ -7,7 +7,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.client.check import check_inputs, check_output_filter, find_signature
 from tfs_deploy.client.deadline import Deadline
@@ -31,6 +31,7 @@ from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE, SignatureInfo
 
 if TYPE_CHECKING:
     from tfs_deploy.client.dialect import Dialect
+    from tfs_deploy.client.request import PredictRequest
     from tfs_deploy.client.steps import Call
     from tfs_deploy.client.values import ModelMetadata, VersionStatus
     from tfs_deploy.codec import PredictReply
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: seconds: one attempt of wait_ready, and the pauses between attempts
+#: seconds: one attempt of wait_ready, what is kept for the last one, and the pauses between attempts
 _ATTEMPT: Final = 5.0
-_SHORTEST_ATTEMPT: Final = 0.1
+_LAST_LOOK: Final = 0.1
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
 
@@ -51,16 +52,6 @@ class _Known:
 
     metadata: ModelMetadata | None
     since: float
-
-
-@dataclasses.dataclass(slots=True)
-class _Request:
-    """A Predict as the caller wrote it."""
-
-    ref: ModelRef
-    inputs: Mapping[str, Any]
-    signature: str | None
-    output_filter: tuple[str, ...]
 
 
 class Core:
@@ -77,53 +68,38 @@ class Core:
         self._known: dict[ModelRef, _Known] = {}
         self._plans = Plans()
 
-    def ready(
-        self,
-        ref: ModelRef,
-        inputs: Mapping[str, Any],
-        signature: str | None,
-        output_filter: tuple[str, ...],
-        timeout: float | None,
-    ) -> Call | None:
-        """Return the request of a Predict that is like an earlier one, without steps; ``None`` if it is not.
+    def ready(self, request: PredictRequest) -> Call | None:
+        """Return the call of a Predict that is like an earlier one, without steps; ``None`` if it is not.
 
         Its answer is for ``read_ready``; if it fails, the steps of ``predict`` know what to do.
         """
-        seconds = self._timeout if timeout is None else timeout
-        if type(inputs) is not dict or type(seconds) not in (float, int) or not 0 < seconds < math.inf:
+        seconds = self.seconds(request)
+        if type(request.inputs) is not dict or type(seconds) not in (float, int) or not 0 < seconds < math.inf:
             return None
-        return self._plans.write(ref, inputs, signature, output_filter, seconds)
+        return self._plans.write(request, seconds)
 
-    def read_ready(self, call: Call, data: bytes) -> PredictReply:
-        """Read the answer to a request of ``ready``."""
-        plan = cast("Plan", call.plan)
-        reply = self._dialect.read_predict(data, plan.ref, None, ())
-        if plan.version is not None and reply.version is not None and reply.version != plan.version:
-            self._forget(plan.ref)
+    def seconds(self, request: PredictRequest) -> float:
+        """Return the seconds that a request has."""
+        return self._timeout if request.timeout is None else request.timeout
+
+    def read_ready(self, request: PredictRequest, call: Call, data: bytes) -> PredictReply:
+        """Read the answer to a call of ``ready``."""
+        reply = self._dialect.read_predict(data, request, None)
+        plan = call.plan
+        if plan is not None and plan.version is not None and reply.version not in (None, plan.version):
+            self._forget(request.ref)
         return reply
 
-    def predict(
-        self,
-        ref: ModelRef,
-        inputs: Mapping[str, Any],
-        *,
-        signature: str | None,
-        output_filter: Iterable[str],
-        timeout: float | None,
-        since: float | None = None,
-    ) -> Steps[PredictReply]:
-        """Check the inputs, send them, read the reply; once more if the model's signatures have changed meanwhile.
-
-        ``since``: when the call began, if not now.
-        """
+    def predict(self, request: PredictRequest) -> Steps[PredictReply]:
+        """Check the inputs, send them, read the reply; once more if the model's signatures have changed meanwhile."""
+        inputs = request.inputs
         if type(inputs) is not dict and not isinstance(inputs, Mapping):
             raise RequestError(
                 f"inputs are of type {type(inputs).__name__}", hint='give a mapping: {"name": array, ...}'
             )
-        request = _Request(ref, inputs, signature, tuple(output_filter))
-        deadline = self._deadline(timeout, since)
+        deadline = self._deadline(request.timeout, request.record.began)
         send = functools.partial(self._send, request, deadline)
-        return (yield from self._with_metadata(ref, deadline, send, needed=self._dialect.needs_signature))
+        return (yield from self._with_metadata(request.ref, deadline, send, needed=self._dialect.needs_signature))
 
     def inference(
         self,
@@ -142,8 +118,7 @@ class Core:
 
         def send(known: _Known | None) -> Steps[TaskReply]:
             self._find(known, ref, signature)
-            call = self._dialect.inference(method, ref, listed, context, signature, deadline.left())
-            data = yield call
+            data = yield deadline.limit(self._dialect.inference(method, ref, listed, context, signature))
             return self._dialect.read_inference(method, data, ref, signature)
 
         return (yield from self._with_metadata(ref, deadline, send, needed=False))
@@ -163,10 +138,10 @@ class Core:
         listed = _listed(examples)
 
         def send(known: _Known | None) -> Steps[list[TaskReply]]:
-            call = self._dialect.tasks(ref, listed, context, wanted, deadline.left())
+            call = self._dialect.tasks(ref, listed, context, wanted)
             for task in wanted:
                 self._find(known, ref, task.signature)
-            data = yield call
+            data = yield deadline.limit(call)
             return self._dialect.read_tasks(data)
 
         return (yield from self._with_metadata(ref, deadline, send, needed=False))
@@ -203,14 +178,14 @@ class Core:
 
     def status(self, ref: ModelRef, *, timeout: float | None) -> Steps[list[VersionStatus]]:
         """Ask for the states of a model's versions, highest version first."""
-        data = yield self._dialect.status(ref, self._deadline(timeout).left())
+        data = yield self._deadline(timeout).limit(self._dialect.status(ref))
         return self._dialect.read_status(data)
 
     def metadata(self, ref: ModelRef, *, timeout: float | None) -> Steps[ModelMetadata]:
         """Ask for the signatures of a version."""
         deadline = self._deadline(timeout)
         try:
-            data = yield self._dialect.metadata(ref, deadline.left())
+            data = yield deadline.limit(self._dialect.metadata(ref))
         except NotFoundError as error:
             raise (yield from self._explain(error, ref, deadline)) from error.__cause__
         metadata = self._dialect.read_metadata(data)
@@ -220,7 +195,7 @@ class Core:
 
     def reload(self, config: Any, *, timeout: float | None) -> Steps[None]:
         """Give the server a new configuration and forget what was known of its models."""
-        data = yield once(self._dialect.reload(config, self._deadline(timeout).left()))
+        data = yield self._deadline(timeout).limit(once(self._dialect.reload(config)))
         self._known.clear()
         self._plans.forget()
         self._dialect.read_reload(data)
@@ -229,22 +204,30 @@ class Core:
         """Ask until the model (or its version, or label) answers; return the number of the ready version."""
         deadline = self._deadline(timeout)
         pause = _FIRST_PAUSE
+        seen: StatusError | list[VersionStatus] = []
         while True:
-            ready, seen = yield from self._look(ref, min(_ATTEMPT, max(deadline.remaining(), _SHORTEST_ATTEMPT)))
+            left = deadline.remaining()
+            ready, now = yield from self._look(ref, deadline)
             if ready is not None:
                 return ready
-            if deadline.remaining() <= 0:
-                raise not_ready(ref, timeout, seen)
-            yield Pause(min(pause, deadline.remaining()))
+            # an answer that only the end of all waiting cut off says less than what was seen before
+            if not seen or left > 2 * _LAST_LOOK or not isinstance(now, DeadlineExceededError):
+                seen = now
+            left = deadline.remaining()
+            if left <= _LAST_LOOK:
+                if left > 0:
+                    yield Pause(left)
+                raise not_ready(ref, deadline.seconds, seen)
+            yield Pause(min(pause, left - _LAST_LOOK))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _look(self, ref: ModelRef, timeout: float) -> Steps[tuple[int | None, StatusError | list[VersionStatus]]]:
+    def _look(self, ref: ModelRef, deadline: Deadline) -> Steps[tuple[int | None, StatusError | list[VersionStatus]]]:
         """Look once: the ready version, if there is one, and what was seen."""
         try:
             if ref.label is not None:
-                data = yield once(self._dialect.metadata(ref, timeout))
+                data = yield deadline.limit(once(self._dialect.metadata(ref)), _ATTEMPT)
                 return self._dialect.read_metadata(data).version, []
-            data = yield once(self._dialect.status(ref, timeout))
+            data = yield deadline.limit(once(self._dialect.status(ref)), _ATTEMPT)
         except (UnavailableError, NotFoundError, DeadlineExceededError, InvalidArgumentError) as error:
             if is_final(error, ref):
                 raise
@@ -252,16 +235,16 @@ class Core:
         versions = self._dialect.read_status(data)
         return judge(versions, ref), versions
 
-    def _send(self, request: _Request, deadline: Deadline, known: _Known | None) -> Steps[PredictReply]:
+    def _send(self, request: PredictRequest, deadline: Deadline, known: _Known | None) -> Steps[PredictReply]:
         inputs = request.inputs
         metadata = known.metadata if known is not None else None
         info = self._find(known, request.ref, request.signature)
         if info is not None and self._check:
             inputs = check_inputs(info, inputs)
             check_output_filter(info, request.output_filter)
-        call = self._dialect.predict(request.ref, inputs, request.signature, request.output_filter, deadline.left())
-        data = yield call
-        reply = self._dialect.read_predict(data, request.ref, info, request.output_filter)
+        call = self._dialect.predict(request, inputs)
+        data = yield deadline.limit(call)
+        reply = self._dialect.read_predict(data, request, info)
         version = metadata.version if metadata is not None else None
         if metadata is not None and reply.version is not None and reply.version != version:
             self._forget(request.ref)
@@ -269,15 +252,14 @@ class Core:
             self._plan(request, inputs, call.path, version)
         return reply
 
-    def _plan(self, request: _Request, checked: Mapping[str, Any], path: str, version: int | None) -> None:
+    def _plan(self, request: PredictRequest, checked: Mapping[str, Any], path: str, version: int | None) -> None:
         """Keep what the next request like this one needs, if it was sent as it came in."""
         inputs = request.inputs
         if self._dialect.metadata_age != math.inf or any(checked[name] is not inputs[name] for name in inputs):
             return
-        frame = self._dialect.frame(request.ref, inputs, request.signature, request.output_filter)
+        frame = self._dialect.frame(request)
         if frame is not None:
-            plan = Plan(request.ref, path, frame, version)
-            self._plans.keep(plan, inputs, request.signature, request.output_filter)
+            self._plans.keep(Plan(path, frame, version), request)
 
     def _forget(self, ref: ModelRef) -> None:
         """Forget what was known of a model: its signatures may have changed."""
@@ -302,7 +284,7 @@ class Core:
     def _learn(self, ref: ModelRef, deadline: Deadline) -> Steps[_Known]:
         """Fetch the metadata; a server that has no such method is believed without."""
         try:
-            data = yield self._dialect.metadata(ref, deadline.left())
+            data = yield deadline.limit(self._dialect.metadata(ref))
         except UnimplementedError:
             if self._dialect.needs_signature:
                 raise
@@ -325,7 +307,7 @@ class Core:
         if not isinstance(error, NotFoundError) or ref.label is not None or deadline.remaining() <= 0:
             return error
         try:
-            data = yield self._dialect.status(ModelRef(ref.name), deadline.remaining())
+            data = yield deadline.limit(self._dialect.status(ModelRef(ref.name)))
             versions = self._dialect.read_status(data)
         except StatusError:
             return error

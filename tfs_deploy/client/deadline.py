@@ -10,6 +10,8 @@ from tfs_deploy.errors import DeadlineExceededError, RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tfs_deploy.client.steps import Call
+
 
 class Deadline:
     """A moment on a clock by which a whole operation has to be done."""
@@ -27,9 +29,15 @@ class Deadline:
         """Return the seconds until the deadline, negative behind it."""
         return self._end - self._clock()
 
-    def left(self) -> float:
-        """Return the seconds until the deadline; raise ``DeadlineExceededError`` behind it."""
+    def limit(self, call: Call, longest: float = math.inf) -> Call:
+        """Give a call the time that is left, and no more than ``longest`` seconds.
+
+        Raises:
+            DeadlineExceededError: none is left.
+        """
         left = self.remaining()
         if left <= 0:
             raise DeadlineExceededError(f"no answer within {self.seconds:g} s", hint="give a longer timeout")
-        return left
+        call.timeout = min(left, longest)
+        call.end = self._end - max(0.0, left - longest)
+        return call

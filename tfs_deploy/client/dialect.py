@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tfs_deploy.client.example_replies import Task, TaskReply
+    from tfs_deploy.client.request import PredictRequest
     from tfs_deploy.client.steps import Call
     from tfs_deploy.client.values import ModelMetadata, ModelRef, VersionStatus
     from tfs_deploy.codec import PredictReply
@@ -23,24 +24,13 @@ class Dialect(Protocol):
     #: how many seconds metadata of an unpinned version is believed; ``inf`` where replies carry the version
     metadata_age: float
 
-    def predict(
-        self,
-        ref: ModelRef,
-        inputs: Mapping[str, Any],
-        signature: str | None,
-        output_filter: tuple[str, ...],
-        timeout: float,
-    ) -> Call:
+    def predict(self, request: PredictRequest, inputs: Mapping[str, Any]) -> Call:
         """Write a Predict."""
 
-    def frame(
-        self, ref: ModelRef, inputs: Mapping[str, Any], signature: str | None, output_filter: tuple[str, ...]
-    ) -> tuple[bytes, ...] | None:
+    def frame(self, request: PredictRequest) -> tuple[bytes, ...] | None:
         """Return the bytes around the arrays of a Predict; ``None`` where it is not made of the arrays' memory."""
 
-    def read_predict(
-        self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]
-    ) -> PredictReply:
+    def read_predict(self, data: bytes, request: PredictRequest, signature: SignatureInfo | None) -> PredictReply:
         """Read the answer to a Predict."""
 
     def inference(
@@ -50,7 +40,6 @@ class Dialect(Protocol):
         examples: Iterable[ExampleLike],
         context: ExampleLike | None,
         signature: str | None,
-        timeout: float,
     ) -> Call:
         """Write a Classify or Regress (``method`` in lower case)."""
 
@@ -63,26 +52,25 @@ class Dialect(Protocol):
         examples: Iterable[ExampleLike],
         context: ExampleLike | None,
         tasks: list[Task],
-        timeout: float,
     ) -> Call:
         """Write a MultiInference."""
 
     def read_tasks(self, data: bytes) -> list[TaskReply]:
         """Read the answer to a MultiInference, in the order of the tasks."""
 
-    def status(self, ref: ModelRef, timeout: float) -> Call:
+    def status(self, ref: ModelRef) -> Call:
         """Ask for the states of a model's versions."""
 
     def read_status(self, data: bytes) -> list[VersionStatus]:
         """Read the states, highest version first."""
 
-    def metadata(self, ref: ModelRef, timeout: float) -> Call:
+    def metadata(self, ref: ModelRef) -> Call:
         """Ask for the signatures of a version."""
 
     def read_metadata(self, data: bytes) -> ModelMetadata:
         """Read the signatures."""
 
-    def reload(self, config: Any, timeout: float) -> Call:
+    def reload(self, config: Any) -> Call:
         """Write a ReloadConfig."""
 
     def read_reload(self, data: bytes) -> None:

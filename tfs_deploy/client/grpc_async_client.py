@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import grpc
@@ -64,7 +65,8 @@ class AsyncGrpcTransport:
         loop = asyncio.get_running_loop()
         channel = self._channel if self._channel is not None and loop is self._loop else self._connect(loop)
         try:
-            answer: bytes = await channel.method(call.path)(call.body, timeout=call.timeout, metadata=metadata_of(call))
+            left = call.end - time.monotonic()
+            answer: bytes = await channel.method(call.path)(call.body, timeout=left, metadata=metadata_of(call))
         except grpc.aio.AioRpcError as error:
             code = error.code()
             raise grpc_fault(code.value[0], error.details() or "", self._target, call.timeout) from error

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tfs_deploy.client.example_replies import Task, TaskReply
+    from tfs_deploy.client.request import PredictRequest
     from tfs_deploy.codec.examples import ExampleLike
 
 
@@ -37,43 +38,18 @@ class GrpcDialect:
     needs_signature = False
     metadata_age = math.inf
 
-    def predict(
-        self,
-        ref: ModelRef,
-        inputs: Mapping[str, Any],
-        signature: str | None,
-        output_filter: tuple[str, ...],
-        timeout: float,
-    ) -> Call:
+    def predict(self, request: PredictRequest, inputs: Mapping[str, Any]) -> Call:
         """Write a PredictRequest."""
-        data = encode_predict_request(
-            ref.name,
-            inputs,
-            signature=signature,
-            label=ref.label,
-            version=ref.version,
-            output_filter=output_filter,
-        )
-        return Call(methods.PREDICT, data, timeout)
+        data = encode_predict_request(request.ref.name, inputs, **request.options())
+        return Call(methods.PREDICT, data)
 
-    def frame(
-        self, ref: ModelRef, inputs: Mapping[str, Any], signature: str | None, output_filter: tuple[str, ...]
-    ) -> tuple[bytes, ...] | None:
+    def frame(self, request: PredictRequest) -> tuple[bytes, ...] | None:
         """Return the bytes around the arrays of a PredictRequest."""
-        return frame_predict_request(
-            ref.name,
-            inputs,
-            signature=signature,
-            label=ref.label,
-            version=ref.version,
-            output_filter=output_filter,
-        )
+        return frame_predict_request(request.ref.name, request.inputs, **request.options())
 
-    def read_predict(
-        self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]
-    ) -> PredictReply:
+    def read_predict(self, data: bytes, request: PredictRequest, signature: SignatureInfo | None) -> PredictReply:
         """Read a PredictResponse."""
-        del ref, signature, output_filter
+        del request, signature
         return decode_predict_response(data)
 
     def inference(
@@ -83,10 +59,9 @@ class GrpcDialect:
         examples: Iterable[ExampleLike],
         context: ExampleLike | None,
         signature: str | None,
-        timeout: float,
     ) -> Call:
         """Write a ClassificationRequest or RegressionRequest."""
-        return Call(*write_inference(method, ref, examples, context, signature), timeout)
+        return Call(*write_inference(method, ref, examples, context, signature))
 
     def read_inference(self, method: str, data: bytes, ref: ModelRef, signature: str | None) -> TaskReply:
         """Read a ClassificationResponse or RegressionResponse."""
@@ -99,19 +74,18 @@ class GrpcDialect:
         examples: Iterable[ExampleLike],
         context: ExampleLike | None,
         tasks: list[Task],
-        timeout: float,
     ) -> Call:
         """Write a MultiInferenceRequest."""
-        return Call(*write_tasks(ref, examples, context, tasks), timeout)
+        return Call(*write_tasks(ref, examples, context, tasks))
 
     def read_tasks(self, data: bytes) -> list[TaskReply]:
         """Read a MultiInferenceResponse."""
         return read_tasks(data)
 
-    def status(self, ref: ModelRef, timeout: float) -> Call:
+    def status(self, ref: ModelRef) -> Call:
         """Write a GetModelStatusRequest."""
         request = protos.GetModelStatusRequest(model_spec=_model_spec(ref))
-        return Call(methods.GET_MODEL_STATUS, request.SerializeToString(), timeout)
+        return Call(methods.GET_MODEL_STATUS, request.SerializeToString())
 
     def read_status(self, data: bytes) -> list[VersionStatus]:
         """Read a GetModelStatusResponse."""
@@ -129,10 +103,10 @@ class GrpcDialect:
         ]
         return sorted(found, key=lambda status: -status.version)
 
-    def metadata(self, ref: ModelRef, timeout: float) -> Call:
+    def metadata(self, ref: ModelRef) -> Call:
         """Write a GetModelMetadataRequest for the field ``signature_def``, the only one there is."""
         request = protos.GetModelMetadataRequest(model_spec=_model_spec(ref), metadata_field=["signature_def"])
-        return Call(methods.GET_MODEL_METADATA, request.SerializeToString(), timeout)
+        return Call(methods.GET_MODEL_METADATA, request.SerializeToString())
 
     def read_metadata(self, data: bytes) -> ModelMetadata:
         """Read a GetModelMetadataResponse."""
@@ -142,10 +116,10 @@ class GrpcDialect:
         version = spec.version.value if spec.HasField("version") else None
         return ModelMetadata(spec.name, version, signature_infos(definitions.signature_def))
 
-    def reload(self, config: Any, timeout: float) -> Call:
+    def reload(self, config: Any) -> Call:
         """Write a ReloadConfigRequest from a ModelServerConfig, as message or in text format."""
         request = protos.ReloadConfigRequest(config=_server_config(config))
-        return Call(methods.RELOAD_CONFIG, request.SerializeToString(), timeout)
+        return Call(methods.RELOAD_CONFIG, request.SerializeToString())
 
     def read_reload(self, data: bytes) -> None:
         """Raise the error in ``ReloadConfigResponse.status``, if there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -35,6 +36,8 @@ _GZIP: Final = 2
 #: targets that may stand for several addresses, over which calls are spread
 _MANY: Final = ("dns:", "ipv4:", "ipv6:")
 _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
+
+_clock: Final = time.monotonic
 
 #: this process; kept, because the system call is slow next to everything else that a call does here
 _pid = os.getpid()
@@ -130,7 +133,7 @@ class GrpcTransport:
         try:
             channel = self._channels.get(_pid) or self._connect()
             method = channel.methods.get(call.path) or channel.method(call.path)
-            answer: bytes = method(call.body, call.timeout, metadata_of(call))
+            answer: bytes = method(call.body, call.end - _clock(), metadata_of(call))
         except grpc.RpcError as error:
             code = error.code()
             raise grpc_fault(code.value[0], error.details() or "", self.target, call.timeout) from error

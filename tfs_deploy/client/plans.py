@@ -14,7 +14,7 @@ from tfs_deploy.client.steps import Call
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tfs_deploy.client.values import ModelRef
+    from tfs_deploy.client.request import PredictRequest
 
 _MAX_PLANS: Final = 256
 
@@ -22,7 +22,6 @@ _MAX_PLANS: Final = 256
 class Plan(NamedTuple):
     """How a request is written: the bytes around its arrays; ``version`` is the one that its check is good for."""
 
-    ref: ModelRef
     path: str
     frame: tuple[bytes, ...]
     version: int | None
@@ -36,16 +35,10 @@ class Plans:
     def __init__(self) -> None:
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
-    def write(
-        self,
-        ref: ModelRef,
-        inputs: Mapping[str, Any],
-        signature: str | None,
-        output_filter: tuple[str, ...],
-        timeout: float,
-    ) -> Call | None:
+    def write(self, request: PredictRequest, timeout: float) -> Call | None:
         """Return a request that is like an earlier one; ``None`` if it is not, or an array is strided."""
-        key: tuple[Any, ...] = (ref, signature, output_filter)
+        inputs = request.inputs
+        key: tuple[Any, ...] = (request.ref, request.signature, request.output_filter)
         for name, value in inputs.items():
             if type(value) is not np.ndarray:
                 return None
@@ -59,14 +52,12 @@ class Plans:
             body = b"".join((frame[0], value, frame[1]) if len(frame) == 2 else _interleaved(frame, inputs))
         except TypeError:
             return None
-        return Call(plan.path, body, timeout, True, None, plan)  # noqa: FBT003 - by position it is quicker
+        return Call(plan.path, body, timeout, request.record.began + timeout, plan)
 
-    def keep(
-        self, plan: Plan, inputs: Mapping[str, Any], signature: str | None, output_filter: tuple[str, ...]
-    ) -> None:
+    def keep(self, plan: Plan, request: PredictRequest) -> None:
         """Keep the plan of a request that was checked and whose inputs are arrays."""
-        key: tuple[Any, ...] = (plan.ref, signature, output_filter)
-        for name, value in inputs.items():
+        key: tuple[Any, ...] = (request.ref, request.signature, request.output_filter)
+        for name, value in request.inputs.items():
             key += (name, value.dtype, value.shape)
         if len(self._plans) >= _MAX_PLANS:
             self._plans.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from tfs_deploy.client.awaiting import AwaitingClient
 from tfs_deploy.client.faults import rest_fault, too_late
 from tfs_deploy.client.options import settings_of
 from tfs_deploy.client.rest_dialect import RestDialect
-from tfs_deploy.client.rest_transport import HttpRequests, after_close, error_message, http_fault, rest_base_url
+from tfs_deploy.client.rest_transport import KEPT, HttpRequests, after_close, error_message, http_fault, rest_base_url
 from tfs_deploy.client.transport import split_targets
 
 if TYPE_CHECKING:
@@ -55,11 +56,12 @@ class AsyncRestTransport:
         pool = self._pool if self._pool is not None and loop is self._loop else self._open(loop)
         method, url, more = self._requests.request(call)
         try:
-            response = await asyncio.wait_for(pool.request(method, url, timeout=None, **more), call.timeout)
+            left = call.end - time.monotonic()
+            response = await asyncio.wait_for(pool.request(method, url, timeout=None, **more), left)
         except asyncio.TimeoutError:
             raise too_late(urlsplit(self._base_url).netloc, call.timeout) from None
         except self._httpx.HTTPError as error:
-            raise http_fault(self._httpx, error, self._base_url, call.timeout) from error
+            raise http_fault(error, self._base_url, call.timeout) from error
         except RuntimeError as error:
             if not self._closed:
                 raise
@@ -72,8 +74,12 @@ class AsyncRestTransport:
     def _open(self, loop: asyncio.AbstractEventLoop) -> Any:
         if self._closed:
             raise after_close(self._base_url)
+        requests = self._requests
+        limits = self._httpx.Limits(max_connections=None, max_keepalive_connections=KEPT)
         self._loop = loop
-        self._pool = self._httpx.AsyncClient(**self._requests.pool_options())
+        self._pool = self._httpx.AsyncClient(
+            verify=requests.context(), proxy=requests.proxy(), trust_env=False, headers=requests.headers, limits=limits
+        )
         return self._pool
 
     async def close(self) -> None:

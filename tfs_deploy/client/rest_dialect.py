@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tfs_deploy.client.example_replies import Task, TaskReply
+    from tfs_deploy.client.request import PredictRequest
     from tfs_deploy.codec.examples import ExampleLike
 
 _METADATA_AGE: Final = 5.0
@@ -32,34 +33,24 @@ class RestDialect:
     #: replies do not tell the version, so the signatures of an unpinned model are asked for again now and then
     metadata_age = _METADATA_AGE
 
-    def predict(
-        self,
-        ref: ModelRef,
-        inputs: Mapping[str, Any],
-        signature: str | None,
-        output_filter: tuple[str, ...],
-        timeout: float,
-    ) -> Call:
+    def predict(self, request: PredictRequest, inputs: Mapping[str, Any]) -> Call:
         """Write a columnar ``:predict``; the API has no output filter, the reply is cut down instead."""
-        del output_filter
-        return Call(f"{model_path(ref)}:predict", encode_predict_body(inputs, signature=signature), timeout)
+        body = encode_predict_body(inputs, signature=request.signature)
+        return Call(f"{model_path(request.ref)}:predict", body)
 
-    def frame(
-        self, ref: ModelRef, inputs: Mapping[str, Any], signature: str | None, output_filter: tuple[str, ...]
-    ) -> tuple[bytes, ...] | None:
+    def frame(self, request: PredictRequest) -> tuple[bytes, ...] | None:
         """Return ``None``: JSON is no memory."""
-        del ref, inputs, signature, output_filter
+        del request
         return None
 
-    def read_predict(
-        self, data: bytes, ref: ModelRef, signature: SignatureInfo | None, output_filter: tuple[str, ...]
-    ) -> PredictReply:
+    def read_predict(self, data: bytes, request: PredictRequest, signature: SignatureInfo | None) -> PredictReply:
         """Read the reply to a columnar ``:predict``."""
         if signature is None:
             raise DataLossError("a REST reply cannot be read without the signature's dtypes")
         outputs = decode_predict_body(data, signature.outputs)
-        if output_filter:
-            outputs = {name: outputs[name] for name in output_filter}
+        if request.output_filter:
+            outputs = {name: outputs[name] for name in request.output_filter}
+        ref = request.ref
         return PredictReply(outputs, model=ref.name, version=ref.version, signature=signature.name)
 
     def inference(
@@ -69,10 +60,9 @@ class RestDialect:
         examples: Iterable[ExampleLike],
         context: ExampleLike | None,
         signature: str | None,
-        timeout: float,
     ) -> Call:
         """Write a ``:classify`` or ``:regress``."""
-        return Call(f"{model_path(ref)}:{method}", write_inference_body(examples, context, signature), timeout)
+        return Call(f"{model_path(ref)}:{method}", write_inference_body(examples, context, signature))
 
     def read_inference(self, method: str, data: bytes, ref: ModelRef, signature: str | None) -> TaskReply:
         """Read the reply to a ``:classify`` or ``:regress``."""
@@ -84,10 +74,9 @@ class RestDialect:
         examples: Iterable[ExampleLike],
         context: ExampleLike | None,
         tasks: list[Task],
-        timeout: float,
     ) -> Call:
         """Refuse: the REST API has no MultiInference."""
-        del ref, examples, context, tasks, timeout
+        del ref, examples, context, tasks
         raise UnimplementedError(
             "the REST API has no multi_inference", hint="call classify and regress, or use Client on the gRPC port"
         )
@@ -97,9 +86,9 @@ class RestDialect:
         del data
         return []
 
-    def status(self, ref: ModelRef, timeout: float) -> Call:
+    def status(self, ref: ModelRef) -> Call:
         """Ask for ``model_version_status``."""
-        return Call(model_path(ref), None, timeout)
+        return Call(model_path(ref), None)
 
     def read_status(self, data: bytes) -> list[VersionStatus]:
         """Read ``model_version_status``."""
@@ -109,9 +98,9 @@ class RestDialect:
             raise DataLossError(f"the reply is no model status: {error!r}") from error
         return sorted(found, key=lambda status: -status.version)
 
-    def metadata(self, ref: ModelRef, timeout: float) -> Call:
+    def metadata(self, ref: ModelRef) -> Call:
         """Ask for ``/metadata``."""
-        return Call(f"{model_path(ref)}/metadata", None, timeout)
+        return Call(f"{model_path(ref)}/metadata", None)
 
     def read_metadata(self, data: bytes) -> ModelMetadata:
         """Read ``/metadata``: the JSON form of a GetModelMetadataResponse."""
@@ -129,9 +118,9 @@ class RestDialect:
             raise DataLossError(f"the reply is no model metadata: {error!r}") from error
         return ModelMetadata(spec.get("name", ""), version, signature_infos(definitions.signature_def))
 
-    def reload(self, config: Any, timeout: float) -> Call:
+    def reload(self, config: Any) -> Call:
         """Refuse: the REST API has no reload."""
-        del config, timeout
+        del config
         raise UnimplementedError("the REST API has no reload", hint="use Client on the gRPC port")
 
     def read_reload(self, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import time
+import ssl
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ _GZIP_HEADERS: Final = {**HEADERS, "accept-encoding": "gzip"}
 _WORTH_GZIP: Final = 1024
 _GZIP_LEVEL: Final = 1
 #: connections that are kept open between calls
-_KEPT: Final = 64
+KEPT: Final = 64
 
 
 def rest_base_url(address: str, *, encrypted: bool = False) -> str:
@@ -57,7 +57,7 @@ class HttpRequests:
         self.httpx = import_extra("httpx", "rest")
         self._base_url = base_url
         self._gzip = settings.compression is not None
-        self._context = settings.tls.context() if settings.tls is not None else None
+        self._tls = settings.tls.context() if settings.tls is not None else None
         self._name = settings.tls.name if settings.tls is not None else None
 
     def request(self, call: Call) -> tuple[str, str, dict[str, Any]]:
@@ -74,15 +74,25 @@ class HttpRequests:
             more["extensions"] = {"sni_hostname": self._name}
         return "GET" if body is None else "POST", self._base_url + call.path, more
 
-    def pool_options(self) -> dict[str, Any]:
-        """Return the arguments of a connection pool."""
-        options: dict[str, Any] = {"headers": _GZIP_HEADERS if self._gzip else HEADERS}
-        options["trust_env"] = uses_proxies(self._base_url)
-        # as many connections as calls at once: the callers decide how many those are
-        options["limits"] = self.httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT)
-        if self._context is not None:
-            options["verify"] = self._context
-        return options
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is sent with every request."""
+        return _GZIP_HEADERS if self._gzip else HEADERS
+
+    def context(self) -> ssl.SSLContext:
+        """Return whom to trust; nobody where nothing is encrypted: reading the list of authorities takes its time."""
+        if self._tls is not None:
+            return self._tls
+        if self._base_url.startswith("https:"):
+            context: ssl.SSLContext = self.httpx.create_ssl_context()
+            return context
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def proxy(self) -> str | None:
+        """Return the environment's proxy for this server; this machine itself has none."""
+        from tfs_deploy.client.rest_connection import proxy_for
+
+        return proxy_for(self._base_url) if uses_proxies(self._base_url) else None
 
 
 class RestTransport:
@@ -99,16 +109,17 @@ class RestTransport:
         """Send one request and return the reply's body; raise a ``StatusError`` if there is none or it is an error."""
         pool = self._pools.get(os.getpid()) or self._open()
         method, url, more = self._requests.request(call)
-        end = time.monotonic() + call.timeout
+        # moments in the place of seconds: see rest_connection
+        more.setdefault("extensions", {})["timeout"] = dict.fromkeys(("connect", "write", "read"), call.end)
         try:
-            with pool.stream(method, url, timeout=call.timeout, **more) as response:
-                body = self._read(response, end, call.timeout)
-        except self._httpx.HTTPError as error:
-            raise http_fault(self._httpx, error, self.base_url, call.timeout) from error
+            response = pool.request(method, url, **more)
+        except (self._httpx.HTTPError, *connection_errors()) as error:
+            raise http_fault(error, self.base_url, call.timeout) from error
         except RuntimeError as error:
             if not self._closed:
                 raise
             raise after_close(self.base_url) from error
+        body: bytes = response.content
         if response.status_code != self._httpx.codes.OK:
             raise rest_fault(response.status_code, error_message(body), url)
         return body
@@ -120,19 +131,13 @@ class RestTransport:
         if pool is not None:
             pool.close()
 
-    def _read(self, response: Any, end: float, timeout: float) -> bytes:
-        """Read the body; httpx's own timeout only limits the wait for each piece of it."""
-        pieces = []
-        for piece in response.iter_bytes():
-            pieces.append(piece)
-            if time.monotonic() > end:
-                raise too_late(urlsplit(self.base_url).netloc, timeout)
-        return b"".join(pieces)
-
     def _open(self) -> Any:
         if self._closed:
             raise after_close(self.base_url)
-        made = self._httpx.Client(**self._requests.pool_options())
+        from tfs_deploy.client.rest_connection import DeadlineTransport
+
+        transport = DeadlineTransport(self._requests.context(), self._requests.proxy())
+        made = self._httpx.Client(transport=transport, headers=self._requests.headers, trust_env=False)
         # without a lock, which a fork could leave locked: of two threads the first one's pool is kept
         kept = self._pools.setdefault(os.getpid(), made)
         if kept is not made:
@@ -150,12 +155,29 @@ def uses_proxies(base_url: str) -> bool:
     return not _LOOPBACK.match(urlsplit(base_url).hostname or "")
 
 
-def http_fault(httpx: Any, error: Exception, base_url: str, timeout: float) -> StatusError:
-    """Translate an exception of httpx."""
+def connection_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of a connection as httpcore, on which httpx stands, raises them."""
+    import httpcore
+
+    return (
+        httpcore.TimeoutException,
+        httpcore.NetworkError,
+        httpcore.ProtocolError,
+        httpcore.ProxyError,
+        httpcore.UnsupportedProtocol,
+    )
+
+
+def http_fault(error: Exception, base_url: str, timeout: float) -> StatusError:
+    """Translate an exception of httpx or httpcore."""
+    import httpcore
+    import httpx
+
     target = urlsplit(base_url).netloc
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, (httpx.TimeoutException, httpcore.TimeoutException)):
         return too_late(target, timeout)
-    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+    misread = isinstance(error, (httpx.RemoteProtocolError, httpcore.RemoteProtocolError))
+    if misread and "disconnected" not in str(error):
         return speaks_grpc(target)
     return unreachable(target, str(error) or type(error).__name__)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 EXHAUSTED: Final = "Server Threadpool Exhausted"
 #: a Python gRPC server with ``maximum_concurrent_rpcs`` refuses with this
 _PYTHON_EXHAUSTED: Final = "Concurrent RPC limit exceeded"
+#: seconds: with less left, another attempt is not worth its while
+_SHORTEST_ATTEMPT: Final = 0.005
 #: what a refusal without work takes out of the budget, next to 1 for any other attempt
 _REFUSAL: Final = 0.1
 
@@ -113,6 +115,6 @@ def retry_after(
         if not passing or failures - refusals >= retries.attempts:
             return None
     pause = 0.0 if isinstance(error, DeadlineExceededError) else retries.pause(failures)
-    if pause >= left or not budget.take(_REFUSAL if refusal else 1.0, now):
+    if pause + _SHORTEST_ATTEMPT >= left or not budget.take(_REFUSAL if refusal else 1.0, now):
         return None
     return pause

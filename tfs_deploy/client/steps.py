@@ -9,11 +9,10 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from tfs_deploy.errors import StatusError
-
 if TYPE_CHECKING:
     from tfs_deploy.client.plans import Plan
     from tfs_deploy.client.record import CallRecord
+    from tfs_deploy.errors import StatusError
 
 T = TypeVar("T")
 
@@ -32,19 +31,21 @@ class Failure(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """One request: ``path`` of the gRPC method or URL, ``body`` (``None``: an HTTP GET), seconds until the deadline.
+    """One request: ``path`` of the gRPC method or URL, ``body`` (``None``: an HTTP GET).
 
-    ``again``: whether it may be sent a second time. ``record``: the client's call that it belongs to. ``plan``: how it
-    was written, where it is like an earlier one. ``tried``: numbers of the servers that did not answer it, ``server``:
-    of the one that is asked now, where there are several.
+    ``timeout``: the seconds that it has; ``end``: the moment of ``time.monotonic`` at which they are over, however long
+    anything before the sending took. ``again``: whether it may be sent a second time. ``record``: the client's call
+    that it belongs to. ``plan``: how it was written, where it is like an earlier one. ``tried``: numbers of the servers
+    that did not answer it, ``server``: of the one that is asked now, where there are several.
     """
 
     path: str
     body: bytes | None
-    timeout: float
+    timeout: float = 0.0
+    end: float = 0.0
+    plan: Plan | None = None
     again: bool = True
     record: CallRecord | None = None
-    plan: Plan | None = None
     tried: tuple[int, ...] = ()
     server: int | None = None
 
@@ -67,13 +68,20 @@ Steps: TypeAlias = Generator["Call | Pause", Any, T]
 
 
 def drive(steps: Steps[T], perform: Callable[[Call], bytes], sleep: Callable[[float], None]) -> T:
-    """Run steps to their end: ``perform`` answers calls or raises a ``StatusError``, which the steps may handle."""
+    """Run steps to their end: ``perform`` answers calls; what it raises is raised in the steps, which may handle it."""
     answer: bytes | None = None
-    error: StatusError | None = None
+    error: BaseException | None = None
     try:
         while True:
             step = steps.send(answer) if error is None else steps.throw(error)
-            answer, error = _take(step, perform, sleep)
+            answer = error = None
+            try:
+                if isinstance(step, Pause):
+                    sleep(step.seconds)
+                else:
+                    answer = perform(step)
+            except BaseException as found:  # noqa: BLE001 - the steps decide
+                error = found
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -84,38 +92,18 @@ async def drive_async(
 ) -> T:
     """Run steps to their end as ``drive`` does, awaiting the answers."""
     answer: bytes | None = None
-    error: StatusError | None = None
+    error: BaseException | None = None
     try:
         while True:
             step = steps.send(answer) if error is None else steps.throw(error)
-            answer, error = await _take_async(step, perform, sleep)
+            answer = error = None
+            try:
+                if isinstance(step, Pause):
+                    await sleep(step.seconds)
+                else:
+                    answer = await perform(step)
+            except BaseException as found:  # noqa: BLE001 - the steps decide
+                error = found
     except StopIteration as stop:
         result: T = stop.value
         return result
-    finally:
-        # a cancelled call must not leave its steps waiting
-        steps.close()
-
-
-def _take(
-    step: Call | Pause, perform: Callable[[Call], bytes], sleep: Callable[[float], None]
-) -> tuple[bytes | None, StatusError | None]:
-    if isinstance(step, Pause):
-        sleep(step.seconds)
-        return None, None
-    try:
-        return perform(step), None
-    except StatusError as error:
-        return None, error
-
-
-async def _take_async(
-    step: Call | Pause, perform: Callable[[Call], Awaitable[bytes]], sleep: Callable[[float], Awaitable[None]]
-) -> tuple[bytes | None, StatusError | None]:
-    if isinstance(step, Pause):
-        await sleep(step.seconds)
-        return None, None
-    try:
-        return await perform(step), None
-    except StatusError as error:
-        return None, error

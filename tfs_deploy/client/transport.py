@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import dataclasses
 import os
+import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tfs_deploy.client.replicas import Replicas
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client.steps import Call
 
-_HEDGING_THREADS: Final = 64
+#: so many attempts of one client may be under way; threads are started as they are needed
+_HEDGING_THREADS: Final = 512
+#: seconds that an attempt may take to report that its deadline has passed
+_LATENESS: Final = 0.02
 
 
 class Transport(Protocol):
@@ -106,10 +110,19 @@ class HedgedTransport:
         first = pool.submit(self._transport.perform, call)
         if concurrent.futures.wait([first], self._after).done:
             return first.result()
-        second = pool.submit(self._transport.perform, second_of(call, self._after))
-        done, late = concurrent.futures.wait([first, second], return_when=concurrent.futures.FIRST_COMPLETED)
-        answered = [future for future in done if future.exception() is None]
-        return (answered or [*late, first])[0].result()
+        late = {first, pool.submit(self._transport.perform, second_of(call, self._after))}
+        while late:
+            left = call.end + _LATENESS - time.monotonic()
+            done, late = concurrent.futures.wait(late, max(left, 0.0), concurrent.futures.FIRST_COMPLETED)
+            if not done:
+                # there are more calls than threads, and the servers answer none of them
+                for future in late:
+                    future.cancel()
+                raise DeadlineExceededError(f"no answer within {call.timeout:.3g} s", hint="give a longer timeout")
+            for future in done:
+                if future.exception() is None:
+                    return future.result()
+        return first.result()
 
     def close(self) -> None:
         """Close the connections, and end the threads as their calls end."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class RequestOptions(TypedDict, total=False):
+    """What a PredictRequest says besides the model's name and the inputs; see ``encode_predict_request``."""
+
+    signature: str | None
+    label: str | None
+    version: int | None
+    output_filter: Iterable[str]
 
 
 @dataclass(frozen=True, slots=True)

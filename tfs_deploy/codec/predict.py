@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from tfs_deploy.codec.decode import TensorError, as_buffer, read_tensor
 from tfs_deploy.codec.encode import memory_head, tensor_parts
 from tfs_deploy.codec.layout import LayoutCache
-from tfs_deploy.codec.messages import PredictCall, PredictReply
+from tfs_deploy.codec.messages import PredictCall, PredictReply, RequestOptions
 from tfs_deploy.codec.wire import Buffer, MalformedError, delimited, scan, signed, text, varint
 from tfs_deploy.errors import DataLossError, InvalidArgumentError, RequestError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
+    from typing_extensions import Unpack
 
 _MAX_MESSAGE: Final = 2**31 - 1
 #: the first two fields of both messages: model_spec and a map of tensors, in opposite order
@@ -56,25 +57,20 @@ def encode_predict_request(
     Raises:
         RequestError: label and version given, an input that is no tensor, or more than 2 GiB.
     """
-    parts: list[Any] = [_model_spec(_REQUEST_SPEC, model, signature, label, version)]
+    spec, tail = _around(model, signature, label, version, output_filter)
+    parts: list[Any] = [spec]
     name = ""
     try:
         for name, value in inputs.items():
             parts += tensor_parts(_REQUEST_INPUT, name, value)
     except RequestError as error:
         raise RequestError(f"input {name}: {error.message}", hint=error.hint) from error
-    parts.extend(delimited(b"\x1a", name.encode()) for name in output_filter)
+    parts.append(tail)
     return _join(parts)
 
 
 def frame_predict_request(
-    model: str,
-    inputs: Mapping[str, Any],
-    *,
-    signature: str | None = None,
-    label: str | None = None,
-    version: int | None = None,
-    output_filter: Iterable[str] = (),
+    model: str, inputs: Mapping[str, Any], **options: Unpack[RequestOptions]
 ) -> tuple[bytes, ...] | None:
     """Return a PredictRequest without its arrays' memory: the bytes in front of each array, and those behind the last.
 
@@ -82,8 +78,7 @@ def frame_predict_request(
     lists, strided arrays, other byte orders, types of ml_dtypes.
     """
     heads = [memory_head(_REQUEST_INPUT, name, value) for name, value in inputs.items()]
-    tail = b"".join([delimited(b"\x1a", name.encode()) for name in output_filter])
-    spec = _model_spec(_REQUEST_SPEC, model, signature, label, version)
+    spec, tail = _around(model, **options)
     known = [head for head in heads if head is not None]
     if not known or len(known) < len(heads):
         return None
@@ -189,6 +184,18 @@ def _parse_response(data: Buffer) -> tuple[_Spec, dict[str, NDArray[Any]]]:
     except TensorError as error:
         raise DataLossError(f"output {name} of the reply cannot be read: {error}") from error
     return head, outputs
+
+
+def _around(
+    model: str,
+    signature: str | None = None,
+    label: str | None = None,
+    version: int | None = None,
+    output_filter: Iterable[str] = (),
+) -> tuple[bytes, bytes]:
+    """Return what a PredictRequest has before its inputs, and what it has behind them."""
+    spec = _model_spec(_REQUEST_SPEC, model, signature, label, version)
+    return spec, b"".join([delimited(b"\x1a", name.encode()) for name in output_filter]) if output_filter else b""
 
 
 def _join(parts: list[Any]) -> bytes:

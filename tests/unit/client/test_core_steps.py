@@ -9,6 +9,8 @@ import pytest
 
 from tfs_deploy.client.core import Core
 from tfs_deploy.client.grpc_dialect import GrpcDialect
+from tfs_deploy.client.record import CallRecord
+from tfs_deploy.client.request import PredictRequest
 from tfs_deploy.client.steps import Call, drive
 from tfs_deploy.client.values import ModelRef
 from tfs_deploy.errors import (
@@ -48,8 +50,8 @@ class Bench:
         return drive(steps, self.perform, self.sleep)
 
     def predict(self, inputs: Any, ref: ModelRef = ModelRef("half"), **more: Any) -> Any:  # noqa: B008 - immutable
-        options = {"signature": None, "output_filter": (), "timeout": None, **more}
-        return self.run(self.core.predict(ref, inputs, **options))
+        record = CallRecord("predict", ref, None, "grpc", {}, self.now)
+        return self.run(self.core.predict(PredictRequest(ref, inputs, record, **more)))
 
     def wait(self, ref: ModelRef = ModelRef("half"), timeout: float = 60.0) -> Any:  # noqa: B008 - immutable
         return self.run(self.core.wait_ready(ref, timeout=timeout))

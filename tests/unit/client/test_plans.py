@@ -55,7 +55,8 @@ class Lab:
         self.records: list[Any] = []
         self.tiny = tiny
         self.client = BlockingClient(GrpcDialect(), [self], Settings(hooks=(self,), **settings), "grpc")
-        self.client._conduct._clock = self.client._core._clock = lambda: self.now
+        self.core, self.conduct = self.client._operations.core, self.client._operations.conduct
+        self.conduct._clock = self.core._clock = lambda: self.now
         monkeypatch.setattr("tfs_deploy.client.blocking.time.sleep", self._sleep)
         monkeypatch.setattr("tfs_deploy.client.retries.random.random", lambda: 0.0)
 
@@ -84,9 +85,9 @@ class Lab:
         self.seen.clear()
         self.records.clear()
         self.now = 100.0
-        self.client._conduct._budget = Budget(self.client._conduct.settings.retries, self.now)
+        self.conduct._budget = Budget(self.conduct.settings.retries, self.now)
         if not planned:
-            self.client._core._plans.forget()
+            self.core._plans.forget()
         try:
             reply = self.client.predict("half", X, **more)
         except TfsDeployError as error:
@@ -110,9 +111,9 @@ def test_failures_end_as_they_do_on_the_long_way(new_server, faults, attempt_tim
         lab = Lab(new_server(), monkeypatch, attempt_timeout=attempt_timeout, retries=retries, check=check)
         lab.client.predict("half", X)
         long = lab.outcome(faults, planned=False, timeout=timeout)
-        lab.client._conduct._budget.tokens = retries.reserve
+        lab.conduct._budget.tokens = retries.reserve
         lab.client.predict("half", X)
-        lab.client._conduct._budget.tokens = retries.reserve
+        lab.conduct._budget.tokens = retries.reserve
         short = lab.outcome(faults, planned=True, timeout=timeout)
     assert short == long
 
@@ -120,7 +121,7 @@ def test_failures_end_as_they_do_on_the_long_way(new_server, faults, attempt_tim
 def test_a_planned_request_takes_no_steps(tiny, monkeypatch):
     lab = Lab(tiny, monkeypatch)
     lab.client.predict("half", X)
-    monkeypatch.setattr(lab.client._core, "predict", lambda *_, **__: pytest.fail("the long way was taken"))
+    monkeypatch.setattr(lab.core, "predict", lambda *_, **__: pytest.fail("the long way was taken"))
     reply = lab.client.predict("half", {"x": np.array([6, 8], np.float32)})
     assert reply["y"].tolist() == [3, 4]
     assert lab.client.stats().calls == 2

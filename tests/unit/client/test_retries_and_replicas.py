@@ -17,6 +17,7 @@ from tfs_deploy.client.core import Core
 from tfs_deploy.client.grpc_dialect import GrpcDialect
 from tfs_deploy.client.options import Settings
 from tfs_deploy.client.replicas import Replicas
+from tfs_deploy.client.request import PredictRequest
 from tfs_deploy.client.retries import Budget, Retries, retry_after
 from tfs_deploy.client.steps import drive
 from tfs_deploy.client.transport import BalancedTransport
@@ -112,8 +113,8 @@ class Bench:
         self._tiny = tiny
 
     def predict(self) -> Any:
-        steps = self.core.predict(ModelRef("half"), X, signature=None, output_filter=(), timeout=None)
         record = self.conduct.begin("predict", ModelRef("half"))
+        steps = self.core.predict(PredictRequest(ModelRef("half"), X, record))
         return drive(self.conduct.attempts(steps, record), self._perform, self._sleep), record
 
     def _perform(self, call: Any) -> bytes:
@@ -266,8 +267,9 @@ def test_while_one_of_several_servers_is_up_no_call_fails(new_server, history, c
     clock = Clock()
     servers = [Switched(new_server()) for _ in range(2)]
     client = BlockingClient(GrpcDialect(), servers, Settings(check=check), "grpc")
-    client._transport.replicas._clock = client._conduct._clock = client._core._clock = clock
-    client._conduct._budget = Budget(Retries(), clock.now)
+    operations = client._operations
+    client._transport.replicas._clock = operations.conduct._clock = operations.core._clock = clock
+    operations.conduct._budget = Budget(Retries(), clock.now)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tfs_deploy.client.blocking.time.sleep", lambda seconds: setattr(clock, "now", clock() + seconds))
         for down, passed in history:
