@@ -114,7 +114,7 @@ def export_model(
         commit = stack.enter_context(provenance.GitCommit())
         with stage(base) as staged, writing(base):
             with Hasher(staged.path) as hasher:
-                opened.save(staged.path)
+                opened.save(staged.path, hasher)
                 # Not before: a model that counts its calls must not be written with the count of ours.
                 goldens = record(opened, given, tolerance)
                 infos = checks.inspect_served(staged.path, checking.tags).signatures

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from tfs_deploy.export.hashing import Hasher
+
     Array = np.ndarray[Any, Any]
 _HOUSEKEEPING: Final = frozenset(
     {"Const", "Placeholder", "ReadVariableOp", "VarHandleOp", "VarIsInitializedOp", "Assign", "AssignVariableOp"}
@@ -80,7 +82,7 @@ class GraphSource:
             ) from error
         return outputs
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: Path, _hasher: Hasher) -> None:
         """Write the part of the graph that the outputs need, with the values of its variables."""
         import tensorflow as tf
 

@@ -32,7 +32,8 @@ def _variables(functions: Iterable[Any]) -> list[Any]:
     for function in functions:
         for variable in function.variables:
             found.setdefault(id(variable), variable)
-    return list(found.values())
+    # A function knows its variables in an order that changes from process to process; the files should not.
+    return sorted(found.values(), key=lambda variable: str(variable.name))
 
 
 def _named(variables: Iterable[Any]) -> Iterable[tuple[str, Any]]:

@@ -21,6 +21,7 @@ from tfs_deploy.export.specs import as_spec
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
+    from tfs_deploy.export.hashing import Hasher
     from tfs_deploy.protos.signatures import TensorSpec
 
 
@@ -53,9 +54,9 @@ class RetracedSource(TracedSource):
         """Remove what was made to load from."""
         self._opened.close()
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: Path, hasher: Hasher) -> None:
         """Write the traced functions, and what the SavedModel had beside its graph."""
-        super().save(directory)
+        super().save(directory, hasher)
         self._extras.to(directory)
 
     def _bind(self, name: str, signature: Signature) -> BoundSignature:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from tfs_deploy.export.hashing import Hasher
     from tfs_deploy.export.signature import Signature
     from tfs_deploy.export.source import Source
 
@@ -99,7 +100,7 @@ class CopiedSource:
         fetches = [spec.tensor for spec in info.outputs.values()]
         return dict(zip(info.outputs, self._engine.compute(feeds, fetches), strict=True))
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: Path, _hasher: Hasher) -> None:
         """Copy every file but those that are made anew; links are copied as what they point to."""
         self.close()
         copy_model(self._folder, directory, self._left_out)
@@ -120,9 +121,9 @@ class EditedSource(CopiedSource):
         self._graph = graph
         self._definitions = definitions
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: Path, hasher: Hasher) -> None:
         """Copy the files, then write the graphs with the new SignatureDefs."""
-        super().save(directory)
+        super().save(directory, hasher)
         rewrite(directory, self._model, self._graph, self._definitions)
 
 

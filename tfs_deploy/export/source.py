@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tfs_deploy.export.bound import BoundSignature
+    from tfs_deploy.export.hashing import Hasher
     from tfs_deploy.protos.signatures import TensorSpec
 
     Array = np.ndarray[Any, Any]
@@ -28,8 +29,8 @@ class Source(Protocol):
     def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the original, not what was written."""
 
-    def save(self, directory: Path) -> None:
-        """Write ``saved_model.pb``, variables and assets into an empty directory."""
+    def save(self, directory: Path, hasher: Hasher, /) -> None:
+        """Write ``saved_model.pb``, variables and assets into an empty directory that ``hasher`` follows."""
 
     def close(self) -> None:
         """Free what the source opened itself."""
@@ -56,15 +57,20 @@ class TracedSource:
         """Run the function eagerly, as it was before it was traced."""
         return self._bound[signature].run(inputs)
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: Path, hasher: Hasher) -> None:
         """Write the traced functions with their variables and tables, then set the method names."""
         import tensorflow as tf
 
+        from tfs_deploy.export.ahead import Ahead, observed
         from tfs_deploy.export.resources import holder_of
         from tfs_deploy.export.signature_defs import set_methods
 
         holder = holder_of(list(self._concrete.values()), self._resources)
-        tf.saved_model.save(holder, str(directory), signatures=self._concrete)
+        # In this order a checkpoint gets them.
+        variables = [child for child in tf.train.TrackableView(holder).descendants() if isinstance(child, tf.Variable)]
+        ahead = Ahead(variables)
+        hasher.expect(ahead)
+        tf.saved_model.save(holder, str(directory), signatures=self._concrete, options=observed(ahead))
         set_methods(directory, {name: bound.method for name, bound in self._bound.items()})
 
     def close(self) -> None:
