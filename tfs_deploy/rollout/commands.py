@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UnavailableError, UsageError
@@ -43,10 +45,26 @@ def words(command: str) -> list[str]:
     return found
 
 
+def require_program(command: str, directory: str = "") -> None:
+    """Raise ``UsageError`` if a command cannot be run from ``directory``: now, and not when it is needed."""
+    name = words(command)[0]
+    place = str(Path(directory, name)) if os.sep in name else name
+    if "$" not in name and shutil.which(place) is None:
+        message = f"{name} cannot be run: it is not there, or not executable"
+        raise UsageError(message, hint="give its path from here, or make it executable: chmod +x")
+
+
 def run_command(
-    arguments: Sequence[str], facts: Mapping[str, Any], *, timeout: float, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    facts: Mapping[str, Any],
+    *,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+    directory: str = "",
 ) -> Done:
-    """Run a command to its end; raises ``UnavailableError`` if it cannot be started or takes too long.
+    """Run a command to its end, in ``directory`` if that is not empty.
+
+    Raises ``UnavailableError`` if it cannot be started or takes too long.
 
     It runs in a session of its own, so that on a timeout whatever it has started is killed as well.
     """
@@ -60,6 +78,7 @@ def run_command(
             errors="replace",
             start_new_session=True,
             env={**os.environ, **(environment or {})},
+            cwd=directory or None,
         )
     except OSError as error:
         message = f"{arguments[0]} cannot be run: {error.strerror}"

@@ -50,12 +50,13 @@ class Sources:
     """Where gates get what they need.
 
     ``metrics_url``: the server's metrics page, ``None`` without one; ``compare``: sends requests at hand to two labels
-    (see ``DriftGate``).
+    (see ``DriftGate``); ``directory``: where commands run, empty for this process's own.
     """
 
     min_samples: int = 30
     metrics_url: str | None = None
     compare: Callable[[str, str], Mapping[str, Compared]] | None = None
+    directory: str = ""
 
 
 def make_gate(text: str, sources: Sources) -> Gate:
@@ -138,10 +139,9 @@ def _metrics(setting: str, sources: Sources) -> Gate:
 
 
 def _command(setting: str, sources: Sources) -> Gate:
-    del sources
     command, between, condition = setting.partition(_BETWEEN)
     words(command)
-    return CommandGate(command.strip(), _on_json(condition) if between else None)
+    return CommandGate(command.strip(), _on_json(condition) if between else None, directory=sources.directory)
 
 
 def _url(setting: str, sources: Sources) -> Gate:

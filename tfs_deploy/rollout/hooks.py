@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError
-from tfs_deploy.rollout.commands import run_command, words
+from tfs_deploy.rollout.commands import require_program, run_command, words
 from tfs_deploy.rollout.phases import PHASES, ROLLBACK
 from tfs_deploy.rollout.web import fetch, is_url
 
@@ -59,13 +59,13 @@ def check_target(target: str) -> str:
     return target.strip()
 
 
-def call(target: str, facts: Mapping[str, Any], *, timeout: float) -> None:
+def call(target: str, facts: Mapping[str, Any], *, timeout: float, directory: str = "") -> None:
     """Post the facts to a URL or give them to a command; raises ``UnavailableError`` with the reason in one line."""
     if is_url(target):
         fetch(target, body=facts, timeout=timeout)
         return
     environment = {f"TFS_DEPLOY_{key.upper()}": str(value) for key, value in facts.items()}
-    done = run_command(words(target), facts, timeout=timeout, environment=environment)
+    done = run_command(words(target), facts, timeout=timeout, environment=environment, directory=directory)
     if done.code != 0:
         raise UnavailableError(f"{words(target)[0]} ended with exit code {done.code}: {done.said}".rstrip(": "))
 
@@ -73,7 +73,7 @@ def call(target: str, facts: Mapping[str, Any], *, timeout: float) -> None:
 class RolloutHooks:
     """Runs the hooks of a plan and sends its notifications; see ``ports.Hooks``.
 
-    ``on_trouble`` hears in one line of a notification that could not be delivered.
+    ``on_trouble`` hears in one line of a notification that could not be delivered. Commands run in ``directory``.
     """
 
     def __init__(
@@ -82,14 +82,22 @@ class RolloutHooks:
         notify: Sequence[str],
         *,
         timeout: float = 60.0,
+        directory: str = "",
         on_trouble: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._hooks = [Hook.parse(text) for text in hooks]
         self._notify = [check_target(target) for target in notify]
         self._timeout = timeout
+        self._directory = directory
         self._on_trouble = on_trouble
         self._waiting: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
         self._teller: threading.Thread | None = None
+
+    def require(self) -> None:
+        """Raise ``UsageError`` for a command that cannot be run now."""
+        for target in (*(hook.target for hook in self._hooks), *self._notify):
+            if not is_url(target):
+                require_program(target, self._directory)
 
     def run(self, when: str, phase: str, facts: Mapping[str, Any]) -> str | None:
         """Run the hooks ``before`` or ``after`` a phase in their order; return why the first one objects."""
@@ -102,7 +110,7 @@ class RolloutHooks:
 
     def _objection(self, hook: Hook, facts: Mapping[str, Any]) -> str | None:
         try:
-            call(hook.target, facts, timeout=self._timeout)
+            call(hook.target, facts, timeout=self._timeout, directory=self._directory)
         except TfsDeployError as error:
             return f"the hook {hook.when} {hook.phase} objects: {error.message}"
         return None
@@ -130,6 +138,6 @@ class RolloutHooks:
 
     def _deliver(self, target: str, facts: Mapping[str, Any]) -> None:
         try:
-            call(target, facts, timeout=_TELL)
+            call(target, facts, timeout=_TELL, directory=self._directory)
         except TfsDeployError as error:
             self._on_trouble(f"a notification was not delivered: {error.message}")

@@ -39,13 +39,15 @@ class CommandGate:
     """Runs a command, with the step as JSON on its standard input and as ``$model`` and so on in its arguments.
 
     Exit code 0 passes, 75 means too few samples, any other fails with the last line that was printed as the reason.
-    With ``condition`` the command prints a JSON document, and the number at ``condition.subject`` decides.
+    It runs in ``directory`` if that is not empty. With ``condition`` the command prints a JSON document, and the number
+    at ``condition.subject`` decides.
     """
 
     command: str
     condition: Condition | None = None
     timeout: float = 60.0
     name: str = "command"
+    directory: str = ""
 
     def judge(self, step: StepView) -> GateVerdict:
         """Run the command and judge its answer."""
@@ -74,7 +76,7 @@ class CommandGate:
         facts = {**names, "seconds": step.seconds, "windows": windows}
         arguments = [string.Template(word).safe_substitute(names) for word in words(self.command)]
         environment = {f"TFS_DEPLOY_{key.upper()}": text for key, text in names.items()}
-        return run_command(arguments, facts, timeout=self.timeout, environment=environment)
+        return run_command(arguments, facts, timeout=self.timeout, environment=environment, directory=self.directory)
 
 
 @dataclass(frozen=True, slots=True)

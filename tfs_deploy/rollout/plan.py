@@ -36,6 +36,7 @@ class Plan:
     ``back``: it is a rollback, to a version that was stable before.
     ``verdict``: the file of a verification that has to say yes to the new version; none is asked for if empty.
     ``gates`` to ``replicas``: what a process that takes the rollout up has to set up again (see ``setup``).
+    ``directory``: where the commands of gates and hooks run, whoever takes the rollout up.
     """
 
     model: str
@@ -78,6 +79,7 @@ class Plan:
     hooks: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
+    directory: str = ""
 
     @property
     def needs_approval(self) -> bool:

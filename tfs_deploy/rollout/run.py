@@ -18,7 +18,7 @@ from tfs_deploy.rollout.lock import Held, lock, rollout_of
 from tfs_deploy.rollout.mailbox import FileMailbox
 from tfs_deploy.rollout.recorded import RecordedRequests
 from tfs_deploy.rollout.result import RolloutResult
-from tfs_deploy.rollout.setup import Servers, Surroundings, make_world, reach
+from tfs_deploy.rollout.setup import Servers, Surroundings, make_world, reach, require_programs
 from tfs_deploy.rollout.strategies import CANARY, DEFAULT_STEPS, check_steps
 from tfs_deploy.rollout.wiring import TrafficFile
 from tfs_deploy.rollout.words import tell
@@ -235,7 +235,9 @@ class Rollout:
         back = self._go_back and not self.to
         to = previous_version(self.deployment, self.model, served.stable) if back else self.to
         recorded = self._own.requests is None and RecordedRequests(self.deployment.state_dir, self.model.name).anybody()
-        return new_plan(self.model, to, served, {"recorded": recorded, **self._options})
+        plan = new_plan(self.model, to, served, {"recorded": recorded, "directory": _here(), **self._options})
+        require_programs(plan)
+        return plan
 
     def _require_same(self, past: Recorded) -> None:
         if self.to in (None, past.plan.new) and (past.plan.back or not self._go_back):
@@ -263,6 +265,13 @@ class Rollout:
     def _tell_step(self, report: StepReport) -> None:
         self._reports[report.number] = report
         self.on_step(report)
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # somebody has removed it
+        return ""
 
 
 def steps_of(strategy: str, steps: Iterable[float] | None) -> tuple[float, ...]:

@@ -13,12 +13,14 @@ from tfs_deploy.client import RestClient
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.launch.dial import dial
 from tfs_deploy.rollout.checks import FileChecks
+from tfs_deploy.rollout.commands import require_program
 from tfs_deploy.rollout.fleet import Fleet, Replica
 from tfs_deploy.rollout.gates import GoldenGate, LatencyGate, default_gates
 from tfs_deploy.rollout.gatespecs import Sources, gate_name, make_gate
 from tfs_deploy.rollout.hooks import RolloutHooks
 from tfs_deploy.rollout.mailbox import FileMailbox
 from tfs_deploy.rollout.measures import DriftGate, MemoryGate
+from tfs_deploy.rollout.outside import CommandGate
 from tfs_deploy.rollout.recorded import RecordedRequests
 from tfs_deploy.rollout.replaying import compare_labels, requests_at_hand, requests_in_file
 from tfs_deploy.rollout.wiring import DeployedConfig, DeployedProcess, DeployedServer, SystemClock, TrafficFile
@@ -104,7 +106,7 @@ def make_world(
     gates = own.gates
     if gates is None:
         replay = Replay(model, plan, servers)
-        asked = plan_gates(plan, Sources(plan.min_samples, metrics_url(deployment, servers), replay))
+        asked = plan_gates(plan, Sources(plan.min_samples, metrics_url(deployment, servers), replay, plan.directory))
         gates = [*asked, *_defaults(plan, process, requests, replay)]
     return World(
         server=servers.server,
@@ -116,7 +118,7 @@ def make_world(
         log=log,
         mailbox=FileMailbox(deployment.state_dir, model.name),
         clock=own.clock,
-        hooks=RolloutHooks(plan.hooks, plan.notify, on_trouble=on_trouble),
+        hooks=RolloutHooks(plan.hooks, plan.notify, directory=plan.directory, on_trouble=on_trouble),
     )
 
 
@@ -201,3 +203,12 @@ def _measurable(process: DeployedProcess) -> bool:
         return process.memory() is not None
     except EnvironmentFault:
         return True
+
+
+def require_programs(plan: Plan) -> None:
+    """Raise ``UsageError`` for a command of a gate or hook that cannot be run, which hours later would be worse."""
+    RolloutHooks(plan.hooks, plan.notify, directory=plan.directory).require()
+    for text in plan.gates:
+        gate = make_gate(text, Sources(metrics_url="http://localhost", directory=plan.directory))
+        if isinstance(gate, CommandGate):
+            require_program(gate.command, plan.directory)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import queue
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 #: bytes of an answer that are read
 _MOST: Final = 8 << 20
+#: seconds more than a connection may take, so that its own words come first
+_GRACE: Final = 0.5
 
 
 def is_url(text: str) -> bool:
@@ -23,13 +28,33 @@ def is_url(text: str) -> bool:
 
 
 def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5.0) -> str:
-    """Return the text behind a URL; with ``body`` it is posted as JSON.
+    """Return the text behind a URL; with ``body`` it is posted as JSON. All of it takes ``timeout`` seconds at most.
 
     Raises ``UnavailableError`` with the reason in one line for anything but an answer of 2xx, ``UsageError`` for what
     is no HTTP URL.
     """
     if not is_url(url):
         raise UsageError(f"{url!r} is no HTTP URL", hint="for example http://localhost:9090")
+    answers: queue.SimpleQueue[str | UnavailableError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(_fetch(url, body, timeout))
+        except UnavailableError as error:
+            answers.put(error)
+
+    # The timeout of a connection is that of each read; a server that trickles could hold a rollout up for ever.
+    threading.Thread(target=ask, daemon=True, name="fetch").start()
+    try:
+        answer = answers.get(timeout=timeout + _GRACE)
+    except queue.Empty:
+        raise UnavailableError(f"{_short(url)} has not answered within {timeout:g} s") from None
+    if isinstance(answer, UnavailableError):
+        raise answer
+    return answer
+
+
+def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
     data = None if body is None else json.dumps(body, default=str).encode()
     headers = {"User-Agent": "tfs-deploy", **({} if data is None else {"Content-Type": "application/json"})}
     request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - checked above
@@ -39,9 +64,9 @@ def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5
     except urllib.error.HTTPError as error:
         with error:
             raise UnavailableError(f"{_short(url)} answers {error.code} {error.reason}") from error
-    except (OSError, ValueError) as error:  # ValueError: a URL that cannot be taken apart
-        reason = getattr(error, "reason", error)
-        raise UnavailableError(f"{_short(url)} cannot be read: {' '.join(str(reason).split())}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a URL that cannot be taken apart
+        reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
+        raise UnavailableError(f"{_short(url)} cannot be read: {reason}") from error
     return text
 
 

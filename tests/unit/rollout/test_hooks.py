@@ -8,6 +8,8 @@ import pytest
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.hooks import Hook, RolloutHooks
+from tfs_deploy.rollout.plan import Plan
+from tfs_deploy.rollout.setup import require_programs
 
 FACTS = {"model": "digits", "from": 1, "to": 2, "phase": "promote", "status": "running"}
 
@@ -93,3 +95,29 @@ def test_without_notifications_there_is_no_thread():
     hooks.tell(FACTS)
     assert hooks._teller is None
     hooks.close()
+
+
+def test_commands_run_where_the_rollout_was_started(tmp_path):
+    script = tmp_path / "tell.sh"
+    script.write_text("#!/bin/sh\npwd > told\n")
+    script.chmod(0o755)
+    hooks = RolloutHooks(["after:load=./tell.sh"], [], directory=str(tmp_path))
+
+    hooks.require()
+    assert hooks.run("after", "load", {}) is None
+    assert (tmp_path / "told").read_text().strip() == str(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["./nosuch.sh", "no-such-program-anywhere -x", "./plain.txt"])
+def test_a_command_that_is_not_there_is_said_before_anything_begins(tmp_path, target):
+    (tmp_path / "plain.txt").write_text("not executable")
+    for hooks in (([f"before:promote={target}"], []), ([], [target])):
+        with pytest.raises(UsageError, match="cannot be run: it is not there, or not executable"):
+            RolloutHooks(*hooks, directory=str(tmp_path)).require()
+    plan = Plan("m", 1, 2, gates=("errors=1%", f"command={target} :: $.x < 1"), directory=str(tmp_path))
+    with pytest.raises(UsageError, match="cannot be run"):
+        require_programs(plan)
+
+
+def test_a_command_with_a_placeholder_for_a_name_is_left_to_its_time(tmp_path):
+    require_programs(Plan("m", 1, 2, gates=("command=./check-$model", "command=true"), directory=str(tmp_path)))

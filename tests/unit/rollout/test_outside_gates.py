@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
+import socket
 import sys
 import threading
+import time
 import urllib.parse
 
 import pytest
 
+from live import until
 from tfs_deploy.errors import UnavailableError, UsageError
 from tfs_deploy.launch.process import start_time
 from tfs_deploy.rollout import Verdict, WindowSummary
 from tfs_deploy.rollout.conditions import Condition, number_at
+from tfs_deploy.rollout.hooks import RolloutHooks
+from tfs_deploy.rollout.judging import _ask
 from tfs_deploy.rollout.metricspage import Counters, MetricsPageGate
 from tfs_deploy.rollout.outside import CommandGate, PrometheusGate, UrlGate
 from tfs_deploy.rollout.ports import StepView
@@ -65,6 +71,69 @@ def web():
     web = Web()
     yield web
     web.close()
+
+
+def answering(*parts: bytes, pause: float = 0.0):
+    """Listen on a port, and answer everybody with ``parts``, one after the other."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(4096)
+                    for part in parts:
+                        connection.sendall(part)
+                        if stop.wait(pause):
+                            return
+
+    listener, stop = socket.create_server(("127.0.0.1", 0)), threading.Event()
+    thread = threading.Thread(target=serve)
+    thread.start()
+
+    @contextlib.contextmanager
+    def listening():
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            stop.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+            thread.join()
+
+    return listening()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"no HTTP at all\r\n\r\n"],
+        [b""],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n{}"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
+        [b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"],
+        [b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n"],
+        [b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000],
+        [b'HTTP/1.1 200 OK\r\n\r\n{"status": "success", "data": {"resultType": "vector", "result": 7}}'],
+    ],
+    ids=lambda parts: parts[0][:40].decode(),
+)
+def test_a_server_that_talks_nonsense_never_passes_and_a_hook_that_asks_it_objects_in_a_line(parts):
+    with answering(*parts) as url:
+        verdict = _ask(PrometheusGate(url, Condition.parse("up < 1"), timeout=2.0), STEP)
+        objection = RolloutHooks([f"before:load={url}"], []).run("before", "load", {})
+    assert verdict.verdict is FEW, verdict
+    assert "\n" not in verdict.reason
+    if b" 200 OK" not in parts[0]:
+        assert objection.startswith(f"the hook before load objects: {url} ")
+
+
+def test_a_server_that_trickles_is_not_waited_for():
+    with answering(*[b"HTTP/1.1 200 OK\r\n"], *[b"X: y\r\n"] * 50, pause=0.1) as url:
+        began = time.monotonic()
+        verdict = UrlGate(url, Condition.parse("$.x < 1"), timeout=0.5).judge(STEP)
+        assert (verdict.verdict, verdict.reason) == (FEW, f"{url} has not answered within 0.5 s")
+        assert time.monotonic() - began < 4.0
 
 
 def python(code: str) -> str:
@@ -124,7 +193,8 @@ def test_a_command_that_is_not_there_or_does_not_end_is_too_few_samples(tmp_path
     slow = CommandGate(str(script), timeout=0.5).judge(STEP)
 
     assert (slow.verdict, slow.reason) == (FEW, f"{script} has not ended within 0.5 s")
-    assert start_time(int((tmp_path / "child").read_text())) is None  # nor is anything left of it
+    child = int((tmp_path / "child").read_text())
+    until(lambda: start_time(child) is None)  # nor is anything left of it, once its parent has looked
 
 
 @pytest.mark.parametrize(
