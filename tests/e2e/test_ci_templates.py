@@ -38,10 +38,12 @@ models:
 """
 
 
-def run(command: list[object], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[object], folder: Path, *, seconds: float = 100, **environment: str
+) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **environment}
     words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, timeout=100, cwd=folder, env=variables)
+    return subprocess.run(words, capture_output=True, text=True, timeout=seconds, cwd=folder, env=variables)
 
 
 def document(name: str) -> dict:
@@ -122,6 +124,61 @@ def test_the_workflow_in_a_clean_clone_leaves_its_artefacts(clone, tmp_path):
     artifacts = document("gitlab-ci.yml")["export-and-verify"]["artifacts"]
     paths += [path.replace("$BASE", variables["BASE"]) for path in artifacts["paths"]]
     assert all((clone / path).exists() for path in [*paths, artifacts["reports"]["junit"]])
+
+
+def without_tfs_deploy() -> str:
+    """Return the PATH of a runner: no directory on it has the command."""
+    folders = os.environ["PATH"].split(":")
+    return ":".join(folder for folder in folders if not (Path(folder) / "tfs-deploy").exists())
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_the_gitlab_jobs_run_line_by_line_in_an_environment_that_they_install(clone, tmp_path):
+    """As a runner does: before_script and script of each job, in order, with the variables of the file."""
+    wheel = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        tmp_path / "dist",
+        ROOT,
+    ]
+    assert run(wheel, tmp_path).returncode == 0
+    assert run([sys.executable, "-m", "venv", tmp_path / "venv"], tmp_path).returncode == 0
+    gitlab = document("gitlab-ci.yml")
+    variables = {**gitlab["variables"], "CI_COMMIT_SHA": "abc1234", "PYTHONPATH": str(clone)}
+    # the package is on no index before it is released
+    variables |= {"PIP_FIND_LINKS": str(tmp_path / "dist"), "PIP_CONSTRAINT": str(ROOT / "scripts/constraints.txt")}
+    variables["PATH"] = f"{tmp_path / 'venv/bin'}:{without_tfs_deploy()}"
+    jobs = [job for job in gitlab.values() if isinstance(job, dict) and "script" in job]
+    assert [job["stage"] for job in jobs] == gitlab["stages"]
+    for job in jobs:
+        for line in [*job["before_script"], *job["script"]]:
+            result = run(["bash", "-e", "-o", "pipefail", "-c", line], clone, seconds=900, **variables)
+            assert result.returncode == 0, f"{line}\n{result.stderr}"
+    artifacts = jobs[-1]["artifacts"]
+    for path in [*artifacts["paths"], artifacts["reports"]["junit"]]:
+        assert (clone / path.replace("$BASE", variables["BASE"])).exists(), path
+    assert json.loads((clone / "reports/verdict.json").read_text())["ok"] is True
+    assert names(clone / "models/digits") == ["1"]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_in_a_clone_without_the_command_the_script_makes_its_own_environment(clone, tmp_path):
+    words = [clone / "scripts/export_and_verify", "train:model", "models/digits", "--", "--load", "0.3"]
+    for _ in range(2):  # the second run finds the environment
+        result = run(words, clone, seconds=900, PATH=without_tfs_deploy())
+        assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{clone / 'models/digits/2'}\n"
+    assert (clone / ".venv/bin/tfs-deploy").exists()
+    assert "installing" not in result.stderr
+    assert names(clone / "reports") == ARTEFACTS
 
 
 def test_a_version_that_is_refused_is_not_published_and_has_its_artefacts(tmp_path):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
+from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, did_you_mean, file_hint
 from tfs_deploy.extras import import_extra
 from tfs_deploy.verify.checks import failed, passed
 
@@ -77,8 +76,7 @@ class Budget:
             raise UsageError(f"{text!r} is no budget", hint=_HINT)
         metric, unit = match["metric"].lower(), match["unit"].lower()
         if metric not in METRICS:
-            near = difflib.get_close_matches(metric, METRICS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(METRICS)}"
+            hint = did_you_mean(metric, METRICS, otherwise=f"there are: {', '.join(METRICS)}")
             raise UsageError(f"{text!r}: there is no {metric!r} to limit", hint=hint)
         number, clean = float(match["number"]), " ".join(text.split())
         if unit == "x":

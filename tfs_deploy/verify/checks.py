@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import LaunchError, ModelError, RequestError, StatusError, UsageError
+from tfs_deploy.errors import LaunchError, ModelError, RequestError, StatusError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -162,10 +162,7 @@ def _known(names: Iterable[str]) -> frozenset[str]:
     found = frozenset(names)
     for name in sorted(found):
         if name.partition(".")[0] not in GROUPS:
-            import difflib
-
-            near = difflib.get_close_matches(name.partition(".")[0], GROUPS, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"groups: {', '.join(GROUPS)}"
+            hint = did_you_mean(name.partition(".")[0], GROUPS, otherwise=f"groups: {', '.join(GROUPS)}")
             raise UsageError(f"there is no check '{name}'", hint=hint)
     return found
 

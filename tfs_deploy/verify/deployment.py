@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from typing import TYPE_CHECKING
 
+from tfs_deploy import errors
 from tfs_deploy.config import apply_active, read_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import list_versions
@@ -71,8 +71,7 @@ def find_model(deployment: Deployment, name: str) -> Model:
 def did_you_mean(word: str, known: Iterable[str], what: str) -> str:
     """Return the hint for a word that is not known."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"{what} there: {', '.join(names) or 'none'}"
+    return errors.did_you_mean(word, names, otherwise=f"{what} there: {', '.join(names) or 'none'}")
 
 
 def _targets(model: Model) -> Iterator[Target]:

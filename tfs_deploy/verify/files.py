@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 #: lint rules about other versions beside this one, and about what ``files.manifest`` asks anyway
 _NOT_HERE: Final = ("TFS4", "TFS304")
+#: errors about calls that are made, or cannot be: Predict answers signatures for Classify and Regress all the same, as
+#: those of TensorFlow Serving's own half_plus_two that take numbers
+_ASKED_LATER: Final = ("TFS111",)
 _NOT_CARRIED: Final = ("resource", "variant")
 
 
@@ -85,17 +88,19 @@ def judge_manifest(info: SavedModelInfo) -> Judgement:
 
 def judge_lint(findings: Sequence[Finding]) -> Judgement:
     """Judge what lint found: errors fail, the rest is counted."""
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    errors = [each for each in findings if each.severity is Severity.ERROR and each.rule not in _ASKED_LATER]
     if errors:
         first = errors[0]
         where = f" {first.where}" if first.where else ""
         reason = f"{first.rule}{where}: {first.message}{_more(len(errors))}"
         return Judgement(Status.FAILED, reason, float(len(errors)), "errors")
-    warnings = [finding for finding in findings if finding.severity is Severity.WARNING]
+    warnings = [each for each in findings if each.severity in (Severity.ERROR, Severity.WARNING)]
     if warnings:
         first = warnings[0]
         return passed(
-            f"no errors; {first.rule}: {first.message}{_more(len(warnings))}", float(len(warnings)), "warnings"
+            f"nothing that keeps it from serving; {first.rule}: {first.message}{_more(len(warnings))}",
+            float(len(warnings)),
+            "warnings",
         )
     return passed("nothing found", 0.0, "errors")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import UsageError, did_you_mean
 from tfs_deploy.verify.checks import failed, passed
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ class MetricLimit:
             raise UsageError(f"{text!r} is no metric with a limit", hint=_HINT)
         name, sign, number, percent = match.groups()
         if name not in METRICS and not re.fullmatch(r"top\d+", name):
-            near = difflib.get_close_matches(name, METRICS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(METRICS)}, topN"
+            hint = did_you_mean(name, METRICS, otherwise=f"there are: {', '.join(METRICS)}, topN")
             raise UsageError(f"{text!r}: there is no metric {name!r}", hint=hint)
         return cls(name, sign, float(number) / (100 if percent else 1))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tfs_deploy.errors import DeadlineExceededError
 from tfs_deploy.savedmodel.goldens import compare
 from tfs_deploy.verify.asking import GRPC, LOCAL, REST
 from tfs_deploy.verify.checks import failed, passed, skipped
@@ -67,7 +68,7 @@ def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: 
         mismatch = compare(one.outputs, other.outputs, case.rtol, case.atol)
         if mismatch is not None:
             return failed(f"{case.name}: {right} does not answer as {left}: {mismatch}", mismatch.max_abs_diff)
-    torn = next((each for each in pairs if each[1].ok != each[2].ok), None)
+    torn = next((each for each in pairs if each[1].ok != each[2].ok and not _is_late(*each)), None)
     if torn is not None:
         case, one, other = torn
         loser, why = (right, other.why) if one.ok else (left, one.why)
@@ -78,6 +79,11 @@ def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: 
         (_largest(one.outputs, other.outputs, name) for _, one, other in both for name in one.outputs), default=0
     )
     return passed(f"{len(both)} answers are the same", float(largest), "largest difference")
+
+
+def _is_late(case: Case, one: Answer, other: Answer) -> bool:
+    """Whether one way only took too long for an edge value, which the other may have made in time by a hair."""
+    return not case.ordinary and any(isinstance(each.error, DeadlineExceededError) for each in (one, other))
 
 
 def _answers(asker: Asker, cases: Sequence[Case], way: str) -> dict[Case, Answer]:

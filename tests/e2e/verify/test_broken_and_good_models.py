@@ -30,6 +30,7 @@ from tfs_deploy.verify.serving import targets_of
 from tfs_deploy.verify.subjects import subjects_of_directory
 
 PLAIN = Path(__file__).parents[2] / "data/verify/plain"
+MODELS = PLAIN.parents[1] / "models"
 MAKER = Path(__file__).with_name("make_models.py")
 REPEATS = int(os.environ.get("TFS_DEPLOY_VERIFY_REPEATS", "2"))
 
@@ -269,6 +270,18 @@ def test_what_was_asked_for_and_is_not_there_is_refused(kind, turn, made):
         ignore=asked.ignore,
     )
     refused(plan, asked.check, asked.reason)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("turn", range(REPEATS))
+@pytest.mark.parametrize(
+    "name", ["half_plus_two_cpu", "half_plus_two_2_versions", "half_plus_two_tf2_cpu", "half_plus_three"]
+)
+def test_the_models_of_tensorflow_serving_pass(name, turn):
+    verification = verify(plan_for(MODELS / f"saved_model_{name}", load=LoadSettings(0.4)))
+    assert [str(check) for check in verification.failed] == []
+    assert verification.ok
 
 
 @pytest.mark.full

@@ -12,6 +12,7 @@ from tfs_deploy.errors import DeadlineExceededError, InternalError, InvalidArgum
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.savedmodel.features import Feature
 from tfs_deploy.savedmodel.goldens import Golden
+from tfs_deploy.savedmodel.lint import Finding, Severity
 from tfs_deploy.verify.answers import judge_answer, judge_signature
 from tfs_deploy.verify.asking import Answer, not_over_rest
 from tfs_deploy.verify.behaviour import Labels, are_ranked, judge_finite, judge_labels, label_rows
@@ -26,8 +27,10 @@ from tfs_deploy.verify.cases import (
 )
 from tfs_deploy.verify.checks import Check, Examiner, Status, failed, left_out, passed
 from tfs_deploy.verify.emptiness import judge_empty
+from tfs_deploy.verify.files import judge_lint
 from tfs_deploy.verify.loading import load_timeout
 from tfs_deploy.verify.made_up import misfit
+from tfs_deploy.verify.parity import judge_pairs
 from tfs_deploy.verify.refusals import judge_http, judge_refusal, wrong_cases
 
 DTYPES = ("float32", "float64", "int8", "uint8", "int32", "int64", "bool", "string", "float16", "bfloat16")
@@ -299,3 +302,34 @@ def test_checks_are_left_out_by_group_and_id():
 
 def test_big_models_get_more_time():
     assert load_timeout(0) < load_timeout(10**10) < 300
+
+
+@pytest.mark.parametrize(
+    ("ordinary", "error", "status"),
+    [
+        (True, DeadlineExceededError("late"), Status.FAILED),
+        (False, DeadlineExceededError("late"), Status.PASSED),  # the other one made it by a hair
+        (False, InternalError("no"), Status.FAILED),
+    ],
+)
+def test_two_ways_have_to_answer_the_same_requests(ordinary, error, status):
+    edge = Case("s", "largest values", ONES.inputs, 1, ordinary=ordinary)
+    for pair in ((right(), Answer(error=error)), (Answer(error=error), right())):
+        assert judge_pairs([(ONES, right(), right()), (edge, *pair)], "local", "grpc").status is status
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ([("TFS202", Severity.ERROR)], Status.FAILED),
+        ([("TFS111", Severity.ERROR)], Status.PASSED),  # whether Classify answers is asked
+        ([("TFS111", Severity.ERROR), ("TFS202", Severity.ERROR)], Status.FAILED),
+        ([("TFS110", Severity.WARNING)], Status.PASSED),
+        ([], Status.PASSED),
+    ],
+)
+def test_lint_errors_fail_but_for_those_that_the_server_is_asked_about(found, status):
+    findings = [Finding(rule, "name", severity, "", "message", "hint") for rule, severity in found]
+    judgement = judge_lint(findings)
+    assert judgement.status is status
+    assert all(rule in judgement.reason for rule, _ in found[-1:])
