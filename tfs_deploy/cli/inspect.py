@@ -10,7 +10,7 @@ import click
 
 from tfs_deploy.cli.options import common
 from tfs_deploy.cli.tree import Tree, counted, human_bytes, printable
-from tfs_deploy.errors import UsageError, VerdictError
+from tfs_deploy.errors import UsageError, VerdictError, did_you_mean
 from tfs_deploy.savedmodel.check import check_files
 from tfs_deploy.savedmodel.describe import describe
 from tfs_deploy.savedmodel.inspect import inspect_model
@@ -54,15 +54,11 @@ def command(
 
 
 def _keep_one(document: dict[str, Any], signature: str) -> None:
-    import difflib
-
     found = document["signatures"].get(signature)
     if found is None:
-        near = difflib.get_close_matches(signature, document["signatures"], n=1)
-        raise UsageError(
-            f"the model has no signature '{signature}'",
-            hint=f"did you mean '{near[0]}'?" if near else f"it has {', '.join(document['signatures']) or 'none'}",
-        )
+        names = list(document["signatures"])
+        hint = did_you_mean(signature, names, otherwise=f"it has {', '.join(names) or 'none'}")
+        raise UsageError(f"the model has no signature '{signature}'", hint=hint)
     document["signatures"] = {signature: found}
 
 

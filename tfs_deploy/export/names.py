@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import keyword
 import re
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy import errors
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,9 +67,5 @@ def naming_hint(signature: str, role: str) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known name, else all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    if len(names) > 12:
-        names = [*names[:12], "..."]
-    return f"there is: {', '.join(names)}" if names else "there is none"
+    first = [*names[:12], "..."] if len(names) > 12 else names
+    return errors.did_you_mean(name, names, otherwise=f"there is: {', '.join(first)}" if names else "there is none")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfs_deploy.codec import decode_tensor
-from tfs_deploy.errors import DataLossError, ModelError, RequestError
+from tfs_deploy.errors import DataLossError, ModelError, RequestError, did_you_mean
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 from tfs_deploy.runtime.metagraph import MetaGraph, read_meta_graph
 from tfs_deploy.runtime.session import Session
@@ -141,8 +140,6 @@ def _check_names(info: SignatureInfo, inputs: Mapping[str, Array]) -> None:
 
 
 def _unknown(kind: str, name: str, known: Mapping[str, Any]) -> RequestError:
-    near = difflib.get_close_matches(name, known, n=1)
-    did_you_mean = f"did you mean {near[0]!r}? " if near else ""
-    return RequestError(
-        f"there is no {kind} {name!r}", hint=f"{did_you_mean}{kind}s: {', '.join(sorted(known)) or 'none'}"
-    )
+    meant = did_you_mean(name, known, otherwise="")
+    hint = f"{meant} {kind}s: {', '.join(sorted(known)) or 'none'}".lstrip()
+    return RequestError(f"there is no {kind} {name!r}", hint=hint)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfs_deploy.config.active import apply_active, read_active
-from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.errors import ModelError, UsageError, did_you_mean
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
 
@@ -83,8 +82,7 @@ def _model(deployment: Deployment, name: str | None, path: Path) -> Model:
     if name is None and len(models) == 1:
         return next(iter(models.values()))
     if name not in models:
-        near = difflib.get_close_matches(name or "", models, n=1)
         problem = f"{path} has no model {name!r}" if name is not None else f"{path} has several models"
-        did_you_mean = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(problem, hint=f"{did_you_mean}name one of: {', '.join(models)}")
+        meant = did_you_mean(name or "", models, otherwise="")
+        raise UsageError(problem, hint=f"{meant} name one of: {', '.join(models)}".lstrip())
     return models[name]
