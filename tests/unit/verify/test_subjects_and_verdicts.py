@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -230,3 +231,12 @@ def test_labels_are_those_that_a_rollout_moved(base):
     write_active(deployment.state_dir, {"shop": moved})
     subjects = subjects_of_deployment(deployment, name="shop")
     assert [(str(each), each.labels) for each in subjects] == [("shop 2", ("stable",))]
+
+
+def test_the_guide_names_every_key_of_a_verdict(base):
+    document = verification(base / "1", Status.FAILED).as_dict()
+    page = (Path(__file__).parents[3] / "docs/ci.md").read_text()
+    paragraph = page[page.index("Its keys:") :].partition("\n\n")[0]
+    parts = [document, document["models"][0], document["checks"][0], document["first_failed"]]
+    assert {key for part in parts for key in part} <= set(re.findall(r"`(\w+)`", paragraph))
+    assert document["schema_version"] == 1
