@@ -18,13 +18,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import UsageError, did_you_mean
 from tfs_deploy.rollout.commands import words
 from tfs_deploy.rollout.conditions import Condition, steps_of
 from tfs_deploy.rollout.gates import ErrorRateGate, FiniteGate, LatencyGate
@@ -69,10 +68,8 @@ def make_gate(text: str, sources: Sources) -> Gate:
         return _latency(name, setting, sources)
     if name not in _MAKERS:
         known = [*_MAKERS, *QUANTILES]
-        near = difflib.get_close_matches(name, known, n=1)
-        raise UsageError(
-            f"there is no gate {name!r}", hint=f"did you mean {near[0]!r}?" if near else f"gates: {', '.join(known)}"
-        )
+        hint = did_you_mean(name, known, otherwise=f"gates: {', '.join(known)}")
+        raise UsageError(f"there is no gate {name!r}", hint=hint)
     return _MAKERS[name](setting, sources)
 
 

@@ -7,13 +7,12 @@ begin. Going back itself waits for nobody, so there is no ``before:rollback``. A
 
 from __future__ import annotations
 
-import difflib
 import queue
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError
+from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError, did_you_mean
 from tfs_deploy.rollout.commands import require_program, run_command, words
 from tfs_deploy.rollout.phases import PHASES, ROLLBACK
 from tfs_deploy.rollout.web import fetch, is_url
@@ -42,8 +41,7 @@ class Hook:
         if not equals or not colon or when not in ("before", "after"):
             raise UsageError(f"{text!r} is no hook", hint=_HINT)
         if phase not in PHASES:
-            near = difflib.get_close_matches(phase, PHASES, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"phases: {', '.join(PHASES)}"
+            hint = did_you_mean(phase, PHASES, otherwise=f"phases: {', '.join(PHASES)}")
             raise UsageError(f"{phase!r} is no phase", hint=hint)
         if (when, phase) == ("before", ROLLBACK):
             raise UsageError(
