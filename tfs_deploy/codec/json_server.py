@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import orjson
 
+from tfs_deploy.codec.json_number import INEXACT
 from tfs_deploy.codec.json_tensor import fill_columns, fill_rows, to_float
 from tfs_deploy.codec.json_text import parse_json, print_json
 from tfs_deploy.errors import InvalidArgumentError
@@ -159,6 +160,8 @@ def _quick_array(value: Any, spec: TensorSpec, body: JsonBody) -> Array | None:
     except (ValueError, OverflowError):
         return None
     kind = array.dtype.kind
+    if spec.dtype == "float64" and kind == "f" and INEXACT.search(body.data):
+        return None
     if spec.dtype in _FLOATS and kind in "fiu" and not _has_words(body.data):
         out = to_float(array, spec.dtype)
         return out if kind != "f" or np.isfinite(array).all() else None

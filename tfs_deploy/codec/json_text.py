@@ -11,6 +11,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from tfs_deploy.codec.json_number import integer_or_float, to_double
 from tfs_deploy.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ _PLAIN: Final = re.compile('[^"\\\\\x00-\x1f]*')
 _DIGITS: Final = re.compile(r"[0-9]*")
 #: stands for what cannot be printed; strings have it escaped
 _STOP: Final = "\0"
-_MAX_UINT64: Final = 2**64 - 1
-_MIN_INT64: Final = -(2**63)
 #: this parser is recursive; the faster ones before it go deeper
 _MAX_DEPTH: Final = 200
 #: characters up to which this parser, which takes its time, looks for what is wrong
@@ -100,23 +99,7 @@ def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else RepeatedMembers(pairs)
 
 
-def integer_or_float(text: str) -> int | float:
-    """Read an integer token: what fits neither int64 nor uint64 becomes a float, as in RapidJSON."""
-    if len(text) <= 21:
-        value = int(text)
-        if _MIN_INT64 <= value <= _MAX_UINT64:
-            return value
-    return _finite(text)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError("too big")
-    return value
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_first_wins, parse_int=integer_or_float, parse_float=_finite)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_first_wins, parse_int=integer_or_float, parse_float=to_double)
 
 
 class _Parser:
@@ -282,7 +265,7 @@ class _Parser:
                 self._fail("Miss exponent in number.")
         text = self._text[start : self._at]
         try:
-            value = integer_or_float(text) if whole else _finite(text)
+            value = integer_or_float(text) if whole else to_double(text)
         except ValueError:
             self._fail("Number too big to be stored in double.", start)
         return value
