@@ -178,9 +178,11 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
         [number, _when(begun), result.old, result.new, result.kind, result.status.value, *_end(result)]
         for number, begun, result in found
     ]
-    right = [Column(name, "right") for name in ("number", "begun", "from", "to")]
-    columns: list[Column | str] = [
-        *right,
+    columns = [
+        Column("no.", "right"),
+        Column("begun", "right", least=10),
+        Column("from", "right"),
+        Column("to", "right"),
         "kind",
         Column("status", verdict=True),
         Column("seconds", "right"),

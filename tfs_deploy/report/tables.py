@@ -18,11 +18,15 @@ _TONES: Final = {"ok": "green", "pass": "green", "done": "green", "fail": "red",
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The head of a column; numbers are aligned ``right``, words such as ``pass`` in a ``verdict`` column coloured."""
+    """The head of a column; numbers are aligned ``right``, words such as ``pass`` in a ``verdict`` column coloured.
+
+    ``least``: the characters that a narrow terminal leaves to it.
+    """
 
     name: str
     align: Align = "left"
     verdict: bool = False
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def terminal_table(table: Table) -> RichTable:
         title=table.title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
     for column in table.columns:
-        rich_table.add_column(Text(column.name), justify=column.align, overflow="fold")
+        rich_table.add_column(Text(column.name), justify=column.align, overflow="fold", min_width=column.least or None)
     for place, row in enumerate(table.rows):
         style = table.styles[place] if place < len(table.styles) else None
         tones = [

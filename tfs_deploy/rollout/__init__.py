@@ -25,17 +25,47 @@
 (``GateVerdict``: gate, verdict, reason) and windows by label (``WindowSummary``: requests, errors, p50, p90, p99 in
 seconds). A gate is anything with a ``name`` and ``judge(StepView) -> GateVerdict``; its three answers are
 ``Verdict.PASS``, ``FAIL`` and ``TOO_FEW``.
+
+The names are imported on first use, so that a command that only takes the deployment's lock starts quickly.
 """
 
 from __future__ import annotations
 
-from tfs_deploy.rollout.actions import Status
-from tfs_deploy.rollout.gates import ErrorRateGate, GoldenGate, LatencyGate
-from tfs_deploy.rollout.plan import Plan
-from tfs_deploy.rollout.ports import CheckResult, GateVerdict, StepView, Verdict
-from tfs_deploy.rollout.result import RolloutResult, StepReport
-from tfs_deploy.rollout.run import Rollout
-from tfs_deploy.rollout.stats import RequestStats, WindowSummary
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfs_deploy.rollout.actions import Status as Status
+    from tfs_deploy.rollout.gates import ErrorRateGate as ErrorRateGate
+    from tfs_deploy.rollout.gates import GoldenGate as GoldenGate
+    from tfs_deploy.rollout.gates import LatencyGate as LatencyGate
+    from tfs_deploy.rollout.plan import Plan as Plan
+    from tfs_deploy.rollout.ports import CheckResult as CheckResult
+    from tfs_deploy.rollout.ports import GateVerdict as GateVerdict
+    from tfs_deploy.rollout.ports import StepView as StepView
+    from tfs_deploy.rollout.ports import Verdict as Verdict
+    from tfs_deploy.rollout.result import RolloutResult as RolloutResult
+    from tfs_deploy.rollout.result import StepReport as StepReport
+    from tfs_deploy.rollout.run import Rollout as Rollout
+    from tfs_deploy.rollout.stats import RequestStats as RequestStats
+    from tfs_deploy.rollout.stats import WindowSummary as WindowSummary
+
+_HOME = {
+    "CheckResult": "tfs_deploy.rollout.ports",
+    "ErrorRateGate": "tfs_deploy.rollout.gates",
+    "GateVerdict": "tfs_deploy.rollout.ports",
+    "GoldenGate": "tfs_deploy.rollout.gates",
+    "LatencyGate": "tfs_deploy.rollout.gates",
+    "Plan": "tfs_deploy.rollout.plan",
+    "RequestStats": "tfs_deploy.rollout.stats",
+    "Rollout": "tfs_deploy.rollout.run",
+    "RolloutResult": "tfs_deploy.rollout.result",
+    "Status": "tfs_deploy.rollout.actions",
+    "StepReport": "tfs_deploy.rollout.result",
+    "StepView": "tfs_deploy.rollout.ports",
+    "Verdict": "tfs_deploy.rollout.ports",
+    "WindowSummary": "tfs_deploy.rollout.stats",
+}
 
 __all__ = [
     "CheckResult",
@@ -53,3 +83,15 @@ __all__ = [
     "Verdict",
     "WindowSummary",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.config import apply_active
@@ -126,7 +126,9 @@ def new_plan(model: Model, to: int | None, served: Served, options: Mapping[str,
         raise UsageError(message, hint=hint)
     side = {label: share for label, share in served.weights.items() if label in served.others}
     keep = {"keep_canary": CANARY in model.labels, **options}
-    return checked(Plan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
+    plan = checked(Plan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
+    loaded = {version for version in served.server.versions if served.server.answers(version)}
+    return replace(plan, leaving=tuple(sorted(loaded - set(plan.versions(plan.old, plan.new)))))
 
 
 def _stable_version(model: Model, configured: Mapping[str, int], server: ServerView) -> int:

@@ -56,7 +56,7 @@ class FileChecks:
             reason = self._fits(plan, notes)
         except ModelError as error:
             return CheckResult(ok=False, reason=error.message, notes=tuple(notes))
-        notes += _unlabelled(plan)
+        notes += [*_unlabelled(plan), *([plan.told_leaving()] if plan.leaving else [])]
         return CheckResult(ok=reason is None, reason=reason or "", notes=tuple(notes))
 
     def smoke(self, version: int) -> CheckResult:

@@ -27,7 +27,7 @@ from tfs_deploy.rollout.decide import Observation, decide
 from tfs_deploy.rollout.history import Event, History
 from tfs_deploy.rollout.judging import judge_step
 from tfs_deploy.rollout.phases import PHASES, ROLLBACK
-from tfs_deploy.rollout.ports import Split
+from tfs_deploy.rollout.ports import LOADING, START, Split
 from tfs_deploy.rollout.text import one_line
 
 if TYPE_CHECKING:
@@ -114,18 +114,27 @@ class Controller:
         except TfsDeployError as fault:
             error = fault.message
         now = world.clock.monotonic()
-        whole = server is not None and not server.missing
+        coming = server is not None and self._is_coming(server)
         if server is not None and server.missing:
-            error = f"{', '.join(server.missing)} does not answer"
-        if not whole:
-            self._silent = "the server" if server is None else ", ".join(server.missing)
+            self._silent, error = ", ".join(server.missing), f"{', '.join(server.missing)} does not answer"
+        elif server is None:
+            self._silent = "the server"
+        elif coming:
+            error = f"version {self.plan.old} is {server.state(self.plan.old)}"
+        whole = server is not None and not server.missing and not coming
         if not whole and self._silent_since is None:
             self._silent_since = asked  # an answer that does not come is waited for
+            self._silent = f"version {self.plan.old}" if coming else self._silent
         silent_for = 0.0 if whole or self._silent_since is None else now - self._silent_since
         ended = self._note_replacement() or (server is None and world.process.ended())
         self._answered_at = asked if whole else self._answered_at
         split, request = world.traffic.read(), world.mailbox.read()
-        return Observation(now, server, split, silent_for, error, ended, request, world.log.starved)
+        return Observation(now, server, split, silent_for, error, ended, coming, request, world.log.starved)
+
+    def _is_coming(self, server: ServerView) -> bool:
+        """Whether the old version, which has to serve, is loaded again: a server answers before its models do."""
+        serves = bool(self.plan.steps) and "retire" not in self.history.intended
+        return serves and server.state(self.plan.old) in (START, LOADING)
 
     def _note_replacement(self) -> bool:
         """Tell whether another process serves; an end that fell between two looks is an outage from the last answer."""
@@ -136,7 +145,7 @@ class Controller:
 
     def _note_outage(self, seen: Observation) -> None:
         """Take down for how long there was no answer, once there is one again."""
-        if seen.server is None or seen.server.missing or self._silent_since is None:
+        if seen.silent or self._silent_since is None:
             return
         since, self._silent_since = self._silent_since, None
         self.record("note", "outage", seconds=seen.now - since, who=self._silent)

@@ -44,9 +44,10 @@ class Observation:
     """What is seen in one tick.
 
     ``now``: monotonic seconds. ``server``: ``None`` while it does not answer; it, or a part of it, has been silent for
-    ``silent_for`` seconds so far, because of ``error``; ``ended``: its process is known to be gone. ``split``: the
-    traffic file, ``None`` if there is none. ``request``: what another process asks for (see ``mailbox``). ``starved``:
-    why the journal is written with the last room on the disk, empty if it is not.
+    ``silent_for`` seconds so far, because of ``error``; ``coming``: it loads the old version again after a restart,
+    which counts as silence; ``ended``: its process is known to be gone. ``split``: the traffic file, ``None`` if there
+    is none. ``request``: what another process asks for (see ``mailbox``). ``starved``: why the journal is written with
+    the last room on the disk, empty if it is not.
     """
 
     now: float
@@ -55,8 +56,14 @@ class Observation:
     silent_for: float = 0.0
     error: str = ""
     ended: bool = False
+    coming: bool = False
     request: str | None = None
     starved: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether the server, or a part of it, does not serve at the moment."""
+        return self.server is None or bool(self.server.missing) or self.coming
 
 
 def decide(plan: Plan, seen: Observation, past: History) -> Action:
@@ -72,7 +79,7 @@ def decide(plan: Plan, seen: Observation, past: History) -> Action:
         return objection
     if seen.request in ("promote", "promote-now") and not _approved(seen.request, past):
         return Approve(skip=seen.request == "promote-now")
-    if seen.server is None or seen.server.missing:
+    if seen.server is None or seen.silent:
         return Wait(plan.poll, seen.error)
     for phase in (_preflight, _load, _smoke, _label, _step, _approval, _promote, _settle, _retire, _prune):
         action = phase(plan, seen, seen.server, past)
@@ -115,7 +122,7 @@ def _stop_reason(plan: Plan, seen: Observation, past: History, patience: float) 
         return seen.starved
     if seen.ended:
         return f"the server's process ended while version {plan.new} was being rolled out"
-    if seen.server is None or seen.server.missing:
+    if seen.server is None or seen.silent:
         silent = seen.silent_for >= patience
         return f"no answer for {seen.silent_for:.0f} s: {seen.error}" if silent else None
     if plan.steps and not leaving and not seen.server.available(plan.old):

@@ -34,6 +34,7 @@ class Plan:
     loaded after the promotion; ``keep_old``: for good. ``retain``: how many versions stay on disk, ``None`` for all.
     ``others``: labels that are left alone, and ``side_traffic``: the percents they have; the steps share out the rest.
     ``back``: it is a rollback, to a version that was stable before.
+    ``leaving``: versions at which no label points; the first reload unloads them.
     ``verdict``: the file of a verification that has to say yes to the new version; none is asked for if empty.
     ``gates`` to ``replicas``: what a process that takes the rollout up has to set up again (see ``setup``).
     ``directory``: where the commands of gates and hooks run, whoever takes the rollout up.
@@ -70,6 +71,7 @@ class Plan:
     others: Mapping[str, int] = field(default_factory=dict)
     side_traffic: Mapping[str, float] = field(default_factory=dict)
     back: bool = False
+    leaving: tuple[int, ...] = ()
     gates: tuple[str, ...] = ()
     default_gates: bool = True
     min_samples: int = 30
@@ -94,6 +96,12 @@ class Plan:
     def versions(self, *wanted: int) -> tuple[int, ...]:
         """Return ``wanted`` and the versions that other labels need, sorted."""
         return tuple(sorted({*wanted, *self.others.values()}))
+
+    def told_leaving(self) -> str:
+        """Say which versions are unloaded by the way; empty if none are."""
+        names = ", ".join(map(str, self.leaving))
+        which = f"versions {names}, at which no label points, leave" if len(self.leaving) > 1 else ""
+        return which or (f"version {names}, at which no label points, leaves" if names else "")
 
     def split(self, step: int) -> Split:
         """Return the traffic of a step, counted from 0; the weights sum to 100."""

@@ -41,9 +41,10 @@ class Timing:
 def timing(plan: Plan) -> Timing:
     """Work out the times of a plan."""
     steps = [PhaseTime("step", f"{_traffic(plan, step)}, then the gates", plan.bake) for step in range(len(plan.steps))]
+    leaving = f"; {plan.told_leaving()}" if plan.leaving else ""
     before = [
         PhaseTime("preflight", f"the files of version {plan.new}", 0.0),
-        PhaseTime("load", f"version {plan.new} beside version {plan.old}", 0.0),
+        PhaseTime("load", f"version {plan.new} beside version {plan.old}{leaving}", 0.0),
         PhaseTime("smoke", f"version {plan.new} by number, over every transport", 0.0),
     ]
     if plan.steps:

@@ -14,6 +14,7 @@ from tfs_deploy.rollout.history import Event
 from tfs_deploy.rollout.journal import Journal
 from tfs_deploy.rollout.plan import Plan
 from tfs_deploy.rollout.ports import AVAILABLE, ServerView, VersionView
+from tfs_deploy.rollout.timing import timing
 
 
 @pytest.fixture
@@ -32,6 +33,25 @@ def test_the_newest_version_on_disk_is_rolled_out_by_default(model):
     plan = new_plan(model, None, served(1, stable=1), {})
 
     assert (plan.old, plan.new) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "others", "leaving", "told"),
+    [
+        ((1,), {}, (), ""),
+        ((1, 2), {}, (), ""),
+        ((1, 2, 3), {"exp": 3}, (), ""),
+        ((1, 3), {}, (3,), "version 3, at which no label points, leaves"),
+        ((1, 2, 3, 4), {"exp": 4}, (3,), "version 3, at which no label points, leaves"),
+        ((1, 4, 3), {}, (3, 4), "versions 3, 4, at which no label points, leave"),
+    ],
+)
+def test_versions_that_nobody_named_are_said_to_leave(model, loaded, others, leaving, told):
+    view = ServerView({number: VersionView(AVAILABLE) for number in loaded}, {"stable": 1, **others})
+    plan = new_plan(model, 2, Served(view, 1, others, {"stable": 100.0}), {})
+
+    assert (plan.leaving, plan.told_leaving()) == (leaving, told)
+    assert (told in timing(plan).phases[1].what) is True
 
 
 def test_a_server_that_loads_the_newest_version_by_itself_leaves_nothing_to_roll_out(model):

@@ -9,7 +9,7 @@ import pytest
 
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, UnavailableError
 from tfs_deploy.rollout.actions import Status
-from tfs_deploy.rollout.ports import AVAILABLE, END, CheckResult, GateVerdict, Verdict, VersionView
+from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, CheckResult, GateVerdict, Verdict, VersionView
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
 
@@ -330,6 +330,26 @@ def test_a_short_restart_of_the_server_does_not_matter(simulated, after):
     assert sim.run().status is Status.DONE
     assert sim.server.labels == {"stable": 2}
     assert sim.loaded == [2]
+
+
+@pytest.mark.parametrize(("seconds", "end"), [(5.0, Status.DONE), (30.0, Status.ROLLED_BACK)])
+def test_a_server_that_answers_before_the_old_version_is_loaded_again_is_waited_for(simulated, seconds, end):
+    sim = simulated.Simulation(bake=60.0, outage=10.0)
+    sim.start()
+    while "weigh" not in sim.actions():
+        sim.tick()
+    sim.server.versions[1] = VersionView(LOADING)
+    sim.server.ready_at[1] = sim.server.time + seconds
+
+    finish = sim.run()
+
+    assert finish.status is end, finish.reason
+    if end is Status.DONE:
+        (outage,) = [event for event in sim.log.events if event.action == "outage"]
+        assert outage.detail["who"] == "version 1"
+        assert outage.detail["seconds"] == pytest.approx(5.0, abs=1.5)
+    else:
+        assert finish.reason == "no answer for 10 s: version 1 is LOADING"
 
 
 def test_promotion_that_fails_after_all_traffic_has_moved_goes_back(simulated):

@@ -137,6 +137,10 @@ def test_the_memory_of_servers_elsewhere_is_not_known_and_that_is_said(base):
     assert any(note.endswith(" on each server, whose memory is not known") for note in result.notes)
 
 
+def test_versions_that_leave_by_the_way_are_told(base):
+    assert "versions 4, 7, at which no label points, leave" in preflight(base, leaving=(4, 7)).notes
+
+
 @pytest.mark.parametrize(
     ("plan", "warned"),
     [({}, True), ({"others": {"exp": 3}}, False), ({"others": {"exp": 1}}, True), ({"steps": ()}, False)],
