@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.machinery
+import importlib.util
 import json
 import logging
 import re
@@ -127,6 +128,8 @@ def _source(text: str, modules: Sequence[str]) -> Any:
     reference = not Path(text).exists() and _REFERENCE.fullmatch(text) is not None
     if not reference and not modules:
         return Path(text)
+    for module in (*modules, *([text.partition(":")[0]] if reference else [])):
+        _require(module)
     load_tensorflow()
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -145,15 +148,27 @@ def _source(text: str, modules: Sequence[str]) -> Any:
         sys.path.remove(str(Path.cwd()))
 
 
+def _require(module: str) -> None:
+    """Raise ``UsageError`` if a module's first name is nowhere, before TensorFlow is loaded for it."""
+    name = module.partition(".")[0]
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
+        return
+    if importlib.machinery.PathFinder.find_spec(name, [str(Path.cwd())]) is None:
+        raise _no_module(module)
+
+
 def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise
-        raise UsageError(
-            f"there is no module {module!r}", hint="it is looked for in the working directory and the environment"
-        ) from error
+        raise _no_module(module) from error
+
+
+def _no_module(module: str) -> UsageError:
+    hint = "it is looked for in the working directory and the environment"
+    return UsageError(f"there is no module {module!r}", hint=hint)
 
 
 def _examples(texts: Sequence[str]) -> dict[str, Any]:
