@@ -79,10 +79,11 @@ def examine_data(
     if len(shapes) > 1:
         shown = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
         raise UsageError(f"output '{output}' has rows of several shapes: {shown}", hint="choose another --output")
-    outputs = np.concatenate([part[output] for part in answered])
+    labels = settings.columns[label]
+    outputs = np.concatenate([named_classes(part, output, labels) for part in answered])
     for metric in settings.metrics:
         about = f"{signature.name}, output '{output}', {metric.name}"
-        examiner.check("data.metric", about, partial(metric.judge, outputs, settings.columns[label]))
+        examiner.check("data.metric", about, partial(metric.judge, outputs, labels))
 
 
 def require_fit(signatures: Mapping[str, SignatureInfo], settings: DataSettings) -> None:
@@ -110,6 +111,18 @@ def choose_label(settings: DataSettings, signature: SignatureInfo) -> str:
         there = ", ".join(settings.columns)
         raise UsageError(f"the data set has no column of labels {chosen!r}", hint=f"--label: one of {there}")
     return chosen
+
+
+def named_classes(answer: Mapping[str, Array], output: str, labels: Array) -> Array:
+    """Return an output, or where labels are text and the answer has ``classes`` and ``scores``, each row's best class.
+
+    The place of a score says nothing then: which class it is of stands beside it.
+    """
+    names, scores = answer.get("classes"), answer.get("scores")
+    wanted = labels.dtype.kind == "O" and output in ("classes", "scores")
+    if not wanted or names is None or scores is None or names.ndim != 2 or names.shape != scores.shape:
+        return answer[output]
+    return np.asarray(names[np.arange(len(names)), scores.argmax(axis=1)])
 
 
 def choose_output(outputs: Mapping[str, object], name: str | None) -> str:

@@ -85,6 +85,11 @@ def predicted(outputs: Array) -> Array:
     """Return the class of each row: the highest of several scores, the side of one, or the class as it is."""
     if outputs.ndim > 1 and outputs.shape[-1] == 1:
         outputs = outputs[..., 0]
+    if outputs.ndim > 1 and outputs.dtype.kind == "O":
+        raise UsageError(
+            f"there are {outputs.shape[-1]} texts a row, and nothing says which is the answer",
+            hint="choose another --output",
+        )
     if outputs.ndim > 1:
         return np.asarray(outputs.argmax(axis=-1))
     if outputs.dtype.kind == "f":

@@ -9,12 +9,14 @@ from tfs_deploy import protos
 from tfs_deploy.errors import UsageError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.savedmodel.tfrecord import write_records
+from tfs_deploy.verify.checks import Status
 from tfs_deploy.verify.dataset import (
     DataSettings,
     choose_label,
     choose_output,
     choose_signature,
     inputs_of,
+    named_classes,
     require_fit,
 )
 from tfs_deploy.verify.metrics import MetricLimit
@@ -151,3 +153,19 @@ def test_a_data_set_that_does_not_fit_the_files_is_known_before_a_server_starts(
         return
     with pytest.raises(UsageError, match=message):
         require_fit(signatures, settings)
+
+
+def test_labels_of_text_are_compared_with_the_names_of_the_classes():
+    names = np.array([[b"cat", b"dog"], [b"cat", b"dog"]], object)
+    answer = {"classes": names, "scores": np.array([[0.1, 0.9], [0.8, 0.2]], np.float32)}
+    texts, numbers = np.array([b"dog", b"cat"], object), np.array([1, 0])
+    for output in ("classes", "scores"):
+        assert named_classes(answer, output, texts).tolist() == [b"dog", b"cat"]
+    assert named_classes(answer, "scores", numbers) is answer["scores"]
+    assert named_classes({"scores": answer["scores"]}, "scores", texts) is answer["scores"]
+    right = MetricLimit("accuracy", ">=", 1.0)
+    assert right.judge(named_classes(answer, "classes", texts), texts).status is Status.PASSED
+    swapped = {**answer, "classes": names[:, ::-1]}  # the labels of another model
+    assert right.judge(named_classes(swapped, "classes", texts), texts).status is Status.FAILED
+    with pytest.raises(UsageError, match="2 texts a row"):
+        right.judge(names, texts)
