@@ -210,4 +210,7 @@ def _message(
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + _CUT
+    """Cut a text at so many bytes; what is left of a character then is shown as clients show what is no UTF-8."""
+    data = text.encode("utf-8", "surrogateescape")
+    whole = data if len(data) <= _MAX_TEXT else data[:_MAX_TEXT] + _CUT.encode()
+    return whole.decode("utf-8", "replace")
