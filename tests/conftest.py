@@ -28,8 +28,36 @@ hypothesis.settings.load_profile(os.environ.get("TFS_DEPLOY_HYPOTHESIS", "ci"))
 DATA = Path(__file__).parent / "data"
 
 
+#: files that take longest; they begin first, so that none of them is left for the end of a run of several workers
+LONGEST = (
+    "docker/test_faults.py",
+    "cli/test_up_and_down.py",
+    "e2e/test_demo.py",
+    "cli/test_export_and_run.py",
+    "docker/test_rollouts.py",
+    "docker/test_life.py",
+    "conformance/test_recorded_state.py",
+    "e2e/rollout/test_bad_candidates.py",
+    "e2e/rollout/test_rollouts_on_a_server.py",
+    "e2e/rollout/test_strategies.py",
+    "e2e/test_bad_input.py",
+)
+#: then these, whose tests start processes; unit tests come last
+FOLDERS = ("conformance", "e2e", "docker", "cli", "packaging", "contract")
+
+
+def begins(item: pytest.Item) -> int:
+    """Return which place a test's file has in the order of all."""
+    path = item.nodeid.partition("::")[0].removeprefix("tests/")
+    if path in LONGEST:
+        return LONGEST.index(path)
+    folder = path.partition("/")[0]
+    return len(LONGEST) + (FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the long forms to ``scripts/test --full``."""
+    """Put long files first, and leave the long forms to ``scripts/test --full``."""
+    items.sort(key=begins)
     if os.environ.get("TFS_DEPLOY_FULL"):
         return
     for item in items:
