@@ -72,11 +72,14 @@ def test_they_follow_the_published_schemas(schema, files):
     assert result.returncode == 0, result.stdout
 
 
-def test_they_install_extras_that_there_are():
+def test_they_install_extras_that_there_are_from_a_place_that_is_named():
     extras = set(re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
-    for path in CI.iterdir():
-        for named in re.findall(r"tfs-deploy\[([\w,]+)\]", path.read_text()):
+    installs = []
+    for path in (CI / "github-actions.yml", CI / "gitlab-ci.yml"):
+        for named, place in re.findall(r"pip install \"tfs-deploy\[([\w,]+)\](.*)\"", path.read_text()):
             assert set(named.split(",")) <= extras, path
+            installs.append(place)
+    assert installs == [" @ $TFS_DEPLOY"] * 3
 
 
 def test_gitlab_runs_what_github_runs():
@@ -152,8 +155,8 @@ def test_the_gitlab_jobs_run_line_by_line_in_an_environment_that_they_install(cl
     assert run([sys.executable, "-m", "venv", tmp_path / "venv"], tmp_path).returncode == 0
     gitlab = document("gitlab-ci.yml")
     variables = {**gitlab["variables"], "CI_COMMIT_SHA": "abc1234", "PYTHONPATH": str(clone)}
-    # the package is on no index before it is released
-    variables |= {"PIP_FIND_LINKS": str(tmp_path / "dist"), "PIP_CONSTRAINT": str(ROOT / "scripts/constraints.txt")}
+    (built,) = (tmp_path / "dist").iterdir()
+    variables |= {"TFS_DEPLOY": built.as_uri(), "PIP_CONSTRAINT": str(ROOT / "scripts/constraints.txt")}
     variables["PATH"] = f"{tmp_path / 'venv/bin'}:{without_tfs_deploy()}"
     jobs = [job for job in gitlab.values() if isinstance(job, dict) and "script" in job]
     assert [job["stage"] for job in jobs] == gitlab["stages"]
@@ -295,7 +298,7 @@ def test_without_the_toolkit_it_names_the_package(tmp_path):
         (tools / name).symlink_to(str(shutil.which(name)))
     result = subprocess.run([copy, "a", "b"], capture_output=True, text=True, cwd=tmp_path, env={"PATH": str(tools)})
     assert result.returncode == 3
-    assert "hint: pip install 'tfs-deploy[cli,export,server]'" in result.stderr
+    assert "hint: install your copy of it with the extras cli, export and server" in result.stderr
 
 
 GOOD = "name: shop\nmodels:\n  - {name: ranking, base_path: ../models/ranking}\n"

@@ -98,7 +98,9 @@ def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement |
     """Judge one row of a batch by its answer alone, ``None`` if they are the same."""
     if not alone.ok:
         return failed(f"row {row} is answered in a batch, and not alone: {alone.why}")
-    expected = {name: array[row : row + 1] for name, array in batch.outputs.items()}
+    expected = {
+        name: without_padding(array[row : row + 1], alone.outputs.get(name)) for name, array in batch.outputs.items()
+    }
     mismatch = compare(expected, alone.outputs, max(case.rtol, _BATCH_RTOL), max(case.atol, _BATCH_ATOL))
     if mismatch is None:
         return None
@@ -107,14 +109,29 @@ def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement |
     )
 
 
+def without_padding(row: NDArray[Any], alone: NDArray[Any] | None) -> NDArray[Any]:
+    """Return a row of a batch at the size that it has alone, if what is cut off is one value, put there to fill up.
+
+    Words of a text, for example, come in rows as long as the longest text of the batch.
+    """
+    if alone is None or row.ndim != alone.ndim or row.shape == alone.shape:
+        return row
+    if any(longer < size for longer, size in zip(row.shape, alone.shape, strict=True)):
+        return row
+    inside = np.zeros(row.shape, bool)
+    inside[tuple(slice(size) for size in alone.shape)] = True
+    rest = row[~inside]
+    return row[tuple(slice(size) for size in alone.shape)] if (rest == rest[0]).all() else row
+
+
 def judge_finite(answered: Sequence[tuple[Case, Answer]]) -> Judgement:
     """Judge the numbers of answers: which may be NaN or infinite, and which may not.
 
     What was recorded, what warms up and rows that differ may not. One row of the same number throughout may, as it has
-    no variance to divide by; but a model that knows what to do with ones has to know it for zeros too, unless they are
-    integers, which fill up short sequences.
+    no variance to divide by; but a model that knows what to do with ones has to know it for zeros too. Zeros that are
+    integers fill up short sequences, and rows of nothing else have no content that an answer could be about.
     """
-    bad = {case: where for case, answer in answered if (where := not_finite(answer.outputs))}
+    bad = {case: where for case, answer in answered if (where := not_finite(_of_content(case, answer)))}
     fine = {case.name for case, _ in answered if case not in bad}
     wrong = [case for case in bad if case.name not in (ONES, ZEROS) or (case.name == ZEROS and _has_to_do(case, fine))]
     if wrong or len(bad) == len(answered):
@@ -128,6 +145,20 @@ def judge_finite(answered: Sequence[tuple[Case, Answer]]) -> Judgement:
 
 def _has_to_do(zeros: Case, fine: set[str]) -> bool:
     return ONES in fine and any(array.dtype.kind not in "iubO" for array in zeros.inputs.values())
+
+
+def _of_content(case: Case, answer: Answer) -> Mapping[str, NDArray[Any]]:
+    """Return the outputs for rows that differ, without those of rows of integers that are all 0."""
+    arrays = list(case.inputs.values())
+    if (
+        case.rows is None
+        or case.rows < ROWS
+        or case.golden is not None
+        or any(a.dtype.kind not in "iub" for a in arrays)
+    ):
+        return answer.outputs
+    filled = np.any([array.reshape(case.rows, -1).any(axis=1) for array in arrays], axis=0)
+    return {name: array[filled] if array.shape[:1] == (case.rows,) else array for name, array in answer.outputs.items()}
 
 
 def not_finite(outputs: Mapping[str, NDArray[Any]]) -> str:

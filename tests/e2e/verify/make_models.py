@@ -171,6 +171,24 @@ def good_ranked(folder: Path) -> None:
     simple(folder, classify, tf.TensorSpec([None, 3], tf.float32, name="row"))
 
 
+def good_words(folder: Path) -> None:
+    """Words of each text, filled up to the longest text of the batch."""
+    spec = tf.TensorSpec([None], tf.string, name="text")
+    simple(folder, lambda text: {"words": tf.strings.split(text).to_tensor()}, spec)
+
+
+def good_padded(folder: Path) -> None:
+    """The mean of what is no padding, which nothing but padding does not have."""
+    owner = tf.Module()
+    owner.table = tf.Variable(np.arange(40, dtype=np.float32).reshape(20, 2))
+
+    def mean(tokens):
+        mask = tf.cast(tokens != 0, tf.float32)[:, :, tf.newaxis]
+        return {"mean": tf.reduce_sum(tf.gather(owner.table, tokens) * mask, 1) / tf.reduce_sum(mask, 1)}
+
+    save(folder, {"serving_default": (mean, [tf.TensorSpec([None, None], tf.int32, name="tokens")])}, owner=owner)
+
+
 def good_deviation(folder: Path) -> None:
     """Divides by the deviation of a sequence, which one of equal numbers does not have."""
 

@@ -133,7 +133,7 @@ BROKEN = {
 GOOD = (
     *("good_recorded", "good_examples", "good_images", "good_several_signatures", "good_text", "good_sequences"),
     *("good_convolution", "good_halves", "good_scalars", "good_tensorflow_1", "good_warmed"),
-    *("good_ranked", "good_deviation"),
+    *("good_ranked", "good_deviation", "good_words", "good_padded"),
 )
 
 

@@ -15,7 +15,7 @@ from tfs_deploy.savedmodel.goldens import Golden
 from tfs_deploy.savedmodel.lint import Finding, Severity
 from tfs_deploy.verify.answers import judge_answer, judge_signature
 from tfs_deploy.verify.asking import Answer, not_over_rest
-from tfs_deploy.verify.behaviour import Labels, are_ranked, judge_finite, judge_labels, label_rows
+from tfs_deploy.verify.behaviour import Labels, are_ranked, judge_finite, judge_labels, judge_row, label_rows
 from tfs_deploy.verify.cases import (
     Case,
     empty_case,
@@ -333,3 +333,33 @@ def test_lint_errors_fail_but_for_those_that_the_server_is_asked_about(found, st
     judgement = judge_lint(findings)
     assert judgement.status is status
     assert all(rule in judgement.reason for rule, _ in found[-1:])
+
+
+@pytest.mark.parametrize(
+    ("row", "alone", "same"),
+    [
+        ([[1, 2, 0, 0]], [[1, 2]], True),
+        ([[b"a", b"", b""]], [[b"a"]], True),
+        ([[[1, 0], [0, 0]]], [[[1]]], True),
+        ([[1, 2, 0, 7]], [[1, 2]], False),  # more than padding
+        ([[1, 2]], [[1, 2, 0]], False),
+        ([[1, 3, 0]], [[1, 2]], False),
+        ([[1, 2]], [1, 2], False),
+    ],
+)
+def test_a_row_may_be_filled_up_to_the_longest_of_its_batch(row, alone, same):
+    dtype = object if isinstance(np.ravel(row)[0], bytes) else np.int64
+    batch = Answer({"y": np.array([*row, *row], dtype)})
+    case = Case("s", "2 rows", {"x": np.zeros((2, 1))}, 2)
+    judgement = judge_row(0, batch, Answer({"y": np.array(alone, dtype)}), case)
+    assert (judgement is None) is same
+
+
+def test_rows_of_nothing_but_padding_need_no_number():
+    rows = Case("s", "3 rows", {"tokens": np.array([[0, 0], [1, 1], [0, 0]], np.int32)}, 3)
+    content = Answer({"y": np.array([np.nan, 1, np.nan], np.float32)})
+    assert judge_finite([(ONES, right()), (rows, content)]).status is Status.PASSED
+    wrong = Answer({"y": np.array([1, np.nan, 1], np.float32)})
+    assert judge_finite([(ONES, right()), (rows, wrong)]).status is Status.FAILED
+    floats = Case("s", "3 rows", {"x": np.array([[0, 0], [1, 1], [0, 0]], np.float32)}, 3)
+    assert judge_finite([(ONES, right()), (floats, content)]).status is Status.FAILED
