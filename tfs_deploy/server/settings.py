@@ -96,6 +96,12 @@ def session_config(flags: ServerFlags) -> bytes:
         read_text_file(Path(flags.text("tensorflow_session_config_file")), config, "session config")
     config.intra_op_parallelism_threads = both or intra or config.intra_op_parallelism_threads
     config.inter_op_parallelism_threads = both or inter or config.inter_op_parallelism_threads
+    if config.intra_op_parallelism_threads < 0:
+        # TensorFlow would end the process over it
+        raise UsageError(
+            f"{config.intra_op_parallelism_threads} threads within an operation are not possible",
+            hint="0 lets TensorFlow choose",
+        )
     if flags.real("per_process_gpu_memory_fraction"):
         config.gpu_options.per_process_gpu_memory_fraction = flags.real("per_process_gpu_memory_fraction")
     data: bytes = config.SerializeToString()
