@@ -81,5 +81,5 @@ def test_fewer_than_no_threads_are_refused(flag: str) -> None:
 def test_no_batch_threads_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "batching"
     file.write_text("num_batch_threads { value: 0 }")
-    with pytest.raises(UsageError, match="^num_batch_threads must be positive; was 0$"):
+    with pytest.raises(UsageError, match="num_batch_threads must be positive; was 0"):
         batching(parse_flags(["--enable_batching", f"--batching_parameters_file={file}"]))
