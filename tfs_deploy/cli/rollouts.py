@@ -178,7 +178,7 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
         [number, _when(begun), result.old, result.new, result.kind, result.status.value, *_end(result)]
         for number, begun, result in found
     ]
-    columns = [
+    columns: list[Column | str] = [
         Column("no.", "right"),
         Column("begun", "right", least=10),
         Column("from", "right"),

@@ -61,11 +61,12 @@ def previous_version(deployment: Deployment, model: Model, current: int) -> int:
     Raises ``UsageError`` right after a way back: whoever asks twice does not want the version that was left, and may
     not want to go back further either.
     """
-    found = list(recorded(deployment.state_dir, model.name))
+    last = latest(deployment.state_dir, model.name)
+    left = None if last is None else _just_left(last, current)
     lower = [version.number for version in list_versions(model.base_path) if version.number < current]
+    found = recorded(deployment.state_dir, model.name)
     promoted = (entry.plan for entry in found if entry.history.finished is Status.DONE and not entry.plan.back)
     before = next((plan.old for plan in promoted if plan.new == current), max(lower, default=None))
-    left = _just_left(found[0], current) if found else None
     further = f"tfs-deploy rollback {deployment.source} --model {model.name} --to {before}"
     if left is not None:
         message = f"version {current} of {model.name} is stable again already: the last rollout went back from {left}"

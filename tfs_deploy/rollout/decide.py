@@ -234,11 +234,12 @@ def _step(plan: Plan, seen: Observation, server: ServerView, past: History) -> A
 
 def _due(plan: Plan, past: History, baked: float) -> float:
     """Return when the gates are to be asked again: every ``check_every``, at the end of the bake, then often."""
+    every = max(plan.check_every, plan.poll)
     if past.judged_at is None:
-        return min(past.step_at + plan.check_every, baked)
+        return min(past.step_at + every, baked)
     if past.judged_at < baked:
-        return min(past.judged_at + plan.check_every, baked)
-    return past.judged_at + min(plan.check_every, 1.0)
+        return min(past.judged_at + every, baked)
+    return past.judged_at + min(every, 1.0)
 
 
 def _approval(plan: Plan, seen: Observation, server: ServerView, past: History) -> Action | None:

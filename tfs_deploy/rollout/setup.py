@@ -23,7 +23,8 @@ from tfs_deploy.rollout.measures import DriftGate, MemoryGate
 from tfs_deploy.rollout.outside import CommandGate
 from tfs_deploy.rollout.recorded import RecordedRequests
 from tfs_deploy.rollout.replaying import compare_labels, requests_at_hand, requests_in_file
-from tfs_deploy.rollout.wiring import DeployedConfig, DeployedProcess, DeployedServer, SystemClock, TrafficFile
+from tfs_deploy.rollout.served import DeployedConfig
+from tfs_deploy.rollout.wiring import DeployedProcess, DeployedServer, SystemClock, TrafficFile
 from tfs_deploy.rollout.world import World
 from tfs_deploy.verify.connect import Connections, addresses, connect
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.client import read_traffic, write_traffic
-from tfs_deploy.config import ActiveModel, model_server_config, write_active, write_config
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, StatusError
 from tfs_deploy.launch.hosts import host_of
 from tfs_deploy.launch.lifecycle import TRAFFIC_NAME, up
 from tfs_deploy.launch.memory import available_bytes
 from tfs_deploy.rollout.ports import ServerView, Split, VersionView
-from tfs_deploy.rollout.recovering import active_records, mend
+from tfs_deploy.rollout.recovering import mend
+from tfs_deploy.rollout.served import DeployedConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,39 +32,12 @@ _LOOK: Final = 3.0
 _RELOAD: Final = 30.0
 
 
-class DeployedConfig:
-    """What a deployment's servers read, with one model in the hands of a rollout; a state is ``active.json``."""
-
-    def __init__(self, deployment: Deployment, model: str) -> None:
-        self._deployment = deployment
-        self._model = deployment.model(model)
-
-    def read(self) -> Mapping[str, ActiveModel]:
-        """Return what rollouts have set so far."""
-        return active_records(self._deployment)
-
-    def after(
-        self, state: Mapping[str, ActiveModel], versions: tuple[int, ...], labels: Mapping[str, int]
-    ) -> Mapping[str, ActiveModel]:
-        """Return the state in which exactly ``versions`` are wanted and ``labels`` set."""
-        return {**state, self._model.name: ActiveModel.of(self._model, versions, labels)}
-
-    def write(self, state: Mapping[str, ActiveModel]) -> None:
-        """Replace the files; raises ``EnvironmentFault``."""
-        write_config(self._deployment, self._deployment.config_dir, state)
-        write_active(self._deployment.state_dir, state)
-
-    def message(self, state: Mapping[str, ActiveModel]) -> Any:
-        """Return the ``ModelServerConfig`` with all models of the deployment."""
-        return model_server_config(self._deployment, state)
-
-
 class DeployedServer:
     """One model of a deployment on one server."""
 
     def __init__(self, deployment: Deployment, model: str, client: Client, address: str = "") -> None:
         self.address = address
-        self._config = DeployedConfig(deployment, model)
+        self._config = DeployedConfig(deployment, model, own=not address)
         self._model = model
         self._client = client
 

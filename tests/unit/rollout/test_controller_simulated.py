@@ -789,3 +789,11 @@ def test_a_rollout_ends_when_the_last_of_several_servers_has_unloaded(simulated,
 
     assert end.status is (Status.DONE if forward else Status.ROLLED_BACK)
     assert len(looks) >= 10
+
+
+def test_gates_are_not_asked_without_a_pause(simulated):
+    sim = simulated.Simulation(steps=(100.0,), bake=4.0, check_every=0.0)
+    sim.start()
+
+    assert sim.run().status is Status.DONE
+    assert 2 < sim.actions().count("judge") <= 4.0 / sim.plan.poll + 1

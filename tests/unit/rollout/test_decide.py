@@ -37,6 +37,10 @@ OBSERVATIONS = {
     "no traffic file": lambda seen: replace(seen, split=None),
     "traffic to the canary": lambda seen: replace(seen, split=Split({"canary": 100.0})),
     "abort": lambda seen: replace(seen, request="abort"),
+    "another process serves": lambda seen: replace(seen, ended=True),
+    "the old version loads again": lambda seen: replace(
+        seen, coming=True, server=without(seen.server, 1, VersionView(LOADING)), silent_for=2.0
+    ),
     "pause": lambda seen: replace(seen, request="pause"),
     "much later": lambda seen: replace(seen, now=seen.now + 1e4),
 }
