@@ -27,7 +27,7 @@ section { padding: 1em 1.2em; margin: 1em 0; } section > h2:not(:first-child) { 
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.9em; min-width: 60%; }
 th, td { padding: 0.3em 0.7em; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } tr:last-child td { border-bottom: 0; }
-td.right, th.right { text-align: right; font-variant-numeric: tabular-nums; }
+td.right, th.right { text-align: right; font-variant-numeric: tabular-nums; } td.right { white-space: nowrap; }
 td.pass { color: var(--good); } td.fail { color: var(--bad); font-weight: 600; } td.few { color: var(--wait); }
 .matrix td.pass, .matrix td.fail, .matrix td.few, .matrix th + th { text-align: center; }
 details { margin-top: 0.8em; } summary { cursor: pointer; color: var(--soft); font-size: 0.9em; }

@@ -150,7 +150,7 @@ def value_text(measured: float | None, unit: str) -> str:
     if measured is None:
         return ""
     number = f"{measured:.0f}" if abs(measured) < 1e9 and measured == round(measured) else f"{measured:.4g}"
-    return f"{number} {unit}".strip()
+    return f"{number} {unit.removesuffix('s') if number == '1' and len(unit) > len('ms') else unit}".strip()
 
 
 def _where(check: Check) -> str:

@@ -38,7 +38,11 @@ def examine_files(examiner: Examiner, subject: Subject, ignore: Sequence[str] = 
         info = inspect_model(subject.path)
         require_dtypes(info.signatures)
         found.append(info)
-        return passed(f"{len(info.signatures)} signatures", float(len(info.signatures)), "signatures")
+        return passed(
+            f"{len(info.signatures)} signature{'s' * (len(info.signatures) != 1)}",
+            float(len(info.signatures)),
+            "signatures",
+        )
 
     # what everything else needs is read whether or not it is reported
     examiner_of_all = examiner if examiner.wants("files.readable") else None

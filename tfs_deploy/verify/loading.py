@@ -110,7 +110,9 @@ def judge_signatures(disk: Mapping[str, SignatureInfo], served: Mapping[str, Sig
         first = changes[0]
         what = f"signature '{first.signature}'" + (f", {first.tensor}" if first.tensor else "")
         return failed(f"the server offers something else than the files: {what}: {first.message}")
-    return passed(f"{len(served)} signatures as in the files", float(len(served)), "signatures")
+    return passed(
+        f"{len(served)} signature{'s' * (len(served) != 1)} as in the files", float(len(served)), "signatures"
+    )
 
 
 def _states(client: Client, subject: Subject) -> list[VersionStatus]:
