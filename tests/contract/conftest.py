@@ -2,73 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import inspect
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typing_extensions import Self
 
+from clients import CLIENTS
 from live import free_port
-from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient
+from tfs_deploy.client import Client, RestClient
 from tfs_deploy.errors import TfsDeployError
-
-
-class Awaited:
-    """An asynchronous client with the methods of a blocking one, on an event loop of its own."""
-
-    def __init__(self, kind: type[AsyncClient | AsyncRestClient], address: str, **options: Any) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._client = kind(address, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-        return lambda *args, **kwargs: self._settle(method(*args, **kwargs))
-
-    def model(self, *args: Any, **kwargs: Any) -> Any:
-        bound = self._client.model(*args, **kwargs)
-        return _Settled(bound, self._settle)
-
-    def _settle(self, result: Any) -> Any:
-        if inspect.isasyncgen(result):
-            return self._loop.run_until_complete(_collect(result))
-        return self._loop.run_until_complete(result) if inspect.isawaitable(result) else result
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.run_until_complete(self._client.close())
-        self._loop.close()
-
-
-class _Settled:
-    """A bound model whose methods return results."""
-
-    def __init__(self, bound: Any, settle: Callable[[Any], Any]) -> None:
-        self._bound, self._settle = bound, settle
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._bound, name)
-        return lambda *args, **kwargs: self._settle(method(*args, **kwargs))
-
-
-async def _collect(generator: Any) -> list[Any]:
-    return [item async for item in generator]
-
-
-CLIENTS: dict[str, Callable[..., Any]] = {
-    "grpc": Client,
-    "rest": RestClient,
-    "async-grpc": functools.partial(Awaited, AsyncClient),
-    "async-rest": functools.partial(Awaited, AsyncRestClient),
-}
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
 from tfs_deploy.client.awaiting import AwaitingClient
-from tfs_deploy.client.faults import grpc_fault
+from tfs_deploy.client.faults import grpc_fault, too_late
 from tfs_deploy.client.grpc_dialect import GrpcDialect
 from tfs_deploy.client.grpc_transport import (
+    LATENESS,
+    ROOM,
     Channel,
     after_close,
     channel_credentials,
@@ -66,7 +68,10 @@ class AsyncGrpcTransport:
         channel = self._channel if self._channel is not None and loop is self._loop else self._connect(loop)
         try:
             left = call.end - time.monotonic()
-            answer: bytes = await channel.method(call.path)(call.body, timeout=left, metadata=metadata_of(call))
+            sent = channel.method(call.path)(call.body, timeout=left, metadata=metadata_of(call))
+            if channel.writing or len(call.body or b"") > ROOM:
+                return await self._watched(channel, sent, call, left)
+            answer: bytes = await sent
         except grpc.aio.AioRpcError as error:
             code = error.code()
             raise grpc_fault(code.value[0], error.details() or "", self._target, call.timeout) from error
@@ -74,6 +79,22 @@ class AsyncGrpcTransport:
             # a channel that another task closed meanwhile
             raise after_close(self._target) from error
         return answer
+
+    async def _watched(self, channel: Channel, sent: Any, call: Call, left: float) -> bytes:
+        """Await a call that may outlast its deadline, and leave it alone then (see ``Channel``)."""
+        waiting = asyncio.ensure_future(_answer(sent))
+        if len(call.body or b"") > ROOM:
+            channel.writing.add(sent)
+            sent.add_done_callback(channel.writing.discard)
+        try:
+            done, _ = await asyncio.wait({waiting}, timeout=max(left, 0.0) + LATENESS)
+        except BaseException:
+            waiting.cancel()
+            raise
+        if not done:
+            waiting.cancel()
+            raise too_late(self._target, call.timeout)
+        return waiting.result()
 
     def _connect(self, loop: asyncio.AbstractEventLoop) -> Channel:
         if self._closed:
@@ -91,3 +112,8 @@ class AsyncGrpcTransport:
         channel, self._channel = self._channel, None
         if channel is not None and self._loop is asyncio.get_running_loop():
             await channel.channel.close()
+
+
+async def _answer(sent: Any) -> bytes:
+    answer: bytes = await sent
+    return answer

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from tfs_deploy.client.faults import grpc_fault
+from tfs_deploy.client.faults import grpc_fault, too_late
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ _MANY: Final = ("dns:", "ipv4:", "ipv6:")
 _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
 
 _clock: Final = time.monotonic
+#: bytes of a request that a connection takes at once, whatever its server does
+ROOM: Final = 16_384
+#: seconds that gRPC may take to report that a deadline has passed
+LATENESS: Final = 0.01
 
 #: this process; kept, because the system call is slow next to everything else that a call does here
 _pid = os.getpid()
@@ -54,13 +59,18 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class Channel:
-    """An open channel and its methods by path; messages are bytes on both sides."""
+    """An open channel and its methods by path; messages are bytes on both sides.
 
-    __slots__ = ("channel", "methods")
+    ``writing``: calls whose requests may have filled the connection. While a server takes no more of them, gRPC ends no
+    call on it, not even at its deadline (a call ends when its last write has), so calls beside them have to be watched.
+    """
+
+    __slots__ = ("channel", "methods", "writing")
 
     def __init__(self, channel: Any) -> None:
         self.channel = channel
         self.methods: dict[str, Any] = {}
+        self.writing: set[Any] = set()
 
     def method(self, path: str) -> Any:
         """Return the callable of a method."""
@@ -133,6 +143,8 @@ class GrpcTransport:
         try:
             channel = self._channels.get(_pid) or self._connect()
             method = channel.methods.get(call.path) or channel.method(call.path)
+            if channel.writing or len(call.body or b"") > ROOM:
+                return self._watched(channel, method, call)
             answer: bytes = method(call.body, call.end - _clock(), metadata_of(call))
         except grpc.RpcError as error:
             code = error.code()
@@ -142,11 +154,33 @@ class GrpcTransport:
             raise after_close(self.target) from error
         return answer
 
+    def _watched(self, channel: Channel, method: Any, call: Call) -> bytes:
+        """Send a call that may outlast its deadline, and leave it alone then."""
+        left = call.end - _clock()
+        future = method.future(call.body, left, metadata_of(call))
+        if len(call.body or b"") > ROOM:
+            channel.writing.add(future)
+            future.add_done_callback(channel.writing.discard)
+        try:
+            answer: bytes = future.result(max(left, 0.0) + LATENESS)
+        except grpc.FutureTimeoutError:
+            future.cancel()
+            raise too_late(self.target, call.timeout) from None
+        except BaseException:
+            future.cancel()
+            raise
+        return answer
+
     def close(self) -> None:
         """Close the channel; calls after this are refused."""
         self._closed = True
         channel = self._channels.pop(_pid, None)
-        if channel is not None:
+        if channel is None:
+            return
+        if channel.writing:
+            # it waits for writes that a server may never take
+            threading.Thread(target=channel.channel.close, daemon=True, name="close").start()
+        else:
             channel.channel.close()
 
     def _connect(self) -> Channel:

@@ -12,27 +12,32 @@ from pathlib import Path
 import pytest
 
 from live import free_port
-from tfs_deploy.client import Client
+from tfs_deploy.client import Client, RestClient
 
 SCRIPT = Path(__file__).with_name("replica.py")
 
 
 class Replica:
-    """One server on a port of its own."""
+    """One server on ports of its own."""
 
-    def __init__(self, command: Callable[[int], list[str]]) -> None:
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self._command = command(self.port)
+    def __init__(self, command: Callable[[int, int], list[str]]) -> None:
+        ports = free_port(), free_port()
+        self.address, self.rest_address = (f"127.0.0.1:{port}" for port in ports)
+        self._command = command(*ports)
         self._process: subprocess.Popen[bytes] | None = None
+
+    def at(self, transport: str) -> str:
+        """Return where clients of a transport call it."""
+        return self.rest_address if "rest" in transport else self.address
 
     def start(self) -> None:
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(self._command, stdout=quiet, stderr=quiet)
 
     def wait(self) -> None:
-        with Client(self.address) as client:
-            client.wait_ready("half_plus_two", timeout=60)
+        for kind, address in ((Client, self.address), (RestClient, self.rest_address)):
+            with kind(address) as client:
+                client.wait_ready("half_plus_two", timeout=60)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -48,19 +53,20 @@ class Replica:
         os.kill(self._process.pid, signal.SIGCONT)
 
 
-@pytest.fixture
-def replicas(request: pytest.FixtureRequest, models: Path) -> Iterator[Callable[..., list[Replica]]]:
-    """Start that many replicas, ready to answer: small ones, or embedded servers (with flags)."""
+@pytest.fixture(scope="module")
+def replicas(models: Path) -> Iterator[Callable[..., list[Replica]]]:
+    """Start that many replicas, ready to answer: with a function, or with a SavedModel (and flags)."""
     started: list[Replica] = []
 
     def start(count: int, *flags: str, embedded: bool = False, seconds: float = 0.0) -> list[Replica]:
-        def small(port: int) -> list[str]:
-            return [sys.executable, str(SCRIPT), str(port), str(seconds)]
+        def small(port: int, rest_port: int) -> list[str]:
+            return [sys.executable, str(SCRIPT), str(port), str(rest_port), str(seconds)]
 
-        def whole(port: int) -> list[str]:
+        def whole(port: int, rest_port: int) -> list[str]:
             base = models / "saved_model_half_plus_two_2_versions"
-            own = [f"--port={port}", "--model_name=half_plus_two", f"--model_base_path={base}", "--exit_with_parent"]
-            return [sys.executable, "-m", "tfs_deploy.server", *own, *flags]
+            ports = [f"--port={port}", f"--rest_api_port={rest_port}"]
+            own = ["--model_name=half_plus_two", f"--model_base_path={base}", "--exit_with_parent"]
+            return [sys.executable, "-m", "tfs_deploy.server", *ports, *own, *flags]
 
         found = [Replica(whole if embedded else small) for _ in range(count)]
         started.extend(found)
