@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.protos.signatures import TensorSpec
 
+_STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE: Final = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in .* \*$')
 _ERROR: Final = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Warning|Interrupt|Exit)\b")
 
@@ -107,7 +108,8 @@ class BoundSignature:
 
 def first_line(error: BaseException) -> str:
     """Return what an exception says, cut to one readable line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Keras prints parts of its messages in bold.
+    lines = [line.strip() for line in _STYLE.sub("", str(error)).splitlines() if line.strip()]
     if lines and lines[0] == "in user code:":
         lines = _of_user_code(lines)
     text = " ".join(lines) or type(error).__name__

@@ -51,6 +51,8 @@ def name_outputs(signature: str, result: Any, outputs: Outputs) -> dict[str, Any
     """Give the results of a call their output names; raises ``UsageError`` where that is not possible."""
     if hasattr(result, "_asdict"):
         result = _of_namedtuple(result, outputs)
+    if result is None:
+        result = {}  # a function that only does something, such as tf.print
     if outputs is None:
         if not isinstance(result, Mapping):
             raise UsageError(

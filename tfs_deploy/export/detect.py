@@ -65,7 +65,7 @@ def _detect_object(source: Any) -> str:
     if isinstance(source, (tf.Module, tf.__internal__.tracking.Trackable)):
         return "module"
     raise UsageError(
-        f"a {type(source).__name__} is nothing that can be exported",
+        f"an object of type {type(source).__name__} is nothing that can be exported",
         hint="give a Keras model, a tf.Module, tf.functions, a tf.compat.v1.Session, or the path of a model",
     )
 

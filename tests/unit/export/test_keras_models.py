@@ -244,6 +244,7 @@ def test_preprocessing_layers_bring_their_tables(tmp_path):
         (td.Signature(lambda row: {"y": tf.RaggedTensor.from_tensor(row)}), "RaggedTensor", "to_tensor"),
         (td.Signature(lambda row: {"y": object()}), "cannot be traced", None),
         (td.Signature(lambda row: {}), "has no output", None),
+        (td.Signature(lambda row: None), "has no output", None),
         (td.Signature(lambda a, b: a, outputs="y"), "the function takes (a, b)", "function's parameters"),
     ],
 )
@@ -251,6 +252,7 @@ def test_signatures_that_do_not_fit(tmp_path, signature, message, hint):
     with pytest.raises(UsageError) as caught:
         export(functional(name="row"), tmp_path, signatures=signature)
     assert message in caught.value.message
+    assert "\x1b" not in caught.value.message  # Keras prints in bold
     assert hint is None or hint in caught.value.hint
     assert not (tmp_path / "m").exists()
 
