@@ -97,13 +97,16 @@ class DataPlane:
 
     def _decode(self, data: bytes) -> PredictCall:
         try:
-            return decode_predict_request(data)
+            call = decode_predict_request(data)
         except DataLossError as error:
             # the client's mistake, not the server's
             raise InvalidArgumentError(error.message) from error
         except InvalidArgumentError as error:
             self._check_before_inputs(data)
             raise InvalidArgumentError(error.message) from error
+        if not call.model:
+            _parsed(data)
+        return call
 
     def _predict(self, call: PredictCall, timeout: float | None) -> bytes:
         version, servable = self.core.find(call.model, call.version, call.label)
@@ -126,10 +129,7 @@ class DataPlane:
 
     def _check_before_inputs(self, data: bytes) -> None:
         """Raise what the server would report before it looks at a tensor that cannot be read."""
-        try:
-            request = protos.PredictRequest.FromString(data)
-        except DecodeError as error:
-            raise InvalidArgumentError("not a PredictRequest") from error
+        request = _parsed(data)
         _, servable = self.servable(ModelSpec.from_message(request.model_spec))
         signature = predict_signature(servable, request.model_spec.signature_name)
         self.check_method(signature)
@@ -232,6 +232,17 @@ class DataPlane:
         for name, value in zip(request.metric_names, before, strict=True):
             response.metric.add(name=name, int64_value_increase=self.metrics.value(name) - value)
         return response
+
+
+def _parsed(data: bytes) -> Any:
+    """Parse a PredictRequest whole; refuses one without a ModelSpec."""
+    try:
+        request = protos.PredictRequest.FromString(data)
+    except DecodeError as error:
+        raise InvalidArgumentError("not a PredictRequest") from error
+    if not request.HasField("model_spec"):
+        raise InvalidArgumentError("Missing ModelSpec")
+    return request
 
 
 def required_spec(request: Any) -> ModelSpec:
