@@ -199,10 +199,33 @@ def test_second_demo_replaces_the_first_but_nothing_else(told, tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
 
+#: the demo with the models that another one has trained; all else is as it is
+AFTER_TRAINING = """
+import json, shutil, sys
+from pathlib import Path
+from tfs_deploy.cli.entry import main
+from tfs_deploy.demo import story
+
+def train(folder, log):
+    for name in ("models", "reference"):
+        shutil.copytree(Path(told["folder"], name), folder / name)
+    yield from told["trained"]
+
+told, story.train = json.loads(sys.argv[1]), train
+sys.exit(main(["demo"]))
+"""
+
+
 @contextlib.contextmanager
-def started(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def started(folder: Path, trained: tuple[Path, dict] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo, where it is given on the models of an earlier one."""
+    command = [TFS_DEPLOY, "demo"]
+    if trained is not None:
+        where, story = trained
+        known = {"folder": str(where / story["folder"]), "trained": story["trained"]}
+        command = [sys.executable, "-c", AFTER_TRAINING, json.dumps(known)]
     process = subprocess.Popen(
-        [TFS_DEPLOY, "demo"],
+        command,
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -225,8 +248,8 @@ def traffic_moved(folder: Path):
 
 
 @pytest.mark.parametrize("moment", [trained_once, traffic_moved])
-def test_interrupt_stops_everything(moment, tmp_path):
-    with started(tmp_path) as process:
+def test_interrupt_stops_everything(told, moment, tmp_path):
+    with started(tmp_path, told if moment is traffic_moved else None) as process:
         until(lambda: moment(tmp_path) or process.poll() is not None)
         os.killpg(process.pid, signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
@@ -250,8 +273,9 @@ def test_interrupt_at_any_moment(seconds, tmp_path):
         until(lambda: not processes_in(tmp_path), 10)
 
 
-def test_even_a_kill_leaves_no_server(tmp_path):
-    with started(tmp_path) as process:
+def test_even_a_kill_leaves_no_server(told, tmp_path):
+    with started(tmp_path, told) as process:
         until(lambda: traffic_moved(tmp_path) or process.poll() is not None)
+        assert process.poll() is None
         process.kill()
         until(lambda: not processes_in(tmp_path), 15)
