@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.rollout.gates import worst
 from tfs_deploy.rollout.ports import GateVerdict, StepView, Verdict
@@ -74,17 +74,23 @@ def _numbers(
     if requests is None:
         return {}, []
     try:
-        return requests.window(*window), []
+        windows = dict(requests.window(*window))
     except Exception as error:  # noqa: BLE001 - whatever a caller's source raises, the canary must not go unwatched
         return {}, [GateVerdict("requests", Verdict.TOO_FEW, f"no numbers: {_text(error)}")]
+    odd = next((summary for summary in windows.values() if not isinstance(summary, WindowSummary)), None)
+    if odd is not None:
+        return {}, [GateVerdict("requests", Verdict.TOO_FEW, one_line(f"no numbers: {odd!r} is no WindowSummary"))]
+    return windows, []
 
 
 def _ask(gate: Gate, view: StepView) -> GateVerdict:
     try:
-        verdict = gate.judge(view)
+        verdict: Any = gate.judge(view)
     except Exception as error:  # noqa: BLE001 - the same for a caller's gate
         return GateVerdict(gate.name, Verdict.TOO_FEW, f"no answer: {_text(error)}")
-    return replace(verdict, reason=one_line(verdict.reason))
+    if not isinstance(verdict, GateVerdict) or not isinstance(verdict.verdict, Verdict):
+        return GateVerdict(gate.name, Verdict.TOO_FEW, one_line(f"no verdict but {verdict!r}"))
+    return replace(verdict, reason=one_line(str(verdict.reason)))
 
 
 def _text(error: Exception) -> str:

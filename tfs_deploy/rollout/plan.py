@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_TIMES: Final = ("bake", "drain", "samples_timeout", "keep_warm", "load_timeout", "outage", "patience")
+#: fields that are times
+TIMES: Final = (
+    *("bake", "check_every", "drain", "samples_timeout", "keep_warm"),
+    *("load_timeout", "outage", "patience", "resend", "poll"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def checked(plan: Plan) -> Plan:
     if plan.stable == plan.canary:
         message = f"the labels of stable and canary are both {plan.stable!r}"
         raise UsageError(message, hint="give the new version a label of its own, for example canary")
-    for name in _TIMES:
+    for name in TIMES:
         value = getattr(plan, name)
         if not math.isfinite(value) or value < 0:
             message = f"{name} is {value}, which is not a time of 0 seconds or more"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.client.recorder import boot_id
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.actions import Action, Finish, Wait
+from tfs_deploy.rollout.asked import option_values, require_gates, steps_of, version_number
 from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
 from tfs_deploy.rollout.controller import Controller
 from tfs_deploy.rollout.journal import Journal
@@ -19,7 +20,7 @@ from tfs_deploy.rollout.mailbox import FileMailbox
 from tfs_deploy.rollout.recorded import RecordedRequests
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Servers, Surroundings, make_world, reach, require_programs
-from tfs_deploy.rollout.strategies import CANARY, DEFAULT_STEPS, check_steps
+from tfs_deploy.rollout.strategies import CANARY
 from tfs_deploy.rollout.wiring import TrafficFile
 from tfs_deploy.rollout.words import tell
 from tfs_deploy.spec import load_deployment
@@ -46,8 +47,9 @@ class Rollout:
         model: the model's name.
         to: the version to roll out; ``None`` for the newest on disk, or for that of an unfinished rollout.
         strategy: ``canary``, ``blue-green``, ``shadow`` or ``ab`` (see ``strategies``).
-        steps: percent of traffic for the canary, rising to 100; none for a direct switch; ``None`` for the strategy's.
-        bake: seconds for which each step is watched.
+        steps: percent of traffic for the canary, rising to 100, or a text such as ``"5,50,100"``; none for a direct
+            switch; ``None`` for the strategy's.
+        bake: seconds for which each step is watched, or a text such as ``"5m"``, as for every time.
         gates: judges of each step beside the golden gate, which always judges: texts such as ``"p99=50ms"`` (see
             ``gatespecs``), which come on top of the gates whose numbers are at hand, or gates as objects, which are
             then the only ones.
@@ -66,8 +68,8 @@ class Rollout:
         to: int | None = None,
         *,
         strategy: str = CANARY,
-        steps: Iterable[float] | None = None,
-        bake: float = 10.0,
+        steps: Iterable[float] | str | None = None,
+        bake: float | str = 10.0,
         gates: Sequence[Gate | str] | None = None,
         requests: Requests | None = None,
         wait_lock: float = 0.0,
@@ -75,15 +77,17 @@ class Rollout:
     ) -> None:
         self.deployment = load_deployment(deployment) if isinstance(deployment, str | Path) else deployment
         self.model = find_model(self.deployment, model)
-        self.to = to
+        self.to = version_number(to)
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self.on_event: Callable[[str], None] = lambda _text: None
         texts = tuple(gate for gate in gates or () if isinstance(gate, str))
         objects = [gate for gate in gates or () if not isinstance(gate, str)]
         if texts and objects:
             raise UsageError("gates are texts or objects, not both", hint="make objects of the texts: make_gate")
+        require_gates(objects)
         percents = steps_of(strategy, steps)
-        self._options = {"strategy": strategy, "steps": percents, "bake": float(bake), "gates": texts, **options}
+        values = option_values({"bake": bake, **options})
+        self._options = {"strategy": strategy, "steps": percents, "gates": texts, **values}
         self._own = Surroundings(None if gates is None or texts else objects, requests)
         self._wait_lock = wait_lock
         self._go_back = False
@@ -272,11 +276,3 @@ def _here() -> str:
         return str(Path.cwd())
     except OSError:  # somebody has removed it
         return ""
-
-
-def steps_of(strategy: str, steps: Iterable[float] | None) -> tuple[float, ...]:
-    """Return the steps that were asked for, else the strategy's own; raises ``UsageError``."""
-    if steps is None:
-        return check_steps(DEFAULT_STEPS.get(strategy, ()), strategy)
-    percents = tuple(steps)
-    return check_steps(percents, strategy if percents else CANARY)

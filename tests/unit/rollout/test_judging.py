@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
 from tfs_deploy.errors import UnavailableError
 from tfs_deploy.rollout import GateVerdict, Plan, Verdict, WindowSummary
 from tfs_deploy.rollout.judging import judge_step
@@ -102,3 +106,31 @@ def test_a_gate_that_breaks_is_too_few_samples():
 
     assert judged.report.verdict is Verdict.TOO_FEW
     assert judged.reason == "business gate: no answer: ValueError: division by zero"
+
+
+class Odd:
+    """A gate that answers with what is no verdict."""
+
+    name = "business"
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def judge(self, step):
+        return self._answer
+
+
+@pytest.mark.parametrize("answer", [None, True, "pass", Verdict.PASS, GateVerdict("business", "pass")])
+def test_a_gate_that_answers_with_no_verdict_is_too_few_samples(answer):
+    judged = judge_step(PLAN, 0, (10.0, 13.0), [Odd(answer)], None, NOTHING)
+
+    assert judged.report.verdict is Verdict.TOO_FEW
+    assert judged.reason.startswith("business gate: no verdict but ")
+
+
+@pytest.mark.parametrize("windows", [None, 3, {"canary": {"requests": 3}}])
+def test_a_source_that_answers_with_no_windows_is_too_few_samples(windows):
+    judged = judge_step(PLAN, 0, (10.0, 13.0), [], SimpleNamespace(window=lambda *_: windows), NOTHING)
+
+    assert judged.report.verdict is Verdict.TOO_FEW
+    assert judged.reason.startswith("requests gate: no numbers: ")
