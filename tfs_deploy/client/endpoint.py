@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tfs_deploy.atomic import write_atomic
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, file_hint
 
 FILE_NAME: Final = "endpoint.json"
 _HINT: Final = "tfs-deploy up writes it again"
@@ -36,8 +36,10 @@ def read_endpoint(state_dir: Path | str) -> Endpoint | None:
         return Endpoint(int(document["generation"]), str(document["grpc"]), None if rest is None else str(rest))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EnvironmentFault(f"{path} cannot be read: {error!r}", hint=_HINT) from error
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be read: {error.strerror or error}", hint=file_hint(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise EnvironmentFault(f"{path} is damaged: {error!r}", hint=_HINT) from error
 
 
 def write_endpoint(state_dir: Path, grpc: str, rest: str | None) -> Endpoint:

@@ -177,7 +177,8 @@ def http_fault(error: Exception, base_url: str, timeout: float) -> StatusError:
     if isinstance(error, (httpx.TimeoutException, httpcore.TimeoutException)):
         return too_late(target, timeout)
     misread = isinstance(error, (httpx.RemoteProtocolError, httpcore.RemoteProtocolError))
-    if misread and "disconnected" not in str(error):
+    # the text is h11's; what was cut off in the middle is no HTTP either, but another attempt may do
+    if misread and "illegal" in str(error):
         return speaks_grpc(target)
     return unreachable(target, str(error) or type(error).__name__)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.atomic import write_atomic
-from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,12 @@ def read_traffic(path: Path | str) -> Traffic:
         document = json.loads(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         return Traffic()
-    except (OSError, ValueError) as error:
-        raise EnvironmentFault(f"the traffic file {path} cannot be read: {error}", hint=_REWRITE) from error
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the traffic file {path} cannot be read: {error.strerror or error}", hint=file_hint(error)
+        ) from error
+    except ValueError as error:
+        raise EnvironmentFault(f"the traffic file {path} is damaged: {error}", hint=_REWRITE) from error
     try:
         models = {str(model): check_weights(weights, model) for model, weights in dict(document["models"]).items()}
         copied = dict(document.get("copies", {}))

@@ -65,7 +65,7 @@ def test_an_endpoint_is_read_back_and_counts(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"generation": 1, "grpc": "a"}', '{"generation": "x", "rest": 1}'])
 def test_a_damaged_endpoint_is_an_error_and_written_anew(tmp_path, text):
     (tmp_path / "endpoint.json").write_text(text)
-    with pytest.raises(EnvironmentFault, match=r"endpoint\.json cannot be read"):
+    with pytest.raises(EnvironmentFault, match=r"endpoint\.json is damaged"):
         read_endpoint(tmp_path)
     assert write_endpoint(tmp_path, "a:1", None).grpc == "a:1"
     assert json.loads((tmp_path / "endpoint.json").read_text())["grpc"] == "a:1"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from live import until
 from tfs_deploy.client import AsyncRouter, Router, Traffic, read_traffic, write_traffic
+from tfs_deploy.client.endpoint import read_endpoint
 from tfs_deploy.client.splitting import choose, position
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError
@@ -112,6 +116,26 @@ def test_only_percentages_that_add_up_are_written(tmp_path, weights, message):
     with pytest.raises(UsageError, match=message):
         write_traffic(path, "digits", weights)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason", "hint"),
+    [
+        (errno.ENOSPC, "No space left on device", "make room"),
+        (errno.EACCES, "Permission denied", "permissions"),
+        (errno.EIO, "Input/output error", "dmesg"),
+    ],
+)
+def test_a_file_that_the_system_does_not_give_says_why_and_what_to_do(tmp_path, monkeypatch, problem, reason, hint):
+    def refuse(*_, **__):
+        raise OSError(problem, os.strerror(problem))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    for read in (lambda: read_traffic(tmp_path / "traffic.json"), lambda: read_endpoint(tmp_path)):
+        with pytest.raises(EnvironmentFault) as caught:
+            read()
+        assert caught.value.message.endswith(f".json cannot be read: {reason}")
+        assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(

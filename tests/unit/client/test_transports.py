@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 import pytest
 
+from clients import CLIENTS
 from tfs_deploy import protos
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.client.grpc_transport import grpc_target
@@ -237,6 +238,33 @@ def test_a_server_that_hangs_up():
         with RestClient(address) as client, pytest.raises(UnavailableError, match=f"cannot reach {address}"):
             client.status("half")
         listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"HTTP/1.1 200 O",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{",
+    ],
+)
+@pytest.mark.parametrize("kind", ["rest", "async-rest"])
+def test_a_server_that_dies_in_the_middle_of_a_reply_is_asked_again(kind, reply):
+    def answer(listener):
+        for each in (reply, b'HTTP/1.1 200 OK\r\ncontent-length: 28\r\n\r\n{"model_version_status": []}'):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(each)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        with CLIENTS[kind](f"127.0.0.1:{listener.getsockname()[1]}") as client:
+            assert client.status("half") == []
+            assert client.stats().attempts == 2
         thread.join()
 
 
