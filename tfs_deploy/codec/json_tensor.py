@@ -148,6 +148,14 @@ def _fill(value: Any, level: int, shape: tuple[int, ...], dtype: str, out: list[
         _fill(item, level + 1, shape, dtype, out)
 
 
+def _tensor(name: str, values: list[Any], shape: tuple[int, ...], dtype: str) -> Array:
+    try:
+        return _array(values, shape, dtype)
+    except ValueError as error:
+        # numpy knows 64 dimensions, the server 254, with this text beyond
+        raise InvalidArgumentError(f"tensor parsing error: {name}") from error
+
+
 def _array(values: list[Any], shape: tuple[int, ...], dtype: str) -> Array:
     if dtype == "string":
         strings = np.empty(len(values), object)
@@ -179,7 +187,7 @@ def fill_columns(inputs: Any, specs: Mapping[str, TensorSpec]) -> dict[str, Arra
         for name, spec in specs.items():
             if name not in inputs:
                 raise InvalidArgumentError(f"Missing named input: {name} in 'inputs' object.")
-            columns[name] = _column(inputs[name], spec)
+            columns[name] = _column(name, inputs[name], spec)
         return columns
     if len(specs) > 1:
         raise InvalidArgumentError(
@@ -187,14 +195,14 @@ def fill_columns(inputs: Any, specs: Mapping[str, TensorSpec]) -> dict[str, Arra
             "tensorinfo_map"
         )
     ((name, spec),) = specs.items()
-    return {name: _column(inputs, spec)}
+    return {name: _column(name, inputs, spec)}
 
 
-def _column(value: Any, spec: TensorSpec) -> Array:
+def _column(name: str, value: Any, spec: TensorSpec) -> Array:
     shape = dense_shape(value)
     values: list[Any] = []
     _fill(value, 0, shape, spec.dtype, values)
-    return _array(values, shape, spec.dtype)
+    return _tensor(name, values, shape, spec.dtype)
 
 
 class _Rows:
@@ -223,7 +231,7 @@ class _Rows:
         for name, values in self._values.items():
             shape = (count, *self._shapes[name])
             # a name that a row has twice leaves values over
-            found[name] = _array(values[: math.prod(shape)], shape, self._specs[name].dtype)
+            found[name] = _tensor(name, values[: math.prod(shape)], shape, self._specs[name].dtype)
         return found
 
 

@@ -64,6 +64,20 @@ def test_special_numbers_and_repeated_keys() -> None:
     assert read(rows, spec("int32"))["x"].tolist() == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize("depth", [65, 100, 300, 900])
+@pytest.mark.parametrize(
+    "form", ['{"inputs": %s}', '{"inputs": {"x": %s}}', '{"instances": %s}', '{"instances": [{"x": %s}]}']
+)
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("float32", "1"), ("float64", "1.5"), ("string", '"a"'), ("bool", "true")]
+)
+def test_too_many_dimensions(form: str, depth: int, dtype: str, value: str) -> None:
+    body = (form % ("[" * depth + value + "]" * depth)).encode()
+    with pytest.raises(InvalidArgumentError) as caught:
+        read(body, spec(dtype))
+    assert caught.value.message == "tensor parsing error: x"
+
+
 def test_names_end_at_a_nul() -> None:
     assert read(rb'{"instances": [{"x\u0000y": 1}]}', spec("int32"))["x"].tolist() == [1]
     with pytest.raises(InvalidArgumentError, match=r"^Missing named input: x in 'inputs' object\.$"):
