@@ -104,6 +104,19 @@ def test_an_engine_that_stays_away_asks_a_human_who_starts_it_and_resumes(own_en
     assert zoo.served() == ({"stable": 1}, [1])
 
 
+def test_a_rollback_needs_no_engine(own_engine, zoo_on_own_engine):
+    zoo = zoo_on_own_engine
+    assert Rollout(zoo.deployment, "zoo", to=2, steps=(100,), bake=0).run().done
+    process = own_engine.process
+    process.send_signal(signal.SIGSTOP)
+    try:
+        back = rolling.cli("rollback", zoo.file)
+        assert back.returncode == 0, back.stderr
+        assert zoo.served() == ({"stable": 1}, [1])
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
 def test_an_engine_that_hangs_for_a_while_costs_no_request(own_engine, zoo_on_own_engine):
     """What it alone can tell, the memory in use, is waited for; the server goes on without it."""
     assert own_engine.process is not None

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.config import Deployment
     from tfs_deploy.rollout.plan import Plan
-    from tfs_deploy.verify.smoke import Predictor
 
 #: lint rules that are about other versions beside this one, or are checked here anyway
 _NOT_HERE: Final = ("TFS4", "TFS304")

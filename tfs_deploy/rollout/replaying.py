@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tfs_deploy.verify.smoke import Predictor
+    from tfs_deploy.client.protocols import Predictor
 
 #: requests that are replayed for one judgement
 MOST: Final = 200

@@ -31,13 +31,13 @@ from tfs_deploy.verify.connect import Connections, addresses, connect
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.config import Deployment, Model
     from tfs_deploy.rollout.plan import Plan
     from tfs_deploy.rollout.ports import Gate, GateVerdict, ModelServer, Requests, StepView
     from tfs_deploy.rollout.replaying import Request
     from tfs_deploy.rollout.stats import Compared
     from tfs_deploy.rollout.world import EventLog
-    from tfs_deploy.verify.smoke import Predictor
 
 #: requests that are replayed for the drift gate that is always there; one that was asked for replays more
 _FEW = 20

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.client import read_traffic, write_traffic
-from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, StatusError
+from tfs_deploy.errors import (
+    EnvironmentFault,
+    InvalidArgumentError,
+    NotFoundError,
+    StatusError,
+    TfsDeployError,
+    UsageError,
+)
 from tfs_deploy.launch.hosts import host_of
 from tfs_deploy.launch.lifecycle import TRAFFIC_NAME, up
 from tfs_deploy.launch.memory import available_bytes
@@ -92,7 +99,7 @@ class DeployedProcess:
         """Whether there was a server that does not run any more; an engine that cannot be asked says nothing."""
         if not self._known:
             return False
-        with contextlib.suppress(EnvironmentFault):
+        with contextlib.suppress(TfsDeployError):
             return self._host.ended()
         return False
 
@@ -134,11 +141,14 @@ class DeployedProcess:
 
     def _running(self) -> int | None:
         """Return the number of the process that runs, ``None`` without one; raises ``EnvironmentFault``."""
-        server: Server | None = self._host.current() if self._known else None
+        try:
+            server: Server | None = self._host.current() if self._known else None
+        except UsageError:  # an engine that this process cannot use, now or later
+            return None
         return None if server is None else server.pid
 
     def _pid(self) -> int | None:
-        with contextlib.suppress(EnvironmentFault):
+        with contextlib.suppress(TfsDeployError):
             return self._running()
         return None
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.client import RestClient
+from tfs_deploy.client.endpoint import read_endpoint
+from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.dial import dial
 from tfs_deploy.launch.embedded import HOST
-from tfs_deploy.launch.hosts import find_server
+from tfs_deploy.launch.hosts import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tfs_deploy.client import Client
+    from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.config import Deployment
-    from tfs_deploy.verify.smoke import Predictor
+    from tfs_deploy.launch.server import Server
+
+#: seconds that an engine may take to say where a container answers
+_LOOK: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,16 @@ def connect(deployment: Deployment, *, timeout: float = 10.0) -> Iterator[Connec
 def addresses(deployment: Deployment) -> tuple[str, str | None]:
     """Return where the server answers over gRPC and REST (``None``: not at all).
 
-    A server that ``up`` started says so itself; any other is taken to be on this machine, on the file's ports.
+    A server that ``up`` started says so itself; while the engine of its container does not answer, what ``up`` wrote
+    down is believed. Any other is taken to be on this machine, on the file's ports.
     """
-    running = find_server(deployment)
+    try:
+        running: Server | None = host_of(deployment, timeout=_LOOK).current()
+    except TfsDeployError:
+        written = read_endpoint(deployment.state_dir)
+        if written is None:
+            raise
+        return written.grpc, written.rest
     if running is not None:
         return running.grpc_address, running.rest_address
     server = deployment.server

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tfs_deploy.config.docker import Docker
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UsageError
 from tfs_deploy.rollout import wiring
 from tfs_deploy.rollout.wiring import DeployedProcess
 
@@ -18,7 +18,7 @@ class FakeHost:
 
     def __init__(self) -> None:
         self.pid: int | None = os.getpid()
-        self.fault: EnvironmentFault | None = None
+        self.fault: TfsDeployError | None = None
 
     def current(self):
         if self.fault is not None:
@@ -61,6 +61,13 @@ def test_an_engine_that_cannot_be_asked_says_nothing_of_the_process(host):
     assert (process.replaced(), process.ended()) == (False, False)
     with pytest.raises(EnvironmentFault):  # which is not the same as a process without a number
         process.memory()
+
+
+def test_an_engine_that_cannot_be_used_at_all_leaves_the_memory_unknown(host):
+    process = DeployedProcess(deployment(memory=1 << 30))
+    host.fault = UsageError("DOCKER_HOST is ssh://elsewhere", hint="unset it")
+    assert (process.replaced(), process.ended(), process.memory()) == (False, False, None)
+    assert process.room() == 1 << 30
 
 
 def test_of_servers_that_somebody_else_runs_nothing_is_known(host):
