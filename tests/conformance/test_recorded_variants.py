@@ -150,6 +150,7 @@ def test_metrics_count_as_recorded(start_server: Callable[..., Any], tmp_path: P
         ':tensorflow:serving:request_count{model_name="nosuch",status="NOT_FOUND"}': "1",
         ':tensorflow:serving:request_count{model_name="zoo",status="OK"}': "1",
     }
+    assert samples(page, ":tensorflow:core:graph_runs") == {":tensorflow:core:graph_runs{}": "3"}
     recorded = (RECORDED / "metrics" / "metrics_page_after_grpc_cases.txt").read_text()
     names = re.compile(r"^(:tensorflow:serving:\w+(?::\w+)?)\{", re.MULTILINE)
     labels = re.compile(r'(\w+)="')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from tfs_deploy.codec.json_tensor import TYPE_NAMES
 from tfs_deploy.errors import FailedPreconditionError, InternalError, InvalidArgumentError, StatusError
 from tfs_deploy.protos.signatures import dtype_name
 from tfs_deploy.server.batch_scheduler import BatchQueue, BatchScheduler, Task, expired
+from tfs_deploy.server.servable import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tfs_deploy.runtime.engine import Engine
+    from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.server.batch_options import BatchOptions
     from tfs_deploy.server.metrics import ServerMetrics
 
@@ -28,11 +29,19 @@ Array = np.ndarray[Any, Any]
 Key = tuple[frozenset[str], frozenset[str]]
 
 
+class Batchable(Runner, Protocol):
+    """A graph to run batches on."""
+
+    @property
+    def signatures(self) -> Mapping[str, SignatureInfo]:
+        """Its signatures by name; requests of each are batched with each other."""
+
+
 class BatchingRunner:
     """A runner in front of an engine; calls whose tensors are those of no signature run alone."""
 
     def __init__(
-        self, engine: Engine, options: BatchOptions, scheduler: BatchScheduler, metrics: ServerMetrics
+        self, engine: Batchable, options: BatchOptions, scheduler: BatchScheduler, metrics: ServerMetrics
     ) -> None:
         self._engine = engine
         self._options = options

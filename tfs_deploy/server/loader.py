@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tfs_deploy.errors import FailedPreconditionError, NotFoundError, StatusError
 from tfs_deploy.runtime.engine import Engine
@@ -16,11 +18,13 @@ from tfs_deploy.server.servable import ModelServable
 from tfs_deploy.server.warmup import warm_up
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tfs_deploy.server.metrics import ServerMetrics
     from tfs_deploy.server.states import ServableId
+
+Array = np.ndarray[Any, Any]
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +40,27 @@ class LoaderOptions:
     check_method: bool = False
     batching: BatchOptions | None = None
     per_model_batching: bool = False
+
+
+class CountedEngine:
+    """An engine whose runs are counted."""
+
+    def __init__(self, engine: Engine, metrics: ServerMetrics) -> None:
+        self.signatures = engine.signatures
+        self.signature_defs = engine.signature_defs
+        self.close = engine.close
+        self._compute = engine.compute
+        self._metrics = metrics
+
+    def compute(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], *, timeout: float | None = None
+    ) -> list[Array]:
+        """Feed and fetch tensors by their names in the graph; raises ``StatusError``."""
+        started = time.perf_counter()
+        try:
+            return self._compute(feeds, fetches, timeout=timeout)
+        finally:
+            self._metrics.graph_ran((time.perf_counter() - started) * 1e6)
 
 
 class EngineLoader:
@@ -59,7 +84,7 @@ class EngineLoader:
             raise
         return loaded
 
-    def _runner(self, engine: Engine, path: Path) -> BatchingRunner | None:
+    def _runner(self, engine: CountedEngine, path: Path) -> BatchingRunner | None:
         """Put batching in front of an engine, if it is asked for."""
         if self._scheduler is None or self._options.batching is None:
             return None
@@ -69,7 +94,7 @@ class EngineLoader:
         check_options(options)
         return BatchingRunner(engine, options, self._scheduler, self._metrics)
 
-    def _load(self, path: Path) -> Engine:
+    def _load(self, path: Path) -> CountedEngine:
         started = time.perf_counter()
         try:
             engine = Engine.load(path, tags=self._options.tags, config=self._options.session_config)
@@ -78,7 +103,7 @@ class EngineLoader:
             raise
         self._metrics.load_attempts.add(str(path), "success")
         self._metrics.load_latency.add(str(path), by=int((time.perf_counter() - started) * 1e6))
-        return engine
+        return CountedEngine(engine, self._metrics)
 
     def _warm_up(self, loaded: ModelServable, servable: ServableId, path: Path) -> None:
         if not self._options.warmup:

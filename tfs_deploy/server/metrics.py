@@ -115,6 +115,9 @@ class ServerMetrics:
         model, api = "model_name", "API"
         self.load_attempts = Counter(":tensorflow:cc:saved_model:load_attempt_count", "model_path", "status")
         self.load_latency = Counter(":tensorflow:cc:saved_model:load_latency", "model_path")
+        self.session_runs = Counter(":tensorflow:core:direct_session_runs")
+        self.graph_runs = Counter(":tensorflow:core:graph_runs")
+        self.graph_run_time = Counter(":tensorflow:core:graph_run_time_usecs")
         self.queuing_latency = Histogram(f"{serving}batching_session:queuing_latency", waiting, "thread_pool_name")
         self.wrapped_runs = Counter(f"{serving}batching_session:wrapped_run_count")
         self.input_batch_size = Histogram(f"{serving}batching_session:input_batch_size", BATCH_BUCKETS)
@@ -137,6 +140,12 @@ class ServerMetrics:
     def observe_run(self, model: str, api: str, microseconds: float) -> None:
         """Record a run of a model's graph."""
         self.runtime_latency.add(microseconds, model, api, "TF1")
+
+    def graph_ran(self, microseconds: float) -> None:
+        """Record one run of any graph, whoever asked for it."""
+        self.session_runs.add()
+        self.graph_runs.add()
+        self.graph_run_time.add(by=int(microseconds))
 
     def observe_examples(self, model: str, count: int) -> None:
         """Record how many tf.Examples a request had."""
