@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.client.endpoint import read_endpoint
 from tfs_deploy.client.grpc_client import Client
+from tfs_deploy.client.options import DEFAULT_TIMEOUT
 from tfs_deploy.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from tfs_deploy.client.request import PredictOptions
     from tfs_deploy.client.values import ModelMetadata, VersionStatus
     from tfs_deploy.codec import PredictReply
 
@@ -43,6 +45,7 @@ class DeployedClient:
     ) -> None:
         self._state_dir = Path(state_dir)
         self._connect = connect or (lambda address: Client(address, **options))
+        self._timeout: float = options.get("timeout", DEFAULT_TIMEOUT)
         self._lock = threading.Lock()
         self._looked = -_INTERVAL
         self._address = ""
@@ -57,29 +60,26 @@ class DeployedClient:
         self._now()
         return self._address
 
-    def predict(
-        self,
-        model: str,
-        inputs: Mapping[str, Any],
-        *,
-        signature: str | None = None,
-        label: str | None = None,
-        version: int | None = None,
-        output_filter: Iterable[str] = (),
-        timeout: float | None = None,
-    ) -> PredictReply:
+    def predict(self, model: str, inputs: Mapping[str, Any], **options: Unpack[PredictOptions]) -> PredictReply:
         """Run a signature of a model; see ``Client.predict``."""
-        wanted: dict[str, Any] = {"signature": signature, "label": label, "version": version, "timeout": timeout}
-        wanted["output_filter"] = tuple(output_filter)
-        return self._call(lambda client: client.predict(model, inputs, **wanted))
+
+        def ask(client: Client, left: float) -> PredictReply:
+            options["timeout"] = left
+            return client.predict(model, inputs, **options)
+
+        return self._call(ask, options.get("timeout"))
 
     def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionStatus]:
         """Return the states of a model's versions; see ``Client.status``."""
-        return self._call(lambda client: client.status(model, version=version, timeout=timeout))
+        return self._call(lambda client, left: client.status(model, version=version, timeout=left), timeout)
 
-    def metadata(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelMetadata:
+    def metadata(
+        self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
+    ) -> ModelMetadata:
         """Return a model's signatures; see ``Client.metadata``."""
-        return self._call(lambda client: client.metadata(model, version=version, label=label))
+        return self._call(
+            lambda client, left: client.metadata(model, version=version, label=label, timeout=left), timeout
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -98,15 +98,18 @@ class DeployedClient:
     ) -> None:
         self.close()
 
-    def _call(self, ask: Callable[[Client], T]) -> T:
+    def _call(self, ask: Callable[[Client, float], T], timeout: float | None) -> T:
+        seconds = self._timeout if timeout is None else timeout
+        started = time.monotonic()
         client = self._now()
         try:
-            return ask(client)
+            return ask(client, seconds)
         except UnavailableError:
             moved = self._now(at_once=True)
-            if moved is client:
+            left = seconds - (time.monotonic() - started)
+            if moved is client or left <= 0:
                 raise
-            return ask(moved)
+            return ask(moved, left)
 
     def _now(self, *, at_once: bool = False) -> Client:
         now = time.monotonic()

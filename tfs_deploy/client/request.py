@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.codec.messages import RequestOptions
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tfs_deploy.client.record import CallRecord
     from tfs_deploy.client.steps import Call, Failure
     from tfs_deploy.client.values import ModelRef
-    from tfs_deploy.codec.messages import RequestOptions
+
+
+class PredictOptions(RequestOptions, total=False):
+    """Keyword arguments that every ``predict`` takes."""
+
+    timeout: float | None
 
 
 class PredictRequest:

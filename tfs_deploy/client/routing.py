@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tfs_deploy.client.comparing import has_broken
 from tfs_deploy.client.copying import MOST, Comparison, CopyThreads, Told, kept, wanted_copies
@@ -18,45 +18,12 @@ from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError, 
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from tfs_deploy.client.protocols import AwaitedClient, PredictingClient
     from tfs_deploy.codec import PredictReply
 
 _LOG = logging.getLogger(__name__)
-
-
-class PredictingClient(Protocol):
-    """The part of a client that a router needs."""
-
-    def predict(
-        self,
-        model: str,
-        inputs: Mapping[str, Any],
-        *,
-        signature: str | None = None,
-        label: str | None = None,
-        version: int | None = None,
-        output_filter: Iterable[str] = (),
-        timeout: float | None = None,
-    ) -> PredictReply:
-        """Run a signature of a model."""
-
-
-class AwaitedClient(Protocol):
-    """The part of an asynchronous client that a router needs."""
-
-    def predict(
-        self,
-        model: str,
-        inputs: Mapping[str, Any],
-        *,
-        signature: str | None = None,
-        label: str | None = None,
-        version: int | None = None,
-        output_filter: Iterable[str] = (),
-        timeout: float | None = None,
-    ) -> Awaitable[PredictReply]:
-        """Run a signature of a model."""
 
 
 class Split:
@@ -205,20 +172,21 @@ class Router(Split):
             label: what ``choose`` returned, for a caller who has to know it beforehand.
             signature: the signature to run.
             output_filter: names of the wanted outputs.
-            timeout: seconds for each of the two attempts.
+            timeout: seconds for everything, asking the fallback too; ``None`` = the client's, for each of the two.
 
         Raises:
             RequestError, StatusError: as ``Client.predict``.
         """
         label = self.choose(key) if label is None else label
         wanted: dict[str, Any] = {"signature": signature, "output_filter": tuple(output_filter), "timeout": timeout}
+        started = time.monotonic()
         try:
             reply = self._ask(inputs, label, wanted)
         except (InvalidArgumentError, NotFoundError) as error:
             if not self._falls_back(label, error):
                 raise
             label = self.fallback
-            reply = self._ask(inputs, label, wanted)
+            reply = self._ask(inputs, label, {**wanted, "timeout": _left(timeout, started, error)})
         if self._traffic.copies:
             self._copy(inputs, wanted, label, reply)
         return reply
@@ -263,13 +231,14 @@ class AsyncRouter(Split):
         """Predict on the label chosen for ``key``; see ``Router.predict``."""
         label = self.choose(key) if label is None else label
         wanted: dict[str, Any] = {"signature": signature, "output_filter": tuple(output_filter), "timeout": timeout}
+        started = time.monotonic()
         try:
             reply = await self._ask(inputs, label, wanted)
         except (InvalidArgumentError, NotFoundError) as error:
             if not self._falls_back(label, error):
                 raise
             label = self.fallback
-            reply = await self._ask(inputs, label, wanted)
+            reply = await self._ask(inputs, label, {**wanted, "timeout": _left(timeout, started, error)})
         if self._traffic.copies:
             self._copy(inputs, wanted, label, reply)
         return reply
@@ -303,6 +272,16 @@ class AsyncRouter(Split):
             comparison.failed()
         else:
             comparison.answered(reply)
+
+
+def _left(timeout: float | None, started: float, error: StatusError) -> float | None:
+    """Return the seconds that are left for the fallback; raise the error of the label where none are."""
+    if timeout is None:
+        return None
+    left = timeout - (time.monotonic() - started)
+    if left <= 0:
+        raise error
+    return left
 
 
 def _where(place: str | int) -> dict[str, Any]:

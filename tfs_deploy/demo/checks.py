@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tfs_deploy.verify.smoke import Predictor
+    from tfs_deploy.client.protocols import Predictor
 
 TOLERANCE = 1e-5
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tfs_deploy.client.protocols import Predictor
 from tfs_deploy.verify.results import SmokeCheck, SmokeReport, Target
-from tfs_deploy.verify.smoke import Predictor, smoke_target
+from tfs_deploy.verify.smoke import smoke_target
 
 __all__ = ["Predictor", "SmokeCheck", "SmokeReport", "Target", "smoke_target"]

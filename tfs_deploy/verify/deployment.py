@@ -15,9 +15,9 @@ from tfs_deploy.verify.smoke import Tolerance, smoke_target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.config import Deployment, Model
     from tfs_deploy.verify.results import SmokeCheck
-    from tfs_deploy.verify.smoke import Predictor
 
 
 def smoke_deployment(

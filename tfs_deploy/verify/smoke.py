@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import InvalidArgumentError, ModelError, TfsDeployError
 from tfs_deploy.savedmodel.goldens import Golden, compare, read_goldens
@@ -22,28 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfs_deploy.client import ModelMetadata, PredictReply
+    from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.protos.signatures import SignatureInfo
 
 #: dtypes that the server's JSON cannot carry (util/json_tensor.cc)
 NOT_IN_JSON: Final = frozenset({"float16", "bfloat16", "uint16", "complex64", "complex128"})
-
-
-class Predictor(Protocol):
-    """A client of either transport."""
-
-    def predict(
-        self,
-        model: str,
-        inputs: Mapping[str, Any],
-        *,
-        signature: str | None = None,
-        label: str | None = None,
-        version: int | None = None,
-    ) -> PredictReply:
-        """Send one request; raises ``StatusError`` or ``RequestError``."""
-
-    def metadata(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelMetadata:
-        """Ask which version answers, and for its signatures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 
@@ -20,14 +21,16 @@ class Server:
 
     def __init__(self, address: str) -> None:
         self.address, self.gone, self.closed, self.calls = address, False, False, 0
+        self.timeouts: list[float] = []
 
     def predict(self, model, inputs, **wanted):
         self.calls += 1
+        self.timeouts.append(wanted["timeout"])
         if self.gone:
             raise UnavailableError("gone")
         if model == "unknown":
             raise NotFoundError("no such model")
-        return self.address, wanted["label"]
+        return self.address, wanted.get("label")
 
     def status(self, model, **_):
         return [self.address]
@@ -99,6 +102,35 @@ def test_a_call_that_finds_its_server_gone_is_made_again_at_the_new_one(tmp_path
     write_endpoint(tmp_path, "b:1", None)
     servers["a:1"].gone = True
     assert client.predict("m", {}, label="x") == ("b:1", "x")
+    client.close()
+
+
+@pytest.mark.parametrize(("timeout", "asked"), [(None, 10.0), (7.5, 7.5)])
+def test_both_calls_share_one_deadline(tmp_path, connect, servers, monkeypatch, timeout, asked):
+    now = itertools.count(0.0, 2.0)
+    monkeypatch.setattr(deployed, "_INTERVAL", 3600.0)
+    monkeypatch.setattr(deployed.time, "monotonic", lambda: next(now))
+    write_endpoint(tmp_path, "a:1", None)
+    client = DeployedClient(tmp_path, connect=connect)
+    write_endpoint(tmp_path, "b:1", None)
+    servers["a:1"].gone = True
+    client.predict("m", {}, timeout=timeout)
+    assert servers["a:1"].timeouts == [asked]
+    assert 0 < servers["b:1"].timeouts[0] < asked - 1
+    client.close()
+
+
+def test_a_call_whose_time_is_up_is_not_made_again(tmp_path, connect, servers, monkeypatch):
+    now = itertools.count(0.0, 2.0)
+    monkeypatch.setattr(deployed, "_INTERVAL", 3600.0)
+    monkeypatch.setattr(deployed.time, "monotonic", lambda: next(now))
+    write_endpoint(tmp_path, "a:1", None)
+    client = DeployedClient(tmp_path, connect=connect)
+    write_endpoint(tmp_path, "b:1", None)
+    servers["a:1"].gone = True
+    with pytest.raises(UnavailableError):
+        client.predict("m", {}, timeout=1.0)
+    assert servers["b:1"].timeouts == []
     client.close()
 
 

@@ -268,6 +268,34 @@ def test_stable_answers_when_the_canary_is_gone(path, clock, error, caplog):
     assert "label canary is gone" in caplog.text
 
 
+@pytest.mark.parametrize("kind", [Router, AsyncRouter])
+def test_both_attempts_share_one_deadline(monkeypatch, kind):
+    now = [0.0]
+    monkeypatch.setattr("tfs_deploy.client.routing.time.monotonic", lambda: now[0])
+    asked = []
+
+    class Slow:
+        def predict(self, model, inputs, *, timeout=None, label=None, **_):
+            asked.append((label, timeout))
+            now[0] += 3.0
+            if label == "canary":
+                raise NotFoundError("gone")
+            reply = PredictReply({}, model=model)
+            return reply if kind is Router else asyncio.sleep(0, reply)
+
+    router = kind(Slow(), "digits", weights={"stable": 0, "canary": 1})
+
+    def predict(timeout):
+        reply = router.predict({}, timeout=timeout)
+        return reply if kind is Router else asyncio.run(reply)
+
+    predict(5.0)
+    predict(None)
+    assert asked == [("canary", 5.0), ("stable", 2.0), ("canary", None), ("stable", None)]
+    with pytest.raises(NotFoundError):
+        predict(3.0)
+
+
 @pytest.mark.parametrize("error", [InvalidArgumentError("bad shapes"), UnavailableError("down")])
 def test_other_errors_are_the_callers(path, clock, error):
     write_traffic(path, "digits", {"stable": 0, "canary": 100})
