@@ -9,14 +9,19 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+#: bytes of standard output, and of standard error, that a command may print
+_MOST: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,8 @@ def run_command(
 
     Raises ``UnavailableError`` if it cannot be started or takes too long.
 
-    It runs in a session of its own, so that on a timeout whatever it has started is killed as well.
+    It runs in a session of its own, so that on a timeout whatever it has started is killed as well. Who has left that
+    session may still hold the pipes; that is not waited for.
     """
     try:
         process = subprocess.Popen(
@@ -74,26 +80,72 @@ def run_command(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
             start_new_session=True,
             env={**os.environ, **(environment or {})},
             cwd=directory or None,
         )
-    except OSError as error:
-        message = f"{arguments[0]} cannot be run: {error.strerror}"
+    except (OSError, ValueError) as error:  # ValueError: a null byte in an argument
+        message = f"{arguments[0]} cannot be run: {getattr(error, 'strerror', None) or error}"
         raise UnavailableError(message, hint="give its whole path, and make it executable") from error
+    output, errors = _Reader(process, process.stdout), _Reader(process, process.stderr)
+    threading.Thread(target=_feed, args=(process, json.dumps(facts, default=str).encode()), daemon=True).start()
+    end, ended = time.monotonic() + timeout, False
     try:
-        output, errors = process.communicate(json.dumps(facts, default=str), timeout=timeout)
-    except BaseException as error:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        if isinstance(error, subprocess.TimeoutExpired):
-            message = f"{arguments[0]} has not ended within {timeout:g} s"
-            raise UnavailableError(message, hint="whatever it has started was killed") from None
-        raise
-    return Done(process.returncode, output, errors)
+        process.wait(timeout)
+        ended = output.done(end) and errors.done(end)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        if not ended:
+            _kill(process)
+            process.wait()
+    if output.too_much or errors.too_much:
+        raise UnavailableError(f"{arguments[0]} prints more than {_MOST >> 20} MB", hint="it was killed")
+    if not ended:
+        message = f"{arguments[0]} has not ended within {timeout:g} s"
+        raise UnavailableError(message, hint="whatever it has started was killed")
+    return Done(process.returncode, output.text, errors.text)
+
+
+class _Reader:
+    """Reads what a process prints, and kills one that prints too much."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stream: Any) -> None:
+        self.too_much = False
+        self._process, self._stream = process, stream
+        self._parts: list[bytes] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        size = 0
+        with self._stream:
+            while not self.too_much and (part := self._stream.read1(1 << 16)):
+                self._parts.append(part)
+                size += len(part)
+                self.too_much = size > _MOST
+        if self.too_much:
+            _kill(self._process)
+
+    def done(self, end: float) -> bool:
+        """Wait until everything is read, until ``end`` of the monotonic clock at most; whether it is."""
+        self._thread.join(max(0.0, end - time.monotonic()))
+        return not self._thread.is_alive()
+
+    @property
+    def text(self) -> str:
+        return b"".join(self._parts).decode("utf-8", "replace")
+
+
+def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError), process.stdin:  # it may end without having read
+            process.stdin.write(data)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def last_line(text: str) -> str:

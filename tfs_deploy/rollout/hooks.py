@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _HINT: Final = "for example before:promote=./check.sh or after:step=https://example.org/hook"
 #: seconds for a notification, and for all that are left at the end
 _TELL: Final = 10.0
+#: characters of a fact in the environment, where there is little room; standard input has all of it
+_MOST: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def call(target: str, facts: Mapping[str, Any], *, timeout: float, directory: st
     if is_url(target):
         fetch(target, body=facts, timeout=timeout)
         return
-    environment = {f"TFS_DEPLOY_{key.upper()}": str(value) for key, value in facts.items()}
+    environment = {f"TFS_DEPLOY_{key.upper()}": str(value)[:_MOST] for key, value in facts.items()}
     done = run_command(words(target), facts, timeout=timeout, environment=environment, directory=directory)
     if done.code != 0:
         raise UnavailableError(f"{words(target)[0]} ended with exit code {done.code}: {done.said}".rstrip(": "))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 
 import pytest
 
@@ -121,3 +124,31 @@ def test_a_command_that_is_not_there_is_said_before_anything_begins(tmp_path, ta
 
 def test_a_command_with_a_placeholder_for_a_name_is_left_to_its_time(tmp_path):
     require_programs(Plan("m", 1, 2, gates=("command=./check-$model", "command=true"), directory=str(tmp_path)))
+
+
+def test_a_command_that_prints_without_end_is_killed(script):
+    began = time.monotonic()
+    objection = RolloutHooks([f"before:load={script('loud', 'exec yes')}"], []).run("before", "load", {})
+    assert objection.endswith("loud prints more than 8 MB")
+    assert time.monotonic() - began < 30
+
+
+def test_a_command_whose_child_leaves_and_keeps_the_pipes_is_not_waited_for(script, tmp_path):
+    text = f"setsid sh -c 'echo $$ > {tmp_path}/child; exec sleep 60' &\n"
+    hooks = RolloutHooks([f"before:load={script('daemon', text)}"], [], timeout=1.0)
+    began = time.monotonic()
+    objection = hooks.run("before", "load", {})
+    assert objection.endswith("daemon has not ended within 1 s")
+    assert time.monotonic() - began < 20
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+
+
+def test_what_a_command_leaves_running_on_purpose_stays(script, tmp_path):
+    text = f"sleep 60 > /dev/null 2>&1 < /dev/null &\necho $! > {tmp_path}/child\n"
+    assert RolloutHooks([f"before:load={script('starter', text)}"], []).run("before", "load", {}) is None
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+
+
+def test_a_command_that_does_not_read_what_it_is_given(script):
+    hooks = RolloutHooks([f"before:load={script('deaf', 'exit 0')}"], [])
+    assert hooks.run("before", "load", {"much": "x" * (1 << 20)}) is None
