@@ -64,6 +64,7 @@ class GrpcServer:
         handlers = [_prediction_service(dataplane, gate), _model_service(dataplane, gate, patient)]
         if health:
             handlers.append(health_service(patient))
+        handlers.append(_NoSuchMethod())
         self._server = grpc.server(
             WorkerPool(threads if gate is None else threads + _REFUSING_THREADS, "grpc"),
             handlers=handlers,
@@ -102,6 +103,25 @@ class GrpcServer:
     def stop(self, grace: float) -> None:
         """Refuse new calls, let those in flight end within ``grace`` seconds."""
         self._server.stop(grace).wait()
+
+
+class _NoSuchMethod:
+    """Refuses every method that the services before it do not have, without a text: the library here has one."""
+
+    def __init__(self) -> None:
+        # of this kind a call is refused whatever its sender means to send
+        self._handler = grpc.stream_stream_rpc_method_handler(_refuse)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """Return the handler for a method."""
+        del handler_call_details
+        return self._handler
+
+
+def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    del requests
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+    raise AssertionError  # abort has raised
 
 
 def _prediction_service(dataplane: DataPlane, gate: Gate | None) -> grpc.GenericRpcHandler:
