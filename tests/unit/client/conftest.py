@@ -148,10 +148,12 @@ class TinyServer:
 
 
 class _GrpcHandler(grpc.GenericRpcHandler):
-    def __init__(self, tiny: TinyServer) -> None:
-        self._tiny = tiny
+    def __init__(self, tiny: TinyServer, seen: list[dict[str, Any]]) -> None:
+        self._tiny, self._seen = tiny, seen
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        self._seen.append(dict(details.invocation_metadata))
+
         def answer(body: bytes, context: grpc.ServicerContext) -> bytes:
             try:
                 return self._tiny.answer(details.method, body)
@@ -159,6 +161,32 @@ class _GrpcHandler(grpc.GenericRpcHandler):
                 context.abort(next(c for c in grpc.StatusCode if c.value[0] == error.code), error.message)
 
         return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@dataclass
+class GrpcListener:
+    """Where a tiny server answers over gRPC, and the metadata of each request."""
+
+    address: str
+    seen: list[dict[str, Any]]
+
+
+@contextlib.contextmanager
+def listening(
+    tiny: TinyServer | None, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
+) -> Iterator[GrpcListener]:
+    """Serve over gRPC at an address; ``None`` has no methods at all."""
+    pool = futures.ThreadPoolExecutor(4)
+    seen: list[dict[str, Any]] = []
+    handlers = () if tiny is None else (_GrpcHandler(tiny, seen),)
+    server = grpc.server(pool, handlers=handlers, options=[("grpc.max_receive_message_length", -1)])
+    port = server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
+    server.start()
+    try:
+        yield GrpcListener(address if address.startswith("unix:") else f"127.0.0.1:{port}", seen)
+    finally:
+        server.stop(0).wait()
+        pool.shutdown()
 
 
 class _RestHandler(BaseHTTPRequestHandler):
@@ -239,14 +267,19 @@ def new_signature() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def grpc_address(tiny: TinyServer) -> Iterator[str]:
-    pool = futures.ThreadPoolExecutor(4)
-    server = grpc.server(pool, handlers=(_GrpcHandler(tiny),), options=[("grpc.max_receive_message_length", -1)])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(0).wait()
-    pool.shutdown()
+def listen() -> Callable[..., contextlib.AbstractContextManager[GrpcListener]]:
+    return listening
+
+
+@pytest.fixture
+def grpc_listener(tiny: TinyServer) -> Iterator[GrpcListener]:
+    with listening(tiny) as listener:
+        yield listener
+
+
+@pytest.fixture
+def grpc_address(grpc_listener: GrpcListener) -> str:
+    return grpc_listener.address
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import logging
 import subprocess
-from concurrent import futures
 
 import grpc
 import numpy as np
@@ -59,25 +58,6 @@ def heard(tiny, rest_handler, monkeypatch):
     return found
 
 
-@pytest.fixture
-def metadata_server(tiny):
-    """A gRPC server that keeps the metadata of each request."""
-    found = []
-
-    class Handler(grpc.GenericRpcHandler):
-        def service(self, details):
-            found.append(dict(details.invocation_metadata))
-            return grpc.unary_unary_rpc_method_handler(lambda body, _: tiny.answer(details.method, body))
-
-    pool = futures.ThreadPoolExecutor(2)
-    server = grpc.server(pool, handlers=(Handler(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}", found
-    server.stop(0).wait()
-    pool.shutdown()
-
-
 def run(kind, address, work, **options):
     """Do ``work`` with a client of one of the four kinds."""
     if not kind.startswith("async"):
@@ -92,8 +72,8 @@ def run(kind, address, work, **options):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_headers_and_tokens_are_sent(kind, metadata_server, heard, rest_address):
-    address, found = metadata_server
+def test_headers_and_tokens_are_sent(kind, grpc_listener, heard, rest_address):
+    address, found = grpc_listener.address, grpc_listener.seen
     options = {"headers": {"X-Team": "vision"}, "token": lambda: "secret", "hooks": [Seen()]}
     over_rest = "rest" in kind
     run(
@@ -231,8 +211,8 @@ def test_gzip_over_rest(kind, heard, rest_address):
 
 
 @pytest.mark.parametrize("kind", ["grpc", "async-grpc"])
-def test_gzip_over_grpc(kind, metadata_server):
-    address, _ = metadata_server
+def test_gzip_over_grpc(kind, grpc_listener):
+    address = grpc_listener.address
     values = np.zeros(5000, np.float32)
     reply, _ = run(kind, address, lambda c: c.predict("half", {"x": values}), compression="gzip")
     assert reply["y"].shape == (5000,)
@@ -301,27 +281,15 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture(params=[False, True], ids=["tls", "mtls"])
-def secure_server(request, certificates, tiny):
+def secure_server(request, certificates, tiny, listen):
     read = lambda name: (certificates / name).read_bytes()  # noqa: E731
     credentials = grpc.ssl_server_credentials(
         [(read("models.internal.key"), read("models.internal.pem"))],
         read("ca.pem") if request.param else None,
         require_client_auth=request.param,
     )
-    found = []
-
-    class Handler(grpc.GenericRpcHandler):
-        def service(self, details):
-            found.append(dict(details.invocation_metadata))
-            return grpc.unary_unary_rpc_method_handler(lambda body, _: tiny.answer(details.method, body))
-
-    pool = futures.ThreadPoolExecutor(2)
-    server = grpc.server(pool, handlers=(Handler(),))
-    port = server.add_secure_port("127.0.0.1:0", credentials)
-    server.start()
-    yield f"127.0.0.1:{port}", request.param, found
-    server.stop(0).wait()
-    pool.shutdown()
+    with listen(tiny, credentials=credentials) as listener:
+        yield listener.address, request.param, listener.seen
 
 
 @pytest.mark.parametrize("kind", ["grpc", "async-grpc"])
@@ -356,3 +324,26 @@ def test_https(certificates, rest_handler):
             assert reply["y"].tolist() == [1, 2]
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("kind", ["rest", "async-rest"])
+def test_the_environments_proxy_is_used_but_not_for_this_machine(kind, rest_address, rest_handler, monkeypatch):
+    passed = []
+
+    def forward(self):
+        if self.path.startswith("http://"):
+            passed.append((self.path, self.headers.get("proxy-authorization")))
+            self.path = "/" + self.path.split("/", 3)[3]
+
+    serve = rest_handler._serve
+    monkeypatch.setattr(rest_handler, "_serve", lambda self, body: (forward(self), serve(self, body))[1])
+    monkeypatch.setenv("http_proxy", f"http://user:secret@{rest_address}")
+    reply, _ = run(kind, "models.invalid:8501", lambda c: c.predict("half", X))
+    assert reply["y"].tolist() == [1, 2]
+    assert passed[-1] == ("http://models.invalid:8501/v1/models/half:predict", "Basic dXNlcjpzZWNyZXQ=")
+    passed.clear()
+    run(kind, rest_address, lambda c: c.predict("half", X))
+    monkeypatch.setenv("no_proxy", "models.invalid")
+    with pytest.raises(UnavailableError):
+        run(kind, "models.invalid:8501", lambda c: c.status("half"), retries=1)
+    assert passed == []

@@ -10,7 +10,6 @@ import textwrap
 import threading
 import time
 
-import grpc
 import numpy as np
 import pytest
 
@@ -293,19 +292,9 @@ def test_wrong_ports_are_recognised(grpc_address, rest_address):
             client.wait_ready("half", timeout=30)
 
 
-def test_a_grpc_server_that_is_no_model_server():
-    from concurrent import futures
-
-    pool = futures.ThreadPoolExecutor(1)
-    server = grpc.server(pool)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        with Client(f"127.0.0.1:{port}") as client, pytest.raises(UnimplementedError):
-            client.status("half")
-    finally:
-        server.stop(0).wait()
-        pool.shutdown()
+def test_a_grpc_server_that_is_no_model_server(listen):
+    with listen(None) as listener, Client(listener.address) as client, pytest.raises(UnimplementedError):
+        client.status("half")
 
 
 @pytest.mark.parametrize(
@@ -354,26 +343,11 @@ def test_a_closed_client_says_so(client):
         client.predict("half", X)
 
 
-def test_a_server_that_comes_back_is_found_again(tiny, free_port):
-    from concurrent import futures
-
-    def serve():
-        pool = futures.ThreadPoolExecutor(2)
-        handler = grpc.method_handlers_generic_handler(
-            "tensorflow.serving.ModelService",
-            {"GetModelStatus": grpc.unary_unary_rpc_method_handler(lambda *_: tiny.states("half").SerializeToString())},
-        )
-        server = grpc.server(pool, handlers=(handler,))
-        server.add_insecure_port(f"127.0.0.1:{free_port}")
-        server.start()
-        return server, pool
-
+def test_a_server_that_comes_back_is_found_again(tiny, free_port, listen):
     with Client(f"127.0.0.1:{free_port}") as client:
         for _ in range(2):
-            server, pool = serve()
-            assert client.wait_ready("half", timeout=30) == 1
-            server.stop(0).wait()
-            pool.shutdown()
+            with listen(tiny, f"127.0.0.1:{free_port}"):
+                assert client.wait_ready("half", timeout=30) == 1
             with pytest.raises(UnavailableError):
                 client.status("half")
 
@@ -447,18 +421,6 @@ def test_what_is_no_address(address):
         RestClient(address)
 
 
-def test_unix_sockets(tiny, tmp_path):
-    from concurrent import futures
-
-    pool = futures.ThreadPoolExecutor(1)
-    handler = grpc.method_handlers_generic_handler(
-        "tensorflow.serving.ModelService",
-        {"GetModelStatus": grpc.unary_unary_rpc_method_handler(lambda *_: tiny.states("half").SerializeToString())},
-    )
-    server = grpc.server(pool, handlers=(handler,))
-    server.add_insecure_port(f"unix:{tmp_path}/tfs.sock")
-    server.start()
-    with Client(f"unix:{tmp_path}/tfs.sock") as client:
+def test_unix_sockets(tiny, tmp_path, listen):
+    with listen(tiny, f"unix:{tmp_path}/tfs.sock") as listener, Client(listener.address) as client:
         assert client.status("half")[0].version == 1
-    server.stop(0).wait()
-    pool.shutdown()
