@@ -61,7 +61,7 @@ def number_at(document: Any, path: str) -> float:
     except (KeyError, IndexError, TypeError):
         raise UnavailableError(f"the document has nothing at {path}") from None
     try:
-        if not isinstance(value, bool) and not math.isnan(number := float(value)):
+        if not isinstance(value, bool) and math.isfinite(number := float(value)):
             return number
     except (TypeError, ValueError):
         pass

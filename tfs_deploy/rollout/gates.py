@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -157,9 +158,12 @@ def _judged(wanted: str, window: WindowSummary) -> str:
 
 
 def _quantile(window: WindowSummary, name: str) -> float | None:
-    values = {"p50": window.p50, "p90": window.p90, "p95": window.p95, "p99": window.p99}
-    return values[name]
+    """Return a quantile; ``None`` for what is no number, which no limit would ever catch."""
+    value = {"p50": window.p50, "p90": window.p90, "p95": window.p95, "p99": window.p99}[name]
+    return None if value is None or math.isnan(value) else value
 
 
 def _too_few(label: str, window: WindowSummary, needed: int) -> str:
+    if window.requests >= needed:
+        return f"no latencies of {label}"
     return f"{window.requests} requests of {label}, {needed} needed"

@@ -82,8 +82,8 @@ class DriftGate:
     def _objection(self, compared: Compared) -> str | None:
         if self.max_broken is not None and compared.broken > self.max_broken:
             return f"{compared.broken} values are NaN or infinite that are not with {self.stable}"
-        if self.max_distance is not None and compared.distance > self.max_distance:
+        if self.max_distance is not None and not compared.distance <= self.max_distance:  # NaN is no distance
             return f"distance {compared.distance:.3g} from {self.stable}, limit {self.max_distance:g}"
-        if self.min_agreement is not None and compared.agreement < self.min_agreement:
+        if self.min_agreement is not None and not compared.agreement >= self.min_agreement:
             return f"agreement {compared.agreement:.1%} with {self.stable}, limit {self.min_agreement:.1%}"
         return None

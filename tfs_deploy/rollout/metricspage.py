@@ -45,11 +45,12 @@ class Counters:
             labels = {name: value.replace('\\"', '"').replace("\\\\", "\\") for name, value in _LABEL.findall(match[2])}
             if labels.get("model_name") != model:
                 continue
+            count = _counted(match[3])
             if match[1] == _COUNT:
-                statuses[labels["status"]] = statuses.get(labels["status"], 0.0) + float(match[3])
+                statuses[labels["status"]] = statuses.get(labels["status"], 0.0) + count
             else:
                 end = float(labels["le"].replace("+Inf", "inf"))
-                buckets[end] = buckets.get(end, 0.0) + float(match[3])
+                buckets[end] = buckets.get(end, 0.0) + count
         return cls(statuses, buckets)
 
     def since(self, before: Counters) -> Counters:
@@ -85,6 +86,17 @@ class Counters:
                 return (low + (high - low) * (share * total - below) / inside) / 1e6
             low, below = end, self.buckets[end]
         return low / 1e6
+
+
+def _counted(text: str) -> float:
+    """Read a counter; raises ``UnavailableError`` for what no counter can be, which no limit would ever catch."""
+    try:
+        count = float(text)
+    except ValueError:
+        count = math.nan
+    if not 0 <= count < math.inf:
+        raise UnavailableError(f"{text!r} on the metrics page is no count")
+    return count
 
 
 class MetricsPageGate:

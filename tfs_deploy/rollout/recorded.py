@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ class RecordedRequests:
 
     def anybody(self) -> bool:
         """Whether a consumer is at work that would record a rollout."""
-        return any(self._now() - path.stat().st_mtime < _FRESH for path in self._paths())
+        return any(self._now() - _written(path) < _FRESH for path in self._paths())
 
     def window(self, start: float, end: float) -> Mapping[str, WindowSummary]:
         """Summarise by label the requests of ``[start, end)``, in monotonic seconds."""
@@ -82,6 +83,13 @@ class RecordedRequests:
         if self._boot and line["boot"] == self._boot:
             return float(start + end) / 2
         return float(line["at"] - (end - start) / 2 - self._now() + self._mono())
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # its consumer has just tidied it up
+        return -math.inf
 
 
 def summarise(tallies: Iterable[Mapping[str, Any]]) -> WindowSummary:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +98,14 @@ def test_one_slow_request_among_few_does_not_decide(requests, judged):
 
     assert verdict.verdict is (FAIL if judged == "p99" else PASS)
     assert verdict.reason.startswith(judged)
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_latencies_that_are_none_never_pass(nothing):
+    good, bad = times(1000, 0.01), WindowSummary(1000, 0, nothing, nothing, nothing, nothing)
+    for canary, stable, whose in ((bad, good, "canary"), (good, bad, "stable")):
+        judged = LatencyGate(max_ratio=2.0).judge(view(canary, stable))
+        assert (judged.verdict, judged.reason) == (FEW, f"no latencies of {whose}")
 
 
 def test_latency_names_both_sides():

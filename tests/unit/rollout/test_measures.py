@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -60,6 +61,8 @@ SAME = Compared(100, 0.0, 1.0)
         (DriftGate(), {"y": SAME, "z": Compared(9, 0.0, 1.0, 1)}, FAIL, "output 'z': 1 values are NaN"),
         (DriftGate(max_distance=0.1), {"y": SAME, "z": Compared(9, 0.2, 1.0)}, FAIL, "output 'z': distance 0.2"),
         (DriftGate(min_agreement=0.9), {"y": Compared(9, 0.2, 0.89)}, FAIL, "output 'y': agreement 89.0% with stable"),
+        (DriftGate(max_distance=0.1), {"y": Compared(9, math.nan, 1.0)}, FAIL, "output 'y': distance nan from stable"),
+        (DriftGate(min_agreement=0.9), {"y": Compared(9, 0.0, math.nan)}, FAIL, "output 'y': agreement nan% with"),
         (DriftGate(min_samples=10), {"y": SAME, "z": Compared(9, 0.0, 1.0)}, FEW, "9 answers compared, 10 needed"),
     ],
 )

@@ -341,6 +341,21 @@ def test_a_metrics_page_that_does_not_answer_is_too_few_samples():
     assert MetricsPageGate("http://x", read=unreachable).judge(STEP).verdict is FEW
 
 
+@pytest.mark.parametrize("count", ["NaN", "+Inf", "-3", "many"])
+def test_a_metrics_page_with_what_no_counter_can_be_never_passes(count):
+    pages = iter([page(100), page(1000).replace(" 1000", f" {count}")])
+    gate = MetricsPageGate("http://x", read=lambda _url: next(pages))
+    gate.judge(STEP)
+    verdict = gate.judge(STEP)
+    assert (verdict.verdict, verdict.reason) == (FEW, f"{count!r} on the metrics page is no count")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), None, True, "much", [1], {}])
+def test_what_is_no_number_never_passes(value):
+    with pytest.raises(UnavailableError, match="is no number"):
+        number_at({"kpi": value}, "$.kpi")
+
+
 def test_a_recorded_page_of_the_real_server_is_understood():
     text = """\
 :tensorflow:serving:request_count{model_name="zoo",status="OK"} 12
