@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from live import free_ports
+from live import free_ports, is_open, until
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.samples import sample_requests
 
@@ -45,20 +43,12 @@ def server(models, tmp_path_factory) -> Iterator[tuple[str, str]]:
             [*command, f"--model_config_file={folder / 'models.config'}"], stdout=log, stderr=log
         )
     try:
-        deadline = time.monotonic() + 60
-        while not all(is_open(port) for port in ports):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: process.poll() is not None or all(is_open(port) for port in ports), 60)
+        assert process.poll() is None, (folder / "log").read_text()
         yield f"localhost:{ports[0]}", f"localhost:{ports[1]}"
     finally:
         process.terminate()
         process.wait(20)
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")

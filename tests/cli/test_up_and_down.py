@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
-from live import free_ports
+from live import free_ports, until
 from tfs_deploy.client import Client, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
 from tfs_deploy.config import ActiveModel, read_active, write_active
@@ -250,13 +250,9 @@ def test_what_a_killed_replacement_left_is_cleared_by_the_next_up(shop):
     shop.write()
     line = [sys.executable, "-m", "tfs_deploy", "up", str(shop.path)]
     process = subprocess.Popen(line, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-    deadline = time.monotonic() + 30
-    while read_record(shop.state, name=NEXT) is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    left = read_record(shop.state, name=NEXT)
+    left = until(lambda: read_record(shop.state, name=NEXT))
     process.kill()
     process.wait()
-    assert left is not None
     assert start_time(left["pid"]) is not None
     assert shop.json("status")["pid"] == pid
     healed = shop.json("up")
@@ -317,9 +313,7 @@ def test_a_port_in_use_names_who_has_it(shop):
 def test_a_server_that_died_is_noticed_and_started_again(shop):
     pid = shop.json("up")["pid"]
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while start_time(pid) is not None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: start_time(pid) is None)
     done = shop.cli("status")
     assert done.returncode == 1
     assert "has ended without being asked" in done.stdout
@@ -339,11 +333,7 @@ def test_one_at_a_time(shop):
 def test_an_interrupted_start_leaves_nothing(shop):
     line = [sys.executable, "-m", "tfs_deploy", "up", str(shop.path)]
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    deadline = time.monotonic() + 30
-    while read_record(shop.state) is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    record = read_record(shop.state)
-    assert record is not None
+    record = until(lambda: read_record(shop.state))
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130

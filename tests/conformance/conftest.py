@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from live import free_ports
+from live import free_ports, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,11 +125,6 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(20)
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def own_paths(text: str, models: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from live import free_ports
+from live import free_ports, is_open
 
 RECORDED = Path(__file__).parent / "recorded" / "startup"
 #: not about how a start ends: they are replayed elsewhere, or are about signals
@@ -143,11 +143,6 @@ def watch(process: subprocess.Popen[bytes], log: Path, ports: list[int]) -> str:
             return "waits"
         time.sleep(0.05)
     return "neither"
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from live import free_ports
+from live import free_ports, processes_in
 from tfs_deploy.client import Client
 from tfs_deploy.config.ports import is_free
 from tfs_deploy.launch import EmbeddedLauncher
@@ -220,17 +219,6 @@ def tree(folder: Path) -> set[str]:
     found = {path.relative_to(folder) for path in folder.rglob("*")}
     assert not {path for path in found if path.name == "server.json"}, "a record of a server that does not run"
     return {str(path) for path in found if path != state and state not in path.parents}
-
-
-def processes_in(folder: Path) -> list[str]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if str(folder) in command:
-                    found.append(command)
-    return found
 
 
 def check(bad: Bad, result: subprocess.CompletedProcess[str], **names: object) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from live import until
+from live import processes_in, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,18 +40,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     assert "oneDNN" not in result.stderr, "TensorFlow's noise belongs in the log"
     (folder / "shown").write_text(result.stderr)
     return folder, json.loads(result.stdout)
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Command lines of all processes that mention a folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if str(folder) in command:
-                    found.append(command)
-    return found
 
 
 def test_models_are_good(told):

@@ -1,12 +1,14 @@
-"""What tests with real servers share: ports that nobody else takes, and waiting with a deadline."""
+"""What tests with real servers share: ports that nobody else takes, who is there, and waiting with a deadline."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 Found = TypeVar("Found")
@@ -33,6 +35,24 @@ def free_port() -> int:
 def free_ports(count: int) -> list[int]:
     """Return TCP ports that nobody listens on."""
     return [free_port() for _ in range(count)]
+
+
+def is_open(port: int) -> bool:
+    """Tell whether somebody on this machine listens on a TCP port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Return the command lines of all other processes that mention a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if str(folder) in command:
+                    found.append(command)
+    return found
 
 
 def until(condition: Callable[[], Found], seconds: float = 30.0) -> Found:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from live import free_ports, until
+from live import free_ports, is_open, until
 
 RECORDED = Path(__file__).parents[2] / "conformance" / "recorded"
 
@@ -59,13 +59,6 @@ class Server:
     def open_files(self) -> int:
         """How many descriptors the process has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
-
-
-def is_open(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
