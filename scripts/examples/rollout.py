@@ -12,18 +12,18 @@ from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.rollout import GateVerdict, Rollout, StepReport, StepView, Verdict
 
 
-class EnoughSales:
+class PromptAnswers:
     """A gate of your own: anything with a name and ``judge``. Too few samples wait, they never pass."""
 
-    name = "sales"
+    name = "mean"
 
     def judge(self, step: StepView) -> GateVerdict:
         """Judge one step; ``step.canary`` and ``step.stable`` are what consumers recorded of it."""
-        sales = step.canary.outcomes  # from Router.outcome
-        if sales is None or sales.count < 100:
-            return GateVerdict(self.name, Verdict.PASS, "too few sales to tell, errors and latency decide")
-        verdict = Verdict.PASS if sales.mean >= 0.02 else Verdict.FAIL
-        return GateVerdict(self.name, verdict, f"{sales.mean:.1%} of {sales.count} visits end in a sale")
+        latency = step.canary.latency  # likewise: outcomes, from Router.outcome
+        if latency is None or latency.count < 30:
+            return GateVerdict(self.name, Verdict.TOO_FEW, f"{step.canary.requests} requests, 30 answers needed")
+        verdict = Verdict.PASS if latency.mean <= 0.250 else Verdict.FAIL
+        return GateVerdict(self.name, verdict, f"{latency.mean * 1000:.1f} ms on average, limit 250 ms")
 
 
 def main(file: str, model: str, version: str | None = None) -> int:
@@ -32,7 +32,8 @@ def main(file: str, model: str, version: str | None = None) -> int:
     def on_step(step: StepReport) -> None:
         print(f"{step.weight:g} %: {step.requests} requests, {step.errors} failed: {step.verdict.value}")
 
-    rollout = Rollout(file, model, to=int(version) if version else None, steps=(25, 100), bake=1, gates=[EnoughSales()])
+    to = int(version) if version else None
+    rollout = Rollout(file, model, to=to, steps=(25, 100), bake=1, gates=[PromptAnswers()])
     try:
         rollout.run(on_event=print, on_step=on_step)
     except TfsDeployError as error:  # rolled back or paused (1), mistakes (2), no server (3), locked (4)
