@@ -92,7 +92,11 @@ class Batch:
         """
         first = self.examples[0]
         for example in self.examples:
-            if not isinstance(example, Mapping) or example.keys() != first.keys():
+            if not isinstance(example, Mapping):
+                raise RequestError(
+                    f"an example is of type {type(example).__name__}", hint='give mappings: {"name": value, ...}'
+                )
+            if example.keys() != first.keys():
                 raise RequestError("the examples have different inputs", hint="give every example the same names")
         try:
             return {name: _stack([example[name] for example in self.examples]) for name in first}
@@ -122,6 +126,10 @@ def batches(examples: Iterable[Mapping[str, Any]], size: int) -> Iterator[Batch]
     """Group examples as they come; the last batch may be smaller."""
     start = 0
     collected: list[Mapping[str, Any]] = []
+    if isinstance(examples, Mapping) or not isinstance(examples, Iterable):
+        raise UsageError(
+            f"the examples are of type {type(examples).__name__}", hint='give a list of mappings: [{"name": value}]'
+        )
     for example in examples:
         collected.append(example)
         if len(collected) == size:

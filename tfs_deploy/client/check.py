@@ -92,8 +92,15 @@ def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
         array = value
     elif is_python_value(value):
         array = _convert(spec, value)
+    elif isinstance(value, range):
+        array = _convert(spec, list(value))
     else:
         array = np.asarray(value)
+        if array.dtype.kind == "O" and not hasattr(value, "__array__"):
+            raise RequestError(
+                f"input {spec.name} expects {spec}, got a value of type {type(value).__name__}",
+                hint="give an array, a number, text, or a list of these",
+            )
     expected = numpy_dtype(spec.dtype)
     if array.dtype != expected and not _same_type(array.dtype, expected):
         raise RequestError(
@@ -140,7 +147,7 @@ def _convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
     if wide.dtype == expected or not wide.size:
         return wide if wide.dtype == expected else wide.astype(expected)
     if not _kind_fits(wide.dtype.kind, expected):
-        kind = _KINDS.get(wide.dtype.kind, str(wide.dtype))
+        kind = _kind(wide)
         raise RequestError(f"input {spec.name} expects {spec}, got {kind}", hint=f"give {spec.dtype} values")
     with np.errstate(over="ignore", invalid="ignore"):
         converted = wide.astype(expected)
@@ -149,6 +156,17 @@ def _convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
         first = wide[lost].flat[0]
         raise RequestError(f"input {spec.name}: {first} does not fit {spec.dtype}", hint=f"{spec.name} expects {spec}")
     return converted
+
+
+def _kind(wide: NDArray[Any]) -> str:
+    """Say what Python values are; where numpy found no dtype for them, which one of them is to blame."""
+    values = list(wide.flat) if wide.dtype.kind == "O" else []
+    for value in values:
+        if not isinstance(value, (str, bytes, int, float, complex)):
+            return f"a {type(value).__name__} among them"
+    if any(isinstance(value, int) and value.bit_length() > 64 for value in values):
+        return "an integer beyond 64 bits among them"
+    return _KINDS.get(wide.dtype.kind, str(wide.dtype))
 
 
 def _kind_fits(kind: str, expected: np.dtype[Any]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.client.check import check_inputs, check_output_filter, find_signature
-from tfs_deploy.client.deadline import Deadline
+from tfs_deploy.client.deadline import LONGEST, Deadline
 from tfs_deploy.client.example_replies import TaskReply, checked_tasks
 from tfs_deploy.client.plans import Plan, Plans
 from tfs_deploy.client.readiness import is_final, judge, not_ready, summary
@@ -74,7 +74,7 @@ class Core:
         Its answer is for ``read_ready``; if it fails, the steps of ``predict`` know what to do.
         """
         seconds = self.seconds(request)
-        if type(request.inputs) is not dict or type(seconds) not in (float, int) or not 0 < seconds < math.inf:
+        if type(request.inputs) is not dict or type(seconds) not in (float, int) or not 0 < seconds <= LONGEST:
             return None
         return self._plans.write(request, seconds)
 
@@ -97,6 +97,10 @@ class Core:
             raise RequestError(
                 f"inputs are of type {type(inputs).__name__}", hint='give a mapping: {"name": array, ...}'
             )
+        for name in inputs:
+            if not isinstance(name, str):
+                raise RequestError(f"the name of an input is {name!r}", hint='give text: {"name": array, ...}')
+        _check_signature_name(request.signature)
         deadline = self._deadline(request.timeout, request.record.began)
         send = functools.partial(self._send, request, deadline)
         return (yield from self._with_metadata(request.ref, deadline, send, needed=self._dialect.needs_signature))
@@ -113,6 +117,7 @@ class Core:
     ) -> Steps[TaskReply]:
         """Send a Classify or Regress, read the reply."""
         deadline = self._deadline(timeout)
+        _check_signature_name(signature)
         # an iterator would be used up when the request is written a second time
         listed = _listed(examples)
 
@@ -241,6 +246,8 @@ class Core:
         info = self._find(known, request.ref, request.signature)
         if info is not None and self._check:
             inputs = check_inputs(info, inputs)
+        # where the server does not see the filter, nobody else would say so
+        if info is not None and (self._check or self._dialect.needs_signature):
             check_output_filter(info, request.output_filter)
         call = self._dialect.predict(request, inputs)
         data = yield deadline.limit(call)
@@ -315,6 +322,11 @@ class Core:
 
     def _deadline(self, timeout: float | None, since: float | None = None) -> Deadline:
         return Deadline(self._timeout if timeout is None else timeout, self._clock, since)
+
+
+def _check_signature_name(name: object) -> None:
+    if name is not None and not isinstance(name, str):
+        raise RequestError(f"the signature is {name!r}", hint="give its name as text")
 
 
 def _listed(examples: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import DeadlineExceededError, RequestError
 
@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from tfs_deploy.client.steps import Call
 
 
+#: seconds: longer timeouts count as this one (11 days), beyond it systems count wrongly
+LONGEST: Final = 1e6
+
+
 class Deadline:
     """A moment on a clock by which a whole operation has to be done."""
 
     __slots__ = ("_clock", "_end", "seconds")
 
     def __init__(self, seconds: float, clock: Callable[[], float], since: float | None = None) -> None:
-        if not (isinstance(seconds, (int, float)) and 0 < seconds < math.inf):
-            raise RequestError(f"the timeout is {seconds} s", hint="give a number of seconds greater than 0")
-        self.seconds = seconds
+        number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        if not number or not 0 < seconds < math.inf:
+            raise RequestError(f"the timeout is {seconds!r} s", hint="give a number of seconds greater than 0")
+        self.seconds = seconds = min(seconds, LONGEST)
         self._clock = clock
         self._end = (clock() if since is None else since) + seconds
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from tfs_deploy.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: what gRPC takes (Custom-Metadata in its HTTP/2 protocol description); HTTP takes no less
 _NAME: Final = re.compile(r"[0-9a-z_.-]+")
@@ -23,6 +21,8 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     Raises:
         UsageError: a name or value that cannot be sent, or a name that belongs to the protocol.
     """
+    if not isinstance(headers, Mapping):
+        raise UsageError(f"the headers are of type {type(headers).__name__}", hint='give a mapping: {"name": "value"}')
     checked = {}
     for given, value in headers.items():
         name = str(given).lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfs_deploy.client.conduct import Conduct
@@ -9,10 +10,10 @@ from tfs_deploy.client.core import Core
 from tfs_deploy.client.request import PredictRequest
 from tfs_deploy.client.steps import Failure
 from tfs_deploy.client.values import NO_MODEL, ModelMetadata, VersionStatus, model_ref
-from tfs_deploy.errors import StatusError
+from tfs_deploy.errors import RequestError, StatusError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tfs_deploy.client.dialect import Dialect
     from tfs_deploy.client.example_replies import TaskReply
@@ -49,7 +50,7 @@ class Operations:
         signature = signature or conduct.settings.signature
         record = conduct.begin("predict", ref, signature, headers)
         try:
-            request = PredictRequest(ref, inputs, record, signature, tuple(output_filter), timeout)
+            request = PredictRequest(ref, inputs, record, signature, _names(output_filter), timeout)
             call = request.call = self.core.ready(request)
             if call is not None:
                 conduct.first(call, record)
@@ -143,3 +144,12 @@ class Operations:
             raise
         self.conduct.end(record, result)
         return result
+
+
+def _names(output_filter: Iterable[str]) -> tuple[str, ...]:
+    if output_filter == ():
+        return ()
+    names = tuple(output_filter) if isinstance(output_filter, Iterable) else (output_filter,)
+    if isinstance(output_filter, str) or not all(isinstance(name, str) for name in names):
+        raise RequestError(f"output_filter is {output_filter!r}", hint='give a list of names: ["y"]')
+    return names

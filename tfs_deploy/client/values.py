@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -33,10 +34,14 @@ class ModelRef(_Ref):
     __slots__ = ()
 
     def __new__(cls, name: str, label: str | None = None, version: int | None = None) -> Self:
-        """Make a reference; ``RequestError`` for a label and a version at once."""
+        """Make a reference; ``RequestError`` for a label and a version at once, or what is none."""
         if label is not None and version is not None:
             raise RequestError("a request names a version or a label, not both", hint="drop one of the two")
-        return super().__new__(cls, name, label, version)
+        if not isinstance(name, str):
+            raise RequestError(f"the model is {name!r}", hint="give its name as text")
+        if label is not None and not isinstance(label, str):
+            raise RequestError(f"the label is {label!r}", hint="give text; for a number use version=...")
+        return super().__new__(cls, name, label, None if version is None else _version(version))
 
     def __str__(self) -> str:
         if self.version is not None:
@@ -44,14 +49,30 @@ class ModelRef(_Ref):
         return self.name if self.label is None else f"{self.name} label {self.label}"
 
 
+def _version(given: object) -> int:
+    try:
+        number = operator.index(given)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(given, bool) or not -(2**63) <= number < 2**63:
+        raise RequestError(f"the version is {given!r}", hint="give a whole number of 64 bits")
+    return number
+
+
 #: for calls that are not about one model
 NO_MODEL: Final = ModelRef("")
 
 
-@functools.lru_cache(maxsize=1024)
 def model_ref(name: str, label: str | None, version: int | None) -> ModelRef:
     """Return the ``ModelRef``; the same object for the same arguments, which most calls repeat."""
-    return ModelRef(name, label, version)
+    try:
+        return _cached(name, label, version)
+    except TypeError:  # a list, say, which cannot be looked up either
+        return ModelRef(name, label, version)
+
+
+#: 1, 1.0 and True are equal, but only the first is a version
+_cached = functools.lru_cache(maxsize=1024, typed=True)(ModelRef)
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,3 +347,72 @@ def test_the_environments_proxy_is_used_but_not_for_this_machine(kind, rest_addr
     with pytest.raises(UnavailableError):
         run(kind, "models.invalid:8501", lambda c: c.status("half"), retries=1)
     assert passed == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": None}, "the model is None"),
+        ({"model": 5}, "the model is 5"),
+        ({"model": ["half"]}, r"the model is \['half'\]"),
+        ({"label": 5}, "the label is 5"),
+        ({"version": "1"}, "the version is '1'"),
+        ({"version": True}, "the version is True"),
+        ({"version": 1.0}, r"the version is 1\.0"),
+        ({"version": 2**63}, "the version is 9223372036854775808"),
+        ({"signature": 4}, "the signature is 4"),
+        ({"timeout": "5"}, "the timeout is '5' s"),
+        ({"timeout": True}, "the timeout is True s"),
+        ({"headers": [("a", "b")]}, "the headers are of type list"),
+        ({"output_filter": "y"}, "output_filter is 'y'"),
+        ({"output_filter": None}, "output_filter is None"),
+        ({"output_filter": [1]}, r"output_filter is \[1\]"),
+        ({"inputs": {1: [1.0]}}, "the name of an input is 1"),
+    ],
+    ids=str,
+)
+def test_an_argument_of_the_wrong_type_is_said(kind, grpc_address, rest_address, wrong, message):
+    """Also after a right one that is equal to it, and for a client that does not check its inputs."""
+    address = rest_address if "rest" in kind else grpc_address
+    arguments = {"model": "half", "inputs": X}
+    for options in ({}, {"check": False}):
+        run(kind, address, lambda c: c.predict(**arguments, version=1), **options)
+        with pytest.raises(UsageError, match=message):
+            run(kind, address, lambda c: c.predict(**{**arguments, **wrong}), **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_list_of_examples(kind, grpc_address, rest_address):
+    address = rest_address if "rest" in kind else grpc_address
+
+    def collect(client):
+        return list(client.predict_many("half", None))
+
+    async def collect_async(client):
+        return [each async for each in client.predict_many("half", None)]
+
+    with pytest.raises(UsageError, match="the examples are of type NoneType"):
+        run(kind, address, collect_async if "async" in kind else collect)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("timeout", [1e7, 1e12, 1e300])
+def test_a_very_long_timeout_is_long(kind, grpc_address, rest_address, timeout):
+    address = rest_address if "rest" in kind else grpc_address
+    reply, _ = run(kind, address, lambda c: c.predict("half", X, timeout=timeout), timeout=timeout)
+    assert reply["y"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_version_may_be_a_number_of_numpy(kind, grpc_address, rest_address):
+    address = rest_address if "rest" in kind else grpc_address
+    reply, _ = run(kind, address, lambda c: c.predict("half", {"x": range(3)}, version=np.int64(1)))
+    assert reply["y"].tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize("kind", ["rest", "async-rest"])
+@pytest.mark.parametrize("check", [False, True])
+def test_an_output_that_there_is_not_is_said_where_the_server_cannot(kind, rest_address, check):
+    with pytest.raises(RequestError, match="has no output z"):
+        run(kind, rest_address, lambda c: c.predict("half", X, output_filter=["z"]), check=check)

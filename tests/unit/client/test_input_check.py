@@ -181,3 +181,24 @@ def test_unknown_signatures_and_outputs_list_those_that_exist() -> None:
     assert caught.value.hint == "did you mean output label?"
     with pytest.raises(RequestError, match="output label is asked for twice"):
         check_output_filter(SIGNATURE, ["label", "label"])
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        (None, r"expects int32 \[\?\], got a value of type NoneType"),
+        ({1, 2}, "got a value of type set"),
+        ({"a": 1}, "got a value of type dict"),
+        ((number for number in [1]), "got a value of type generator"),
+        ([1, None], "got a NoneType among them"),
+        ([10**400], "got an integer beyond 64 bits among them"),
+        (["a", "b"], "got strings"),
+    ],
+)
+def test_what_is_no_tensor_is_called_what_it_is(value, complaint):
+    with pytest.raises(RequestError, match=complaint):
+        check_inputs(one("count"), {"count": value})
+
+
+def test_a_range_is_a_list():
+    assert check_inputs(one("count"), {"count": range(3)})["count"].tolist() == [0, 1, 2]
