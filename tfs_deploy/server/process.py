@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import resource
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,10 +27,9 @@ from tfs_deploy.server.settings import (
     read_config_file,
     server_credentials,
 )
+from tfs_deploy.server.stopping import stop_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tfs_deploy.server.flags import ServerFlags
 
 _log = logging.getLogger(__name__)
@@ -204,18 +202,6 @@ def _name_of(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return "init"
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Set the event yielded on SIGTERM or SIGINT."""
-    stop = threading.Event()
-    before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
 
 
 def _allow_many_connections() -> None:
