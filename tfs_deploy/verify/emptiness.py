@@ -34,9 +34,11 @@ def examine_empty_batches(
 ) -> None:
     """Ask every signature that answered a batch for none at all."""
     for name in signatures:
-        like = next((case for case in cases[name] if case.rows and asker.ask(case, GRPC).ok), None)
-        if like is None:
+        answered = [case for case in cases[name] if case.rows and asker.ask(case, GRPC).ok]
+        if not answered:
             continue
+        # with one row, an output of one value for the whole batch would look like one with a row
+        like = max(answered, key=lambda case: case.rows or 0)
         case = empty_case(signatures[name], like.inputs)
         answer = asker.ask(case, GRPC, timeout=min(_PATIENCE, asker.timeout))
         local = asker.ask(case, LOCAL) if asker.asks_local and not answer.ok and not answer.lost else None

@@ -113,6 +113,14 @@ def test_a_server_that_is_right_passes(serve):
     assert {check.group for check in verification.checks} >= {"files", "load", "smoke", "parity", "behaviour"}
 
 
+def test_an_output_of_one_value_for_the_whole_batch_is_no_row_of_an_empty_one(serve):
+    specs = {"inputs": {"x": "float32"}, "outputs": {"y": "float32", "classes": "int64"}}
+    address = serve(lambda x: {**right(x), "classes": np.array([7])}, **specs)
+    verification = verified(address, left_out=frozenset({"parity", "load", "refusals"}))
+    assert [str(check) for check in verification.failed] == []
+    assert "smoke.empty-batch" in {check.id for check in verification.checks if check.status is Status.PASSED}
+
+
 def test_rest_that_leads_to_another_model_is_found(serve):
     grpc = serve(right).partition("/")[0]
     rest = serve(lambda x: {"y": x / 2 + 4}).rpartition("/")[2]
