@@ -15,7 +15,7 @@ from tfs_deploy.savedmodel.goldens import Golden
 from tfs_deploy.savedmodel.lint import Finding, Severity
 from tfs_deploy.verify.answers import judge_answer, judge_signature
 from tfs_deploy.verify.asking import Answer, not_over_rest
-from tfs_deploy.verify.behaviour import Labels, are_ranked, judge_finite, judge_labels, judge_row, label_rows
+from tfs_deploy.verify.behaviour import Labels, are_ranked, judge_finite, judge_labels, judge_row, label_rows, rowwise
 from tfs_deploy.verify.cases import (
     Case,
     empty_case,
@@ -363,3 +363,16 @@ def test_rows_of_nothing_but_padding_need_no_number():
     assert judge_finite([(ONES, right()), (rows, wrong)]).status is Status.FAILED
     floats = Case("s", "3 rows", {"x": np.array([[0, 0], [1, 1], [0, 0]], np.float32)}, 3)
     assert judge_finite([(ONES, right()), (floats, content)]).status is Status.FAILED
+
+
+def test_what_is_said_of_the_whole_batch_is_not_taken_for_its_rows():
+    case = Case("s", "3 rows", {"x": np.zeros((3, 1))}, 3)
+    names = np.array([b"iris", b"rose", b"lily"], object)
+    batch = Answer({"y": np.array([1, 2, 3]), "names": names, "total": np.array(6)})
+    alone = Answer({"y": np.array([2]), "names": names, "total": np.array(2)})
+    assert rowwise(batch, alone, 3) == {"y"}
+    assert judge_row(1, batch, alone, case) is None
+    assert judge_row(0, batch, alone, case) is not None
+    lost = judge_row(0, batch, Answer({"names": names}), case)
+    assert lost is not None
+    assert "'y': it is missing" in lost.reason
