@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client.options import GrpcOptions, GrpcSettings
     from tfs_deploy.client.steps import Call
+
+
+#: among the calls that are ``writing``: one that was left alone, until the connection brings an answer again
+_STUCK: Final = object()
 
 
 class AsyncClient(AwaitingClient):
@@ -93,7 +97,11 @@ class AsyncGrpcTransport:
             raise
         if not done:
             waiting.cancel()
+            waiting.add_done_callback(_forget)
+            # grpc.aio takes the call for done, but its request still fills the connection
+            channel.writing.add(_STUCK)
             raise too_late(self._target, call.timeout)
+        channel.writing -= {sent, _STUCK}
         return waiting.result()
 
     def _connect(self, loop: asyncio.AbstractEventLoop) -> Channel:
@@ -112,6 +120,12 @@ class AsyncGrpcTransport:
         channel, self._channel = self._channel, None
         if channel is not None and self._loop is asyncio.get_running_loop():
             await channel.channel.close()
+
+
+def _forget(task: asyncio.Task[bytes]) -> None:
+    """Take note of what became of a call that nobody waits for, or asyncio would complain."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _answer(sent: Any) -> bytes:

@@ -169,6 +169,8 @@ class GrpcTransport:
         except BaseException:
             future.cancel()
             raise
+        # gRPC's own thread would do so a moment later, and calls until then would be watched for nothing
+        channel.writing.discard(future)
         return answer
 
     def close(self) -> None:
