@@ -18,6 +18,7 @@ from tfs_deploy.launch.engine import Engine, translated
 from tfs_deploy.launch.logs import reason, tail
 from tfs_deploy.launch.readable import require_readable
 from tfs_deploy.launch.settings import settings_of
+from tfs_deploy.launch.signals import signals_later
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +126,8 @@ class DockerHost:
                 left.remove()
 
     def _create(self, body: dict[str, object], name: str, docker: Docker) -> ContainerServer:
-        with translated():
+        # An interrupt in the middle would leave a container that the engine makes afterwards.
+        with translated(), signals_later():
             made = self.engine.api.create_container_from_config(body, name, docker.platform)
         server = ContainerServer(self.engine, made["Id"])
         server.look()
