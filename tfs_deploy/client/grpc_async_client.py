@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -13,6 +13,7 @@ from tfs_deploy.client.awaiting import AwaitingClient
 from tfs_deploy.client.faults import grpc_fault, too_late
 from tfs_deploy.client.grpc_dialect import GrpcDialect
 from tfs_deploy.client.grpc_transport import (
+    LATE,
     LATENESS,
     ROOM,
     Channel,
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client.options import GrpcOptions, GrpcSettings
     from tfs_deploy.client.steps import Call
-
-
-#: among the calls that are ``writing``: one that was left alone, until the connection brings an answer again
-_STUCK: Final = object()
 
 
 class AsyncClient(AwaitingClient):
@@ -78,6 +75,8 @@ class AsyncGrpcTransport:
             answer: bytes = await sent
         except grpc.aio.AioRpcError as error:
             code = error.code()
+            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                channel.writing.add(LATE)
             raise grpc_fault(code.value[0], error.details() or "", self._target, call.timeout) from error
         except grpc.aio.UsageError as error:
             # a channel that another task closed meanwhile
@@ -98,11 +97,11 @@ class AsyncGrpcTransport:
         if not done:
             waiting.cancel()
             waiting.add_done_callback(_forget)
-            # grpc.aio takes the call for done, but its request still fills the connection
-            channel.writing.add(_STUCK)
+            channel.writing.add(LATE)
             raise too_late(self._target, call.timeout)
-        channel.writing -= {sent, _STUCK}
-        return waiting.result()
+        answer = waiting.result()
+        channel.writing -= {sent, LATE}
+        return answer
 
     def _connect(self, loop: asyncio.AbstractEventLoop) -> Channel:
         if self._closed:

@@ -43,6 +43,8 @@ _clock: Final = time.monotonic
 ROOM: Final = 16_384
 #: seconds that gRPC may take to report that a deadline has passed
 LATENESS: Final = 0.01
+#: stands for calls that ended without an answer, until there is one again
+LATE: Final = object()
 
 #: this process; kept, because the system call is slow next to everything else that a call does here
 _pid = os.getpid()
@@ -62,7 +64,8 @@ class Channel:
     """An open channel and its methods by path; messages are bytes on both sides.
 
     ``writing``: calls whose requests may have filled the connection. While a server takes no more of them, gRPC ends no
-    call on it, not even at its deadline (a call ends when its last write has), so calls beside them have to be watched.
+    call on it, not even at its deadline (a call ends when its last write has), so calls beside and behind them have to
+    be watched.
     """
 
     __slots__ = ("channel", "methods", "writing")
@@ -140,14 +143,16 @@ class GrpcTransport:
 
     def perform(self, call: Call) -> bytes:
         """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
+        channel = self._channels.get(_pid) or self._connect()
         try:
-            channel = self._channels.get(_pid) or self._connect()
             method = channel.methods.get(call.path) or channel.method(call.path)
             if channel.writing or len(call.body or b"") > ROOM:
                 return self._watched(channel, method, call)
             answer: bytes = method(call.body, call.end - _clock(), metadata_of(call))
         except grpc.RpcError as error:
             code = error.code()
+            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                channel.writing.add(LATE)
             raise grpc_fault(code.value[0], error.details() or "", self.target, call.timeout) from error
         except ValueError as error:
             # a channel that another thread closed meanwhile
@@ -165,12 +170,13 @@ class GrpcTransport:
             answer: bytes = future.result(max(left, 0.0) + LATENESS)
         except grpc.FutureTimeoutError:
             future.cancel()
+            channel.writing.add(LATE)
             raise too_late(self.target, call.timeout) from None
         except BaseException:
             future.cancel()
             raise
-        # gRPC's own thread would do so a moment later, and calls until then would be watched for nothing
-        channel.writing.discard(future)
+        # of the call, gRPC's own thread would say so a moment later
+        channel.writing -= {future, LATE}
         return answer
 
     def close(self) -> None:

@@ -53,7 +53,9 @@ def is_late(client, inputs=X, **more):
     return call
 
 
-@pytest.mark.parametrize("options", [{}, {"check": False}, {"hedge_after": 0.1}, {"attempt_timeout": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"check": False}, {"hedge_after": 0.1}, {"attempt_timeout": 0.1, "retries": 50}], ids=str
+)
 def test_frozen_before_the_connection(relays, options):
     def work(kind):
         relays[kind].frozen = True
@@ -73,7 +75,7 @@ def test_connections_that_are_never_taken():
         each(work)
 
 
-@pytest.mark.parametrize("options", [{}, {"hedge_after": 0.1}, {"attempt_timeout": 0.1}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"hedge_after": 0.1}, {"attempt_timeout": 0.1, "retries": 50}], ids=str)
 def test_frozen_between_two_calls(relays, options):
     def work(kind):
         with CLIENTS[kind](relays[kind].address, **options) as client:
