@@ -128,7 +128,8 @@ def test_an_engine_that_hangs_for_a_while_costs_no_request(own_engine, zoo_on_ow
         back.start()
 
     with Consumers(zoo_on_own_engine, pause=0.01) as load:
-        result = roll(zoo_on_own_engine, freeze)
+        gates = {"gates": ["errors=1%", "memory=200%"], "default_gates": False}
+        result = roll(zoo_on_own_engine, freeze, **gates)
     back.join()
 
     assert result.status is Status.DONE, result

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.client import read_traffic, write_traffic
 from tfs_deploy.errors import (
@@ -27,7 +27,7 @@ from tfs_deploy.rollout.recovering import mend
 from tfs_deploy.rollout.served import DeployedConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tfs_deploy.client import Client
     from tfs_deploy.config import Deployment
@@ -37,6 +37,10 @@ _LOG = logging.getLogger(__name__)
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
 _LOOK: Final = 3.0
 _RELOAD: Final = 30.0
+#: an engine that took so many seconds to say nothing is left alone for so many
+_SLOW: Final = 1.0
+_PAUSE: Final = 15.0
+T = TypeVar("T")
 
 
 class DeployedServer:
@@ -94,13 +98,14 @@ class DeployedProcess:
         self._deployment = deployment
         self._known = known
         self._first: int | None = None
+        self._ask_again_at = 0.0
 
     def ended(self) -> bool:
         """Whether there was a server that does not run any more; an engine that cannot be asked says nothing."""
         if not self._known:
             return False
         with contextlib.suppress(TfsDeployError):
-            return self._host.ended()
+            return self._ask(lambda host: host.ended())
         return False
 
     def replaced(self) -> bool:
@@ -139,10 +144,22 @@ class DeployedProcess:
     def _host(self) -> Host[Any]:
         return host_of(self._deployment, timeout=_LOOK)
 
+    def _ask(self, question: Callable[[Host[Any]], T]) -> T:
+        """Ask the host; one that hangs is left alone for a while, so that it does not hold up every look."""
+        began = time.monotonic()
+        if began < self._ask_again_at:
+            raise EnvironmentFault("the engine of the container did not answer a moment ago", retriable=True)
+        try:
+            return question(self._host)
+        except EnvironmentFault:
+            now = time.monotonic()
+            self._ask_again_at = now + _PAUSE if now - began > _SLOW else 0.0
+            raise
+
     def _running(self) -> int | None:
         """Return the number of the process that runs, ``None`` without one; raises ``EnvironmentFault``."""
         try:
-            server: Server | None = self._host.current() if self._known else None
+            server: Server | None = self._ask(lambda host: host.current()) if self._known else None
         except UsageError:  # an engine that this process cannot use, now or later
             return None
         return None if server is None else server.pid

@@ -63,6 +63,37 @@ def test_an_engine_that_cannot_be_asked_says_nothing_of_the_process(host):
         process.memory()
 
 
+def test_an_engine_that_hangs_is_left_alone_for_a_while(host, monkeypatch):
+    now, asked = [100.0], []
+    monkeypatch.setattr(wiring, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def hang():
+        asked.append(now[0])
+        now[0] += 3.0
+        raise EnvironmentFault("the Docker Engine does not answer")
+
+    host.current = hang
+    process = DeployedProcess(deployment())
+    assert [process.replaced() for _ in range(5)] == [False] * 5
+    assert asked == [100.0]
+    now[0] += 20.0
+    process.replaced()
+    assert len(asked) == 2
+    host.current = lambda: SimpleNamespace(pid=4711)
+    now[0] += 20.0
+    assert process.replaced() is False
+    host.current = lambda: SimpleNamespace(pid=4712)
+    assert process.replaced() is True
+
+
+def test_an_engine_that_refuses_at_once_is_asked_every_time(host):
+    process = DeployedProcess(deployment())
+    host.fault = EnvironmentFault("no Docker Engine answers")
+    assert (process.replaced(), process.ended()) == (False, False)
+    host.fault, host.pid = None, None
+    assert process.ended() is True
+
+
 def test_an_engine_that_cannot_be_used_at_all_leaves_the_memory_unknown(host):
     process = DeployedProcess(deployment(memory=1 << 30))
     host.fault = UsageError("DOCKER_HOST is ssh://elsewhere", hint="unset it")
