@@ -270,7 +270,9 @@ def a_traffic_file_that_is_deleted_and_damaged(zoo: Zoo) -> None:
 
     lines: list[str] = []
     with Consumers(zoo, pause=0.003) as load:
-        rollout = Rollout(zoo.deployment, "zoo", to=2, steps=(50, 100), bake=0.8, gates=["errors=1%"])
+        rollout = Rollout(
+            zoo.deployment, "zoo", to=2, steps=(50, 100), bake=0.8, gates=["errors=1%"], default_gates=False
+        )
         result = rollout.run(on_event=delete, check=False)
 
     assert result.status is Status.DONE, result.reason
@@ -353,7 +355,8 @@ class JumpingClock(SystemClock):
 
 def a_wall_clock_that_jumps_back_an_hour(zoo: Zoo) -> None:
     """It changes nothing."""
-    rollout = Rollout(zoo.deployment, "zoo", to=2, steps=(50, 100), bake=0.8, gates=["errors=1%"], keep_warm=0.5)
+    options = {"steps": (50, 100), "bake": 0.8, "gates": ["errors=1%"], "default_gates": False, "keep_warm": 0.5}
+    rollout = Rollout(zoo.deployment, "zoo", to=2, **options)
     rollout._own = dataclasses.replace(rollout._own, clock=JumpingClock(zoo))
     with Consumers(zoo, pause=0.003) as load:
         result = rollout.run(check=False)
