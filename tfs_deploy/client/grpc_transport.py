@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import threading
@@ -14,6 +15,8 @@ from tfs_deploy.client.faults import grpc_fault, too_late
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tfs_deploy.client.options import GrpcSettings
     from tfs_deploy.client.steps import Call
 
@@ -41,6 +44,8 @@ _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:"
 _clock: Final = time.monotonic
 #: bytes of a request that a connection takes at once, whatever its server does
 ROOM: Final = 16_384
+#: bytes of a request from which on a thread of its own costs less than gRPC's thread for calls that are not waited for
+LARGE: Final = 1 << 20
 #: seconds that gRPC may take to report that a deadline has passed
 LATENESS: Final = 0.01
 #: stands for calls that ended without an answer, until there is one again
@@ -131,6 +136,34 @@ def after_close(target: str) -> UsageError:
     return UsageError(f"the client of {target} is closed", hint="make a new one")
 
 
+class _Apart(threading.Thread):
+    """A call that waits in a thread of its own, so that the caller need not wait for longer than it wants."""
+
+    def __init__(self, channel: Channel, send: Callable[[], bytes]) -> None:
+        super().__init__(daemon=True, name="call")
+        self._channel = channel
+        self._send = send
+        self._answer: bytes | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Send the call."""
+        try:
+            self._answer = self._send()
+        except BaseException as error:  # noqa: BLE001 - raised where the call was made
+            self._error = error
+        self._channel.writing.discard(self)
+
+    def result(self, seconds: float) -> bytes:
+        """Return the answer or raise the call's error, as ``grpc.Future.result`` does."""
+        self.join(seconds)
+        if self._error is not None:
+            raise self._error
+        if self._answer is None:
+            raise grpc.FutureTimeoutError
+        return self._answer
+
+
 class GrpcTransport:
     """Sends calls over a channel of its own; safe to share between threads and across ``fork``."""
 
@@ -162,8 +195,11 @@ class GrpcTransport:
     def _watched(self, channel: Channel, method: Any, call: Call) -> bytes:
         """Send a call that may outlast its deadline, and leave it alone then."""
         left = call.end - _clock()
+        size = len(call.body or b"")
+        if size > LARGE:
+            return self._apart(channel, method, call)
         future = method.future(call.body, left, metadata_of(call))
-        if len(call.body or b"") > ROOM:
+        if size > ROOM:
             channel.writing.add(future)
             future.add_done_callback(channel.writing.discard)
         try:
@@ -177,6 +213,20 @@ class GrpcTransport:
             raise
         # of the call, gRPC's own thread would say so a moment later
         channel.writing -= {future, LATE}
+        return answer
+
+    def _apart(self, channel: Channel, method: Any, call: Call) -> bytes:
+        """Send a large call."""
+        left = call.end - _clock()
+        apart = _Apart(channel, functools.partial(method, call.body, left, metadata_of(call)))
+        channel.writing.add(apart)
+        apart.start()
+        try:
+            answer = apart.result(max(left, 0.0) + LATENESS)
+        except grpc.FutureTimeoutError:
+            channel.writing.add(LATE)
+            raise too_late(self.target, call.timeout) from None
+        channel.writing.discard(LATE)
         return answer
 
     def close(self) -> None:
