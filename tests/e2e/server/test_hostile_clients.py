@@ -68,13 +68,13 @@ def test_idle_connections(server: Server) -> None:
         for number in range(CONNECTIONS):
             port = server.rest_port if number % 2 else server.grpc_port
             stack.enter_context(connect(port))
-        until(lambda: server.open_files() >= files + CONNECTIONS, seconds=60)
+        until(lambda: server.open_files() >= files + CONNECTIONS)
         server.assert_well()
         with Client(server.grpc_address) as client:
             assert client.predict("half_plus_two", {"x": np.float32([[4]])})["y"] == 4.0
         assert server.status_line("VmRSS") - before < 100
         assert server.status_line("Threads") < threads + 40
-    until(lambda: server.open_files() < files + 50, seconds=60)
+    until(lambda: server.open_files() < files + 50)
     server.assert_well()
 
 

@@ -173,7 +173,7 @@ def test_the_deadline_holds_when_the_server_freezes():
         address = f"127.0.0.1:{frozen.getsockname()[1]}"
         for kind in (Client, RestClient):
             started = time.monotonic()
-            with kind(address) as client, pytest.raises(DeadlineExceededError, match=r"within 0\.(3|29\d) s"):
+            with kind(address) as client, pytest.raises(DeadlineExceededError, match=r"within 0\.3 s"):
                 client.status("half", timeout=0.3)
             assert time.monotonic() - started < 5
 
