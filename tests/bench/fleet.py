@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 
 from tfs_deploy import codec, protos
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.protos import methods
 from tfs_deploy.protos.signatures import DTYPE_NUMBERS
 from tfs_deploy.rollout import Rollout, Status
-from tfs_deploy.rollout.actions import Apply, Finish, Wait, action_name
-from tfs_deploy.rollout.history import Event
-from tfs_deploy.rollout.journal import Journal, replay
-from tfs_deploy.rollout.plan import Plan
+from tfs_deploy.rollout.controller.journal import Journal, replay
+from tfs_deploy.rollout.machine.actions import Apply, Finish, Wait, action_name
+from tfs_deploy.rollout.machine.history import Event
+from tfs_deploy.rollout.machine.plan import Plan
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
-from tfs_deploy.spec import load_deployment
 
 ZOO = Path(__file__).parents[1] / "data" / "models" / "zoo"
 MODELS, REPLICAS = (1, 100, 1000), (1, 10, 50)

@@ -29,14 +29,14 @@ from typing import Any
 import numpy as np
 
 from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router
-from tfs_deploy.client.routing import choose, position
+from tfs_deploy.client.routing.router import choose, position
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.launch.lifecycle import down, up
+from tfs_deploy.launch.up import down, up
 from tfs_deploy.report import rollout_html
 from tfs_deploy.rollout import GateVerdict, Rollout, Status, Verdict
 from tfs_deploy.rollout.begin import recorded
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
-from tfs_deploy.spec import load_deployment
 
 MODELS = Path(__file__).parents[1] / "data" / "models"
 #: version v of the zoo computes x / 2 + OFFSETS[v]

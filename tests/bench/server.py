@@ -111,11 +111,11 @@ def copies(array: np.ndarray) -> int:
     """
     import tracemalloc
 
-    from tfs_deploy.server.core import CoreOptions, ServerCore
-    from tfs_deploy.server.dataplane import DataPlane
-    from tfs_deploy.server.loader import EngineLoader, LoaderOptions
-    from tfs_deploy.server.manager import ManagerOptions
+    from tfs_deploy.server.api.data_plane import DataPlane
     from tfs_deploy.server.metrics import ServerMetrics
+    from tfs_deploy.server.models.core import CoreOptions, ServerCore
+    from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
+    from tfs_deploy.server.models.manager import ManagerOptions
 
     metrics = ServerMetrics()
     core = ServerCore(EngineLoader(LoaderOptions(), metrics), CoreOptions(manager=ManagerOptions(load_retries=0)))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.config import ActiveModel, read_active, write_active
 from tfs_deploy.config.models import parse
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.deployment.active import ActiveModel
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.state.active import read_active, write_active
 
 SIX_MISTAKES = """\
 name: shop

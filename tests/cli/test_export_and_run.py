@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfs_deploy.cli.signature_text import parse_signatures
+from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export import Signature
 from tfs_deploy.savedmodel.goldens import read_goldens

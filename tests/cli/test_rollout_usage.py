@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tfs_deploy.cli.rollouts import span
+from tfs_deploy.cli.shared.rollout_runs import span
 
 FILE = """
 name: shop

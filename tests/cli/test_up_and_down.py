@@ -21,14 +21,15 @@ import yaml
 from live import free_ports, until
 from tfs_deploy.client import Client, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
-from tfs_deploy.config import ActiveModel, read_active, write_active
 from tfs_deploy.config.models import parse
-from tfs_deploy.config.ports import is_free
+from tfs_deploy.deployment.active import ActiveModel
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.launch.process import start_time
-from tfs_deploy.launch.record import NEXT, read_record
-from tfs_deploy.rollout.lock import lock
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.host.tcp_ports import is_free
+from tfs_deploy.launch.embedded.process import start_time
+from tfs_deploy.launch.embedded.record import NEXT, read_record
+from tfs_deploy.state.active import read_active, write_active
+from tfs_deploy.state.lock import lock
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 

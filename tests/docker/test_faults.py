@@ -21,12 +21,12 @@ import pytest
 from engines import MACHINE
 from live import until
 from tfs_deploy.client import Client
-from tfs_deploy.config.image import Image
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.deployment.image import Image
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.launch.container_server import ContainerServer
-from tfs_deploy.launch.docker_host import DockerHost
-from tfs_deploy.launch.engine import Engine
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.launch.docker.container_server import ContainerServer
+from tfs_deploy.launch.docker.engine import Engine
+from tfs_deploy.launch.docker.host import DockerHost
 
 pytestmark = pytest.mark.docker
 X = {"x": np.array([2.0], np.float32)}

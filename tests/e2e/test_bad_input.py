@@ -19,9 +19,9 @@ import pytest
 
 from live import free_ports, processes_in
 from tfs_deploy.client import Client
-from tfs_deploy.config.ports import is_free
+from tfs_deploy.host.tcp_ports import is_free
 from tfs_deploy.launch import EmbeddedLauncher
-from tfs_deploy.rollout.lock import lock
+from tfs_deploy.state.lock import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,11 +24,11 @@ import numpy as np
 from consumers import AwaitedConsumers, Consumers, Watch
 from tfs_deploy.cli.main import run
 from tfs_deploy.client import read_traffic
-from tfs_deploy.config import read_active
 from tfs_deploy.rollout import ErrorRateGate, Rollout, RolloutResult, Status, Verdict
+from tfs_deploy.rollout.adapters.deployed_server import SystemClock
 from tfs_deploy.rollout.begin import latest
-from tfs_deploy.rollout.journal import journals
-from tfs_deploy.rollout.wiring import SystemClock
+from tfs_deploy.rollout.controller.journal import journals
+from tfs_deploy.state.active import read_active
 
 if TYPE_CHECKING:
     from zoos import Zoo

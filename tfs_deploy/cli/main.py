@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from tfs_deploy import __version__
-from tfs_deploy.cli.output import Output
+from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, UsageError, file_hint
 
-#: command -> (module under tfs_deploy.cli, its one line in --help), in the order in which --help lists them
+#: command -> (module under tfs_deploy.cli.commands, its one line in --help), in the order in which --help lists them
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Train, export, serve, check and roll out a real model in about a minute."),
     "export": ("export", "Write a model into the next numbered version directory."),
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"tfs_deploy.cli.{COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f"tfs_deploy.cli.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
 

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from tfs_deploy.client.endpoint import read_endpoint
 from tfs_deploy.client.grpc_client import Client
 from tfs_deploy.client.options import DEFAULT_TIMEOUT
 from tfs_deploy.errors import UnavailableError, UsageError
+from tfs_deploy.state.endpoint import read_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from tfs_deploy.client.request import PredictOptions
-    from tfs_deploy.client.values import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.replies import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.request import PredictOptions
     from tfs_deploy.codec import PredictReply
 
 T = TypeVar("T")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from tfs_deploy.client.awaiting import AwaitingClient
-from tfs_deploy.client.faults import grpc_fault, too_late
-from tfs_deploy.client.grpc_dialect import GrpcDialect
-from tfs_deploy.client.grpc_transport import (
+from tfs_deploy.client.async_client_base import AwaitingClient
+from tfs_deploy.client.call.faults import grpc_fault, too_late
+from tfs_deploy.client.grpc.dialect import GrpcDialect
+from tfs_deploy.client.grpc.transport import (
     LATE,
     LATENESS,
     ROOM,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from tfs_deploy.client.call.steps import Call
     from tfs_deploy.client.options import GrpcOptions, GrpcSettings
-    from tfs_deploy.client.steps import Call
 
 
 class AsyncClient(AwaitingClient):

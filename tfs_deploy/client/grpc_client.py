@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfs_deploy.client.blocking import BlockingClient
-from tfs_deploy.client.grpc_dialect import GrpcDialect
-from tfs_deploy.client.grpc_transport import GrpcTransport, grpc_target
+from tfs_deploy.client.client_base import BlockingClient
+from tfs_deploy.client.grpc.dialect import GrpcDialect
+from tfs_deploy.client.grpc.transport import GrpcTransport, grpc_target
 from tfs_deploy.client.options import grpc_settings_of
 from tfs_deploy.client.transport import split_targets
 

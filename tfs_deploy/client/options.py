@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from tfs_deploy.client.retries import NEVER, Retries
+from tfs_deploy.client.call.retries import NEVER, Retries
 from tfs_deploy.errors import RequestError, UsageError
 
 if TYPE_CHECKING:
-    from tfs_deploy.client.record import Hook
+    from tfs_deploy.client.call.call_record import Hook
     from tfs_deploy.client.tls import Tls
 
 DEFAULT_TIMEOUT: Final = 10.0

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from tfs_deploy.client.request import PredictOptions
-    from tfs_deploy.client.values import ModelMetadata
+    from tfs_deploy.client.call.replies import ModelMetadata
+    from tfs_deploy.client.call.request import PredictOptions
     from tfs_deploy.codec import PredictReply
 
 

@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tfs_deploy.client.awaiting import AwaitingClient
-from tfs_deploy.client.faults import rest_fault, too_late
+from tfs_deploy.client.async_client_base import AwaitingClient
+from tfs_deploy.client.call.faults import rest_fault, too_late
 from tfs_deploy.client.options import settings_of
-from tfs_deploy.client.rest_dialect import RestDialect
-from tfs_deploy.client.rest_transport import KEPT, HttpRequests, after_close, error_message, http_fault, rest_base_url
+from tfs_deploy.client.rest.dialect import RestDialect
+from tfs_deploy.client.rest.transport import KEPT, HttpRequests, after_close, error_message, http_fault, rest_base_url
 from tfs_deploy.client.transport import split_targets
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from tfs_deploy.client.call.steps import Call
     from tfs_deploy.client.options import Options, Settings
-    from tfs_deploy.client.steps import Call
 
 
 class AsyncRestClient(AwaitingClient):

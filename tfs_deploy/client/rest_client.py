@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfs_deploy.client.blocking import BlockingClient
+from tfs_deploy.client.client_base import BlockingClient
 from tfs_deploy.client.options import settings_of
-from tfs_deploy.client.rest_dialect import RestDialect
-from tfs_deploy.client.rest_transport import RestTransport, rest_base_url
+from tfs_deploy.client.rest.dialect import RestDialect
+from tfs_deploy.client.rest.transport import RestTransport, rest_base_url
 from tfs_deploy.client.transport import split_targets
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tfs_deploy.client.replicas import Replicas
+from tfs_deploy.client.call.replicas import Replicas
 from tfs_deploy.errors import DeadlineExceededError, StatusError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfs_deploy.client.steps import Call
+    from tfs_deploy.client.call.steps import Call
 
 #: so many attempts of one client may be under way; threads are started as they are needed
 _HEDGING_THREADS: Final = 512

@@ -118,8 +118,8 @@ def _require_mark(root: Path) -> None:
 
 
 def _require_stopped(root: Path) -> None:
-    from tfs_deploy.config.deployment import state_dir_of
-    from tfs_deploy.launch.record import running_server
+    from tfs_deploy.deployment.deployment import state_dir_of
+    from tfs_deploy.launch.embedded.record import running_server
 
     deployment = Folder(root).deployment
     if running_server(state_dir_of(deployment, "digits")) is not None:

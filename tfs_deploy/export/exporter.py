@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.export import checks, provenance
-from tfs_deploy.export.base_path import check_base_path, check_version
-from tfs_deploy.export.detect import open_source
-from tfs_deploy.export.examples import Example, as_examples
-from tfs_deploy.export.hashing import Hasher
-from tfs_deploy.export.publish import refuse_taken, stage
-from tfs_deploy.export.quiet import quiet
-from tfs_deploy.export.recording import record, warmup_requests
-from tfs_deploy.export.retention import check_keep, named_versions, prune
-from tfs_deploy.export.signature import Signature, as_signatures
-from tfs_deploy.export.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
-from tfs_deploy.export.writing import writing
+from tfs_deploy.export.evidence import checks, provenance
+from tfs_deploy.export.evidence.examples import Example, as_examples
+from tfs_deploy.export.evidence.recording import record, warmup_requests
+from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
+from tfs_deploy.export.signatures.signature import Signature, as_signatures
+from tfs_deploy.export.sources.detect import open_source
+from tfs_deploy.export.tensorflow.hashing import Hasher
+from tfs_deploy.export.tensorflow.quiet import quiet
+from tfs_deploy.export.tensorflow.write_errors import writing
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.manifest import FileEntry, Manifest, build_manifest, signature_digest, write_manifest
 from tfs_deploy.savedmodel.warmup import write_warmup
+from tfs_deploy.store.base_path import check_base_path, check_version
+from tfs_deploy.store.publish import refuse_taken, stage
+from tfs_deploy.store.retention import check_keep, named_versions, prune
 
 if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import SignatureInfo

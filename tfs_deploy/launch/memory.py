@@ -11,7 +11,7 @@ from tfs_deploy.errors import EnvironmentFault, ModelError
 from tfs_deploy.savedmodel.versions import list_versions
 
 if TYPE_CHECKING:
-    from tfs_deploy.config.deployment import Deployment
+    from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.launch.server import Server
 
 #: the server reckons with this much RAM for every byte of a version's files (bundle_factory_util.cc)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.config.files import write_config
 from tfs_deploy.errors import LaunchError, TfsDeployError
-from tfs_deploy.launch.container import Ports
+from tfs_deploy.launch.connect import dial
 from tfs_deploy.launch.converge import host_paths, versions_on_disk, wait_for_versions
-from tfs_deploy.launch.dial import dial
+from tfs_deploy.launch.docker.container import Ports
+from tfs_deploy.launch.embedded.running_server import STOP_TIMEOUT
 from tfs_deploy.launch.generations import new_generation, use_generation
-from tfs_deploy.launch.running import STOP_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfs_deploy.config.deployment import Deployment
+    from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.launch.server import Host, Server
 
 #: seconds in which clients that follow the traffic file have moved (they look every 0.2 s) and their calls have ended

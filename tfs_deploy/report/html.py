@@ -10,19 +10,19 @@ from tfs_deploy.report.page import CELLS, html_page, html_table
 from tfs_deploy.report.rollout import arms_table, milliseconds, steps_table, summary, verdicts_table
 from tfs_deploy.report.svg import Bar, Series, bar_chart, line_chart
 from tfs_deploy.report.timeline import timeline
-from tfs_deploy.rollout.phases import ROLLBACK
-from tfs_deploy.rollout.ports import Verdict
+from tfs_deploy.rollout.machine.observation import Verdict
+from tfs_deploy.rollout.machine.phases import ROLLBACK
+from tfs_deploy.rollout.machine.strategies import SHADOW
 from tfs_deploy.rollout.result import RolloutResult
-from tfs_deploy.rollout.strategies import SHADOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.report.timeline import Judged, Timeline
-    from tfs_deploy.rollout.history import Event
-    from tfs_deploy.rollout.plan import Plan
+    from tfs_deploy.rollout.machine.history import Event
+    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.stats import WindowSummary
     from tfs_deploy.rollout.result import StepReport
-    from tfs_deploy.rollout.stats import WindowSummary
 
 #: judgements in a plot, roughly
 _MOST: Final = 150

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from tfs_deploy.report.tables import Column, Table, markdown_table
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout.experiment import compare_arms
-from tfs_deploy.rollout.ports import Verdict
+from tfs_deploy.rollout.machine.observation import Verdict
 from tfs_deploy.rollout.result import RolloutResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.rollout.experiment import Estimate
-    from tfs_deploy.rollout.history import Event
-    from tfs_deploy.rollout.plan import Plan
+    from tfs_deploy.rollout.machine.history import Event
+    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.stats import WindowSummary
     from tfs_deploy.rollout.result import StepReport
-    from tfs_deploy.rollout.stats import WindowSummary
 
 _COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow"}
 

@@ -6,16 +6,16 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.rollout.history import elapsed
-from tfs_deploy.rollout.phases import ROLLBACK, phase_of
+from tfs_deploy.rollout.machine.history import elapsed
+from tfs_deploy.rollout.machine.narration import tell
+from tfs_deploy.rollout.machine.phases import ROLLBACK, phase_of
 from tfs_deploy.rollout.result import StepReport
-from tfs_deploy.rollout.words import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfs_deploy.rollout.history import Event
-    from tfs_deploy.rollout.plan import Plan
+    from tfs_deploy.rollout.machine.history import Event
+    from tfs_deploy.rollout.machine.plan import Plan
 
 
 #: what sends all requests to the new version, or none

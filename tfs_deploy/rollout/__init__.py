@@ -35,36 +35,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfs_deploy.rollout.actions import Status as Status
-    from tfs_deploy.rollout.gates import ErrorRateGate as ErrorRateGate
-    from tfs_deploy.rollout.gates import GoldenGate as GoldenGate
-    from tfs_deploy.rollout.gates import LatencyGate as LatencyGate
-    from tfs_deploy.rollout.plan import Plan as Plan
-    from tfs_deploy.rollout.ports import CheckResult as CheckResult
-    from tfs_deploy.rollout.ports import GateVerdict as GateVerdict
-    from tfs_deploy.rollout.ports import StepView as StepView
-    from tfs_deploy.rollout.ports import Verdict as Verdict
+    from tfs_deploy.rollout.gates.gates import ErrorRateGate as ErrorRateGate
+    from tfs_deploy.rollout.gates.gates import GoldenGate as GoldenGate
+    from tfs_deploy.rollout.gates.gates import LatencyGate as LatencyGate
+    from tfs_deploy.rollout.machine.actions import Status as Status
+    from tfs_deploy.rollout.machine.observation import CheckResult as CheckResult
+    from tfs_deploy.rollout.machine.observation import GateVerdict as GateVerdict
+    from tfs_deploy.rollout.machine.observation import StepView as StepView
+    from tfs_deploy.rollout.machine.observation import Verdict as Verdict
+    from tfs_deploy.rollout.machine.plan import Plan as Plan
+    from tfs_deploy.rollout.machine.stats import RequestStats as RequestStats
+    from tfs_deploy.rollout.machine.stats import WindowSummary as WindowSummary
     from tfs_deploy.rollout.result import RolloutResult as RolloutResult
     from tfs_deploy.rollout.result import StepReport as StepReport
     from tfs_deploy.rollout.run import Rollout as Rollout
-    from tfs_deploy.rollout.stats import RequestStats as RequestStats
-    from tfs_deploy.rollout.stats import WindowSummary as WindowSummary
 
 _HOME = {
-    "CheckResult": "tfs_deploy.rollout.ports",
-    "ErrorRateGate": "tfs_deploy.rollout.gates",
-    "GateVerdict": "tfs_deploy.rollout.ports",
-    "GoldenGate": "tfs_deploy.rollout.gates",
-    "LatencyGate": "tfs_deploy.rollout.gates",
-    "Plan": "tfs_deploy.rollout.plan",
-    "RequestStats": "tfs_deploy.rollout.stats",
+    "CheckResult": "tfs_deploy.rollout.machine.observation",
+    "ErrorRateGate": "tfs_deploy.rollout.gates.gates",
+    "GateVerdict": "tfs_deploy.rollout.machine.observation",
+    "GoldenGate": "tfs_deploy.rollout.gates.gates",
+    "LatencyGate": "tfs_deploy.rollout.gates.gates",
+    "Plan": "tfs_deploy.rollout.machine.plan",
+    "RequestStats": "tfs_deploy.rollout.machine.stats",
     "Rollout": "tfs_deploy.rollout.run",
     "RolloutResult": "tfs_deploy.rollout.result",
-    "Status": "tfs_deploy.rollout.actions",
+    "Status": "tfs_deploy.rollout.machine.actions",
     "StepReport": "tfs_deploy.rollout.result",
-    "StepView": "tfs_deploy.rollout.ports",
-    "Verdict": "tfs_deploy.rollout.ports",
-    "WindowSummary": "tfs_deploy.rollout.stats",
+    "StepView": "tfs_deploy.rollout.machine.observation",
+    "Verdict": "tfs_deploy.rollout.machine.observation",
+    "WindowSummary": "tfs_deploy.rollout.machine.stats",
 }
 
 __all__ = [

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.config import apply_active
+from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.actions import Status
-from tfs_deploy.rollout.journal import Journal, journals, replay
-from tfs_deploy.rollout.plan import Plan, checked
-from tfs_deploy.rollout.recovering import active_records
+from tfs_deploy.rollout.adapters.active_recovery import active_records
+from tfs_deploy.rollout.controller.journal import Journal, journals, replay
+from tfs_deploy.rollout.machine.actions import Status
+from tfs_deploy.rollout.machine.plan import Plan, checked
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tfs_deploy.config import Deployment, Model
-    from tfs_deploy.rollout.history import Event, History
-    from tfs_deploy.rollout.ports import ModelServer, ServerView, Traffic
+    from tfs_deploy.deployment import Deployment, Model
+    from tfs_deploy.rollout.machine.history import Event, History
+    from tfs_deploy.rollout.machine.observation import ModelServer, ServerView, Traffic
 
 STABLE = "stable"
 CANARY = "canary"

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import VerdictError
-from tfs_deploy.rollout.actions import Status
-from tfs_deploy.rollout.history import elapsed
-from tfs_deploy.rollout.phases import ROLLBACK
-from tfs_deploy.rollout.ports import GateVerdict, Verdict
-from tfs_deploy.rollout.stats import WindowSummary
-from tfs_deploy.rollout.words import note
+from tfs_deploy.rollout.machine.actions import Status
+from tfs_deploy.rollout.machine.history import elapsed
+from tfs_deploy.rollout.machine.narration import note
+from tfs_deploy.rollout.machine.observation import GateVerdict, Verdict
+from tfs_deploy.rollout.machine.phases import ROLLBACK
+from tfs_deploy.rollout.machine.stats import WindowSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tfs_deploy.rollout.history import Event
-    from tfs_deploy.rollout.plan import Plan
+    from tfs_deploy.rollout.machine.history import Event
+    from tfs_deploy.rollout.machine.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,23 +8,23 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client.recorder import boot_id
+from tfs_deploy.client.routing.recorder import boot_id
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.actions import Action, Finish, Wait
-from tfs_deploy.rollout.asked import option_values, require_gates, steps_of, version_number
+from tfs_deploy.rollout.adapters.deployed_server import TrafficFile
+from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
-from tfs_deploy.rollout.controller import Controller
-from tfs_deploy.rollout.journal import Journal
-from tfs_deploy.rollout.lock import Held, lock, rollout_of
-from tfs_deploy.rollout.mailbox import FileMailbox
-from tfs_deploy.rollout.recorded import RecordedRequests
+from tfs_deploy.rollout.controller.controller import Controller
+from tfs_deploy.rollout.controller.journal import Journal
+from tfs_deploy.rollout.controller.mailbox import FileMailbox
+from tfs_deploy.rollout.machine.actions import Action, Finish, Wait
+from tfs_deploy.rollout.machine.narration import tell
+from tfs_deploy.rollout.machine.preconditions import option_values, require_gates, steps_of, version_number
+from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Servers, Surroundings, make_world, reach, require_programs
-from tfs_deploy.rollout.strategies import CANARY
-from tfs_deploy.rollout.wiring import TrafficFile
-from tfs_deploy.rollout.words import tell
-from tfs_deploy.spec import load_deployment
-from tfs_deploy.verify.deployment import find_model
+from tfs_deploy.smoke.deployment import find_model
+from tfs_deploy.state.lock import Held, lock, rollout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tfs_deploy.config import Deployment
-    from tfs_deploy.rollout.history import Event
-    from tfs_deploy.rollout.plan import Plan
-    from tfs_deploy.rollout.ports import Gate, Requests
+    from tfs_deploy.deployment import Deployment
+    from tfs_deploy.rollout.machine.history import Event
+    from tfs_deploy.rollout.machine.observation import Gate, Requests
+    from tfs_deploy.rollout.machine.plan import Plan
     from tfs_deploy.rollout.result import StepReport
 
 

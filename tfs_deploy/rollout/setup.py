@@ -11,33 +11,33 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.client import RestClient
 from tfs_deploy.errors import EnvironmentFault, UsageError
-from tfs_deploy.launch.dial import dial
-from tfs_deploy.rollout.checks import FileChecks
-from tfs_deploy.rollout.commands import require_program
-from tfs_deploy.rollout.fleet import Fleet, Replica
-from tfs_deploy.rollout.gates import GoldenGate, LatencyGate, default_gates
-from tfs_deploy.rollout.gatespecs import Sources, gate_name, make_gate
-from tfs_deploy.rollout.hooks import RolloutHooks
-from tfs_deploy.rollout.mailbox import FileMailbox
-from tfs_deploy.rollout.measures import DriftGate, MemoryGate
-from tfs_deploy.rollout.outside import CommandGate
-from tfs_deploy.rollout.recorded import RecordedRequests
-from tfs_deploy.rollout.replaying import compare_labels, requests_at_hand, requests_in_file
-from tfs_deploy.rollout.served import DeployedConfig
-from tfs_deploy.rollout.wiring import DeployedProcess, DeployedServer, SystemClock, TrafficFile
-from tfs_deploy.rollout.world import World
-from tfs_deploy.verify.connect import Connections, addresses, connect
+from tfs_deploy.host.commands import require_program
+from tfs_deploy.launch.connect import dial
+from tfs_deploy.rollout.adapters.deployed_server import DeployedProcess, DeployedServer, SystemClock, TrafficFile
+from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
+from tfs_deploy.rollout.adapters.replay import compare_labels, requests_at_hand, requests_in_file
+from tfs_deploy.rollout.adapters.replicas import Fleet, Replica
+from tfs_deploy.rollout.adapters.served_config import DeployedConfig
+from tfs_deploy.rollout.adapters.version_checks import FileChecks
+from tfs_deploy.rollout.controller.hooks import RolloutHooks
+from tfs_deploy.rollout.controller.mailbox import FileMailbox
+from tfs_deploy.rollout.controller.world import World
+from tfs_deploy.rollout.gates.external import CommandGate
+from tfs_deploy.rollout.gates.gates import GoldenGate, LatencyGate, default_gates
+from tfs_deploy.rollout.gates.measures import DriftGate, MemoryGate
+from tfs_deploy.rollout.gates.specs import Sources, gate_name, make_gate
+from tfs_deploy.smoke.connect import Connections, addresses, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tfs_deploy.client.protocols import Predictor
-    from tfs_deploy.config import Deployment, Model
-    from tfs_deploy.rollout.plan import Plan
-    from tfs_deploy.rollout.ports import Gate, GateVerdict, ModelServer, Requests, StepView
-    from tfs_deploy.rollout.replaying import Request
-    from tfs_deploy.rollout.stats import Compared
-    from tfs_deploy.rollout.world import EventLog
+    from tfs_deploy.deployment import Deployment, Model
+    from tfs_deploy.rollout.adapters.replay import Request
+    from tfs_deploy.rollout.controller.world import EventLog
+    from tfs_deploy.rollout.machine.observation import Gate, GateVerdict, ModelServer, Requests, StepView
+    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.stats import Compared
 
 #: requests that are replayed for the drift gate that is always there; one that was asked for replays more
 _FEW = 20

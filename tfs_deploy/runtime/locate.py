@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfs_deploy.config.active import apply_active, read_active
+from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import ModelError, UsageError, did_you_mean
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
+from tfs_deploy.state.active import read_active
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfs_deploy.config.deployment import Deployment, Model
+    from tfs_deploy.deployment.deployment import Deployment, Model
 
 _FILES = (".yaml", ".yml")
 
@@ -55,7 +56,7 @@ def _is_version_dir(path: Path) -> bool:
 
 
 def _in_deployment(path: Path, version: int | None, label: str | None, name: str | None) -> Located:
-    from tfs_deploy.spec import load_deployment
+    from tfs_deploy.deployment.file import load_deployment
 
     deployment = load_deployment(path)
     served, _ = apply_active(deployment, read_active(deployment.state_dir))

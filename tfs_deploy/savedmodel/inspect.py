@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.protos.signatures import INTERNAL_SIGNATURES
 from tfs_deploy.savedmodel import layout, versions
-from tfs_deploy.savedmodel.bundle import Bundle, read_bundle, verify_bundle
+from tfs_deploy.savedmodel.formats.bundle import Bundle, read_bundle, verify_bundle
 from tfs_deploy.savedmodel.manifest import read_manifest
 from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.warmup import count_warmup
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.savedmodel.bundle import Variable
     from tfs_deploy.savedmodel.features import Feature
+    from tfs_deploy.savedmodel.formats.bundle import Variable
     from tfs_deploy.savedmodel.graph import Scope
     from tfs_deploy.savedmodel.manifest import Manifest
     from tfs_deploy.savedmodel.scan import MetaGraphFacts

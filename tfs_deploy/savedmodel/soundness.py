@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tfs_deploy.savedmodel.wire import WireError
+from tfs_deploy.savedmodel.formats.wire import WireError
 
 #: DataType numbers end far below this; a reference to a type is its number and 100 (types.proto)
 _TYPES: Final = 64

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy import __version__
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.extras import require_extra
-from tfs_deploy.server.flags import ServerFlags, help_text, parse_flags
+from tfs_deploy.server.process.flags import ServerFlags, help_text, parse_flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +29,10 @@ def run(arguments: list[str], *, check: Callable[[Any], None] | None = None) -> 
     for module in ("tensorflow", "uvicorn", "httptools"):
         require_extra(module, "server")
     _set_up_log(flags)
-    from tfs_deploy.server.process import serve
+    from tfs_deploy.server.process.process import serve
 
     if check is not None:
-        from tfs_deploy.server.settings import initial_config
+        from tfs_deploy.server.process.settings import initial_config
 
         check(initial_config(flags))
     serve(flags)

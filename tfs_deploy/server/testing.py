@@ -19,16 +19,16 @@ from typing import Any, Final
 from tfs_deploy import protos
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import latest_version, list_versions
-from tfs_deploy.server.core import CoreOptions, ServerCore, check_reached
-from tfs_deploy.server.dataplane import DataPlane
-from tfs_deploy.server.functions import FunctionModel, function_model
-from tfs_deploy.server.grpc_adapter import GrpcServer
-from tfs_deploy.server.loader import EngineLoader, LoaderOptions
-from tfs_deploy.server.manager import ManagerOptions
+from tfs_deploy.server.api.data_plane import DataPlane
+from tfs_deploy.server.grpc.adapter import GrpcServer
+from tfs_deploy.server.inference.servable import ModelServable
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.servable import ModelServable
-from tfs_deploy.server.states import ServableId
-from tfs_deploy.server.validate import TENSORFLOW
+from tfs_deploy.server.models.core import CoreOptions, ServerCore, check_reached
+from tfs_deploy.server.models.functions import FunctionModel, function_model
+from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
+from tfs_deploy.server.models.manager import ManagerOptions
+from tfs_deploy.server.models.states import ServableId
+from tfs_deploy.server.models.validate import TENSORFLOW
 
 __all__ = ["FunctionModel", "TestServer", "function_model", "serve_models"]
 
@@ -91,9 +91,9 @@ def serve_models(
 
 @contextlib.contextmanager
 def _rest(dataplane: DataPlane) -> Iterator[int]:
-    from tfs_deploy.server.ports import bind
-    from tfs_deploy.server.rest_adapter import RestServer
-    from tfs_deploy.server.rest_handler import RestHandler
+    from tfs_deploy.server.process.listen import bind
+    from tfs_deploy.server.rest.adapter import RestServer
+    from tfs_deploy.server.rest.handler import RestHandler
 
     listener = bind(_HOST, 0, what="REST")
     port: int = listener.getsockname()[1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.client import Client
-from tfs_deploy.config import read_active
 from tfs_deploy.errors import FailedPreconditionError, UnavailableError
-from tfs_deploy.rollout.ports import AVAILABLE, Split
-from tfs_deploy.rollout.wiring import DeployedServer, TrafficFile
+from tfs_deploy.rollout.adapters.deployed_server import DeployedServer, TrafficFile
+from tfs_deploy.rollout.machine.observation import AVAILABLE, Split
+from tfs_deploy.state.active import read_active
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import pytest
 from live import until
 from tfs_deploy.client import Client
 from tfs_deploy.rollout.begin import latest
-from tfs_deploy.rollout.lock import holder, lock, rollout_of
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
+from tfs_deploy.state.lock import holder, lock, rollout_of
 
 
 def command(*arguments: object) -> list[str]:

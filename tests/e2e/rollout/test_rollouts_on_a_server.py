@@ -11,12 +11,12 @@ import pytest
 import rolling
 from tfs_deploy import protos
 from tfs_deploy.errors import LockedError, ModelError, UsageError, VerdictError
-from tfs_deploy.launch.lifecycle import down, up
-from tfs_deploy.launch.record import running_server
+from tfs_deploy.launch.embedded.record import running_server
+from tfs_deploy.launch.up import down, up
 from tfs_deploy.rollout import GateVerdict, Rollout, Status, Verdict
-from tfs_deploy.rollout.actions import Finish, Wait
-from tfs_deploy.rollout.lock import lock
-from tfs_deploy.rollout.wiring import SystemClock
+from tfs_deploy.rollout.adapters.deployed_server import SystemClock
+from tfs_deploy.rollout.machine.actions import Finish, Wait
+from tfs_deploy.state.lock import lock
 
 
 def test_a_rollout_and_a_rollback_under_load_fail_no_request(zoo):

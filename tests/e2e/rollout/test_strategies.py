@@ -11,8 +11,8 @@ import pytest
 from tfs_deploy.client import Client, Router
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.rollout import Rollout, Status, Verdict
-from tfs_deploy.rollout.actions import Finish, Wait
-from tfs_deploy.rollout.wiring import SystemClock
+from tfs_deploy.rollout.adapters.deployed_server import SystemClock
+from tfs_deploy.rollout.machine.actions import Finish, Wait
 
 
 def test_what_consumers_record_is_judged_without_being_asked_for(zoo, consumers):

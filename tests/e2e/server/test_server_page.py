@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tfs_deploy.server.flags import OWN_FLAGS, WITHOUT_MEANING
+from tfs_deploy.server.process.flags import OWN_FLAGS, WITHOUT_MEANING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tfs_deploy.client.comparing import Difference, differences, has_broken
+from tfs_deploy.client.routing.comparison import Difference, differences, has_broken
 
 SCORES = np.array([[0.1, 0.9], [0.8, 0.2]], np.float32)
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfs_deploy.client.core import Core
-from tfs_deploy.client.grpc_dialect import GrpcDialect
-from tfs_deploy.client.record import CallRecord
-from tfs_deploy.client.request import PredictRequest
-from tfs_deploy.client.steps import Call, drive
-from tfs_deploy.client.values import ModelRef
+from tfs_deploy.client.call.call_record import CallRecord
+from tfs_deploy.client.call.replies import ModelRef
+from tfs_deploy.client.call.request import PredictRequest
+from tfs_deploy.client.call.steps import Call, drive
+from tfs_deploy.client.core.requests import Core
+from tfs_deploy.client.grpc.dialect import GrpcDialect
 from tfs_deploy.errors import (
     Code,
     DeadlineExceededError,

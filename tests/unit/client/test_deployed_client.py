@@ -10,8 +10,8 @@ import pytest
 
 from tfs_deploy.client import deployed
 from tfs_deploy.client.deployed import DeployedClient
-from tfs_deploy.client.endpoint import Endpoint, read_endpoint, write_endpoint
 from tfs_deploy.errors import EnvironmentFault, NotFoundError, UnavailableError, UsageError
+from tfs_deploy.state.endpoint import Endpoint, read_endpoint, write_endpoint
 
 
 class Server:

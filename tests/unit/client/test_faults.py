@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.client.faults import grpc_fault, rest_fault, server_fault
+from tfs_deploy.client.call.faults import grpc_fault, rest_fault, server_fault
 from tfs_deploy.errors import Code, UnavailableError, UnimplementedError
 
 LAST = "failed to connect to all addresses; last error: "

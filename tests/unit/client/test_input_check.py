@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tfs_deploy.client.check import check_inputs, check_output_filter, find_signature
+from tfs_deploy.client.core.input_check import check_inputs, check_output_filter, find_signature
 from tfs_deploy.errors import RequestError
 from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
 

@@ -14,10 +14,10 @@ from hypothesis.extra import numpy as hnp
 
 from tfs_deploy import codec
 from tfs_deploy.client import AsyncClient, Client
-from tfs_deploy.client.blocking import BlockingClient
-from tfs_deploy.client.grpc_dialect import GrpcDialect
+from tfs_deploy.client.call.retries import Budget, Retries
+from tfs_deploy.client.client_base import BlockingClient
+from tfs_deploy.client.grpc.dialect import GrpcDialect
 from tfs_deploy.client.options import Settings
-from tfs_deploy.client.retries import Budget, Retries
 from tfs_deploy.codec.predict import frame_predict_request
 from tfs_deploy.errors import (
     DataLossError,
@@ -57,8 +57,8 @@ class Lab:
         self.client = BlockingClient(GrpcDialect(), [self], Settings(hooks=(self,), **settings), "grpc")
         self.core, self.conduct = self.client._operations.core, self.client._operations.conduct
         self.conduct._clock = self.core._clock = lambda: self.now
-        monkeypatch.setattr("tfs_deploy.client.blocking.time.sleep", self._sleep)
-        monkeypatch.setattr("tfs_deploy.client.retries.random.random", lambda: 0.0)
+        monkeypatch.setattr("tfs_deploy.client.client_base.time.sleep", self._sleep)
+        monkeypatch.setattr("tfs_deploy.client.call.retries.random.random", lambda: 0.0)
 
     def perform(self, call: Any) -> bytes:
         self.seen.append((call.path, call.body, round(call.timeout, 6)))

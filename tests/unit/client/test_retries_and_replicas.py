@@ -11,17 +11,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tfs_deploy.client.blocking import BlockingClient
-from tfs_deploy.client.conduct import Conduct
-from tfs_deploy.client.core import Core
-from tfs_deploy.client.grpc_dialect import GrpcDialect
+from tfs_deploy.client.call.replicas import Replicas
+from tfs_deploy.client.call.replies import ModelRef
+from tfs_deploy.client.call.request import PredictRequest
+from tfs_deploy.client.call.retries import Budget, Retries, retry_after
+from tfs_deploy.client.call.steps import drive
+from tfs_deploy.client.client_base import BlockingClient
+from tfs_deploy.client.core.call_policy import Conduct
+from tfs_deploy.client.core.requests import Core
+from tfs_deploy.client.grpc.dialect import GrpcDialect
 from tfs_deploy.client.options import Settings
-from tfs_deploy.client.replicas import Replicas
-from tfs_deploy.client.request import PredictRequest
-from tfs_deploy.client.retries import Budget, Retries, retry_after
-from tfs_deploy.client.steps import drive
 from tfs_deploy.client.transport import BalancedTransport
-from tfs_deploy.client.values import ModelRef
 from tfs_deploy.errors import (
     Code,
     DeadlineExceededError,
@@ -271,7 +271,9 @@ def test_while_one_of_several_servers_is_up_no_call_fails(new_server, history, c
     client._transport.replicas._clock = operations.conduct._clock = operations.core._clock = clock
     operations.conduct._budget = Budget(Retries(), clock.now)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tfs_deploy.client.blocking.time.sleep", lambda seconds: setattr(clock, "now", clock() + seconds))
+        patch.setattr(
+            "tfs_deploy.client.client_base.time.sleep", lambda seconds: setattr(clock, "now", clock() + seconds)
+        )
         for down, passed in history:
             for number, server in enumerate(servers):
                 server.up = number != down

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from live import until
 from tfs_deploy.client import AsyncRouter, Router, Traffic, read_traffic, write_traffic
-from tfs_deploy.client.endpoint import read_endpoint
-from tfs_deploy.client.splitting import choose, position
+from tfs_deploy.client.routing.splitting import choose, position
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError
+from tfs_deploy.state.endpoint import read_endpoint
 
 KEYS = [f"user-{number}" for number in range(200_000)]
 
@@ -271,7 +271,7 @@ def test_stable_answers_when_the_canary_is_gone(path, clock, error, caplog):
 @pytest.mark.parametrize("kind", [Router, AsyncRouter])
 def test_both_attempts_share_one_deadline(monkeypatch, kind):
     now = [0.0]
-    monkeypatch.setattr("tfs_deploy.client.routing.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("tfs_deploy.client.routing.router.time.monotonic", lambda: now[0])
     asked = []
 
     class Slow:

@@ -16,8 +16,8 @@ import pytest
 from clients import CLIENTS
 from tfs_deploy import protos
 from tfs_deploy.client import Client, RestClient
-from tfs_deploy.client.grpc_transport import grpc_target
-from tfs_deploy.client.rest_transport import rest_base_url
+from tfs_deploy.client.grpc.transport import grpc_target
+from tfs_deploy.client.rest.transport import rest_base_url
 from tfs_deploy.errors import (
     Code,
     DataLossError,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tfs_deploy.codec.json_client import JSON_DTYPES, decode_predict_body, encode_predict_body, parse_json
+from tfs_deploy.codec.json.client import JSON_DTYPES, decode_predict_body, encode_predict_body, parse_json
 from tfs_deploy.errors import DataLossError, MissingExtraError, RequestError
 from tfs_deploy.protos.signatures import TensorSpec
 

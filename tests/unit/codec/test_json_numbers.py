@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tfs_deploy.codec.json_number import INEXACT, integer_or_float, to_double
-from tfs_deploy.codec.json_server import parse_body, read_inputs
+from tfs_deploy.codec.json.numbers import INEXACT, integer_or_float, to_double
+from tfs_deploy.codec.json.request import parse_body, read_inputs
 from tfs_deploy.protos.signatures import TensorSpec
 
 

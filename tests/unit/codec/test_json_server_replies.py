@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tfs_deploy.codec.json_examples import parse_examples_body
-from tfs_deploy.codec.json_reply import decimal_values, encode_predictions
-from tfs_deploy.codec.json_text import decimal_text
+from tfs_deploy.codec.json.examples import parse_examples_body
+from tfs_deploy.codec.json.reply import decimal_values, encode_predictions
+from tfs_deploy.codec.json.text import decimal_text
 from tfs_deploy.errors import InvalidArgumentError
 
 NORMAL = float(np.finfo(np.float32).smallest_normal)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfs_deploy.codec.json_server import _quick_rows, parse_body, read_inputs
-from tfs_deploy.codec.json_tensor import fill_columns, fill_rows
+from tfs_deploy.codec.json.request import _quick_rows, parse_body, read_inputs
+from tfs_deploy.codec.json.tensors import fill_columns, fill_rows
 from tfs_deploy.errors import InvalidArgumentError
 from tfs_deploy.protos.signatures import TensorSpec
 

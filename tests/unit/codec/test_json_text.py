@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfs_deploy.codec.json_text import _Parser, decimal_text, parse_json, print_json
+from tfs_deploy.codec.json.text import _Parser, decimal_text, parse_json, print_json
 from tfs_deploy.errors import InvalidArgumentError
 
 #: numbers that any parser reads as the nearest double, and any printer writes

@@ -7,19 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.config import (
-    ActiveModel,
-    Deployment,
-    Model,
-    VersionPolicy,
-    apply_active,
-    model_digest,
-    model_server_config,
-    read_active,
-    server_flags,
-    write_active,
-)
+from tfs_deploy.config import model_server_config, server_flags
+from tfs_deploy.deployment import Deployment, Model, VersionPolicy
+from tfs_deploy.deployment.active import ActiveModel, apply_active, model_digest
 from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.state.active import read_active, write_active
 
 MODEL = Model("m", Path("/m"), VersionPolicy.specific([1]), {"stable": 1}, {"stable": 100.0})
 DEPLOYMENT = Deployment("d", Path("/x/d.yaml"), Path("/x/.tfs-deploy/d"), (MODEL,))

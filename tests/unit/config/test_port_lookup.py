@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from tfs_deploy.config.ports import find_listener, is_free, listening_inodes, require_free
 from tfs_deploy.errors import PortInUseError
+from tfs_deploy.host.tcp_ports import find_listener, is_free, listening_inodes, require_free
 
 TABLE = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfs_deploy.export.ahead import Ahead, Head, memory_of, observed
-from tfs_deploy.export.hashing import Hasher
-from tfs_deploy.savedmodel.bundle import read_bundle
+from tfs_deploy.export.tensorflow.checkpoint_checksum import Ahead, Head, memory_of, observed
+from tfs_deploy.export.tensorflow.hashing import Hasher
+from tfs_deploy.savedmodel.formats.bundle import read_bundle
 from tfs_deploy.savedmodel.manifest import FileEntry, build_manifest, verify_manifest
 
 pytestmark = pytest.mark.tensorflow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.base_path import check_base_path, check_version
+from tfs_deploy.store.base_path import check_base_path, check_version
 
 
 @pytest.mark.parametrize(

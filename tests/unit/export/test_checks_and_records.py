@@ -16,7 +16,7 @@ import pytest
 import tfs_deploy as td
 from tfs_deploy.codec import decode_predict_request
 from tfs_deploy.errors import UsageError, VerdictError
-from tfs_deploy.export import checks
+from tfs_deploy.export.evidence import checks
 from tfs_deploy.savedmodel.goldens import Golden, read_goldens
 from tfs_deploy.savedmodel.manifest import read_manifest, verify_manifest
 from tfs_deploy.savedmodel.warmup import read_warmup

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError, VerdictError
-from tfs_deploy.export import copying
-from tfs_deploy.export.copying import publish_version
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, verify_manifest, write_manifest
+from tfs_deploy.store import copy as copy_module
+from tfs_deploy.store.copy import publish_version
 
 PLAIN = Path(__file__).parents[2] / "data/verify/plain/1"
 
@@ -139,7 +139,7 @@ def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(staged, tmp_path
     def copy(source, target):
         raise OSError(number, os.strerror(number), str(target))
 
-    monkeypatch.setattr(copying.shutil, "copyfile", copy)
+    monkeypatch.setattr(copy_module.shutil, "copyfile", copy)
     with pytest.raises(EnvironmentFault, match=message):
         publish_version(staged, tmp_path / "models/plain")
     assert not (tmp_path / "models").exists()

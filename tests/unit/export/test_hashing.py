@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.export.hashing import Hasher
+from tfs_deploy.export.tensorflow.hashing import Hasher
 from tfs_deploy.savedmodel.manifest import FileEntry, build_manifest
 
 

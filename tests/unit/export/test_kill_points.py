@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.export import publish
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, verify_manifest, write_manifest
 from tfs_deploy.savedmodel.versions import list_versions
+from tfs_deploy.store import publish
 
 #: publishes and prunes ROUNDS times; kills itself at the KILL_AT-th thing it asks of the system
 PUBLISHER = """
@@ -23,7 +23,7 @@ import os, signal, sys
 from pathlib import Path
 from tfs_deploy.export import publish
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.export.retention import prune
+from tfs_deploy.store.retention import prune
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
 base, rounds, kill_at = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 steps = 0

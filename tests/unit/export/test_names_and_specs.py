@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.calling import pass_inputs
-from tfs_deploy.export.choosing import choose_names, choose_signature
-from tfs_deploy.export.names import check_name, check_traced_input, did_you_mean, is_made_up
-from tfs_deploy.export.signature import Signature, as_signatures
-from tfs_deploy.export.specs import as_spec, dtype_name_of, free_batch, shape_of
-from tfs_deploy.export.tolerance import Tolerance
+from tfs_deploy.export.evidence.tolerance import Tolerance
+from tfs_deploy.export.signatures.arguments import pass_inputs
+from tfs_deploy.export.signatures.names import check_name, check_traced_input, did_you_mean, is_made_up
+from tfs_deploy.export.signatures.selection import choose_names, choose_signature
+from tfs_deploy.export.signatures.signature import Signature, as_signatures
+from tfs_deploy.export.signatures.specs import as_spec, dtype_name_of, free_batch, shape_of
 from tfs_deploy.protos.signatures import TensorSpec
 
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from tfs_deploy.export import owner
 from tfs_deploy.savedmodel.versions import version_number
+from tfs_deploy.store import owner
 
 ME = owner.current()
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export import owner, publish, rename
 from tfs_deploy.savedmodel.manifest import build_manifest, verify_manifest, write_manifest
 from tfs_deploy.savedmodel.versions import list_versions
+from tfs_deploy.store import owner, publish, rename
 
 
 def fill(folder: Path, size: int = 1000) -> None:
@@ -211,7 +211,7 @@ if os.system(f"mount --make-rprivate / 2>/dev/null; mount -t tmpfs -o size=256k{
 sys.path.insert(0, sys.argv[-1])
 from test_publish import fill, names, publish
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.export.writing import writing
+from tfs_deploy.export.tensorflow.write_errors import writing
 try:
     with publish.stage(base / "digits") as staged, writing(base):
         fill(staged.path, 1_000_000)

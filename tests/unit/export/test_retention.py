@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.config.active import ActiveModel, write_active
+from tfs_deploy.deployment.active import ActiveModel
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError, UsageError
-from tfs_deploy.export.publish import stage
-from tfs_deploy.export.retention import check_keep, prune
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.state.active import write_active
+from tfs_deploy.store.publish import stage
+from tfs_deploy.store.retention import check_keep, prune
 
 
 def publish(base: Path, *versions: int) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.launch.process import Process, boot_id, start_time
-from tfs_deploy.launch.record import NEXT, read_record, remove_record, running_server, write_record
-from tfs_deploy.launch.running import RunningServer
+from tfs_deploy.launch.embedded.process import Process, boot_id, start_time
+from tfs_deploy.launch.embedded.record import NEXT, read_record, remove_record, running_server, write_record
+from tfs_deploy.launch.embedded.running_server import RunningServer
 
 SETTINGS = ("port=1", "batching.config=sha256:x")
 

@@ -15,12 +15,12 @@ from tfs_deploy.errors import (
     LaunchError,
     UnavailableError,
 )
-from tfs_deploy.rollout.actions import Finish, Status, Wait
-from tfs_deploy.rollout.controller import Controller
-from tfs_deploy.rollout.fleet import Fleet
-from tfs_deploy.rollout.history import History
-from tfs_deploy.rollout.plan import Plan
-from tfs_deploy.rollout.ports import (
+from tfs_deploy.rollout.adapters.replicas import Fleet
+from tfs_deploy.rollout.controller.controller import Controller
+from tfs_deploy.rollout.controller.world import World
+from tfs_deploy.rollout.machine.actions import Finish, Status, Wait
+from tfs_deploy.rollout.machine.history import History
+from tfs_deploy.rollout.machine.observation import (
     AVAILABLE,
     END,
     LOADING,
@@ -31,7 +31,7 @@ from tfs_deploy.rollout.ports import (
     Verdict,
     VersionView,
 )
-from tfs_deploy.rollout.world import World
+from tfs_deploy.rollout.machine.plan import Plan
 
 
 class KilledError(Exception):

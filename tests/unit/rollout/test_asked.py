@@ -7,7 +7,7 @@ import pytest
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout import ErrorRateGate
-from tfs_deploy.rollout.asked import option_values, require_gates, steps_of, version_number
+from tfs_deploy.rollout.machine.preconditions import option_values, require_gates, steps_of, version_number
 
 
 def test_times_may_be_texts():

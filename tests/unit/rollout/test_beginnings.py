@@ -6,15 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tfs_deploy.config.deployment import VersionPolicy
+from tfs_deploy.deployment.deployment import VersionPolicy
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.actions import Status
 from tfs_deploy.rollout.begin import Served, new_plan, previous_version
-from tfs_deploy.rollout.history import Event
-from tfs_deploy.rollout.journal import Journal
-from tfs_deploy.rollout.plan import Plan
-from tfs_deploy.rollout.ports import AVAILABLE, ServerView, VersionView
-from tfs_deploy.rollout.timing import timing
+from tfs_deploy.rollout.controller.journal import Journal
+from tfs_deploy.rollout.machine.actions import Status
+from tfs_deploy.rollout.machine.history import Event
+from tfs_deploy.rollout.machine.observation import AVAILABLE, ServerView, VersionView
+from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.timing import timing
 
 
 @pytest.fixture

@@ -8,8 +8,16 @@ from dataclasses import replace
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, UnavailableError
-from tfs_deploy.rollout.actions import Status
-from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, CheckResult, GateVerdict, Verdict, VersionView
+from tfs_deploy.rollout.machine.actions import Status
+from tfs_deploy.rollout.machine.observation import (
+    AVAILABLE,
+    END,
+    LOADING,
+    CheckResult,
+    GateVerdict,
+    Verdict,
+    VersionView,
+)
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tfs_deploy.rollout.actions import Apply, Calm, Finish, Status, Wait, Weigh, Withdraw, action_name
-from tfs_deploy.rollout.decide import decide
-from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, ServerView, Split, Verdict, VersionView
+from tfs_deploy.rollout.machine.actions import Apply, Calm, Finish, Status, Wait, Weigh, Withdraw, action_name
+from tfs_deploy.rollout.machine.decide import decide
+from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, ServerView, Split, Verdict, VersionView
 
 PHASES = ["preflight", "load", "smoke", "label", "weigh", "judge", "promote", "calm", "retire", "withdraw", "unload"]
 

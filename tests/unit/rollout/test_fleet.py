@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.errors import FailedPreconditionError, UnavailableError, UsageError
-from tfs_deploy.rollout.fleet import Fleet, Replica, merged
-from tfs_deploy.rollout.ports import AVAILABLE, END, LOADING, ServerView, VersionView
+from tfs_deploy.rollout.adapters.replicas import Fleet, Replica, merged
+from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, ServerView, VersionView
 
 UP, COMING, GONE = VersionView(AVAILABLE), VersionView(LOADING), VersionView(END)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.conditions import Condition
-from tfs_deploy.rollout.gates import ErrorRateGate, LatencyGate
-from tfs_deploy.rollout.gatespecs import Sources, make_gate
-from tfs_deploy.rollout.measures import DriftGate, MemoryGate
-from tfs_deploy.rollout.metricspage import MetricsPageGate
-from tfs_deploy.rollout.outside import CommandGate, PrometheusGate, UrlGate
+from tfs_deploy.rollout.gates.conditions import Condition
+from tfs_deploy.rollout.gates.external import CommandGate, PrometheusGate, UrlGate
+from tfs_deploy.rollout.gates.gates import ErrorRateGate, LatencyGate
+from tfs_deploy.rollout.gates.measures import DriftGate, MemoryGate
+from tfs_deploy.rollout.gates.metrics_page import MetricsPageGate
+from tfs_deploy.rollout.gates.specs import Sources, make_gate
 
 SOURCES = Sources(min_samples=50, metrics_url="http://localhost:8501/metrics")
 RATE = 'sum(rate(x{v="$version"}[$window]))'

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.rollout import CheckResult, ErrorRateGate, GoldenGate, LatencyGate, Verdict, WindowSummary
-from tfs_deploy.rollout.gates import FiniteGate, worst
-from tfs_deploy.rollout.ports import GateVerdict, StepView
+from tfs_deploy.rollout.gates.gates import FiniteGate, worst
+from tfs_deploy.rollout.machine.observation import GateVerdict, StepView
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
 

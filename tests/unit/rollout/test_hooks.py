@@ -10,8 +10,8 @@ import time
 import pytest
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.hooks import Hook, RolloutHooks
-from tfs_deploy.rollout.plan import Plan
+from tfs_deploy.rollout.controller.hooks import Hook, RolloutHooks
+from tfs_deploy.rollout.machine.plan import Plan
 from tfs_deploy.rollout.setup import require_programs
 
 FACTS = {"model": "digits", "from": 1, "to": 2, "phase": "promote", "status": "running"}

@@ -10,11 +10,11 @@ import threading
 import pytest
 
 from tfs_deploy.errors import LockedError, UsageError
-from tfs_deploy.rollout.lock import holder, lock, release
+from tfs_deploy.state.lock import holder, lock, release
 
 HOLD = """
 import pathlib, sys, time
-from tfs_deploy.rollout.lock import lock
+from tfs_deploy.state.lock import lock
 with lock(pathlib.Path(sys.argv[1]), "rollout of digits"):
     print("held", flush=True)
     time.sleep(60)

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfs_deploy.client.comparing import Difference
-from tfs_deploy.client.recorder import RequestRecorder, requests_dir
+from tfs_deploy.client.routing.comparison import Difference
+from tfs_deploy.client.routing.recorder import RequestRecorder, requests_dir
 from tfs_deploy.codec import PredictReply, encode_predict_request
 from tfs_deploy.errors import InvalidArgumentError, UnavailableError, UsageError
 from tfs_deploy.rollout import Verdict, WindowSummary
-from tfs_deploy.rollout.measures import DriftGate, MemoryGate
-from tfs_deploy.rollout.ports import StepView
-from tfs_deploy.rollout.recorded import RecordedRequests
-from tfs_deploy.rollout.replaying import MOST, Request, compare_labels, requests_at_hand, requests_in_file
-from tfs_deploy.rollout.stats import Compared, Spread
+from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
+from tfs_deploy.rollout.adapters.replay import MOST, Request, compare_labels, requests_at_hand, requests_in_file
+from tfs_deploy.rollout.gates.measures import DriftGate, MemoryGate
+from tfs_deploy.rollout.machine.observation import StepView
+from tfs_deploy.rollout.machine.stats import Compared, Spread
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.warmup import write_warmup
 

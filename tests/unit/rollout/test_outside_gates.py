@@ -15,14 +15,14 @@ import pytest
 
 from live import until
 from tfs_deploy.errors import UnavailableError, UsageError
-from tfs_deploy.launch.process import start_time
+from tfs_deploy.launch.embedded.process import start_time
 from tfs_deploy.rollout import Verdict, WindowSummary
-from tfs_deploy.rollout.conditions import Condition, number_at
-from tfs_deploy.rollout.hooks import RolloutHooks
-from tfs_deploy.rollout.judging import _ask
-from tfs_deploy.rollout.metricspage import Counters, MetricsPageGate
-from tfs_deploy.rollout.outside import CommandGate, PrometheusGate, UrlGate
-from tfs_deploy.rollout.ports import StepView
+from tfs_deploy.rollout.controller.hooks import RolloutHooks
+from tfs_deploy.rollout.gates.conditions import Condition, number_at
+from tfs_deploy.rollout.gates.external import CommandGate, PrometheusGate, UrlGate
+from tfs_deploy.rollout.gates.judgement import _ask
+from tfs_deploy.rollout.gates.metrics_page import Counters, MetricsPageGate
+from tfs_deploy.rollout.machine.observation import StepView
 from tfs_deploy.rollout.web import fetch
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.plan import Plan, checked, parse_seconds, parse_steps
+from tfs_deploy.rollout.machine.plan import Plan, checked, parse_seconds, parse_steps
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tfs_deploy import codec, protos
-from tfs_deploy.rollout.checks import FileChecks
-from tfs_deploy.rollout.plan import Plan
+from tfs_deploy.rollout.adapters.version_checks import FileChecks
+from tfs_deploy.rollout.machine.plan import Plan
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest

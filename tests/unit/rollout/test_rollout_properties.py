@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from tfs_deploy.rollout.actions import Status
-from tfs_deploy.rollout.ports import CheckResult, Verdict
-from tfs_deploy.rollout.strategies import AB, BLUE_GREEN, CANARY, SHADOW
+from tfs_deploy.rollout.machine.actions import Status
+from tfs_deploy.rollout.machine.observation import CheckResult, Verdict
+from tfs_deploy.rollout.machine.strategies import AB, BLUE_GREEN, CANARY, SHADOW
 
 STEPS = {
     CANARY: [(), (100.0,), (5.0, 25.0, 50.0, 100.0), (33.3, 100.0)],

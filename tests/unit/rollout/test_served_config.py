@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from tfs_deploy.client.endpoint import write_endpoint
-from tfs_deploy.config import model_server_config, parse, read_active, write_config
-from tfs_deploy.rollout.served import DeployedConfig
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.config import model_server_config, parse, write_config
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.rollout.adapters.served_config import DeployedConfig
+from tfs_deploy.state.active import read_active
+from tfs_deploy.state.endpoint import write_endpoint
 
 SERVED = {
     "a": {"base_path": "models/a", "versions": {"specific": [1]}, "labels": {"stable": 1}},

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tfs_deploy.config.docker import Docker
+from tfs_deploy.deployment.docker import Docker
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UsageError
-from tfs_deploy.rollout import wiring
-from tfs_deploy.rollout.wiring import DeployedProcess
+from tfs_deploy.rollout.adapters import deployed_server
+from tfs_deploy.rollout.adapters.deployed_server import DeployedProcess
 
 
 class FakeHost:
@@ -32,10 +32,10 @@ class FakeHost:
 @pytest.fixture
 def host(monkeypatch) -> FakeHost:
     host = FakeHost()
-    monkeypatch.setattr(wiring, "host_of", lambda _deployment, timeout: host)
-    monkeypatch.setattr(wiring, "mend", lambda _deployment: None)
-    monkeypatch.setattr(wiring, "up", lambda _deployment: setattr(host, "pid", 4712))
-    monkeypatch.setattr(wiring, "available_bytes", lambda: 10 << 30)
+    monkeypatch.setattr(deployed_server, "host_of", lambda _deployment, timeout: host)
+    monkeypatch.setattr(deployed_server, "mend", lambda _deployment: None)
+    monkeypatch.setattr(deployed_server, "up", lambda _deployment: setattr(host, "pid", 4712))
+    monkeypatch.setattr(deployed_server, "available_bytes", lambda: 10 << 30)
     return host
 
 
@@ -65,7 +65,7 @@ def test_an_engine_that_cannot_be_asked_says_nothing_of_the_process(host):
 
 def test_an_engine_that_hangs_is_left_alone_for_a_while(host, monkeypatch):
     now, asked = [100.0], []
-    monkeypatch.setattr(wiring, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(deployed_server, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def hang():
         asked.append(now[0])

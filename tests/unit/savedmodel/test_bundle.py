@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.savedmodel.bundle import read_bundle, verify_bundle
-from tfs_deploy.savedmodel.crc32c import masked_crc32c
-from tfs_deploy.savedmodel.snappy import uncompress
-from tfs_deploy.savedmodel.sstable import read_table
-from tfs_deploy.savedmodel.wire import WireError
+from tfs_deploy.savedmodel.formats.bundle import read_bundle, verify_bundle
+from tfs_deploy.savedmodel.formats.crc32c import masked_crc32c
+from tfs_deploy.savedmodel.formats.snappy import uncompress
+from tfs_deploy.savedmodel.formats.sstable import read_table
+from tfs_deploy.savedmodel.formats.wire import WireError
 
 DATA_FILE = "variables/variables.data-00000-of-00001"
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError
-from tfs_deploy.savedmodel import wire
+from tfs_deploy.savedmodel.formats import wire
+from tfs_deploy.savedmodel.formats.wire import Big, Source, WireError, pieces
 from tfs_deploy.savedmodel.scan import scan_saved_model
-from tfs_deploy.savedmodel.wire import Big, Source, WireError, pieces
 
 
 def facts(path):

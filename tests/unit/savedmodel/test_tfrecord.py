@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.errors import ModelError
-from tfs_deploy.savedmodel import crc32c as crc
-from tfs_deploy.savedmodel.tfrecord import count_records, frame, read_records, write_records
+from tfs_deploy.savedmodel.formats import crc32c as crc
+from tfs_deploy.savedmodel.formats.tfrecord import count_records, frame, read_records, write_records
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 
 from tfs_deploy.errors import DataLossError, NotFoundError
 from tfs_deploy.savedmodel.versions import VersionDir
-from tfs_deploy.server.manager import AspiredVersionsManager, ManagerOptions
-from tfs_deploy.server.states import EventBus, ServableId, State, StateMonitor, VersionState
+from tfs_deploy.server.models.manager import AspiredVersionsManager, ManagerOptions
+from tfs_deploy.server.models.states import EventBus, ServableId, State, StateMonitor, VersionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.server.grpc_adapter import _cut
+from tfs_deploy.server.grpc.adapter import _cut
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from tfs_deploy.codec import encode_predict_request, encode_tensor
 from tfs_deploy.errors import StatusError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.tfrecord import write_records
-from tfs_deploy.server.functions import FunctionModel, function_model
+from tfs_deploy.savedmodel.formats.tfrecord import write_records
+from tfs_deploy.server.inference.predict import check_predict_method, complete_inputs
+from tfs_deploy.server.inference.servable import ModelServable, ServedSignature
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.predict import check_predict_method, complete_inputs
-from tfs_deploy.server.servable import ModelServable, ServedSignature
-from tfs_deploy.server.warmup import warm_up
+from tfs_deploy.server.models.functions import FunctionModel, function_model
+from tfs_deploy.server.models.warmup import warm_up
 
 
 def signature(names: str, defaults: str = "") -> ServedSignature:

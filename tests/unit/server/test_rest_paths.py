@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.errors import InvalidArgumentError
-from tfs_deploy.server.rest_routes import BadUrlError, Route, VersionTooBigError, parse_route
+from tfs_deploy.server.rest.routes import BadUrlError, Route, VersionTooBigError, parse_route
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.config.flags import FLAGS
+from tfs_deploy.deployment.flags import FLAGS
 from tfs_deploy.errors import UsageError
-from tfs_deploy.server.flags import OWN_FLAGS, WITHOUT_MEANING, help_text, parse_flags
-from tfs_deploy.server.settings import batching, session_config
+from tfs_deploy.server.process.flags import OWN_FLAGS, WITHOUT_MEANING, help_text, parse_flags
+from tfs_deploy.server.process.settings import batching, session_config
 
 
 def test_every_flag_of_the_original_is_known() -> None:

@@ -9,12 +9,12 @@ import sys
 import threading
 import time
 
-from tfs_deploy.server.stopping import StopRequest, stop_signals
+from tfs_deploy.server.process.stop_signals import StopRequest, stop_signals
 
 #: signals that come again and again while the request is being looked at
 HAIL = """
 import signal
-from tfs_deploy.server.stopping import stop_signals
+from tfs_deploy.server.process.stop_signals import stop_signals
 signal.signal(signal.SIGALRM, signal.SIG_IGN)
 signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
 for _ in range(300):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tfs_deploy import protos
 from tfs_deploy.savedmodel.versions import VersionDir
-from tfs_deploy.server.policy import Action, Phase, Snapshot, VersionPolicy, aspired_versions, next_action
+from tfs_deploy.server.models.policy import Action, Phase, Snapshot, VersionPolicy, aspired_versions, next_action
 
 
 def dirs(*names: str) -> list[VersionDir]:

@@ -9,20 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.config import ActiveModel, write_active
+from tfs_deploy.deployment.active import ActiveModel
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError, VerdictError
-from tfs_deploy.rollout.checks import FileChecks
-from tfs_deploy.rollout.plan import Plan
+from tfs_deploy.rollout.adapters.version_checks import FileChecks
+from tfs_deploy.rollout.machine.plan import Plan
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.state.active import write_active
+from tfs_deploy.store.identity import identify
+from tfs_deploy.store.verdict import read_verdict, require_verdict, write_verdict
 from tfs_deploy.verify.checks import Check, Status
-from tfs_deploy.verify.identity import identify
-from tfs_deploy.verify.result import Evidence, Verification
 from tfs_deploy.verify.serving import targets_of
 from tfs_deploy.verify.staging import staged_models
 from tfs_deploy.verify.subjects import Subject, subjects_of_deployment, subjects_of_directory
-from tfs_deploy.verify.verdict import read_verdict, require_verdict, write_verdict
+from tfs_deploy.verify.verification import Evidence, Verification
 
 PLAIN = Path(__file__).parents[2] / "data/verify/plain/1"
 

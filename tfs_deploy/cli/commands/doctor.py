@@ -1,0 +1,69 @@
+"""``tfs-deploy doctor``: what keeps this machine from serving?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.errors import VerdictError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.doctor import Diagnosis
+
+_COLORS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
+_WORST_FIRST: Final = ("problem", "warning", "skipped")
+
+
+@click.command(name="doctor")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@common
+def command(output: Output, file: Path | None) -> int:
+    """Look at Python, packages, Docker, GPUs, ports, disks, limits and clocks, and say what to do.
+
+    With a deployment FILE it is about what that file needs: its target, image, ports and directories. Nothing is
+    changed or sent anywhere. The exit code is 1 if there is a problem; warnings and skipped questions leave it at 0.
+    """
+    from tfs_deploy.doctor import gather, judge
+
+    deployment = None
+    if file is not None:
+        from tfs_deploy.deployment.file import load_deployment
+
+        deployment = load_deployment(file)
+    diagnosis = judge(gather(deployment))
+    output.result(diagnosis.as_dict(), lambda console: _show(console, diagnosis))
+    problems = diagnosis.problems
+    if not problems:
+        return 0
+    if output.as_json:
+        return VerdictError.exit_code
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    raise VerdictError(f"{count}; first: {problems[0].id}: {problems[0].detail}", hint=problems[0].hint)
+
+
+def _show(console: Console, diagnosis: Diagnosis) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("question")
+    table.add_column("answer")
+    table.add_column("found", overflow="fold")
+    for found in diagnosis.findings:
+        table.add_row(found.id, Text(found.level.value, _COLORS[found.level.value]), Text(found.detail))
+    console.print(table)
+    hints = [
+        (found, found.hint)
+        for level in _WORST_FIRST
+        for found in diagnosis.findings
+        if found.level.value == level and found.hint is not None
+    ]
+    for found, hint in hints:
+        console.print(Text.assemble((f"{found.level.value} ", _COLORS[found.level.value]), f"{found.id}: {hint}"))

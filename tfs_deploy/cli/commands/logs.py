@@ -1,0 +1,38 @@
+"""``tfs-deploy logs``: the log of a deployment's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.shared.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+
+@click.command(name="logs")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="Last lines to show.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what is appended.")
+@common
+def command(output: Output, file: Path, lines: int, *, following: bool) -> None:
+    """Show the log of the server of a deployment FILE."""
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.errors import UsageError
+    from tfs_deploy.launch.hosts import host_of
+
+    if following and output.as_json:
+        raise click.UsageError("--follow and --json exclude each other.")
+    deployment = load_deployment(file)
+    host = host_of(deployment)
+    last = host.log(lines)
+    server = host.current() if following else None
+    if last is None:
+        raise UsageError(f"{deployment.name} has no server log yet", hint=f"tfs-deploy up {file}")
+    output.result({"lines": last}, "\n".join(last) if last else None)
+    if server is not None:
+        for text in server.follow():
+            output.result({}, text)

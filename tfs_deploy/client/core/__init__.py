@@ -1,0 +1,1 @@
+"""What every client does, without I/O: checks, call policy, steps and reading replies."""

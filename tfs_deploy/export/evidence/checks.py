@@ -1,0 +1,84 @@
+"""Checks of a staged version before it is published."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import tfs_deploy
+from tfs_deploy.errors import UsageError, VerdictError
+from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.savedmodel.lint import Severity, lint_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfs_deploy.savedmodel import SavedModelInfo
+
+logger = logging.getLogger(__name__)
+#: what no server can serve: no signature, tensors that are not there, Python functions, a graph that is too large,
+#: missing files, a warmup file that stops the load
+_UNSERVABLE: Final = frozenset({"TFS101", "TFS112", "TFS201", "TFS301", "TFS302", "TFS303", "TFS501", "TFS502"})
+#: rules about the directory of a version, which a staged one does not have yet, and about the tag that was asked for
+_NOT_YET: Final = ("TFS4", "TFS115")
+
+
+def inspect_served(folder: Path, tags: Sequence[str]) -> SavedModelInfo:
+    """Describe a written model with the one meta graph that has exactly these tags, the one that will be served."""
+    info = inspect_model(folder)
+    served = tuple(graph for graph in info.meta_graphs if set(graph.tags) == set(tags))
+    return dataclasses.replace(info, meta_graphs=served or info.meta_graphs)
+
+
+def refuse_unservable(info: SavedModelInfo) -> None:
+    """Raise ``UsageError`` for what no server can serve, and warn of what some servers cannot.
+
+    Both are errors that ``tfs-deploy lint`` finds.
+    """
+    for finding in lint_model(info, ignore=_NOT_YET):
+        if finding.rule in _UNSERVABLE:
+            raise UsageError(f"{finding.message} ({finding.rule} {finding.where})", hint=finding.hint)
+        if finding.severity is Severity.ERROR:
+            logger.warning("%s %s: %s; %s", finding.rule, finding.where, finding.message, finding.hint)
+
+
+def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float) -> dict[str, Any]:
+    """Load the directory in a process of its own and replay its goldens; ``VerdictError`` if anything differs."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    package_root = str(Path(tfs_deploy.__file__).parent.parent)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, environment.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "tfs_deploy.export.evidence.replay", str(directory), *tags]
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=directory,  # a module of the user's working directory must not stand in for one of Python's own
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise VerdictError(
+            f"the written model did not load and answer its examples within {timeout:g} s",
+            hint="give check_timeout more seconds, or fewer examples",
+        ) from error
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        answer = {"error": f"the process that loaded it ended with {done.returncode}: {last[0]}"}
+    if "error" in answer:
+        # The directory will be gone when this is read.
+        problem = answer["error"].replace(f"{directory}/", "")
+        raise VerdictError(
+            f"the written model is not the original: {problem}",
+            hint=answer.get("hint") or "nothing was published; where a SavedModel was copied, look at that one",
+        )
+    return answer

@@ -1,0 +1,40 @@
+"""Signatures around signatures: a step in the graph before and after what is wrapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tfs_deploy.export.signatures.signature import Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tfs_deploy.export.signatures.bound_signature import BoundSignature
+
+
+class Step(Protocol):
+    """Work that is done in the graph around a signature."""
+
+    def makes(self) -> Mapping[str, Any] | None:
+        """Return the specs of the inputs that the step computes, ``None`` if it takes them from what it wraps."""
+
+    def attach(self, inner: BoundSignature, signature: Signature) -> BoundSignature:
+        """Return the signature with this step around ``inner``."""
+
+
+class _Nothing:
+    def makes(self) -> Mapping[str, Any] | None:
+        return None
+
+    def attach(self, inner: BoundSignature, signature: Signature) -> BoundSignature:
+        del signature
+        return inner
+
+
+@dataclass(frozen=True)
+class Wrapped(Signature):
+    """A ``Signature`` around another one, made by the wrapper functions."""
+
+    inner: Signature = field(default_factory=Signature)
+    step: Step = field(default_factory=_Nothing)

@@ -1,0 +1,1 @@
+"""Sources: every kind of model that can be exported."""

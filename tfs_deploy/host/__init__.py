@@ -1,0 +1,1 @@
+"""This machine: processes and what they use, TCP ports, signals, commands."""

@@ -1,0 +1,1 @@
+"""A rollout in the real world: the deployed server, its config, replicas, checks of versions and requests."""

@@ -1,0 +1,1 @@
+"""Gates: judgements of a step, on requests, metrics, commands and servers."""

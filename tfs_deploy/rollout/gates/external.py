@@ -1,0 +1,148 @@
+"""Gates that ask somebody else: a command, a URL, a Prometheus server. What does not answer is never a pass."""
+
+from __future__ import annotations
+
+import json
+import math
+import string
+import urllib.parse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import TfsDeployError, UnavailableError
+from tfs_deploy.host.commands import Done, run_command, words
+from tfs_deploy.rollout.gates.conditions import Condition, number_at
+from tfs_deploy.rollout.machine.observation import GateVerdict, Verdict
+from tfs_deploy.rollout.web import fetch_json
+
+if TYPE_CHECKING:
+    from tfs_deploy.rollout.machine.observation import StepView
+
+#: the exit code with which a command says that it cannot tell yet (EX_TEMPFAIL of sysexits.h)
+CANNOT_TELL: Final = 75
+_MISSING: Final = (126, 127)
+
+
+def placeholders(step: StepView) -> dict[str, str]:
+    """Return what ``$model`` and so on stand for in queries and commands."""
+    return {
+        "model": step.model,
+        "version": str(step.version),
+        "label": step.label,
+        "percent": f"{step.weight:g}",
+        "window": f"{max(1, math.ceil(step.seconds))}s",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGate:
+    """Runs a command, with the step as JSON on its standard input and as ``$model`` and so on in its arguments.
+
+    Exit code 0 passes, 75 means too few samples, any other fails with the last line that was printed as the reason.
+    It runs in ``directory`` if that is not empty. With ``condition`` the command prints a JSON document, and the number
+    at ``condition.subject`` decides.
+    """
+
+    command: str
+    condition: Condition | None = None
+    timeout: float = 60.0
+    name: str = "command"
+    directory: str = ""
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Run the command and judge its answer."""
+        try:
+            done = self._run(step)
+        except UnavailableError as error:
+            return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
+        said = done.said or f"exit code {done.code}"
+        if done.code == CANNOT_TELL or done.code in _MISSING:
+            return GateVerdict(self.name, Verdict.TOO_FEW, said)
+        if done.code != 0:
+            return GateVerdict(self.name, Verdict.FAIL, said)
+        if self.condition is None:
+            return GateVerdict(self.name, Verdict.PASS, said)
+        try:
+            value = number_at(json.loads(done.output), self.condition.subject)
+        except ValueError:
+            return GateVerdict(self.name, Verdict.TOO_FEW, "the command does not print JSON")
+        except TfsDeployError as error:
+            return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
+        return _compared(self.name, self.condition, value)
+
+    def _run(self, step: StepView) -> Done:
+        names = placeholders(step)
+        windows = {"canary": step.canary.as_dict(), "stable": step.stable.as_dict()}
+        facts = {**names, "seconds": step.seconds, "windows": windows}
+        arguments = [string.Template(word).safe_substitute(names) for word in words(self.command)]
+        environment = {f"TFS_DEPLOY_{key.upper()}": text for key, text in names.items()}
+        return run_command(arguments, facts, timeout=self.timeout, environment=environment, directory=self.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class UrlGate:
+    """Reads a number out of the JSON document behind a URL; ``$model`` and so on are put into the URL."""
+
+    url: str
+    condition: Condition
+    timeout: float = 5.0
+    name: str = "url"
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Fetch the document and judge the number at ``condition.subject``."""
+        quoted = {key: urllib.parse.quote(text, safe="") for key, text in placeholders(step).items()}
+        try:
+            document = fetch_json(string.Template(self.url).safe_substitute(quoted), timeout=self.timeout)
+            value = number_at(document, self.condition.subject)
+        except UnavailableError as error:
+            return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
+        return _compared(self.name, self.condition, value)
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusGate:
+    """Asks a Prometheus server an instant query (``/api/v1/query``) and compares every series of the answer.
+
+    ``$window`` in the query is the time since the step began (``30s``), ``$model``, ``$version``, ``$label`` and
+    ``$percent`` are those of the step. No series, or NaN, is too few samples.
+    """
+
+    server: str
+    condition: Condition
+    timeout: float = 10.0
+    name: str = "promql"
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Ask the server and judge the worst series."""
+        query = string.Template(self.condition.subject).safe_substitute(placeholders(step))
+        url = f"{self.server.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+        try:
+            values = _series(fetch_json(url, timeout=self.timeout))
+        except UnavailableError as error:
+            return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
+        sound = [value for value in values if not math.isnan(value)]
+        if not sound:
+            return GateVerdict(self.name, Verdict.TOO_FEW, "the query has no result")
+        bad = [value for value in sound if not self.condition.holds(value)]
+        if not bad and len(sound) < len(values):
+            return GateVerdict(self.name, Verdict.TOO_FEW, "a part of the query's result is not a number")
+        return _compared(self.name, self.condition, bad[0] if bad else sound[0])
+
+
+def _series(document: object) -> list[float]:
+    """Take the values out of a reply of the HTTP API: a vector of series, or one scalar."""
+    try:
+        if document["status"] != "success":  # type: ignore[index]
+            raise UnavailableError(f"Prometheus says: {document['error']}")  # type: ignore[index]
+        data = document["data"]  # type: ignore[index]
+        if data["resultType"] == "scalar":
+            return [float(data["result"][1])]
+        return [float(entry["value"][1]) for entry in data["result"]]
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise UnavailableError("the answer is not that of a Prometheus server to an instant query") from None
+
+
+def _compared(name: str, condition: Condition, value: float) -> GateVerdict:
+    if condition.holds(value):
+        return GateVerdict(name, Verdict.PASS, f"{value:g} {condition}")
+    return GateVerdict(name, Verdict.FAIL, f"{value:g} is not {condition}")

@@ -1,0 +1,97 @@
+"""One judgement: collect the numbers of a step, ask every gate, sum up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.rollout.gates.gates import worst
+from tfs_deploy.rollout.machine.observation import GateVerdict, StepView, Verdict
+from tfs_deploy.rollout.machine.stats import WindowSummary
+from tfs_deploy.rollout.machine.text import one_line
+from tfs_deploy.rollout.result import StepReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tfs_deploy.rollout.machine.observation import Gate, Requests
+    from tfs_deploy.rollout.machine.plan import Plan
+
+#: stable's own window is the one to compare with if it has so many requests, and this share of the canary's
+_ENOUGH = 100
+_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The report of a step, the reasons that decided it in one line, and what stable was like at its slowest."""
+
+    report: StepReport
+    reason: str
+    baseline: WindowSummary
+
+
+def judge_step(
+    plan: Plan,
+    step: int,
+    window: tuple[float, float],
+    gates: Sequence[Gate],
+    requests: Requests | None,
+    baseline: WindowSummary,
+    memory: tuple[int, int] | None = None,
+) -> Judgement:
+    """Ask all gates about ``window`` (start and end in monotonic seconds) of a step, counted from 0.
+
+    ``baseline`` is what stable was like at its slowest in earlier steps. It stands in where stable has next to no
+    traffic left; the slowest, because other windows had other troubles of the machine. ``memory``: see ``StepView``.
+    """
+    windows, verdicts = _numbers(requests, window)
+    stable = windows.get(plan.stable, WindowSummary())
+    canary = windows.get(plan.canary, WindowSummary())
+    side_by_side = stable.requests >= max(min(_ENOUGH, baseline.requests), _SHARE * canary.requests)
+    view = StepView(
+        model=plan.model,
+        version=plan.new,
+        label=plan.canary,
+        weight=plan.steps[step],
+        canary=canary,
+        stable=stable,
+        baseline=stable if side_by_side else baseline,
+        seconds=window[1] - window[0],
+        memory=memory,
+    )
+    verdicts += [_ask(gate, view) for gate in gates]
+    verdict = worst(verdicts)
+    report = StepReport(step + 1, view.weight, *window, windows, tuple(verdicts), verdict)
+    deciding = [entry for entry in verdicts if entry.verdict is verdict and verdict is not Verdict.PASS]
+    reason = "; ".join(f"{entry.gate} gate: {entry.reason}" for entry in deciding)
+    return Judgement(report, reason, baseline.slowest(stable) if side_by_side else baseline)
+
+
+def _numbers(
+    requests: Requests | None, window: tuple[float, float]
+) -> tuple[Mapping[str, WindowSummary], list[GateVerdict]]:
+    if requests is None:
+        return {}, []
+    try:
+        windows = dict(requests.window(*window))
+    except Exception as error:  # noqa: BLE001 - whatever a caller's source raises, the canary must not go unwatched
+        return {}, [GateVerdict("requests", Verdict.TOO_FEW, f"no numbers: {_text(error)}")]
+    odd = next((summary for summary in windows.values() if not isinstance(summary, WindowSummary)), None)
+    if odd is not None:
+        return {}, [GateVerdict("requests", Verdict.TOO_FEW, one_line(f"no numbers: {odd!r} is no WindowSummary"))]
+    return windows, []
+
+
+def _ask(gate: Gate, view: StepView) -> GateVerdict:
+    try:
+        verdict: Any = gate.judge(view)
+    except Exception as error:  # noqa: BLE001 - the same for a caller's gate
+        return GateVerdict(gate.name, Verdict.TOO_FEW, f"no answer: {_text(error)}")
+    if not isinstance(verdict, GateVerdict) or not isinstance(verdict.verdict, Verdict):
+        return GateVerdict(gate.name, Verdict.TOO_FEW, one_line(f"no verdict but {verdict!r}"))
+    return replace(verdict, reason=one_line(str(verdict.reason)))
+
+
+def _text(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""The data plane: requests as plain values to answers as plain values."""

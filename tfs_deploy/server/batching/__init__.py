@@ -1,0 +1,1 @@
+"""Request batching: options, scheduler, and the session that runs batches."""
