@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router
-from tfs_deploy.client.routing.router import choose, position
+from tfs_deploy.client.routing.label_choice import choose, position
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.up import down, up

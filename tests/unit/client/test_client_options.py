@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient, Retries, Tls
-from tfs_deploy.client.transport import split_targets
+from tfs_deploy.client.transport.addresses import split_addresses
 from tfs_deploy.errors import (
     EnvironmentFault,
     RequestError,
@@ -252,11 +252,11 @@ def test_reload_goes_to_one_server(grpc_address):
     ],
 )
 def test_split_targets(target, expected):
-    assert split_targets(target) == expected
+    assert split_addresses(target) == expected
 
 
 def test_no_target():
-    with pytest.raises(UsageError, match="there is no target"):
+    with pytest.raises(UsageError, match="no address is given"):
         Client([])
 
 

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tfs_deploy.client.call.call import Call
 from tfs_deploy.client.call.call_record import CallRecord
 from tfs_deploy.client.call.deadline import Deadline
-from tfs_deploy.client.call.replies import ModelRef
-from tfs_deploy.client.call.request import PredictRequest
-from tfs_deploy.client.call.steps import Call, drive
-from tfs_deploy.client.core.requests import Core
+from tfs_deploy.client.call.model_ref import ModelRef
+from tfs_deploy.client.call.predict_request import PredictRequest
+from tfs_deploy.client.call.steps import drive
+from tfs_deploy.client.core.request_steps import RequestSteps
 from tfs_deploy.client.grpc.dialect import GrpcDialect
-from tfs_deploy.client.transport import second_of
+from tfs_deploy.client.transport.hedging import second_request
 from tfs_deploy.errors import (
     Code,
     DeadlineExceededError,
@@ -38,7 +39,7 @@ class Bench:
         dialect = GrpcDialect()
         if age is not None:
             dialect.metadata_age = age
-        self.core = Core(dialect, timeout=10.0, check=check, clock=lambda: self.now)
+        self.request_steps = RequestSteps(dialect, timeout=10.0, check=check, clock=lambda: self.now)
 
     def perform(self, call: Call) -> bytes:
         self.timeouts.append(call.timeout)
@@ -53,10 +54,10 @@ class Bench:
 
     def predict(self, inputs: Any, ref: ModelRef = ModelRef("half"), **more: Any) -> Any:  # noqa: B008 - immutable
         record = CallRecord("predict", ref, None, "grpc", {}, self.now)
-        return self.run(self.core.predict(PredictRequest(ref, inputs, record, **more)))
+        return self.run(self.request_steps.predict(PredictRequest(ref, inputs, record, **more)))
 
     def wait(self, ref: ModelRef = ModelRef("half"), timeout: float = 60.0) -> Any:  # noqa: B008 - immutable
-        return self.run(self.core.wait_ready(ref, timeout=timeout))
+        return self.run(self.request_steps.wait_ready(ref, timeout=timeout))
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_what_is_late_is_told_by_the_seconds_of_the_caller():
     deadline = Deadline(0.3, lambda: 100.1, since=100.0)
     call = deadline.limit(Call("", b""))
     assert (call.timeout, call.allowed) == (pytest.approx(0.2), 0.3)
-    assert second_of(call, 0.1).allowed == 0.3
+    assert second_request(call, 0.1).allowed == 0.3
     assert deadline.limit(Call("", b""), longest=0.05).allowed == 0.05
 
 
@@ -192,7 +193,7 @@ def test_inputs_are_a_mapping(bench):
 @pytest.mark.parametrize(
     ("ref", "hint"),
     [
-        (ModelRef("half", version=7), "the server has of half: version 2 LOADING, version 1 AVAILABLE"),
+        (ModelRef("half", version=7), "the server has these versions of half: version 2 LOADING, version 1 AVAILABLE"),
         (ModelRef("nosuch"), "see which models and versions are served: tfs-deploy status"),
     ],
 )
@@ -208,21 +209,21 @@ def test_not_found_says_what_there_is(bench, tiny, new_model, ref, hint):
 def test_reload_reads_the_status_in_the_response_and_forgets_metadata(bench, tiny):
     config = 'model_config_list { config { name: "half" base_path: "/m" model_platform: "tensorflow" } }'
     bench.predict(X)
-    bench.run(bench.core.reload(config, timeout=None))
+    bench.run(bench.request_steps.reload(config, timeout=None))
     bench.predict(X)
     assert tiny.calls.count("GetModelMetadata") == 2
     tiny.reload_status = (9, "Request to assign label to version 3")
     with pytest.raises(FailedPreconditionError, match="Request to assign label"):
-        bench.run(bench.core.reload(config, timeout=None))
+        bench.run(bench.request_steps.reload(config, timeout=None))
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
-    [("model_config_list {", "is no ModelServerConfig"), ({"a": 1}, "the configuration is of type dict")],
+    [("model_config_list {", "is not a valid ModelServerConfig"), ({"a": 1}, "the configuration is of type dict")],
 )
 def test_what_is_no_configuration(bench, config, message):
     with pytest.raises(RequestError, match=message):
-        bench.run(bench.core.reload(config, timeout=None))
+        bench.run(bench.request_steps.reload(config, timeout=None))
 
 
 def test_wait_ready_returns_the_version_that_became_available(bench, tiny, new_model):

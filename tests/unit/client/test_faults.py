@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.client.call.faults import grpc_fault, rest_fault, server_fault
+from tfs_deploy.client.call.status_errors import grpc_error, rest_error, server_error
 from tfs_deploy.errors import Code, UnavailableError, UnimplementedError
 
 LAST = "failed to connect to all addresses; last error: "
@@ -41,34 +41,34 @@ LAST = "failed to connect to all addresses; last error: "
     ],
 )
 def test_unavailable(details: str, message: str, hint: str | None) -> None:
-    error = grpc_fault(Code.UNAVAILABLE, details, "host:8500", 10)
+    error = grpc_error(Code.UNAVAILABLE, details, "host:8500", 10)
     assert isinstance(error, UnavailableError)
     assert message in error.message
     assert hint is None or hint in (error.hint or "")
 
 
 def test_a_port_without_the_service() -> None:
-    error = grpc_fault(Code.UNIMPLEMENTED, "", "host:8500", 10)
+    error = grpc_error(Code.UNIMPLEMENTED, "", "host:8500", 10)
     assert isinstance(error, UnimplementedError)
     assert error.message == "host:8500 has no such method"
 
 
 def test_a_message_that_is_too_large() -> None:
-    error = grpc_fault(Code.RESOURCE_EXHAUSTED, "Received message larger than max (5 vs. 4)", "host:8500", 10)
+    error = grpc_error(Code.RESOURCE_EXHAUSTED, "Received message larger than max (5 vs. 4)", "host:8500", 10)
     assert error.hint == "send smaller batches: the other side limits the size of a message"
 
 
 @pytest.mark.parametrize("code", [code for code in Code if code is not Code.OK])
 def test_the_servers_message_stays(code: Code) -> None:
-    error = server_fault(code, "Incompatible shapes: [2] vs. [3]")
+    error = server_error(code, "Incompatible shapes: [2] vs. [3]")
     assert (error.code, error.message, error.hint) == (code, "Incompatible shapes: [2] vs. [3]", None)
-    assert server_fault(code, "").message == "the server gave no reason"
+    assert server_error(code, "").message == "the server gave no reason"
 
 
 def test_every_http_status_of_the_server_has_its_error() -> None:
     """model_servers/http_rest_api_handler.cc answers with these."""
-    codes = {status: rest_fault(status, "x", "http://host").code.name for status in (400, 401, 403, 404, 409, 429)}
-    codes |= {status: rest_fault(status, "x", "http://host").code.name for status in (499, 500, 501, 503, 504, 418)}
+    codes = {status: rest_error(status, "x", "http://host").code.name for status in (400, 401, 403, 404, 409, 429)}
+    codes |= {status: rest_error(status, "x", "http://host").code.name for status in (499, 500, 501, 503, 504, 418)}
     assert codes == {
         400: "INVALID_ARGUMENT",
         401: "UNAUTHENTICATED",

@@ -14,8 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from tfs_deploy import codec
 from tfs_deploy.client import AsyncClient, Client
-from tfs_deploy.client.call.retries import Budget, Retries
-from tfs_deploy.client.client_base import BlockingClient
+from tfs_deploy.client.call.retries import Retries, RetryBudget
+from tfs_deploy.client.client_base import ClientBase
 from tfs_deploy.client.grpc.dialect import GrpcDialect
 from tfs_deploy.client.options import Settings
 from tfs_deploy.codec.predict import frame_predict_request
@@ -54,9 +54,9 @@ class Lab:
         self.seen: list[tuple[Any, ...]] = []
         self.records: list[Any] = []
         self.tiny = tiny
-        self.client = BlockingClient(GrpcDialect(), [self], Settings(hooks=(self,), **settings), "grpc")
-        self.core, self.conduct = self.client._operations.core, self.client._operations.conduct
-        self.conduct._clock = self.core._clock = lambda: self.now
+        self.client = ClientBase(GrpcDialect(), [self], Settings(hooks=(self,), **settings), transport_name="grpc")
+        self.request_steps, self.policy = self.client._operations.request_steps, self.client._operations.policy
+        self.policy._clock = self.request_steps._clock = lambda: self.now
         monkeypatch.setattr("tfs_deploy.client.client_base.time.sleep", self._sleep)
         monkeypatch.setattr("tfs_deploy.client.call.retries.random.random", lambda: 0.0)
 
@@ -85,9 +85,9 @@ class Lab:
         self.seen.clear()
         self.records.clear()
         self.now = 100.0
-        self.conduct._budget = Budget(self.conduct.settings.retries, self.now)
+        self.policy._budget = RetryBudget(self.policy.settings.retries, self.now)
         if not planned:
-            self.core._plans.forget()
+            self.request_steps._templates.forget()
         try:
             reply = self.client.predict("half", X, **more)
         except TfsDeployError as error:
@@ -111,9 +111,9 @@ def test_failures_end_as_they_do_on_the_long_way(new_server, faults, attempt_tim
         lab = Lab(new_server(), monkeypatch, attempt_timeout=attempt_timeout, retries=retries, check=check)
         lab.client.predict("half", X)
         long = lab.outcome(faults, planned=False, timeout=timeout)
-        lab.conduct._budget.tokens = retries.reserve
+        lab.policy._budget.tokens = retries.reserve
         lab.client.predict("half", X)
-        lab.conduct._budget.tokens = retries.reserve
+        lab.policy._budget.tokens = retries.reserve
         short = lab.outcome(faults, planned=True, timeout=timeout)
     assert short == long
 
@@ -121,7 +121,7 @@ def test_failures_end_as_they_do_on_the_long_way(new_server, faults, attempt_tim
 def test_a_planned_request_takes_no_steps(tiny, monkeypatch):
     lab = Lab(tiny, monkeypatch)
     lab.client.predict("half", X)
-    monkeypatch.setattr(lab.core, "predict", lambda *_, **__: pytest.fail("the long way was taken"))
+    monkeypatch.setattr(lab.request_steps, "predict", lambda *_, **__: pytest.fail("the long way was taken"))
     reply = lab.client.predict("half", {"x": np.array([6, 8], np.float32)})
     assert reply["y"].tolist() == [3, 4]
     assert lab.client.stats().calls == 2
@@ -156,7 +156,7 @@ def test_every_request_says_what_it_was_given(calls):
             sent.append(call.body)
             return reply
 
-    client = BlockingClient(GrpcDialect(), [Transport()], Settings(check=False), "grpc")
+    client = ClientBase(GrpcDialect(), [Transport()], Settings(check=False), transport_name="grpc")
     for call in [*calls, *calls]:
         options = {"signature": call["signature"], "output_filter": call["output_filter"], **call["where"]}
         client.predict(call["model"], call["inputs"], **options)

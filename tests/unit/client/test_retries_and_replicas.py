@@ -11,17 +11,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tfs_deploy.client.call.replicas import Replicas
-from tfs_deploy.client.call.replies import ModelRef
-from tfs_deploy.client.call.request import PredictRequest
-from tfs_deploy.client.call.retries import Budget, Retries, retry_after
+from tfs_deploy.client.call.model_ref import ModelRef
+from tfs_deploy.client.call.predict_request import PredictRequest
+from tfs_deploy.client.call.retries import Retries, RetryBudget, retry_after
 from tfs_deploy.client.call.steps import drive
-from tfs_deploy.client.client_base import BlockingClient
-from tfs_deploy.client.core.call_policy import Conduct
-from tfs_deploy.client.core.requests import Core
+from tfs_deploy.client.client_base import ClientBase
+from tfs_deploy.client.core.call_policy import CallPolicy
+from tfs_deploy.client.core.request_steps import RequestSteps
 from tfs_deploy.client.grpc.dialect import GrpcDialect
 from tfs_deploy.client.options import Settings
-from tfs_deploy.client.transport import BalancedTransport
+from tfs_deploy.client.transport.load_balancing import BalancedTransport
+from tfs_deploy.client.transport.replicas import Replicas
 from tfs_deploy.errors import (
     Code,
     DeadlineExceededError,
@@ -39,7 +39,8 @@ FULL = ResourceExhaustedError("Server Threadpool Exhausted")
 
 def decide(error, failures=1, left=10.0, retries=None, budget=None, now=0.0):
     retries = retries or Retries()
-    return retry_after(error, failures, left, retries, budget or Budget(retries, 0.0), now)
+    budget = budget or RetryBudget(retries, 0.0)
+    return retry_after(error, failures=failures, left=left, retries=retries, budget=budget, now=now)
 
 
 @pytest.mark.parametrize("code", [code for code in Code if code not in (Code.OK, Code.UNAVAILABLE)])
@@ -77,10 +78,10 @@ def test_no_pause_reaches_beyond_the_deadline():
 
 def test_the_budget_runs_dry_and_fills_again():
     retries = Retries(reserve=3, per_second=1, per_call=0.5)
-    budget = Budget(retries, 0.0)
+    budget = RetryBudget(retries, 0.0)
     assert [decide(DOWN, retries=retries, budget=budget) is not None for _ in range(5)] == [True] * 3 + [False] * 2
-    budget.called()
-    budget.called()
+    budget.earn()
+    budget.earn()
     assert decide(DOWN, retries=retries, budget=budget) is not None
     assert decide(DOWN, retries=retries, budget=budget) is None
     assert decide(DOWN, retries=retries, budget=budget, now=1.5) is not None
@@ -89,7 +90,7 @@ def test_the_budget_runs_dry_and_fills_again():
 
 def test_refusals_cost_a_tenth():
     retries = Retries(reserve=1, per_second=0, per_call=0)
-    budget = Budget(retries, 0.0)
+    budget = RetryBudget(retries, 0.0)
     found = [decide(FULL, retries=retries, budget=budget) is not None for _ in range(12)]
     assert 9 <= sum(found) <= 10
 
@@ -101,21 +102,21 @@ def test_what_is_no_way_to_retry(wrong):
 
 
 class Bench:
-    """A core under a conduct; what its server does is a list of errors, then answers."""
+    """A client's steps under its policy; what its server does is a list of errors, then answers."""
 
     def __init__(self, tiny: Any, **settings: Any) -> None:
         self.now = 100.0
         self.faults: list[Exception] = []
         self.timeouts: list[float] = []
         self.pauses: list[float] = []
-        self.conduct = Conduct(Settings(**settings), "grpc", lambda: self.now)
-        self.core = Core(GrpcDialect(), timeout=10.0, check=False, clock=lambda: self.now)
+        self.policy = CallPolicy(Settings(**settings), "grpc", lambda: self.now)
+        self.request_steps = RequestSteps(GrpcDialect(), timeout=10.0, check=False, clock=lambda: self.now)
         self._tiny = tiny
 
     def predict(self) -> Any:
-        record = self.conduct.begin("predict", ModelRef("half"))
-        steps = self.core.predict(PredictRequest(ModelRef("half"), X, record))
-        return drive(self.conduct.attempts(steps, record), self._perform, self._sleep), record
+        record = self.policy.begin("predict", ModelRef("half"))
+        steps = self.request_steps.predict(PredictRequest(ModelRef("half"), X, record))
+        return drive(self.policy.attempts(steps, record), self._perform, self._sleep), record
 
     def _perform(self, call: Any) -> bytes:
         self.timeouts.append(call.timeout)
@@ -266,10 +267,10 @@ class Switched:
 def test_while_one_of_several_servers_is_up_no_call_fails(new_server, history, check):
     clock = Clock()
     servers = [Switched(new_server()) for _ in range(2)]
-    client = BlockingClient(GrpcDialect(), servers, Settings(check=check), "grpc")
+    client = ClientBase(GrpcDialect(), servers, Settings(check=check), transport_name="grpc")
     operations = client._operations
-    client._transport.replicas._clock = operations.conduct._clock = operations.core._clock = clock
-    operations.conduct._budget = Budget(Retries(), clock.now)
+    client._transport.replicas._clock = operations.policy._clock = operations.request_steps._clock = clock
+    operations.policy._budget = RetryBudget(Retries(), clock.now)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "tfs_deploy.client.client_base.time.sleep", lambda seconds: setattr(clock, "now", clock() + seconds)
@@ -307,7 +308,7 @@ def test_a_hedge_goes_to_another_server_than_the_slow_one(tiny):
     balanced = BalancedTransport([Slow(tiny), Switched(tiny)])
     # as if other calls took every second turn
     balanced.replicas._turns = itertools.repeat(0)
-    client = BlockingClient(GrpcDialect(), [balanced], Settings(check=False, hedge_after=0.01), "grpc")
+    client = ClientBase(GrpcDialect(), [balanced], Settings(check=False, hedge_after=0.01), transport_name="grpc")
     try:
         assert client.predict("half", X)["y"].tolist() == [1, 2]
     finally:

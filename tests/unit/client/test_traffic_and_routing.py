@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from live import until
 from tfs_deploy.client import AsyncRouter, Router, Traffic, read_traffic, write_traffic
-from tfs_deploy.client.routing.splitting import choose, position
+from tfs_deploy.client.routing.label_choice import choose, position
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError
 from tfs_deploy.state.endpoint import read_endpoint
@@ -388,8 +388,8 @@ def test_shadow_copies_of_awaited_requests():
         ({"weights": {"stable": 1, 2: 1}}, "for labels or for versions"),
         ({"weights": {"stable": -1}}, "the weight of stable is -1"),
         ({"weights": {"stable": float("nan")}}, "the weight of stable is nan"),
-        ({"weights": {True: 1}}, "no label and no version"),
-        ({"weights": {1.5: 1}}, "no label and no version"),
+        ({"weights": {True: 1}}, "not a valid label or version"),
+        ({"weights": {1.5: 1}}, "not a valid label or version"),
     ],
 )
 def test_what_is_no_split(options, complaint):

@@ -16,8 +16,8 @@ import pytest
 from clients import CLIENTS
 from tfs_deploy import protos
 from tfs_deploy.client import Client, RestClient
-from tfs_deploy.client.grpc.transport import grpc_target
-from tfs_deploy.client.rest.transport import rest_base_url
+from tfs_deploy.client.grpc.channel import grpc_target
+from tfs_deploy.client.rest.address import rest_base_url
 from tfs_deploy.errors import (
     Code,
     DataLossError,
@@ -285,10 +285,10 @@ def test_wrong_ports_are_recognised(grpc_address, rest_address):
         with pytest.raises(UnavailableError, match="speaks HTTP/1"):
             client.wait_ready("half", timeout=30)
     with RestClient(grpc_address) as client:
-        with pytest.raises(UnavailableError, match=f"{grpc_address} does not answer in HTTP/1") as caught:
+        with pytest.raises(UnavailableError, match=f"{grpc_address} does not speak HTTP/1") as caught:
             client.status("half")
         assert "8501" in caught.value.hint
-        with pytest.raises(UnavailableError, match="does not answer in HTTP/1"):
+        with pytest.raises(UnavailableError, match="does not speak HTTP/1"):
             client.wait_ready("half", timeout=30)
 
 
@@ -307,8 +307,12 @@ def test_a_grpc_server_that_is_no_model_server(listen):
         ((429, b'{"error": "too many"}'), ResourceExhaustedError, "too many"),
         ((504, b'{"error": "Timed out waiting for notification"}'), DeadlineExceededError, "Timed out"),
         ((200, b"<html>a login page</html>"), DataLossError, "the reply is no JSON"),
-        ((200, b"[]"), DataLossError, "the reply is no model status"),
-        ((200, b'{"model_version_status": [{"state": "END"}]}'), DataLossError, "the reply is no model status"),
+        ((200, b"[]"), DataLossError, "the reply is not a valid model status"),
+        (
+            (200, b'{"model_version_status": [{"state": "END"}]}'),
+            DataLossError,
+            "the reply is not a valid model status",
+        ),
     ],
 )
 def test_odd_http_replies(rest_handler, rest_client, canned, kind, message):
@@ -320,7 +324,7 @@ def test_odd_http_replies(rest_handler, rest_client, canned, kind, message):
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"model_spec": {"version": "x"}, "metadata": {"signature_def": {}}}'])
 def test_odd_metadata(rest_handler, rest_client, body):
     rest_handler.canned = (200, body)
-    with pytest.raises(DataLossError, match="the reply is no model metadata"):
+    with pytest.raises(DataLossError, match="the reply is not valid model metadata"):
         rest_client.metadata("half")
 
 
@@ -417,7 +421,7 @@ def test_what_is_no_target(target):
 
 @pytest.mark.parametrize("address", ["ftp://host", "", "http://", "host:port", "http://host?x=1"])
 def test_what_is_no_address(address):
-    with pytest.raises(UsageError, match="is neither HOST:PORT nor an http URL"):
+    with pytest.raises(UsageError, match="not a valid HOST:PORT or http URL"):
         RestClient(address)
 
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class ScoredClass(NamedTuple):
-    """One class of an example; ``label`` is empty where the signature has only scores, ``score`` 0 without scores."""
+    """One class of an example; ``label`` is empty if the signature has no classes, ``score`` 0 if it has no scores."""
 
     label: str
     score: float
 
 
 class ClassifyReply(Sequence[list[ScoredClass]]):
-    """The classes of each example, in the order of the signature, and which version answered."""
+    """The classes of each example, in the order of the signature, and the version that answered."""
 
     __slots__ = ("model", "results", "signature", "version")
 
@@ -41,7 +41,7 @@ class ClassifyReply(Sequence[list[ScoredClass]]):
         return iter(self.results)
 
     def best(self) -> list[ScoredClass]:
-        """Return for each example the class with the highest score."""
+        """Return the class with the highest score for each example."""
         return [max(classes, key=lambda each: each.score) for classes in self.results]
 
     def __repr__(self) -> str:
@@ -49,7 +49,7 @@ class ClassifyReply(Sequence[list[ScoredClass]]):
 
 
 class RegressReply(Sequence[float]):
-    """The value of each example, and which version answered; ``values`` is a read-only float32 array."""
+    """The value of each example, and the version that answered; ``values`` is a read-only float32 array."""
 
     __slots__ = ("model", "signature", "values", "version")
 
@@ -70,19 +70,19 @@ class RegressReply(Sequence[float]):
         return f"RegressReply({len(self)} examples; {self.model} version {self.version}, {self.signature})"
 
 
-#: what a MultiInference returns for each of its tasks
+#: what MultiInference returns for each task
 TaskReply: TypeAlias = "ClassifyReply | RegressReply"
 
 
 class Task(NamedTuple):
-    """One part of a MultiInference: ``method`` is ``classify`` or ``regress``; ``None`` = ``serving_default``."""
+    """One part of a MultiInference: ``method`` is ``classify`` or ``regress``; no signature = ``serving_default``."""
 
     method: str
     signature: str | None = None
 
 
 def checked_tasks(tasks: Sequence[Any]) -> list[Task]:
-    """Return tasks given as ``Task`` or as pairs of method and signature; ``RequestError`` for anything else."""
+    """Return the tasks, given as ``Task`` or as pairs of method and signature; ``RequestError`` for anything else."""
     checked = []
     for task in tasks:
         try:
@@ -90,13 +90,13 @@ def checked_tasks(tasks: Sequence[Any]) -> list[Task]:
         except TypeError:
             found = Task("")
         if found.method not in ("classify", "regress"):
-            raise RequestError(f"{task!r} is no task", hint='give pairs such as ("classify", "serving_default")')
+            raise RequestError(f"not a valid task: {task!r}", hint='give pairs such as ("classify", "serving_default")')
         checked.append(found)
     if not checked:
-        raise RequestError("there are no tasks", hint='give pairs such as ("classify", "serving_default")')
+        raise RequestError("no tasks are given", hint='give pairs such as ("classify", "serving_default")')
     return checked
 
 
 def signature_name(signature: str | None) -> str:
-    """Return the name of a signature that was asked for."""
+    """Return the name of the requested signature."""
     return signature or DEFAULT_SIGNATURE

@@ -1,7 +1,7 @@
-"""HTTP connections with one deadline for all that a request does, in the place of a limit for each of its steps.
+"""HTTP connections with one deadline for a whole request, instead of a limit for each of its steps.
 
 httpx limits each wait by itself: connecting to each address of a name, the handshake, every send and every receive may
-take the whole timeout. Here the value that it hands on as timeout is the moment of ``time.monotonic`` by which
+take the whole timeout. Here the value that httpx passes on as the timeout is the ``time.monotonic()`` by which
 everything has to be done.
 """
 
@@ -13,38 +13,37 @@ import socket
 import ssl
 import threading
 import time
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
 import httpx
 
-from tfs_deploy.client.rest.transport import KEPT
+from tfs_deploy.client.rest.http_requests import MAX_IDLE_CONNECTIONS
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: seconds that a connection without calls is kept open
-_EXPIRY: Final = 5.0
+#: seconds for which an idle connection stays open
+_KEEPALIVE_EXPIRY: Final = 5.0
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """What ``httpx.Client`` sends requests with."""
+    """A transport for ``httpx.Client``."""
 
     def __init__(self, context: ssl.SSLContext, proxy: str | None) -> None:
         options: dict[str, Any] = {
             "ssl_context": context,
-            # as many connections as calls at once: the callers decide how many those are
+            # as many connections as concurrent calls: the callers decide how many those are
             "max_connections": None,
-            "max_keepalive_connections": KEPT,
-            "keepalive_expiry": _EXPIRY,
+            "max_keepalive_connections": MAX_IDLE_CONNECTIONS,
+            "keepalive_expiry": _KEEPALIVE_EXPIRY,
             "network_backend": _Backend(),
         }
         self._pool = httpcore.ConnectionPool(**options) if proxy is None else _proxy_pool(proxy, options)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; what goes wrong is raised as errors of httpcore."""
+        """Send a request and return the response; failures are raised as errors of httpcore."""
         url = request.url
         sent = httpcore.Request(
             method=request.method,
@@ -83,7 +82,7 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Any = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first address that answers; each one gets an equal part of the time that is left."""
+        """Connect to the first address that answers; the time left is shared equally between the addresses."""
         addresses = _addresses(host, port, timeout)
         for number, address in enumerate(addresses):
             share = _left(timeout, httpcore.ConnectTimeout) / (len(addresses) - number)
@@ -101,7 +100,7 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
         self._socket: socket.socket = stream.get_extra_info("socket")
-        # TLS within TLS, through a proxy: there the socket is not what is written to
+        # TLS within TLS, through a proxy: there, writing to the socket would bypass the inner TLS
         self._nested = isinstance(stream.get_extra_info("ssl_object"), ssl.SSLObject)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -135,7 +134,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _left(end: float | None, late: type[Exception]) -> float:
-    """Return the seconds until a moment; raise ``late`` behind it."""
+    """Return the seconds until a moment; raise ``late`` if it has passed."""
     if end is None:
         raise AssertionError("every request has a deadline")
     left = end - time.monotonic()
@@ -145,7 +144,7 @@ def _left(end: float | None, late: type[Exception]) -> float:
 
 
 def _addresses(host: str, port: int, end: float | None) -> list[str]:
-    """Look up a name, which the system may take longer for than there is time."""
+    """Return the addresses of a name; the lookup has a thread of its own, because it may outlast the deadline."""
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
         return [host]
@@ -165,16 +164,6 @@ def _addresses(host: str, port: int, end: float | None) -> list[str]:
     if isinstance(found[0], OSError):
         raise httpcore.ConnectError(str(found[0])) from found[0]
     return [str(entry[4][0]) for entry in found[0]]
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment (or the system) names for a URL."""
-    parts = httpx.URL(url)
-    proxies = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(parts.netloc.decode("ascii")):
-        return None
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    return found if found is None or "://" in found else f"http://{found}"
 
 
 def _proxy_pool(proxy: str, options: dict[str, Any]) -> httpcore.ConnectionPool:

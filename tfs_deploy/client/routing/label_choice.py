@@ -1,4 +1,4 @@
-"""Splitting requests over labels or versions by weight: pure and stable, the same in every process and release."""
+"""The choice of a label or version by weight: pure, and the same in every process and release."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ FALLBACK: Final = "stable"
 
 
 def position(key: str | bytes | int, salt: str = "") -> float:
-    """Place a key (a user id, say) in [0, 1): always at the same point for the same salt."""
+    """Return the position of a key, such as a user id, in [0, 1): always the same for the same salt."""
     data = key if isinstance(key, bytes) else str(key).encode()
     digest = hashlib.blake2b(data, digest_size=8, salt=_salt(salt)).digest()
-    # 53 bits are what a float in [0, 1) holds
+    # a float in [0, 1) holds 53 bits
     return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
 
 
 def choose(weights: Mapping[Place, float], point: float, *, fallback: str | int = FALLBACK) -> Place:
     """Return the label (or version) whose share of [0, 1) holds ``point``.
 
-    The candidates' shares lie at the two ends and ``fallback`` between them: when a candidate's weight grows at the
-    fallback's expense, keys only move from the fallback to the candidate, and none between others. That holds for one
+    The candidates' shares lie at the two ends, with ``fallback`` between them: when a candidate's weight grows at the
+    fallback's expense, keys only move from the fallback to that candidate, and none between others. That holds for one
     and two candidates; of more, all but the first in the order of their names.
 
     Raises:
@@ -52,26 +52,28 @@ def choose(weights: Mapping[Place, float], point: float, *, fallback: str | int 
 
 @functools.lru_cache(maxsize=256)
 def _order(labels: tuple[Any, ...], fallback: str | int) -> tuple[Any, ...]:
-    """Return the labels as their shares lie; one without weight keeps its place."""
+    """Return the labels in the order of their shares; one without weight keeps its place."""
     candidates = sorted(label for label in labels if label != fallback)
     middle = [fallback] if fallback in labels else []
     last = candidates.pop() if len(candidates) > 1 else None
     return (*candidates, *middle, *([] if last is None else [last]))
 
 
-def checked_split(weights: Mapping[Any, float]) -> dict[Any, float]:
-    """Return weights that code gives; ``UsageError`` unless they are numbers from 0 on for labels, or for versions."""
+def checked_weights(weights: Mapping[Any, float]) -> dict[Any, float]:
+    """Return the weights; ``UsageError`` unless they are numbers of 0 or more, all for labels or all for versions."""
     if len({isinstance(place, int) for place in weights}) > 1:
-        raise UsageError("weights are for labels or for versions, not for both", hint="label the versions, or none")
+        raise UsageError(
+            "weights are for labels or for versions, not for both", hint="use only labels, or only version numbers"
+        )
     for place, weight in weights.items():
         if not isinstance(place, (str, int)) or isinstance(place, bool):
-            raise UsageError(f"{place!r} is no label and no version", hint="give text, or a version's number")
+            raise UsageError(f"not a valid label or version: {place!r}", hint="give text, or a version's number")
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
-            raise UsageError(f"the weight of {place} is {weight!r}", hint="give a number from 0 on")
+            raise UsageError(f"the weight of {place} is {weight!r}", hint="give a number of 0 or more")
     return dict(weights)
 
 
 @functools.lru_cache(maxsize=64)
 def _salt(text: str) -> bytes:
-    """Squeeze a text into the 16 bytes that blake2b takes as salt."""
+    """Return a text as the 16 bytes that blake2b takes as salt."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""One Predict, as its caller wrote it: the value that every part of a client is handed."""
+"""One Predict request as the caller wrote it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tfs_deploy.client.call.call_record import CallRecord
-    from tfs_deploy.client.call.replies import ModelRef
-    from tfs_deploy.client.call.steps import Call, Failure
+    from tfs_deploy.client.call.model_ref import ModelRef
 
 
 class PredictOptions(RequestOptions, total=False):
-    """Keyword arguments that every ``predict`` takes."""
+    """Keyword arguments of every ``predict``."""
 
     timeout: float | None
 
 
 class PredictRequest:
-    """Whom it is for, what is asked, and how far it is.
+    """A Predict request.
 
     Attributes:
-        timeout: seconds for everything, ``None`` = the client's.
-        record: the client's call; its beginning is when the seconds begin to count.
-        call: how the request is sent in a single step, where it is like an earlier one.
-        failure: how that went, where it failed and there is time for more.
+        ref: the servable.
+        inputs: name -> value.
+        record: the record of the client's call; the timeout counts from its beginning.
+        signature: ``None`` = ``serving_default``.
+        output_filter: names of the wanted outputs; none = all.
+        timeout: seconds for the whole call; ``None`` = the client's.
     """
 
-    __slots__ = ("call", "failure", "inputs", "output_filter", "record", "ref", "signature", "timeout")
+    __slots__ = ("inputs", "output_filter", "record", "ref", "signature", "timeout")
 
     def __init__(
         self,
@@ -47,11 +48,9 @@ class PredictRequest:
         self.signature = signature
         self.output_filter = output_filter
         self.timeout = timeout
-        self.call: Call | None = None
-        self.failure: Failure | None = None
 
     def options(self) -> RequestOptions:
-        """Return all but the model's name and the inputs as the codec takes it."""
+        """Return everything but the model's name and the inputs, as the codec takes it."""
         ref = self.ref
         return {
             "signature": self.signature,
