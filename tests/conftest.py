@@ -43,7 +43,7 @@ LONGEST = (
     "e2e/test_bad_input.py",
 )
 #: then these, whose tests start processes; unit tests come last
-FOLDERS = ("conformance", "e2e", "docker", "cli", "packaging", "contract")
+FOLDERS = ("guard", "conformance", "e2e", "docker", "cli", "packaging", "contract")
 
 
 def begins(item: pytest.Item) -> int:
