@@ -24,6 +24,8 @@ import yaml
 from live import free_ports, until
 from tfs_deploy.client import RequestRecorder
 
+#: the first test of a worker pays for all commands, beside whatever else the machine does
+pytestmark = pytest.mark.timeout(400)
 #: objects whose keys are not fixed: names of models, signatures, tensors, labels, ops and files
 MAPS = (
     *("signatures", "*.inputs", "*.outputs", "outputs", "ops", "*.ops", "manifest.files", "manifest.metadata"),
