@@ -1,4 +1,4 @@
-"""What gRPC and HTTP say, as errors of the one tree."""
+"""Failures of gRPC and HTTP as errors of the one tree."""
 
 from __future__ import annotations
 

@@ -16,8 +16,6 @@ import pytest
 from clients import CLIENTS
 from tfs_deploy import protos
 from tfs_deploy.client import Client, RestClient
-from tfs_deploy.client.grpc.channel import grpc_target
-from tfs_deploy.client.rest.address import rest_base_url
 from tfs_deploy.errors import (
     Code,
     DataLossError,
@@ -383,46 +381,6 @@ def test_a_forked_child_gets_a_channel_of_its_own(grpc_address, rest_address):
         env={name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"},
     )
     assert result.returncode == 0, result.stderr
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("localhost:8500", "localhost:8500"),
-        ("models.internal", "models.internal:8500"),
-        ("unix:/run/tfs.sock", "unix:/run/tfs.sock"),
-        ("dns:///models:8500", "dns:///models:8500"),
-        ("[::1]:8500", "[::1]:8500"),
-    ],
-)
-def test_grpc_targets(target, expected):
-    assert grpc_target(target) == expected
-
-
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("localhost:8501", "http://localhost:8501"),
-        ("models.internal", "http://models.internal:8501"),
-        ("http://host", "http://host"),
-        ("https://host/tfs/", "https://host/tfs"),
-        ("[::1]:8501", "http://[::1]:8501"),
-    ],
-)
-def test_rest_addresses(address, expected):
-    assert rest_base_url(address) == expected
-
-
-@pytest.mark.parametrize("target", ["http://localhost:8500", "https://host/", "", ":8500"])
-def test_what_is_no_target(target):
-    with pytest.raises(UsageError):
-        Client(target)
-
-
-@pytest.mark.parametrize("address", ["ftp://host", "", "http://", "host:port", "http://host?x=1"])
-def test_what_is_no_address(address):
-    with pytest.raises(UsageError, match="not a valid HOST:PORT or http URL"):
-        RestClient(address)
 
 
 def test_unix_sockets(tiny, tmp_path, listen):

@@ -1,33 +1,21 @@
-"""What routers record for a rollout, and the copies they send for it."""
+"""What routers record for a rollout."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import threading
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from live import until
+from recorded_requests import MODEL, Labels, X, lines, total
 from tfs_deploy.client import AsyncRouter, RequestRecorder, Router, write_traffic
 from tfs_deploy.client.routing.comparison import Difference
-from tfs_deploy.client.routing.recorder import class_end, latency_class, requests_dir
-from tfs_deploy.codec import PredictReply
+from tfs_deploy.client.routing.recorder import class_end, latency_class
 from tfs_deploy.errors import InternalError, InvalidArgumentError, RequestError
-
-MODEL = "digits"
-
-
-def lines(folder) -> list[dict]:
-    return [json.loads(line) for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
-
-
-def total(folder, label: str, what: str):
-    return sum(line["labels"][label][what] for line in lines(folder) if label in line["labels"])
 
 
 @given(st.floats(1e-6, 1e4))
@@ -125,43 +113,9 @@ def test_a_file_stays_small_and_keeps_the_newest_lines(tmp_path, monkeypatch):
     recorder.close()
 
 
-class Labels:
-    """Stands for a client; ``canary`` answers twice as much."""
-
-    def __init__(self):
-        self.asked = []
-        self.error = {}
-        self.seen = []
-        self.hold = threading.Event()
-        self.hold.set()
-
-    def predict(self, model, inputs, *, label=None, **_wanted):
-        self.asked.append(label)
-        if label == "canary":
-            self.hold.wait(20)
-        self.seen.append((label, float(np.sum(inputs["x"]))))
-        if label in self.error:
-            raise self.error[label]
-        factor = 2 if label == "canary" else 1
-        return PredictReply({"y": inputs["x"] * factor}, model=model, version=factor, signature="serving_default")
-
-
 class AwaitedLabels(Labels):
     async def predict(self, model, inputs, **wanted):
         return super().predict(model, inputs, **wanted)
-
-
-X = np.array([1.0, 2.0], np.float32)
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "traffic.json"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return requests_dir(tmp_path, MODEL)
 
 
 def test_nothing_is_recorded_while_all_traffic_is_stables_but_somebody_is_there(path, folder):
@@ -200,48 +154,6 @@ def test_recording_can_be_left_out(path, folder):
     router.close()
 
     assert not folder.exists()
-
-
-def test_copies_are_compared_and_neither_delay_nor_fail_the_request(path, folder):
-    write_traffic(path, MODEL, {"stable": 100}, copies={"canary": 100})
-    client = Labels()
-    client.hold.clear()
-    router = Router(client, MODEL, path)
-    inputs = X.copy()
-
-    assert router.predict({"x": inputs}).version == 1
-    inputs[:] = 7.0  # the caller's array is the caller's again
-    client.hold.set()
-    until(lambda: client.seen.count(("canary", 3.0)) == 1)
-    client.error["canary"] = InternalError("no memory")
-    assert router.predict({"x": X}).version == 1
-    until(lambda: len(client.seen) == 4)
-    until(lambda: router.close() or total(folder, "canary", "errors") == 1)
-
-    assert total(folder, "canary", "requests") == 2
-    compared = [line["labels"]["canary"]["compared"] for line in lines(folder) if "canary" in line["labels"]]
-    assert {"y": [1, 1.0, 0.0, 0]} in compared
-    assert total(folder, "stable", "requests") == 2
-
-
-def test_copies_for_which_there_is_no_room_are_dropped(path):
-    write_traffic(path, MODEL, {"stable": 100}, copies={"canary": 100})
-    client = Labels()
-    client.hold.clear()
-    router = Router(client, MODEL, path, record=False)
-    for _ in range(200):
-        router.predict({"x": X})
-    client.hold.set()
-
-    assert 200 - 64 - 8 <= router._threads.dropped <= 200 - 64
-
-
-def test_a_label_that_serves_gets_no_copy_of_its_own_request(path):
-    write_traffic(path, MODEL, {"canary": 100}, copies={"canary": 100})
-    client = Labels()
-    Router(client, MODEL, path, record=False).predict({"x": X})
-
-    assert client.asked == ["canary"]
 
 
 def test_the_asynchronous_router_splits_falls_back_records_and_copies(path, folder):

@@ -1,4 +1,4 @@
-"""Requests that are like an earlier one take a short way; nothing but the time it takes may tell."""
+"""Requests like an earlier one are sent without steps; only the time that a call takes may differ."""
 
 from __future__ import annotations
 

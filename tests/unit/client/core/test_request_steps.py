@@ -1,4 +1,4 @@
-"""The core without I/O: what it sends and when, driven by hand with a clock that the test moves."""
+"""The steps of requests: what is sent and when, driven by hand with a clock that the test moves."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ from tfs_deploy.errors import (
 from tfs_deploy.protos import methods
 
 X = {"x": np.array([2, 4], np.float32)}
+
+
 KINDS = {"grpc": Client, "rest": RestClient, "async-grpc": AsyncClient, "async-rest": AsyncRestClient}
 
 
@@ -253,11 +255,6 @@ def test_reload_goes_to_one_server(grpc_address):
 )
 def test_split_targets(target, expected):
     assert split_addresses(target) == expected
-
-
-def test_no_target():
-    with pytest.raises(UsageError, match="no address is given"):
-        Client([])
 
 
 @pytest.fixture(scope="module")

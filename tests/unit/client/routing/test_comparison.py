@@ -1,4 +1,4 @@
-"""How far two answers are apart."""
+"""The differences between two replies."""
 
 from __future__ import annotations
 

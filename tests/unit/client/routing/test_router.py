@@ -1,177 +1,19 @@
-"""The split over labels: stable, monotonic, read from a file that changes, and what happens when a label is gone."""
+"""Routers: they follow the traffic file or weights from code, and fall back when a label is gone."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import json
 import logging
-import os
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from live import until
-from tfs_deploy.client import AsyncRouter, Router, Traffic, read_traffic, write_traffic
-from tfs_deploy.client.routing.label_choice import choose, position
+from tfs_deploy.client import AsyncRouter, Router, write_traffic
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError
-from tfs_deploy.state.endpoint import read_endpoint
 
 KEYS = [f"user-{number}" for number in range(200_000)]
-
-
-@pytest.fixture(scope="module")
-def points():
-    return [position(key, "digits") for key in KEYS]
-
-
-@pytest.mark.parametrize(
-    "weights", [{"stable": 95, "canary": 5}, {"stable": 50, "canary": 50}, {"a": 1, "b": 2, "c": 7}]
-)
-def test_the_split_is_within_half_a_point(points, weights):
-    total = sum(weights.values())
-    counts = dict.fromkeys(weights, 0)
-    for point in points:
-        counts[choose(weights, point)] += 1
-    for label, weight in weights.items():
-        assert abs(counts[label] / len(points) - weight / total) < 0.005
-
-
-def test_a_growing_canary_only_takes_keys_from_stable(points):
-    before = [choose({"stable": 90, "canary": 10}, point) for point in points]
-    after = [choose({"stable": 80, "canary": 20}, point) for point in points]
-    moved = {(old, new) for old, new in zip(before, after, strict=True) if old != new}
-    assert moved == {("stable", "canary")}
-
-
-@pytest.mark.parametrize("grown", ["beta", "canary"])
-def test_of_two_candidates_each_grows_alone(points, grown):
-    weights = {"beta": 10, "canary": 15, "stable": 75}
-    wider = {**weights, grown: weights[grown] + 20, "stable": 55}
-    moved = [(choose(weights, point), choose(wider, point)) for point in points]
-    assert {(old, new) for old, new in moved if old != new} == {("stable", grown)}
-    assert abs(sum(old != new for old, new in moved) / len(points) - 0.2) < 0.005
-
-
-def test_a_candidate_that_is_switched_off_moves_no_key_of_the_other(points):
-    some = points[:20_000]
-    before = [choose({"beta": 10, "canary": 15, "stable": 75}, point) for point in some]
-    after = [choose({"beta": 0, "canary": 15, "stable": 85}, point) for point in some]
-    assert {(old, new) for old, new in zip(before, after, strict=True) if old != new} == {("beta", "stable")}
-
-
-@given(
-    canary=st.integers(0, 100), more=st.integers(0, 100), key=st.text() | st.binary() | st.integers(), salt=st.text()
-)
-def test_monotonic_for_every_key(canary, more, key, salt):
-    low, high = sorted((canary, more))
-    point = position(key, salt)
-    assert 0 <= point < 1
-    if choose({"canary": low, "stable": 100 - low}, point) == "canary":
-        assert choose({"stable": 100 - high, "canary": high}, point) == "canary"
-
-
-def test_positions_never_change():
-    """Consumers on other machines, and of other releases, have to agree."""
-    assert position("user-1", "digits") == pytest.approx(0.9498916846547261, abs=1e-15)
-    assert position("user-1", "other") != position("user-1", "digits")
-    assert position(7) == position("7") == position(b"7")
-
-
-def test_labels_without_weight_are_never_chosen():
-    assert choose({"canary": 0, "stable": 100}, 0.0) == "stable"
-    assert choose({"canary": 100, "stable": 0}, 1 - 2**-53) == "canary"
-    assert choose({"a": 0.1, "b": 0.2}, 1 - 2**-53) == "b"
-    with pytest.raises(UsageError, match="no label gets any traffic"):
-        choose({"canary": 0}, 0.5)
-
-
-def test_write_and_read(tmp_path):
-    path = tmp_path / "state" / "traffic.json"
-    assert read_traffic(path) == Traffic(0, {})
-    assert write_traffic(path, "digits", {"stable": 95, "canary": 5.0}).generation == 1
-    write_traffic(path, "other", {"stable": 100})
-    assert read_traffic(path) == Traffic(2, {"digits": {"stable": 95.0, "canary": 5.0}, "other": {"stable": 100.0}})
-    assert [entry.name for entry in path.parent.iterdir()] == ["traffic.json"]
-
-
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ({"stable": 90, "canary": 5}, "adds up to 95 %"),
-        ({}, "adds up to 0 %"),
-        ({"stable": 110, "canary": -10}, "for canary is -10"),
-        ({"stable": float("nan")}, "for stable is nan"),
-        ({"stable": "100"}, "for stable is '100'"),
-        ({"stable": True}, "for stable is True"),
-    ],
-)
-def test_only_percentages_that_add_up_are_written(tmp_path, weights, message):
-    path = tmp_path / "traffic.json"
-    with pytest.raises(UsageError, match=message):
-        write_traffic(path, "digits", weights)
-    assert not path.exists()
-
-
-@pytest.mark.parametrize(
-    ("problem", "reason", "hint"),
-    [
-        (errno.ENOSPC, "No space left on device", "make room"),
-        (errno.EACCES, "Permission denied", "permissions"),
-        (errno.EIO, "Input/output error", "dmesg"),
-    ],
-)
-def test_a_file_that_the_system_does_not_give_says_why_and_what_to_do(tmp_path, monkeypatch, problem, reason, hint):
-    def refuse(*_, **__):
-        raise OSError(problem, os.strerror(problem))
-
-    monkeypatch.setattr(Path, "read_text", refuse)
-    for read in (lambda: read_traffic(tmp_path / "traffic.json"), lambda: read_endpoint(tmp_path)):
-        with pytest.raises(EnvironmentFault) as caught:
-            read()
-        assert caught.value.message.endswith(f".json cannot be read: {reason}")
-        assert hint in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"generation": 1, "models": 3}', '{"generation": 1, "models": {"m": {"a": 5}}}']
-)
-def test_a_damaged_file_is_not_guessed_at(tmp_path, text):
-    path = tmp_path / "traffic.json"
-    path.write_text(text)
-    with pytest.raises(EnvironmentFault, match=r"traffic\.json (cannot be read|is damaged)"):
-        read_traffic(path)
-
-
-def test_a_directory_that_cannot_be_written(tmp_path):
-    blocker = tmp_path / "file"
-    blocker.write_text("")
-    with pytest.raises(EnvironmentFault, match=r"cannot be (read|written)"):
-        write_traffic(blocker / "traffic.json", "digits", {"stable": 100})
-
-
-def test_readers_never_see_half_a_file(tmp_path):
-    path = tmp_path / "traffic.json"
-    write_traffic(path, "digits", {"stable": 100, "canary": 0})
-    done = threading.Event()
-    seen = []
-
-    def read():
-        while not done.is_set():
-            seen.append(read_traffic(path).generation)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for percent in range(100):
-        write_traffic(path, "digits", {"stable": 100 - percent, "canary": percent})
-    done.set()
-    reader.join()
-    assert seen == sorted(seen)
 
 
 class Labels:
@@ -201,11 +43,6 @@ class Clock:
 @pytest.fixture
 def clock():
     return Clock()
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "traffic.json"
 
 
 def test_without_a_file_everything_goes_to_stable(path, clock):
@@ -401,9 +238,3 @@ def test_weights_of_a_file_are_written_to_the_file(path):
     router = Router(Labels(), "digits", path)
     with pytest.raises(UsageError, match="traffic file"):
         router.weights = {"stable": 1}
-
-
-def test_the_file_is_readable_by_other_tools(path):
-    write_traffic(path, "digits", {"stable": 75, "canary": 25})
-    assert json.loads(path.read_text()) == {"generation": 1, "models": {"digits": {"canary": 25.0, "stable": 75.0}}}
-    assert path.stat().st_mode & 0o777 == 0o644
