@@ -123,7 +123,7 @@ class RequestSteps:
         reusable = _reusable(examples)
 
         def send(known: _KnownMetadata | None) -> Steps[TaskReply]:
-            self._find(known, ref, signature)
+            self._find_signature(known, ref, signature)
             data = yield deadline.limit(self._dialect.inference(method, ref, reusable, context, signature))
             return self._dialect.read_inference(method, data, ref, signature)
 
@@ -146,7 +146,7 @@ class RequestSteps:
         def send(known: _KnownMetadata | None) -> Steps[list[TaskReply]]:
             call = self._dialect.tasks(ref, reusable, context, wanted)
             for task in wanted:
-                self._find(known, ref, task.signature)
+                self._find_signature(known, ref, task.signature)
             data = yield deadline.limit(call)
             return self._dialect.read_tasks(data)
 
@@ -163,10 +163,10 @@ class RequestSteps:
         first = True
         try:
             if self._check or needed:
-                known = self._trusted(ref)
+                known = self._cached_metadata(ref)
                 first = known is None
                 if known is None:
-                    known = yield from self._fetch(ref, deadline)
+                    known = yield from self._fetch_metadata(ref, deadline)
             return (yield from send(known))
         except (RequestError, InvalidArgumentError, FailedPreconditionError, NotFoundError) as error:
             if first or known is None:
@@ -174,7 +174,7 @@ class RequestSteps:
             failure = error
         # The server may serve a version with other signatures by now.
         self._forget(ref)
-        newer = yield from self._fetch_after(failure, ref, deadline)
+        newer = yield from self._fetch_metadata_after(failure, ref, deadline)
         if newer.metadata is None or newer.metadata == known.metadata:
             raise (yield from self._with_versions(failure, ref, deadline))
         try:
@@ -213,7 +213,7 @@ class RequestSteps:
         seen: StatusError | list[VersionStatus] = []
         while True:
             left = deadline.remaining()
-            ready, now = yield from self._look(ref, deadline)
+            ready, now = yield from self._poll(ref, deadline)
             if ready is not None:
                 return ready
             # a request cut off by the deadline tells less than the answer before it
@@ -227,7 +227,7 @@ class RequestSteps:
             yield Pause(min(pause, left - _LAST_ATTEMPT))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _look(self, ref: ModelRef, deadline: Deadline) -> Steps[tuple[int | None, StatusError | list[VersionStatus]]]:
+    def _poll(self, ref: ModelRef, deadline: Deadline) -> Steps[tuple[int | None, StatusError | list[VersionStatus]]]:
         """Ask once; return the ready version, if there is one, and what was seen."""
         try:
             if ref.label is not None:
@@ -244,7 +244,7 @@ class RequestSteps:
     def _send(self, request: PredictRequest, deadline: Deadline, known: _KnownMetadata | None) -> Steps[PredictReply]:
         inputs = request.inputs
         metadata = known.metadata if known is not None else None
-        info = self._find(known, request.ref, request.signature)
+        info = self._find_signature(known, request.ref, request.signature)
         if info is not None and self._check:
             inputs = check_inputs(info, inputs)
         # REST has no output filter: the server would not report a wrong name
@@ -276,7 +276,9 @@ class RequestSteps:
         self._known.pop(ref, None)
         self._templates.forget()
 
-    def _find(self, known: _KnownMetadata | None, ref: ModelRef, signature: str | None) -> SignatureInfo | None:
+    def _find_signature(
+        self, known: _KnownMetadata | None, ref: ModelRef, signature: str | None
+    ) -> SignatureInfo | None:
         """Return a signature if the metadata is known; ``RequestError`` if it has none of that name."""
         if known is None or known.metadata is None:
             return None
@@ -285,14 +287,15 @@ class RequestSteps:
         found = known.metadata.signatures.get(name)
         return found if found is not None else find_signature(known.metadata.signatures, name, str(ref))
 
-    def _trusted(self, ref: ModelRef) -> _KnownMetadata | None:
+    def _cached_metadata(self, ref: ModelRef) -> _KnownMetadata | None:
+        """Return the known metadata of a model, unless it is too old."""
         known = self._known.get(ref)
         if known is None or ref.version is not None or self._dialect.metadata_age == math.inf:
             return known
         return known if self._clock() - known.since < self._dialect.metadata_age else None
 
-    def _fetch(self, ref: ModelRef, deadline: Deadline) -> Steps[_KnownMetadata]:
-        """Return fresh metadata; without it where the server has no such method and requests can do without."""
+    def _fetch_metadata(self, ref: ModelRef, deadline: Deadline) -> Steps[_KnownMetadata]:
+        """Return fresh metadata; ``None`` as its metadata if the server has no such method and no request needs it."""
         try:
             data = yield deadline.limit(self._dialect.metadata(ref))
         except UnimplementedError:
@@ -305,10 +308,10 @@ class RequestSteps:
         self._known[ref] = known
         return known
 
-    def _fetch_after(self, error: TfsDeployError, ref: ModelRef, deadline: Deadline) -> Steps[_KnownMetadata]:
+    def _fetch_metadata_after(self, error: TfsDeployError, ref: ModelRef, deadline: Deadline) -> Steps[_KnownMetadata]:
         """Return fresh metadata after an error; if that fails, report the first error."""
         try:
-            return (yield from self._fetch(ref, deadline))
+            return (yield from self._fetch_metadata(ref, deadline))
         except StatusError:
             raise (yield from self._with_versions(error, ref, deadline)) from None
 
