@@ -25,8 +25,8 @@ from tfs_deploy.config.models import parse
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.host.processes import start_time
 from tfs_deploy.host.tcp_ports import is_free
-from tfs_deploy.launch.embedded.process import start_time
 from tfs_deploy.launch.embedded.record import NEXT, read_record
 from tfs_deploy.state.active import read_active, write_active
 from tfs_deploy.state.lock import lock

@@ -8,9 +8,9 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client.routing.recorder import boot_id
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
+from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.adapters.deployed_server import TrafficFile
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version

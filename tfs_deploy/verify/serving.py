@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import socket
 import tempfile
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.deployment import Deployment, Docker, Server
 from tfs_deploy.errors import PortInUseError, UsageError
 from tfs_deploy.extras import require_extra
+from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.launch.connect import dial
 from tfs_deploy.launch.docker.container import Ports
 from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
@@ -191,12 +191,3 @@ def _discard(deployment: Deployment, started: Started) -> None:
     from tfs_deploy.launch.docker.host import DockerHost
 
     DockerHost(deployment).clear()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

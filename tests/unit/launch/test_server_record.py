@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.launch.embedded.process import Process, boot_id, start_time
+from tfs_deploy.host.machine import boot_id
+from tfs_deploy.host.processes import start_time
+from tfs_deploy.launch.embedded.process import Process
 from tfs_deploy.launch.embedded.record import NEXT, read_record, remove_record, running_server, write_record
 from tfs_deploy.launch.embedded.running_server import RunningServer
 
@@ -61,10 +63,3 @@ def test_a_note_that_lacks_something_is_damaged(tmp_path):
     (tmp_path / "server.json").write_text(json.dumps({"boot": boot_id()}))
     with pytest.raises(EnvironmentFault, match="damaged"):
         running_server(tmp_path)
-
-
-def test_start_times():
-    own = start_time(os.getpid())
-    assert own is not None
-    assert own >= start_time(1)
-    assert start_time(2**22 + 1) is None

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tfs_deploy.host.machine import boot_id
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -222,11 +224,3 @@ def _write_now_and_then(reference: weakref.ref[RequestRecorder], stop: threading
             return
         recorder._write()  # noqa: SLF001 - this is its own thread
         del recorder
-
-
-def boot_id() -> str:
-    """Return what tells one boot of this machine from the next, empty where that cannot be known."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from tfs_deploy.atomic import write_atomic
 from tfs_deploy.errors import EnvironmentFault, file_hint
-from tfs_deploy.launch.embedded.process import Process, boot_id
+from tfs_deploy.host.machine import boot_id
+from tfs_deploy.launch.embedded.process import Process
 from tfs_deploy.launch.embedded.running_server import RunningServer
 
 FILE_NAME: Final = "server.json"

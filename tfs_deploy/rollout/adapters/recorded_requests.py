@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.client.routing.recorder import boot_id, class_end, requests_dir
+from tfs_deploy.client.routing.recorder import class_end, requests_dir
+from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.machine.stats import QUANTILES, Compared, Spread, WindowSummary
 
 if TYPE_CHECKING:
