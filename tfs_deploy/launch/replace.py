@@ -14,7 +14,7 @@ from tfs_deploy.launch.connect import dial
 from tfs_deploy.launch.converge import host_paths, versions_on_disk, wait_for_versions
 from tfs_deploy.launch.docker.container import Ports
 from tfs_deploy.launch.embedded.running_server import STOP_TIMEOUT
-from tfs_deploy.launch.generations import new_generation, use_generation
+from tfs_deploy.state.config_generations import new_generation, use_generation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,6 +19,7 @@ from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.launch.connect import dial
 from tfs_deploy.launch.docker.container import Ports
 from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
+from tfs_deploy.state.server_log import log_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -176,7 +177,7 @@ def _start(deployment: Deployment, timeout: float) -> Started:
         require_extra("tensorflow", "server")
         flags = [*server_flags(deployment, deployment.config_dir), _DRAIN]
         # not detached: it ends with this process, however this process ends
-        return EmbeddedLauncher().start(flags, log_path=deployment.state_dir / "server.log", timeout=timeout)
+        return EmbeddedLauncher().start(flags, log_path=log_path(deployment.state_dir), timeout=timeout)
     from tfs_deploy.launch.docker.host import DockerHost
 
     server = deployment.server

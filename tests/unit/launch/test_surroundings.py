@@ -13,8 +13,8 @@ from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.host.usage import container_usage, process_usage
 from tfs_deploy.launch.connect import certificate_name
 from tfs_deploy.launch.docker.mount_access import may_read, require_readable
-from tfs_deploy.launch.generations import drop_generations, new_generation, use_generation
 from tfs_deploy.launch.memory import Memory, memory_of, require_memory, size_text
+from tfs_deploy.state.config_generations import drop_generations, new_generation, use_generation
 
 
 def deployment(tmp_path, *, memory: int | None = None, versions=(1, 2)) -> Deployment:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tfs_deploy.client.routing.comparison import has_broken
-from tfs_deploy.client.routing.recorder import RequestRecorder, requests_dir
+from tfs_deploy.client.routing.recorder import RequestRecorder
 from tfs_deploy.client.routing.shadow import MOST, Comparison, CopyThreads, Told, kept, wanted_copies
 from tfs_deploy.client.routing.splitting import FALLBACK, checked_split, choose, position
 from tfs_deploy.client.routing.traffic_split import FixedTraffic, TrafficFollower
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError, TfsDeployError, UsageError
+from tfs_deploy.state.request_tallies import requests_dir
 
 if TYPE_CHECKING:
     import asyncio
