@@ -77,7 +77,7 @@ class AsyncGrpcTransport:
             code = error.code()
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:
                 channel.writing.add(LATE)
-            raise grpc_fault(code.value[0], error.details() or "", self._target, call.timeout) from error
+            raise grpc_fault(code.value[0], error.details() or "", self._target, call.allowed) from error
         except grpc.aio.UsageError as error:
             # a channel that another task closed meanwhile
             raise after_close(self._target) from error
@@ -98,7 +98,7 @@ class AsyncGrpcTransport:
             waiting.cancel()
             waiting.add_done_callback(_forget)
             channel.writing.add(LATE)
-            raise too_late(self._target, call.timeout)
+            raise too_late(self._target, call.allowed)
         answer = waiting.result()
         channel.writing -= {sent, LATE}
         return answer

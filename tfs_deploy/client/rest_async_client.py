@@ -59,9 +59,9 @@ class AsyncRestTransport:
             left = call.end - time.monotonic()
             response = await asyncio.wait_for(pool.request(method, url, timeout=None, **more), left)
         except asyncio.TimeoutError:
-            raise too_late(urlsplit(self._base_url).netloc, call.timeout) from None
+            raise too_late(urlsplit(self._base_url).netloc, call.allowed) from None
         except self._httpx.HTTPError as error:
-            raise http_fault(error, self._base_url, call.timeout) from error
+            raise http_fault(error, self._base_url, call.allowed) from error
         except RuntimeError as error:
             if not self._closed:
                 raise

@@ -118,7 +118,7 @@ class HedgedTransport:
                 # there are more calls than threads, and the servers answer none of them
                 for future in late:
                     future.cancel()
-                raise DeadlineExceededError(f"no answer within {call.timeout:.3g} s", hint="give a longer timeout")
+                raise DeadlineExceededError(f"no answer within {call.allowed:.3g} s", hint="give a longer timeout")
             for future in done:
                 if future.exception() is None:
                     return future.result()
@@ -197,7 +197,7 @@ def second_of(call: Call, after: float) -> Call:
         call.record.bytes_sent += len(call.body) if call.body is not None else 0
     # to another server than the one that takes so long
     tried = call.tried if call.server is None else (*call.tried, call.server)
-    return dataclasses.replace(call, timeout=call.timeout - after, tried=tried)
+    return dataclasses.replace(call, timeout=call.timeout - after, given=call.allowed, tried=tried)
 
 
 def split_targets(target: str | Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.errors import EnvironmentFault, ModelError
 from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.savedmodel.versions import list_versions
+from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import Deployment
@@ -90,13 +91,3 @@ def require_memory(
             f"the models need about {size_text(memory.peak)}{beside}, {memory.limit} has {size_text(memory.room or 0)}",
             hint="serve fewer versions or raise the limit; --ignore-memory goes on, since this is an estimate",
         )
-
-
-def size_text(count: int) -> str:
-    """Write a number of bytes as people do: ``1.5 GB``."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"

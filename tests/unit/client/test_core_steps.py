@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from tfs_deploy.client.call.call_record import CallRecord
+from tfs_deploy.client.call.deadline import Deadline
 from tfs_deploy.client.call.replies import ModelRef
 from tfs_deploy.client.call.request import PredictRequest
 from tfs_deploy.client.call.steps import Call, drive
 from tfs_deploy.client.core.requests import Core
 from tfs_deploy.client.grpc.dialect import GrpcDialect
+from tfs_deploy.client.transport import second_of
 from tfs_deploy.errors import (
     Code,
     DeadlineExceededError,
@@ -165,6 +167,15 @@ def test_one_deadline_for_all_calls_of_a_predict(bench, tiny):
     assert bench.timeouts == [8, 5]
     with pytest.raises(DeadlineExceededError, match="no answer within 2 s"):
         bench.predict(X, ModelRef("half", version=1), timeout=2)
+
+
+def test_what_is_late_is_told_by_the_seconds_of_the_caller():
+    """Not by what was left of them when the request was sent."""
+    deadline = Deadline(0.3, lambda: 100.1, since=100.0)
+    call = deadline.limit(Call("", b""))
+    assert (call.timeout, call.allowed) == (pytest.approx(0.2), 0.3)
+    assert second_of(call, 0.1).allowed == 0.3
+    assert deadline.limit(Call("", b""), longest=0.05).allowed == 0.05
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5"])

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.tree import Tree, counted, human_bytes, printable
-from tfs_deploy.errors import UsageError, VerdictError, did_you_mean
+from tfs_deploy.cli.shared.tree import Tree, printable
+from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel.check import check_files
 from tfs_deploy.savedmodel.describe import describe
 from tfs_deploy.savedmodel.inspect import inspect_model
+from tfs_deploy.text import counted, did_you_mean, size_text
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -106,11 +107,11 @@ def _graph(tree: Tree, document: dict[str, Any]) -> None:
     listed = ", ".join(f"{name} {count}" for name, count in ops[:_OPS_SHOWN])
     branch = tree.add(
         f"graph: {counted(graph['nodes'], 'node')}, {counted(graph['functions'], 'function')}, "
-        f"saved_model.pb {human_bytes(document['saved_model_bytes'])}",
+        f"saved_model.pb {size_text(document['saved_model_bytes'])}",
         [f"{counted(len(ops), 'kind')} of ops: {listed}{more}"],
     )
     if graph["large_constants"]:
-        size = human_bytes(graph["large_constant_bytes"])
+        size = size_text(graph["large_constant_bytes"])
         branch.add(f"{counted(graph['large_constants'], 'large constant')} inside the graph, {size}")
     if graph["custom_ops"]:
         branch.add(f"not in the stock server: {', '.join(graph['custom_ops'])}")
@@ -118,17 +119,17 @@ def _graph(tree: Tree, document: dict[str, Any]) -> None:
 
 def _variables(tree: Tree, variables: dict[str, Any]) -> None:
     biggest = sorted(variables["tensors"], key=lambda tensor: -tensor["bytes"])
-    lines = [f"{v['name']}  {_spec(v)}  {human_bytes(v['bytes'])}" for v in biggest[:_VARIABLES_SHOWN]]
+    lines = [f"{v['name']}  {_spec(v)}  {size_text(v['bytes'])}" for v in biggest[:_VARIABLES_SHOWN]]
     if len(biggest) > _VARIABLES_SHOWN:
         lines.append(f"{len(biggest) - _VARIABLES_SHOWN} more")
-    tree.add(f"variables: {variables['count']}, {human_bytes(variables['bytes'])}", lines)
+    tree.add(f"variables: {variables['count']}, {size_text(variables['bytes'])}", lines)
 
 
 def _files(tree: Tree, document: dict[str, Any]) -> None:
     assets = document["assets"]
     tree.add(
         f"assets: {len(assets) or 'none'}",
-        [f"{a['name']}  {'MISSING' if a['bytes'] is None else human_bytes(a['bytes'])}" for a in assets],
+        [f"{a['name']}  {'MISSING' if a['bytes'] is None else size_text(a['bytes'])}" for a in assets],
     )
     warmup = document["warmup"]
     tree.add(f"warmup: {'none' if warmup is None else counted(warmup['records'], 'record')}")

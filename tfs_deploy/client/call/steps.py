@@ -36,7 +36,8 @@ class Call:
     ``timeout``: the seconds that it has; ``end``: the moment of ``time.monotonic`` at which they are over, however long
     anything before the sending took. ``again``: whether it may be sent a second time. ``record``: the client's call
     that it belongs to. ``plan``: how it was written, where it is like an earlier one. ``tried``: numbers of the servers
-    that did not answer it, ``server``: of the one that is asked now, where there are several.
+    that did not answer it, ``server``: of the one that is asked now, where there are several. ``given``: the seconds
+    that the caller gave, where ``timeout`` is what was left of them.
     """
 
     path: str
@@ -48,6 +49,12 @@ class Call:
     record: CallRecord | None = None
     tried: tuple[int, ...] = ()
     server: int | None = None
+    given: float = 0.0
+
+    @property
+    def allowed(self) -> float:
+        """Return the seconds that a message names: those of the caller, whatever was left of them."""
+        return self.given or self.timeout
 
 
 def once(call: Call) -> Call:

@@ -105,7 +105,7 @@ class Conduct:
                 first, fault, total, end = failure
                 step.tried = first.tried
             else:
-                total, end = step.timeout, step.end
+                total, end = step.allowed, step.end
                 self._budget.called()
                 try:
                     answer = yield self._sent(step, record)
@@ -125,7 +125,7 @@ class Conduct:
         call.record = record
         limit = self.settings.attempt_timeout
         if limit is not None and call.again and call.timeout > limit:
-            call.timeout = limit
+            call.timeout, call.given = limit, 0.0
             call.end = self._clock() + limit
         record.attempts += 1
         if call.body is not None:
@@ -144,7 +144,7 @@ class Conduct:
                 raise _final(error, failures, total) from error.__cause__
             if pause:
                 yield Pause(pause)
-            call.timeout, call.end = end - self._clock(), end
+            call.timeout, call.end, call.given = end - self._clock(), end, 0.0
             if call.timeout <= 0:
                 raise _final(error, failures, total) from error.__cause__
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from tfs_deploy.codec import dtype_number, numpy_dtype
 from tfs_deploy.codec.arrays import is_python_value, wide_array
 from tfs_deploy.errors import RequestError
 from tfs_deploy.protos.signatures import DTYPE_NAMES, SignatureInfo, TensorSpec
+from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ def find_signature(signatures: Mapping[str, SignatureInfo], name: str, model: st
     except KeyError:
         known = ", ".join(signatures) or "none"
         raise RequestError(
-            f"{model} has no signature {name}; it has: {known}", hint=closest(name, signatures, "signature")
+            f"{model} has no signature {name}; it has: {known}", hint=suggestion(name, signatures, "signature")
         ) from None
 
 
@@ -52,19 +52,19 @@ def check_output_filter(signature: SignatureInfo, names: Iterable[str]) -> None:
             known = ", ".join(signature.outputs)
             raise RequestError(
                 f"signature {signature.name} has no output {name}; it has: {known}",
-                hint=closest(name, signature.outputs, "output"),
+                hint=suggestion(name, signature.outputs, "output"),
             )
         if name in seen:
             raise RequestError(f"output {name} is asked for twice", hint="name each output once in output_filter")
         seen.add(name)
 
 
-def closest(name: str, known: Iterable[str], what: str) -> str:
+def suggestion(name: str, known: Iterable[str], what: str) -> str:
     """Suggest the most similar known name, or list the first ones where none is similar."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {what} {near[0]}?"
+    near = closest(name, names, cutoff=0.5)
+    if near is not None:
+        return f"did you mean {what} {near}?"
     if not names:
         return f"leave it out: there is no {what}"
     return f"use {what} {names[0]}" if len(names) == 1 else f"use one of: {', '.join(sorted(names)[:8])}"
@@ -77,7 +77,7 @@ def _check_names(signature: SignatureInfo, inputs: Mapping[str, Any]) -> None:
             missing = [key for key in signature.inputs if key not in inputs]
             raise RequestError(
                 f"signature {signature.name} has no input {name}; it has: {known}",
-                hint=closest(name, missing or signature.inputs, "input"),
+                hint=suggestion(name, missing or signature.inputs, "input"),
             )
     missing = [key for key in signature.inputs if key not in inputs and key not in signature.defaults]
     if missing:

@@ -186,7 +186,7 @@ class GrpcTransport:
             code = error.code()
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:
                 channel.writing.add(LATE)
-            raise grpc_fault(code.value[0], error.details() or "", self.target, call.timeout) from error
+            raise grpc_fault(code.value[0], error.details() or "", self.target, call.allowed) from error
         except ValueError as error:
             # a channel that another thread closed meanwhile
             raise after_close(self.target) from error
@@ -207,7 +207,7 @@ class GrpcTransport:
         except grpc.FutureTimeoutError:
             future.cancel()
             channel.writing.add(LATE)
-            raise too_late(self.target, call.timeout) from None
+            raise too_late(self.target, call.allowed) from None
         except BaseException:
             future.cancel()
             raise
@@ -225,7 +225,7 @@ class GrpcTransport:
             answer = apart.result(max(left, 0.0) + LATENESS)
         except grpc.FutureTimeoutError:
             channel.writing.add(LATE)
-            raise too_late(self.target, call.timeout) from None
+            raise too_late(self.target, call.allowed) from None
         channel.writing.discard(LATE)
         return answer
 

@@ -114,7 +114,7 @@ class RestTransport:
         try:
             response = pool.request(method, url, **more)
         except (self._httpx.HTTPError, *connection_errors()) as error:
-            raise http_fault(error, self.base_url, call.timeout) from error
+            raise http_fault(error, self.base_url, call.allowed) from error
         except RuntimeError as error:
             if not self._closed:
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from tfs_deploy.deployment.file.state_place import check_state, check_state_on_d
 from tfs_deploy.deployment.file.tree import Tree, read_tree
 from tfs_deploy.deployment.file.wording import explain, nearest_keys, path_text
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
+from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -87,8 +87,8 @@ def _read(source: Path) -> str:
 
 def _not_found(source: Path) -> UsageError:
     beside = {path.stem: path for path in _yaml_files(source.parent)}
-    near = difflib.get_close_matches(source.stem, beside, n=1)
-    hint = f"did you mean {beside[near[0]]}?" if near else _files_in(source.parent)
+    near = closest(source.stem, beside)
+    hint = _files_in(source.parent) if near is None else f"did you mean {beside[near]}?"
     return UsageError(f"deployment file {source} does not exist", hint=hint)
 
 

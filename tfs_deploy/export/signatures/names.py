@@ -6,8 +6,8 @@ import keyword
 import re
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy import errors
 from tfs_deploy.errors import UsageError
+from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +66,8 @@ def naming_hint(signature: str, role: str) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known name, else all of them."""
-    names = sorted(known)
-    first = [*names[:12], "..."] if len(names) > 12 else names
-    return errors.did_you_mean(name, names, otherwise=f"there is: {', '.join(first)}" if names else "there is none")
+    near = closest(name, known := sorted(known))
+    if near is not None:
+        return f"did you mean {near!r}?"
+    first = [*known[:12], "..."] if len(known) > 12 else known
+    return f"there is: {', '.join(first)}" if known else "there is none"

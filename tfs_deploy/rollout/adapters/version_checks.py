@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
 from tfs_deploy.host.machine import available_bytes
-from tfs_deploy.launch.memory import size_text, version_bytes
+from tfs_deploy.launch.memory import version_bytes
 from tfs_deploy.rollout.machine.observation import CheckResult
 from tfs_deploy.savedmodel.contract import diff_models
 from tfs_deploy.savedmodel.inspect import inspect_model
@@ -19,6 +19,7 @@ from tfs_deploy.smoke.report import Outcome, Target
 from tfs_deploy.smoke.smoke import has_goldens, smoke_target
 from tfs_deploy.store.retention import prune
 from tfs_deploy.store.verdict import require_verdict
+from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -28,7 +28,7 @@ from tfs_deploy.rollout.machine.decide import Observation, decide
 from tfs_deploy.rollout.machine.history import Event, History
 from tfs_deploy.rollout.machine.observation import LOADING, START, Split
 from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
-from tfs_deploy.rollout.machine.text import one_line
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

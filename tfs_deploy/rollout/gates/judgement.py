@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.rollout.gates.gates import worst
 from tfs_deploy.rollout.machine.observation import GateVerdict, StepView, Verdict
 from tfs_deploy.rollout.machine.stats import WindowSummary
-from tfs_deploy.rollout.machine.text import one_line
 from tfs_deploy.rollout.result import StepReport
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

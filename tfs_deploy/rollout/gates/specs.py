@@ -23,7 +23,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import UsageError, did_you_mean
+from tfs_deploy.errors import UsageError
 from tfs_deploy.host.commands import words
 from tfs_deploy.rollout.gates.conditions import Condition, steps_of
 from tfs_deploy.rollout.gates.external import CommandGate, PrometheusGate, UrlGate
@@ -32,6 +32,7 @@ from tfs_deploy.rollout.gates.measures import DriftGate, MemoryGate
 from tfs_deploy.rollout.gates.metrics_page import MetricsPageGate
 from tfs_deploy.rollout.machine.plan import parse_seconds
 from tfs_deploy.rollout.web import is_url
+from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,9 +6,10 @@ import operator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import UsageError, did_you_mean
+from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.machine.plan import TIMES, Plan, parse_seconds, parse_steps
 from tfs_deploy.rollout.machine.strategies import CANARY, DEFAULT_STEPS, check_steps
+from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
