@@ -27,8 +27,8 @@ from tfs_deploy.client import read_traffic
 from tfs_deploy.rollout import ErrorRateGate, Rollout, RolloutResult, Status, Verdict
 from tfs_deploy.rollout.adapters.deployed_server import SystemClock
 from tfs_deploy.rollout.begin import latest
-from tfs_deploy.rollout.controller.journal import journals
 from tfs_deploy.state.active import read_active
+from tfs_deploy.state.journal import journals
 
 if TYPE_CHECKING:
     from zoos import Zoo

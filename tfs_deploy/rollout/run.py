@@ -8,15 +8,14 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client.routing.recorder import boot_id
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
+from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.adapters.deployed_server import TrafficFile
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal
-from tfs_deploy.rollout.controller.mailbox import FileMailbox
 from tfs_deploy.rollout.machine.actions import Action, Finish, Wait
 from tfs_deploy.rollout.machine.narration import tell
 from tfs_deploy.rollout.machine.preconditions import option_values, require_gates, steps_of, version_number
@@ -24,7 +23,8 @@ from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Servers, Surroundings, make_world, reach, require_programs
 from tfs_deploy.smoke.deployment import find_model
-from tfs_deploy.state.lock import Held, lock, rollout_of
+from tfs_deploy.state.lock import Held, lock, rollout_purpose
+from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -188,7 +188,7 @@ class Rollout:
         return dataclasses.replace(result, steps=steps)
 
     def __enter__(self) -> Self:
-        purpose = rollout_of(self.model.name)
+        purpose = rollout_purpose(self.model.name)
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(
                 lock(self.deployment.state_dir, purpose, wait=self._wait_lock, on_wait=self._tell)
@@ -238,7 +238,8 @@ class Rollout:
         served = look(self.deployment, self.model, servers.server, TrafficFile(self.deployment, self.model.name))
         back = self._go_back and not self.to
         to = previous_version(self.deployment, self.model, served.stable) if back else self.to
-        recorded = self._own.requests is None and RecordedRequests(self.deployment.state_dir, self.model.name).anybody()
+        requests = RecordedRequests(self.deployment.state_dir, self.model.name)
+        recorded = self._own.requests is None and requests.has_consumers()
         plan = new_plan(self.model, to, served, {"recorded": recorded, "directory": _here(), **self._options})
         require_programs(plan)
         return plan

@@ -20,13 +20,13 @@ from tfs_deploy.rollout.adapters.replicas import Fleet, Replica
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
 from tfs_deploy.rollout.adapters.version_checks import FileChecks
 from tfs_deploy.rollout.controller.hooks import RolloutHooks
-from tfs_deploy.rollout.controller.mailbox import FileMailbox
 from tfs_deploy.rollout.controller.world import World
 from tfs_deploy.rollout.gates.external import CommandGate
 from tfs_deploy.rollout.gates.gates import GoldenGate, LatencyGate, default_gates
 from tfs_deploy.rollout.gates.measures import DriftGate, MemoryGate
 from tfs_deploy.rollout.gates.specs import Sources, gate_name, make_gate
 from tfs_deploy.smoke.connect import Connections, addresses, connect
+from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

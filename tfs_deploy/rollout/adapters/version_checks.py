@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
-from tfs_deploy.launch.memory import available_bytes, version_bytes
+from tfs_deploy.host.machine import available_bytes
+from tfs_deploy.launch.memory import version_bytes
 from tfs_deploy.rollout.machine.observation import CheckResult
 from tfs_deploy.savedmodel.contract import diff_models
 from tfs_deploy.savedmodel.inspect import inspect_model

@@ -1,4 +1,4 @@
-"""Who listens on a port."""
+"""TCP ports: who listens, which are free, how one is bound."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ import socket
 
 import pytest
 
-from tfs_deploy.errors import PortInUseError
-from tfs_deploy.host.tcp_ports import find_listener, is_free, listening_inodes, require_free
+from tfs_deploy.errors import EnvironmentFault, PortInUseError
+from tfs_deploy.host.tcp_ports import (
+    bind,
+    check_free,
+    find_listener,
+    free_ports,
+    is_free,
+    listening_inodes,
+    require_free,
+)
 
 TABLE = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -83,3 +91,22 @@ def test_a_port_that_was_just_closed_is_free(free_port):
 
 def test_a_machine_without_proc_says_nothing(tmp_path, free_port):
     assert find_listener(free_port, proc=tmp_path) is None
+
+
+def test_free_ports_differ_and_are_free():
+    ports = free_ports(5)
+    assert len(set(ports)) == 5
+    assert all(is_free(port) for port in ports)
+
+
+def test_a_port_that_is_bound_twice_names_who_has_it():
+    with bind("127.0.0.1", 0, what="REST") as listener:
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(PortInUseError, match=rf"the gRPC port {port} is in use by process {os.getpid()} "):
+            check_free("127.0.0.1", port, what="gRPC")
+
+
+def test_a_number_that_is_not_a_port():
+    with pytest.raises(EnvironmentFault, match="70000 is not a valid REST port"):
+        bind("127.0.0.1", 70000, what="REST")
