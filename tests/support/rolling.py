@@ -26,7 +26,7 @@ from tfs_deploy.cli.main import run
 from tfs_deploy.client import read_traffic
 from tfs_deploy.rollout import ErrorRateGate, Rollout, RolloutResult, Status, Verdict
 from tfs_deploy.rollout.adapters.deployed_server import SystemClock
-from tfs_deploy.rollout.begin import latest
+from tfs_deploy.rollout.begin import latest_rollout
 from tfs_deploy.rollout.controller.journal import journals
 from tfs_deploy.state.active import read_active
 
@@ -168,7 +168,7 @@ def _kill_and_resume(zoo: Zoo, when: str, number: int) -> None:
     before = len(journals(zoo.state_dir, "zoo"))
     _roll_and_kill(zoo, new, when, number)
     written = len(journals(zoo.state_dir, "zoo")) > before
-    over = written and latest(zoo.state_dir, "zoo").history.finished is not None
+    over = written and latest_rollout(zoo.state_dir, "zoo").history.finished is not None
     assert over == ((when, number) == ("after", ENTRIES))
     resumed = cli("rollout", "resume", zoo.file)
     assert resumed.returncode == (0 if written and not over else 2), resumed.stderr
@@ -176,7 +176,7 @@ def _kill_and_resume(zoo: Zoo, when: str, number: int) -> None:
     assert zoo.served() == ({"stable": stable}, [stable])
     assert read_traffic(zoo.traffic_path).models["zoo"] == {"stable": 100.0}
     if written:
-        assert latest(zoo.state_dir, "zoo").history.finished.value == "done"
+        assert latest_rollout(zoo.state_dir, "zoo").history.finished.value == "done"
         status = json.loads(cli("rollout", "status", zoo.file, "--json").stdout)
         assert status["rollout"]["status"] == "done"
 
@@ -362,7 +362,7 @@ def a_wall_clock_that_jumps_back_an_hour(zoo: Zoo) -> None:
         result = rollout.run(check=False)
 
     assert result.status is Status.DONE, result.reason
-    walls = [event.at for event in latest(zoo.state_dir, "zoo").events]
+    walls = [event.at for event in latest_rollout(zoo.state_dir, "zoo").events]
     assert max(first - second for first, second in itertools.pairwise(walls)) > 3500.0
     assert 2.1 <= result.seconds < 60
     assert all(step.windows["canary"].requests > 30 for step in result.steps)

@@ -9,8 +9,8 @@ from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.adapters.active_recovery import active_records
 from tfs_deploy.rollout.controller.journal import Journal, journals, replay
-from tfs_deploy.rollout.machine.actions import Status
-from tfs_deploy.rollout.machine.plan import Plan, checked
+from tfs_deploy.rollout.machine.actions import RolloutStatus
+from tfs_deploy.rollout.machine.plan import RolloutPlan, checked
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions
 
 if TYPE_CHECKING:
@@ -18,41 +18,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfs_deploy.deployment import Deployment, Model
+    from tfs_deploy.rollout.controller.world import ModelServer, TrafficControl
     from tfs_deploy.rollout.machine.history import Event, History
-    from tfs_deploy.rollout.machine.observation import ModelServer, ServerView, Traffic
+    from tfs_deploy.rollout.machine.observation import ServerView
 
 STABLE = "stable"
 CANARY = "canary"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRollout:
     """A rollout as its journal has it."""
 
     journal: Journal
-    plan: Plan
+    plan: RolloutPlan
     history: History
     events: tuple[Event, ...]
 
     @property
     def unfinished(self) -> bool:
         """Whether there is something left to do."""
-        return self.history.finished in (None, Status.PAUSED)
+        return self.history.finished in (None, RolloutStatus.PAUSED)
 
 
-def recorded(state_dir: Path, model: str, *, mono: float = 0.0) -> Iterator[Recorded]:
+def recorded_rollouts(state_dir: Path, model: str, *, mono: float = 0.0) -> Iterator[RecordedRollout]:
     """Yield the rollouts of a model, the latest first; ``mono`` is the reader's monotonic time."""
     for path in reversed(journals(state_dir, model)):
         journal = Journal(path)
         events = journal.read(mono=mono)
         if events:  # a journal without a whole entry is one whose process was killed before it did anything
             plan, history = replay(events)
-            yield Recorded(journal, plan, history, tuple(events))
+            yield RecordedRollout(journal, plan, history, tuple(events))
 
 
-def latest(state_dir: Path, model: str, *, mono: float = 0.0) -> Recorded | None:
+def latest_rollout(state_dir: Path, model: str, *, mono: float = 0.0) -> RecordedRollout | None:
     """Return the last rollout of a model, ``None`` if there never was one."""
-    return next(recorded(state_dir, model, mono=mono), None)
+    return next(recorded_rollouts(state_dir, model, mono=mono), None)
 
 
 def previous_version(deployment: Deployment, model: Model, current: int) -> int:
@@ -61,11 +62,11 @@ def previous_version(deployment: Deployment, model: Model, current: int) -> int:
     Raises ``UsageError`` right after a way back: whoever asks twice does not want the version that was left, and may
     not want to go back further either.
     """
-    last = latest(deployment.state_dir, model.name)
+    last = latest_rollout(deployment.state_dir, model.name)
     left = None if last is None else _just_left(last, current)
     lower = [version.number for version in list_versions(model.base_path) if version.number < current]
-    found = recorded(deployment.state_dir, model.name)
-    promoted = (entry.plan for entry in found if entry.history.finished is Status.DONE and not entry.plan.back)
+    found = recorded_rollouts(deployment.state_dir, model.name)
+    promoted = (entry.plan for entry in found if entry.history.finished is RolloutStatus.DONE and not entry.plan.back)
     before = next((plan.old for plan in promoted if plan.new == current), max(lower, default=None))
     further = f"tfs-deploy rollback {deployment.source} --model {model.name} --to {before}"
     if left is not None:
@@ -82,17 +83,17 @@ def previous_version(deployment: Deployment, model: Model, current: int) -> int:
     return before
 
 
-def _just_left(last: Recorded, current: int) -> int | None:
+def _just_left(last: RecordedRollout, current: int) -> int | None:
     """Return the version that the last rollout went back from, if what it went back to still serves."""
-    if last.history.finished is Status.DONE and last.plan.back and last.plan.new == current:
+    if last.history.finished is RolloutStatus.DONE and last.plan.back and last.plan.new == current:
         return last.plan.old
-    if last.history.finished is Status.ROLLED_BACK and not last.plan.back and last.plan.old == current:
+    if last.history.finished is RolloutStatus.ROLLED_BACK and not last.plan.back and last.plan.old == current:
         return last.plan.new
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedState:
     """What is served before a rollout begins: the server, the stable version, other labels, the traffic's split."""
 
     server: ServerView
@@ -101,7 +102,7 @@ class Served:
     weights: Mapping[str, float]
 
 
-def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Traffic) -> Served:
+def observe_served(deployment: Deployment, model: Model, server: ModelServer, traffic: TrafficControl) -> ServedState:
     """Look at the server, with every label that the deployment knows of, and at the traffic file.
 
     Raises ``StatusError`` when the server does not answer, ``UsageError`` when it serves no version.
@@ -112,10 +113,10 @@ def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Tra
     others = {label: version for label, version in view.labels.items() if label not in (STABLE, CANARY)}
     split = traffic.read()
     weights = (split.weights if split is not None else None) or model.traffic or {STABLE: 100.0}
-    return Served(view, _stable_version(model, configured, view), others, weights)
+    return ServedState(view, _stable_version(model, configured, view), others, weights)
 
 
-def new_plan(model: Model, to: int | None, served: Served, options: Mapping[str, Any]) -> Plan:
+def new_plan(model: Model, to: int | None, served: ServedState, options: Mapping[str, Any]) -> RolloutPlan:
     """Make the plan from what is served now to version ``to`` (``None``: the newest on disk).
 
     Raises ``UsageError``, ``ModelError`` for a version that cannot be rolled out.
@@ -127,7 +128,7 @@ def new_plan(model: Model, to: int | None, served: Served, options: Mapping[str,
         raise UsageError(message, hint=hint)
     side = {label: share for label, share in served.weights.items() if label in served.others}
     keep = {"keep_canary": CANARY in model.labels, **options}
-    plan = checked(Plan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
+    plan = checked(RolloutPlan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
     loaded = {version for version in served.server.versions if served.server.answers(version)}
     return replace(plan, leaving=tuple(sorted(loaded - set(plan.versions(plan.old, plan.new)))))
 

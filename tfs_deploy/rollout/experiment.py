@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tfs_deploy.rollout.machine.stats import Spread, WindowSummary
+    from tfs_deploy.rollout.gates.request_stats import Spread, WindowSummary
 
 
 @dataclass(frozen=True, slots=True)

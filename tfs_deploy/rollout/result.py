@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import VerdictError
-from tfs_deploy.rollout.machine.actions import Status
+from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
+from tfs_deploy.rollout.gates.request_stats import WindowSummary
+from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.history import elapsed
-from tfs_deploy.rollout.machine.narration import note
-from tfs_deploy.rollout.machine.observation import GateVerdict, Verdict
+from tfs_deploy.rollout.machine.narration import note_text
 from tfs_deploy.rollout.machine.phases import ROLLBACK
-from tfs_deploy.rollout.machine.stats import WindowSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tfs_deploy.rollout.machine.history import Event
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class RolloutResult:
     model: str
     old: int
     new: int
-    status: Status
+    status: RolloutStatus
     reason: str = ""
     steps: tuple[StepReport, ...] = ()
     seconds: float = 0.0
@@ -103,33 +103,33 @@ class RolloutResult:
     @property
     def done(self) -> bool:
         """Whether the new version is the stable one now."""
-        return self.status is Status.DONE
+        return self.status is RolloutStatus.DONE
 
-    def check(self, wanted: Status = Status.DONE) -> None:
+    def check(self, wanted: RolloutStatus = RolloutStatus.DONE) -> None:
         """Raise ``VerdictError`` with the reason unless the rollout ended as wanted."""
-        if self.status is Status.DONE and wanted is Status.ROLLED_BACK:
+        if self.status is RolloutStatus.DONE and wanted is RolloutStatus.ROLLED_BACK:
             message = f"version {self.new} of {self.model} was promoted before the rollout could be sent back"
             raise VerdictError(message, hint="tfs-deploy rollback switches back to the version before")
         if self.status is not wanted:
             message = (
                 f"rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
             )
-            hint = "tfs-deploy rollout resume, promote or abort" if self.status is Status.PAUSED else None
+            hint = "tfs-deploy rollout resume, promote or abort" if self.status is RolloutStatus.PAUSED else None
             raise VerdictError(message, hint=hint)
 
     @classmethod
-    def from_events(cls, plan: Plan, events: Sequence[Event]) -> RolloutResult:
+    def from_events(cls, plan: RolloutPlan, events: Sequence[Event]) -> RolloutResult:
         """Read the result out of a journal; a rollout without an end is ``RUNNING``."""
         steps: dict[int, StepReport] = {}
         notes: dict[str, None] = {}
-        status, reason = Status.RUNNING, ""
+        status, reason = RolloutStatus.RUNNING, ""
         for event in events:
             if event.kind == "finish":
-                status, reason = Status(event.detail["status"]), event.detail["reason"]
+                status, reason = RolloutStatus(event.detail["status"]), event.detail["reason"]
             elif event.kind == "resume":
-                status, reason = Status.RUNNING, ""
+                status, reason = RolloutStatus.RUNNING, ""
             elif event.kind == "note":
-                notes[note(event)] = None
+                notes[note_text(event)] = None
             elif event.kind == "outcome" and event.ok and event.action == "judge":
                 steps[event.detail["number"]] = StepReport.from_dict(event.detail)
             elif event.kind == "outcome" and event.ok:

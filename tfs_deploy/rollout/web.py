@@ -31,10 +31,10 @@ def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5
     """Return the text behind a URL; with ``body`` it is posted as JSON. All of it takes ``timeout`` seconds at most.
 
     Raises ``UnavailableError`` with the reason in one line for anything but an answer of 2xx, ``UsageError`` for what
-    is no HTTP URL.
+    is not a valid HTTP URL.
     """
     if not is_url(url):
-        raise UsageError(f"{url!r} is no HTTP URL", hint="for example http://localhost:9090")
+        raise UsageError(f"{url!r} is not a valid HTTP URL", hint="for example http://localhost:9090")
     answers: queue.SimpleQueue[str | UnavailableError] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout import ErrorRateGate
-from tfs_deploy.rollout.machine.preconditions import option_values, require_gates, steps_of, version_number
+from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, steps_of, version_number
 
 
 def test_times_may_be_texts():
@@ -18,10 +18,10 @@ def test_times_may_be_texts():
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        ({"keep_wram": 3}, "no option 'keep_wram'", "did you mean 'keep_warm'?"),
-        ({"zzz": 3}, "no option 'zzz'", "options: strategy, "),
-        ({"others": {}}, "no option 'others'", ""),
-        ({"bake": "soon"}, "'soon' is not a time", "for example 10s"),
+        ({"keep_wram": 3}, "option of a rollout: keep_wram", "did you mean 'keep_warm'?"),
+        ({"zzz": 3}, "option of a rollout: zzz", "options: strategy, "),
+        ({"others": {}}, "option of a rollout: others", ""),
+        ({"bake": "soon"}, "'soon' is not a valid time", "for example 10s"),
     ],
 )
 def test_an_option_that_is_none(options, message, hint):
@@ -37,14 +37,14 @@ def test_a_version_is_a_whole_number(version, number):
 
 @pytest.mark.parametrize("version", ["4", 2.0, True, (1,)])
 def test_what_is_no_version(version):
-    with pytest.raises(UsageError, match="is no version"):
+    with pytest.raises(UsageError, match="is not a valid version"):
         version_number(version)
 
 
 @pytest.mark.parametrize("gate", [None, object(), ErrorRateGate, lambda step: None, {"name": "x", "judge": len}])
 def test_what_is_no_gate(gate):
-    with pytest.raises(UsageError, match="is no gate"):
-        require_gates([ErrorRateGate(), gate])
+    with pytest.raises(UsageError, match="is not a valid gate"):
+        gates_of([ErrorRateGate(), gate])
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pytest
 
 from tfs_deploy.deployment.deployment import VersionPolicy
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.begin import Served, new_plan, previous_version
+from tfs_deploy.rollout.begin import ServedState, new_plan, previous_version
 from tfs_deploy.rollout.controller.journal import Journal
-from tfs_deploy.rollout.machine.actions import Status
+from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.history import Event
 from tfs_deploy.rollout.machine.observation import AVAILABLE, ServerView, VersionView
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.rollout.machine.timing import timing
 
 
@@ -25,8 +25,8 @@ def model(tmp_path):
     return SimpleNamespace(name="m", base_path=tmp_path, labels={}, version_policy=VersionPolicy.latest())
 
 
-def served(version: int, **labels: int) -> Served:
-    return Served(ServerView({version: VersionView(AVAILABLE)}, labels), version, {}, {"stable": 100.0})
+def served(version: int, **labels: int) -> ServedState:
+    return ServedState(ServerView({version: VersionView(AVAILABLE)}, labels), version, {}, {"stable": 100.0})
 
 
 def test_the_newest_version_on_disk_is_rolled_out_by_default(model):
@@ -41,14 +41,14 @@ def test_the_newest_version_on_disk_is_rolled_out_by_default(model):
         ((1,), {}, (), ""),
         ((1, 2), {}, (), ""),
         ((1, 2, 3), {"exp": 3}, (), ""),
-        ((1, 3), {}, (3,), "version 3, at which no label points, leaves"),
-        ((1, 2, 3, 4), {"exp": 4}, (3,), "version 3, at which no label points, leaves"),
-        ((1, 4, 3), {}, (3, 4), "versions 3, 4, at which no label points, leave"),
+        ((1, 3), {}, (3,), "version 3, which has no label, is unloaded"),
+        ((1, 2, 3, 4), {"exp": 4}, (3,), "version 3, which has no label, is unloaded"),
+        ((1, 4, 3), {}, (3, 4), "versions 3, 4, which have no label, are unloaded"),
     ],
 )
 def test_versions_that_nobody_named_are_said_to_leave(model, loaded, others, leaving, told):
     view = ServerView({number: VersionView(AVAILABLE) for number in loaded}, {"stable": 1, **others})
-    plan = new_plan(model, 2, Served(view, 1, others, {"stable": 100.0}), {})
+    plan = new_plan(model, 2, ServedState(view, 1, others, {"stable": 100.0}), {})
 
     assert (plan.leaving, plan.told_leaving()) == (leaving, told)
     assert (told in timing(plan).phases[1].what) is True
@@ -59,12 +59,12 @@ def test_a_server_that_loads_the_newest_version_by_itself_leaves_nothing_to_roll
         new_plan(model, 2, served(2), {})
     assert "pin the version" in caught.value.hint
 
-    with pytest.raises(UsageError, match="version 2 of m is what stable points at already"):
+    with pytest.raises(UsageError, match="version 2 of m is already stable"):
         new_plan(model, 2, served(2, stable=2), {})
 
 
 STABLE_AGAIN = "version {} of m is stable again already: the last rollout went back from {}"
-DONE, SENT_BACK = Status.DONE, Status.ROLLED_BACK
+DONE, SENT_BACK = RolloutStatus.DONE, RolloutStatus.ROLLED_BACK
 #: rollouts so far (from, to, end; a rollback if the third word is ``back``), what is stable -> where a rollback goes,
 #: or what it says and whether it offers a version that is further back
 BACKS = {
@@ -101,8 +101,8 @@ def test_a_rollback_never_brings_back_what_was_just_left(model, tmp_path, name):
     deployment = SimpleNamespace(state_dir=tmp_path / "state", source="m.yaml")
     for old, new, *end in rollouts:
         journal = Journal.create(deployment.state_dir, "m")
-        status = end[0] if isinstance(end[0], Status) else DONE
-        journal.append(Event("start", detail={"plan": Plan("m", old, new, back="back" in end).as_dict()}))
+        status = end[0] if isinstance(end[0], RolloutStatus) else DONE
+        journal.append(Event("start", detail={"plan": RolloutPlan("m", old, new, back="back" in end).as_dict()}))
         journal.append(Event("finish", detail={"status": status.value, "reason": ""}))
 
     if isinstance(expected, int):

@@ -8,16 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, UnavailableError
-from tfs_deploy.rollout.machine.actions import Status
-from tfs_deploy.rollout.machine.observation import (
-    AVAILABLE,
-    END,
-    LOADING,
-    CheckResult,
-    GateVerdict,
-    Verdict,
-    VersionView,
-)
+from tfs_deploy.rollout.check_result import CheckResult
+from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
+from tfs_deploy.rollout.machine.actions import RolloutStatus
+from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, VersionView
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
 
@@ -28,7 +22,7 @@ def test_a_good_version_is_promoted_step_by_step(simulated):
 
     end = sim.run()
 
-    assert end.status is Status.DONE
+    assert end.status is RolloutStatus.DONE
     assert sim.actions() == [
         *("preflight", "load", "smoke", "label"),
         *("weigh", "judge", "weigh", "judge", "weigh", "judge"),
@@ -62,7 +56,7 @@ def test_the_old_version_and_the_canary_label_are_kept_on_request(simulated):
     sim = simulated.Simulation(keep_old=True, keep_canary=True)
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sorted(sim.loaded) == [1, 2]
     assert sim.server.labels == {"stable": 2, "canary": 2}
 
@@ -71,7 +65,7 @@ def test_a_rollout_without_steps_switches_directly(simulated):
     sim = simulated.Simulation(steps=())
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.actions() == ["preflight", "load", "smoke", "promote", "calm", "retire"]
 
 
@@ -81,7 +75,7 @@ def test_labels_and_traffic_of_others_are_left_alone(simulated):
     sim.server.labels = {"stable": 1, "vip": 1}
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.traffic.written[0] == {"stable": 40.0, "canary": 40.0, "vip": 20.0}
     assert sim.server.labels == {"stable": 2, "vip": 1}
     assert sorted(sim.loaded) == [1, 2]
@@ -118,7 +112,7 @@ def test_a_bad_version_is_stopped_and_stable_stays(simulated, stop):
 
     end = sim.run()
 
-    assert end.status is Status.ROLLED_BACK
+    assert end.status is RolloutStatus.ROLLED_BACK
     assert reason in end.reason
     assert "\n" not in end.reason
     assert sim.server.labels == {"stable": 1}
@@ -134,7 +128,7 @@ def test_a_preflight_that_fails_touches_nothing(simulated):
     sim.traffic.weights = None
     sim.start()
 
-    assert sim.run().status is Status.ROLLED_BACK
+    assert sim.run().status is RolloutStatus.ROLLED_BACK
     assert sim.server.applied == []
     assert sim.traffic.written == []
 
@@ -154,25 +148,25 @@ def test_too_few_samples_pause_on_request_and_resume_goes_on(simulated):
     sim = simulated.Simulation(on_too_few="pause", samples_timeout=5.0)
     sim.gate.answers = [FEW] * 1000
     sim.start()
-    assert sim.run().status is Status.PAUSED
+    assert sim.run().status is RolloutStatus.PAUSED
     assert sim.traffic.weights == {"stable": 95.0, "canary": 5.0}
 
     sim.gate.answers.clear()
     sim.resume()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
 
 
 def test_one_failing_verdict_of_two_allowed_does_not_stop(simulated):
     sim = simulated.Simulation(fail_after=2)
     sim.gate.answers = [FAIL, PASS, FAIL, PASS]
     sim.start()
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
 
     sim = simulated.Simulation(fail_after=2)
     sim.gate.answers = [FAIL, FAIL]
     sim.start()
-    assert sim.run().status is Status.ROLLED_BACK
+    assert sim.run().status is RolloutStatus.ROLLED_BACK
 
 
 def test_a_failure_in_the_middle_of_a_long_bake_stops_at_once(simulated):
@@ -182,7 +176,7 @@ def test_a_failure_in_the_middle_of_a_long_bake_stops_at_once(simulated):
 
     end = sim.run()
 
-    assert end.status is Status.ROLLED_BACK
+    assert end.status is RolloutStatus.ROLLED_BACK
     assert sim.server.time < 30.0
 
 
@@ -191,7 +185,7 @@ def test_a_broken_version_of_an_earlier_try_does_not_condemn_the_next(simulated)
     sim.server.versions[2] = VersionView(END, 3, "no space left on device")
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
 
 
 def test_an_abort_goes_back(simulated):
@@ -203,7 +197,7 @@ def test_an_abort_goes_back(simulated):
 
     end = sim.run()
 
-    assert (end.status, end.reason) == (Status.ROLLED_BACK, "an abort was asked for")
+    assert (end.status, end.reason) == (RolloutStatus.ROLLED_BACK, "an abort was requested")
     assert sim.mailbox.request is None
 
 
@@ -214,7 +208,7 @@ def test_an_abort_after_the_old_version_was_asked_to_leave_comes_too_late(simula
         sim.tick()
     sim.mailbox.request = "abort"
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
 
 
 @pytest.mark.parametrize("after", ["load", "smoke", "label", "weigh", "promote"])
@@ -225,7 +219,7 @@ def test_an_abort_after_any_phase_goes_back(simulated, after):
         sim.tick()
     sim.mailbox.request = "abort"
 
-    assert sim.run().status is Status.ROLLED_BACK
+    assert sim.run().status is RolloutStatus.ROLLED_BACK
     assert sim.server.labels == {"stable": 1}
     assert sim.loaded == [1]
     assert sim.server.complaints == []
@@ -242,7 +236,7 @@ def test_a_candidate_that_kills_the_server_is_taken_out_of_the_file(simulated):
 
     end = sim.run()
 
-    assert end.status is Status.ROLLED_BACK
+    assert end.status is RolloutStatus.ROLLED_BACK
     assert sim.loaded == [1]
 
 
@@ -255,14 +249,14 @@ def test_a_server_that_does_not_come_back_asks_a_human(simulated):
 
     end = sim.run()
 
-    assert end.status is Status.PAUSED
+    assert end.status is RolloutStatus.PAUSED
     assert "connection refused" in end.reason
     assert sim.traffic.weights == {"stable": 100.0}
     assert sim.server.file == ((1,), {"stable": 1})
 
     sim.server.restart()
     sim.resume()
-    assert sim.run().status is Status.ROLLED_BACK
+    assert sim.run().status is RolloutStatus.ROLLED_BACK
 
 
 @pytest.mark.parametrize("by_engine", [False, True])
@@ -286,7 +280,7 @@ def test_a_server_that_ends_is_started_again_with_the_old_version_only(simulated
     assert 0.0 <= outage.detail["seconds"] < 10
 
     assert (end.status, end.reason) == (
-        Status.ROLLED_BACK,
+        RolloutStatus.ROLLED_BACK,
         "the server's process ended while version 2 was being rolled out",
     )
     assert sim.loaded == [1]
@@ -306,7 +300,7 @@ def test_a_server_that_ends_after_the_old_version_left_is_started_again_with_the
     if by_engine:
         sim.server.restart()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.loaded == [2]
 
 
@@ -321,7 +315,7 @@ def test_a_server_that_cannot_be_started_again_asks_a_human(simulated):
 
     end = sim.run()
 
-    assert end.status is Status.PAUSED
+    assert end.status is RolloutStatus.PAUSED
     assert "revive keeps failing: the server ended during its start" in end.reason
 
 
@@ -335,12 +329,12 @@ def test_a_short_restart_of_the_server_does_not_matter(simulated, after):
     sim.tick()
     sim.server.restart()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.server.labels == {"stable": 2}
     assert sim.loaded == [2]
 
 
-@pytest.mark.parametrize(("seconds", "end"), [(5.0, Status.DONE), (30.0, Status.ROLLED_BACK)])
+@pytest.mark.parametrize(("seconds", "end"), [(5.0, RolloutStatus.DONE), (30.0, RolloutStatus.ROLLED_BACK)])
 def test_a_server_that_answers_before_the_old_version_is_loaded_again_is_waited_for(simulated, seconds, end):
     sim = simulated.Simulation(bake=60.0, outage=10.0)
     sim.start()
@@ -352,7 +346,7 @@ def test_a_server_that_answers_before_the_old_version_is_loaded_again_is_waited_
     finish = sim.run()
 
     assert finish.status is end, finish.reason
-    if end is Status.DONE:
+    if end is RolloutStatus.DONE:
         (outage,) = [event for event in sim.log.events if event.action == "outage"]
         assert outage.detail["who"] == "version 1"
         assert outage.detail["seconds"] == pytest.approx(5.0, abs=1.5)
@@ -369,7 +363,7 @@ def test_promotion_that_fails_after_all_traffic_has_moved_goes_back(simulated):
 
     end = sim.run()
 
-    assert end.status is Status.ROLLED_BACK
+    assert end.status is RolloutStatus.ROLLED_BACK
     assert end.reason == "promote failed: stable is nailed down"
     assert sim.server.labels == {"stable": 1}
     assert sim.traffic.weights == {"stable": 100.0}
@@ -382,7 +376,7 @@ def test_promotion_whose_answer_is_lost_is_noticed(simulated):
         sim.tick()
     sim.server.lost_replies = 1
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.actions().count("promote") == 1
 
 
@@ -391,7 +385,7 @@ def test_a_passing_failure_is_tried_again(simulated):
     sim.server.refusals = [UnavailableError("busy"), UnavailableError("busy")]
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.actions().count("load") == 3
 
 
@@ -405,8 +399,8 @@ def test_a_label_that_somebody_else_moves_pauses_the_rollout(simulated):
 
     end = sim.run()
 
-    assert end.status is Status.PAUSED
-    assert end.reason == "label stable points at version 7 now: somebody else moved it"
+    assert end.status is RolloutStatus.PAUSED
+    assert end.reason == "label stable points at version 7, which this rollout did not set"
 
 
 def test_a_deleted_traffic_file_is_written_again(simulated):
@@ -416,7 +410,7 @@ def test_a_deleted_traffic_file_is_written_again(simulated):
         sim.tick()
     sim.traffic.weights = None
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.traffic.written[:2] == [{"stable": 95.0, "canary": 5.0}] * 2
 
 
@@ -425,7 +419,7 @@ def test_weights_of_an_earlier_experiment_do_not_reach_the_new_version_unwatched
     sim.traffic.weights = {"stable": 50.0, "canary": 50.0}
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     actions = sim.actions()
     assert actions.index("calm") < actions.index("load")
     assert sim.traffic.written[:2] == [{"stable": 100.0}, {"stable": 95.0, "canary": 5.0}]
@@ -441,7 +435,7 @@ def test_a_stable_version_that_is_gone_is_loaded_again_before_its_label_moves(si
 
     end = sim.run()
 
-    assert end.status is Status.ROLLED_BACK
+    assert end.status is RolloutStatus.ROLLED_BACK
     assert sim.loaded == [1]
     assert sim.server.labels == {"stable": 1}
 
@@ -453,7 +447,7 @@ def test_a_direct_switch_leaves_a_broken_stable_version(simulated):
     sim.server.wanted = ()
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.server.labels == {"stable": 2}
 
 
@@ -477,8 +471,8 @@ def test_a_controller_killed_at_any_journal_entry_is_resumed(simulated, outcome)
         sim.resume()
         end = sim.run()
         # the verdict may have been lost with the process: then the step is judged again, and passes
-        assert end.status in (Status(outcome), Status.DONE), position
-        assert sim.server.labels == {"stable": 2 if end.status is Status.DONE else 1}, position
+        assert end.status in (RolloutStatus(outcome), RolloutStatus.DONE), position
+        assert sim.server.labels == {"stable": 2 if end.status is RolloutStatus.DONE else 1}, position
         assert sim.server.complaints == [], position
 
 
@@ -489,15 +483,15 @@ def test_an_experiment_pauses_until_a_human_decides_and_keeps_its_split_meanwhil
     end = sim.run()
 
     assert (end.status, end.reason) == (
-        Status.PAUSED,
-        "the experiment is over: rollout promote goes on, rollout abort goes back",
+        RolloutStatus.PAUSED,
+        "the experiment is over: rollout promote goes on, rollout abort rolls back",
     )
     assert sim.traffic.weights == {"stable": 70.0, "canary": 30.0}
     sim.resume()
-    assert sim.run().status is Status.PAUSED
+    assert sim.run().status is RolloutStatus.PAUSED
     sim.resume()
     sim.mailbox.request = "promote"
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.server.labels == {"stable": 2}
     assert sim.server.complaints == []
 
@@ -509,7 +503,7 @@ def test_a_manual_rollout_can_be_approved_before_it_asks(simulated):
         sim.tick()
     sim.mailbox.request = "promote"
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.actions().count("weigh") == 3
     assert sim.mailbox.request is None
 
@@ -521,7 +515,7 @@ def test_a_human_can_leave_out_the_steps_that_are_left(simulated):
         sim.tick()
     sim.mailbox.request = "promote-now"
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.traffic.written == [{"stable": 95.0, "canary": 5.0}, {"stable": 100.0}]
 
 
@@ -529,7 +523,7 @@ def test_a_shadow_gets_copies_and_no_request_before_the_promotion(simulated):
     sim = simulated.Simulation(strategy="shadow", steps=(10.0, 100.0))
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.traffic.written == [
         {"stable": 100.0, "copies to canary": 10.0},
         {"stable": 100.0, "copies to canary": 100.0},
@@ -543,7 +537,7 @@ def test_copies_of_a_bad_shadow_end_with_it(simulated):
     sim.gate.answers = [FAIL]
     sim.start()
 
-    assert sim.run().status is Status.ROLLED_BACK
+    assert sim.run().status is RolloutStatus.ROLLED_BACK
     assert sim.traffic.copies == {}
 
 
@@ -562,7 +556,7 @@ def test_the_old_version_stays_warm_and_an_abort_meanwhile_is_one_reload(simulat
 
     assert sim.server.labels["stable"] == 1
     assert len(sim.server.applied) == reloads + 1
-    assert sim.run().status is Status.ROLLED_BACK
+    assert sim.run().status is RolloutStatus.ROLLED_BACK
 
 
 def test_the_old_version_leaves_when_it_was_kept_warm_for_long_enough(simulated):
@@ -572,7 +566,7 @@ def test_the_old_version_leaves_when_it_was_kept_warm_for_long_enough(simulated)
         sim.tick()
     promoted = sim.server.time
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.server.time - promoted >= 60.0
     assert sim.loaded == [2]
 
@@ -581,7 +575,7 @@ def test_old_versions_are_removed_from_the_disk_once_at_the_end(simulated):
     sim = simulated.Simulation(retain=2)
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.actions()[-1] == "prune"
     assert sim.checks.pruned == [(2, 2)]
 
@@ -610,7 +604,7 @@ def test_a_hook_that_objects_sends_everything_back(simulated, objection):
 
     end = sim.run()
 
-    assert end.status is Status.ROLLED_BACK
+    assert end.status is RolloutStatus.ROLLED_BACK
     assert end.reason.endswith("failed: not on a Friday")
     assert sim.server.labels == {"stable": 1}
     assert sim.hooks.told[-1].endswith("rolled back")
@@ -622,7 +616,7 @@ def test_going_back_waits_for_no_hook(simulated):
     sim.hooks.objections.update({"after rollback": "too late", "before rollback": "never asked"})
     sim.start()
 
-    assert sim.run().status is Status.ROLLED_BACK
+    assert sim.run().status is RolloutStatus.ROLLED_BACK
     assert "before rollback" not in sim.hooks.calls
     assert sim.hooks.calls[-1] == "after rollback"
     assert sim.log.events[-1].detail == {"text": "too late"}
@@ -680,7 +674,7 @@ def test_the_last_room_on_the_disk_is_for_the_way_back(simulated):
 
     end = sim.run()
 
-    assert (end.status, end.reason) == (Status.ROLLED_BACK, "the disk is full")
+    assert (end.status, end.reason) == (RolloutStatus.ROLLED_BACK, "the disk is full")
 
 
 def test_without_a_journal_nobody_is_sent_to_the_canary(simulated):
@@ -700,7 +694,7 @@ def test_without_a_journal_nobody_is_sent_to_the_canary(simulated):
     assert sim.server.labels == {"stable": 1, "canary": 1}
     sim.log.append = append
     sim.resume()
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
 
 
 def test_a_part_of_the_servers_that_is_missing_holds_the_rollout_and_then_ends_it(simulated):
@@ -736,7 +730,7 @@ def test_a_label_on_which_servers_disagree_is_set_again(simulated):
 
     sim.server.observe = disagreeing
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert sim.actions().count("label") == 2
 
 
@@ -749,7 +743,7 @@ def test_a_server_that_dies_before_anything_was_asked_of_it_is_started_again(sim
 
     end = sim.run()
 
-    assert (end.status, sim.server.up, sim.loaded) == (Status.ROLLED_BACK, True, [1])
+    assert (end.status, sim.server.up, sim.loaded) == (RolloutStatus.ROLLED_BACK, True, [1])
     assert "revive" in sim.actions()
 
 
@@ -795,7 +789,7 @@ def test_a_rollout_ends_when_the_last_of_several_servers_has_unloaded(simulated,
 
     end = sim.run()
 
-    assert end.status is (Status.DONE if forward else Status.ROLLED_BACK)
+    assert end.status is (RolloutStatus.DONE if forward else RolloutStatus.ROLLED_BACK)
     assert len(looks) >= 10
 
 
@@ -803,5 +797,5 @@ def test_gates_are_not_asked_without_a_pause(simulated):
     sim = simulated.Simulation(steps=(100.0,), bake=4.0, check_every=0.0)
     sim.start()
 
-    assert sim.run().status is Status.DONE
+    assert sim.run().status is RolloutStatus.DONE
     assert 2 < sim.actions().count("judge") <= 4.0 / sim.plan.poll + 1

@@ -6,9 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from tfs_deploy.rollout.machine.actions import Apply, Calm, Finish, Status, Wait, Weigh, Withdraw, action_name
+from tfs_deploy.rollout.gates.gate import Verdict
+from tfs_deploy.rollout.machine.actions import (
+    Apply,
+    Finish,
+    RestoreTraffic,
+    RolloutStatus,
+    SetTraffic,
+    Wait,
+    Withdraw,
+    action_name,
+)
 from tfs_deploy.rollout.machine.decide import decide
-from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, ServerView, Split, Verdict, VersionView
+from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, ServerView, VersionView
+from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 
 PHASES = ["preflight", "load", "smoke", "label", "weigh", "judge", "promote", "calm", "retire", "withdraw", "unload"]
 
@@ -35,7 +46,7 @@ OBSERVATIONS = {
     "no labels": lambda seen: replace(seen, server=replace(seen.server, labels={})),
     "stable moved away": lambda seen: replace(seen, server=replace(seen.server, labels={"stable": 7})),
     "no traffic file": lambda seen: replace(seen, split=None),
-    "traffic to the canary": lambda seen: replace(seen, split=Split({"canary": 100.0})),
+    "traffic to the canary": lambda seen: replace(seen, split=TrafficSplit({"canary": 100.0})),
     "abort": lambda seen: replace(seen, request="abort"),
     "another process serves": lambda seen: replace(seen, ended=True),
     "the old version loads again": lambda seen: replace(
@@ -84,11 +95,11 @@ def test_rules_that_always_hold(table, observation):
             if odd.server is not None:
                 for label, version in action.labels.items():
                     assert odd.server.available(version), f"{where}: {label} would point at an unloaded version"
-        if isinstance(action, Weigh | Calm):
+        if isinstance(action, SetTraffic | RestoreTraffic):
             assert sum(action.weights.values()) == pytest.approx(100.0), where
-        if isinstance(action, Calm):
+        if isinstance(action, RestoreTraffic):
             assert "canary" not in action.weights, where
-        if isinstance(action, Weigh):
+        if isinstance(action, SetTraffic):
             assert odd.server.labels.get("canary") == 2, where
         if isinstance(action, Wait):
             assert 0 < action.seconds <= 1.0, where
@@ -98,7 +109,7 @@ def test_rules_that_always_hold(table, observation):
             assert action_name(action) in (*("isolate", "calm", "restore", "unload", "revive", "wait", "finish"),), (
                 where
             )
-        if isinstance(action, Finish) and action.status is Status.DONE:
+        if isinstance(action, Finish) and action.status is RolloutStatus.DONE:
             assert odd.server.labels.get("stable") == 2, where
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tfs_deploy.rollout import Plan, WindowSummary
 from tfs_deploy.rollout.experiment import compare_arms, mean, share
-from tfs_deploy.rollout.machine.stats import Spread
+from tfs_deploy.rollout.gates.request_stats import Spread
 from tfs_deploy.rollout.machine.timing import timing
 
 Z = 1.959963984540054

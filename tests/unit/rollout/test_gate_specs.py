@@ -6,13 +6,16 @@ import pytest
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.gates.conditions import Condition
+from tfs_deploy.rollout.gates.drift import DriftGate
+from tfs_deploy.rollout.gates.errors import ErrorRateGate
 from tfs_deploy.rollout.gates.external import CommandGate, PrometheusGate, UrlGate
-from tfs_deploy.rollout.gates.gates import ErrorRateGate, LatencyGate
-from tfs_deploy.rollout.gates.measures import DriftGate, MemoryGate
+from tfs_deploy.rollout.gates.latency import LatencyGate
+from tfs_deploy.rollout.gates.memory import MemoryGate
 from tfs_deploy.rollout.gates.metrics_page import MetricsPageGate
-from tfs_deploy.rollout.gates.specs import Sources, make_gate
+from tfs_deploy.rollout.gates.registry import make_gate, parse_gate
+from tfs_deploy.rollout.gates.spec import GateSources
 
-SOURCES = Sources(min_samples=50, metrics_url="http://localhost:8501/metrics")
+SOURCES = GateSources(min_samples=50, metrics_url="http://localhost:8501/metrics")
 RATE = 'sum(rate(x{v="$version"}[$window]))'
 
 
@@ -35,38 +38,50 @@ RATE = 'sum(rate(x{v="$version"}[$window]))'
     ],
 )
 def test_texts_and_their_gates(text, gate):
-    assert make_gate(text, SOURCES) == gate
+    assert make_gate(parse_gate(text), SOURCES) == gate
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("promql=up < 1", "promql=http://prom:9090 :: up < 1"),
+        ("promql=http://other :: up < 1", "promql=http://other :: up < 1"),
+        ("errors=1%", "errors=1%"),
+    ],
+)
+def test_a_promql_gate_without_a_server_gets_the_default_one(text, whole):
+    assert parse_gate(text, prometheus="http://prom:9090") == parse_gate(whole)
 
 
 def test_the_metrics_page_is_the_servers():
-    assert isinstance(make_gate("metrics=1%", SOURCES), MetricsPageGate)
+    assert isinstance(make_gate(parse_gate("metrics=1%"), SOURCES), MetricsPageGate)
     with pytest.raises(UsageError, match="has no metrics page") as caught:
-        make_gate("metrics=1%", Sources())
+        make_gate(parse_gate("metrics=1%"), GateSources())
     assert "monitoring: {prometheus: true}" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("errors", "'errors' is no gate", "errors=1%"),
-        ("errors=", "is no gate", "errors=1%"),
-        ("erors=1%", "there is no gate 'erors'", "did you mean 'errors'?"),
-        ("xyz=1", "there is no gate 'xyz'", "gates: errors, finite, memory"),
-        ("errors=101%", "'101%' is no share", "1% or 0.01"),
-        ("errors=many", "'many' is no share", "1% or 0.01"),
-        ("p99=fast", "'fast' is not a time", "500ms"),
+        ("errors", "'errors' is not a valid gate", "errors=1%"),
+        ("errors=", "is not a valid gate", "errors=1%"),
+        ("erors=1%", "unknown gate: erors", "did you mean 'errors'?"),
+        ("xyz=1", "unknown gate: xyz", "gates: errors, finite, p50"),
+        ("errors=101%", "'101%' is not a valid share", "1% or 0.01"),
+        ("errors=many", "'many' is not a valid share", "1% or 0.01"),
+        ("p99=fast", "'fast' is not a valid time", "500ms"),
         ("p99=0x", "'0x' is not a number above 0", "p99=1.5x"),
         ("memory=lots", "is neither a share nor an amount", "20% or 2GB"),
         ("drift=nan", "'nan' is not a number above 0", "drift=0.1"),
         ("command='", "cannot be taken apart", ""),
         ("command=./x :: ctr", "does not end with a comparison", "< 0.01"),
-        ("command=./x :: ctr > 1", "'ctr' is no path into JSON", "$.data[0].ctr"),
-        ("url=http://x", "lacks a part", "url=http://HOST/PATH :: $.ctr >= 0.1"),
-        ("url=x :: $.ctr > 1", "lacks a part", "url=http://HOST/PATH"),
-        ("promql=up < 1", "lacks a part", "promql=http://HOST/PATH :: rate("),
+        ("command=./x :: ctr > 1", "'ctr' is not a valid JSON path", "$.data[0].ctr"),
+        ("url=http://x", "is incomplete", "url=http://HOST/PATH :: $.ctr >= 0.1"),
+        ("url=x :: $.ctr > 1", "is incomplete", "url=http://HOST/PATH"),
+        ("promql=up < 1", "is incomplete", "promql=http://HOST/PATH :: rate("),
     ],
 )
 def test_what_is_no_gate(text, message, hint):
     with pytest.raises(UsageError, match=message.replace("?", r"\?")) as caught:
-        make_gate(text, SOURCES)
+        make_gate(parse_gate(text), SOURCES)
     assert hint in (caught.value.hint or "")

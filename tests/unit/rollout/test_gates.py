@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.rollout import CheckResult, ErrorRateGate, GoldenGate, LatencyGate, Verdict, WindowSummary
-from tfs_deploy.rollout.gates.gates import FiniteGate, worst
-from tfs_deploy.rollout.machine.observation import GateVerdict, StepView
+from tfs_deploy.rollout.gates.errors import FiniteGate
+from tfs_deploy.rollout.gates.gate import GateVerdict, StepView, worst
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
 

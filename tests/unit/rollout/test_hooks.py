@@ -11,7 +11,8 @@ import pytest
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.controller.hooks import Hook, RolloutHooks
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.gates.registry import parse_gate
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.rollout.setup import require_programs
 
 FACTS = {"model": "digits", "from": 1, "to": 2, "phase": "promote", "status": "running"}
@@ -117,13 +118,15 @@ def test_a_command_that_is_not_there_is_said_before_anything_begins(tmp_path, ta
     for hooks in (([f"before:promote={target}"], []), ([], [target])):
         with pytest.raises(UsageError, match="cannot be run: it is not there, or not executable"):
             RolloutHooks(*hooks, directory=str(tmp_path)).require()
-    plan = Plan("m", 1, 2, gates=("errors=1%", f"command={target} :: $.x < 1"), directory=str(tmp_path))
+    gates = (parse_gate("errors=1%"), parse_gate(f"command={target} :: $.x < 1"))
+    plan = RolloutPlan("m", 1, 2, gates=gates, directory=str(tmp_path))
     with pytest.raises(UsageError, match="cannot be run"):
         require_programs(plan)
 
 
 def test_a_command_with_a_placeholder_for_a_name_is_left_to_its_time(tmp_path):
-    require_programs(Plan("m", 1, 2, gates=("command=./check-$model", "command=true"), directory=str(tmp_path)))
+    gates = (parse_gate("command=./check-$model"), parse_gate("command=true"))
+    require_programs(RolloutPlan("m", 1, 2, gates=gates, directory=str(tmp_path)))
 
 
 def test_a_command_that_prints_without_end_is_killed(script):

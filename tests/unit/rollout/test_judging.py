@@ -8,7 +8,7 @@ import pytest
 
 from tfs_deploy.errors import UnavailableError
 from tfs_deploy.rollout import GateVerdict, Plan, Verdict, WindowSummary
-from tfs_deploy.rollout.gates.judgement import judge_step
+from tfs_deploy.rollout.controller.judgement import judge_step
 
 PLAN = Plan("digits", 1, 2, steps=(5.0, 100.0))
 NOTHING = WindowSummary()

@@ -17,9 +17,10 @@ from tfs_deploy.errors import InvalidArgumentError, UnavailableError, UsageError
 from tfs_deploy.rollout import Verdict, WindowSummary
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.replay import MOST, Request, compare_labels, requests_at_hand, requests_in_file
-from tfs_deploy.rollout.gates.measures import DriftGate, MemoryGate
-from tfs_deploy.rollout.machine.observation import StepView
-from tfs_deploy.rollout.machine.stats import Compared, Spread
+from tfs_deploy.rollout.gates.drift import DriftGate
+from tfs_deploy.rollout.gates.gate import StepView
+from tfs_deploy.rollout.gates.memory import MemoryGate
+from tfs_deploy.rollout.gates.request_stats import OutputComparison, Spread
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.warmup import write_warmup
 
@@ -27,7 +28,7 @@ PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
 MB = 1 << 20
 
 
-def view(memory=None, **compared: Compared) -> StepView:
+def view(memory=None, **compared: OutputComparison) -> StepView:
     canary = WindowSummary(compared=compared)
     return StepView("digits", 2, "canary", 5.0, canary, WindowSummary(), WindowSummary(), memory=memory)
 
@@ -49,7 +50,7 @@ def test_memory(gate, memory, verdict):
     assert gate.judge(view(memory)).verdict is verdict
 
 
-SAME = Compared(100, 0.0, 1.0)
+SAME = OutputComparison(100, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +58,38 @@ SAME = Compared(100, 0.0, 1.0)
     [
         (DriftGate(), {}, FEW, "no answers of both versions to the same request"),
         (DriftGate(), {"y": SAME}, PASS, "100 answers compared, 'y' has distance 0, agreement 100.0%"),
-        (DriftGate(), {"y": Compared(9, 0.9, 0.0)}, PASS, ""),
-        (DriftGate(), {"y": SAME, "z": Compared(9, 0.0, 1.0, 1)}, FAIL, "output 'z': 1 values are NaN"),
-        (DriftGate(max_distance=0.1), {"y": SAME, "z": Compared(9, 0.2, 1.0)}, FAIL, "output 'z': distance 0.2"),
-        (DriftGate(min_agreement=0.9), {"y": Compared(9, 0.2, 0.89)}, FAIL, "output 'y': agreement 89.0% with stable"),
-        (DriftGate(max_distance=0.1), {"y": Compared(9, math.nan, 1.0)}, FAIL, "output 'y': distance nan from stable"),
-        (DriftGate(min_agreement=0.9), {"y": Compared(9, 0.0, math.nan)}, FAIL, "output 'y': agreement nan% with"),
-        (DriftGate(min_samples=10), {"y": SAME, "z": Compared(9, 0.0, 1.0)}, FEW, "9 answers compared, 10 needed"),
+        (DriftGate(), {"y": OutputComparison(9, 0.9, 0.0)}, PASS, ""),
+        (DriftGate(), {"y": SAME, "z": OutputComparison(9, 0.0, 1.0, 1)}, FAIL, "output 'z': 1 values are NaN"),
+        (
+            DriftGate(max_distance=0.1),
+            {"y": SAME, "z": OutputComparison(9, 0.2, 1.0)},
+            FAIL,
+            "output 'z': distance 0.2",
+        ),
+        (
+            DriftGate(min_agreement=0.9),
+            {"y": OutputComparison(9, 0.2, 0.89)},
+            FAIL,
+            "output 'y': agreement 89.0% with stable",
+        ),
+        (
+            DriftGate(max_distance=0.1),
+            {"y": OutputComparison(9, math.nan, 1.0)},
+            FAIL,
+            "output 'y': distance nan from stable",
+        ),
+        (
+            DriftGate(min_agreement=0.9),
+            {"y": OutputComparison(9, 0.0, math.nan)},
+            FAIL,
+            "output 'y': agreement nan% with",
+        ),
+        (
+            DriftGate(min_samples=10),
+            {"y": SAME, "z": OutputComparison(9, 0.0, 1.0)},
+            FEW,
+            "9 answers compared, 10 needed",
+        ),
     ],
 )
 def test_drift_of_copies_that_consumers_compared(gate, compared, verdict, reason):
@@ -115,7 +141,7 @@ def test_answers_of_both_labels_are_compared_and_averaged():
 
     found = compare_labels(Versions(), "digits", requests, "stable", "canary")
 
-    assert found == {"y": Compared(3, (1.0 + 0.0 + 1.0) / 3, 0.0, 1)}
+    assert found == {"y": OutputComparison(3, (1.0 + 0.0 + 1.0) / 3, 0.0, 1)}
 
 
 def test_a_server_that_cannot_be_asked_gives_no_numbers():
@@ -186,7 +212,7 @@ def test_a_window_adds_up_what_all_consumers_recorded(tmp_path, recorders):
     assert stable.latency == Spread(198, pytest.approx(0.0015), pytest.approx(0.0005, rel=0.01))
     assert (canary.requests, canary.errors, canary.p99) == (2, 2, None)
     assert canary.outcomes == Spread(2, 0.5, pytest.approx(0.7071, rel=1e-3))
-    assert canary.compared == {"y": Compared(2, 0.5, 0.5, 2)}
+    assert canary.compared == {"y": OutputComparison(2, 0.5, 0.5, 2)}
     assert recorded.anybody()
 
 
@@ -248,7 +274,7 @@ def test_quantiles_of_a_histogram_are_near_those_of_the_numbers(tmp_path_factory
 
 
 def test_a_summary_survives_json():
-    summary = WindowSummary(10, 1, 0.1, 0.2, 0.3, 0.4, Spread(9, 0.1, 0.01), None, {"y": Compared(1, 0.5, 1.0)})
+    summary = WindowSummary(10, 1, 0.1, 0.2, 0.3, 0.4, Spread(9, 0.1, 0.01), None, {"y": OutputComparison(1, 0.5, 1.0)})
 
     assert WindowSummary.from_dict(json.loads(json.dumps(summary.as_dict()))) == summary
     assert WindowSummary.from_dict({"requests": 1, "errors": 0}) == WindowSummary(1)

@@ -18,11 +18,11 @@ from tfs_deploy.errors import UnavailableError, UsageError
 from tfs_deploy.launch.embedded.process import start_time
 from tfs_deploy.rollout import Verdict, WindowSummary
 from tfs_deploy.rollout.controller.hooks import RolloutHooks
+from tfs_deploy.rollout.controller.judgement import _ask
 from tfs_deploy.rollout.gates.conditions import Condition, number_at
 from tfs_deploy.rollout.gates.external import CommandGate, PrometheusGate, UrlGate
-from tfs_deploy.rollout.gates.judgement import _ask
+from tfs_deploy.rollout.gates.gate import StepView
 from tfs_deploy.rollout.gates.metrics_page import Counters, MetricsPageGate
-from tfs_deploy.rollout.machine.observation import StepView
 from tfs_deploy.rollout.web import fetch
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
@@ -280,7 +280,7 @@ def test_what_is_no_condition(text):
 def test_paths(path):
     document = {"a": {"b": [1, 2]}}
     if path == "a.b":
-        with pytest.raises(UsageError, match="is no path into JSON"):
+        with pytest.raises(UsageError, match="is not a valid JSON path"):
             number_at(document, path)
     else:
         assert number_at(document, path) == 2
@@ -288,7 +288,7 @@ def test_paths(path):
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x", "localhost:9090", ""])
 def test_only_http_is_fetched(url):
-    with pytest.raises(UsageError, match="is no HTTP URL"):
+    with pytest.raises(UsageError, match="is not a valid HTTP URL"):
         fetch(url)
 
 
@@ -347,12 +347,12 @@ def test_a_metrics_page_with_what_no_counter_can_be_never_passes(count):
     gate = MetricsPageGate("http://x", read=lambda _url: next(pages))
     gate.judge(STEP)
     verdict = gate.judge(STEP)
-    assert (verdict.verdict, verdict.reason) == (FEW, f"{count!r} on the metrics page is no count")
+    assert (verdict.verdict, verdict.reason) == (FEW, f"{count!r} on the metrics page is not a valid count")
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), None, True, "much", [1], {}])
 def test_what_is_no_number_never_passes(value):
-    with pytest.raises(UnavailableError, match="is no number"):
+    with pytest.raises(UnavailableError, match="is not a number"):
         number_at({"kpi": value}, "$.kpi")
 
 

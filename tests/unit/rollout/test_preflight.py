@@ -11,7 +11,7 @@ import pytest
 
 from tfs_deploy import codec, protos
 from tfs_deploy.rollout.adapters.version_checks import FileChecks
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
@@ -39,7 +39,7 @@ def seal(folder: Path) -> None:
 
 def preflight(base: Path, room: int | None = 1 << 40, **options):
     checks = FileChecks(None, "zoo", base, {}, room=lambda: room)
-    return checks.preflight(Plan("zoo", 1, 2, **options))
+    return checks.preflight(RolloutPlan("zoo", 1, 2, **options))
 
 
 def test_a_version_that_has_everything_passes(base):
@@ -138,7 +138,7 @@ def test_the_memory_of_servers_elsewhere_is_not_known_and_that_is_said(base):
 
 
 def test_versions_that_leave_by_the_way_are_told(base):
-    assert "versions 4, 7, at which no label points, leave" in preflight(base, leaving=(4, 7)).notes
+    assert "versions 4, 7, which have no label, are unloaded" in preflight(base, leaving=(4, 7)).notes
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from tfs_deploy.rollout.machine.actions import Status
-from tfs_deploy.rollout.machine.observation import CheckResult, Verdict
+from tfs_deploy.rollout.check_result import CheckResult
+from tfs_deploy.rollout.gates.gate import Verdict
+from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.strategies import AB, BLUE_GREEN, CANARY, SHADOW
 
 STEPS = {
@@ -42,7 +43,7 @@ def check(sim, end, plan) -> None:
     """What holds at the end of every rollout; what holds all the time is complained about by the simulated server."""
     assert end is not None, "no end"
     assert sim.complaints == []
-    stable = 2 if end.status is Status.DONE else 1
+    stable = 2 if end.status is RolloutStatus.DONE else 1
     assert not (sim.traffic.weights or {}).get("canary")
     assert not sim.traffic.copies
     for server in sim.clock.servers:
@@ -51,7 +52,7 @@ def check(sim, end, plan) -> None:
         if server.up:
             loaded = [version for version, view in server.versions.items() if view.state == "AVAILABLE"]
             assert stable in loaded
-            assert len(loaded) == (2 if end.status is Status.DONE and plan["keep_old"] else 1)
+            assert len(loaded) == (2 if end.status is RolloutStatus.DONE and plan["keep_old"] else 1)
 
 
 @given(
@@ -81,12 +82,12 @@ def test_every_path_ends_and_the_invariants_hold(simulated, strategy, plan, sche
 
     check(sim, end, plan)
     event(end.status.value)
-    if end.status is Status.DONE:
+    if end.status is RolloutStatus.DONE:
         assert smoke
         assert not broken
 
 
-def random_rollout(simulated, seed: int) -> Status:
+def random_rollout(simulated, seed: int) -> RolloutStatus:
     """Drive one rollout whose every choice comes from ``seed``, on one server or on several."""
     chance = random.Random(seed)
     strategy, steps = chance.choice(STRATEGIES)
@@ -121,7 +122,7 @@ def random_rollout(simulated, seed: int) -> Status:
     return end.status
 
 
-def named_rollout(simulated, seed: int) -> Status:
+def named_rollout(simulated, seed: int) -> RolloutStatus:
     try:
         return random_rollout(simulated, seed)
     except AssertionError as error:
@@ -135,4 +136,4 @@ def test_a_thousand_random_rollouts_by_seed(simulated, hundred):
     seeds = range(100 * hundred, 100 * hundred + 100) if chosen is None else [int(chosen)]
     ends = {named_rollout(simulated, seed) for seed in seeds}
     if chosen is None:
-        assert ends == {Status.DONE, Status.ROLLED_BACK}
+        assert ends == {RolloutStatus.DONE, RolloutStatus.ROLLED_BACK}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.rollout import RequestStats, WindowSummary
-from tfs_deploy.rollout.machine.stats import Spread
+from tfs_deploy.rollout.gates.request_stats import Spread
 
 
 class Clock:

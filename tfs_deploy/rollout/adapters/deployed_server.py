@@ -24,7 +24,8 @@ from tfs_deploy.launch.memory import available_bytes
 from tfs_deploy.launch.up import TRAFFIC_NAME, up
 from tfs_deploy.rollout.adapters.active_recovery import mend
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
-from tfs_deploy.rollout.machine.observation import ServerView, Split, VersionView
+from tfs_deploy.rollout.machine.observation import ServerView, VersionView
+from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -178,7 +179,7 @@ class TrafficFile:
         self._model = model
         self._others = {other.name: other.traffic for other in deployment.models if other.traffic}
 
-    def read(self) -> Split | None:
+    def read(self) -> TrafficSplit | None:
         """Return the split without shares of 0; ``None`` when there is none, or the file is damaged."""
         try:
             traffic = read_traffic(self.path)
@@ -186,9 +187,9 @@ class TrafficFile:
             return None
         weights = traffic.models.get(self._model)
         copies = traffic.copies.get(self._model, {})
-        return None if weights is None else Split(_positive(weights), _positive(copies))
+        return None if weights is None else TrafficSplit(_positive(weights), _positive(copies))
 
-    def write(self, split: Split) -> None:
+    def write(self, split: TrafficSplit) -> None:
         """Replace the split at once; raises ``EnvironmentFault``.
 
         A file that somebody has damaged is put aside (``.damaged``): nothing may keep the way back from being taken.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.client.routing.recorder import boot_id, class_end, requests_dir
-from tfs_deploy.rollout.machine.stats import QUANTILES, Compared, Spread, WindowSummary
+from tfs_deploy.rollout.gates.request_stats import QUANTILES, OutputComparison, Spread, WindowSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -120,7 +120,7 @@ def summarise(tallies: Iterable[Mapping[str, Any]]) -> WindowSummary:
         latency=Spread.of_sums(requests - errors, total, squares),
         outcomes=Spread.of_sums(int(outcomes[0]), outcomes[1], outcomes[2]),
         compared={
-            output: Compared(int(count), distance / count, agreement / count, int(broken))
+            output: OutputComparison(int(count), distance / count, agreement / count, int(broken))
             for output, (count, distance, agreement, broken) in compared.items()
         },
     )

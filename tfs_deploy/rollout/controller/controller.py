@@ -7,42 +7,44 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UnavailableError
-from tfs_deploy.rollout.gates.judgement import judge_step
+from tfs_deploy.rollout.controller.judgement import judge_step
 from tfs_deploy.rollout.machine.actions import (
     Action,
     Apply,
-    Calm,
     Finish,
     Judge,
     Preflight,
     Prune,
-    Revive,
+    RestartServer,
+    RestoreTraffic,
+    RolloutStatus,
+    SetTraffic,
     Smoke,
-    Status,
     Wait,
-    Weigh,
     Withdraw,
     action_name,
 )
-from tfs_deploy.rollout.machine.decide import Observation, decide
+from tfs_deploy.rollout.machine.decide import decide
 from tfs_deploy.rollout.machine.history import Event, History
-from tfs_deploy.rollout.machine.observation import LOADING, START, Split
+from tfs_deploy.rollout.machine.observation import LOADING, START, Observation
 from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
-from tfs_deploy.rollout.machine.text import one_line
+from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
+from tfs_deploy.rollout.notation import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tfs_deploy.rollout.check_result import CheckResult
     from tfs_deploy.rollout.controller.world import World
-    from tfs_deploy.rollout.machine.observation import CheckResult, ServerView
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.observation import ServerView
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
 
 class Controller:
     """Carries out one plan; ``on_event`` hears every entry of the journal, ``on_step`` every step's verdict."""
 
-    def __init__(self, plan: Plan, world: World, history: History | None = None) -> None:
+    def __init__(self, plan: RolloutPlan, world: World, history: History | None = None) -> None:
         self.plan = plan
         self.world = world
         self.history = history or History()
@@ -153,7 +155,7 @@ class Controller:
     def _enter(self, action: Action) -> str | None:
         """Run the hooks between two phases; return in one line why one of them objects."""
         past, hooks = self.history, self.world.hooks
-        step = action.step if isinstance(action, Weigh | Judge) else 0
+        step = action.step if isinstance(action, SetTraffic | Judge) else 0
         rank = past.rank_of(action_name(action), step)
         if rank is None or rank <= past.rank:
             return None
@@ -165,7 +167,7 @@ class Controller:
             objection = objection or hooks.run("before", phase, facts)
         if objection is None:
             reason = action.reason if isinstance(action, Withdraw) else ""
-            hooks.tell({**facts, "status": Status.RUNNING.value, "reason": reason})
+            hooks.tell({**facts, "status": RolloutStatus.RUNNING.value, "reason": reason})
         return objection
 
     def _finish(self, action: Finish) -> None:
@@ -173,7 +175,7 @@ class Controller:
         self.world.mailbox.clear()
         past = self.history
         facts = {**self._facts(past.rank), "status": action.status.value, "reason": action.reason}
-        if past.phase and action.status is not Status.PAUSED:
+        if past.phase and action.status is not RolloutStatus.PAUSED:
             objection = self.world.hooks.run("after", past.phase, facts)
             if objection is not None:  # it is over: this changes nothing any more
                 self.record("note", "hook", text=objection)
@@ -195,18 +197,18 @@ class Controller:
             return _checked(world.checks.smoke(action.version))
         if isinstance(action, Apply):
             return self._apply(action)
-        if isinstance(action, Weigh):
+        if isinstance(action, SetTraffic):
             memory = self._memory() if self.history.memory is None else None
-            world.traffic.write(Split(action.weights, action.copies))
+            world.traffic.write(TrafficSplit(action.weights, action.copies))
             return {"step": action.step, "memory": memory}
-        if isinstance(action, Calm):
-            world.traffic.write(Split(action.weights))
+        if isinstance(action, RestoreTraffic):
+            world.traffic.write(TrafficSplit(action.weights))
             return {}
         if isinstance(action, Judge):
             return self._judge(action)
         if isinstance(action, Prune):
             return {"notes": [world.checks.prune(action.keep, self.plan.new)]}
-        if isinstance(action, Revive):
+        if isinstance(action, RestartServer):
             world.process.revive()
         return asdict(action)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, file_hint
 from tfs_deploy.rollout.machine.history import Event, History
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,14 +135,14 @@ class Journal:
             raise EnvironmentFault(f"{self.path} is damaged: {error}", hint=hint) from error
 
 
-def replay(events: list[Event]) -> tuple[Plan, History]:
+def replay(events: list[Event]) -> tuple[RolloutPlan, History]:
     """Return the plan and the folded history of a journal; raises ``EnvironmentFault`` if it has no beginning."""
     if not events or events[0].kind != "start":
         raise EnvironmentFault("the rollout's journal has no beginning", hint="move the file away to begin anew")
     history = History()
     for event in events:
         history = history.after(event)
-    return Plan.from_dict(events[0].detail["plan"]), history
+    return RolloutPlan.from_dict(events[0].detail["plan"]), history
 
 
 def _end_of_last_line(file: Any) -> int:

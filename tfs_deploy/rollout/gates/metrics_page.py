@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import UnavailableError
-from tfs_deploy.rollout.machine.observation import GateVerdict, Verdict
+from tfs_deploy.errors import UnavailableError, UsageError
+from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
+from tfs_deploy.rollout.gates.spec import GateKind, GateSources
+from tfs_deploy.rollout.notation import parse_share
 from tfs_deploy.rollout.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tfs_deploy.rollout.machine.observation import StepView
+    from tfs_deploy.rollout.gates.gate import StepView
 
 _COUNT: Final = ":tensorflow:serving:request_count"
 _LATENCY: Final = ":tensorflow:serving:request_latency_bucket"
@@ -89,13 +91,13 @@ class Counters:
 
 
 def _counted(text: str) -> float:
-    """Read a counter; raises ``UnavailableError`` for what no counter can be, which no limit would ever catch."""
+    """Read a counter; raises ``UnavailableError`` for NaN and the like, which no limit would ever catch."""
     try:
         count = float(text)
     except ValueError:
         count = math.nan
     if not 0 <= count < math.inf:
-        raise UnavailableError(f"{text!r} on the metrics page is no count")
+        raise UnavailableError(f"{text!r} on the metrics page is not a valid count")
     return count
 
 
@@ -156,3 +158,18 @@ class MetricsPageGate:
         if p99 > self._max_p99:
             return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self._max_p99 * 1000:.1f} ms")
         return GateVerdict(self.name, Verdict.PASS, text)
+
+
+def _make(options: Mapping[str, Any], sources: GateSources) -> MetricsPageGate:
+    if sources.metrics_url is None:
+        hint = "set monitoring: {prometheus: true} and a rest_port in the deployment file"
+        raise UsageError("the server has no metrics page", hint=hint)
+    return MetricsPageGate(sources.metrics_url, **options, min_samples=sources.min_samples)
+
+
+METRICS: Final = GateKind(
+    ("metrics",),
+    (("metrics=1%", "failed requests on the server's metrics page"),),
+    lambda _name, setting: {"max_rate": parse_share(setting)},
+    _make,
+)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.rollout.machine.actions import Status
-from tfs_deploy.rollout.machine.observation import Verdict
+from tfs_deploy.rollout.gates.gate import Verdict
+from tfs_deploy.rollout.gates.request_stats import WindowSummary
+from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.phases import PHASES, phase_of
-from tfs_deploy.rollout.machine.stats import WindowSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,7 @@ class History:
     safe_at: float | None = None  # since when all traffic goes to stable again
     reason: str | None = None  # why the new version is withdrawn
     failure: Failure | None = None
-    finished: Status | None = None
+    finished: RolloutStatus | None = None
     finish_reason: str = ""
 
     @property
@@ -130,7 +130,7 @@ class History:
         if event.kind == "resume":
             return _resumed(self, event.mono)
         if event.kind == "finish":
-            status = Status(event.detail["status"])
+            status = RolloutStatus(event.detail["status"])
             return replace(self, finished=status, finish_reason=str(event.detail.get("reason", "")))
         if event.kind == "outcome":
             return _succeeded(self, event) if event.ok else replace(self, failure=_failure(self, event))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.rollout.machine.observation import Verdict
+from tfs_deploy.rollout.gates.gate import Verdict
 from tfs_deploy.rollout.machine.phases import ROLLBACK
 from tfs_deploy.rollout.machine.strategies import CANARY, SHADOW
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tfs_deploy.rollout.machine.history import Event
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 
-def tell(event: Event, plan: Plan) -> str | None:
+def narrate(event: Event, plan: RolloutPlan) -> str | None:
     """Return the line for one entry of the journal, ``None`` for entries that say nothing new."""
     if event.kind == "start":
         how = ", ".join(f"{step:g}" for step in plan.steps)
@@ -26,7 +26,7 @@ def tell(event: Event, plan: Plan) -> str | None:
     if event.kind == "resume":
         return f"{plan.model}: version {plan.old} to {plan.new} goes on"
     if event.kind == "note":
-        return note(event)
+        return note_text(event)
     if event.kind == "finish":
         reason = event.detail.get("reason")
         return f"{event.detail['status']}: {reason}" if reason else str(event.detail["status"])
@@ -37,7 +37,7 @@ def tell(event: Event, plan: Plan) -> str | None:
     return _done(event.action, event.detail, plan)
 
 
-def note(event: Event) -> str:
+def note_text(event: Event) -> str:
     """Return the words of something that was seen."""
     if event.action == "outage":
         return f"{event.detail.get('who', 'the server')} did not answer for {event.detail['seconds']:.1f} s"
@@ -52,7 +52,7 @@ def _gates(judged: Mapping[str, Any]) -> str:
     return "; ".join(f"{entry['gate']}: {entry['reason']}" for entry in deciding)
 
 
-def _done(action: str, detail: Mapping[str, Any], plan: Plan) -> str | None:
+def _done(action: str, detail: Mapping[str, Any], plan: RolloutPlan) -> str | None:
     if action in ("preflight", "smoke"):
         verdict = "passed" if detail["passed"] else "failed"
         return f"{action} {verdict}" + (f": {detail['reason']}" if detail["reason"] else "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 #: seconds: a router looks at the traffic file so often (client.following), and a label move takes that long at most
 _FOLLOW: Final = 0.2
@@ -38,7 +38,7 @@ class Timing:
     back: float
 
 
-def timing(plan: Plan) -> Timing:
+def timing(plan: RolloutPlan) -> Timing:
     """Work out the times of a plan."""
     steps = [PhaseTime("step", f"{_traffic(plan, step)}, then the gates", plan.bake) for step in range(len(plan.steps))]
     leaving = f"; {plan.told_leaving()}" if plan.leaving else ""
@@ -64,7 +64,7 @@ def timing(plan: Plan) -> Timing:
     return Timing((*before, *steps, *after), promote, done, notice, _RELOAD + _FOLLOW)
 
 
-def _traffic(plan: Plan, step: int) -> str:
+def _traffic(plan: RolloutPlan, step: int) -> str:
     split = plan.split(step)
     if split.copies:
         return f"copies of {split.copies[plan.canary]:g} % of the requests to {plan.canary}"

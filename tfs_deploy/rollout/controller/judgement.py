@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.rollout.gates.gates import worst
-from tfs_deploy.rollout.machine.observation import GateVerdict, StepView, Verdict
-from tfs_deploy.rollout.machine.stats import WindowSummary
-from tfs_deploy.rollout.machine.text import one_line
+from tfs_deploy.rollout.gates.gate import GateVerdict, StepView, Verdict, worst
+from tfs_deploy.rollout.gates.request_stats import WindowSummary
+from tfs_deploy.rollout.notation import one_line
 from tfs_deploy.rollout.result import StepReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tfs_deploy.rollout.machine.observation import Gate, Requests
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.controller.world import RequestSource
+    from tfs_deploy.rollout.gates.gate import Gate
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 #: stable's own window is the one to compare with if it has so many requests, and this share of the canary's
 _ENOUGH = 100
@@ -32,11 +32,11 @@ class Judgement:
 
 
 def judge_step(
-    plan: Plan,
+    plan: RolloutPlan,
     step: int,
     window: tuple[float, float],
     gates: Sequence[Gate],
-    requests: Requests | None,
+    requests: RequestSource | None,
     baseline: WindowSummary,
     memory: tuple[int, int] | None = None,
 ) -> Judgement:
@@ -69,7 +69,7 @@ def judge_step(
 
 
 def _numbers(
-    requests: Requests | None, window: tuple[float, float]
+    requests: RequestSource | None, window: tuple[float, float]
 ) -> tuple[Mapping[str, WindowSummary], list[GateVerdict]]:
     if requests is None:
         return {}, []

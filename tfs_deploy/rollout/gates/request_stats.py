@@ -36,7 +36,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class OutputComparison:
     """One output of the canary compared with what was served: ``comparing.Difference``, averaged over ``count``."""
 
     count: int
@@ -62,7 +62,7 @@ class WindowSummary:
     p99: float | None = None
     latency: Spread | None = None
     outcomes: Spread | None = None
-    compared: Mapping[str, Compared] = field(default_factory=dict)
+    compared: Mapping[str, OutputComparison] = field(default_factory=dict)
     broken: int = 0
 
     @property
@@ -97,7 +97,7 @@ class WindowSummary:
     def from_dict(cls, values: Mapping[str, Any]) -> WindowSummary:
         """Read what ``as_dict`` wrote."""
         spreads = {name: Spread(**values[name]) for name in ("latency", "outcomes") if values.get(name)}
-        compared = {name: Compared(**entry) for name, entry in values.get("compared", {}).items()}
+        compared = {name: OutputComparison(**entry) for name, entry in values.get("compared", {}).items()}
         return cls(**{**values, **spreads, "compared": compared})
 
 

@@ -1,46 +1,19 @@
-"""Gates on the server's memory and on how far the canary's answers are from stable's."""
+"""The gate on how far the canary's answers are from stable's answers to the same requests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.rollout.machine.observation import GateVerdict, Verdict
+from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
+from tfs_deploy.rollout.gates.spec import GateKind, positive
+from tfs_deploy.rollout.notation import parse_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tfs_deploy.rollout.machine.observation import StepView
-    from tfs_deploy.rollout.machine.stats import Compared
-
-_MEGABYTE: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryGate:
-    """Limits the memory of the server's process.
-
-    ``max_growth``: by which share it may have grown since before the first step, when both versions were loaded
-    already; a growth under ``tolerance`` bytes never counts. ``max_bytes``: what it may use. Either may be ``None``.
-    """
-
-    max_growth: float | None = 0.5
-    max_bytes: int | None = None
-    tolerance: int = 512 * _MEGABYTE
-    name: str = "memory"
-
-    def judge(self, step: StepView) -> GateVerdict:
-        """Judge the memory in use now."""
-        if step.memory is None:
-            return GateVerdict(self.name, Verdict.TOO_FEW, "the memory of the server's process is not known")
-        before, now = step.memory
-        text = f"{now / _MEGABYTE:.0f} MB, {(now - before) / _MEGABYTE:+.0f} since the first step"
-        if self.max_bytes is not None and now > self.max_bytes:
-            return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_bytes / _MEGABYTE:.0f} MB")
-        if self.max_growth is not None and now - before > max(self.max_growth * before, self.tolerance):
-            limit = max(self.max_growth * before, self.tolerance) / _MEGABYTE
-            return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {limit:+.0f} MB")
-        return GateVerdict(self.name, Verdict.PASS, text)
+    from tfs_deploy.rollout.gates.gate import StepView
+    from tfs_deploy.rollout.gates.request_stats import OutputComparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +30,7 @@ class DriftGate:
     min_agreement: float | None = None
     max_broken: int | None = 0
     min_samples: int = 1
-    ask: Callable[[str, str], Mapping[str, Compared]] | None = None
+    ask: Callable[[str, str], Mapping[str, OutputComparison]] | None = None
     stable: str = "stable"
     name: str = "drift"
 
@@ -79,7 +52,7 @@ class DriftGate:
         text = f"{worst.count} answers compared, {output!r} has distance {worst.distance:.3g}"
         return GateVerdict(self.name, Verdict.PASS, f"{text}, agreement {worst.agreement:.1%}")
 
-    def _objection(self, compared: Compared) -> str | None:
+    def _objection(self, compared: OutputComparison) -> str | None:
         if self.max_broken is not None and compared.broken > self.max_broken:
             return f"{compared.broken} values are NaN or infinite that are not with {self.stable}"
         if self.max_distance is not None and not compared.distance <= self.max_distance:  # NaN is no distance
@@ -87,3 +60,17 @@ class DriftGate:
         if self.min_agreement is not None and not compared.agreement >= self.min_agreement:
             return f"agreement {compared.agreement:.1%} with {self.stable}, limit {self.min_agreement:.1%}"
         return None
+
+
+DRIFT: Final = GateKind(
+    ("drift",),
+    (("drift=0.1", "distance of the outputs from stable's"),),
+    lambda _name, setting: {"max_distance": positive(setting, setting)},
+    lambda options, sources: DriftGate(**options, ask=sources.compare),
+)
+AGREEMENT: Final = GateKind(
+    ("agreement",),
+    (("agreement=99%", "share of answers that equal stable's"),),
+    lambda _name, setting: {"min_agreement": parse_share(setting)},
+    lambda options, sources: DriftGate(**options, ask=sources.compare, name="agreement"),
+)
