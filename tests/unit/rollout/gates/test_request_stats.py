@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.rollout import RequestStats, WindowSummary
-from tfs_deploy.rollout.gates.request_stats import Spread
+from tfs_deploy.rollout.gates.request_stats import OutputComparison, Spread
 
 
 class Clock:
@@ -79,3 +80,10 @@ def test_many_threads_record_while_windows_are_read():
     reader.join()
 
     assert stats.window(0, float("inf"))["stable"].requests == 20_000
+
+
+def test_a_summary_survives_json():
+    summary = WindowSummary(10, 1, 0.1, 0.2, 0.3, 0.4, Spread(9, 0.1, 0.01), None, {"y": OutputComparison(1, 0.5, 1.0)})
+
+    assert WindowSummary.from_dict(json.loads(json.dumps(summary.as_dict()))) == summary
+    assert WindowSummary.from_dict({"requests": 1, "errors": 0}) == WindowSummary(1)
