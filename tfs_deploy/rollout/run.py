@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.client.routing.recorder import boot_id
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.adapters.deployed_server import TrafficFile
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
+from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
 from tfs_deploy.rollout.begin import RecordedRollout, latest_rollout, new_plan, observe_served, previous_version
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.host.commands import require_program
-from tfs_deploy.rollout.adapters.deployed_server import SystemClock, TrafficFile
+from tfs_deploy.rollout.adapters.deployed_server import SystemClock
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.replay import Replay
+from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
 from tfs_deploy.rollout.adapters.version_checks import FileChecks
 from tfs_deploy.rollout.controller.hooks import RolloutHooks
 from tfs_deploy.rollout.controller.mailbox import FileMailbox

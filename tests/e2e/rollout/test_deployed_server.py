@@ -6,7 +6,8 @@ import pytest
 
 from tfs_deploy.client import Client
 from tfs_deploy.errors import FailedPreconditionError, UnavailableError
-from tfs_deploy.rollout.adapters.deployed_server import DeployedServer, TrafficFile
+from tfs_deploy.rollout.adapters.deployed_server import DeployedServer
+from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
 from tfs_deploy.rollout.machine.observation import AVAILABLE
 from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 from tfs_deploy.state.active import read_active

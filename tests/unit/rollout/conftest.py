@@ -15,7 +15,7 @@ from tfs_deploy.errors import (
     LaunchError,
     UnavailableError,
 )
-from tfs_deploy.rollout.adapters.replicas import Fleet
+from tfs_deploy.rollout.adapters.replicas import ReplicaSet
 from tfs_deploy.rollout.check_result import CheckResult
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.world import World
@@ -399,7 +399,7 @@ class FleetSimulation(Simulation):
     def __init__(self, count: int = 3, **plan) -> None:
         self.servers = [Server() for _ in range(count)]
         self.file = SharedFile(self.servers)
-        self.fleet = Fleet([Replica(number, server) for number, server in enumerate(self.servers, 1)], self.file)
+        self.fleet = ReplicaSet([Replica(number, server) for number, server in enumerate(self.servers, 1)], self.file)
         super().__init__(**plan)
 
     def _world(self) -> World:

@@ -68,7 +68,7 @@ class Replica:
         return cls(address, f"{host}:{rest}" if rest else None)
 
 
-class Fleet:
+class ReplicaSet:
     """Replicas of one model, seen and told as one (a ``ModelServer``).
 
     A replica that does not answer is ``missing``; the others are seen. A config is written to the file first, so that

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy.client import RestClient
 from tfs_deploy.launch.connect import dial
 from tfs_deploy.rollout.adapters.deployed_server import DeployedProcess, DeployedServer
-from tfs_deploy.rollout.adapters.replicas import Fleet, Replica
+from tfs_deploy.rollout.adapters.replicas import Replica, ReplicaSet
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
 from tfs_deploy.smoke.connect import Connections, addresses, connect
 
@@ -75,7 +75,7 @@ def _replicas(deployment: Deployment, model: str, replicas: Sequence[str], stack
         rest = stack.enter_context(RestClient(replica.rest)) if replica.rest else None
         clients[replica.grpc] = Connections(grpc, rest)
     members = [DeployedServer(deployment, model, found.grpc, address) for address, found in clients.items()]
-    fleet = Fleet(members, DeployedConfig(deployment, model))
+    fleet = ReplicaSet(members, DeployedConfig(deployment, model))
     stack.callback(fleet.close)
     return ServerSide(fleet, DeployedProcess(deployment, known=False), clients)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.errors import FailedPreconditionError, UnavailableError, UsageError
-from tfs_deploy.rollout.adapters.replicas import Fleet, Replica, merged
+from tfs_deploy.rollout.adapters.replicas import Replica, ReplicaSet, merged
 from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, ServerView, VersionView
 
 UP, COMING, GONE = VersionView(AVAILABLE), VersionView(LOADING), VersionView(END)
@@ -48,7 +48,7 @@ class Config:
 @pytest.fixture
 def fleet():
     members = [Member("a:1"), Member("b:1"), Member("c:1")]
-    fleet = Fleet(members, Config())
+    fleet = ReplicaSet(members, Config())
     fleet.members, fleet.config = members, fleet._config
     yield fleet
     fleet.close()
@@ -152,7 +152,7 @@ def test_of_many_that_do_not_answer_a_message_names_a_few():
     members = [Member(f"10.0.0.{number}:8500") for number in range(50)]
     for member in members:
         member.error = UnavailableError("refused")
-    fleet = Fleet(members, Config())
+    fleet = ReplicaSet(members, Config())
 
     with pytest.raises(UnavailableError, match=r"^10\.0\.0\.0:8500: refused; .* refused; and 47 more$"):
         fleet.observe([])
