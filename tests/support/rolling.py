@@ -203,8 +203,10 @@ def rollbacks_killed_at(zoo: Zoo, positions: Iterable[tuple[str, int]]) -> None:
         again = cli("rollback", zoo.file)
         over = (when, number) == ("after", BACK_ENTRIES)
         assert again.returncode == (2 if over else 0), again.stderr
-        assert not over or "version 1 of zoo is stable again already: the last rollout went back from 2" in again.stderr
-        assert over or "zoo: version 2 to 1" + (" goes on" if written else ", rollback") in again.stderr
+        assert (
+            not over or "version 1 of zoo is already stable again: the last rollout rolled back from 2" in again.stderr
+        )
+        assert over or "zoo: version 2 to 1" + (" resumed" if written else ", rollback") in again.stderr
         assert zoo.served() == ({"stable": 1}, [1])
 
 
@@ -219,7 +221,7 @@ PHASES = {
     "step": ("50 % of the traffic goes to canary", (Status.ROLLED_BACK, 1)),
     "promote": ("label stable points at version 2", (Status.ROLLED_BACK, 1)),
     "settle": ("all traffic goes to stable", (Status.ROLLED_BACK, 1)),
-    "retire": ("the old version was asked to leave", (Status.DONE, 2)),
+    "retire": ("unloading the old version", (Status.DONE, 2)),
 }
 
 
@@ -248,7 +250,7 @@ def a_server_that_dies_in(zoo: Zoo, phase: str) -> None:
 
 
 def a_server_that_dies_on_the_way_back(zoo: Zoo) -> None:
-    result = roll(zoo, "going back to version 1", gates=["command=false"])
+    result = roll(zoo, "rolling back to version 1", gates=["command=false"])
 
     assert result.reason.startswith("step 50 %: command gate: ")
     assert (result.status, zoo.served()) == (Status.ROLLED_BACK, ({"stable": 1}, [1]))
@@ -287,7 +289,7 @@ def records_that_are_damaged_on_the_way_back(zoo: Zoo) -> None:
     records = zoo.state_dir / "active.json"
 
     def damage(line: str) -> None:
-        if line.startswith("going back to version 1"):
+        if line.startswith("rolling back to version 1"):
             records.write_text('{"models": ')
 
     options = {"steps": (50, 100), "bake": 0.3, "gates": ["command=false"]}

@@ -1,4 +1,4 @@
-"""What a rollout reports: one ``StepReport`` a step, one ``RolloutResult`` at the end."""
+"""The report of a rollout: one ``StepReport`` for each step, one ``RolloutResult`` at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StepReport:
     """One traffic step as it was judged.
 
     ``number`` counts from 1; ``weight`` is the canary's percent; ``start`` and ``end`` are ``time.monotonic()``
-    seconds, for callers who count something of their own in the same window; ``windows`` holds requests, errors
+    seconds, for callers that count something of their own in the same window; ``windows`` holds requests, errors
     and latencies in seconds by label; ``verdict`` is the worst of ``verdicts``.
     """
 
@@ -39,7 +39,7 @@ class StepReport:
 
     @property
     def seconds(self) -> float:
-        """How long the step lasted."""
+        """The duration of the step."""
         return self.end - self.start
 
     @property
@@ -80,8 +80,8 @@ class StepReport:
 class RolloutResult:
     """How a rollout ended, or stands: ``status``, the one-line ``reason`` unless it is done, versions, steps.
 
-    ``back``: it is a rollback to an earlier version.
-    ``seconds`` is the time from the first entry of the journal to the last (see ``history.elapsed``).
+    ``back``: it is a rollback to an earlier version. ``seconds``: from the first entry of the journal to the last (see
+    ``history.elapsed``).
     """
 
     model: str
@@ -97,19 +97,19 @@ class RolloutResult:
 
     @property
     def kind(self) -> str:
-        """The strategy, or that it is a rollback."""
+        """The strategy, or ``rollback``."""
         return ROLLBACK if self.back else self.strategy
 
     @property
     def done(self) -> bool:
-        """Whether the new version is the stable one now."""
+        """Whether the new version is stable now."""
         return self.status is RolloutStatus.DONE
 
     def check(self, wanted: RolloutStatus = RolloutStatus.DONE) -> None:
         """Raise ``VerdictError`` with the reason unless the rollout ended as wanted."""
         if self.status is RolloutStatus.DONE and wanted is RolloutStatus.ROLLED_BACK:
-            message = f"version {self.new} of {self.model} was promoted before the rollout could be sent back"
-            raise VerdictError(message, hint="tfs-deploy rollback switches back to the version before")
+            message = f"version {self.new} of {self.model} was promoted before the rollout could be aborted"
+            raise VerdictError(message, hint="tfs-deploy rollback switches back to the previous version")
         if self.status is not wanted:
             message = (
                 f"rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
@@ -119,7 +119,7 @@ class RolloutResult:
 
     @classmethod
     def from_events(cls, plan: RolloutPlan, events: Sequence[Event]) -> RolloutResult:
-        """Read the result out of a journal; a rollout without an end is ``RUNNING``."""
+        """Return the result that a journal holds; a rollout without an end is ``RUNNING``."""
         steps: dict[int, StepReport] = {}
         notes: dict[str, None] = {}
         status, reason = RolloutStatus.RUNNING, ""

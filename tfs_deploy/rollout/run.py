@@ -1,4 +1,4 @@
-"""``Rollout``: a rollout of a deployment's model, begun anew or taken up where its journal ends."""
+"""``Rollout``: a new rollout of a deployment's model, or one that is resumed where its journal ends."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 
 class Rollout:
-    """Moves ``model`` of a deployment to version ``to``, or goes on with the rollout that was left unfinished.
+    """Moves ``model`` of a deployment to version ``to``, or resumes its unfinished rollout.
 
     Args:
-        deployment: a ``Deployment``, or the path of its file; its server has to be running.
+        deployment: a ``Deployment``, or the path of its file; its server must be running.
         model: the model's name.
         to: the version to roll out; ``None`` for the newest on disk, or for that of an unfinished rollout.
         strategy: ``canary``, ``blue-green``, ``shadow`` or ``ab`` (see ``strategies``).
@@ -60,7 +60,7 @@ class Rollout:
         wait_lock: seconds to wait for another process that is at work on the deployment.
         options: any other field of ``RolloutPlan``, such as ``keep_old=True`` or ``on_too_few="pause"``.
 
-    An unfinished rollout keeps the plan it was begun with. Only one process at a time can work on a deployment.
+    An unfinished rollout keeps its plan. Only one process at a time can work on a deployment.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class Rollout:
 
     @classmethod
     def back(cls, deployment: Deployment | str | Path, model: str, to: int | None = None, **options: Any) -> Rollout:
-        """Return the rollout that switches back to an earlier version at once, after asking it for its answers.
+        """Return the rollout that switches back to an earlier version at once, after its smoke test.
 
-        ``to`` is by default the version that was stable before, else the next lower one on disk; right after a way
-        back it has to be named, and ``run`` raises ``UsageError``. A rollback that was left unfinished goes on.
+        ``to`` is by default the version that was stable before, else the next lower one on disk; right after a
+        rollback it has to be named, else ``run`` raises ``UsageError``. An unfinished rollback is resumed.
         """
         lenient = dict.fromkeys(("need_goldens", "need_warmup", "need_memory", "need_clean"), False)
         rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, "allow_breaking": True, **options})
@@ -108,7 +108,7 @@ class Rollout:
 
     @classmethod
     def abort(cls, deployment: Deployment | str | Path, model: str, **options: Any) -> Rollout:
-        """Return the unfinished rollout of a model, on its way back to the old version."""
+        """Return the unfinished rollout of a model, which ``run`` rolls back to the old version."""
         rollout = cls(deployment, model, **options)
         rollout._request = "abort"
         return rollout
@@ -117,9 +117,9 @@ class Rollout:
     def promote(
         cls, deployment: Deployment | str | Path, model: str, *, skip_steps: bool = False, **options: Any
     ) -> Rollout:
-        """Return the unfinished rollout of a model with a human's yes to its promotion.
+        """Return the unfinished rollout of a model with its promotion approved.
 
-        ``skip_steps``: and to leave out the traffic steps that it has not passed yet.
+        ``skip_steps``: also skip the traffic steps that it has not passed yet.
         """
         rollout = cls(deployment, model, **options)
         rollout._request = "promote-now" if skip_steps else "promote"
@@ -132,10 +132,10 @@ class Rollout:
         on_event: Callable[[str], None] | None = None,
         check: bool = True,
     ) -> RolloutResult:
-        """Carry the rollout through and return how it ended.
+        """Run the rollout to its end and return how it ended.
 
-        ``on_step`` hears each step's verdict, ``on_event`` one line for everything that happens. An interrupt leaves
-        everything as it stands, to be resumed or aborted.
+        ``on_step`` gets each step's report, ``on_event`` one line for everything that happens. An interrupt leaves
+        everything as it is, to be resumed or aborted.
 
         Raises:
             VerdictError: the rollout was rolled back or paused; not with ``check=False``.
@@ -155,7 +155,7 @@ class Rollout:
         return result
 
     def preview(self) -> RolloutPlan:
-        """Return the plan that ``run`` would begin with; asks the server, changes nothing.
+        """Return the plan that ``run`` would begin with; asks the server and changes nothing.
 
         Raises ``UsageError`` or ``ModelError`` for a plan that cannot be carried out, ``StatusError`` when the server
         does not answer.
@@ -164,9 +164,9 @@ class Rollout:
             return self._new_plan(side)
 
     def tick(self) -> Action:
-        """Do the next thing, inside ``with rollout:``; ``Wait`` asks the caller to wait, ``Finish`` is the end.
+        """Do the next action, inside ``with rollout:``; ``Wait`` asks the caller to wait, ``Finish`` is the end.
 
-        Raises ``LockedError`` if somebody has taken the lock away.
+        Raises ``LockedError`` if the lock was released by force.
         """
         controller, _, held = self._opened
         held.check()
@@ -174,7 +174,7 @@ class Rollout:
 
     @property
     def plan(self) -> RolloutPlan:
-        """The plan that is carried out, inside ``with rollout:``."""
+        """The plan in force, inside ``with rollout:``."""
         return self._opened[0].plan
 
     @property
@@ -209,7 +209,7 @@ class Rollout:
         return self._open
 
     def _begin(self, stack: contextlib.ExitStack) -> tuple[Controller, Journal]:
-        """Take up the unfinished rollout, or begin a new one."""
+        """Resume the unfinished rollout, or begin a new one."""
         state_dir, model = self.deployment.state_dir, self.model
         past = latest_rollout(state_dir, model.name, mono=self._own.clock.monotonic())
         mailbox = FileMailbox(state_dir, model.name)
@@ -275,5 +275,5 @@ class Rollout:
 def _here() -> str:
     try:
         return str(Path.cwd())
-    except OSError:  # somebody has removed it
+    except OSError:  # it was removed
         return ""

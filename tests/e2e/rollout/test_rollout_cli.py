@@ -109,7 +109,7 @@ def test_a_rollout_from_start_to_rollback(zoo, cli):
         "100 %: pass (golden, memory, drift)",
         "label stable points at version 2",
         "all traffic goes to stable",
-        "the old version was asked to leave",
+        "unloading the old version",
         "done",
     ]
     assert zoo.served() == ({"stable": 2}, [2])

@@ -55,7 +55,9 @@ def test_versions_that_nobody_named_are_said_to_leave(model, loaded, others, lea
 
 
 def test_a_server_that_loads_the_newest_version_by_itself_leaves_nothing_to_roll_out(model):
-    with pytest.raises(UsageError, match="has loaded version 2 of m by itself: versions is not specific") as caught:
+    with pytest.raises(
+        UsageError, match="has loaded version 2 of m by itself: its version policy is not specific"
+    ) as caught:
         new_plan(model, 2, served(2), {})
     assert "pin the version" in caught.value.hint
 
@@ -63,7 +65,7 @@ def test_a_server_that_loads_the_newest_version_by_itself_leaves_nothing_to_roll
         new_plan(model, 2, served(2, stable=2), {})
 
 
-STABLE_AGAIN = "version {} of m is stable again already: the last rollout went back from {}"
+STABLE_AGAIN = "version {} of m is already stable again: the last rollout rolled back from {}"
 DONE, SENT_BACK = RolloutStatus.DONE, RolloutStatus.ROLLED_BACK
 #: rollouts so far (from, to, end; a rollback if the third word is ``back``), what is stable -> where a rollback goes,
 #: or what it says and whether it offers a version that is further back

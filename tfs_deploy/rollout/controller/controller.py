@@ -57,7 +57,7 @@ class Controller:
         self._judged: StepReport | None = None
 
     def record(self, kind: str, action: str = "", *, ok: bool = True, **detail: Any) -> None:
-        """Write one entry to the journal and learn from it."""
+        """Write one entry to the journal and add it to the history."""
         clock = self.world.clock
         event = Event(kind, action, ok, detail, clock.now(), clock.monotonic())
         self.world.log.append(event)
@@ -65,10 +65,10 @@ class Controller:
         self.on_event(event)
 
     def tick(self) -> Action:
-        """Do the next thing and return it; the time of a ``Wait`` is left to the caller.
+        """Do the next action and return it; the caller waits where it is a ``Wait``.
 
-        Raises ``EnvironmentFault`` when the journal cannot be written: nobody could take the rollout up where it
-        stands, so the canary is taken out of the traffic first.
+        Raises ``EnvironmentFault`` when the journal cannot be written. No process could then resume the rollout where
+        it stands, so the canary is taken out of the traffic first.
         """
         try:
             return self._tick()
@@ -107,7 +107,7 @@ class Controller:
         return action
 
     def observe(self) -> Observation:
-        """Look at the server, the traffic file and the mailbox."""
+        """Return what the server, the traffic file and the mailbox say now."""
         world = self.world
         server: ServerView | None = None
         error, asked = "", world.clock.monotonic()
@@ -125,7 +125,7 @@ class Controller:
             error = f"version {self.plan.old} is {server.state(self.plan.old)}"
         whole = server is not None and not server.missing and not coming
         if not whole and self._silent_since is None:
-            self._silent_since = asked  # an answer that does not come is waited for
+            self._silent_since = asked  # the silence began with the question
             self._silent = f"version {self.plan.old}" if coming else self._silent
         silent_for = 0.0 if whole or self._silent_since is None else now - self._silent_since
         ended = self._note_replacement() or (server is None and world.process.ended())
@@ -134,26 +134,26 @@ class Controller:
         return Observation(now, server, split, silent_for, error, ended, coming, request, world.log.starved)
 
     def _is_coming(self, server: ServerView) -> bool:
-        """Whether the old version, which has to serve, is loaded again: a server answers before its models do."""
+        """Whether the old version, which has to serve, is loading again: a server answers before its models do."""
         serves = bool(self.plan.steps) and "retire" not in self.history.intended
         return serves and server.state(self.plan.old) in (START, LOADING)
 
     def _note_replacement(self) -> bool:
-        """Tell whether another process serves; an end that fell between two looks is an outage from the last answer."""
+        """Return whether another process serves; an end between two looks is an outage since the last answer."""
         before, self._replaced = self._replaced, self.world.process.replaced()
         if self._replaced and not before and self._silent_since is None:
             self._silent, self._silent_since = "the server", self._answered_at
         return self._replaced
 
     def _note_outage(self, seen: Observation) -> None:
-        """Take down for how long there was no answer, once there is one again."""
+        """Record how long there was no answer, once there is one again."""
         if seen.silent or self._silent_since is None:
             return
         since, self._silent_since = self._silent_since, None
         self.record("note", "outage", seconds=seen.now - since, who=self._silent)
 
     def _enter(self, action: Action) -> str | None:
-        """Run the hooks between two phases; return in one line why one of them objects."""
+        """Run the hooks between two phases; return in one line why one of them objects, ``None`` if none does."""
         past, hooks = self.history, self.world.hooks
         step = action.step if isinstance(action, SetTraffic | Judge) else 0
         rank = past.rank_of(action_name(action), step)
@@ -161,7 +161,7 @@ class Controller:
             return None
         phase, facts = PHASES[rank[0]], self._facts(rank)
         objection = None
-        if phase != ROLLBACK:  # going back waits for nobody
+        if phase != ROLLBACK:  # nothing may hold up the way back
             if past.phase:
                 objection = hooks.run("after", past.phase, self._facts(past.rank))
             objection = objection or hooks.run("before", phase, facts)
@@ -177,12 +177,12 @@ class Controller:
         facts = {**self._facts(past.rank), "status": action.status.value, "reason": action.reason}
         if past.phase and action.status is not RolloutStatus.PAUSED:
             objection = self.world.hooks.run("after", past.phase, facts)
-            if objection is not None:  # it is over: this changes nothing any more
+            if objection is not None:  # the rollout is over: only a note
                 self.record("note", "hook", text=objection)
         self.world.hooks.tell(facts)
 
     def _facts(self, rank: tuple[int, int]) -> dict[str, Any]:
-        """Return what hooks are told of a phase."""
+        """Return the facts about a phase that hooks get."""
         plan, (place, step) = self.plan, rank
         phase = PHASES[place] if place >= 0 else ""
         facts = {"model": plan.model, "from": plan.old, "to": plan.new, "strategy": plan.strategy, "phase": phase}
@@ -237,13 +237,13 @@ class Controller:
         }
 
     def _memory(self) -> int | None:
-        """Return what the server's process uses, ``None`` where that is not known now: its gate says so."""
+        """Return the memory of the server's process, ``None`` where it is unknown now, which its gate reports."""
         with contextlib.suppress(EnvironmentFault):
             return self.world.process.memory()
         return None
 
     def _make_safe(self) -> None:
-        """Take the canary out of the traffic without a journal, as far as that is possible."""
+        """Take the canary out of the traffic without a journal, as far as possible."""
         plan, past = self.plan, self.history
         if not past.exposed or "promote" in past.intended or past.finished is not None:
             return

@@ -1,4 +1,4 @@
-"""One judgement: collect the numbers of a step, ask every gate, sum up."""
+"""One judgement of a step: collect the numbers, ask every gate, sum up."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.gate import Gate
     from tfs_deploy.rollout.machine.plan import RolloutPlan
 
-#: stable's own window is the one to compare with if it has so many requests, and this share of the canary's
+#: stable's own window is compared with if it has this many requests, and this share of the canary's
 _ENOUGH = 100
 _SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The report of a step, the reasons that decided it in one line, and what stable was like at its slowest."""
+    """The report of a step, the deciding reasons in one line, and stable's slowest window so far."""
 
     report: StepReport
     reason: str
@@ -42,8 +42,8 @@ def judge_step(
 ) -> Judgement:
     """Ask all gates about ``window`` (start and end in monotonic seconds) of a step, counted from 0.
 
-    ``baseline`` is what stable was like at its slowest in earlier steps. It stands in where stable has next to no
-    traffic left; the slowest, because other windows had other troubles of the machine. ``memory``: see ``StepView``.
+    ``baseline`` is stable's slowest window of the earlier steps. It stands in where stable has next to no traffic left;
+    the slowest, because the machine was loaded differently in other windows. ``memory``: see ``StepView``.
     """
     windows, verdicts = _numbers(requests, window)
     stable = windows.get(plan.stable, WindowSummary())
@@ -75,11 +75,11 @@ def _numbers(
         return {}, []
     try:
         windows = dict(requests.window(*window))
-    except Exception as error:  # noqa: BLE001 - whatever a caller's source raises, the canary must not go unwatched
+    except Exception as error:  # noqa: BLE001 - whatever a caller's source raises, the canary must be watched
         return {}, [GateVerdict("requests", Verdict.TOO_FEW, f"no numbers: {_text(error)}")]
     odd = next((summary for summary in windows.values() if not isinstance(summary, WindowSummary)), None)
     if odd is not None:
-        return {}, [GateVerdict("requests", Verdict.TOO_FEW, one_line(f"no numbers: {odd!r} is no WindowSummary"))]
+        return {}, [GateVerdict("requests", Verdict.TOO_FEW, one_line(f"no numbers: {odd!r} is not a WindowSummary"))]
     return windows, []
 
 
@@ -89,7 +89,7 @@ def _ask(gate: Gate, view: StepView) -> GateVerdict:
     except Exception as error:  # noqa: BLE001 - the same for a caller's gate
         return GateVerdict(gate.name, Verdict.TOO_FEW, f"no answer: {_text(error)}")
     if not isinstance(verdict, GateVerdict) or not isinstance(verdict.verdict, Verdict):
-        return GateVerdict(gate.name, Verdict.TOO_FEW, one_line(f"no verdict but {verdict!r}"))
+        return GateVerdict(gate.name, Verdict.TOO_FEW, one_line(f"not a GateVerdict: {verdict!r}"))
     return replace(verdict, reason=one_line(str(verdict.reason)))
 
 

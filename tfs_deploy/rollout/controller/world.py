@@ -24,12 +24,12 @@ class ModelServer(Protocol):
     """One model on a server, or on several servers that act as one."""
 
     def observe(self, labels: Iterable[str]) -> ServerView:
-        """Ask for the states of all versions and what ``labels`` point at; raises ``StatusError``."""
+        """Return the states of all versions and the versions of ``labels``; raises ``StatusError``."""
 
     def apply(self, versions: tuple[int, ...], labels: Mapping[str, int]) -> None:
-        """Make exactly ``versions`` wanted and ``labels`` set: configuration file first, then the same by reload.
+        """Ask for exactly ``versions`` and ``labels``: first in the config file, then by a reload.
 
-        Loading is not awaited. A refusal of the server raises ``StatusError`` and leaves the file as it was.
+        Does not wait for the load. A refusal of the server raises ``StatusError`` and leaves the file as it was.
         """
 
 
@@ -37,23 +37,23 @@ class ServerProcess(Protocol):
     """The process behind a server, where it is known."""
 
     def ended(self) -> bool:
-        """Whether the process was started by this toolkit and has ended without being asked."""
+        """Whether this toolkit started the process and it has ended unexpectedly."""
 
     def replaced(self) -> bool:
-        """Whether another process serves in place of the first one seen, or of the one that ``revive`` started."""
+        """Whether another process has replaced the first one seen, or the one that ``revive`` started."""
 
     def revive(self) -> None:
-        """Start it again with what the files say, and wait until it serves; raises ``LaunchError``."""
+        """Start it again from its files and wait until it serves; raises ``LaunchError``."""
 
     def memory(self) -> int | None:
-        """Return the bytes of memory that it uses, ``None`` where that cannot be told.
+        """Return the bytes of memory that it uses, ``None`` where that is unknown.
 
-        Raises ``EnvironmentFault`` where it could be told, but not now.
+        Raises ``EnvironmentFault`` where it is unknown only at the moment.
         """
 
 
 class TrafficControl(Protocol):
-    """The split that consumers of one model follow."""
+    """The owner of one model's traffic: reads and replaces the split that consumers follow."""
 
     def read(self) -> TrafficSplit | None:
         """Return the split, or ``None`` when nothing is recorded."""
@@ -63,33 +63,33 @@ class TrafficControl(Protocol):
 
 
 class VersionChecks(Protocol):
-    """What needs the model's files."""
+    """Checks of a version, with the model's files."""
 
     def preflight(self, plan: RolloutPlan) -> CheckResult:
-        """Judge the new version before anything is touched."""
+        """Check the new version before anything is touched."""
 
     def smoke(self, version: int) -> CheckResult:
-        """Ask the served version by number and compare with its recorded answers."""
+        """Compare the answers of a served version, asked by number, with its recorded ones."""
 
     def prune(self, keep: int, served: int) -> str:
-        """Remove all but the ``keep`` newest versions from the disk and say in one line what was done."""
+        """Remove all but the ``keep`` newest versions from the disk; return in one line what was done."""
 
 
 class Hooks(Protocol):
-    """What people want to happen before and after phases, and to be told."""
+    """Hooks before and after phases, and notifications."""
 
     def run(self, when: str, phase: str, facts: Mapping[str, Any]) -> str | None:
         """Run the hooks ``before`` or ``after`` a phase; return in one line why one of them objects."""
 
     def tell(self, facts: Mapping[str, Any]) -> None:
-        """Send a notification; never waits for long and never fails."""
+        """Send a notification; never waits long and never fails."""
 
     def close(self) -> None:
-        """Wait a moment for what is still to be sent."""
+        """Wait a moment for notifications that are not sent yet."""
 
 
 class RequestSource(Protocol):
-    """Where the numbers about real requests come from."""
+    """A source of numbers about real requests."""
 
     def window(self, start: float, end: float) -> Mapping[str, WindowSummary]:
         """Summarise by label the requests that ended within ``[start, end)``, in ``time.monotonic()`` seconds."""
@@ -109,31 +109,31 @@ class Clock(Protocol):
 
 
 class EventLog(Protocol):
-    """Where entries are kept; an entry is safe when ``append`` returns."""
+    """The journal; an entry is on the disk when ``append`` returns."""
 
     @property
     def starved(self) -> str:
-        """Why entries are written with the last room on the disk; empty if they are not."""
+        """Why entries use the last room on the disk; empty if they do not."""
 
     def append(self, event: Event) -> None:
         """Add one entry."""
 
     def make_room(self, error: BaseException | None) -> bool:
-        """Give up what room was kept for the way back if ``error`` is that of a full disk; return whether it was."""
+        """Give up the reserved room if ``error`` is that of a full disk; return whether it was given up."""
 
 
 class Mailbox(Protocol):
-    """Where other processes ask the running controller for something."""
+    """Requests of other processes to the running controller."""
 
     def read(self) -> str | None:
         """Return the request, ``None`` if there is none."""
 
     def clear(self) -> None:
-        """Forget the request: it has been met."""
+        """Remove the request once it is met."""
 
 
 class NoHooks:
-    """Nobody wants to be asked or told."""
+    """No hooks and no notifications."""
 
     def run(self, when: str, phase: str, facts: Mapping[str, Any]) -> str | None:
         """Run nothing."""
@@ -141,15 +141,15 @@ class NoHooks:
         return None
 
     def tell(self, facts: Mapping[str, Any]) -> None:
-        """Tell nobody."""
+        """Send nothing."""
 
     def close(self) -> None:
-        """There is nothing to wait for."""
+        """Wait for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside: what is observed and acted on."""
+    """Everything that a controller observes and acts on."""
 
     server: ModelServer
     process: ServerProcess

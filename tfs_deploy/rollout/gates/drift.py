@@ -21,8 +21,8 @@ class DriftGate:
     """Limits how far the canary's answers are from stable's answers to the same requests.
 
     ``max_distance``: the mean difference of an output in units of its mean magnitude; ``min_agreement``: the share of
-    rows with the same answer (see ``comparing.Difference``); ``max_broken``: the values that may be NaN or infinite
-    where stable's are not. Limits that are ``None`` are not judged. ``ask`` sends requests that are at hand to both
+    rows with the same answer (see ``client.routing.comparison``); ``max_broken``: how many values may be NaN or
+    infinite where stable's are not. A limit of ``None`` is not judged. ``ask`` sends the requests at hand to both
     labels and returns the comparison by output; where consumers compared copies, their numbers count instead.
     """
 
@@ -40,7 +40,7 @@ class DriftGate:
         if not found and self.ask is not None:
             found = self.ask(self.stable, step.label)
         if not found:
-            return GateVerdict(self.name, Verdict.TOO_FEW, "no answers of both versions to the same request")
+            return GateVerdict(self.name, Verdict.TOO_FEW, "no request was answered by both versions")
         for output, compared in sorted(found.items(), key=lambda entry: -entry[1].distance):
             reason = self._objection(compared)
             if reason is not None:
@@ -54,8 +54,8 @@ class DriftGate:
 
     def _objection(self, compared: OutputComparison) -> str | None:
         if self.max_broken is not None and compared.broken > self.max_broken:
-            return f"{compared.broken} values are NaN or infinite that are not with {self.stable}"
-        if self.max_distance is not None and not compared.distance <= self.max_distance:  # NaN is no distance
+            return f"{compared.broken} values are NaN or infinite but not with {self.stable}"
+        if self.max_distance is not None and not compared.distance <= self.max_distance:  # NaN fails
             return f"distance {compared.distance:.3g} from {self.stable}, limit {self.max_distance:g}"
         if self.min_agreement is not None and not compared.agreement >= self.min_agreement:
             return f"agreement {compared.agreement:.1%} with {self.stable}, limit {self.min_agreement:.1%}"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class ErrorRateGate:
     """Limits the share of failed canary requests to ``max_rate`` (0.0 to 1.0), given ``min_samples`` requests.
 
-    The share that fails on stable comes on top: requests that no version can answer are not the canary's fault. It
-    fails early, before there are ``min_samples``, once there are more errors than so many requests may have.
+    The share that fails on stable is added: requests that no version can answer are not the canary's fault. It fails
+    before there are ``min_samples`` once the errors exceed the limit for that many requests.
     """
 
     max_rate: float = 0.01
@@ -48,10 +48,10 @@ class FiniteGate:
     name: str = "finite"
 
     def judge(self, step: StepView) -> GateVerdict:
-        """Judge what consumers saw of the answers in the window; it fails before there are ``min_samples``."""
+        """Judge the answers in the window as consumers saw them; it fails before there are ``min_samples``."""
         window, base = step.canary, step.stable
         usual = base.broken / base.requests if base.requests else 0.0
-        text = f"{window.broken} of {window.requests} answers hold values that are NaN or infinite"
+        text = f"{window.broken} of {window.requests} answers contain NaN or infinite values"
         if window.broken > (self.max_rate + usual) * window.requests:
             return GateVerdict(self.name, Verdict.FAIL, text)
         if window.requests < self.min_samples:

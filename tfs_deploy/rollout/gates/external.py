@@ -26,7 +26,7 @@ _SEPARATOR: Final = "::"
 
 
 def placeholders(step: StepView) -> dict[str, str]:
-    """Return what ``$model`` and so on stand for in queries and commands."""
+    """Return the values of ``$model`` and so on in queries and commands."""
     return {
         "model": step.model,
         "version": str(step.version),
@@ -40,9 +40,9 @@ def placeholders(step: StepView) -> dict[str, str]:
 class CommandGate:
     """Runs a command, with the step as JSON on its standard input and as ``$model`` and so on in its arguments.
 
-    Exit code 0 passes, 75 means too few samples, any other fails with the last line that was printed as the reason.
-    It runs in ``directory`` if that is not empty. With ``condition`` the command prints a JSON document, and the number
-    at ``condition.subject`` decides.
+    Exit code 0 passes, 75 means too few samples, any other fails with the last printed line as the reason. It runs in
+    ``directory`` if that is not empty. With ``condition`` the command prints a JSON document, and the number at
+    ``condition.subject`` decides.
     """
 
     command: str
@@ -67,7 +67,7 @@ class CommandGate:
         try:
             value = number_at(json.loads(done.output), self.condition.subject)
         except ValueError:
-            return GateVerdict(self.name, Verdict.TOO_FEW, "the command does not print JSON")
+            return GateVerdict(self.name, Verdict.TOO_FEW, "the command did not print JSON")
         except TfsDeployError as error:
             return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
         return _compared(self.name, self.condition, value)
@@ -83,7 +83,7 @@ class CommandGate:
 
 @dataclass(frozen=True, slots=True)
 class UrlGate:
-    """Reads a number out of the JSON document behind a URL; ``$model`` and so on are put into the URL."""
+    """Reads a number in the JSON document behind a URL, in which ``$model`` and so on are filled in."""
 
     url: str
     condition: Condition
@@ -103,7 +103,7 @@ class UrlGate:
 
 @dataclass(frozen=True, slots=True)
 class PrometheusGate:
-    """Asks a Prometheus server an instant query (``/api/v1/query``) and compares every series of the answer.
+    """Sends a Prometheus server an instant query (``/api/v1/query``) and compares every series of the answer.
 
     ``$window`` in the query is the time since the step began (``30s``), ``$model``, ``$version``, ``$label`` and
     ``$percent`` are those of the step. No series, or NaN, is too few samples.
@@ -127,21 +127,21 @@ class PrometheusGate:
             return GateVerdict(self.name, Verdict.TOO_FEW, "the query has no result")
         bad = [value for value in sound if not self.condition.holds(value)]
         if not bad and len(sound) < len(values):
-            return GateVerdict(self.name, Verdict.TOO_FEW, "a part of the query's result is not a number")
+            return GateVerdict(self.name, Verdict.TOO_FEW, "part of the query's result is not a number")
         return _compared(self.name, self.condition, bad[0] if bad else sound[0])
 
 
 def _series(document: object) -> list[float]:
-    """Take the values out of a reply of the HTTP API: a vector of series, or one scalar."""
+    """Return the values of a reply of the HTTP API: a vector of series, or one scalar."""
     try:
         if document["status"] != "success":  # type: ignore[index]
-            raise UnavailableError(f"Prometheus says: {document['error']}")  # type: ignore[index]
+            raise UnavailableError(f"Prometheus answered: {document['error']}")  # type: ignore[index]
         data = document["data"]  # type: ignore[index]
         if data["resultType"] == "scalar":
             return [float(data["result"][1])]
         return [float(entry["value"][1]) for entry in data["result"]]
     except (KeyError, TypeError, ValueError, IndexError):
-        raise UnavailableError("the answer is not that of a Prometheus server to an instant query") from None
+        raise UnavailableError("the answer is not a Prometheus reply to an instant query") from None
 
 
 def _compared(name: str, condition: Condition, value: float) -> GateVerdict:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class GoldenGate:
     """Compares the canary's answers with those recorded at export.
 
-    ``ask`` sends the recorded requests to a label and says whether version ``version`` answered them as recorded.
+    ``ask`` sends the recorded requests to a label and checks that this version answers as recorded.
     """
 
     ask: Callable[[str, int], CheckResult]
     name: str = "golden"
 
     def judge(self, step: StepView) -> GateVerdict:
-        """Ask the canary label for the recorded answers."""
+        """Compare the answers of the canary label with the recorded ones."""
         result = self.ask(step.label, step.version)
         if not result.ok and result.retriable:
             return GateVerdict(self.name, Verdict.TOO_FEW, result.reason)

@@ -69,7 +69,7 @@ def _judged(wanted: str, window: WindowSummary) -> str:
 
 
 def _quantile(window: WindowSummary, name: str) -> float | None:
-    """Return a quantile; ``None`` for what is no number, which no limit would ever catch."""
+    """Return a quantile; ``None`` for NaN, which no limit would ever catch."""
     value = {"p50": window.p50, "p90": window.p90, "p95": window.p95, "p99": window.p99}[name]
     return None if value is None or math.isnan(value) else value
 

@@ -20,8 +20,8 @@ _MEGABYTE: Final = 1 << 20
 class MemoryGate:
     """Limits the memory of the server's process.
 
-    ``max_growth``: by which share it may have grown since before the first step, when both versions were loaded
-    already; a growth under ``tolerance`` bytes never counts. ``max_bytes``: what it may use. Either may be ``None``.
+    ``max_growth``: the share by which it may have grown since before the first step, when both versions were already
+    loaded; a growth under ``tolerance`` bytes never counts. ``max_bytes``: its limit. Either may be ``None``.
     """
 
     max_growth: float | None = 0.5
@@ -32,7 +32,7 @@ class MemoryGate:
     def judge(self, step: StepView) -> GateVerdict:
         """Judge the memory in use now."""
         if step.memory is None:
-            return GateVerdict(self.name, Verdict.TOO_FEW, "the memory of the server's process is not known")
+            return GateVerdict(self.name, Verdict.TOO_FEW, "the memory of the server's process is unknown")
         before, now = step.memory
         text = f"{now / _MEGABYTE:.0f} MB, {(now - before) / _MEGABYTE:+.0f} since the first step"
         if self.max_bytes is not None and now > self.max_bytes:

@@ -1,7 +1,7 @@
 """A gate on the server's own metrics page (Prometheus text, ``monitoring_config_file``).
 
-The page has no version and no label anywhere (servables/tensorflow/util.cc), so it says how the model as a whole does
-since the step began: the share of requests with another status than OK, and latencies out of the histogram.
+The page has no version and no label anywhere (servables/tensorflow/util.cc), so it is about the model as a whole since
+the step began: the share of requests with another status than OK, and latencies out of the histogram.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LABEL: Final = re.compile(r'([\w]+)="((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What a page says of one model since the server's start: requests by status, latencies by bucket end in us."""
+    """A page's numbers for one model since the server's start: requests by status, latencies by bucket end in us."""
 
     statuses: Mapping[str, float] = field(default_factory=dict)
     buckets: Mapping[float, float] = field(default_factory=dict)
@@ -104,8 +104,8 @@ def _counted(text: str) -> float:
 class MetricsPageGate:
     """Limits the share of failed requests of the model, and its p99, both since the step began.
 
-    The server's counters only ever grow, so the numbers of a step are a difference: the first look at a step is
-    compared with the last look before it, and the very first look is too few samples.
+    The server's counters only ever grow, so the numbers of a step are a difference to the last reading before it; the
+    very first reading is too few samples.
     """
 
     name = "metrics"
@@ -129,7 +129,7 @@ class MetricsPageGate:
         self._weight = -1.0
 
     def judge(self, step: StepView) -> GateVerdict:
-        """Look at the page and judge what has been counted since the step began."""
+        """Read the page and judge what has been counted since the step began."""
         try:
             now = Counters.read(self._read(self._url), step.model)
         except UnavailableError as error:
@@ -139,7 +139,7 @@ class MetricsPageGate:
         self._last = now
         if self._before is None:
             self._before = now
-            return GateVerdict(self.name, Verdict.TOO_FEW, "the first look at the metrics page")
+            return GateVerdict(self.name, Verdict.TOO_FEW, "first reading of the metrics page")
         return self._verdict(now.since(self._before))
 
     def _verdict(self, step: Counters) -> GateVerdict:

@@ -1,4 +1,4 @@
-"""Numbers about requests: a recorder that callers feed, and what gates see of a window of time."""
+"""Numbers about requests: a recorder that callers feed, and the summary of a window that gates see."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class OutputComparison:
-    """One output of the canary compared with what was served: ``comparing.Difference``, averaged over ``count``."""
+    """One output of the canary against stable's, averaged over ``count`` (see ``client.routing.comparison``)."""
 
     count: int
     distance: float
@@ -130,7 +130,7 @@ class RequestStats:
         self._samples.append(_Sample(self._clock(), label, seconds, error))
 
     def outcome(self, label: str, value: float) -> None:
-        """Count what came of an answer of a label: 1.0 or 0.0 for a conversion, or any number."""
+        """Count the outcome of an answer of a label: 1.0 or 0.0 for a conversion, or any number."""
         self._outcomes.append((self._clock(), label, value))
 
     def window(self, start: float, end: float) -> Mapping[str, WindowSummary]:

@@ -275,7 +275,7 @@ def _retire(plan: RolloutPlan, seen: Observation, server: ServerView, past: Hist
     if leaving and seen.now - applied[0] < plan.patience:
         if seen.now - applied[1] >= plan.resend:
             return Apply("retire", wanted, labels)
-        return Wait(plan.poll, f"version {plan.old} is leaving")
+        return Wait(plan.poll, f"version {plan.old} is unloading")
     if leaving:
         return Finish(RolloutStatus.PAUSED, f"version {plan.old} is still {describe(server, plan.old)}")
     return None

@@ -20,7 +20,7 @@ END: Final = "END"
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """One version as the server reports it; ``code`` and ``message`` say why it ended, 0 and empty if by wish."""
+    """One version as the server reports it; ``code`` and ``message`` say why it ended, 0 and empty when unloaded."""
 
     state: str
     code: int = 0
@@ -34,11 +34,11 @@ class VersionView:
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """What a server says of one model: its versions, and the version each label answers with.
+    """What a server says of one model: its versions, and the version that each label answers with.
 
-    Of several servers: a version is AVAILABLE if it is on each; a label that does not answer with the same version on
-    each is in ``mixed`` and not in ``labels``; ``missing`` are the addresses that do not answer; ``partly`` are the
-    versions that are AVAILABLE on some and not on all.
+    Of several servers: a version is AVAILABLE if it is on every one; a label that does not answer with the same version
+    everywhere is in ``mixed`` and not in ``labels``; ``missing`` are the addresses that do not answer; ``partly`` are
+    the versions that are AVAILABLE on some servers only.
     """
 
     versions: Mapping[int, VersionView] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class ServerView:
     partly: frozenset[int] = frozenset()
 
     def state(self, version: int) -> str:
-        """Return the state of a version; a version the server never heard of is in state ``END``."""
+        """Return the state of a version; ``END`` for one that the server does not know."""
         view = self.versions.get(version)
         return END if view is None else view.state
 
@@ -61,7 +61,7 @@ class ServerView:
         return self.available(version) or version in self.partly
 
     def reached(self, label: str) -> frozenset[int]:
-        """Return the versions that a label answers with, several only where servers disagree."""
+        """Return the versions that a label answers with: several only where servers disagree."""
         if label in self.labels:
             return frozenset((self.labels[label],))
         return self.mixed.get(label, frozenset())
@@ -71,11 +71,11 @@ class ServerView:
 class Observation:
     """What is seen in one tick.
 
-    ``now``: monotonic seconds. ``server``: ``None`` while it does not answer; it, or a part of it, has been silent for
-    ``silent_for`` seconds so far, because of ``error``; ``coming``: it loads the old version again after a restart,
-    which counts as silence; ``ended``: its process is known to be gone. ``split``: the traffic file, ``None`` if there
-    is none. ``request``: what another process asks for (see ``mailbox``). ``starved``: why the journal is written with
-    the last room on the disk, empty if it is not.
+    ``now``: monotonic seconds. ``server``: ``None`` while it does not answer; the server, or one of several, has been
+    silent for ``silent_for`` seconds so far, because of ``error``; ``coming``: it loads the old version again after a
+    restart, which counts as silence; ``ended``: its process has ended. ``split``: the traffic file, ``None`` without
+    one. ``request``: what another process asks for (see ``mailbox``). ``starved``: why the journal uses the last room
+    on the disk, empty if it does not.
     """
 
     now: float
@@ -90,5 +90,5 @@ class Observation:
 
     @property
     def silent(self) -> bool:
-        """Whether the server, or a part of it, does not serve at the moment."""
+        """Whether the server, or one of several, does not serve at the moment."""
         return self.server is None or bool(self.server.missing) or self.coming

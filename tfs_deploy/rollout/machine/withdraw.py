@@ -1,4 +1,4 @@
-"""The way back: canary isolated, all traffic to stable, new version unloaded. Pure, part of ``decide``."""
+"""The way back: isolate the canary, give stable all traffic, unload the new version. Pure, part of ``decide``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 def withdraw(plan: RolloutPlan, seen: Observation, past: History) -> Action:
     """Return the next action on the way back.
 
-    The label move comes first: one reload of a few milliseconds makes the canary label answer with the old
-    version, before any consumer has read the new weights. Files come next, so a server that is down comes up right.
+    The label moves first: after one reload of a few milliseconds the canary label answers with the old version, before
+    any consumer has read the new weights. The files come next, so that a server that is down comes up right.
     """
     stuck = _stuck(plan, seen, past)
     if stuck is not None:
         return stuck
-    if not past.touched:  # the files are as they were, and somebody has to serve
+    if not past.touched:  # the files are as they were, and the old version has to serve
         return RestartServer() if seen.ended else Finish(RolloutStatus.ROLLED_BACK, past.reason or "")
     server = seen.server
     if server is not None and _endangered(plan, server) and "isolate" not in past.intended:
@@ -34,24 +34,24 @@ def withdraw(plan: RolloutPlan, seen: Observation, past: History) -> Action:
     if server is not None and not server.available(plan.old):
         return _restore(plan, seen, server, past)
     if past.exposed and past.safe_at is not None and seen.now - past.safe_at < plan.drain:
-        return Wait(plan.poll, "consumers follow the traffic file")
+        return Wait(plan.poll, "consumers catch up with the traffic file")
     if seen.ended and "unload" in past.intended:  # the files name the old version only
         return RestartServer()
     return _unload(plan, seen, past)
 
 
 def leaks(plan: RolloutPlan, split: TrafficSplit | None) -> bool:
-    """Whether the traffic file sends anything to the canary."""
+    """Whether the traffic file sends any request to the canary."""
     return split is not None and split.touches(plan.canary)
 
 
 def _endangered(plan: RolloutPlan, server: ServerView) -> bool:
-    """Whether a label answers with the new version that should not, and the old one can take over."""
+    """Whether stable or canary answers with the new version and the old one can take over."""
     return plan.new in server.reached(plan.stable) | server.reached(plan.canary) and server.available(plan.old)
 
 
 def _stuck(plan: RolloutPlan, seen: Observation, past: History) -> Action | None:
-    """Return a wait between two attempts, or the pause that asks a human."""
+    """Return the wait between two attempts, or the pause when they keep failing."""
     failure = past.failure
     if failure is not None and seen.now - failure.first >= plan.patience:
         return Finish(RolloutStatus.PAUSED, f"{past.reason}; but {failure.action} keeps failing: {failure.message}")
@@ -61,13 +61,13 @@ def _stuck(plan: RolloutPlan, seen: Observation, past: History) -> Action | None
 
 
 def _restore(plan: RolloutPlan, seen: Observation, server: ServerView, past: History) -> Action:
-    """Load the old version again, with no label on it before it is AVAILABLE."""
+    """Load the old version again; no label points at it before it is AVAILABLE."""
     applied = past.applied.get("restore")
     if applied is None or seen.now - applied[1] >= max(plan.resend, 1.0):
         if applied is not None and seen.now - applied[0] >= plan.load_timeout:
             state = server.state(plan.old)
             return Finish(
-                RolloutStatus.PAUSED, f"{past.reason}; but version {plan.old} does not come back, it is {state}"
+                RolloutStatus.PAUSED, f"{past.reason}; but version {plan.old} did not come back, it is {state}"
             )
         labels = {label: version for label, version in server.labels.items() if server.available(version)}
         keep = (plan.new,) if server.available(plan.new) else ()
@@ -94,6 +94,6 @@ def _unload(plan: RolloutPlan, seen: Observation, past: History) -> Action:
     if seen.now - applied[0] >= plan.patience:
         state = seen.server.state(plan.new)
         return Finish(
-            RolloutStatus.PAUSED, f"{past.reason}; but version {plan.new} does not leave, it is still {state}"
+            RolloutStatus.PAUSED, f"{past.reason}; but version {plan.new} was not unloaded, it is still {state}"
         )
-    return action if seen.now - applied[1] >= plan.resend else Wait(plan.poll, f"version {plan.new} is leaving")
+    return action if seen.now - applied[1] >= plan.resend else Wait(plan.poll, f"version {plan.new} is unloading")

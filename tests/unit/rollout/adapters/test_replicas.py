@@ -144,7 +144,7 @@ def test_addresses(text, replica):
 
 @pytest.mark.parametrize("text", ["", "host", "host:", ":8500", "host:x", "host:1/", "host:1/x"])
 def test_what_is_no_address(text):
-    with pytest.raises(UsageError, match="is no address"):
+    with pytest.raises(UsageError, match="is not a valid server address"):
         Replica.parse(text)
 
 

@@ -59,12 +59,12 @@ def test_a_hook_that_does_not_end_objects(script):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("", "is no hook", "before:promote="),
-        ("promote=./x", "is no hook", "before:promote="),
-        ("during:promote=./x", "is no hook", "before:promote="),
-        ("before:promot=./x", "'promot' is no phase", "did you mean 'promote'?"),
-        ("before:x=./x", "'x' is no phase", "phases: preflight"),
-        ("before:rollback=./x", "no hook before the way back", "after:rollback"),
+        ("", "is not a valid hook", "before:promote="),
+        ("promote=./x", "is not a valid hook", "before:promote="),
+        ("during:promote=./x", "is not a valid hook", "before:promote="),
+        ("before:promot=./x", "unknown phase: promot", "did you mean 'promote'?"),
+        ("before:x=./x", "unknown phase: x", "phases: preflight"),
+        ("before:rollback=./x", "no hook before the rollback", "after:rollback"),
         ("before:load=", "the command is empty", ""),
         ("before:load='", "cannot be taken apart", ""),
     ],
@@ -91,7 +91,7 @@ def test_notifications_go_out_in_order_and_trouble_is_told_not_raised(tmp_path, 
 
     assert [json.loads(line)["phase"] for line in (tmp_path / "log").read_text().splitlines()] == ["load", "smoke"]
     assert len(troubles) == 2
-    assert troubles[0].startswith(f"a notification was not delivered: {url} cannot be read")
+    assert troubles[0].startswith(f"notification not delivered: {url} cannot be read")
 
 
 def test_without_notifications_there_is_no_thread():

@@ -125,7 +125,7 @@ def test_a_gate_that_answers_with_no_verdict_is_too_few_samples(answer):
     judged = judge_step(PLAN, 0, (10.0, 13.0), [Odd(answer)], None, NOTHING)
 
     assert judged.report.verdict is Verdict.TOO_FEW
-    assert judged.reason.startswith("business gate: no verdict but ")
+    assert judged.reason.startswith("business gate: not a GateVerdict: ")
 
 
 @pytest.mark.parametrize("windows", [None, 3, {"canary": {"requests": 3}}])

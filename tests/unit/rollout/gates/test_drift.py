@@ -25,7 +25,7 @@ SAME = OutputComparison(100, 0.0, 1.0)
 @pytest.mark.parametrize(
     ("gate", "compared", "verdict", "reason"),
     [
-        (DriftGate(), {}, FEW, "no answers of both versions to the same request"),
+        (DriftGate(), {}, FEW, "no request was answered by both versions"),
         (DriftGate(), {"y": SAME}, PASS, "100 answers compared, 'y' has distance 0, agreement 100.0%"),
         (DriftGate(), {"y": OutputComparison(9, 0.9, 0.0)}, PASS, ""),
         (DriftGate(), {"y": SAME, "z": OutputComparison(9, 0.0, 1.0, 1)}, FAIL, "output 'z': 1 values are NaN"),

@@ -129,7 +129,7 @@ def test_a_server_that_trickles_is_not_waited_for():
     with answering(*[b"HTTP/1.1 200 OK\r\n"], *[b"X: y\r\n"] * 50, pause=0.1) as url:
         began = time.monotonic()
         verdict = UrlGate(url, Condition.parse("$.x < 1"), timeout=0.5).judge(STEP)
-        assert (verdict.verdict, verdict.reason) == (FEW, f"{url} has not answered within 0.5 s")
+        assert (verdict.verdict, verdict.reason) == (FEW, f"{url} did not answer within 0.5 s")
         assert time.monotonic() - began < 4.0
 
 
@@ -170,7 +170,7 @@ def test_a_command_gets_the_step_as_json_as_words_and_as_variables():
         ('{"ctr": 0.2}', PASS, "0.2 >= 0.1"),
         ('{"ctr": 0.05}', FAIL, "0.05 is not >= 0.1"),
         ('{"other": 1}', FEW, "the document has nothing at $.ctr"),
-        ("no json", FEW, "the command does not print JSON"),
+        ("no json", FEW, "the command did not print JSON"),
     ],
 )
 def test_a_number_that_a_command_prints_decides(printed, verdict, reason):
