@@ -19,6 +19,7 @@ from tfs_deploy.rollout.controller.journal import Journal
 from tfs_deploy.rollout.controller.mailbox import FileMailbox
 from tfs_deploy.rollout.machine.actions import Action, Finish, Wait
 from tfs_deploy.rollout.machine.narration import tell
+from tfs_deploy.rollout.machine.plan import current_names
 from tfs_deploy.rollout.machine.preconditions import option_values, require_gates, steps_of, version_number
 from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
@@ -103,8 +104,9 @@ class Rollout:
         ``to`` is by default the version that was stable before, else the next lower one on disk; right after a way
         back it has to be named, and ``run`` raises ``UsageError``. A rollback that was left unfinished goes on.
         """
-        lenient = dict.fromkeys(("need_goldens", "need_warmup", "need_memory", "need_clean"), False)
-        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, "allow_breaking": True, **options})
+        flags = ("allow_missing_goldens", "allow_missing_warmup", "allow_breaking", "ignore_memory", "ignore_lint")
+        lenient = dict.fromkeys(flags, True)
+        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, **current_names(options)})
         rollout._go_back = True
         return rollout
 

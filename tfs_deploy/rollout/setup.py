@@ -18,7 +18,7 @@ from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.replay import compare_labels, requests_at_hand, requests_in_file
 from tfs_deploy.rollout.adapters.replicas import Fleet, Replica
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
-from tfs_deploy.rollout.adapters.version_checks import FileChecks
+from tfs_deploy.rollout.adapters.version_checks import VersionChecks
 from tfs_deploy.rollout.controller.hooks import RolloutHooks
 from tfs_deploy.rollout.controller.mailbox import FileMailbox
 from tfs_deploy.rollout.controller.world import World
@@ -100,7 +100,7 @@ def make_world(
 ) -> World:
     """Set up the world of a plan; raises ``UsageError`` for a gate, hook or file that cannot be used."""
     process = DeployedProcess(deployment, known=not plan.replicas)
-    checks = FileChecks(deployment, model.name, model.base_path, servers.members, process.room)
+    checks = VersionChecks(deployment, model.name, model.base_path, servers.members, process.room)
     requests = own.requests
     if requests is None and plan.recorded:
         requests = RecordedRequests(deployment.state_dir, model.name)

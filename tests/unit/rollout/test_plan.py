@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.machine.plan import Plan, checked, parse_seconds, parse_steps
+from tfs_deploy.rollout.machine.preconditions import option_values
 
 
 @pytest.mark.parametrize(
@@ -113,3 +114,14 @@ def test_a_plan_survives_its_journal(steps):
     document = json.loads(json.dumps({**plan.as_dict(), "of a newer program": 1}))
 
     assert Plan.from_dict(document) == plan
+
+
+def test_flags_of_earlier_releases_are_read_as_their_opposites():
+    written = {**Plan("zoo", 1, 2).as_dict(), "need_clean": False, "need_goldens": True}
+    del written["ignore_lint"], written["allow_missing_goldens"]
+    plan = Plan.from_dict(written)
+    assert (plan.ignore_lint, plan.allow_missing_goldens) == (True, False)
+    assert option_values({"need_memory": False, "need_warmup": True}) == {
+        "ignore_memory": True,
+        "allow_missing_warmup": False,
+    }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tfs_deploy
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.savedmodel.lint import Severity, lint_model
+from tfs_deploy.savedmodel.review import LINT_CODES, Accepts, review_lint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from tfs_deploy.savedmodel import SavedModelInfo
 
 logger = logging.getLogger(__name__)
-#: what no server can serve: no signature, tensors that are not there, Python functions, a graph that is too large,
-#: missing files, a warmup file that stops the load
+#: what no server can serve: no signature, missing tensors, Python functions, a graph that is too large, missing files,
+#: a warmup file that makes the load fail
 _UNSERVABLE: Final = frozenset({"TFS101", "TFS112", "TFS201", "TFS301", "TFS302", "TFS303", "TFS501", "TFS502"})
-#: rules about the directory of a version, which a staged one does not have yet, and about the tag that was asked for
+_ACCEPTS: Final = Accepts(LINT_CODES - _UNSERVABLE)
+#: rules about a version's number and neighbours, which a staged one does not have yet, and about the tag, which the
+#: caller chose
 _NOT_YET: Final = ("TFS4", "TFS115")
 
 
@@ -37,15 +39,12 @@ def inspect_served(folder: Path, tags: Sequence[str]) -> SavedModelInfo:
 
 
 def refuse_unservable(info: SavedModelInfo) -> None:
-    """Raise ``UsageError`` for what no server can serve, and warn of what some servers cannot.
-
-    Both are errors that ``tfs-deploy lint`` finds.
-    """
-    for finding in lint_model(info, ignore=_NOT_YET):
-        if finding.rule in _UNSERVABLE:
-            raise UsageError(f"{finding.message} ({finding.rule} {finding.where})", hint=finding.hint)
-        if finding.severity is Severity.ERROR:
-            logger.warning("%s %s: %s; %s", finding.rule, finding.where, finding.message, finding.hint)
+    """Raise ``UsageError`` for what no server can serve, and warn of what some servers cannot."""
+    review = review_lint(info, ignore=_NOT_YET)
+    for remark in _ACCEPTS.accepted(review):
+        logger.warning("%s %s; %s", remark.code, remark, remark.hint)
+    for remark in _ACCEPTS.refused(review):
+        raise UsageError(f"{remark.message} ({remark.code} {remark.where})", hint=remark.hint)
 
 
 def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec, signature_in
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.inspect import resolve_version
-from tfs_deploy.savedmodel.manifest import read_manifest, verify_manifest
+from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,10 +193,8 @@ def _refuse_nameless_tables(folder: Path, graph: Any) -> None:
 
 
 def _check_manifest(folder: Path) -> None:
-    if read_manifest(folder) is None:
-        return
-    problems = verify_manifest(folder)
-    if problems:
+    refused = Accepts(frozenset({NO_MANIFEST})).refused(review_manifest(folder))
+    if refused:
         raise ModelError(
-            f"{folder} is not what was exported: {problems[0]}", hint=f"`tfs-deploy inspect --check {folder}` lists all"
+            f"{folder} is not what was exported: {refused[0]}", hint=f"`tfs-deploy inspect --check {folder}` lists all"
         )

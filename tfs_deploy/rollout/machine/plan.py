@@ -22,6 +22,15 @@ TIMES: Final = (
 )
 
 
+#: names of flags in earlier releases, which journals and callers may still use, and the opposites that replaced them
+_INVERTED: Final = {
+    "need_goldens": "allow_missing_goldens",
+    "need_warmup": "allow_missing_warmup",
+    "need_memory": "ignore_memory",
+    "need_clean": "ignore_lint",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One rollout of ``model`` from version ``old`` to version ``new``; all times in seconds.
@@ -67,10 +76,10 @@ class Plan:
     keep_old: bool = False
     keep_canary: bool = False
     retain: int | None = None
-    need_goldens: bool = True
-    need_warmup: bool = True
-    need_memory: bool = True
-    need_clean: bool = True
+    allow_missing_goldens: bool = False
+    allow_missing_warmup: bool = False
+    ignore_memory: bool = False
+    ignore_lint: bool = False
     allow_breaking: bool = False
     others: Mapping[str, int] = field(default_factory=dict)
     side_traffic: Mapping[str, float] = field(default_factory=dict)
@@ -129,8 +138,13 @@ class Plan:
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """Read what ``as_dict`` wrote; keys of other program versions are left out."""
         known = {entry.name for entry in fields(cls)}
-        kept: dict[str, Any] = {key: _frozen(value) for key, value in values.items() if key in known}
+        kept: dict[str, Any] = {key: _frozen(value) for key, value in current_names(values).items() if key in known}
         return cls(**kept)
+
+
+def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields under the names they have now: a flag ``need_X`` of earlier releases said the opposite."""
+    return {_INVERTED.get(name, name): not value if name in _INVERTED else value for name, value in values.items()}
 
 
 def _frozen(value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UsageError, did_you_mean
-from tfs_deploy.rollout.machine.plan import TIMES, Plan, parse_seconds, parse_steps
+from tfs_deploy.rollout.machine.plan import TIMES, Plan, current_names, parse_seconds, parse_steps
 from tfs_deploy.rollout.machine.strategies import CANARY, DEFAULT_STEPS, check_steps
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _FOUND: Final = ("model", "old", "new", "others", "side_traffic", "leaving")
 
 def option_values(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return fields of a plan as somebody set them, times as seconds; raises ``UsageError`` for what is no field."""
+    options = current_names(options)
     known = [entry.name for entry in fields(Plan) if entry.name not in _FOUND]
     for name in options:
         if name not in known:
