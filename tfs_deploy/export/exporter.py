@@ -14,7 +14,7 @@ from tfs_deploy.export.evidence.examples import Example, as_examples
 from tfs_deploy.export.evidence.recording import record, warmup_requests
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
 from tfs_deploy.export.signatures.signature import Signature, as_signatures
-from tfs_deploy.export.sources.detect import open_source
+from tfs_deploy.export.sources.kinds import open_source
 from tfs_deploy.export.tensorflow.hashing import Hasher
 from tfs_deploy.export.tensorflow.quiet import quiet
 from tfs_deploy.export.tensorflow.write_errors import writing

@@ -141,7 +141,7 @@ def serving_graph(meta_graphs: Sequence[MetaGraphFacts]) -> MetaGraphFacts:
 def inspect_model(path: str | Path) -> SavedModelInfo:
     """Describe a version directory, or the latest version of a base path, without TensorFlow.
 
-    The data of variables is compared with its checksums up to 4 MB; ``check.check_files`` does it for any size.
+    The data of variables is compared with its checksums up to 4 MB; ``review.check_files`` does so for any size.
 
     Raises:
         ModelError: there is no SavedModel, or one of its files is damaged; the message names the file.
@@ -206,8 +206,7 @@ def _asset(folder: Path, name: str, tensor: str) -> Asset:
 
 
 def _model_file(folder: Path) -> str | None:
-    names = (layout.SAVED_MODEL, layout.SAVED_MODEL_TEXT, layout.SAVED_MODEL_CHUNKED, layout.TFLITE_MODEL)
-    return next((name for name in names if (folder / name).exists()), None)
+    return next((name for name in layout.MODEL_FILES if (folder / name).exists()), None)
 
 
 def _no_model(folder: Path) -> ModelError:

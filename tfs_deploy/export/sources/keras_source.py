@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from tfs_deploy.export.signatures.functions import bind_all, bind_function, bind
 from tfs_deploy.export.signatures.names import naming_hint
 from tfs_deploy.export.signatures.signature import Signature
 from tfs_deploy.export.signatures.specs import as_spec, free_batch
+from tfs_deploy.export.sources.keras_file import load_keras_file
+from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
@@ -24,6 +27,16 @@ logger = logging.getLogger(__name__)
 _OWN = frozenset({"__call__", "call"})
 #: methods that take and return numpy arrays
 _LOOPS = frozenset({"predict", "predict_on_batch", "fit", "evaluate"})
+
+
+def open_keras(source: Any, signatures: Mapping[str, Signature] | None, _tags: Sequence[str]) -> TracedSource:
+    """Open a Keras model, or the file of one."""
+    model = load_keras_file(source) if isinstance(source, (str, os.PathLike)) else source
+    if not is_keras(model):
+        raise UsageError(
+            f"a {type(model).__name__} is not a Keras model", hint="leave the kind out to have it detected"
+        )
+    return TracedSource(bind_keras(model, signatures))
 
 
 def bind_keras(model: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:

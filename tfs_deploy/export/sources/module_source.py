@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
@@ -10,10 +10,21 @@ from tfs_deploy.export.signatures.functions import TfFunctionCall, bind_all, bin
 from tfs_deploy.export.signatures.names import did_you_mean
 from tfs_deploy.export.signatures.signature import Signature
 from tfs_deploy.export.sources.keras_source import KerasCall, is_keras
+from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
     from tfs_deploy.export.signatures.bound_signature import BoundSignature
+
+
+def open_module(source: Any, signatures: Mapping[str, Signature] | None, _tags: Sequence[str]) -> TracedSource:
+    """Open a ``tf.Module``."""
+    return TracedSource(bind_module(source, signatures))
+
+
+def open_functions(source: Any, signatures: Mapping[str, Signature] | None, _tags: Sequence[str]) -> TracedSource:
+    """Open one ``tf.function``, or a dict of them by signature name."""
+    return TracedSource(bind_functions(source, signatures))
 
 
 def bind_module(module: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:

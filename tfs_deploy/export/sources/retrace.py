@@ -15,8 +15,8 @@ from tfs_deploy.export.signatures.functions import bind_all, bind_function
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec
+from tfs_deploy.export.sources.model_copy import copy_extras
 from tfs_deploy.export.sources.resource_variables import has_old_variables, modernize
-from tfs_deploy.export.sources.savedmodel_source import CopyExtras
 from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.savedmodel import layout
 
@@ -35,7 +35,7 @@ class RetracedSource(TracedSource):
         with contextlib.ExitStack() as stack:
             place = stack.enter_context(_modernized(folder, old_graph))
             self._load(folder, place, tags)
-            self._extras = CopyExtras(folder)
+            self._folder = folder
             resources = _of_initialization(self._loaded) if old_graph is not None else []
             super().__init__(bind_all(self._bind, signatures), resources)
             self._opened = stack.pop_all()  # saving copies assets from there
@@ -57,7 +57,7 @@ class RetracedSource(TracedSource):
     def save(self, directory: Path, hasher: Hasher) -> None:
         """Write the traced functions, and what the SavedModel had beside its graph."""
         super().save(directory, hasher)
-        self._extras.to(directory)
+        copy_extras(self._folder, directory)
 
     def _bind(self, name: str, signature: Signature) -> BoundSignature:
         function = signature.function

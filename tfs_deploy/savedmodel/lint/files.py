@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LARGE_GRAPH: Final = 1 << 30
-_MODEL_FILES: Final = (
-    layout.SAVED_MODEL,
-    layout.SAVED_MODEL_TEXT,
-    layout.SAVED_MODEL_CHUNKED,
-    layout.TFLITE_MODEL,
-)
 
 
 def _large_graph(subject: Subject) -> Iterator[Problem]:
@@ -90,7 +84,7 @@ def _same_number(subject: Subject) -> Iterator[Problem]:
 
 def _no_model(subject: Subject) -> Iterator[Problem]:
     for version in subject.siblings:
-        if version.path.is_dir() and not any((version.path / name).exists() for name in _MODEL_FILES):
+        if version.path.is_dir() and not any((version.path / name).exists() for name in layout.MODEL_FILES):
             yield Problem(f"directory '{version.path.name}'", "the server takes it for a version, but it has no model")
 
 
