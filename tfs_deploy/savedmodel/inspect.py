@@ -11,8 +11,8 @@ from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.protos.signatures import INTERNAL_SIGNATURES
 from tfs_deploy.savedmodel import layout, versions
 from tfs_deploy.savedmodel.formats.bundle import Bundle, read_bundle, verify_bundle
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
 from tfs_deploy.savedmodel.manifest import read_manifest
-from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.warmup import count_warmup
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.savedmodel.features import Feature
     from tfs_deploy.savedmodel.formats.bundle import Variable
-    from tfs_deploy.savedmodel.graph import Scope
+    from tfs_deploy.savedmodel.graph.features import Feature
+    from tfs_deploy.savedmodel.graph.scan import MetaGraphFacts
+    from tfs_deploy.savedmodel.graph.scopes import Scope
     from tfs_deploy.savedmodel.manifest import Manifest
-    from tfs_deploy.savedmodel.scan import MetaGraphFacts
 
 #: the tag set that tensorflow_model_server loads unless told otherwise (--saved_model_tags)
 SERVE_TAGS: Final = frozenset({"serve"})

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tfs_deploy import protos
 from tfs_deploy.errors import DeadlineExceededError, InternalError, InvalidArgumentError, UnavailableError, UsageError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
-from tfs_deploy.savedmodel.features import Feature
 from tfs_deploy.savedmodel.goldens import Golden
+from tfs_deploy.savedmodel.graph.features import Feature
 from tfs_deploy.savedmodel.lint import Finding, Severity
 from tfs_deploy.savedmodel.review import of_findings
 from tfs_deploy.smoke.made_up_inputs import misfit

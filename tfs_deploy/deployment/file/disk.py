@@ -11,9 +11,9 @@ from tfs_deploy.deployment.certificates import check_ssl
 from tfs_deploy.deployment.file.notation import release_of
 from tfs_deploy.errors import ModelError, SpecError, UsageError
 from tfs_deploy.protos.text_format import read_message
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
 from tfs_deploy.savedmodel.inspect import serving_graph
 from tfs_deploy.savedmodel.layout import GRAPH_FILES, MODEL_FILES, SAVED_MODEL, TFLITE_MODEL
-from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 
 if TYPE_CHECKING:

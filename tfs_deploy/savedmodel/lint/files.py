@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.graph.ops import VARIABLE_OPS
 from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject, listed
 from tfs_deploy.savedmodel.lint.warmup_fit import replay_problems
-from tfs_deploy.savedmodel.ops import VARIABLE_OPS
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
 
 if TYPE_CHECKING:

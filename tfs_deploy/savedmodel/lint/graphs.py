@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.savedmodel.graph import TRAINING, UNSEEDED
+from tfs_deploy.savedmodel.graph.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, is_known_op, is_training_op
+from tfs_deploy.savedmodel.graph.scopes import TRAINING, UNSEEDED
 from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject
-from tfs_deploy.savedmodel.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, is_known_op, is_training_op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tfs_deploy.savedmodel.graph import Scope
+    from tfs_deploy.savedmodel.graph.scopes import Scope
 
 #: a graph with this many bytes of weights inside is likely a frozen one
 _LARGE_CONSTANTS: Final = 64 << 20

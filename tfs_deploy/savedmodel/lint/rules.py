@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
-    from tfs_deploy.savedmodel.graph import Scope
+    from tfs_deploy.savedmodel.graph.scopes import Scope
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.savedmodel.versions import VersionDir
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, PREDICT_METHOD, REGRESS_METHOD
-from tfs_deploy.savedmodel.graph import node_name
+from tfs_deploy.savedmodel.graph.scopes import node_name
 from tfs_deploy.savedmodel.inspect import SERVE_TAGS
 from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject, listed
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON

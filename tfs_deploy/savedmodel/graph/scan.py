@@ -9,7 +9,7 @@ from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.savedmodel.formats.wire import Big, Source, WireError, pieces
-from tfs_deploy.savedmodel.graph import Graph, Scope
+from tfs_deploy.savedmodel.graph.scopes import Graph, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from tfs_deploy import protos
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel.formats import wire
 from tfs_deploy.savedmodel.formats.wire import Big, Source, WireError, pieces
-from tfs_deploy.savedmodel.scan import scan_saved_model
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
 
 
 def facts(path):

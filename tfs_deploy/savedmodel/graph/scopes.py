@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tfs_deploy.savedmodel.features import Parser, is_empty, short_text
-from tfs_deploy.savedmodel.ops import BATCH_NORM_OPS, stock_ops
-from tfs_deploy.savedmodel.soundness import check_node
+from tfs_deploy.savedmodel.graph.features import Parser, is_empty, short_text
+from tfs_deploy.savedmodel.graph.ops import BATCH_NORM_OPS, stock_ops
+from tfs_deploy.savedmodel.graph.soundness import check_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
