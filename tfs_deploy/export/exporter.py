@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.export.evidence import checks, provenance
+from tfs_deploy.export.evidence import provenance, validation
 from tfs_deploy.export.evidence.examples import Example, as_examples
-from tfs_deploy.export.evidence.recording import record, warmup_requests
+from tfs_deploy.export.evidence.recording import record_goldens, warmup_requests
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
 from tfs_deploy.export.signatures.signature import Signature, as_signatures
 from tfs_deploy.export.sources.kinds import open_source
 from tfs_deploy.export.tensorflow.hashing import Hasher
-from tfs_deploy.export.tensorflow.quiet import quiet
-from tfs_deploy.export.tensorflow.write_errors import writing
+from tfs_deploy.export.tensorflow.silence import silence_logs
+from tfs_deploy.export.tensorflow.write_errors import translate_write_errors
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.manifest import FileEntry, Manifest, build_manifest, signature_digest, write_manifest
 from tfs_deploy.savedmodel.warmup import write_warmup
@@ -41,7 +41,7 @@ class ExportedVersion:
 
 
 @dataclass(frozen=True)
-class _Checking:
+class _ModelCheck:
     enabled: bool
     timeout: float
     tags: tuple[str, ...]
@@ -106,20 +106,20 @@ def export_model(
     free = provenance.check_metadata(metadata)
     if check_keep(keep) is not None and deployments is not None:
         named_versions(base, deployments, [])  # a deployment file with mistakes is said before any work is done
-    checking = _Checking(check, check_timeout, tuple(tags))
-    with quiet(), contextlib.ExitStack() as stack:
-        opened = open_source(source, kind, wanted, checking.tags)
+    model_check = _ModelCheck(check, check_timeout, tuple(tags))
+    with silence_logs(), contextlib.ExitStack() as stack:
+        opened = open_source(source, kind, wanted, model_check.tags)
         stack.callback(opened.close)
         given = as_examples(opened, examples)
         commit = stack.enter_context(provenance.GitCommit())
-        with stage(base) as staged, writing(base):
+        with stage(base) as staged, translate_write_errors(base):
             with Hasher(staged.path) as hasher:
                 opened.save(staged.path, hasher)
                 # Not before: a model that counts its calls must not be written with the count of ours.
-                goldens = record(opened, given, tolerance)
-                infos = checks.inspect_served(staged.path, checking.tags).signatures
-                _record_beside(staged.path, base.name, infos, given if warmup else [], goldens)
-                _check(staged.path, checking)
+                goldens = record_goldens(opened, given, tolerance)
+                infos = validation.inspect_served(staged.path, model_check.tags).signatures
+                _write_evidence(staged.path, base.name, infos, given if warmup else [], goldens)
+                _check(staged.path, model_check)
                 staged.sync()  # the disk works while the hasher catches up
             manifest = _describe(staged.path, infos, free, commit.answer(), hasher.entries)
             published = staged.publish(version)
@@ -127,7 +127,7 @@ def export_model(
     return ExportedVersion(published.path, published.number, infos, manifest, pruned)
 
 
-def _record_beside(
+def _write_evidence(
     folder: Path,
     model: str,
     infos: Mapping[str, SignatureInfo],
@@ -140,10 +140,10 @@ def _record_beside(
         write_warmup(folder, warmup_requests(model, examples, infos))
 
 
-def _check(folder: Path, checking: _Checking) -> None:
-    checks.refuse_unservable(checks.inspect_served(folder, checking.tags))
-    if checking.enabled:
-        checks.replay_in_fresh_process(folder, checking.tags, checking.timeout)
+def _check(folder: Path, model_check: _ModelCheck) -> None:
+    validation.refuse_unservable(validation.inspect_served(folder, model_check.tags))
+    if model_check.enabled:
+        validation.replay_in_fresh_process(folder, model_check.tags, model_check.timeout)
 
 
 def _describe(

@@ -16,7 +16,7 @@ from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.manifest import Manifest, read_manifest
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 from tfs_deploy.store.base_path import check_base_path, check_version
-from tfs_deploy.store.publish import refuse_taken, stage, translated
+from tfs_deploy.store.publish import refuse_taken, stage, translate_os_errors
 from tfs_deploy.store.retention import check_keep, named_versions, prune
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def publish_version(
     if base.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"base path {base} lies inside of {folder}, which is to be published", hint="give another one")
     with stage(base) as staged:
-        with translated(base):
+        with translate_os_errors(base):
             size = _copy(folder, staged.path)
         refused = _ACCEPTS.refused(review_manifest(staged.path))
         if refused:

@@ -23,7 +23,7 @@ from tfs_deploy.errors import UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
-from tfs_deploy.export.tensorflow.quiet import load_tensorflow
+from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:

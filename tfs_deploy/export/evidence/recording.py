@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def record(source: Source, examples: Sequence[Example], tolerance: Tolerance) -> list[Golden]:
+def record_goldens(source: Source, examples: Sequence[Example], tolerance: Tolerance) -> list[Golden]:
     """Run the original on every example without an answer; outputs of one tolerance make one golden."""
     goldens = []
     seen: set[str] = set()

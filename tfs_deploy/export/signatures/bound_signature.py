@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.export.signatures.arguments import NamedCall, Outputs, name_outputs
-from tfs_deploy.export.signatures.contract import check_method
+from tfs_deploy.export.signatures.method_contract import check_method
 from tfs_deploy.export.signatures.names import check_name, check_traced_input
 from tfs_deploy.export.signatures.specs import tf_spec
 
@@ -53,7 +53,7 @@ class BoundSignature:
 
         return cls(name, inputs, method, naming(call), naming(graph or call))
 
-    def around(
+    def wrap(
         self,
         inputs: dict[str, TensorSpec],
         before: Callable[[Mapping[str, Any]], Mapping[str, Any]],

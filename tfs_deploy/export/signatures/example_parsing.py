@@ -30,7 +30,7 @@ class ParseExamples:
     features: Mapping[str, Any] | None
     input_name: str
 
-    def makes(self) -> Mapping[str, Any] | None:
+    def input_specs(self) -> Mapping[str, Any] | None:
         """Return the specs of the parsed features, ``None`` if they are those of the wrapped signature."""
         if self.features is None:
             return None
@@ -53,7 +53,7 @@ class ParseExamples:
             return {name: _cast(parsed[name], spec) for name, spec in inner.inputs.items()}
 
         spec = TensorSpec(self.input_name, "string", (None,))
-        return inner.around({self.input_name: spec}, parse, lambda outputs: outputs)
+        return inner.wrap({self.input_name: spec}, parse, lambda outputs: outputs)
 
 
 def _feature(name: str, feature: Any) -> Any:

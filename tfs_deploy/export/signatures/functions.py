@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.arguments import pass_inputs
 from tfs_deploy.export.signatures.bound_signature import BoundSignature
-from tfs_deploy.export.signatures.composition import Wrapped
 from tfs_deploy.export.signatures.names import did_you_mean, naming_hint
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec
+from tfs_deploy.export.signatures.wrapped_signature import WrappedSignature
 from tfs_deploy.protos.signatures import TensorSpec
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def bind_all(binder: Binder, signatures: Mapping[str, Signature]) -> list[BoundS
 
 
 def _bind(binder: Binder, name: str, signature: Signature) -> BoundSignature:
-    if not isinstance(signature, Wrapped):
+    if not isinstance(signature, WrappedSignature):
         return binder(name, signature)
-    inner, made = signature.inner, signature.step.makes()
+    inner, made = signature.inner, signature.step.input_specs()
     if callable(inner.function) and inner.inputs is None and made is not None:
         inner = replace(inner, inputs=made)
     bound = signature.step.attach(_bind(binder, name, inner), signature)

@@ -28,7 +28,7 @@ class DecodeImages:
     offset: float
     method: str
 
-    def makes(self) -> Mapping[str, Any] | None:
+    def input_specs(self) -> Mapping[str, Any] | None:
         """Return the spec of the decoded images under the name that the wrapped function shall take them by."""
         if self.image_input is None:
             return None
@@ -57,7 +57,7 @@ class DecodeImages:
             )
             for name, other in inner.inputs.items()
         }
-        return inner.around(inputs, decode, lambda outputs: outputs)
+        return inner.wrap(inputs, decode, lambda outputs: outputs)
 
     def _target(self, inner: BoundSignature) -> str:
         if self.image_input is not None:

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: Names that TensorFlow and Keras make up where nobody gave one; they change from one export to the next.
-_MADE_UP: Final = re.compile(
+_GENERATED: Final = re.compile(
     r"(output|args|unknown)_\d+|(keras_tensor|input_layer|StatefulPartitionedCall)(_\d+)*|.+:\d+"
 )
 _TRACEABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def is_made_up(name: str) -> bool:
+def is_generated(name: str) -> bool:
     """Tell whether a name is one that TensorFlow or Keras invents (``output_0``, ``keras_tensor_3``)."""
-    return _MADE_UP.fullmatch(name) is not None
+    return _GENERATED.fullmatch(name) is not None
 
 
 def check_name(signature: str, role: str, name: object) -> str:
@@ -31,7 +31,7 @@ def check_name(signature: str, role: str, name: object) -> str:
             f"Signature {signature!r}: an {role} name must be a non-empty text, not {name!r}",
             hint=naming_hint(signature, role),
         )
-    if is_made_up(name):
+    if is_generated(name):
         raise UsageError(
             f"Signature {signature!r}: the {role} name {name!r} is one that TensorFlow makes up, not a contract",
             hint=naming_hint(signature, role),

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.signatures.composition import Step, Wrapped
 from tfs_deploy.export.signatures.example_parsing import ParseExamples
 from tfs_deploy.export.signatures.images import DecodeImages
 from tfs_deploy.export.signatures.labels import AddLabels, Classify, Regress, Vocabulary
 from tfs_deploy.export.signatures.signature import Signature
+from tfs_deploy.export.signatures.wrapped_signature import WrappedSignature, WrapperStep
 
 Inner: TypeAlias = "Signature | Callable[..., Any] | str | None"
 
@@ -115,13 +115,15 @@ def regress_examples(
     return _example_method("regress", Regress(output), signature, feature_spec)
 
 
-def _example_method(method: str, answer: Step, signature: Inner, feature_spec: Mapping[str, Any] | None) -> Signature:
+def _example_method(
+    method: str, answer: WrapperStep, signature: Inner, feature_spec: Mapping[str, Any] | None
+) -> Signature:
     parsed = from_examples(feature_spec, signature, input_name="inputs")
-    return Wrapped(method=method, inner=parsed, step=answer)
+    return WrappedSignature(method=method, inner=parsed, step=answer)
 
 
-def _around(inner: Signature, step: Step) -> Signature:
-    return Wrapped(method=inner.method, inner=inner, step=step)
+def _around(inner: Signature, step: WrapperStep) -> Signature:
+    return WrappedSignature(method=inner.method, inner=inner, step=step)
 
 
 def _inner(signature: Inner) -> Signature:

@@ -72,7 +72,7 @@ def open_checkpoint(
                 f"the checkpoint {prefix} cannot be restored: {first_line(error)}",
                 hint="copy all files of the checkpoint again",
             ) from error
-    return _owned(graph, session, signatures, tags)
+    return _open_graph(graph, session, signatures, tags)
 
 
 def open_graph_def(source: Any, signatures: Mapping[str, Signature] | None, tags: Sequence[str]) -> OwnedGraphSource:
@@ -92,10 +92,10 @@ def open_graph_def(source: Any, signatures: Mapping[str, Signature] | None, tags
             raise ModelError(
                 f"the GraphDef cannot be used: {first_line(error)}", hint="freeze it with the TensorFlow that made it"
             ) from error
-    return _owned(graph, tf.compat.v1.Session(graph=graph), signatures, tags)
+    return _open_graph(graph, tf.compat.v1.Session(graph=graph), signatures, tags)
 
 
-def _owned(
+def _open_graph(
     graph: Any, session: Any, signatures: Mapping[str, Signature] | None, tags: Sequence[str]
 ) -> OwnedGraphSource:
     try:

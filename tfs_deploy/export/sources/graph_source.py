@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.bound_signature import first_line
-from tfs_deploy.export.signatures.composition import Wrapped
-from tfs_deploy.export.signatures.contract import check_method
+from tfs_deploy.export.signatures.method_contract import check_method
 from tfs_deploy.export.signatures.names import check_name, did_you_mean
 from tfs_deploy.export.signatures.signature import METHODS, Signature
+from tfs_deploy.export.signatures.wrapped_signature import WrappedSignature
 from tfs_deploy.export.sources.pruning import pruned_meta_graph, unfed_placeholders, variables_of
 from tfs_deploy.protos.signatures import TensorSpec, signature_info
 
@@ -140,7 +140,7 @@ def open_session(session: Any, signatures: Mapping[str, Signature] | None, tags:
 
 def _tensors(signature: str, role: str, graph: Any, given: Signature) -> dict[str, Any]:
     """Return the tensors of one side of a signature by name."""
-    if isinstance(given, Wrapped) or given.function is not None:
+    if isinstance(given, WrappedSignature) or given.function is not None:
         raise UsageError(
             f"Signature {signature!r}: a TensorFlow 1 graph has tensors, not functions",
             hint="export it as it is, then export that SavedModel with the function or wrapper around its signature",

@@ -13,7 +13,7 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.names import did_you_mean
 from tfs_deploy.export.sources.graph_files import checkpoint_prefix
 from tfs_deploy.export.sources.keras_source import is_keras
-from tfs_deploy.export.tensorflow.quiet import load_tensorflow
+from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import list_versions
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import ModelError, StatusError
-from tfs_deploy.export.signatures.names import is_made_up, naming_hint
+from tfs_deploy.export.signatures.names import is_generated, naming_hint
 from tfs_deploy.export.sources.signature_defs import rewrite
 from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec, signature_infos
 from tfs_deploy.runtime.engine import Engine
@@ -46,7 +46,7 @@ class CopiedSource:
         self._left_out = left_out
         self._engine: Engine | None = None
         for info in infos.values():
-            for name in filter(is_made_up, info.outputs):
+            for name in filter(is_generated, info.outputs):
                 logger.warning(
                     "signature %s: the output name %s is one that TensorFlow made up; rename it: %s",
                     *(info.name, name, naming_hint(info.name, "output")),

@@ -40,7 +40,7 @@ def bind_module(module: Any, signatures: Mapping[str, Signature] | None) -> list
             function = _saved_signatures(module).get(function) or method_of(name, module, function)
         return _bind_beside(name, module if function is None else function, signature)
 
-    return bind_all(bind, signatures or _offered(module))
+    return bind_all(bind, signatures or _served_functions(module))
 
 
 def bind_functions(source: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:
@@ -76,7 +76,7 @@ def _bind_beside(name: str, function: Any, signature: Signature) -> BoundSignatu
     return bind_function(name, function, signature)
 
 
-def _offered(module: Any) -> dict[str, Signature]:
+def _served_functions(module: Any) -> dict[str, Signature]:
     saved = _saved_signatures(module)
     if saved:
         return {name: Signature(function) for name, function in saved.items()}

@@ -29,7 +29,7 @@ def has_old_variables(meta_graph: Any) -> bool:
     return any(node.op in _OLD for node in meta_graph.graph_def.node)
 
 
-def modernize(meta_graph: Any) -> None:
+def use_resource_variables(meta_graph: Any) -> None:
     """Change a MetaGraphDef in place: resource variables, and only the ops that loading and its signatures need.
 
     Raises:

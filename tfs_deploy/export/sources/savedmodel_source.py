@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, UsageError
-from tfs_deploy.export.signatures.composition import Wrapped
+from tfs_deploy.export.signatures.wrapped_signature import WrappedSignature
 from tfs_deploy.export.sources.model_copy import CopiedSource, EditedSource
 from tfs_deploy.export.sources.retrace import RetracedSource
-from tfs_deploy.export.sources.signature_defs import edited
-from tfs_deploy.export.tensorflow.quiet import load_tensorflow
+from tfs_deploy.export.sources.signature_defs import edit_signature_defs
+from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.inspect import resolve_version
@@ -34,9 +34,9 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
     graph = _meta_graph(folder, model, tags)
     if signatures is None:
         return CopiedSource(folder, tags, signature_infos(graph.signature_def))
-    renames = all(not isinstance(one, Wrapped) and not callable(one.function) for one in signatures.values())
+    renames = all(not isinstance(one, WrappedSignature) and not callable(one.function) for one in signatures.values())
     if renames and not graph.HasField("object_graph_def"):
-        definitions = edited(graph, signatures)
+        definitions = edit_signature_defs(graph, signatures)
         return EditedSource(folder, tags, model, graph, definitions)
     of_tensorflow_1 = not graph.HasField("object_graph_def")
     if of_tensorflow_1:

@@ -62,15 +62,15 @@ class TracedSource:
         import tensorflow as tf
 
         from tfs_deploy.export.sources.signature_defs import set_methods
-        from tfs_deploy.export.tensorflow.checkpoint_checksum import Ahead, observed
+        from tfs_deploy.export.tensorflow.checkpoint_checksum import HeadHasher, save_options
         from tfs_deploy.export.tensorflow.resources import holder_of
 
         holder = holder_of(list(self._concrete.values()), self._resources)
         # In this order a checkpoint gets them.
         variables = [child for child in tf.train.TrackableView(holder).descendants() if isinstance(child, tf.Variable)]
-        ahead = Ahead(variables)
-        hasher.expect(ahead)
-        tf.saved_model.save(holder, str(directory), signatures=self._concrete, options=observed(ahead))
+        head_hasher = HeadHasher(variables)
+        hasher.expect(head_hasher)
+        tf.saved_model.save(holder, str(directory), signatures=self._concrete, options=save_options(head_hasher))
         set_methods(directory, {name: bound.method for name, bound in self._bound.items()})
 
     def close(self) -> None:

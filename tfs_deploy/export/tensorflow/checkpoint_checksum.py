@@ -52,14 +52,14 @@ class Head:
         return [(entry.name, entry.offset, entry.size) for entry in first] == expected
 
 
-class Ahead:
+class HeadHasher:
     """Hashes variables in a thread, from the first on, until the saver wants another one."""
 
     def __init__(self, variables: Iterable[Any]) -> None:
         self._views = list(_leading(memory_of(variable.read_value()) for variable in variables))
         self._digests: list[Any] = []
         self._wanted = len(self._views)
-        self._thread = threading.Thread(target=self._hash, name="tfs-deploy-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._hash, name="tfs-deploy-head-hasher", daemon=True)
         self._tensors: tuple[tuple[str, int], ...] = ()
         self._thread.start()
 
@@ -109,8 +109,8 @@ def _leading(views: Iterable[memoryview | None]) -> Iterator[memoryview]:
         yield view
 
 
-def observed(ahead: Ahead) -> Any:
-    """Return the options of a save that tell ``ahead`` what is about to be written."""
+def save_options(head_hasher: HeadHasher) -> Any:
+    """Return the options of a save that tell ``head_hasher`` what is about to be written."""
     import tensorflow as tf
 
     class Observer(tf.train.experimental.ShardingCallback):  # type: ignore[misc]
@@ -125,7 +125,7 @@ def observed(ahead: Ahead) -> Any:
             return str(self._policy.description)
 
         def __call__(self, shardable_tensors: Sequence[Any]) -> Any:
-            ahead.written([(tensor.checkpoint_key, tensor.tensor) for tensor in shardable_tensors])
+            head_hasher.written([(tensor.checkpoint_key, tensor.tensor) for tensor in shardable_tensors])
             return self._policy(shardable_tensors)
 
     return tf.saved_model.SaveOptions(experimental_sharding_callback=Observer())

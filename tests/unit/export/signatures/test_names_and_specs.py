@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.evidence.tolerance import Tolerance
 from tfs_deploy.export.signatures.arguments import pass_inputs
-from tfs_deploy.export.signatures.names import check_name, check_traced_input, did_you_mean, is_made_up
+from tfs_deploy.export.signatures.names import check_name, check_traced_input, did_you_mean, is_generated
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import Signature, as_signatures
 from tfs_deploy.export.signatures.specs import as_spec, dtype_name_of, free_batch, shape_of
@@ -23,7 +23,7 @@ from tfs_deploy.protos.signatures import TensorSpec
     "name", ["output_0", "output_12", "keras_tensor", "keras_tensor_3", "input_layer", "args_0", "Identity:0"]
 )
 def test_made_up_names_are_refused_with_the_way_to_name_them(name):
-    assert is_made_up(name)
+    assert is_generated(name)
     for role in ("input", "output"):
         with pytest.raises(UsageError, match="makes up") as caught:
             check_name("serving_default", role, name)
@@ -32,7 +32,7 @@ def test_made_up_names_are_refused_with_the_way_to_name_them(name):
 
 @pytest.mark.parametrize("name", ["output", "outputs", "output_prob", "label", "x_0", "args", "keras", "input_1_ids"])
 def test_given_names_pass(name):
-    assert not is_made_up(name)
+    assert not is_generated(name)
     assert check_name("serving_default", "output", name) == name
 
 

@@ -60,7 +60,7 @@ _QUIET = _Quiet()
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def silence_logs() -> Iterator[None]:
     """Hold back TensorFlow's log lines below ERROR; the levels come back afterwards."""
     _QUIET.enter()
     try:
