@@ -1,4 +1,4 @@
-"""Checks of a staged version before it is published."""
+"""Validation of a staged version before it is published."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NOT_YET: Final = ("TFS4", "TFS115")
 
 
 def inspect_served(folder: Path, tags: Sequence[str]) -> SavedModelInfo:
-    """Describe a written model with the one meta graph that has exactly these tags, the one that will be served."""
+    """Describe a written model by the meta graph that will be served: the one with exactly these tags."""
     info = inspect_model(folder)
     served = tuple(graph for graph in info.meta_graphs if set(graph.tags) == set(tags))
     return dataclasses.replace(info, meta_graphs=served or info.meta_graphs)
@@ -48,7 +48,7 @@ def refuse_unservable(info: SavedModelInfo) -> None:
 
 
 def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float) -> dict[str, Any]:
-    """Load the directory in a process of its own and replay its goldens; ``VerdictError`` if anything differs."""
+    """Load the directory in a fresh process, replay its goldens and return the result; ``VerdictError`` on failure."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     package_root = str(Path(tfs_deploy.__file__).parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, environment.get("PYTHONPATH")]))
@@ -57,7 +57,7 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
         done = subprocess.run(
             command,
             env=environment,
-            cwd=directory,  # a module of the user's working directory must not stand in for one of Python's own
+            cwd=directory,  # a module in the user's working directory must not shadow one of Python's own
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout,
@@ -66,18 +66,18 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
     except subprocess.TimeoutExpired as error:
         raise VerdictError(
             f"the written model did not load and answer its examples within {timeout:g} s",
-            hint="give check_timeout more seconds, or fewer examples",
+            hint="raise check_timeout, or give fewer examples",
         ) from error
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-        answer = {"error": f"the process that loaded it ended with {done.returncode}: {last[0]}"}
+        answer = {"error": f"the process that loaded it exited with {done.returncode}: {last[0]}"}
     if "error" in answer:
-        # The directory will be gone when this is read.
+        # The directory is gone by the time that this is read.
         problem = answer["error"].replace(f"{directory}/", "")
         raise VerdictError(
             f"the written model is not the original: {problem}",
-            hint=answer.get("hint") or "nothing was published; where a SavedModel was copied, look at that one",
+            hint=answer.get("hint") or "nothing was published; if a SavedModel was copied, check that one",
         )
     return answer

@@ -1,4 +1,4 @@
-"""A signature whose function, input names and specs are all settled: what can be traced, and run as the original."""
+"""A signature bound to a function and its input specs: it can be traced, and run as the original."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BoundSignature:
         outputs: Outputs,
         graph: NamedCall | None = None,
     ) -> BoundSignature:
-        """Bind a call whose results get their names from ``outputs``; ``graph`` differs where tracing needs it."""
+        """Return the signature of a call whose results ``outputs`` names; ``graph``: another call to trace."""
 
         def naming(function: NamedCall) -> NamedCall:
             return lambda tensors: name_outputs(name, function(tensors), outputs)
@@ -107,7 +107,7 @@ class BoundSignature:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an exception says, cut to one readable line."""
+    """Return the message of an exception as one readable line."""
     # Keras prints parts of its messages in bold.
     lines = [line.strip() for line in _STYLE.sub("", str(error)).splitlines() if line.strip()]
     if lines and lines[0] == "in user code:":
@@ -117,7 +117,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _of_user_code(lines: list[str]) -> list[str]:
-    """Shorten what AutoGraph writes: the error itself, and the last place in the user's own code (marked ``*``)."""
+    """Shorten AutoGraph's report to the error itself and the last place in the user's own code (marked ``*``)."""
     places = [match for line in lines if (match := _PLACE.match(line))]
     start = next((number for number, line in enumerate(lines) if _ERROR.match(line)), len(lines) - 1)
     where = [f"({Path(places[-1]['file']).name}, line {places[-1]['line']})"] if places else []

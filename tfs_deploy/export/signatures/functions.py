@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OwnCall(Protocol):
-    """What a model knows of its own call (or a ``tf.function`` of its input signature)."""
+    """The call that a model or a ``tf.function`` offers by itself, with what it knows of its inputs and outputs."""
 
     @property
     def inputs(self) -> list[TensorSpec] | None:
@@ -38,7 +38,7 @@ Binder = Callable[[str, Signature], BoundSignature]
 
 
 def bind_all(binder: Binder, signatures: Mapping[str, Signature]) -> list[BoundSignature]:
-    """Bind every signature to a source; wrappers are put around what they wrap."""
+    """Return every signature bound to a source, with wrappers put around their inner signatures."""
     return [_bind(binder, name, signature) for name, signature in signatures.items()]
 
 
@@ -88,7 +88,7 @@ def own_inputs(
         )
     specs = {key: TensorSpec(key, spec.dtype, spec.shape) for key, spec in zip(names, own, strict=True)}
     if len(specs) != len(own):
-        raise UsageError(f"Signature {name!r}: two inputs have one name in {names}", hint="give each its own")
+        raise UsageError(f"Signature {name!r}: two inputs have the same name in {names}", hint="give each its own")
     return specs
 
 
@@ -101,7 +101,7 @@ def bind_function(name: str, function: Callable[..., Any], signature: Signature)
         own = TfFunctionCall.of(function)
         if own is None:
             raise UsageError(
-                f"Signature {name!r}: the inputs of its function are not known", hint=naming_hint(name, "input")
+                f"Signature {name!r}: the inputs of its function are unknown", hint=naming_hint(name, "input")
             )
         return bind_own(name, own, signature)
     inputs = {key: as_spec(key, value) for key, value in signature.inputs.items()}

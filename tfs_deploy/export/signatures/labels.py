@@ -1,4 +1,4 @@
-"""Class labels out: the steps that turn scores and class numbers into text in the graph."""
+"""The wrapper steps that turn scores and class numbers into labels in the graph."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ class Regress:
 
 
 def pick(signature: str, outputs: Mapping[str, Any], name: str) -> Any:
-    """Return an output of the wrapped signature; ``UsageError`` names the closest one."""
+    """Return an output of the inner signature; ``UsageError`` names the closest one."""
     if name in outputs:
         return outputs[name]
-    raise UsageError(f"Signature {signature!r}: there is no output {name!r}", hint=did_you_mean(name, outputs))
+    raise UsageError(f"Signature {signature!r}: unknown output {name!r}", hint=did_you_mean(name, outputs))
 
 
 class Vocabulary:

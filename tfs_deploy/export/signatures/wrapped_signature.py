@@ -1,4 +1,4 @@
-"""Signatures around signatures: a step in the graph before and after what is wrapped."""
+"""Signatures around other signatures, with a step in the graph before and after the inner one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class WrapperStep(Protocol):
-    """Work that is done in the graph around a signature."""
+    """Work in the graph around a signature."""
 
     def input_specs(self) -> Mapping[str, Any] | None:
-        """Return the specs of the inputs that the step computes, ``None`` if it takes them from what it wraps."""
+        """Return the specs of the inputs that the step computes, ``None`` if they are those of the inner signature."""
 
     def attach(self, inner: BoundSignature, signature: Signature) -> BoundSignature:
         """Return the signature with this step around ``inner``."""
@@ -34,7 +34,7 @@ class _NoStep:
 
 @dataclass(frozen=True)
 class WrappedSignature(Signature):
-    """A ``Signature`` around another one, made by the wrapper functions."""
+    """A ``Signature`` around another one, as the wrapper functions make it."""
 
     inner: Signature = field(default_factory=Signature)
     step: WrapperStep = field(default_factory=_NoStep)

@@ -31,7 +31,7 @@ _RECORDINGS = (layout.MANIFEST, layout.GOLDENS, layout.WARMUP)
 
 
 class CopiedSource:
-    """A SavedModel that is published as it is: all meta graphs, assets, warmup and goldens."""
+    """A SavedModel that is published as it is: all meta graphs, assets, warmup requests and goldens."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class CopiedSource:
         for info in infos.values():
             for name in filter(is_generated, info.outputs):
                 logger.warning(
-                    "signature %s: the output name %s is one that TensorFlow made up; rename it: %s",
+                    "signature %s: TensorFlow generated the output name %s; rename it: %s",
                     *(info.name, name, naming_hint(info.name, "output")),
                 )
 
@@ -62,7 +62,7 @@ class CopiedSource:
         return list(self._infos)
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run a signature of the SavedModel that is copied from."""
+        """Run a signature of the SavedModel that is copied."""
         if self._engine is None:
             try:
                 self._engine = Engine.load(self._folder, tags=self._tags)
@@ -76,7 +76,7 @@ class CopiedSource:
         return dict(zip(info.outputs, self._engine.compute(feeds, fetches), strict=True))
 
     def save(self, directory: Path, _hasher: Hasher) -> None:
-        """Copy every file but those that are made anew; links are copied as what they point to."""
+        """Copy every file but those that the export writes itself; links are copied as what they point to."""
         self.close()
         copy_model(self._folder, directory, self._left_out)
 

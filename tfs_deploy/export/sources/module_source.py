@@ -1,4 +1,4 @@
-"""``tf.Module``s and plain ``tf.function``s: which functions they offer, and binding signatures to them."""
+"""``tf.Module``s and ``tf.function``s: the functions they offer, and the signatures bound to them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def bind_functions(source: Any, signatures: Mapping[str, Signature] | None) -> l
         function = signature.function
         if isinstance(function, str) and function not in functions:
             raise UsageError(
-                f"Signature {name!r}: there is no function {function!r}", hint=did_you_mean(function, functions)
+                f"Signature {name!r}: unknown function {function!r}", hint=did_you_mean(function, functions)
             )
         if isinstance(function, str):
             function = functions[function]
@@ -65,7 +65,7 @@ def bind_functions(source: Any, signatures: Mapping[str, Signature] | None) -> l
 def _bind_beside(name: str, function: Any, signature: Signature) -> BoundSignature:
     if function is None or not callable(function):
         raise UsageError(
-            f"Signature {name!r}: it names no function, and the model itself cannot be called",
+            f"Signature {name!r}: it does not name a function, and the model itself cannot be called",
             hint="Signature('method name', inputs={...}), or pass the function itself",
         )
     if is_keras(function):

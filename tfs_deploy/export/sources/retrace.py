@@ -1,4 +1,4 @@
-"""A SavedModel that is loaded with TensorFlow and traced again, for signatures that its own do not contain."""
+"""A SavedModel that is loaded with TensorFlow and traced again, for signatures that it does not have."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RetracedSource(TracedSource):
             self._loaded = tf.saved_model.load(str(place), tags=list(tags))
         except (tf.errors.OpError, OSError, ValueError, AttributeError) as error:
             raise ModelError(
-                f"{folder} cannot be loaded: {first_line(error)}", hint="`tfs-deploy lint` says more about it"
+                f"{folder} cannot be loaded: {first_line(error)}", hint=f"tfs-deploy lint {folder}"
             ) from error
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class RetracedSource(TracedSource):
 
 @contextlib.contextmanager
 def _with_resource_variables(folder: Path, old_graph: Any | None) -> Iterator[Path]:
-    """Lend the directory, or one beside it with variables that TensorFlow 2 can save again."""
+    """Yield the directory, or a temporary one with variables that TensorFlow 2 can save again."""
     if old_graph is None or not has_old_variables(old_graph):
         yield folder
         return
@@ -90,9 +90,9 @@ def _with_resource_variables(folder: Path, old_graph: Any | None) -> Iterator[Pa
 
 
 def _initializers(loaded: Any) -> list[Any]:
-    """Return what fills the tables of a TensorFlow 1 graph, and the files it reads.
+    """Return what fills the tables of a TensorFlow 1 graph, and the files that it reads.
 
-    No function captures them: functions know the tables by their shared names only.
+    Functions know those tables by their shared names only, so no function captures them.
     """
     return [loaded.initializer, *loaded.asset_paths]
 

@@ -1,4 +1,4 @@
-"""A SavedModel as source: copied as it is, with other signatures, or loaded and traced again."""
+"""A SavedModel as source: copied, copied with other signatures, or loaded and traced again."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _read(folder: Path) -> Any:
     except FileNotFoundError:
         raise ModelError(f"{file} does not exist", hint="give a directory that holds saved_model.pb") from None
     except DecodeError as error:
-        raise ModelError(f"{file} is damaged or no SavedModel: {error}", hint="export the model again") from error
+        raise ModelError(f"{file} is damaged or not a SavedModel: {error}", hint="export the model again") from error
     if not model.meta_graphs:
         raise ModelError(f"{file} holds no meta graph", hint="export the model again")
     return model
@@ -68,19 +68,19 @@ def _meta_graph(folder: Path, model: Any, tags: Sequence[str]) -> Any:
     there = [",".join(sorted(graph.meta_info_def.tags)) or "(no tags)" for graph in model.meta_graphs]
     raise UsageError(
         f"{folder} has no meta graph tagged {','.join(tags)}",
-        hint=f"tag sets there: {'; '.join(there)}; give one as tags, and to the server as --saved_model_tags",
+        hint=f"tag sets there: {'; '.join(there)}; pass one as tags, and to the server as --saved_model_tags",
     )
 
 
 def _refuse_nameless_tables(folder: Path, graph: Any) -> None:
-    """Refuse tables that only their place in the graph names: traced again, nobody finds them to fill them."""
+    """Refuse tables without a shared name: in a graph that is traced again, nothing could find and fill them."""
     nameless = sorted(
         node.name for node in graph.graph_def.node if node.op in _TABLE_OPS and not node.attr["shared_name"].s
     )
     if nameless:
         raise UsageError(
-            f"{folder} is of TensorFlow 1 and has a lookup table without a shared name ({nameless[0]}), so nothing can "
-            "be built around it",
+            f"{folder} was written by TensorFlow 1 and has a lookup table without a shared name ({nameless[0]}), so "
+            "nothing can be built around it",
             hint="its own signatures can be renamed or left out: Signature('NAME', inputs={'new': 'existing'})",
         )
 

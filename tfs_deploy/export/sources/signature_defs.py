@@ -1,4 +1,4 @@
-"""Editing the SignatureDefs of a SavedModel: what TensorFlow 2 has no way to say, and all that TensorFlow 1 needs."""
+"""Edit the SignatureDefs of a SavedModel: methods that TensorFlow 2 cannot write, and all of TensorFlow 1's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def set_methods(directory: Path, methods: Mapping[str, str]) -> None:
 
 
 def edit_signature_defs(graph: Any, signatures: Mapping[str, Signature]) -> dict[str, Any]:
-    """Make new SignatureDefs for a meta graph: other names, fewer outputs, another method, other tensors.
+    """Return new SignatureDefs for a meta graph: other names, fewer outputs, another method, other tensors.
 
     A signature keeps the method of the one it is made from unless it asks for another.
     """
@@ -78,7 +78,7 @@ def _names_tensors(side: Any) -> bool:
 
 
 class Tensors:
-    """Finds tensors of a graph by name, with dtype and shape; imports TensorFlow if it is asked for one."""
+    """Finds tensors of a graph by name, with dtype and shape; imports TensorFlow on first use."""
 
     def __init__(self, graph_def: Any) -> None:
         self._graph_def = graph_def

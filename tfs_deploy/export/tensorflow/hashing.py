@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _APPENDED: Final = re.compile(r".*\.data-\d{5}-of-\d{5}(\.tempstate\d+)?")
 _PAUSE_S: Final = 0.002
-#: hashed at once without the interpreter lock, which other threads give back only every few milliseconds
+#: hashed in one go without the interpreter lock, which other threads release only every few milliseconds
 _CHUNK: Final = 16 << 20
 _WRITEBACK_EVERY: Final = 16 << 20
 
@@ -71,7 +71,7 @@ class _Growing:
         return FileEntry(self._digest.hexdigest(), self.size)
 
     def _take_head(self) -> None:
-        """Begin after what was hashed ahead."""
+        """Continue after what was hashed ahead."""
         head_hasher, self._head_hasher = self._head_hasher, None
         self._head = self._head if head_hasher is None else head_hasher.head()
         if head_hasher is not None and self._head is not None:
@@ -105,12 +105,12 @@ class Hasher:
                 self._finish()
 
     def expect(self, head_hasher: HeadHasher) -> None:
-        """Take the beginning of the data file that is written next from what was hashed ahead; closes it in the end."""
+        """Take the head of the next data file from ``head_hasher``, which is closed at the end."""
         self._opened.callback(head_hasher.close)
         self._head_hasher = head_hasher
 
     def _finish(self) -> None:
-        """Pair the checksums with the names that the files have in the end."""
+        """Pair the checksums with the final names of the files."""
         for path in self._directory.rglob("*"):
             growing = self._files.get(_identity(path.stat())) if _APPENDED.fullmatch(path.name) else None
             entry = None if growing is None else growing.finish(self._directory, path)
@@ -137,7 +137,7 @@ def _leads(head: Head, version_dir: Path, path: Path) -> bool:
     try:
         bundle = read_bundle(version_dir)
     except ModelError:
-        return False  # an index that cannot be read proves nothing; the checks of the export judge it
+        return False  # a damaged index proves nothing; the export validates it later
     return bundle is not None and head.leads(bundle, path)
 
 

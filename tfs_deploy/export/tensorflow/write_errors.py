@@ -1,4 +1,4 @@
-"""The errors of TensorFlow's file system, as errors that say what to do."""
+"""Errors of TensorFlow's file system, translated to errors that say what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DENIED = ("Permission denied", "Read-only file system")
 
 @contextlib.contextmanager
 def translate_write_errors(base: Path) -> Iterator[None]:
-    """Translate what goes wrong while TensorFlow writes below ``base``: its own exceptions are no ``OSError``."""
+    """Translate what fails while TensorFlow writes below ``base``: its exceptions are not ``OSError``s."""
     with translate_os_errors(base):
         try:
             yield

@@ -80,9 +80,9 @@ def test_methods_by_name(tmp_path):
     ("signature", "message", "hint"),
     [
         ("scala", "has no method 'scala'", "scale"),
-        ("untyped", "the inputs of its function are not known", "inputs="),
-        (td.Signature(), "names no function", "method name"),
-        (td.Signature("scale", outputs="z"), "returns no 'z'", "y"),
+        ("untyped", "the inputs of its function are unknown", "inputs="),
+        (td.Signature(), "does not name a function", "method name"),
+        (td.Signature("scale", outputs="z"), "does not return 'z'", "y"),
         (td.Signature("scale", inputs={"q": ("string", (None,))}), "cannot be traced", None),
     ],
 )
