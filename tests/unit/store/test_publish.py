@@ -150,10 +150,10 @@ def test_the_lock_keeps_others_out(tmp_path):
 
     def other():
         entered.set()
-        with publish.locked(tmp_path):
+        with publish.lock_base_path(tmp_path):
             order.append("other")
 
-    with publish.locked(tmp_path):
+    with publish.lock_base_path(tmp_path):
         thread = threading.Thread(target=other)
         thread.start()
         entered.wait()
@@ -211,9 +211,9 @@ if os.system(f"mount --make-rprivate / 2>/dev/null; mount -t tmpfs -o size=256k{
 sys.path.insert(0, sys.argv[-1])
 from test_publish import fill, names, publish
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.export.tensorflow.write_errors import writing
+from tfs_deploy.export.tensorflow.write_errors import translate_write_errors
 try:
-    with publish.stage(base / "digits") as staged, writing(base):
+    with publish.stage(base / "digits") as staged, translate_write_errors(base):
         fill(staged.path, 1_000_000)
         staged.publish()
 except EnvironmentFault as error:
