@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tfs_deploy.client.routing.comparison import has_broken
 from tfs_deploy.client.routing.label_choice import FALLBACK, checked_weights, choose, position
-from tfs_deploy.client.routing.recorder import RequestRecorder, requests_dir
+from tfs_deploy.client.routing.recorder import RequestRecorder
 from tfs_deploy.client.routing.traffic_split import FileTrafficSplit, FixedTrafficSplit
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError, TfsDeployError, UsageError
+from tfs_deploy.state.request_tallies import requests_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from recorded_requests import MODEL
-from tfs_deploy.client.routing.recorder import requests_dir
+from tfs_deploy.state.request_tallies import requests_dir
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from live import until
 from recorded_requests import MODEL, Labels, X, lines, total
 from tfs_deploy.client import AsyncRouter, RequestRecorder, Router, write_traffic
 from tfs_deploy.client.routing.comparison import Difference
-from tfs_deploy.client.routing.recorder import class_end, latency_class
 from tfs_deploy.errors import InternalError, InvalidArgumentError, RequestError
+from tfs_deploy.state.request_tallies import class_end, latency_class
 
 
 @given(st.floats(1e-6, 1e4))
@@ -102,7 +102,7 @@ def test_a_forked_process_has_a_file_of_its_own(tmp_path):
 
 
 def test_a_file_stays_small_and_keeps_the_newest_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfs_deploy.client.routing.recorder._LARGEST", 2000)
+    monkeypatch.setattr("tfs_deploy.state.request_tallies._LARGEST", 2000)
     recorder = RequestRecorder(tmp_path, interval=60)
     for number in range(50):
         recorder.record("stable", 0.001 * number)
