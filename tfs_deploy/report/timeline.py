@@ -37,7 +37,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class TimedJudgement:
     """One judgement and when it was made."""
 
     at: float
@@ -51,7 +51,7 @@ class Timeline:
     seconds: float
     segments: tuple[Segment, ...]
     traffic: tuple[tuple[float, float], ...]
-    judged: tuple[Judged, ...]
+    judged: tuple[TimedJudgement, ...]
     lines: tuple[tuple[float, str], ...]
 
 
@@ -61,7 +61,7 @@ def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
     end = times[-1] if times else 0.0
     starts: list[tuple[str, float]] = []
     traffic = [(0.0, 0.0)]
-    judged: list[Judged] = []
+    judged: list[TimedJudgement] = []
     lines: list[tuple[float, str]] = []
     promoted = False
     for at, event in zip(times, events, strict=True):
@@ -74,7 +74,7 @@ def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
             promoted = event.action == "promote" or (promoted and event.action == "calm")
             traffic.append((at, 100.0 if promoted else 0.0))
         elif event.kind == "outcome" and event.ok and event.action == "judge":
-            judged.append(Judged(at, StepReport.from_dict(event.detail)))
+            judged.append(TimedJudgement(at, StepReport.from_dict(event.detail)))
         line = narrate(event, plan)
         if line is not None:
             lines.append((at, line))

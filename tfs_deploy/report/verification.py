@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.report.tables import Column, Table, markdown_table
-from tfs_deploy.verify.checks import GROUPS, Status
+from tfs_deploy.verify.checks import GROUPS, CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.verify.checks import Check
-    from tfs_deploy.verify.measure.measurements import Measured
+    from tfs_deploy.verify.measure.load_test_result import LoadTestResult
     from tfs_deploy.verify.verification import Difference, Verification
 
-_STYLES: Final = {Status.FAILED: "red", Status.SKIPPED: "yellow"}
+_STYLES: Final = {CheckStatus.FAILED: "red", CheckStatus.SKIPPED: "yellow"}
 #: rows of a Markdown table; a pull request is no place for hundreds
 _MOST: Final = 30
 
 
 def verdict_line(verification: Verification) -> str:
     """Say in one line how a verification ended."""
-    counts = ", ".join(f"{verification.count(status)} {status.value}" for status in Status)
+    counts = ", ".join(f"{verification.count(status)} {status.value}" for status in CheckStatus)
     word = "yes" if verification.ok else "no"
     return f"Verdict: {word}. {len(verification.checks)} checks in {verification.seconds:.1f} s: {counts}"
 
@@ -39,7 +39,7 @@ def groups_table(verification: Verification) -> Table:
         for target in ("", *verification.targets):
             own = [check for check in verification.checks if check.group == group and check.target == target]
             if own:
-                counts = [sum(check.status is status for check in own) for status in Status]
+                counts = [sum(check.status is status for check in own) for status in CheckStatus]
                 rows.append([group, target, *counts, f"{sum(check.seconds for check in own):.2f}", what])
                 styles.append("red" if counts[1] else "yellow" if not counts[0] else None)
     return Table.of(columns, rows, styles=styles)
@@ -71,7 +71,7 @@ def problems_table(checks: Sequence[Check]) -> Table:
     return Table.of(["failed check", "where", "why"], rows, styles=["red" for _ in checks])
 
 
-def measured_table(measured: Sequence[Measured]) -> Table:
+def load_tests_table(measured: Sequence[LoadTestResult]) -> Table:
     """Return one row a load test."""
     right = [
         Column(name, "right")
@@ -111,7 +111,7 @@ def signatures_table(verification: Verification) -> Table:
             own = [c for c in verification.checks if c.model == model and c.about.partition(",")[0] == name]
             wrong = sum(check.failed for check in own)
             verdict = (
-                f"{wrong} failed" if wrong else "ok" if any(c.status is Status.PASSED for c in own) else "unproven"
+                f"{wrong} failed" if wrong else "ok" if any(c.status is CheckStatus.PASSED for c in own) else "unproven"
             )
             for side, specs in (("input", signature.inputs), ("output", signature.outputs)):
                 for key, spec in specs.items():
@@ -129,9 +129,9 @@ def verification_markdown(verification: Verification, *, title: str = "") -> str
         lines += [markdown_table(checks_table(failed[:_MOST]))]
         lines += [f"and {len(failed) - _MOST} more failed", ""] if len(failed) > _MOST else []
     lines += [markdown_table(groups_table(verification))]
-    if verification.evidence.measured:
-        lines += [markdown_table(measured_table(verification.evidence.measured))]
-    skipped = [check for check in verification.checks if check.status is Status.SKIPPED]
+    if verification.evidence.load_tests:
+        lines += [markdown_table(load_tests_table(verification.evidence.load_tests))]
+    skipped = [check for check in verification.checks if check.status is CheckStatus.SKIPPED]
     if skipped:
         shown = checks_table(skipped[:_MOST])
         more = f"\nand {len(skipped) - _MOST} more\n" if len(skipped) > _MOST else ""

@@ -5,23 +5,23 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.page import html_page, html_table
-from tfs_deploy.report.plots import Against, Sample, histogram, limits_chart
+from tfs_deploy.report.html_page import html_page, html_table
+from tfs_deploy.report.value_charts import LimitBar, Sample, histogram, limits_chart
 from tfs_deploy.report.verification import (
     checks_table,
     differences_table,
     groups_table,
-    measured_table,
+    load_tests_table,
     signatures_table,
     verdict_line,
 )
-from tfs_deploy.verify.checks import Status
+from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tfs_deploy.verify.checks import Check
-    from tfs_deploy.verify.measure.measurements import Measured
+    from tfs_deploy.verify.measure.load_test_result import LoadTestResult
     from tfs_deploy.verify.verification import Difference, Verification
 
 #: bars of one plot; what is not drawn stands in the table
@@ -71,13 +71,13 @@ def _moment(created_at: str) -> str:
 
 def _tiles(verification: Verification) -> str:
     """Return the few numbers that people look for first."""
-    tiles = [(str(verification.count(status)), f"checks {status.value}", status) for status in Status]
+    tiles = [(str(verification.count(status)), f"checks {status.value}", status) for status in CheckStatus]
     shown = [
-        f'<div class="tile{" bad" if status is Status.FAILED and number != "0" else ""}">'
+        f'<div class="tile{" bad" if status is CheckStatus.FAILED and number != "0" else ""}">'
         f"<b>{number}</b><span>{text}</span></div>"
         for number, text, status in tiles
     ]
-    for measured in verification.evidence.measured[:1]:
+    for measured in verification.evidence.load_tests[:1]:
         p99 = measured.percentile(99)
         if p99 is not None:
             shown.append(f'<div class="tile"><b>{1000 * p99:.1f} ms</b><span>p99 under load</span></div>')
@@ -90,9 +90,9 @@ def _sections(verification: Verification) -> Iterator[str]:
     if verification.failed:
         yield _section("What failed", _findings(verification.failed))
     yield _section("Groups of checks", html_table(groups_table(verification), stacks=True))
-    if evidence.measured:
-        plot = _latencies(evidence.measured)
-        yield _section("Latency distribution", plot + html_table(measured_table(evidence.measured), stacks=True))
+    if evidence.load_tests:
+        plot = _latencies(evidence.load_tests)
+        yield _section("Latency distribution", plot + html_table(load_tests_table(evidence.load_tests), stacks=True))
     if evidence.differences:
         details = _details(
             f"all {len(evidence.differences)}", html_table(differences_table(evidence.differences), stacks=True)
@@ -114,7 +114,7 @@ def _findings(checks: Sequence[Check]) -> str:
     return f'<ul class="findings">{"".join(items)}</ul>'
 
 
-def _latencies(measured: Sequence[Measured]) -> str:
+def _latencies(measured: Sequence[LoadTestResult]) -> str:
     styles = ("old", "new", "plain")
     samples = [
         Sample(f"{each.model} on {each.target}, {each.what}", styles[number % 3], [1000 * s for s in each.latencies])
@@ -130,7 +130,7 @@ def _differences(differences: Sequence[Difference]) -> str:
     """Draw the outputs that come closest to what is allowed, or beyond it."""
     worst = sorted(differences, key=lambda each: each.largest / each.allowed if each.allowed else 0, reverse=True)
     rows = [
-        Against(f"{each.about}: {each.output} ({each.between})", each.largest, each.allowed)
+        LimitBar(f"{each.about}: {each.output} ({each.between})", each.largest, each.allowed)
         for each in worst[:_MOST_BARS]
     ]
     key = "largest difference of each output between two ways to ask; the line is what is allowed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfs_deploy.client.protocols import Predictor
-from tfs_deploy.smoke.report import SmokeCheck, SmokeReport, Target
+from tfs_deploy.smoke.results import SmokeCheck, SmokeReport, Target
 from tfs_deploy.smoke.smoke import smoke_target
 
 __all__ = ["Predictor", "SmokeCheck", "SmokeReport", "Target", "smoke_target"]

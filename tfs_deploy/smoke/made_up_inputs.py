@@ -21,7 +21,7 @@ def made_up_inputs(signature: SignatureInfo) -> dict[str, NDArray[Any]]:
     return {name: _ones(spec) for name, spec in signature.inputs.items()}
 
 
-def misfit(signature: SignatureInfo, outputs: Mapping[str, NDArray[Any]]) -> str | None:
+def output_mismatch(signature: SignatureInfo, outputs: Mapping[str, NDArray[Any]]) -> str | None:
     """Say which output is missing or has another dtype or shape than the signature promises."""
     for name, spec in signature.outputs.items():
         if name not in outputs:

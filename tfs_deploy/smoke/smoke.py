@@ -15,8 +15,8 @@ from tfs_deploy.errors import InvalidArgumentError, ModelError, TfsDeployError
 from tfs_deploy.savedmodel.goldens import Golden, compare, read_goldens
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 from tfs_deploy.savedmodel.versions import find_version
-from tfs_deploy.smoke.made_up_inputs import made_up_inputs, misfit
-from tfs_deploy.smoke.report import Outcome, SmokeCheck, Target
+from tfs_deploy.smoke.made_up_inputs import made_up_inputs, output_mismatch
+from tfs_deploy.smoke.results import Outcome, SmokeCheck, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -162,7 +162,7 @@ def _one_unrecorded(
         return question.check(signature.name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)
     answered = version if reply.version is None else reply.version
     facts: dict[str, Any] = {"version": answered, "seconds": time.perf_counter() - started}
-    problem = misfit(signature, reply.outputs)
+    problem = output_mismatch(signature, reply.outputs)
     earlier = replies.setdefault(signature.name, reply)
     if problem is None and earlier is not reply:
         mismatch = compare(earlier.outputs, reply.outputs, 1e-5, 1e-5)

@@ -30,7 +30,7 @@ GROUPS: Final[dict[str, str]] = {
 }
 
 
-class Status(enum.Enum):
+class CheckStatus(enum.Enum):
     """How a check ended; a skipped one proves nothing, and says why."""
 
     PASSED = "passed"
@@ -42,7 +42,7 @@ class Status(enum.Enum):
 class Judgement:
     """What a check found: one line why, and the value it measured in ``unit``, if it measured one."""
 
-    status: Status
+    status: CheckStatus
     reason: str
     measured: float | None = None
     unit: str = ""
@@ -50,17 +50,17 @@ class Judgement:
 
 def passed(reason: str, measured: float | None = None, unit: str = "") -> Judgement:
     """Return the judgement of a check that holds."""
-    return Judgement(Status.PASSED, reason, measured, unit)
+    return Judgement(CheckStatus.PASSED, reason, measured, unit)
 
 
 def failed(reason: str, measured: float | None = None, unit: str = "") -> Judgement:
     """Return the judgement of a check that does not hold."""
-    return Judgement(Status.FAILED, reason, measured, unit)
+    return Judgement(CheckStatus.FAILED, reason, measured, unit)
 
 
 def skipped(reason: str) -> Judgement:
     """Return the judgement of a check that could not be made, or was not to be."""
-    return Judgement(Status.SKIPPED, reason)
+    return Judgement(CheckStatus.SKIPPED, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Check:
     model: str
     about: str
     target: str
-    status: Status
+    status: CheckStatus
     reason: str
     measured: float | None = None
     unit: str = ""
@@ -85,7 +85,7 @@ class Check:
     @property
     def failed(self) -> bool:
         """Whether it says no."""
-        return self.status is Status.FAILED
+        return self.status is CheckStatus.FAILED
 
     def __str__(self) -> str:
         where = ", ".join(part for part in (self.model, self.about, self.target) if part)
@@ -108,23 +108,23 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Examiner:
-    """Makes checks and hands each to ``sink``; ``left_out`` are ids, or groups, of checks that are not to be made."""
+class Checker:
+    """Makes checks and hands each to ``sink``; ``excluded_checks``: ids and groups of checks that are not made."""
 
     sink: Callable[[Check], None]
     model: str = ""
     target: str = ""
-    left_out: frozenset[str] = field(default=frozenset())
+    excluded_checks: frozenset[str] = field(default=frozenset())
 
-    def of(self, *, model: str | None = None, target: str | None = None) -> Examiner:
-        """Return an examiner of another model, or on another server."""
+    def of(self, *, model: str | None = None, target: str | None = None) -> Checker:
+        """Return an checker of another model, or on another server."""
         return replace(
             self, model=self.model if model is None else model, target=self.target if target is None else target
         )
 
     def wants(self, identity: str) -> bool:
         """Whether a check, or any of a group, is to be made."""
-        return identity not in self.left_out and identity.partition(".")[0] not in self.left_out
+        return identity not in self.excluded_checks and identity.partition(".")[0] not in self.excluded_checks
 
     def check(self, identity: str, about: str, judge: Callable[[], Judgement]) -> Check | None:
         """Make one check and time it; ``None`` if it is left out.
@@ -139,9 +139,9 @@ class Examiner:
             judgement = judge()
         except (StatusError, ModelError, RequestError, LaunchError) as error:
             judgement = failed(one_line(error.message, most=_REASON_LENGTH))
-        return self.tell(identity, about, judgement, time.perf_counter() - started)
+        return self.record(identity, about, judgement, time.perf_counter() - started)
 
-    def tell(self, identity: str, about: str, judgement: Judgement, seconds: float = 0.0) -> Check | None:
+    def record(self, identity: str, about: str, judgement: Judgement, seconds: float = 0.0) -> Check | None:
         """Report a check whose judgement is known."""
         if not self.wants(identity):
             return None
@@ -160,7 +160,7 @@ class Examiner:
         return made
 
 
-def left_out(skip: Iterable[str], only: Iterable[str] = ()) -> frozenset[str]:
+def excluded_checks(skip: Iterable[str], only: Iterable[str] = ()) -> frozenset[str]:
     """Return the checks that are not made: ``skip``, and with ``only`` all groups but those named there.
 
     Raises ``UsageError`` for a name of no group.

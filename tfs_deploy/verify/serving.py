@@ -37,7 +37,7 @@ _ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class VerificationTarget:
     """Where models are served: ``kind`` is embedded, docker or address; ``name`` is what reports call it.
 
     ``address`` is that of a server that runs already, ``rest`` the port of its REST API.
@@ -51,17 +51,23 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A server that answers; ``started`` is ``None`` for one that ran already, ``seconds`` is what its start took.
+class ServingEndpoint:
+    """A server that answers, started for the verification or not.
 
-    ``deployment`` is what it was started with, ``template`` the deployment file whose TLS counts for one that was not.
+    Attributes:
+        grpc_address: where it answers over gRPC.
+        rest_address: where it answers over REST, ``None``: not at all.
+        deployment: what it was started with, ``None`` for a server that already ran.
+        server: its process or container, ``None`` for a server that already ran.
+        start_seconds: how long its start took.
+        template: the deployment file whose TLS settings count for a server that already ran.
     """
 
     grpc_address: str
     rest_address: str | None
     deployment: Deployment | None
-    started: Started | None = None
-    seconds: float = 0.0
+    server: Started | None = None
+    start_seconds: float = 0.0
     template: Deployment | None = None
 
     def grpc(self, timeout: float) -> Client:
@@ -83,7 +89,9 @@ class Endpoint:
         return None if self.deployment is None else self.deployment.batching is not None
 
 
-def targets_of(target: str | None, images: Sequence[str], deployment: Deployment | None) -> list[Target]:
+def verification_targets(
+    target: str | None, images: Sequence[str], deployment: Deployment | None
+) -> list[VerificationTarget]:
     """Return the servers to verify on, in turn; ``UsageError`` for a target that is none."""
     of_file = deployment.server if deployment is not None else Server()
     if target is None:
@@ -91,20 +99,20 @@ def targets_of(target: str | None, images: Sequence[str], deployment: Deployment
     if images and target != DOCKER:
         raise UsageError(f"--image names containers, and the target is {target}", hint="--target docker, or no --image")
     if target == EMBEDDED:
-        return [Target(EMBEDDED, EMBEDDED)]
+        return [VerificationTarget(EMBEDDED, EMBEDDED)]
     if target == DOCKER:
         own = [of_file.docker.image] if of_file.docker is not None else [DEFAULT_IMAGE]
-        return [Target(DOCKER, f"docker {image}", image=image) for image in images or own]
+        return [VerificationTarget(DOCKER, f"docker {image}", image=image) for image in images or own]
     return [_address(target)]
 
 
-def _address(text: str) -> Target:
+def _address(text: str) -> VerificationTarget:
     address, slash, rest = text.strip().partition("/")
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdecimal() or (slash and not rest.isdecimal()):
         hint = "embedded, docker, HOST:PORT, or HOST:PORT/RESTPORT"
         raise UsageError(f"{text!r} is no target", hint=hint)
-    return Target("address", text, address=address, rest=f"{host}:{rest}" if rest else None)
+    return VerificationTarget("address", text, address=address, rest=f"{host}:{rest}" if rest else None)
 
 
 @contextlib.contextmanager
@@ -118,8 +126,8 @@ def workspace() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def serving(
-    target: Target, models: Sequence[Model], template: Deployment | None, folder: Path, *, timeout: float
-) -> Iterator[Endpoint]:
+    target: VerificationTarget, models: Sequence[Model], template: Deployment | None, folder: Path, *, timeout: float
+) -> Iterator[ServingEndpoint]:
     """Serve models on a target until the block ends; loads are tried once.
 
     Args:
@@ -134,7 +142,7 @@ def serving(
         EnvironmentFault: it cannot be started on this machine.
     """
     if target.kind == "address":
-        yield Endpoint(target.address, target.rest, None, template=template)
+        yield ServingEndpoint(target.address, target.rest, None, template=template)
         return
     deployment = _deployment(target, models, template, folder)
     began = time.monotonic()
@@ -149,12 +157,14 @@ def serving(
             deployment = _deployment(target, models, template, folder)
     try:
         seconds = time.monotonic() - began
-        yield Endpoint(started.grpc_address, started.rest_address, deployment, started, seconds)
+        yield ServingEndpoint(started.grpc_address, started.rest_address, deployment, started, seconds)
     finally:
         _discard(deployment, started)
 
 
-def _deployment(target: Target, models: Sequence[Model], template: Deployment | None, folder: Path) -> Deployment:
+def _deployment(
+    target: VerificationTarget, models: Sequence[Model], template: Deployment | None, folder: Path
+) -> Deployment:
     grpc, rest = free_ports(2)
     base = template or Deployment("verify", folder / "verify.yaml", folder / "state", ())
     kind: Literal["embedded", "docker"] = DOCKER if target.kind == DOCKER else EMBEDDED

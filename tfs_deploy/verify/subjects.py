@@ -11,7 +11,7 @@ from tfs_deploy.deployment.deployment import REST_NAME
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
-from tfs_deploy.smoke.deployment import find_model
+from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.active import read_active
 
 if TYPE_CHECKING:

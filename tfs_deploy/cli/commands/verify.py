@@ -89,11 +89,11 @@ def _conclude(output: Output, verification: Verification) -> int:
 
 def _show(console: Console, verification: Verification) -> None:
     from tfs_deploy.report.tables import terminal_table
-    from tfs_deploy.report.verification import groups_table, measured_table, problems_table, verdict_line
+    from tfs_deploy.report.verification import groups_table, load_tests_table, problems_table, verdict_line
 
     console.print(terminal_table(groups_table(verification)))
-    if verification.evidence.measured:
-        console.print(terminal_table(measured_table(verification.evidence.measured)))
+    if verification.evidence.load_tests:
+        console.print(terminal_table(load_tests_table(verification.evidence.load_tests)))
     if verification.failed:
         console.print(terminal_table(problems_table(verification.failed)))
     console.print(verdict_line(verification))

@@ -23,7 +23,7 @@ from tfs_deploy.report.rollout import summary
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
 from tfs_deploy.rollout.begin import latest_rollout, recorded_rollouts
 from tfs_deploy.rollout.machine.timing import timing
-from tfs_deploy.smoke.deployment import find_model
+from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.lock import describe_holder, rollout_holder
 from tfs_deploy.state.mailbox import FileMailbox
 from tfs_deploy.state.traffic import traffic_path

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.checks import Examiner, Judgement
-    from tfs_deploy.verify.probing.prober import Asker
+    from tfs_deploy.verify.checks import Judgement
+    from tfs_deploy.verify.probing.prober import Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
 #: rows of a batch that are asked alone
 _ALONE: Final = 3
@@ -31,30 +31,29 @@ _ALONE: Final = 3
 _BATCH_RTOL, _BATCH_ATOL = 1e-4, 1e-5
 
 
-def examine_behaviour(
-    examiner: Examiner, asker: Asker, signatures: Mapping[str, SignatureInfo], cases: Mapping[str, Sequence[Case]]
-) -> None:
+def verify_behaviour(version: ServedVersion) -> None:
     """Make the checks of every signature over gRPC, on requests that it answered."""
-    for name in signatures:
-        answered = [(case, answer) for case in cases[name] if (answer := asker.ask(case, GRPC)).ok and case.ordinary]
+    checker, prober, cases = version.checker, version.prober, version.cases
+    for name in version.signatures:
+        answered = [(case, answer) for case in cases[name] if (answer := prober.probe(case, GRPC)).ok and case.ordinary]
         if not answered:
             for identity in ("deterministic", "batch", "finite"):
-                examiner.tell(f"behaviour.{identity}", name, skipped("it answered no ordinary request"))
+                checker.record(f"behaviour.{identity}", name, skipped("it answered no ordinary request"))
             continue
         widest = max(answered, key=lambda pair: pair[0].rows or 0)
-        examiner.check("behaviour.deterministic", name, partial(_twice, asker, *widest))
-        examiner.check("behaviour.batch", name, partial(_alone, asker, *widest))
-        examiner.check("behaviour.finite", name, partial(judge_finite, answered))
+        checker.check("behaviour.deterministic", name, partial(_twice, prober, *widest))
+        checker.check("behaviour.batch", name, partial(_alone, prober, *widest))
+        checker.check("behaviour.finite", name, partial(judge_finite, answered))
         labels = label_rows([answer for _, answer in answered])
         if labels:
-            examiner.check("behaviour.labels", name, partial(judge_labels, labels))
+            checker.check("behaviour.labels", name, partial(judge_labels, labels))
 
 
-def _twice(asker: Asker, case: Case, answer: Answer) -> Judgement:
+def _twice(prober: Prober, case: Case, answer: Answer) -> Judgement:
     before = answer
     # twice more: requests in between may have put back what the first one changed
     for _ in range(2):
-        again = asker.again(case, GRPC)
+        again = prober.probe_again(case, GRPC)
         if not again.ok:
             return failed(f"{case.name}: the second time it does not answer: {again.why}")
         mismatch = compare(before.outputs, again.outputs, case.rtol, case.atol)
@@ -64,18 +63,18 @@ def _twice(asker: Asker, case: Case, answer: Answer) -> Judgement:
     return passed("the same request gives the same answer")
 
 
-def _alone(asker: Asker, case: Case, answer: Answer) -> Judgement:
+def _alone(prober: Prober, case: Case, answer: Answer) -> Judgement:
     if case.rows is None or case.rows < 1:
         return skipped("its inputs have no batch dimension")
     if case.rows == 1:
-        case, answer = _repeated(asker, case)
+        case, answer = _repeated(prober, case)
         if not answer.ok:
             return failed(f"one row is answered and {ROWS} of the same are not, so it takes no batches: {answer.why}")
     compared: set[str] = set()
     rows = range(min(case.rows or 0, _ALONE))
     for row in rows:
         single = Case(case.signature, f"{case.name}, row {row} alone", rows_of(case.inputs, row, row + 1), 1)
-        alone = asker.ask(single, GRPC)
+        alone = prober.probe(single, GRPC)
         problem = judge_row(row, answer, alone, case)
         if problem is not None:
             return problem
@@ -87,11 +86,11 @@ def _alone(asker: Asker, case: Case, answer: Answer) -> Judgement:
     )
 
 
-def _repeated(asker: Asker, case: Case) -> tuple[Case, Answer]:
+def _repeated(prober: Prober, case: Case) -> tuple[Case, Answer]:
     """Ask for several times the same row, where no batch was answered yet."""
     inputs = {name: np.repeat(array, ROWS, axis=0) for name, array in case.inputs.items()}
     several = Case(case.signature, f"{case.name}, {ROWS} times", inputs, ROWS, golden=case.golden)
-    return several, asker.ask(several, GRPC)
+    return several, prober.probe(several, GRPC)
 
 
 def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement | None:
@@ -235,24 +234,23 @@ def judge_labels(rows: Sequence[Labels]) -> Judgement:
     return passed(f"{len(rows[0].names)} labels in one order: {rows[0]}", float(len(rows[0].names)), "labels")
 
 
-def examine_baseline_labels(
-    examiner: Examiner, asker: Asker, cases: Mapping[str, Sequence[Case]], baseline: Path
-) -> None:
-    """Compare the labels of every signature that has some with those of the baseline, run in this machine."""
+def verify_baseline_labels(version: ServedVersion, baseline: Path) -> None:
+    """Compare the labels of every signature that has some with those of the baseline, run on this machine."""
+    checker, prober = version.checker, version.prober
     labelled = []
-    for own in cases.values():
-        answered = [(case, answer) for case in own if case.ordinary and (answer := asker.ask(case, GRPC)).ok]
+    for own in version.cases.values():
+        answered = [(case, answer) for case in own if case.ordinary and (answer := prober.probe(case, GRPC)).ok]
         rows = label_rows([answer for _, answer in answered])
         if rows and not are_ranked(rows):
             labelled.append((answered[0][0], rows[0]))
-    if not labelled or not examiner.wants("behaviour.baseline-labels"):
+    if not labelled or not checker.wants("behaviour.baseline-labels"):
         return
     with LocalRunner(baseline) as runner:
         for case, labels in labelled:
-            examiner.check(
+            checker.check(
                 "behaviour.baseline-labels",
                 case.signature,
-                partial(_as_baseline, runner, case, labels, asker.timeout),
+                partial(_as_baseline, runner, case, labels, prober.timeout),
             )
 
 

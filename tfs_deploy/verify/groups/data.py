@@ -13,7 +13,7 @@ from tfs_deploy.codec.dtypes import numpy_dtype
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.verify.checks import failed, passed
-from tfs_deploy.verify.measure.tables import RECORD
+from tfs_deploy.verify.measure.data_sets import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.checks import Examiner
     from tfs_deploy.verify.measure.metrics import MetricLimit
-    from tfs_deploy.verify.probing.prober import Asker
+    from tfs_deploy.verify.probing.prober import Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
     Array = NDArray[Any]
 
@@ -50,27 +50,22 @@ class DataSettings:
         return len(next(iter(self.columns.values())))
 
 
-def examine_data(
-    examiner: Examiner,
-    asker: Asker,
-    signatures: Mapping[str, SignatureInfo],
-    settings: DataSettings | None,
-    progress: Callable[[int], None],
-) -> None:
+def verify_data(version: ServedVersion, settings: DataSettings | None, progress: Callable[[int], None]) -> None:
     """Send the data set and judge its metrics; ``progress`` is told of rows as they are answered.
 
     Raises ``UsageError`` for a data set that does not fit the signature.
     """
-    if settings is None or not examiner.wants("data"):
+    checker = version.checker
+    if settings is None or not checker.wants("data"):
         return
-    signature = choose_signature(signatures, settings.signature)
+    signature = choose_signature(version.signatures, settings.signature)
     label = choose_label(settings, signature)
     inputs = inputs_of(settings, signature, label)
     answered: list[Mapping[str, Array]] = []
-    check = examiner.check(
+    check = checker.check(
         "data.answers",
         f"{signature.name}, {settings.rows} rows",
-        lambda: _send(asker, signature, inputs, settings, progress, answered),
+        lambda: _send(version.prober, signature, inputs, settings, progress, answered),
     )
     if check is None or check.failed:
         return
@@ -83,7 +78,7 @@ def examine_data(
     outputs = np.concatenate([named_classes(part, output, labels) for part in answered])
     for metric in settings.metrics:
         about = f"{signature.name}, output '{output}', {metric.name}"
-        examiner.check("data.metric", about, partial(metric.judge, outputs, labels))
+        checker.check("data.metric", about, partial(metric.judge, outputs, labels))
 
 
 def require_fit(signatures: Mapping[str, SignatureInfo], settings: DataSettings) -> None:
@@ -175,7 +170,7 @@ def _as(column: Array, signature: SignatureInfo, name: str) -> Array:
 
 
 def _send(
-    asker: Asker,
+    prober: Prober,
     signature: SignatureInfo,
     inputs: Mapping[str, Array],
     settings: DataSettings,
@@ -186,7 +181,7 @@ def _send(
         part = {name: array[start : start + settings.batch] for name, array in inputs.items()}
         rows = len(next(iter(part.values())))
         try:
-            reply = asker.grpc.predict(asker.model, part, signature=signature.name, version=asker.version)
+            reply = prober.grpc.predict(prober.model, part, signature=signature.name, version=prober.version)
         except TfsDeployError as error:
             return failed(f"rows {start} to {start + rows - 1} are not answered: {error.message}")
         short = next((name for name, array in reply.outputs.items() if array.shape[:1] != (rows,)), None)

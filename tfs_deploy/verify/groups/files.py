@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.savedmodel.review import Review
-    from tfs_deploy.verify.checks import Examiner
+    from tfs_deploy.verify.checks import Checker
     from tfs_deploy.verify.subjects import Subject
 
 #: lint rules about the versions beside this one, and the one that ``files.manifest`` covers
@@ -37,7 +37,7 @@ _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST, NO_GOLDENS, "TFS111"}))
 _NOT_CARRIED: Final = ("resource", "variant")
 
 
-def examine_files(examiner: Examiner, subject: Subject, ignore: Sequence[str] = ()) -> SavedModelInfo | None:
+def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ()) -> SavedModelInfo | None:
     """Run the checks of one version and describe it; ``None`` if it cannot be read. ``ignore``: lint rules."""
     found: list[SavedModelInfo] = []
 
@@ -52,19 +52,19 @@ def examine_files(examiner: Examiner, subject: Subject, ignore: Sequence[str] = 
         )
 
     # Everything else needs it, so the model is read even if this check was left out.
-    if examiner.check("files.readable", "", read) is None:
+    if checker.check("files.readable", "", read) is None:
         read()
     if not found:
         return None
     (info,) = found
-    examiner.check("files.manifest", "", lambda: judge_files(review_files(info)))
-    examiner.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore))))
-    examiner.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
+    checker.check("files.manifest", "", lambda: judge_files(review_files(info)))
+    checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore))))
+    checker.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
     if subject.baseline is None:
-        examiner.tell("files.contract", "", skipped("there is no baseline: --baseline VERSION"))
+        checker.record("files.contract", "", skipped("there is no baseline: --baseline VERSION"))
     else:
         baseline = subject.baseline
-        examiner.check(
+        checker.check(
             "files.contract",
             f"against {baseline}",
             lambda: judge_contract(review_contract(info, inspect_model(baseline))),

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from tfs_deploy.client import Client, RestClient, VersionStatus
     from tfs_deploy.errors import LaunchError
     from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.checks import Examiner
-    from tfs_deploy.verify.serving import Endpoint
+    from tfs_deploy.verify.checks import Checker
     from tfs_deploy.verify.subjects import Subject
 
 #: seconds for a start, and for each 100 MB that are loaded
@@ -47,7 +46,7 @@ def is_refusal(error: LaunchError) -> bool:
     return error.message.startswith(_REFUSALS)
 
 
-def tell_refusal(examiner: Examiner, subjects: Iterable[Subject], error: LaunchError, seconds: float) -> None:
+def record_refusal(checker: Checker, subjects: Iterable[Subject], error: LaunchError, seconds: float) -> None:
     """Report that a server did not start: for the version that its reason names, else for all."""
     named = _SERVABLE.search(error.message)
     for subject in subjects:
@@ -55,23 +54,27 @@ def tell_refusal(examiner: Examiner, subjects: Iterable[Subject], error: LaunchE
         judgement = (
             failed(_reason(error), seconds, "s") if mine else skipped("another model kept the server from starting")
         )
-        examiner.of(model=str(subject)).tell("load.served", "", judgement, seconds)
+        checker.of(model=str(subject)).record("load.served", "", judgement, seconds)
 
 
-def examine_load(
-    examiner: Examiner, subject: Subject, client: Client, endpoint: Endpoint, disk: Mapping[str, SignatureInfo]
+def verify_load(
+    checker: Checker,
+    subject: Subject,
+    client: Client,
+    *,
+    signatures: Mapping[str, SignatureInfo],
+    start_seconds: float,
 ) -> bool:
     """Make the checks of a version on a server that answers; return whether it can be asked."""
-    seconds = endpoint.seconds
     began = time.monotonic()
-    judgement = judge_states(_states(client, subject), subject.version, seconds)
-    examiner.tell("load.served", "", judgement, seconds or time.monotonic() - began)
+    judgement = judge_states(_states(client, subject), subject.version, start_seconds)
+    checker.record("load.served", "", judgement, start_seconds or time.monotonic() - began)
     if judgement.status.value != "passed":
         return False
-    examiner.check("load.version", "", partial(_version, client, subject))
+    checker.check("load.version", "", partial(_version, client, subject))
     for label in subject.labels:
-        examiner.check("load.label", f"label {label}", partial(_version, client, subject, label))
-    examiner.check("load.signatures", "", lambda: _signatures(client, subject, disk))
+        checker.check("load.label", f"label {label}", partial(_version, client, subject, label))
+    checker.check("load.signatures", "", lambda: _signatures(client, subject, signatures))
     return True
 
 

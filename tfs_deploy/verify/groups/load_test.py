@@ -1,6 +1,6 @@
 """Group ``load-test``: latency, throughput, memory and processor under load, and the budgets for them.
 
-A first burst warms up and is thrown away. Then windows follow until they agree or the patience is over; with a
+A first send_load warms up and is thrown away. Then windows follow until they agree or the patience is over; with a
 baseline its windows take turns with those of the candidate, so that both meet the same machine.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.verify.checks import failed, passed, skipped
-from tfs_deploy.verify.measure.load import Burst, burst
-from tfs_deploy.verify.measure.measurements import Measured
+from tfs_deploy.verify.measure.load_generator import LoadWindow, send_load
+from tfs_deploy.verify.measure.load_test_result import LoadTestResult
 from tfs_deploy.verify.probing.prober import GRPC
 from tfs_deploy.verify.staging import BASELINE_SUFFIX
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from tfs_deploy.host.usage import Usage
     from tfs_deploy.launch.server import Server
-    from tfs_deploy.verify.checks import Examiner, Judgement
+    from tfs_deploy.verify.checks import Checker, Judgement
     from tfs_deploy.verify.measure.budgets import Budget
     from tfs_deploy.verify.probing.cases import Case
-    from tfs_deploy.verify.probing.prober import Asker
+    from tfs_deploy.verify.probing.prober import Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
 _WARM_UP: Final = 0.25
 _WINDOWS: Final = 4
@@ -63,46 +64,38 @@ class LoadSettings:
 NO_LOAD: Final = LoadSettings(0.0)
 
 
-def examine_performance(
-    examiner: Examiner,
-    asker: Asker,
-    cases: Mapping[str, Sequence[Case]],
-    settings: LoadSettings,
-    server: Server | None,
-    measured: list[Measured],
-) -> None:
-    """Load the server, report what it did, and judge the budgets."""
-    if settings.seconds <= 0 or not examiner.wants("load-test"):
+def verify_under_load(version: ServedVersion, settings: LoadSettings) -> None:
+    """Put the server under load, keep what was measured as evidence, and judge the budgets."""
+    checker, prober = version.checker, version.prober
+    if settings.seconds <= 0 or not checker.wants("load-test"):
         return
-    case = load_case(asker, cases)
+    case = load_case(prober, version.cases)
     if case is None:
-        examiner.tell("load-test.errors", "", skipped("no signature answers what could be sent"))
+        checker.record("load-test.errors", "", skipped("no signature answers what could be sent"))
         return
-    names = {"": asker.model} | ({BASELINE_SUFFIX: asker.model + BASELINE_SUFFIX} if settings.relative else {})
+    names = {"": prober.model} | ({BASELINE_SUFFIX: prober.model + BASELINE_SUFFIX} if settings.relative else {})
     what = f"{case.signature}, {settings.text}"
-    found, baseline = (*_measure(examiner, asker, case, settings, server, list(names.values())), None)[:2]
+    found, baseline = (*_measure(version, case, settings, list(names.values())), None)[:2]
     if found is None:
         return
-    measured.append(found)
-    if baseline is not None:
-        measured.append(baseline)
-    examiner.tell("load-test.errors", what, judge_errors(found, settings.budgets), found.seconds)
-    examiner.tell("load-test.stable", what, judge_stable(found))
+    version.evidence.load_tests += [found] if baseline is None else [found, baseline]
+    checker.record("load-test.errors", what, judge_errors(found, settings.budgets), found.seconds)
+    checker.record("load-test.stable", what, judge_stable(found))
     for budget in settings.budgets:
-        examiner.tell("load-test.budget", f"{what}, {budget.text}", budget.judge(found, baseline))
+        checker.record("load-test.budget", f"{what}, {budget.text}", budget.judge(found, baseline))
 
 
-def load_case(asker: Asker, cases: Mapping[str, Sequence[Case]]) -> Case | None:
+def load_case(prober: Prober, cases: Mapping[str, Sequence[Case]]) -> Case | None:
     """Choose what is sent: a request of the default signature that was answered, a recorded one before made-up ones."""
     names = sorted(cases, key=lambda name: (name != DEFAULT_SIGNATURE, name))
     for name in names:
-        answered = [case for case in cases[name] if case.ordinary and asker.ask(case, GRPC).ok]
+        answered = [case for case in cases[name] if case.ordinary and prober.probe(case, GRPC).ok]
         if answered:
             return min(answered, key=lambda case: case.golden is None)
     return None
 
 
-def require_possible(settings: LoadSettings, *, baseline: bool, own_server: bool) -> None:
+def require_measurable(settings: LoadSettings, *, baseline: bool, own_server: bool) -> None:
     """Raise ``UsageError`` for a budget that this run cannot measure."""
     for budget in settings.budgets:
         if budget.relative and not (baseline and own_server):
@@ -117,7 +110,7 @@ def require_possible(settings: LoadSettings, *, baseline: bool, own_server: bool
             )
 
 
-def judge_errors(measured: Measured, budgets: Sequence[Budget]) -> Judgement:
+def judge_errors(measured: LoadTestResult, budgets: Sequence[Budget]) -> Judgement:
     """Judge failed requests: none may fail, unless a budget says how many."""
     if measured.errors and not any(budget.metric == "errors" for budget in budgets):
         asked = measured.errors + len(measured.latencies)
@@ -127,7 +120,7 @@ def judge_errors(measured: Measured, budgets: Sequence[Budget]) -> Judgement:
     return passed(f"{len(measured.latencies)} answers, {measured.throughput:.0f} a second", measured.throughput, "/s")
 
 
-def judge_stable(measured: Measured) -> Judgement:
+def judge_stable(measured: LoadTestResult) -> Judgement:
     """Say whether the windows agreed; that they did not is the machine's fault as often as the model's."""
     count = len(measured.windows)
     if measured.stable:
@@ -143,58 +136,56 @@ def is_stable(medians: Sequence[float]) -> bool:
     return len(last) == _COMPARED and all(abs(each - mean) <= _SPREAD * mean for each in last)
 
 
-def _measure(
-    examiner: Examiner, asker: Asker, case: Case, settings: LoadSettings, server: Server | None, names: Sequence[str]
-) -> list[Measured]:
+def _measure(version: ServedVersion, case: Case, settings: LoadSettings, names: Sequence[str]) -> list[LoadTestResult]:
     """Send load in turn to each of ``names``, a model and its baseline; return what each did."""
-    sends = [_sender(asker, case, name) for name in names]
+    sends = [_sender(version.prober, case, name) for name in names]
     window = settings.seconds / _WINDOWS
-    bursts: list[list[Burst]] = [[] for _ in names]
+    windows: list[list[LoadWindow]] = [[] for _ in names]
     how = {"callers": settings.callers, "rate": settings.rate}
     for send in sends:
-        burst(send, max(settings.seconds * _WARM_UP, 0.2), **how)  # type: ignore[arg-type]
+        send_load(send, max(settings.seconds * _WARM_UP, 0.2), **how)  # type: ignore[arg-type]
     # what one server uses for both versions is said of neither
-    with _Watch(None if len(names) > 1 else server) as watch:
-        while len(bursts[0]) < _WINDOWS * _PATIENCE:
-            for send, own in zip(sends, bursts, strict=True):
-                own.append(burst(send, window, **how))  # type: ignore[arg-type]
-            if len(bursts[0]) >= _WINDOWS and all(is_stable(_medians(own)) for own in bursts):
+    with _UsageSampler(None if len(names) > 1 else version.endpoint.server) as usage:
+        while len(windows[0]) < _WINDOWS * _PATIENCE:
+            for send, own in zip(sends, windows, strict=True):
+                own.append(send_load(send, window, **how))  # type: ignore[arg-type]
+            if len(windows[0]) >= _WINDOWS and all(is_stable(_medians(own)) for own in windows):
                 break
     return [
-        _measured(examiner, f"{case.signature}, {settings.text}" + (", baseline" if number else ""), own, watch)
-        for number, own in enumerate(bursts)
+        _summary(version.checker, f"{case.signature}, {settings.text}" + (", baseline" if number else ""), own, usage)
+        for number, own in enumerate(windows)
     ]
 
 
-def _sender(asker: Asker, case: Case, name: str) -> Callable[[], object]:
-    version = asker.version if name == asker.model else None
+def _sender(prober: Prober, case: Case, name: str) -> Callable[[], object]:
+    version = prober.version if name == prober.model else None
 
     def send() -> object:
-        return asker.grpc.predict(name, case.inputs, signature=case.signature, version=version)
+        return prober.grpc.predict(name, case.inputs, signature=case.signature, version=version)
 
     return send
 
 
-def _measured(examiner: Examiner, what: str, bursts: Sequence[Burst], watch: _Watch) -> Measured:
-    medians = _medians(bursts)
-    return Measured(
-        *(examiner.model, examiner.target, what),
-        latencies=tuple(sorted(latency for each in bursts for latency in each.latencies)),
-        errors=sum(each.errors for each in bursts),
-        seconds=sum(each.seconds for each in bursts),
-        memory=watch.memory,
-        cpu=watch.cpu,
+def _summary(checker: Checker, what: str, windows: Sequence[LoadWindow], usage: _UsageSampler) -> LoadTestResult:
+    medians = _medians(windows)
+    return LoadTestResult(
+        *(checker.model, checker.target, what),
+        latencies=tuple(sorted(latency for each in windows for latency in each.latencies)),
+        errors=sum(each.errors for each in windows),
+        seconds=sum(each.seconds for each in windows),
+        memory=usage.memory,
+        cpu=usage.cpu,
         windows=tuple(medians),
         stable=is_stable(medians),
-        last_error=next((each.last_error for each in reversed(bursts) if each.last_error), ""),
+        last_error=next((each.last_error for each in reversed(windows) if each.last_error), ""),
     )
 
 
-def _medians(bursts: Sequence[Burst]) -> list[float]:
-    return [sorted(each.latencies)[len(each.latencies) // 2] for each in bursts if each.latencies]
+def _medians(windows: Sequence[LoadWindow]) -> list[float]:
+    return [sorted(each.latencies)[len(each.latencies) // 2] for each in windows if each.latencies]
 
 
-class _Watch:
+class _UsageSampler:
     """Looks at a server's process while it works."""
 
     def __init__(self, server: Server | None) -> None:

@@ -6,29 +6,30 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import DeadlineExceededError
 from tfs_deploy.savedmodel.goldens import compare
-from tfs_deploy.smoke.made_up_inputs import misfit
-from tfs_deploy.verify.checks import Status, failed, passed, skipped
+from tfs_deploy.smoke.made_up_inputs import output_mismatch
+from tfs_deploy.verify.checks import CheckStatus, failed, passed, skipped
 from tfs_deploy.verify.groups.behaviour import not_finite
 from tfs_deploy.verify.probing.cases import guesses, is_guess, made_up_cases, recorded_cases
-from tfs_deploy.verify.probing.prober import GRPC, LOCAL, REST, not_over_rest
+from tfs_deploy.verify.probing.prober import GRPC, LOCAL, REST, rest_obstacle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel.goldens import Golden
     from tfs_deploy.savedmodel.graph.features import Feature
-    from tfs_deploy.verify.checks import Examiner, Judgement
+    from tfs_deploy.verify.checks import Checker, Judgement
     from tfs_deploy.verify.probing.cases import Case
-    from tfs_deploy.verify.probing.prober import Answer, Asker
+    from tfs_deploy.verify.probing.prober import Answer, Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
 
 def choose_cases(
-    asker: Asker,
+    prober: Prober,
     signature: SignatureInfo,
     goldens: Sequence[Golden],
     features: Sequence[Feature],
-    warmed: Sequence[Case] = (),
+    warmup: Sequence[Case] = (),
 ) -> list[Case]:
     """Return what to ask a signature: its recorded calls, else its warmup requests and what it takes of made-up ones.
 
@@ -37,57 +38,56 @@ def choose_cases(
     recorded = recorded_cases(signature, goldens)
     if recorded:
         return recorded
-    tried = LOCAL if asker.asks_local else GRPC
+    tried = LOCAL if prober.has_local else GRPC
     first: list[Case] = []
     degenerate: list[list[Case]] = []
     for guess in guesses(signature, features):
         cases = made_up_cases(signature, features, guess)
         first = first or cases
-        answer = asker.again(cases[0], tried)
+        answer = prober.probe_again(cases[0], tried)
         if answer.ok and not not_finite(answer.outputs):
-            return [*warmed, *cases]
+            return [*warmup, *cases]
         if answer.ok:
             degenerate.append(cases)
         elif not answer.refused:
             break
     # a model that divides by a deviation has none to divide by in a sequence of one
-    return [*warmed, *(degenerate[:2] or [first])[-1]]
+    return [*warmup, *(degenerate[:2] or [first])[-1]]
 
 
-def examine_answers(
-    examiner: Examiner, asker: Asker, signatures: Mapping[str, SignatureInfo], cases: Mapping[str, Sequence[Case]]
-) -> None:
-    """Make the checks of every signature; all answers stay with ``asker`` for the groups that follow."""
+def verify_smoke(version: ServedVersion) -> None:
+    """Make the checks of every signature; the prober keeps all answers for the groups that follow."""
+    checker, prober, cases = version.checker, version.prober, version.cases
     proven = False
-    for name, signature in signatures.items():
+    for name, signature in version.signatures.items():
         asked = cases[name]
         for case in asked:
-            for way in asker.ways:
-                judgement = _one(examiner, asker, signature, case, way)
-                proven = proven or judgement.status is Status.PASSED
+            for transport in prober.transports:
+                judgement = _one(checker, prober, signature, case, transport)
+                proven = proven or judgement.status is CheckStatus.PASSED
         if not any(case.golden for case in asked):
-            examiner.tell(
-                "smoke.signature", name, judge_signature(signature, [asker.ask(case, GRPC) for case in asked])
+            checker.record(
+                "smoke.signature", name, judge_signature(signature, [prober.probe(case, GRPC) for case in asked])
             )
     if not proven:
         reason = (
             "not one answer was proven: export with examples, so that answers are recorded (or --skip smoke.proven)"
         )
-        examiner.tell("smoke.proven", "", failed(reason))
+        checker.record("smoke.proven", "", failed(reason))
 
 
-def _one(examiner: Examiner, asker: Asker, signature: SignatureInfo, case: Case, way: str) -> Judgement:
+def _one(checker: Checker, prober: Prober, signature: SignatureInfo, case: Case, transport: str) -> Judgement:
     identity = "smoke.recorded" if case.golden is not None else "smoke.made-up"
-    about = f"{case}, over {way}"
-    reason = not_over_rest(signature, case, asker.ask(case, GRPC).size) if way == REST else ""
+    about = f"{case}, over {transport}"
+    reason = rest_obstacle(signature, case, prober.probe(case, GRPC).size) if transport == REST else ""
     if reason:
         judgement = skipped(reason)
-        examiner.tell(identity, about, judgement)
+        checker.record(identity, about, judgement)
         return judgement
-    answer = asker.ask(case, way)
-    local = asker.ask(case, LOCAL) if answer.refused and asker.asks_local else None
-    judgement = judge_answer(signature, case, answer, local, asker.version)
-    examiner.tell(identity, about, judgement, answer.seconds)
+    answer = prober.probe(case, transport)
+    local = prober.probe(case, LOCAL) if answer.refused and prober.has_local else None
+    judgement = judge_answer(signature, case, answer, local, prober.version)
+    checker.record(identity, about, judgement, answer.seconds)
     return judgement
 
 
@@ -105,7 +105,7 @@ def judge_answer(signature: SignatureInfo, case: Case, answer: Answer, local: An
     if answer.version is not None and answer.version != version:
         return failed(f"version {answer.version} answered, version {version} should")
     if case.golden is None:
-        problem = misfit(signature, answer.outputs)
+        problem = output_mismatch(signature, answer.outputs)
         return failed(problem) if problem else passed("as the signature promises", answer.seconds * 1000, "ms")
     mismatch = compare(case.golden.outputs, answer.outputs, case.rtol, case.atol)
     if mismatch is not None:

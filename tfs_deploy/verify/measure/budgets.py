@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tfs_deploy.verify.checks import Judgement
-    from tfs_deploy.verify.measure.measurements import Measured
+    from tfs_deploy.verify.measure.load_test_result import LoadTestResult
 
 #: what can be limited -> the kind of its value
 METRICS: Final = {
@@ -92,7 +92,7 @@ class Budget:
             raise UsageError(f"{text!r}: {unit or 'no unit'!r} does not fit {metric}", hint=f"units: {known}, or x")
         return cls(metric, match["sign"], number * units[unit], relative=False, text=clean)
 
-    def judge(self, measured: Measured, baseline: Measured | None) -> Judgement:
+    def judge(self, measured: LoadTestResult, baseline: LoadTestResult | None) -> Judgement:
         """Judge a load test, by that of the baseline in the same run where the budget is relative."""
         value = value_of(measured, self.metric)
         if value is None:
@@ -114,7 +114,7 @@ class Budget:
         return f"{value * factor:.4g} {unit}"
 
 
-def value_of(measured: Measured, metric: str) -> float | None:
+def value_of(measured: LoadTestResult, metric: str) -> float | None:
     """Return a measure of a load test in the unit of ``Budget.limit``, ``None`` if it was not measured."""
     if metric.startswith("p"):
         return measured.percentile(float(metric[1:]))

@@ -33,11 +33,11 @@ _STARTS: Final = 3
 class LocalRunner:
     """Starts loading at once, so that it goes on beside the server's start; ``ready`` waits for it.
 
-    ``why_not`` says why there is nothing to compare with, empty as long as there is.
+    ``failure`` says why there is nothing to compare with, empty as long as there is.
     """
 
     def __init__(self, path: Path) -> None:
-        self.why_not = ""
+        self.failure = ""
         self._path = path
         self._starts = 0
         self._process = self._spawn()
@@ -57,18 +57,18 @@ class LocalRunner:
 
     def ready(self) -> bool:
         """Wait until the model is loaded; return whether it is."""
-        if not self._loaded and not self.why_not:
+        if not self._loaded and not self.failure:
             try:
                 _answer(self._receive(_LOAD_TIMEOUT))
                 self._loaded = True
             except TfsDeployError as error:
                 self._give_up(error.message)
-        return self._loaded and not self.why_not
+        return self._loaded and not self.failure
 
     def predict(self, signature: str, inputs: Mapping[str, NDArray[Any]], *, timeout: float) -> dict[str, NDArray[Any]]:
         """Run a signature; raises ``StatusError`` as the model does, or because it did not end or broke its process."""
         if not self.ready():
-            raise UnavailableError(self.why_not)
+            raise UnavailableError(self.failure)
         request = encode_predict_request("", inputs, signature=signature)
         try:
             stream = self._process.stdin
@@ -113,7 +113,7 @@ class LocalRunner:
         if was_loaded and self._starts < _STARTS:
             self._process = self._spawn()
         else:
-            self.why_not = why
+            self.failure = why
 
     def _how_it_ended(self) -> str:
         try:

@@ -14,36 +14,30 @@ from tfs_deploy.verify.probing.cases import empty_case
 from tfs_deploy.verify.probing.prober import GRPC, LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.checks import Examiner, Judgement
+    from tfs_deploy.verify.checks import Judgement
     from tfs_deploy.verify.probing.cases import Case
-    from tfs_deploy.verify.probing.prober import Answer, Asker
+    from tfs_deploy.verify.probing.prober import Answer
+    from tfs_deploy.verify.served_version import ServedVersion
 
 _PATIENCE: Final = 3.0
 
 
-def examine_empty_batches(
-    examiner: Examiner,
-    asker: Asker,
-    signatures: Mapping[str, SignatureInfo],
-    cases: Mapping[str, Sequence[Case]],
-    *,
-    batching: bool | None,
-) -> None:
-    """Ask every signature that answered a batch for none at all."""
-    for name in signatures:
-        answered = [case for case in cases[name] if case.rows and asker.ask(case, GRPC).ok]
+def verify_empty_batches(version: ServedVersion) -> None:
+    """Send an empty batch to every signature that answered a batch."""
+    checker, prober, cases = version.checker, version.prober, version.cases
+    for name, signature in version.signatures.items():
+        answered = [case for case in cases[name] if case.rows and prober.probe(case, GRPC).ok]
         if not answered:
             continue
         # with one row, an output of one value for the whole batch would look like one with a row
         like = max(answered, key=lambda case: case.rows or 0)
-        case = empty_case(signatures[name], like.inputs)
-        answer = asker.ask(case, GRPC, timeout=min(_PATIENCE, asker.timeout))
-        local = asker.ask(case, LOCAL) if asker.asks_local and not answer.ok and not answer.lost else None
-        examiner.tell(
-            "smoke.empty-batch", name, judge_empty(answer, local, like, asker.ask(like, GRPC), batching=batching)
+        case = empty_case(signature, like.inputs)
+        answer = prober.probe(case, GRPC, timeout=min(_PATIENCE, prober.timeout))
+        local = prober.probe(case, LOCAL) if prober.has_local and not answer.ok and not answer.lost else None
+        checker.record(
+            "smoke.empty-batch",
+            name,
+            judge_empty(answer, local, like, prober.probe(like, GRPC), batching=version.endpoint.batching),
         )
 
 

@@ -30,7 +30,7 @@ RECORD: Final = "__record__"
 _PART: Final = re.compile(r"(?P<name>.+)[.\[](?P<number>\d+)\]?")
 
 
-def read_table(path: Path) -> dict[str, Array]:
+def read_data_set(path: Path) -> dict[str, Array]:
     """Return the columns of a data set by name, all of one length.
 
     .csv: a head, then rows; ``x.0``, ``x.1`` become rows of ``x``, cells like ``[1, 2]`` arrays. .tfrecord: the

@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class LoadTestResult:
     """One load test of one signature; latencies are seconds, ascending.
 
     ``memory`` is the most that the server had, in bytes, ``cpu`` what it used in CPUs; ``None`` where its process

@@ -9,7 +9,7 @@ from tfs_deploy import text
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import list_versions
-from tfs_deploy.smoke.report import Target
+from tfs_deploy.smoke.results import Target
 from tfs_deploy.smoke.smoke import Tolerance, smoke_target
 from tfs_deploy.state.active import read_active
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.deployment import Deployment, Model
-    from tfs_deploy.smoke.report import SmokeCheck
+    from tfs_deploy.smoke.results import SmokeCheck
 
 
 def smoke_deployment(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.svg import WIDTH, nice_ticks
+from tfs_deploy.report.time_charts import WIDTH, nice_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
+class LimitBar:
     """A value and its limit, both 0 or more."""
 
     name: str
@@ -76,7 +76,7 @@ def histogram(title: str, unit: str, samples: Sequence[Sample], *, marks: Sequen
     return "\n".join([*parts, "</svg>"])
 
 
-def limits_chart(title: str, rows: Sequence[Against]) -> str:
+def limits_chart(title: str, rows: Sequence[LimitBar]) -> str:
     """Draw each value as a bar and its limit as a mark, on a scale of powers of ten. Empty without rows."""
     if not rows:
         return ""

@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.page import CELLS, html_page, html_table
+from tfs_deploy.report.html_page import CELLS, html_page, html_table
 from tfs_deploy.report.rollout import arms_table, milliseconds, steps_table, summary, verdicts_table
-from tfs_deploy.report.svg import Bar, Series, bar_chart, line_chart
+from tfs_deploy.report.time_charts import Bar, Series, bar_chart, line_chart
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout.gates.gate import Verdict
 from tfs_deploy.rollout.machine.phases import ROLLBACK
@@ -18,7 +18,7 @@ from tfs_deploy.rollout.result import RolloutResult
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfs_deploy.report.timeline import Judged, Timeline
+    from tfs_deploy.report.timeline import TimedJudgement, Timeline
     from tfs_deploy.rollout.gates.request_stats import WindowSummary
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
@@ -124,7 +124,7 @@ def _lines(plan: RolloutPlan, time: Timeline, what: str) -> list[Series]:
 
 
 def _points(
-    judged: Sequence[Judged], label: str, what: str
+    judged: Sequence[TimedJudgement], label: str, what: str
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """Return the points of a line and those of them that were measured; each step's begins where its window does."""
     points: list[tuple[float, float]] = []
@@ -144,7 +144,7 @@ def _points(
     return points, dots
 
 
-def _some(judged: Sequence[Judged]) -> Sequence[Judged]:
+def _some(judged: Sequence[TimedJudgement]) -> Sequence[TimedJudgement]:
     """Leave judgements out of a long rollout, but never one that did not pass, nor the last of a step."""
     apart = len(judged) // _MOST + 1
     return [

@@ -18,8 +18,8 @@ _MOST_CALLERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Burst:
-    """What a burst measured: latencies in seconds, in no order, failures, and how long it took."""
+class LoadWindow:
+    """What a send_load measured: latencies in seconds, in no order, failures, and how long it took."""
 
     latencies: tuple[float, ...]
     errors: int
@@ -27,7 +27,7 @@ class Burst:
     last_error: str = ""
 
 
-def burst(send: Callable[[], object], seconds: float, *, callers: int, rate: float | None = None) -> Burst:
+def send_load(send: Callable[[], object], seconds: float, *, callers: int, rate: float | None = None) -> LoadWindow:
     """Call ``send`` for a time from several threads, and time each call.
 
     With ``rate`` calls are due at even distances, whatever the server does, and each is timed from when it was due, so
@@ -46,11 +46,11 @@ def burst(send: Callable[[], object], seconds: float, *, callers: int, rate: flo
     except BaseException:
         loop.stopped.set()  # the calls under way end by their deadline, in threads that keep no process alive
         raise
-    return Burst(tuple(loop.latencies), loop.errors, time.perf_counter() - began, loop.last_error)
+    return LoadWindow(tuple(loop.latencies), loop.errors, time.perf_counter() - began, loop.last_error)
 
 
 class _Loop:
-    """What the threads of a burst share."""
+    """What the threads of a send_load share."""
 
     def __init__(self, send: Callable[[], object], seconds: float, rate: float | None) -> None:
         self._send = send
