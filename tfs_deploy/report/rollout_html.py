@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.report.html_page import CELLS, html_page, html_table
 from tfs_deploy.report.rollout import arms_table, milliseconds, steps_table, summary, verdicts_table
+from tfs_deploy.report.sections import html_details, html_section
 from tfs_deploy.report.time_charts import Bar, Series, bar_chart, line_chart
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout.gates.gate import Verdict
@@ -34,6 +35,7 @@ def rollout_html(plan: RolloutPlan, events: Sequence[Event]) -> str:
     result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
     title = f"Rollout of {plan.model}: version {plan.old} to {plan.new}"
     status = result.status.value.replace(" ", "-")
+    notes = "".join(f"<li>{escape(note)}</li>" for note in result.notes)
     journal = "".join(_line(at, text) for at, text in time.lines)
     parts = [
         f"<header><h1>{escape(title)}</h1>",
@@ -42,8 +44,8 @@ def rollout_html(plan: RolloutPlan, events: Sequence[Event]) -> str:
         _tiles(plan, result),
         _plots(plan, time),
         *_tables(result),
-        _section("Notes", f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in result.notes)}</ul>", result.notes),
-        _section("Journal", f'<div class="scroll"><table>{journal}</table></div>', journal),
+        html_section("Notes", f"<ul>{notes}</ul>") if notes else "",
+        html_section("Journal", f'<div class="scroll"><table>{journal}</table></div>') if journal else "",
     ]
     return html_page(title, parts, footer="tfs-deploy rollout report")
 
@@ -168,13 +170,11 @@ def _tables(result: RolloutResult) -> list[str]:
     if not result.steps:
         return []
     arms = arms_table(result.steps[-1])
-    shown_at_once = "" if result.done else " open"
-    said = html_table(verdicts_table(result.steps))
-    reasons = f"<details{shown_at_once}><summary>What each gate said</summary>{said}</details>"
+    reasons = html_details("What each gate said", html_table(verdicts_table(result.steps)), is_open=not result.done)
     shown = {"Steps": html_table(steps_table(result.steps)), "Gates": _matrix(result.steps) + reasons}
     if arms is not None:
         shown["Comparison of the versions in the last step"] = html_table(arms)
-    return [_section(name, inner, inner) for name, inner in shown.items()]
+    return [html_section(name, inner) for name, inner in shown.items()]
 
 
 def _matrix(steps: Sequence[StepReport]) -> str:
@@ -198,7 +198,3 @@ def _matrix(steps: Sequence[StepReport]) -> str:
 
 def _line(at: float, text: str) -> str:
     return f'<tr><td class="right">{at:.1f} s</td><td>{escape(text)}</td></tr>'
-
-
-def _section(name: str, inner: str, content: object) -> str:
-    return f"<section><h2>{escape(name)}</h2>\n{inner}</section>" if content else ""

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from tfs_deploy.report.html_page import html_page, html_table
-from tfs_deploy.report.value_charts import LimitBar, Sample, histogram, limits_chart
-from tfs_deploy.report.verification import (
-    checks_table,
-    differences_table,
-    groups_table,
-    load_tests_table,
-    signatures_table,
-    verdict_line,
-)
+from tfs_deploy.report.html_page import html_page
+from tfs_deploy.report.sections import html_sections
+from tfs_deploy.report.verification import verdict_line
+from tfs_deploy.report.verification_sections import verification_sections
 from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from tfs_deploy.verify.checks import Check
-    from tfs_deploy.verify.measure.load_test_result import LoadTestResult
-    from tfs_deploy.verify.verification import Difference, Verification
-
-#: bars of one plot; what is not drawn stands in the table
-_MOST_BARS: Final = 24
-_MARKS: Final = ((50, "p50"), (99, "p99"))
+    from tfs_deploy.verify.verification import Verification
 
 
 def verification_html(verification: Verification) -> str:
@@ -38,7 +24,7 @@ def verification_html(verification: Verification) -> str:
         f'<p class="key">{escape(_facts(verification))}</p></header>',
         _verdict(verification),
         _tiles(verification),
-        *_sections(verification),
+        *html_sections(verification_sections(verification)),
     ]
     return html_page(title, parts, footer="tfs-deploy verification report")
 
@@ -83,67 +69,3 @@ def _tiles(verification: Verification) -> str:
             shown.append(f'<div class="tile"><b>{1000 * p99:.1f} ms</b><span>p99 under load</span></div>')
         shown.append(f'<div class="tile"><b>{measured.throughput:.0f}</b><span>answers a second</span></div>')
     return f'<div class="tiles">{"".join(shown)}</div>'
-
-
-def _sections(verification: Verification) -> Iterator[str]:
-    evidence = verification.evidence
-    if verification.failed:
-        yield _section("What failed", _findings(verification.failed))
-    yield _section("Groups of checks", html_table(groups_table(verification), stacks=True))
-    if evidence.load_tests:
-        plot = _latencies(evidence.load_tests)
-        yield _section("Latency distribution", plot + html_table(load_tests_table(evidence.load_tests), stacks=True))
-    if evidence.differences:
-        details = _details(
-            f"all {len(evidence.differences)}", html_table(differences_table(evidence.differences), stacks=True)
-        )
-        yield _section("Value differences", _differences(evidence.differences) + details)
-    if evidence.signatures:
-        yield _section("Signatures", html_table(signatures_table(verification), stacks=True))
-    every = html_table(checks_table(verification.checks), stacks=True)
-    yield _section("Every check", _details(f"{len(verification.checks)} checks", every))
-
-
-def _findings(checks: Sequence[Check]) -> str:
-    """List what failed: the check, where, and why in full."""
-    items = []
-    for check in checks:
-        where = ", ".join(part for part in (check.model, check.about, check.target) if part)
-        place = f'<span class="key">{escape(where)}</span>'
-        items.append(f"<li><b>{escape(check.id)}</b>{place}<p>{escape(check.reason)}</p></li>")
-    return f'<ul class="findings">{"".join(items)}</ul>'
-
-
-def _latencies(measured: Sequence[LoadTestResult]) -> str:
-    styles = ("old", "new", "plain")
-    samples = [
-        Sample(f"{each.model} on {each.target}, {each.what}", styles[number % 3], [1000 * s for s in each.latencies])
-        for number, each in enumerate(measured[:3])
-    ]
-    first = measured[0]
-    marks = [(name, 1000 * value) for percent, name in _MARKS if (value := first.percentile(percent)) is not None]
-    key = "".join(f'<b class="{sample.style}">&#9632;</b> {escape(sample.name)} ' for sample in samples)
-    return f'<p class="key">{key}</p>\n' + _plot(histogram("Latency distribution", " ms", samples, marks=marks))
-
-
-def _differences(differences: Sequence[Difference]) -> str:
-    """Draw the outputs that come closest to what is allowed, or beyond it."""
-    worst = sorted(differences, key=lambda each: each.largest / each.allowed if each.allowed else 0, reverse=True)
-    rows = [
-        LimitBar(f"{each.about}: {each.output} ({each.between})", each.largest, each.allowed)
-        for each in worst[:_MOST_BARS]
-    ]
-    key = "largest difference of each output between two ways to ask; the line is what is allowed"
-    return f'<p class="key">{key}</p>\n' + _plot(limits_chart("Value differences", rows))
-
-
-def _plot(svg: str) -> str:
-    return f'<div class="plot">{svg}</div>'
-
-
-def _section(name: str, inner: str) -> str:
-    return f"<section><h2>{escape(name)}</h2>\n{inner}</section>"
-
-
-def _details(summary: str, inner: str) -> str:
-    return f"<details><summary>{escape(summary)}</summary>{inner}</details>"

@@ -88,12 +88,10 @@ def _conclude(output: Output, verification: Verification) -> int:
 
 
 def _show(console: Console, verification: Verification) -> None:
-    from tfs_deploy.report.tables import terminal_table
-    from tfs_deploy.report.verification import groups_table, load_tests_table, problems_table, verdict_line
+    from tfs_deploy.report.sections import terminal_sections
+    from tfs_deploy.report.verification import verdict_line
+    from tfs_deploy.report.verification_sections import verification_sections
 
-    console.print(terminal_table(groups_table(verification)))
-    if verification.evidence.load_tests:
-        console.print(terminal_table(load_tests_table(verification.evidence.load_tests)))
-    if verification.failed:
-        console.print(terminal_table(problems_table(verification.failed)))
+    for table in terminal_sections(verification_sections(verification)):
+        console.print(table)
     console.print(verdict_line(verification))

@@ -10,14 +10,9 @@ import pytest
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.report.junit import junit_xml
 from tfs_deploy.report.value_charts import LimitBar, Sample, histogram, limits_chart
-from tfs_deploy.report.verification import (
-    groups_table,
-    signatures_table,
-    value_text,
-    verdict_line,
-    verification_markdown,
-)
+from tfs_deploy.report.verification import verdict_line, verification_markdown
 from tfs_deploy.report.verification_html import verification_html
+from tfs_deploy.report.verification_tables import groups_table, signatures_table, value_text
 from tfs_deploy.store.identity import Identity
 from tfs_deploy.verify.checks import Check, CheckStatus
 from tfs_deploy.verify.measure.load_test_result import LoadTestResult
