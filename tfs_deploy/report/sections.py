@@ -91,10 +91,10 @@ def html_details(summary: str, inner: str, *, is_open: bool = False) -> str:
 def _markdown(section: Section, table: Table) -> str:
     shown = replace(table, rows=table.rows[:_MARKDOWN_ROWS])
     hidden = len(table.rows) - len(shown.rows)
-    text = markdown_table(shown) + (
-        f"\nand {' '.join(filter(None, (str(hidden), 'more', section.rows)))}\n" if hidden else ""
-    )
-    return f"<details><summary>{section.summary}</summary>\n\n{text}\n</details>\n" if section.summary else text
+    text = markdown_table(shown)
+    if hidden:
+        text += f"\nand {hidden} more {section.rows}".rstrip() + "\n"
+    return f"<details><summary>{section.summary}</summary>\n\n{text}\n</details>" if section.summary else text
 
 
 def _html(section: Section) -> str:

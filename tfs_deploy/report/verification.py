@@ -29,6 +29,7 @@ def verification_markdown(verification: Verification, *, title: str = "") -> str
         f"{verdict_line(verification)}.",
         "",
         *markdown_sections(verification_sections(verification)),
+        "",
         *(f"- {subject}: {identity or 'cannot be read'}" for subject, identity in identities),
     ]
     return "\n".join(lines).rstrip() + "\n"
