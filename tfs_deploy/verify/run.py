@@ -1,4 +1,4 @@
-"""A verification from beginning to end: every subject, on every target, group by group."""
+"""Run a verification: every version, on every target, group by group."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.serving import VerificationTarget
     from tfs_deploy.verify.subjects import Subject
 
-    #: what is there to be served: subject -> what its files say
+    #: the versions that can be served, with what their files hold
     Readable = dict[Subject, SavedModelInfo]
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationPlan:
-    """What is verified and how.
+    """What to verify, and how.
 
     Attributes:
         subjects: the versions.
-        targets: the servers, in turn.
-        template: the deployment whose server settings count, if there is a file.
-        timeout: seconds that an answer may take.
-        load_timeout: seconds that a server may take to load everything; ``None``: by the size of the models.
+        targets: the servers, one after the other.
+        template: the deployment file whose server settings apply, if there is one.
+        timeout: timeout per request, in seconds.
+        load_timeout: seconds that a server may take to load all models; ``None``: by their size.
         excluded_checks: ids and groups of checks that are not made.
         ignore: lint rules that are not applied.
-        load: the load test; none with 0 seconds.
-        data: the data set and what it has to reach, if there is one.
+        load: the load test; 0 seconds: no load test.
+        data: the data set and the limits of its metrics, if there is one.
     """
 
     subjects: tuple[Subject, ...]
@@ -77,22 +77,27 @@ def verify(
     watch: Callable[[Check], None] = lambda _: None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Verification:
-    """Make all checks; ``watch`` is told of each as it is made, ``progress`` of rows of the data set.
+    """Make all checks and return the verification.
+
+    Args:
+        plan: what to verify, and how.
+        watch: called with each check as soon as it is made.
+        progress: called with the number of rows of the data set that were just answered.
 
     Raises:
-        EnvironmentFault: a server cannot be started on this machine, or the one to ask does not answer.
-        UsageError: something in the plan cannot be.
+        EnvironmentFault: a server cannot be started on this machine, or the server at an address does not answer.
+        UsageError: the plan contradicts itself.
     """
     own_server = all(target.kind != "address" for target in plan.targets)
     baseline = all(subject.baseline is not None for subject in plan.subjects)
     if plan.data is not None and len(plan.subjects) > 1:
-        raise UsageError("a data set is for one version", hint="name the model with --model, or give its directory")
+        raise UsageError("a data set belongs to one version", hint="name the model with --model, or give its directory")
     require_measurable(plan.load, baseline=baseline, own_server=own_server)
     return _Run(plan, watch, progress).verify()
 
 
 class _Run:
-    """One verification under way."""
+    """A verification in progress."""
 
     def __init__(self, plan: VerificationPlan, watch: Callable[[Check], None], progress: Callable[[int], None]) -> None:
         self._plan = plan
@@ -105,7 +110,7 @@ class _Run:
     def verify(self) -> Verification:
         plan, began = self._plan, time.monotonic()
         created_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-        # The model is loaded here while its files are hashed and the server starts.
+        # The local model loads while the files are hashed and the server starts.
         with contextlib.ExitStack() as stack:
             early = {
                 subject: stack.enter_context(LocalRunner(subject.path))
@@ -124,16 +129,22 @@ class _Run:
             for target in plan.targets if self._needs_server() else ():
                 self._on_target(target, readable, early)
         return Verification(
-            *(plan.subjects, identities, tuple(target.name for target in plan.targets), tuple(self._checks)),
-            *(self._evidence, created_at, time.monotonic() - began, tuple(sorted(plan.excluded_checks))),
+            subjects=plan.subjects,
+            identities=identities,
+            targets=tuple(target.name for target in plan.targets),
+            checks=tuple(self._checks),
+            evidence=self._evidence,
+            created_at=created_at,
+            seconds=time.monotonic() - began,
+            excluded_checks=tuple(sorted(plan.excluded_checks)),
         )
 
     def _needs_server(self) -> bool:
-        """Whether any check needs a server."""
+        """Return whether any check needs a server."""
         return any(self._checker.wants(group) for group in GROUPS if group != "files")
 
     def _needs_local_model(self) -> bool:
-        """Whether the model is run in a process of this machine; without that nothing here needs TensorFlow."""
+        """Return whether the model also runs in a local process; only that needs TensorFlow here."""
         return self._checker.wants("parity") and self._needs_server()
 
     def _sink(self, check: Check) -> None:
@@ -230,7 +241,7 @@ class _Run:
 def _identity(subject: Subject) -> Identity | None:
     try:
         return identify(subject.path)
-    except ModelError:  # a manifest that cannot be understood: ``files.manifest`` says so
+    except ModelError:  # the manifest is damaged: ``files.manifest`` reports it
         return None
 
 
@@ -248,12 +259,14 @@ def _cases(checker: Checker, prober: Prober, info: SavedModelInfo) -> dict[str, 
 
 
 def _check_survival(checker: Checker, endpoint: ServingEndpoint) -> None:
-    """Report whether the server outlived what it was asked."""
+    """Report whether the server survived all requests."""
     server = endpoint.server
     if server is None:
         return
     if server.alive():
-        checker.record("load.survived", "", passed("the server still runs"))
+        checker.record("load.survived", "", passed("the server is still running"))
         return
     words = server.log_lines(1)
-    checker.record("load.survived", "", failed(f"the server ended while it was asked: {' '.join(words) or 'no word'}"))
+    checker.record(
+        "load.survived", "", failed(f"the server ended during the checks: {' '.join(words) or 'its log is empty'}")
+    )

@@ -1,4 +1,4 @@
-"""A whole verification as plain values: what was looked at, every check, and what the report draws."""
+"""The result of a verification as plain values: the versions, every check, and the evidence for the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far two ways of asking the same were apart, at most, for one output; ``allowed`` is what it may be."""
+    """The largest difference of one output between two transports, and the largest ``allowed``."""
 
     model: str
     target: str
@@ -32,7 +32,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Evidence:
-    """What is shown beside the checks: signatures by model, differences of values, load tests."""
+    """What the report shows beside the checks: signatures by model, value differences, load tests."""
 
     signatures: dict[str, dict[str, SignatureInfo]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The end of a verification: ``identities`` are those of the subjects, ``None`` where files cannot be read."""
+    """The result of a verification; ``identities``: one for each subject, ``None`` if its files cannot be read."""
 
     subjects: tuple[Subject, ...]
     identities: tuple[Identity | None, ...]
@@ -59,7 +59,7 @@ class Verification:
 
     @property
     def first_failed(self) -> Check | None:
-        """The check to look at first."""
+        """The first check that failed."""
         return next(iter(self.failed), None)
 
     @property
@@ -68,7 +68,7 @@ class Verification:
         return not self.failed and any(check.status is CheckStatus.PASSED for check in self.checks)
 
     def count(self, status: CheckStatus) -> int:
-        """Return how many checks ended so."""
+        """Return the number of checks with this status."""
         return sum(check.status is status for check in self.checks)
 
     def as_dict(self) -> dict[str, Any]:

@@ -111,14 +111,14 @@ BROKEN = {
     "bad_hangs": ("smoke.made-up", "DEADLINE_EXCEEDED"),
     "bad_nan": ("behaviour.finite", "NaN"),
     "bad_zeros": ("behaviour.finite", "zeros: output 'y' is NaN"),
-    "bad_one_row": ("behaviour.batch", "one row is answered and 3 of the same are not"),
+    "bad_one_row": ("behaviour.batch", "one row is answered, but a batch of 3 copies"),
     "bad_batch_statistics": ("behaviour.batch", "row 0 alone"),
-    "bad_remembers": ("behaviour.deterministic", "another one"),
+    "bad_remembers": ("behaviour.deterministic", "the second answer differs"),
     "bad_huge": ("smoke.made-up", "the answer has 200 MB"),
     "bad_resource": ("files.readable", "output 'y' is a resource"),
-    "bad_random": ("behaviour.deterministic", "another one"),
+    "bad_random": ("behaviour.deterministic", "the second answer differs"),
     "bad_mixes_rows": ("behaviour.batch", "row 0 alone"),
-    "bad_labels": ("behaviour.labels", "another order"),
+    "bad_labels": ("behaviour.labels", "the order of the labels changes"),
     "bad_promise": ("smoke.made-up", "shape [1]"),
     "bad_initializer": ("load.served", "HashTable has different value for same key"),
     "bad_warmup_at_run": ("load.served", "x has to be positive"),
@@ -154,7 +154,7 @@ ASKED = {
     "renamed output": Asked("bad_renamed_output", "files.contract", "output 'y': it is gone", baseline="plain"),
     "other dtype": Asked("bad_other_dtype", "files.contract", "float64 instead of float32", baseline="plain"),
     "labels moved": Asked(
-        "bad_labels_moved", "behaviour.baseline-labels", "labels are high, low, and those of", baseline="labelled"
+        "bad_labels_moved", "behaviour.baseline-labels", "labels are high, low, those of", baseline="labelled"
     ),
     "slow": Asked("bad_slow", "load-test.budget", "p50 is", budgets=("p50 < 2ms",)),
     "slower than the baseline": Asked(

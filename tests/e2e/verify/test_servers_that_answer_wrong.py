@@ -64,7 +64,7 @@ WRONG = {
     "internal": (internal, "smoke.made-up", "out of order"),
     "late": (sleeping, "smoke.made-up", "within 2 s"),
     "shape": (lambda x: {"y": np.ones((len(x), 2), np.float32)}, "smoke.made-up", "shape [1, 2]"),
-    "at random": (counting(), "behaviour.deterministic", "another one"),
+    "at random": (counting(), "behaviour.deterministic", "the second answer differs"),
     "mixed rows": (lambda x: {"y": x / 2 + 2 - x.mean()}, "behaviour.batch", "row 0 alone"),
     "NaN": (lambda x: {"y": x * np.nan}, "behaviour.finite", "NaN"),
     "another function": (lambda x: {"y": x / 2 + 3}, "parity.local-grpc", "3.5 instead of 2.5"),

@@ -45,13 +45,13 @@ def test_budgets_are_read(text, metric, limit, relative):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("p99 20ms", "is no budget", "p99 < 20ms"),
-        ("p98 < 20ms", "there is no 'p98'", "did you mean 'p9"),
-        ("latency < 20ms", "there is no 'latency'", "throughput"),
+        ("p99 20ms", "not a valid budget", "p99 < 20ms"),
+        ("p98 < 20ms", "unknown metric 'p98'", "did you mean 'p9"),
+        ("latency < 20ms", "unknown metric 'latency'", "throughput"),
         ("p99 < 20", "'no unit' does not fit p99", "'ms'"),
         ("p99 < 20GB", "'gb' does not fit p99", "'ms'"),
         ("memory < 1.2x", "cannot be compared", "memory < 2GB"),
-        ("p99 < -1ms", "is no budget", ""),
+        ("p99 < -1ms", "not a valid budget", ""),
     ],
 )
 def test_a_budget_that_is_none_is_named(text, message, hint):
@@ -158,9 +158,9 @@ def test_metrics(name, outputs, labels, value):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("accuracy", "no metric with a limit", "accuracy>=0.95"),
-        ("acuracy>=0.9", "there is no metric 'acuracy'", "did you mean 'accuracy'?"),
-        ("accuracy==1", "no metric with a limit", ""),
+        ("accuracy", "not a valid metric limit", "accuracy>=0.95"),
+        ("acuracy>=0.9", "unknown metric 'acuracy'", "did you mean 'accuracy'?"),
+        ("accuracy==1", "not a valid metric limit", ""),
     ],
 )
 def test_a_metric_that_is_none_is_named(text, message, hint):
@@ -179,7 +179,7 @@ def test_a_metric_is_judged_by_its_limit():
 
 
 def test_metrics_that_do_not_fit_the_answers_are_usage_errors():
-    with pytest.raises(UsageError, match="3 answers for 2 labels"):
+    with pytest.raises(UsageError, match="3 answers do not match 2 labels"):
         compute("accuracy", np.zeros(3), np.zeros(2))
     with pytest.raises(UsageError, match="both classes"):
         compute("auc", np.zeros(3), np.zeros(3))
@@ -209,6 +209,6 @@ def test_a_metric_that_does_not_fit_is_a_usage_error_and_never_anything_else(nam
 
 def test_labels_that_are_no_class_of_the_answers_are_named():
     with pytest.raises(
-        UsageError, match=r"log_loss cannot be computed of answers float64 \[1, 2\] and labels int64 \[1\]"
+        UsageError, match=r"log_loss cannot be computed from answers float64 \[1, 2\] and labels int64 \[1\]"
     ):
         MetricLimit("log_loss", "<", 1.0).judge(np.array([[0.5, 0.5]]), np.array([2]))

@@ -64,7 +64,7 @@ def test_tfrecord(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("d.txt", b"", "no data set that can be read"),
+        ("d.txt", b"", "not a data set of a known kind"),
         ("d.npz", b"no archive", "cannot be read"),
         ("d.csv", b"a,b\n", "has no rows"),
         ("d.csv", b"a,b\n1,2\n3\n", "d.csv:3: 1 cells instead of 2"),
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named():
     settings = DataSettings({"a": np.ones(2), "b": np.ones(2), "label": np.ones(2)}, ())
     with pytest.raises(UsageError, match="no column for input 'x'"):
         inputs_of(settings, signature(x=("float32", (None,))), "label")
-    with pytest.raises(UsageError, match="and the input string"):
+    with pytest.raises(UsageError, match="but the input is string"):
         inputs_of(settings, signature(a=("string", (None,)), b=("float32", (None,))), "label")
 
 
@@ -112,7 +112,7 @@ def test_labels_outputs_and_signatures_are_chosen():
     wanted = signature(x=("float32", (None,)))
     assert choose_label(DataSettings({"x": np.ones(1), "target": np.ones(1), "id": np.ones(1)}, ()), wanted) == "target"
     assert choose_label(DataSettings({"x": np.ones(1), "price": np.ones(1)}, ()), wanted) == "price"
-    with pytest.raises(UsageError, match="no column of labels"):
+    with pytest.raises(UsageError, match="no label column"):
         choose_label(DataSettings({"x": np.ones(1), "p": np.ones(1), "q": np.ones(1)}, ()), wanted)
     assert choose_output({"scores": np.ones(1), "other": np.ones(1)}, None) == "scores"
     with pytest.raises(UsageError, match="several outputs"):
@@ -129,7 +129,7 @@ def test_a_column_is_not_rounded_for_an_input_of_integers():
         2,
     ]
     for column in (np.array([1.5, 2.0]), np.array([2**40, 1]), np.array([np.nan, 1])):
-        with pytest.raises(UsageError, match="values that int32 does not hold"):
+        with pytest.raises(UsageError, match="values that int32 cannot hold"):
             inputs_of(DataSettings({"x": column, "y": np.ones(2)}, ()), wanted, "y")
 
 
@@ -137,7 +137,7 @@ def test_a_column_is_not_rounded_for_an_input_of_integers():
     ("settings", "message"),
     [
         (DataSettings({"z": np.ones(1), "k": np.ones(1), "label": np.ones(1)}, ()), "no column for input 'x'"),
-        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), label="gone"), "no column of labels 'gone'"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), label="gone"), "no label column 'gone'"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), signature="gone"), "no signature 'gone'"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,)), "several outputs"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,), output="gone"), "no output 'gone'"),
@@ -167,5 +167,5 @@ def test_labels_of_text_are_compared_with_the_names_of_the_classes():
     assert right.judge(named_classes(answer, "classes", texts), texts).status is CheckStatus.PASSED
     swapped = {**answer, "classes": names[:, ::-1]}  # the labels of another model
     assert right.judge(named_classes(swapped, "classes", texts), texts).status is CheckStatus.FAILED
-    with pytest.raises(UsageError, match="2 texts a row"):
+    with pytest.raises(UsageError, match="each row has 2 texts"):
         right.judge(names, texts)

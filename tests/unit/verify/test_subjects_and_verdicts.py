@@ -76,9 +76,9 @@ def test_a_version_that_lost_its_graph_is_still_the_one_that_is_meant(base):
         ("nowhere", {}, "does not exist"),
         ("shop/1/saved_model.pb", {}, "is a file"),
         ("shop/1/variables", {}, "no version directory"),
-        ("shop", {"name": "a/b"}, "no name of a model"),
+        ("shop", {"name": "a/b"}, "not a valid model name"),
         ("shop", {"baseline": "7"}, "has no version 7"),
-        ("shop", {"baseline": "nowhere"}, "no directory"),
+        ("shop", {"baseline": "nowhere"}, "not a directory"),
     ],
 )
 def test_what_is_no_version_is_a_usage_error(base, path, options, message):
@@ -135,9 +135,9 @@ def test_an_address_has_a_rest_port_or_none():
     assert verification_targets("h:1/2", (), None)[0].rest == "h:2"
     assert verification_targets("h:1", (), None)[0].rest is None
     for wrong in ("kubernetes", "h:", "h:1/x"):
-        with pytest.raises(UsageError, match="is no target"):
+        with pytest.raises(UsageError, match="unknown target: "):
             verification_targets(wrong, (), None)
-    with pytest.raises(UsageError, match="--image names containers"):
+    with pytest.raises(UsageError, match="--image needs the target docker"):
         verification_targets("embedded", ("a:1",), None)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.verify.checks import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.serving import VerificationTarget
     from tfs_deploy.verify.subjects import Subject
 
-EPILOG = """\b
+EPILOG = f"""\b
 Groups of checks, in their order; --skip takes a group or one check:
-  files load smoke behaviour parity refusals data load-test
+  {" ".join(GROUPS)}
 Budgets, each given alone or in a YAML file under budgets:
   p50 p90 p95 p99 < 20ms      throughput >= 200/s      errors <= 1%
   memory < 2GB                cpu < 1.5                p99 < 1.2x  (times the baseline's, in the same run)

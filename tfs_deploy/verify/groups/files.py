@@ -1,4 +1,4 @@
-"""Group ``files``: what the files of a version show without a server."""
+"""Group ``files``: what can be checked in the files of a version, without a server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ _NOT_CARRIED: Final = ("resource", "variant")
 
 
 def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ()) -> SavedModelInfo | None:
-    """Run the checks of one version and describe it; ``None`` if it cannot be read. ``ignore``: lint rules."""
+    """Check the files of one version and return its description; ``None`` if they cannot be read.
+
+    ``ignore``: lint rules that are not applied.
+    """
     found: list[SavedModelInfo] = []
 
     def read() -> Judgement:
@@ -51,7 +54,7 @@ def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ())
             "signatures",
         )
 
-    # Everything else needs it, so the model is read even if this check was left out.
+    # everything else needs the description, so the files are read even if this check is excluded
     if checker.check("files.readable", "", read) is None:
         read()
     if not found:
@@ -61,7 +64,7 @@ def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ())
     checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore))))
     checker.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
     if subject.baseline is None:
-        checker.record("files.contract", "", skipped("there is no baseline: --baseline VERSION"))
+        checker.record("files.contract", "", skipped("no baseline was given: --baseline VERSION"))
     else:
         baseline = subject.baseline
         checker.check(
@@ -91,12 +94,12 @@ def judge_files(review: Review) -> Judgement:
     if refused:
         return failed(f"not as exported: {refused[0]}{_more(len(refused))}", float(len(refused)), "files")
     if review.of(NO_MANIFEST):
-        return skipped("there is no manifest to check the files against; variables match TensorFlow's own checksums")
+        return skipped("there is no manifest to check the files by; the variables match TensorFlow's checksums")
     return passed(f"{review.examined} files are as exported", float(review.examined), "files")
 
 
 def judge_lint(review: Review) -> Judgement:
-    """Judge what lint found: errors fail, the rest is counted."""
+    """Judge what lint found: errors fail, warnings are counted."""
     refused = _ACCEPTS.refused(review)
     if refused:
         first = refused[0]
@@ -106,11 +109,11 @@ def judge_lint(review: Review) -> Judgement:
     if accepted:
         first = accepted[0]
         return passed(
-            f"nothing that keeps it from serving; {first.code}: {first.message}{_more(len(accepted))}",
+            f"no errors; {first.code}: {first.message}{_more(len(accepted))}",
             float(len(accepted)),
             "warnings",
         )
-    return passed("nothing found", 0.0, "errors")
+    return passed("no errors, no warnings", 0.0, "errors")
 
 
 def judge_goldens(review: Review) -> Judgement:

@@ -1,7 +1,7 @@
-"""Group ``load-test``: latency, throughput, memory and processor under load, and the budgets for them.
+"""Group ``load-test``: latency, throughput, memory and CPU under load, and their budgets.
 
-A first send_load warms up and is thrown away. Then windows follow until they agree or the patience is over; with a
-baseline its windows take turns with those of the candidate, so that both meet the same machine.
+A first window warms up the server and is dropped. More windows follow until they agree or the time is over; those of
+a baseline alternate with those of the candidate, so that both meet the same load of the machine.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 _WARM_UP: Final = 0.25
 _WINDOWS: Final = 4
-#: windows agree if the medians of the last three are this close to their mean
+#: windows agree if the medians of the last ones are this close to their mean
 _SPREAD: Final = 0.15
 _COMPARED: Final = 3
-#: how many times the stated time windows may take until they agree
+#: how many times the requested seconds the windows may take until they agree
 _PATIENCE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """How a load test goes: measured ``seconds``, ``callers`` at once or ``rate`` requests a second, and budgets."""
+    """A load test: its ``seconds``, ``callers`` at once or ``rate`` requests a second, and the budgets."""
 
     seconds: float
     callers: int = 4
@@ -52,12 +52,12 @@ class LoadSettings:
 
     @property
     def relative(self) -> bool:
-        """Whether the baseline is measured as well."""
+        """Whether the baseline is measured too."""
         return any(budget.relative for budget in self.budgets)
 
     @property
     def text(self) -> str:
-        """Say what load it is."""
+        """The load in words."""
         return f"{self.callers} callers" if self.rate is None else f"{self.rate:g} requests/s"
 
 
@@ -71,7 +71,7 @@ def verify_under_load(version: ServedVersion, settings: LoadSettings) -> None:
         return
     case = load_case(prober, version.cases)
     if case is None:
-        checker.record("load-test.errors", "", skipped("no signature answers what could be sent"))
+        checker.record("load-test.errors", "", skipped("no signature answered an ordinary request"))
         return
     names = {"": prober.model} | ({BASELINE_SUFFIX: prober.model + BASELINE_SUFFIX} if settings.relative else {})
     what = f"{case.signature}, {settings.text}"
@@ -86,7 +86,7 @@ def verify_under_load(version: ServedVersion, settings: LoadSettings) -> None:
 
 
 def load_case(prober: Prober, cases: Mapping[str, Sequence[Case]]) -> Case | None:
-    """Choose what is sent: a request of the default signature that was answered, a recorded one before made-up ones."""
+    """Return the request to send: an answered one of the default signature if possible, recorded before made-up."""
     names = sorted(cases, key=lambda name: (name != DEFAULT_SIGNATURE, name))
     for name in names:
         answered = [case for case in cases[name] if case.ordinary and prober.probe(case, GRPC).ok]
@@ -100,18 +100,18 @@ def require_measurable(settings: LoadSettings, *, baseline: bool, own_server: bo
     for budget in settings.budgets:
         if budget.relative and not (baseline and own_server):
             raise UsageError(
-                f"'{budget.text}' is relative to a baseline, and none is served beside it",
-                hint="--baseline VERSION, and a target that is started for the verification",
+                f"'{budget.text}' is relative to a baseline, but no baseline is served",
+                hint="give --baseline VERSION, and a target that is started for the verification",
             )
         if budget.metric in ("memory", "cpu") and (not own_server or settings.relative):
-            where = "a server that runs elsewhere" if not own_server else "a server that has the baseline too"
+            where = "a server that runs elsewhere" if not own_server else "a server that also serves the baseline"
             raise UsageError(
-                f"'{budget.text}' cannot be told of {where}", hint="verify that budget in a run of its own"
+                f"'{budget.text}' cannot be measured on {where}", hint="verify this budget in a run of its own"
             )
 
 
 def judge_errors(measured: LoadTestResult, budgets: Sequence[Budget]) -> Judgement:
-    """Judge failed requests: none may fail, unless a budget says how many."""
+    """Judge failed requests: none may fail, unless a budget allows some."""
     if measured.errors and not any(budget.metric == "errors" for budget in budgets):
         asked = measured.errors + len(measured.latencies)
         return failed(
@@ -121,30 +121,30 @@ def judge_errors(measured: LoadTestResult, budgets: Sequence[Budget]) -> Judgeme
 
 
 def judge_stable(measured: LoadTestResult) -> Judgement:
-    """Say whether the windows agreed; that they did not is the machine's fault as often as the model's."""
+    """Judge whether the windows agreed; where not, that is skipped: the machine may be the cause."""
     count = len(measured.windows)
     if measured.stable:
         return passed(f"the medians of the last {_COMPARED} of {count} windows agree", float(count), "windows")
     shown = ", ".join(f"{1000 * window:.1f}" for window in measured.windows[-_COMPARED:])
-    return skipped(f"the medians of {count} windows did not come to rest (the last: {shown} ms)")
+    return skipped(f"the medians of {count} windows did not settle (the last: {shown} ms)")
 
 
 def is_stable(medians: Sequence[float]) -> bool:
-    """Whether the last windows agree with each other."""
+    """Return whether the last windows agree."""
     last = medians[-_COMPARED:]
     mean = sum(last) / len(last) if last else 0.0
     return len(last) == _COMPARED and all(abs(each - mean) <= _SPREAD * mean for each in last)
 
 
 def _measure(version: ServedVersion, case: Case, settings: LoadSettings, names: Sequence[str]) -> list[LoadTestResult]:
-    """Send load in turn to each of ``names``, a model and its baseline; return what each did."""
+    """Alternate load between ``names``, a model and its baseline; return the result of each."""
     sends = [_sender(version.prober, case, name) for name in names]
     window = settings.seconds / _WINDOWS
     windows: list[list[LoadWindow]] = [[] for _ in names]
     how = {"callers": settings.callers, "rate": settings.rate}
     for send in sends:
         send_load(send, max(settings.seconds * _WARM_UP, 0.2), **how)  # type: ignore[arg-type]
-    # what one server uses for both versions is said of neither
+    # the usage of a server that serves both versions belongs to neither
     with _UsageSampler(None if len(names) > 1 else version.endpoint.server) as usage:
         while len(windows[0]) < _WINDOWS * _PATIENCE:
             for send, own in zip(sends, windows, strict=True):
@@ -186,22 +186,22 @@ def _medians(windows: Sequence[LoadWindow]) -> list[float]:
 
 
 class _UsageSampler:
-    """Looks at a server's process while it works."""
+    """Samples the usage of a server's process while the context lasts."""
 
     def __init__(self, server: Server | None) -> None:
         self._server = server
         self._done = threading.Event()
         self._seen: list[Usage] = []
-        self._thread = threading.Thread(target=self._look, name="usage", daemon=True)
+        self._thread = threading.Thread(target=self._sample, name="usage", daemon=True)
 
     @property
     def memory(self) -> int | None:
-        """The most that it had, in bytes."""
+        """The peak memory in bytes; ``None`` without a sample."""
         return max((usage.memory for usage in self._seen), default=None)
 
     @property
     def cpu(self) -> float | None:
-        """What it used on average, in CPUs."""
+        """The average CPU usage in CPUs; ``None`` without a sample."""
         return sum(usage.cpu for usage in self._seen) / len(self._seen) if self._seen else None
 
     def __enter__(self) -> Self:
@@ -214,7 +214,7 @@ class _UsageSampler:
         if self._server is not None:
             self._thread.join()
 
-    def _look(self) -> None:
-        with contextlib.suppress(TfsDeployError):  # it ended: the checks say so
+    def _sample(self) -> None:
+        with contextlib.suppress(TfsDeployError):  # the server ended: ``load.survived`` reports it
             while self._server is not None and not self._done.is_set():
                 self._seen.append(self._server.usage())

@@ -1,4 +1,4 @@
-"""Group ``parity``: the model in this process, over gRPC and over REST, per output; and which version answered."""
+"""Group ``parity``: gRPC, REST and the local model give the same outputs; the right version answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.probing.prober import Answer, Prober
     from tfs_deploy.verify.served_version import ServedVersion
 
-#: id -> the two ways that are compared
+#: id -> the two transports to compare
 PAIRS: Final = {
     "parity.local-grpc": (LOCAL, GRPC),
     "parity.grpc-rest": (GRPC, REST),
@@ -40,7 +40,7 @@ def verify_parity(version: ServedVersion) -> None:
             if REST in (left, right) and prober.rest is None:
                 continue
             if LOCAL in (left, right) and not prober.has_local:
-                why = prober.local.failure if prober.local is not None else "it is not asked"
+                why = prober.local.failure if prober.local is not None else "the model does not run locally"
                 checker.record(identity, name, skipped(f"there is no local answer to compare with: {why}"))
                 continue
             pairs = [
@@ -54,7 +54,7 @@ def verify_parity(version: ServedVersion) -> None:
 
 
 def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: str) -> Judgement:
-    """Judge whether two ways give the same to every request that both answered."""
+    """Judge whether two transports give the same answer to every request."""
     both = [(case, one, other) for case, one, other in pairs if one.ok and other.ok]
     for case, one, other in both:
         missing = sorted(one.outputs.keys() ^ other.outputs.keys())
@@ -63,13 +63,13 @@ def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: 
         mismatch = compare(one.outputs, other.outputs, case.rtol, case.atol)
         if mismatch is not None:
             return failed(f"{case.name}: {right} does not answer as {left}: {mismatch}", mismatch.max_abs_diff)
-    torn = next((each for each in pairs if each[1].ok != each[2].ok and not _is_late(*each)), None)
-    if torn is not None:
-        case, one, other = torn
+    unequal = next((each for each in pairs if each[1].ok != each[2].ok and not _is_late(*each)), None)
+    if unequal is not None:
+        case, one, other = unequal
         loser, why = (right, other.why) if one.ok else (left, one.why)
-        return failed(f"{case.name}: {loser} does not answer, the other one does: {why}")
+        return failed(f"{case.name}: {loser} does not answer, but the other does: {why}")
     if not both:
-        return skipped("no request was answered by both")
+        return skipped("no request was answered over both")
     largest = max(
         (_largest(one.outputs, other.outputs, name) for _, one, other in both for name in one.outputs), default=0
     )
@@ -77,16 +77,16 @@ def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: 
 
 
 def _is_late(case: Case, one: Answer, other: Answer) -> bool:
-    """Whether one transport only took too long for an edge value, which the other may have made in time by a hair."""
+    """Return whether an edge value timed out over one transport; the other may just have been in time."""
     return not case.ordinary and any(isinstance(each.error, DeadlineExceededError) for each in (one, other))
 
 
 def _answers(prober: Prober, cases: Sequence[Case], transport: str) -> dict[Case, Answer]:
     if transport == LOCAL and prober.has_local:
-        # what the server did not answer in time would only take this process's time as well
+        # a request that timed out on the server would time out here too
         asked = [case for case in cases if not prober.probe(case, GRPC).lost]
         return {case: prober.probe(case, LOCAL) for case in asked}
-    # what could not be asked over REST was not
+    # some requests cannot be sent over REST
     return {
         case: prober.answers[case.signature, case.name, transport]
         for case in cases
@@ -99,7 +99,7 @@ def _versions(answers: Mapping[str, Mapping[Case, Answer]], version: int) -> Jud
     wrong = next((each for each in given if each != version), None)
     if wrong is not None:
         return failed(f"version {wrong} answered over gRPC, version {version} should")
-    return passed(f"version {version} gave every answer") if given else skipped("there was no answer")
+    return passed(f"version {version} gave every answer") if given else skipped("no request was answered")
 
 
 def _differences(

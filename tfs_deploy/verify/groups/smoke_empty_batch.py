@@ -1,7 +1,7 @@
-"""Part of group ``smoke``, made last: a batch of no rows, which a server that batches may never answer.
+"""Part of group ``smoke`` that runs last: an empty batch, which a server that batches may never answer.
 
-TensorFlow Serving with ``--enable_batching`` keeps such a request for ever (batching_session.cc puts it into no
-batch), so it has a deadline of its own.
+TensorFlow Serving with ``--enable_batching`` never answers such a request (batching_session.cc adds it to no batch),
+so it gets a short timeout of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def verify_empty_batches(version: ServedVersion) -> None:
         answered = [case for case in cases[name] if case.rows and prober.probe(case, GRPC).ok]
         if not answered:
             continue
-        # with one row, an output of one value for the whole batch would look like one with a row
+        # a batch of one row would not tell an output for each row from one for the whole batch
         like = max(answered, key=lambda case: case.rows or 0)
         case = empty_case(signature, like.inputs)
         answer = prober.probe(case, GRPC, timeout=min(_PATIENCE, prober.timeout))
@@ -42,10 +42,10 @@ def verify_empty_batches(version: ServedVersion) -> None:
 
 
 def judge_empty(answer: Answer, local: Answer | None, like: Case, full: Answer, *, batching: bool | None) -> Judgement:
-    """Judge the answer to an empty batch: no rows, or a clean refusal; ``batching`` is ``None`` where unknown."""
+    """Judge the answer to an empty batch: no rows or a clean refusal are right; ``batching`` ``None``: unknown."""
     if isinstance(answer.error, DeadlineExceededError):
         if batching is not False:
-            return skipped("no answer to an empty batch, as from every server that batches: do not send one")
+            return skipped("the server does not answer an empty batch, as no server that batches does: do not send one")
         return failed(f"an empty batch is not answered: {answer.why}")
     if answer.refused or (local is not None and not local.ok and not answer.ok):
         return passed(f"an empty batch is refused: {answer.why}")
@@ -54,5 +54,5 @@ def judge_empty(answer: Answer, local: Answer | None, like: Case, full: Answer, 
     for name, array in full.outputs.items():
         got = answer.outputs.get(name)
         if got is not None and array.shape[:1] == (like.rows,) and got.shape[:1] != (0,):
-            return failed(f"an empty batch gives output '{name}' of shape {list(got.shape)}")
-    return passed("an empty batch gives an empty answer")
+            return failed(f"an empty batch returns output '{name}' of shape {list(got.shape)}")
+    return passed("an empty batch returns an empty answer")

@@ -1,4 +1,4 @@
-"""Part of group ``smoke``: Classify and Regress, which answer tf.Examples with what Predict says of them."""
+"""Part of group ``smoke``: Classify and Regress must answer tf.Examples as Predict does."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def verify_inference(version: ServedVersion) -> None:
             if client is None:
                 continue
             if case is None:
-                checker.record(f"smoke.{method}", about, skipped("it answered no tf.Example to compare with"))
+                checker.record(f"smoke.{method}", about, skipped("Predict answered no tf.Example to compare with"))
             else:
                 checker.check(f"smoke.{method}", about, partial(_ask, prober, client, method, case))
 
@@ -76,5 +76,5 @@ def _judge(
 ) -> Judgement:
     mismatch = compare(expected, found, rtol, atol)
     if mismatch is not None:
-        return failed(f"another answer than Predict gives: {mismatch}", mismatch.max_abs_diff)
-    return passed("as Predict answers")
+        return failed(f"differs from the answer of Predict: {mismatch}", mismatch.max_abs_diff)
+    return passed("same answer as Predict")

@@ -94,7 +94,7 @@ def test_a_table_of_pandas_has_no_column_for_its_index(tmp_path):
         (pa.nulls(4), "column 'x' has 4 nulls in 4 rows"),
         (pa.array([[1], [1, 2], [], [1]]), "column 'x' has lists of 0, 1, 2 values"),
         (pa.array([[[1], [1, 2]]] * 4), "column 'x' has lists of 1, 2 values"),
-        (pa.array([{"a": 1}] * 4), "column 'x' is struct<a: int64>, which no tensor holds"),
+        (pa.array([{"a": 1}] * 4), "column 'x' is struct<a: int64>, which no tensor can hold"),
         (pa.array([[("a", 1)]] * 4, pa.map_(pa.string(), pa.int64())), "column 'x' is map<"),
         (pa.array([0] * 4, pa.timestamp("s")), "column 'x' is timestamp"),
         (pa.array([0] * 4, pa.date32()), "column 'x' is date32"),
@@ -109,11 +109,11 @@ def test_what_no_tensor_holds_is_named(read, column, message):
 
 
 def test_no_rows_and_no_columns_are_refused(read):
-    with pytest.raises(UsageError, match="no columns of one length: x 0"):
+    with pytest.raises(UsageError, match="does not have columns of one length: x 0"):
         read({"x": pa.array([], pa.int64())})
-    with pytest.raises(UsageError, match="no columns of one length: x 0"):
+    with pytest.raises(UsageError, match="does not have columns of one length: x 0"):
         read({"x": pa.array([], pa.list_(pa.int64()))})
-    with pytest.raises(UsageError, match="no columns of one length: none"):
+    with pytest.raises(UsageError, match="does not have columns of one length: none"):
         read({})
 
 
