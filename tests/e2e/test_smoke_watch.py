@@ -154,7 +154,7 @@ def test_from_good_to_bad_and_back_and_away(served, tmp_path):
 
         label_stable(served, 2)  # somebody moves the label behind the deployment's back
         line = next_with(" failed ")
-        assert "version 2 answers, version 1 should" in line
+        assert "version 2 answered instead of version 1" in line
         # the label may have moved in the middle of a round, so that only its second half is wrong
         until(lambda: series(metrics)[f"tfs_deploy_smoke_{grpc}"] == 0)
         found = series(metrics)

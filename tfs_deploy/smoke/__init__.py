@@ -1,4 +1,4 @@
-"""Checks of what is served: does every label answer, with the right version, as recorded at export?"""
+"""Smoke checks of a server: every label answers, with the right version, as recorded at export."""
 
 from __future__ import annotations
 

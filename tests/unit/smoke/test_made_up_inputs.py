@@ -39,8 +39,8 @@ def test_free_sizes_are_one_and_values_are_ones(dtype, shape, expected):
         ({"x": np.zeros((5, 3), np.float32), "more": np.zeros(1)}, None),
         ({"y": np.zeros((5, 3), np.float32)}, "output 'x' is missing; the reply has ['y']"),
         ({"x": np.zeros((5, 3))}, "output 'x' is float64 instead of float32"),
-        ({"x": np.zeros((5, 4), np.float32)}, "output 'x' has shape [5, 4], which is no float32 [?, 3]"),
-        ({"x": np.zeros(5, np.float32)}, "output 'x' has shape [5], which is no float32 [?, 3]"),
+        ({"x": np.zeros((5, 4), np.float32)}, "output 'x' has shape [5, 4], which does not fit float32 [?, 3]"),
+        ({"x": np.zeros(5, np.float32)}, "output 'x' has shape [5], which does not fit float32 [?, 3]"),
     ],
 )
 def test_a_reply_is_held_against_the_signature(outputs, problem):

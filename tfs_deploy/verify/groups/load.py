@@ -142,7 +142,7 @@ def _version(client: Client, subject: Subject, label: str | None = None) -> Judg
     version = None if label else subject.version
     metadata = client.metadata(subject.name, label=label, version=version)
     if metadata.version is not None and metadata.version != subject.version:
-        return failed(f"version {metadata.version} answers, version {subject.version} should")
+        return failed(f"version {metadata.version} answered instead of version {subject.version}")
     return passed(f"version {subject.version} answers")
 
 

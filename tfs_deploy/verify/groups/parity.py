@@ -98,7 +98,7 @@ def _versions(answers: Mapping[str, Mapping[Case, Answer]], version: int) -> Jud
     given = [answer.version for answer in answers[GRPC].values() if answer.ok]
     wrong = next((each for each in given if each != version), None)
     if wrong is not None:
-        return failed(f"version {wrong} answered over gRPC, version {version} should")
+        return failed(f"version {wrong} answered over gRPC instead of version {version}")
     return passed(f"version {version} gave every answer") if given else skipped("no request was answered")
 
 

@@ -31,9 +31,9 @@ def choose_cases(
     features: Sequence[Feature],
     warmup: Sequence[Case] = (),
 ) -> list[Case]:
-    """Return what to ask a signature: its recorded calls, else its warmup requests and what it takes of made-up ones.
+    """Return the requests for a signature: its recorded calls, else its warmup requests and made-up ones that fit.
 
-    The model in this process is tried first, which costs the server nothing; without it the server is.
+    Guesses are tried on the local model, which costs the server nothing; without one on the server.
     """
     recorded = recorded_cases(signature, goldens)
     if recorded:
@@ -51,7 +51,7 @@ def choose_cases(
             degenerate.append(cases)
         elif not answer.refused:
             break
-    # a model that divides by a deviation has none to divide by in a sequence of one
+    # a model that divides by a standard deviation needs more than a sequence of one
     return [*warmup, *(degenerate[:2] or [first])[-1]]
 
 
@@ -63,20 +63,18 @@ def verify_smoke(version: ServedVersion) -> None:
         asked = cases[name]
         for case in asked:
             for transport in prober.transports:
-                judgement = _one(checker, prober, signature, case, transport)
+                judgement = _check_answer(checker, prober, signature, case, transport)
                 proven = proven or judgement.status is CheckStatus.PASSED
         if not any(case.golden for case in asked):
             checker.record(
                 "smoke.signature", name, judge_signature(signature, [prober.probe(case, GRPC) for case in asked])
             )
     if not proven:
-        reason = (
-            "not one answer was proven: export with examples, so that answers are recorded (or --skip smoke.proven)"
-        )
+        reason = "no answer was proven: export with examples, so that answers are recorded (or --skip smoke.proven)"
         checker.record("smoke.proven", "", failed(reason))
 
 
-def _one(checker: Checker, prober: Prober, signature: SignatureInfo, case: Case, transport: str) -> Judgement:
+def _check_answer(checker: Checker, prober: Prober, signature: SignatureInfo, case: Case, transport: str) -> Judgement:
     identity = "smoke.recorded" if case.golden is not None else "smoke.made-up"
     about = f"{case}, over {transport}"
     reason = rest_obstacle(signature, case, prober.probe(case, GRPC).size) if transport == REST else ""
@@ -92,21 +90,21 @@ def _one(checker: Checker, prober: Prober, signature: SignatureInfo, case: Case,
 
 
 def judge_answer(signature: SignatureInfo, case: Case, answer: Answer, local: Answer | None, version: int) -> Judgement:
-    """Judge one answer by the recorded one, else by what the signature promises.
+    """Judge one answer by the recorded one, else by the signature.
 
-    A made-up request may be refused, unless the model itself (``local``) takes it.
+    A made-up request may be refused, unless the local model accepts it.
     """
     if not answer.ok:
         if case.golden is None and answer.refused and (local is None or local.refused):
-            return skipped(f"the model does not take this request: {answer.why}")
+            return skipped(f"the model refuses this made-up request: {answer.why}")
         if not case.ordinary and isinstance(answer.error, DeadlineExceededError):
             return skipped(f"an edge value takes too long: {answer.why}")
         return failed(answer.why)
     if answer.version is not None and answer.version != version:
-        return failed(f"version {answer.version} answered, version {version} should")
+        return failed(f"version {answer.version} answered instead of version {version}")
     if case.golden is None:
         problem = output_mismatch(signature, answer.outputs)
-        return failed(problem) if problem else passed("as the signature promises", answer.seconds * 1000, "ms")
+        return failed(problem) if problem else passed("matches the signature", answer.seconds * 1000, "ms")
     mismatch = compare(case.golden.outputs, answer.outputs, case.rtol, case.atol)
     if mismatch is not None:
         return failed(str(mismatch), mismatch.max_abs_diff, "difference" if mismatch.max_abs_diff is not None else "")
@@ -114,15 +112,14 @@ def judge_answer(signature: SignatureInfo, case: Case, answer: Answer, local: An
 
 
 def judge_signature(signature: SignatureInfo, answers: Sequence[Answer]) -> Judgement:
-    """Judge a signature without recorded answers as a whole: it has to take something.
+    """Judge a signature without recorded answers as a whole: it must accept some request.
 
-    A signature whose sizes and dtypes leave nothing to guess and that refuses everything is broken; of any other one
-    can only say that nothing was proven.
+    A signature that refuses everything is broken if there was nothing to guess; else nothing is proven.
     """
     taken = sum(answer.ok for answer in answers)
     if taken:
         return passed(f"{taken} of {len(answers)} made-up requests answered", float(taken), "answers")
     first = next((answer for answer in answers if not answer.refused), answers[0])
     if first.refused and is_guess(signature):
-        return skipped(f"no made-up request is taken, export with examples to have it proven: {first.why}")
-    return failed(f"it answers nothing that its inputs allow: {first.why}")
+        return skipped(f"every made-up request is refused; export with examples to prove the signature: {first.why}")
+    return failed(f"the signature answers no request that its inputs allow: {first.why}")
