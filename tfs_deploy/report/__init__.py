@@ -1,4 +1,4 @@
-"""Reports: a table is described once and written for the terminal or as Markdown."""
+"""Reports: tables and sections, described once and written for the terminal, as Markdown or as HTML."""
 
 from __future__ import annotations
 

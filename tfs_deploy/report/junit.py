@@ -1,4 +1,4 @@
-"""A verification as JUnit XML, which CI services show as tests: a suite for each model and target, a case a check."""
+"""A verification as JUnit XML, which CI services show as tests: a suite per model and target, a case per check."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tfs_deploy.verify.checks import Check, CheckStatus
 if TYPE_CHECKING:
     from tfs_deploy.verify.verification import Verification
 
-#: characters that XML 1.0 does not have
+#: characters that XML 1.0 forbids
 _FORBIDDEN: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_xml(verification: Verification) -> str:
-    """Write the checks as test cases; a failed one carries its reason, a skipped one too."""
+    """Return the checks as test cases; failed and skipped ones carry their reasons."""
     suites: dict[tuple[str, str], list[Check]] = {}
     for check in verification.checks:
         suites.setdefault((check.model, check.target), []).append(check)

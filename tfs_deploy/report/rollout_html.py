@@ -1,4 +1,4 @@
-"""A rollout as one HTML page that needs no other file, no script and no network."""
+"""A rollout as one HTML page without scripts, other files or network access."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
-#: judgements in a plot, roughly
+#: about how many judgements a chart shows
 _MOST: Final = 150
 _MARKS: Final = {Verdict.PASS: "&#10003;", Verdict.FAIL: "&#10007;", Verdict.TOO_FEW: "&#8230;"}
 
 
 def rollout_html(plan: RolloutPlan, events: Sequence[Event]) -> str:
-    """Write a rollout as a page: time line, traffic, errors and latency of both versions, gates, journal."""
+    """Return a rollout as a page: phases, traffic, errors and latency of both versions, gates, journal."""
     result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
     title = f"Rollout of {plan.model}: version {plan.old} to {plan.new}"
     status = result.status.value.replace(" ", "-")
@@ -59,7 +59,7 @@ def _facts(plan: RolloutPlan, events: Sequence[Event]) -> str:
 
 
 def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
-    """Return the few numbers that people look for first."""
+    """Return the few numbers that readers look for first."""
     passed = sum(step.verdict is Verdict.PASS for step in result.steps)
     requests = sum(step.requests for step in result.steps)
     errors = sum(step.errors for step in result.steps)
@@ -68,7 +68,9 @@ def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
         tiles.append((f"{passed} of {len(plan.steps)}", "steps passed", passed < len(result.steps)))
     if requests:
         tiles += [(f"{requests:,}", "requests judged", False), (f"{errors:,}", "of them failed", errors > 0)]
-    beside = [step for step in result.steps if step.weight < 100] or list(result.steps)  # both had requests there
+    beside = [step for step in result.steps if step.weight < 100] or list(
+        result.steps
+    )  # steps in which both versions had requests
     for label, version in ((plan.canary, plan.new), (plan.stable, plan.old)):
         found = [step.windows[label] for step in beside if label in step.windows and step.windows[label].p99]
         if found:
@@ -128,7 +130,7 @@ def _lines(plan: RolloutPlan, time: Timeline, what: str) -> list[Series]:
 def _points(
     judged: Sequence[TimedJudgement], label: str, what: str
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Return the points of a line and those of them that were measured; each step's begins where its window does."""
+    """Return the points of a line, and those of them that were measured; a step's line begins with its window."""
     points: list[tuple[float, float]] = []
     dots: list[tuple[float, float]] = []
     step = 0
@@ -147,7 +149,7 @@ def _points(
 
 
 def _some(judged: Sequence[TimedJudgement]) -> Sequence[TimedJudgement]:
-    """Leave judgements out of a long rollout, but never one that did not pass, nor the last of a step."""
+    """Return the judgements to show: of a long rollout some, but each that did not pass and the last of each step."""
     apart = len(judged) // _MOST + 1
     return [
         entry
@@ -178,7 +180,7 @@ def _tables(result: RolloutResult) -> list[str]:
 
 
 def _matrix(steps: Sequence[StepReport]) -> str:
-    """Show each gate's verdict for each step; its reason is told to whoever points at it."""
+    """Return a table of each gate's verdict for each step, with its reason as a tooltip."""
     gates = list(dict.fromkeys(entry.gate for step in steps for entry in step.verdicts))
     heads = "".join(f"<th>{step.weight:g} %</th>" for step in steps)
     rows = []

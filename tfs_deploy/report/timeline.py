@@ -1,4 +1,4 @@
-"""A rollout over time, out of its journal: phases, traffic, judgements. Pure; times are seconds since its start."""
+"""The timeline of a rollout from its journal: phases, traffic, judgements; times are seconds since its start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 
-#: what sends all requests to the new version, or none
+#: actions that send all requests to the new version, or none
 _MOVES: Final = ("promote", "calm", "isolate")
 
 
@@ -46,7 +46,7 @@ class TimedJudgement:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """``traffic``: at what time the new version got how many percent; ``lines``: the journal in words."""
+    """A rollout over time; ``traffic``: (time, percent of the new version), ``lines``: the journal in words."""
 
     seconds: float
     segments: tuple[Segment, ...]
@@ -56,7 +56,7 @@ class Timeline:
 
 
 def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
-    """Read a journal."""
+    """Return the timeline of a journal."""
     times = elapsed(events)
     end = times[-1] if times else 0.0
     starts: list[tuple[str, float]] = []
@@ -84,7 +84,7 @@ def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
 
 
 def _phase(plan: RolloutPlan, event: Event, starts: Sequence[tuple[str, float]]) -> str | None:
-    """Return the phase that an intention belongs to, ``None`` for what can happen in any; a step has its percent."""
+    """Return the phase of an intention, ``None`` if it can happen in any phase; a step is named by its percent."""
     if event.kind != "intend":
         return None
     before = {phase for phase, _ in starts}

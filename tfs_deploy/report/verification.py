@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def verdict_line(verification: Verification) -> str:
-    """Say in one line how a verification ended."""
+    """Return in one line how a verification ended."""
     counts = ", ".join(f"{verification.count(status)} {status.value}" for status in CheckStatus)
     word = "yes" if verification.ok else "no"
     return f"Verdict: {word}. {len(verification.checks)} checks in {verification.seconds:.1f} s: {counts}"

@@ -1,4 +1,4 @@
-"""A verification as one HTML page that needs no other file, no script and no network."""
+"""A verification as one HTML page without scripts, other files or network access."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def verification_html(verification: Verification) -> str:
-    """Write a verification as a page: verdict, what failed, plots, signatures, every check."""
+    """Return a verification as a page: verdict, what failed, charts, signatures, every check."""
     names = ", ".join(str(subject) for subject in verification.subjects)
     title = f"Verification of {names}"
     parts = [
@@ -30,9 +30,9 @@ def verification_html(verification: Verification) -> str:
 
 
 def _verdict(verification: Verification) -> str:
-    """Say yes or no, and the reason for a no."""
+    """Return the verdict, and the reason for a no."""
     if verification.ok:
-        status, said, why = "done", "Yes, it may serve", ""
+        status, said, why = "done", "Yes, it may serve traffic", ""
     else:
         first = verification.first_failed
         status, said = "rolled-back", f"No: {first.id}" if first is not None else "No"
@@ -56,7 +56,7 @@ def _moment(created_at: str) -> str:
 
 
 def _tiles(verification: Verification) -> str:
-    """Return the few numbers that people look for first."""
+    """Return the few numbers that readers look for first."""
     tiles = [(str(verification.count(status)), f"checks {status.value}", status) for status in CheckStatus]
     shown = [
         f'<div class="tile{" bad" if status is CheckStatus.FAILED and number != "0" else ""}">'
@@ -67,5 +67,5 @@ def _tiles(verification: Verification) -> str:
         p99 = measured.percentile(99)
         if p99 is not None:
             shown.append(f'<div class="tile"><b>{1000 * p99:.1f} ms</b><span>p99 under load</span></div>')
-        shown.append(f'<div class="tile"><b>{measured.throughput:.0f}</b><span>answers a second</span></div>')
+        shown.append(f'<div class="tile"><b>{measured.throughput:.0f}</b><span>answers per second</span></div>')
     return f'<div class="tiles">{"".join(shown)}</div>'

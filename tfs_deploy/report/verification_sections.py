@@ -111,7 +111,7 @@ SECTIONS: Final[tuple[Callable[[Verification], Section | None], ...]] = (
 
 
 def _findings(checks: Sequence[Check]) -> str:
-    """List what failed: the check, where, and why in full."""
+    """Return a list of what failed: the check, where, and the whole reason."""
     items = []
     for check in checks:
         where = ", ".join(part for part in (check.model, check.about, check.target) if part)
@@ -133,13 +133,13 @@ def _latencies(measured: Sequence[LoadTestResult]) -> str:
 
 
 def _differences(differences: Sequence[Difference]) -> str:
-    """Draw the outputs that come closest to what is allowed, or beyond it."""
+    """Return a chart of the outputs that come closest to their limit, or exceed it."""
     worst = sorted(differences, key=lambda each: each.largest / each.allowed if each.allowed else 0, reverse=True)
     rows = [
         LimitBar(f"{each.about}: {each.output} ({each.between})", each.largest, each.allowed)
         for each in worst[:_MOST_BARS]
     ]
-    key = "largest difference of each output between two ways to ask; the line is what is allowed"
+    key = "largest difference of each output between two transports; the line marks what is allowed"
     return f'<p class="key">{key}</p>\n' + _plot(limits_chart("Value differences", rows))
 
 

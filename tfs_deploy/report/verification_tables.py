@@ -22,7 +22,7 @@ def groups_table(verification: Verification) -> Table:
     columns: list[Column | str] = [
         *("group", "on"),
         *(Column(name, "right") for name in ("passed", "failed", "skipped", "seconds")),
-        "what it asks",
+        "what it checks",
     ]
     rows: list[Sequence[object]] = []
     styles: list[str | None] = []
@@ -37,7 +37,7 @@ def groups_table(verification: Verification) -> Table:
 
 
 def checks_table(checks: Sequence[Check]) -> Table:
-    """Return one row a check."""
+    """Return one row per check."""
     columns: list[Column | str] = [
         *("check", "model", "about", "on", "result"),
         Column("measured", "right"),
@@ -57,13 +57,13 @@ def checks_table(checks: Sequence[Check]) -> Table:
 
 
 def problems_table(checks: Sequence[Check]) -> Table:
-    """Return one row a check that failed, short enough for a terminal."""
+    """Return one row per failed check, short enough for a terminal."""
     rows = [(check.id, _where(check), check.reason) for check in checks]
     return Table.of(["failed check", "where", "why"], rows, styles=["red" for _ in checks])
 
 
 def load_tests_table(measured: Sequence[LoadTestResult]) -> Table:
-    """Return one row a load test."""
+    """Return one row per load test."""
     right = [
         Column(name, "right")
         for name in ("requests", "errors", "per second", "p50 ms", "p90 ms", "p99 ms", "memory MB", "CPU")
@@ -81,7 +81,7 @@ def load_tests_table(measured: Sequence[LoadTestResult]) -> Table:
 
 
 def differences_table(differences: Sequence[Difference]) -> Table:
-    """Return one row for each output and pair of ways to ask for it."""
+    """Return one row for each output and pair of transports."""
     rows = [
         (
             *(each.model, each.target, each.about, each.output, each.between),
@@ -112,7 +112,7 @@ def signatures_table(verification: Verification) -> Table:
 
 
 def value_text(measured: float | None, unit: str) -> str:
-    """Write a measured value with its unit."""
+    """Return a measured value with its unit."""
     if measured is None:
         return ""
     number = f"{measured:.0f}" if abs(measured) < 1e9 and measured == round(measured) else f"{measured:.4g}"
