@@ -51,6 +51,9 @@ class ServerProcess(Protocol):
         Raises ``EnvironmentFault`` where it is unknown only at the moment.
         """
 
+    def room(self) -> int | None:
+        """Return the bytes of memory that it can still get, ``None`` where that is unknown."""
+
 
 class TrafficControl(Protocol):
     """The owner of one model's traffic: reads and replaces the split that consumers follow."""
