@@ -65,7 +65,7 @@ class TrafficControl(Protocol):
         """Replace the split at once."""
 
 
-class VersionChecks(Protocol):
+class CandidateChecks(Protocol):
     """Checks of a version, with the model's files."""
 
     def preflight(self, plan: RolloutPlan) -> CheckResult:
@@ -157,7 +157,7 @@ class World:
     server: ModelServer
     process: ServerProcess
     traffic: TrafficControl
-    checks: VersionChecks
+    checks: CandidateChecks
     gates: Sequence[Gate]
     requests: RequestSource | None
     log: EventLog
