@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.adapters.active_recovery import active_records
-from tfs_deploy.rollout.controller.journal import Journal, journals, replay
+from tfs_deploy.rollout.controller.journal import Journal, replay
 from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.plan import RolloutPlan, checked
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions
+from tfs_deploy.state.journal import journals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,11 +12,6 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
-def one_line(text: str) -> str:
-    """Return a text without line breaks; a server's messages may span several lines."""
-    return " ".join(text.split())
-
-
 def parse_seconds(text: str) -> float:
     """Read a time such as ``10``, ``500ms``, ``10s``, ``5m``, ``1h30m`` or ``7d`` as seconds; raises ``UsageError``."""
     compact = text.replace(" ", "")

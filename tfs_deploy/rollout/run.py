@@ -8,23 +8,24 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client.routing.recorder import boot_id
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
+from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
 from tfs_deploy.rollout.begin import RecordedRollout, latest_rollout, new_plan, observe_served, previous_version
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal
-from tfs_deploy.rollout.controller.mailbox import FileMailbox
 from tfs_deploy.rollout.machine.actions import Action, Finish, Wait
 from tfs_deploy.rollout.machine.narration import narrate
+from tfs_deploy.rollout.machine.plan import current_names
 from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, steps_of, version_number
 from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
 from tfs_deploy.smoke.deployment import find_model
-from tfs_deploy.state.lock import Held, lock, rollout_of
+from tfs_deploy.state.lock import Held, lock, rollout_purpose
+from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -100,8 +101,9 @@ class Rollout:
         ``to`` is by default the version that was stable before, else the next lower one on disk; right after a
         rollback it has to be named, else ``run`` raises ``UsageError``. An unfinished rollback is resumed.
         """
-        lenient = dict.fromkeys(("need_goldens", "need_warmup", "need_memory", "need_clean"), False)
-        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, "allow_breaking": True, **options})
+        flags = ("allow_missing_goldens", "allow_missing_warmup", "allow_breaking", "ignore_memory", "ignore_lint")
+        lenient = dict.fromkeys(flags, True)
+        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, **current_names(options)})
         rollout._go_back = True
         return rollout
 
@@ -185,7 +187,7 @@ class Rollout:
         return dataclasses.replace(result, steps=steps)
 
     def __enter__(self) -> Self:
-        purpose = rollout_of(self.model.name)
+        purpose = rollout_purpose(self.model.name)
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(
                 lock(self.deployment.state_dir, purpose, wait=self._wait_lock, on_wait=self._tell)
@@ -235,7 +237,8 @@ class Rollout:
         served = observe_served(self.deployment, self.model, side.server, side.traffic)
         back = self._go_back and not self.to
         to = previous_version(self.deployment, self.model, served.stable) if back else self.to
-        recorded = self._own.requests is None and RecordedRequests(self.deployment.state_dir, self.model.name).anybody()
+        requests = RecordedRequests(self.deployment.state_dir, self.model.name)
+        recorded = self._own.requests is None and requests.has_consumers()
         plan = new_plan(self.model, to, served, {"recorded": recorded, "directory": _here(), **self._options})
         require_programs(plan)
         return plan

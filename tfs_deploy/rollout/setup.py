@@ -11,15 +11,15 @@ from tfs_deploy.host.commands import require_program
 from tfs_deploy.rollout.adapters.deployed_server import SystemClock
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.replay import Replay
-from tfs_deploy.rollout.adapters.version_checks import FileChecks
+from tfs_deploy.rollout.adapters.version_checks import VersionChecks
 from tfs_deploy.rollout.controller.hooks import RolloutHooks
-from tfs_deploy.rollout.controller.mailbox import FileMailbox
 from tfs_deploy.rollout.controller.world import World
 from tfs_deploy.rollout.gates.drift import DriftGate
 from tfs_deploy.rollout.gates.golden import GoldenGate
 from tfs_deploy.rollout.gates.memory import MemoryGate
 from tfs_deploy.rollout.gates.registry import default_gates, make_gate
 from tfs_deploy.rollout.gates.spec import GateSources
+from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ def make_world(
     on_trouble: Callable[[str], None],
 ) -> World:
     """Return the world of a plan; raises ``UsageError`` for a gate, hook or file that cannot be used."""
-    checks = FileChecks(deployment, model.name, model.base_path, side.members, side.process.room)
+    checks = VersionChecks(deployment, model.name, model.base_path, side.members, side.process.room)
     requests = own.requests
     if requests is None and plan.recorded:
         requests = RecordedRequests(deployment.state_dir, model.name)

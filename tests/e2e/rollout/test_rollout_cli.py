@@ -18,7 +18,7 @@ from live import until
 from tfs_deploy.client import Client
 from tfs_deploy.rollout.begin import latest_rollout
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
-from tfs_deploy.state.lock import holder, lock, rollout_of
+from tfs_deploy.state.lock import holder, lock, rollout_purpose
 
 
 def command(*arguments: object) -> list[str]:
@@ -173,7 +173,7 @@ def test_who_is_at_work_on_another_model_is_not_asked_but_waited_for(zoo, runnin
     running.kill()
     running.wait()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(lock(zoo.state_dir, rollout_of("other")))
+        stack.enter_context(lock(zoo.state_dir, rollout_purpose("other")))
         assert "no process is at work on it" in cli("rollout", "status", zoo.file).stderr
         assert cli("rollout", "pause", zoo.file).returncode == 2
         promote = cli("rollout", "promote", zoo.file)

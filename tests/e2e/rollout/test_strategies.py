@@ -199,7 +199,7 @@ def test_a_lock_that_hangs_is_shown_waited_for_and_released(zoo, cli):
         assert waited.returncode == 4
         released = cli("lock", "release", zoo.file)
         assert released.returncode == 0, released.stderr
-        with pytest.raises(Exception, match="released by somebody else"):
+        with pytest.raises(Exception, match="released by force"):
             rollout.tick()
     aborted = cli("rollout", "abort", zoo.file)
     assert aborted.returncode == 0, aborted.stderr

@@ -7,9 +7,10 @@ import os
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.rollout.controller.journal import RESERVE, Journal, journals, models_with_journals, replay
+from tfs_deploy.rollout.controller.journal import Journal, replay
 from tfs_deploy.rollout.machine.history import Event, elapsed
 from tfs_deploy.rollout.machine.plan import RolloutPlan
+from tfs_deploy.state.journal import RESERVE, journals, models_with_journals
 
 START = Event("start", detail={"plan": RolloutPlan("digits", 1, 2).as_dict()}, at=1_700_000_000.5)
 LOAD = Event("intend", "load", detail={"versions": [1, 2]}, at=1_700_000_001.0)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.errors import (
@@ -17,8 +15,9 @@ from tfs_deploy.errors import (
     TfsDeployError,
     UsageError,
 )
+from tfs_deploy.host.machine import available_bytes
+from tfs_deploy.host.processes import resident_bytes
 from tfs_deploy.launch.hosts import host_of
-from tfs_deploy.launch.memory import available_bytes
 from tfs_deploy.launch.up import up
 from tfs_deploy.rollout.adapters.active_recovery import mend
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
@@ -165,15 +164,6 @@ class DeployedProcess:
         with contextlib.suppress(TfsDeployError):
             return self._running()
         return None
-
-
-def resident_bytes(pid: int) -> int | None:
-    """Return how much memory a process of this machine holds (Linux), ``None`` where that is unknown."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class SystemClock:

@@ -14,7 +14,7 @@ from tfs_deploy.deployment.active import ActiveModel, model_digest
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.rollout.adapters.active_recovery import active_records
 from tfs_deploy.state.active import write_active
-from tfs_deploy.state.endpoint import FILE_NAME as ENDPOINT
+from tfs_deploy.state.endpoint import endpoint_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ class DeployedConfig:
     @functools.cached_property
     def _served(self) -> Any:
         """The config at the beginning of the rollout or its resumption; the lock keeps others from changing it."""
-        if not self._own or not (self._deployment.state_dir / ENDPOINT).exists():
+        if not self._own or not endpoint_path(self._deployment.state_dir).exists():
             return None
         try:
             return parse((self._deployment.config_dir / MODELS).read_text(encoding="utf-8"))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tfs_deploy.client import read_traffic, write_traffic
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.launch.up import TRAFFIC_NAME
 from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
+from tfs_deploy.state.traffic import read_traffic, set_aside_if_damaged, traffic_path, write_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +21,7 @@ class TrafficFile:
     """One model's split in the deployment's traffic file (a ``TrafficControl``)."""
 
     def __init__(self, deployment: Deployment, model: str) -> None:
-        self.path = deployment.state_dir / TRAFFIC_NAME
+        self.path = traffic_path(deployment.state_dir)
         self._model = model
         self._others = {other.name: other.traffic for other in deployment.models if other.traffic}
 
@@ -41,21 +40,12 @@ class TrafficFile:
 
         A damaged file is moved aside (``.damaged``): nothing may hold up the way back.
         """
-        try:
-            read_traffic(self.path)
-        except EnvironmentFault as error:
-            if isinstance(error.__cause__, OSError):
-                raise
-            self._replace_damaged()
+        damaged = set_aside_if_damaged(self.path)
+        if damaged is not None:
+            _LOG.warning("the traffic file %s is damaged: moved it to %s and wrote a new one", self.path, damaged.name)
+            for model, weights in self._others.items():
+                write_traffic(self.path, model, weights)
         write_traffic(self.path, self._model, split.weights, copies=split.copies)
-
-    def _replace_damaged(self) -> None:
-        """Move the file aside and write what the deployment file says of the models."""
-        aside = self.path.with_suffix(".damaged")
-        _LOG.warning("the traffic file %s is damaged: moved it to %s and wrote a new one", self.path, aside.name)
-        self.path.replace(aside)
-        for model, weights in self._others.items():
-            write_traffic(self.path, model, weights)
 
 
 def _positive(shares: Mapping[str, float]) -> dict[str, float]:

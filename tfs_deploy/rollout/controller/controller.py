@@ -29,7 +29,7 @@ from tfs_deploy.rollout.machine.history import Event, History
 from tfs_deploy.rollout.machine.observation import LOADING, START, Observation
 from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
 from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
-from tfs_deploy.rollout.notation import one_line
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

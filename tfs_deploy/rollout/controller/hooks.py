@@ -12,10 +12,11 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError, did_you_mean
+from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError
 from tfs_deploy.host.commands import require_program, run_command, words
 from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
 from tfs_deploy.rollout.web import fetch, is_url
+from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

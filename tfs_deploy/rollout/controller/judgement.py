@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.rollout.gates.gate import GateVerdict, StepView, Verdict, worst
 from tfs_deploy.rollout.gates.request_stats import WindowSummary
-from tfs_deploy.rollout.notation import one_line
 from tfs_deploy.rollout.result import StepReport
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import UsageError, did_you_mean
+from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.gates.drift import AGREEMENT, DRIFT
 from tfs_deploy.rollout.gates.errors import ERRORS, FINITE, ErrorRateGate, FiniteGate
 from tfs_deploy.rollout.gates.external import COMMAND, PROMQL, URL, with_prometheus
@@ -15,6 +15,7 @@ from tfs_deploy.rollout.gates.latency import LATENCY, LatencyGate
 from tfs_deploy.rollout.gates.memory import MEMORY
 from tfs_deploy.rollout.gates.metrics_page import METRICS
 from tfs_deploy.rollout.gates.spec import GateKind, GateSources, GateSpec
+from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.gate import Gate

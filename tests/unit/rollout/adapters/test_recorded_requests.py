@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.client.routing.comparison import Difference
-from tfs_deploy.client.routing.recorder import RequestRecorder, requests_dir
+from tfs_deploy.client.routing.recorder import RequestRecorder
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.gates.request_stats import OutputComparison, Spread
+from tfs_deploy.state.request_tallies import requests_dir
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def recorders(tmp_path):
 
 def test_a_window_adds_up_what_all_consumers_recorded(tmp_path, recorders):
     recorded = RecordedRequests(tmp_path, "digits")
-    assert not recorded.anybody()
+    assert not recorded.has_consumers()
     for number, recorder in enumerate(recorders):
         for _ in range(99):
             recorder.record("stable", 0.001 * (number + 1))
@@ -42,7 +43,7 @@ def test_a_window_adds_up_what_all_consumers_recorded(tmp_path, recorders):
     assert (canary.requests, canary.errors, canary.p99) == (2, 2, None)
     assert canary.outcomes == Spread(2, 0.5, pytest.approx(0.7071, rel=1e-3))
     assert canary.compared == {"y": OutputComparison(2, 0.5, 0.5, 2)}
-    assert recorded.anybody()
+    assert recorded.has_consumers()
 
 
 def test_only_lines_of_the_window_count_and_each_is_read_once(tmp_path, recorders):

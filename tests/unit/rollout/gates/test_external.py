@@ -14,7 +14,7 @@ import urllib.parse
 import pytest
 
 from live import until
-from tfs_deploy.launch.embedded.process import start_time
+from tfs_deploy.host.processes import start_time
 from tfs_deploy.rollout import Verdict, WindowSummary
 from tfs_deploy.rollout.controller.hooks import RolloutHooks
 from tfs_deploy.rollout.controller.judgement import _ask
