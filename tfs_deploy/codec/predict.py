@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tfs_deploy.codec.decode import TensorError, as_buffer, read_tensor
 from tfs_deploy.codec.encode import memory_head, tensor_parts
-from tfs_deploy.codec.layout import LayoutCache
+from tfs_deploy.codec.layout_cache import LayoutCache
 from tfs_deploy.codec.messages import PredictCall, PredictReply, RequestOptions
 from tfs_deploy.codec.wire import Buffer, MalformedError, delimited, scan, signed, text, varint
 from tfs_deploy.errors import DataLossError, InvalidArgumentError, RequestError

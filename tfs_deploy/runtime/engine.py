@@ -10,7 +10,7 @@ import numpy as np
 from tfs_deploy.codec import decode_tensor
 from tfs_deploy.errors import DataLossError, ModelError, RequestError, did_you_mean
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
-from tfs_deploy.runtime.metagraph import MetaGraph, read_meta_graph
+from tfs_deploy.runtime.meta_graph import MetaGraph, read_meta_graph
 from tfs_deploy.runtime.session import Session
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.scan import scan_saved_model

@@ -29,7 +29,7 @@ def run(arguments: list[str], *, check: Callable[[Any], None] | None = None) -> 
     for module in ("tensorflow", "uvicorn", "httptools"):
         require_extra(module, "server")
     _set_up_log(flags)
-    from tfs_deploy.server.process.process import serve
+    from tfs_deploy.server.process.server_process import serve
 
     if check is not None:
         from tfs_deploy.server.process.settings import initial_config

@@ -19,16 +19,16 @@ from typing import Any, Final
 from tfs_deploy import protos
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import latest_version, list_versions
-from tfs_deploy.server.api.data_plane import DataPlane
-from tfs_deploy.server.grpc.adapter import GrpcServer
+from tfs_deploy.server.data_plane import DataPlane
+from tfs_deploy.server.grpc.server import GrpcServer
+from tfs_deploy.server.inference.function_model import FunctionModel, function_model
 from tfs_deploy.server.inference.servable import ModelServable
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.models.core import CoreOptions, ServerCore, check_reached
-from tfs_deploy.server.models.functions import FunctionModel, function_model
+from tfs_deploy.server.models.config_checks import TENSORFLOW
 from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
 from tfs_deploy.server.models.manager import ManagerOptions
+from tfs_deploy.server.models.server_core import CoreOptions, ServerCore, check_reached
 from tfs_deploy.server.models.states import ServableId
-from tfs_deploy.server.models.validate import TENSORFLOW
 
 __all__ = ["FunctionModel", "TestServer", "function_model", "serve_models"]
 
@@ -91,9 +91,9 @@ def serve_models(
 
 @contextlib.contextmanager
 def _rest(dataplane: DataPlane) -> Iterator[int]:
-    from tfs_deploy.server.process.listen import bind
-    from tfs_deploy.server.rest.adapter import RestServer
+    from tfs_deploy.server.process.port_binding import bind
     from tfs_deploy.server.rest.handler import RestHandler
+    from tfs_deploy.server.rest.server import RestServer
 
     listener = bind(_HOST, 0, what="REST")
     port: int = listener.getsockname()[1]

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tfs_deploy.codec.json.numbers import INEXACT, integer_or_float, to_double
-from tfs_deploy.codec.json.request import parse_body, read_inputs
+from tfs_deploy.codec.json.server_request import parse_body, read_inputs
 from tfs_deploy.protos.signatures import TensorSpec
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tfs_deploy.codec.json.examples import parse_examples_body
-from tfs_deploy.codec.json.reply import decimal_values, encode_predictions
+from tfs_deploy.codec.json.server_reply import decimal_values, encode_predictions
 from tfs_deploy.codec.json.text import decimal_text
 from tfs_deploy.errors import InvalidArgumentError
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfs_deploy.codec.json.request import _quick_rows, parse_body, read_inputs
+from tfs_deploy.codec.json.server_request import _quick_rows, parse_body, read_inputs
 from tfs_deploy.codec.json.tensors import fill_columns, fill_rows
 from tfs_deploy.errors import InvalidArgumentError
 from tfs_deploy.protos.signatures import TensorSpec

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tfs_deploy import codec
 from tfs_deploy.codec import predict
-from tfs_deploy.codec.layout import LayoutCache
+from tfs_deploy.codec.layout_cache import LayoutCache
 from tfs_deploy.errors import StatusError
 
 INPUTS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1.5]), "c": np.array(7, np.int64)}

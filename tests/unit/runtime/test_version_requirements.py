@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tfs_deploy.errors import ModelError, UsageError
-from tfs_deploy.runtime.requirements import Version, check_installed, check_producer, satisfies
+from tfs_deploy.runtime.tensorflow_version import Version, check_installed, check_producer, satisfies
 
 #: in their order
 ORDERED = [

@@ -13,8 +13,8 @@ import pytest
 from tfs_deploy import protos
 from tfs_deploy.errors import InvalidArgumentError, ResourceExhaustedError, StatusError, UnavailableError
 from tfs_deploy.server.batching.options import BatchOptions, batch_options, check_options
+from tfs_deploy.server.batching.runner import check_outputs, merge_inputs
 from tfs_deploy.server.batching.scheduler import BatchQueue, BatchScheduler, Task
-from tfs_deploy.server.batching.session import check_outputs, merge_inputs
 
 OPEN = 60.0
 

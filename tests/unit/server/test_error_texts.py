@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.server.grpc.adapter import _cut
+from tfs_deploy.server.grpc.handlers import cut_text
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from tfs_deploy.server.grpc.adapter import _cut
     ],
 )
 def test_cut(text: str, sent: str) -> None:
-    assert _cut(text) == sent
+    assert cut_text(text) == sent

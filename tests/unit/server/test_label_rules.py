@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError
-from tfs_deploy.server.models.labels import assign_labels, resolve_label
+from tfs_deploy.server.models.version_labels import assign_labels, resolve_label
 
 AVAILABLE = {("m", 1), ("m", 2)}
 

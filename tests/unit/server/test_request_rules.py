@@ -15,10 +15,10 @@ from tfs_deploy.errors import StatusError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.tfrecord import write_records
+from tfs_deploy.server.inference.function_model import FunctionModel, function_model
 from tfs_deploy.server.inference.predict import check_predict_method, complete_inputs
 from tfs_deploy.server.inference.servable import ModelServable, ServedSignature
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.models.functions import FunctionModel, function_model
 from tfs_deploy.server.models.warmup import warm_up
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from tfs_deploy.errors import FailedPreconditionError, NotFoundError, StatusError
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.server.batching.options import BatchOptions, check_options, model_options
+from tfs_deploy.server.batching.runner import BatchingRunner
 from tfs_deploy.server.batching.scheduler import BatchScheduler
-from tfs_deploy.server.batching.session import BatchingRunner
 from tfs_deploy.server.inference.servable import ModelServable
 from tfs_deploy.server.models.warmup import warm_up
 

@@ -10,10 +10,10 @@ import grpc
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 from tfs_deploy.server.batching.options import BatchOptions, batch_options
-from tfs_deploy.server.models.core import CoreOptions, ServerCore
+from tfs_deploy.server.models.config_checks import TENSORFLOW
 from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
 from tfs_deploy.server.models.manager import ManagerOptions
-from tfs_deploy.server.models.validate import TENSORFLOW
+from tfs_deploy.server.models.server_core import CoreOptions, ServerCore
 
 if TYPE_CHECKING:
     from tfs_deploy.server.metrics import ServerMetrics

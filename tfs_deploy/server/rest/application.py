@@ -1,24 +1,15 @@
-"""HTTP: an ASGI application without a framework, carried by uvicorn in a thread of its own."""
+"""The REST API as an ASGI application, without a framework."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from tfs_deploy.errors import DeadlineExceededError, EnvironmentFault
-from tfs_deploy.extras import import_extra
+from tfs_deploy.errors import DeadlineExceededError
 from tfs_deploy.server.rest.handler import Reply, RestHandler, error_reply, page
-from tfs_deploy.server.rest.http_protocol import http_protocol
-
-if TYPE_CHECKING:
-    import socket
-
-_log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -129,60 +120,3 @@ async def _write(reply: Reply, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-class RestServer:
-    """Runs the application on a socket that is bound already.
-
-    Args:
-        handler: answers.
-        listener: bound; taken over.
-        threads: requests worked on at a time.
-        timeout: seconds until a request is given up.
-        cors: send CORS headers.
-    """
-
-    def __init__(
-        self, handler: RestHandler, listener: socket.socket, *, threads: int, timeout: float, cors: bool
-    ) -> None:
-        uvicorn = import_extra("uvicorn", "server")
-        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="rest")
-        application = RestApplication(handler, self._workers, timeout=timeout, cors=cors)
-        config = uvicorn.Config(
-            application,
-            http=http_protocol(),
-            loop="asyncio",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=2048,
-            timeout_keep_alive=600,
-            h11_max_incomplete_event_size=None,
-        )
-        self._server: Any = uvicorn.Server(config)
-        self._listener = listener
-        self._thread = threading.Thread(target=self._run, name="rest", daemon=True)
-        self._failed = False
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._server.serve(sockets=[self._listener]))
-        except (OSError, SystemExit):
-            self._failed = True
-
-    def start(self) -> None:
-        """Begin to answer; returns once the port is open."""
-        self._thread.start()
-        while not self._server.started:
-            self._thread.join(0.005)
-            if not self._thread.is_alive():
-                raise EnvironmentFault("the REST server did not start", hint="choose another --rest_api_port")
-
-    def stop(self, grace: float) -> None:
-        """Close the port, let requests in flight end within ``grace`` seconds."""
-        self._server.config.timeout_graceful_shutdown = grace
-        self._server.should_exit = True
-        self._thread.join(grace + 1.0)
-        self._workers.shutdown(wait=False, cancel_futures=True)

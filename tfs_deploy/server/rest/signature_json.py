@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.protos.signatures import dtype_name
+from tfs_deploy.server.inference.tensor_text import data_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_DT: Final = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}
 
 
 def signature_defs_json(definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,14 +47,6 @@ def tensor_info_json(info: Any) -> dict[str, Any]:
             "unknown_rank": info.tensor_shape.unknown_rank,
         }
     return found
-
-
-def data_type(number: int) -> str:
-    """Name a DataType as the enum does (``DT_FLOAT``)."""
-    if number == 0:
-        return "DT_INVALID"
-    name = dtype_name(number)
-    return f"DT_{_DT.get(name, name.upper())}" + ("_REF" if number > 100 else "")
 
 
 def _default(tensor: Any) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
 from tfs_deploy.runtime.library import load_library
 from tfs_deploy.runtime.session import return_large_blocks
-from tfs_deploy.server.api.data_plane import DataPlane
-from tfs_deploy.server.grpc.adapter import LARGE_REQUEST, GrpcServer
+from tfs_deploy.server.data_plane import DataPlane
+from tfs_deploy.server.grpc.prediction_service import LARGE_REQUEST
+from tfs_deploy.server.grpc.server import GrpcServer
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.process.listen import bind, check_free
+from tfs_deploy.server.process.port_binding import bind, check_free
 from tfs_deploy.server.process.settings import (
     channel_options,
     initial_config,
@@ -26,8 +27,8 @@ from tfs_deploy.server.process.settings import (
     server_credentials,
 )
 from tfs_deploy.server.process.stop_signals import stop_signals
-from tfs_deploy.server.rest.adapter import RestServer
 from tfs_deploy.server.rest.handler import RestHandler
+from tfs_deploy.server.rest.server import RestServer
 
 if TYPE_CHECKING:
     from tfs_deploy.server.process.flags import ServerFlags
@@ -103,7 +104,6 @@ class ServerProcess:
         dataplane = DataPlane(
             self._core,
             self._metrics,
-            tensor_content=flags.on("enable_serialization_as_tensor_content"),
             check_method=flags.on("enable_signature_method_name_check"),
         )
         self._grpc = GrpcServer(
@@ -112,6 +112,7 @@ class ServerProcess:
             limit=flags.number("grpc_max_threads") if "grpc_max_threads" in flags.given else None,
             options=channel_options(flags),
             health=flags.on("enable_grpc_healthcheck_service"),
+            tensor_content=flags.on("enable_serialization_as_tensor_content"),
         )
         if port:
             check_free(_ANY, port, what="gRPC")

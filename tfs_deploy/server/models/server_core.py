@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
 from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError, UnavailableError, UnknownError
-from tfs_deploy.server.models.labels import assign_labels, resolve_label
+from tfs_deploy.server.models.config_checks import check_models, check_platforms_kept, watched_models
+from tfs_deploy.server.models.file_system_source import FileSystemSource
 from tfs_deploy.server.models.manager import AspiredVersionsManager, Loader, ManagerOptions, Servable
-from tfs_deploy.server.models.source import FileSystemSource
 from tfs_deploy.server.models.states import EventBus, State, StateMonitor, VersionState
-from tfs_deploy.server.models.validate import check_models, check_platforms_kept, watched_models
+from tfs_deploy.server.models.version_labels import assign_labels, resolve_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ from tfs_deploy.runtime.batches import run_in_batches
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.runtime.inputs import named_arrays
 from tfs_deploy.runtime.library import load_library
-from tfs_deploy.runtime.locate import locate
-from tfs_deploy.runtime.requirements import check_installed, check_producer
+from tfs_deploy.runtime.model_location import locate
+from tfs_deploy.runtime.tensorflow_version import check_installed, check_producer
 from tfs_deploy.savedmodel import inspect_model, layout
 from tfs_deploy.savedmodel.manifest import verify_listed
 
