@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import InvalidArgumentError
 from tfs_deploy.server.models.file_system_source import WatchedModel
-from tfs_deploy.server.models.policy import VersionPolicy
+from tfs_deploy.server.models.version_policy import VersionPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
-from tfs_deploy.server.models.policy import VersionPolicy, aspired_versions
+from tfs_deploy.server.models.version_policy import VersionPolicy, aspired_versions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tfs_deploy.errors import NotFoundError, StatusError
-from tfs_deploy.server.models.policy import Action, Phase, Snapshot, next_action
+from tfs_deploy.server.models.availability_policy import Action, Phase, Snapshot, next_action
 from tfs_deploy.server.models.states import EventBus, ServableId, State, VersionState
 
 if TYPE_CHECKING:

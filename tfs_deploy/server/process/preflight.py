@@ -10,7 +10,7 @@ from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel.layout import SAVED_MODEL, SAVED_MODEL_TEXT
 from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
-from tfs_deploy.server.models.policy import VersionPolicy, aspired_versions
+from tfs_deploy.server.models.version_policy import VersionPolicy, aspired_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

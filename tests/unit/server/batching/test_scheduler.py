@@ -1,4 +1,4 @@
-"""The rules of batching that need no server: how batches are formed, merged, padded, refused (batching_session.cc)."""
+"""How batches are formed, and which requests are refused (shared_batch_scheduler.h)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfs_deploy import protos
 from tfs_deploy.errors import InvalidArgumentError, ResourceExhaustedError, StatusError, UnavailableError
-from tfs_deploy.server.batching.options import BatchOptions, batch_options, check_options
-from tfs_deploy.server.batching.runner import check_outputs, merge_inputs
+from tfs_deploy.server.batching.options import BatchOptions
 from tfs_deploy.server.batching.scheduler import BatchQueue, BatchScheduler, Task
 
 OPEN = 60.0
@@ -196,90 +194,3 @@ def test_a_task_not_begun_at_its_deadline_is_given_up() -> None:
     (task,) = queue().submit(rows(1), 1, time.monotonic() + 0.01)
     with pytest.raises(ResourceExhaustedError, match=r"^Run\(\) timeout exceeded while waiting in batching queue$"):
         task.wait()
-
-
-def tasks(*arrays: Any) -> list[Task]:
-    return [Task({"x": np.asarray(array)}, len(array), None, 0.0) for array in arrays]
-
-
-@pytest.mark.parametrize(
-    ("arrays", "padding", "pad_shapes", "merged"),
-    [
-        ([[1], [2, 3]], 0, False, [1, 2, 3]),
-        # copies of the last task's first row
-        ([[1], [2, 3]], 2, False, [1, 2, 3, 2, 2]),
-        # each part is widened with its own first element
-        ([[[1, 2]], [[5, 6, 7]]], 0, True, [[1, 2, 1], [5, 6, 7]]),
-        ([[[[1, 2], [3, 4]]], [[[5], [6], [7]]]], 0, True, [[[1, 2], [3, 4], [1, 1]], [[5, 5], [6, 5], [7, 5]]]),
-        ([[[b"a"]], [[b"b", b"c"]]], 1, True, [[b"a", b"a"], [b"b", b"c"], [b"b", b"c"]]),
-    ],
-)
-def test_merging(arrays: list[Any], padding: int, *, pad_shapes: bool, merged: list[Any]) -> None:
-    given = [np.array(array, object if isinstance(merged[0], list) and b"a" in merged[0] else None) for array in arrays]
-    found = merge_inputs(tasks(*given), padding, pad_shapes=pad_shapes)["x"]
-    assert found.tolist() == merged
-
-
-@pytest.mark.parametrize(
-    ("arrays", "pad_shapes", "text"),
-    [
-        ([np.zeros((1, 2)), np.zeros((1, 3))], False, "FAILED_PRECONDITION: Tensors with name 'x' from different"),
-        ([np.zeros((1, 2)), np.zeros((1, 2, 1))], True, "INVALID_ARGUMENT: Tensors with name 'x' from different tasks"),
-        ([np.zeros((1, 0)), np.zeros((1, 3))], True, "INVALID_ARGUMENT: Got empty tensor in batch of non-empty tens"),
-        ([np.zeros((1,) * 7)], True, "INVALID_ARGUMENT: Only tensors with rank from 1 to 6 can be padded."),
-        (
-            [np.zeros(1, np.float32), np.zeros(1, np.int32)],
-            False,
-            (
-                "INTERNAL: Tensor concat operation failed: INVALID_ARGUMENT: Cannot concatenate tensors that have "
-                "different data types. Got float and int32."
-            ),
-        ),
-    ],
-)
-def test_what_cannot_be_merged(arrays: list[Any], *, pad_shapes: bool, text: str) -> None:
-    with pytest.raises(StatusError) as caught:
-        merge_inputs(tasks(*arrays), 0, pad_shapes=pad_shapes)
-    assert f"{caught.value.code.name}: {caught.value.message}".startswith(text)
-
-
-@pytest.mark.parametrize("array", [np.float32(1), np.zeros(3)])
-def test_outputs_without_as_many_rows(array: Any) -> None:
-    with pytest.raises(StatusError, match=r"0th dimension|0 dimensions"):
-        check_outputs([np.asarray(array)], 4)
-
-
-def options_of(text: str) -> BatchOptions:
-    return batch_options(protos.parse_text(text, protos.BatchingParameters()))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("max_batch_size { value: 0 }", "input_batch_size_limit must be positive; was 0"),
-        ("batch_timeout_micros { value: -1 }", "batch_timeout_micros must be non-negative; was -1"),
-        (
-            "max_enqueued_batches { value: 0 } enable_large_batch_splitting { value: true }",
-            "max_enqueued_batches must be positive; was 0",
-        ),
-        (
-            "max_batch_size { value: 8 } allowed_batch_sizes: 4",
-            "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8",
-        ),
-    ],
-)
-def test_parameters_that_fail_the_load(text: str, message: str) -> None:
-    with pytest.raises(InvalidArgumentError) as caught:
-        check_options(options_of(text))
-    assert caught.value.message == message
-
-
-def test_no_enqueued_batches_means_one_without_splitting() -> None:
-    options = options_of("max_enqueued_batches { value: 0 }")
-    check_options(options)
-    assert options.max_enqueued == 1
-
-
-def test_defaults_are_those_of_the_batch_scheduler() -> None:
-    options = options_of("")
-    assert (options.max_batch_size, options.max_enqueued, options.timeout_seconds) == (1000, 10, 0.0)

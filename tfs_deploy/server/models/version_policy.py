@@ -1,16 +1,12 @@
-"""Which versions to serve and what to do next: pure decisions.
-
-(sources/storage_path/file_system_storage_path_source.cc, core/availability_preserving_policy.cc)
-"""
+"""Which versions of a model to serve, of those on disk (sources/storage_path/file_system_storage_path_source.cc)."""
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tfs_deploy.savedmodel.versions import VersionDir
 
@@ -52,45 +48,3 @@ def aspired_versions(policy: VersionPolicy, found: Sequence[VersionDir]) -> list
 def _is_plain(version: VersionDir, policy: VersionPolicy) -> bool:
     # "specific" tries the path base/N before it lists the directory
     return policy.specific is not None and version.path.name == str(version.number)
-
-
-class Phase(enum.Enum):
-    """Where the manager is with one version (core/loader_harness.h, folded to what decisions need)."""
-
-    NEW = "new"
-    BUSY = "busy"
-    READY = "ready"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One managed version, for a decision."""
-
-    version: int
-    phase: Phase
-    aspired: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Load or unload one version."""
-
-    load: bool
-    version: int
-
-
-def next_action(versions: Iterable[Snapshot]) -> Action | None:
-    """Decide what to do next for one model, keeping it available.
-
-    An unaspired version goes once an aspired one is ready, or if none is aspired, or while another unaspired one
-    still serves (lowest first). Otherwise the highest new aspired version is loaded.
-    """
-    snapshots = list(versions)
-    aspired = [snapshot for snapshot in snapshots if snapshot.aspired]
-    leaving = [snapshot.version for snapshot in snapshots if not snapshot.aspired and snapshot.phase is Phase.READY]
-    replaced = not aspired or any(snapshot.phase is Phase.READY for snapshot in aspired)
-    if leaving and (replaced or len(leaving) > 1):
-        return Action(load=False, version=min(leaving))
-    new = [snapshot.version for snapshot in aspired if snapshot.phase is Phase.NEW]
-    return Action(load=True, version=max(new)) if new else None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tfs_deploy.deployment.flags import FLAGS
 from tfs_deploy.errors import UsageError
 from tfs_deploy.server.process.flags import OWN_FLAGS, WITHOUT_MEANING, help_text, parse_flags
-from tfs_deploy.server.process.settings import batching, session_config
 
 
 def test_every_flag_of_the_original_is_known() -> None:
@@ -68,18 +65,3 @@ def test_mistakes(arguments: list[str], message: str) -> None:
 def test_flags_without_meaning_are_listed_once_each() -> None:
     flags = parse_flags(["--enable_profiler=false", "--port=1", "--enable_profiler=true", "--num_tflite_pools=2"])
     assert flags.meaningless == ["enable_profiler", "num_tflite_pools"]
-
-
-@pytest.mark.parametrize("flag", ["--tensorflow_session_parallelism=-1", "--tensorflow_intra_op_parallelism=-2"])
-def test_fewer_than_no_threads_are_refused(flag: str) -> None:
-    """TensorFlow would end the process over them; between operations -1 stands for the caller's thread."""
-    with pytest.raises(UsageError, match="threads within an operation are not possible"):
-        session_config(parse_flags([flag]))
-    assert session_config(parse_flags(["--tensorflow_inter_op_parallelism=-1"]))
-
-
-def test_no_batch_threads_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "batching"
-    file.write_text("num_batch_threads { value: 0 }")
-    with pytest.raises(UsageError, match="num_batch_threads must be positive; was 0"):
-        batching(parse_flags(["--enable_batching", f"--batching_parameters_file={file}"]))
