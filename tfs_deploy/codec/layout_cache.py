@@ -24,7 +24,7 @@ _MAX_LITERALS: Final = 4096
 @dataclass(frozen=True, slots=True)
 class _Layout(Generic[T]):
     head: T
-    #: (start, stop, bytes) of everything that is no array
+    #: (start, stop, bytes) of everything but the arrays
     literals: tuple[tuple[int, int, bytes], ...]
     #: (name, dtype, offset, shape) of each array, in the message's order
     arrays: tuple[tuple[str, np.dtype[Any], int, tuple[int, ...]], ...]

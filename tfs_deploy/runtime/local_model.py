@@ -30,11 +30,11 @@ Array = np.ndarray[Any, Any]
 
 
 class LocalModel:
-    """A version of a model, loaded; use it in a ``with`` block, or ``close`` it, to free its memory.
+    """A loaded version of a model; use it in a ``with`` block, or ``close`` it, to free its memory.
 
     Attributes:
         path: the version directory.
-        version: its number, ``None`` if its name is none.
+        version: its number, ``None`` if the directory's name is not a number.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class LocalModel:
             name: of the layer.
 
         Raises:
-            RequestError: there is no such signature.
+            RequestError: an unknown signature.
             MissingExtraError: Keras is not installed.
-            UsageError: Keras runs on another backend than TensorFlow.
+            UsageError: Keras does not run on TensorFlow.
         """
         info = choose_signature(self.signatures, signature)
         import_extra("keras", "export")
@@ -118,7 +118,7 @@ def choose_signature(signatures: Mapping[str, SignatureInfo], name: str | None) 
     there = ", ".join(signatures) or "none"
     if name is not None:
         if name not in signatures:
-            raise RequestError(f"there is no signature {name!r}", hint=f"signatures: {there}")
+            raise RequestError(f"unknown signature {name!r}", hint=f"signatures: {there}")
         return signatures[name]
     if DEFAULT_SIGNATURE in signatures:
         return signatures[DEFAULT_SIGNATURE]
@@ -152,7 +152,7 @@ def load_model(
 
     Raises:
         UsageError: an argument is wrong, or the installed TensorFlow does not meet the requirement.
-        ModelError: there is no such version, or it cannot be loaded; the message names the file or directory.
+        ModelError: the version does not exist or cannot be loaded; the message names the file or directory.
     """
     if max_batch is not None and max_batch < 1:
         raise UsageError(f"max_batch must be at least 1, not {max_batch}", hint="leave it out to never cut a call")
@@ -173,7 +173,7 @@ def load_model(
 
 
 def _check_as_exported(info: SavedModelInfo) -> None:
-    """Compare the graph with the manifest, if there is one: TensorFlow ends the process over some damaged graphs."""
+    """Compare the graph with the manifest, if there is one: some damaged graphs make TensorFlow end the process."""
     if info.manifest is None:
         return
     problems = verify_listed(info.path, info.manifest, (layout.SAVED_MODEL, layout.VARIABLES_INDEX))

@@ -16,7 +16,7 @@ _VERSION: Final = 5 << 3 | 2
 
 @dataclass(frozen=True, slots=True)
 class MetaGraph:
-    """What a loaded meta graph says of itself; ``signature_defs`` are messages by name."""
+    """A meta graph without its graph; ``signature_defs`` are messages by name."""
 
     signature_defs: dict[str, Any]
     tensorflow_version: str

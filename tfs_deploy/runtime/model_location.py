@@ -1,4 +1,4 @@
-"""Which version directory a caller means: a directory, a base path and a number, or a deployment file and a label."""
+"""The version directory that a caller means: a path, a base path and a number, or a deployment file and a label."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ _FILES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class ModelLocation:
     """A version directory and its number, if its name is one."""
 
     path: Path
     version: int | None
 
 
-def locate(path: Path, *, version: int | None, label: str | None, model: str | None) -> Located:
-    """Find the version directory.
+def locate(path: Path, *, version: int | None, label: str | None, model: str | None) -> ModelLocation:
+    """Return the version directory.
 
     Raises:
-        UsageError: the arguments contradict each other, or name no model or label of the deployment file.
-        ModelError: there is no such version.
+        UsageError: the arguments contradict each other, or the deployment file does not have the model or label.
+        ModelError: the version does not exist.
     """
     if version is not None and label is not None:
-        raise UsageError("a version and a label are given, only one of them can count", hint="leave one of them out")
+        raise UsageError("a version and a label cannot be given together", hint="drop one of the two")
     if path.suffix in _FILES and path.is_file():
         return _in_deployment(path, version, label, model)
     if label is not None or model is not None:
         what = "a label" if label is not None else "a model name"
         raise UsageError(
-            f"{what} needs a deployment file, {path} is none",
+            f"{what} needs a deployment file, which {path} is not",
             hint="load_model('configs/digits.yaml', model='digits', label='stable')",
         )
     if version is None and _is_version_dir(path):
-        return Located(path, version_number(path.name))
+        return ModelLocation(path, version_number(path.name))
     chosen = latest_version(path) if version is None else find_version(path, version)
-    return Located(chosen.path, chosen.number)
+    return ModelLocation(chosen.path, chosen.number)
 
 
 def _is_version_dir(path: Path) -> bool:
-    # Variables alone are a version that lost its graph; what reads it says so.
+    # variables alone are a version that lost its graph, which the reader reports
     return any((path / name).exists() for name in (layout.SAVED_MODEL, layout.SAVED_MODEL_TEXT, layout.VARIABLES))
 
 
-def _in_deployment(path: Path, version: int | None, label: str | None, name: str | None) -> Located:
+def _in_deployment(path: Path, version: int | None, label: str | None, name: str | None) -> ModelLocation:
     from tfs_deploy.deployment.file import load_deployment
 
     deployment = load_deployment(path)
@@ -75,7 +75,7 @@ def _in_deployment(path: Path, version: int | None, label: str | None, name: str
             )
         version = numbers[-1]
     chosen = find_version(model.base_path, version)
-    return Located(chosen.path, chosen.number)
+    return ModelLocation(chosen.path, chosen.number)
 
 
 def _model(deployment: Deployment, name: str | None, path: Path) -> Model:

@@ -1,4 +1,4 @@
-"""Versions compared properly: 2.9 is before 2.10, a release candidate before its release (PEP 440, what it needs)."""
+"""Versions of TensorFlow, compared and required as in PEP 440."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Version:
     def __init__(self, text: str) -> None:
         match = _VERSION.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is no version number")
+            raise ValueError(f"{text!r} is not a version number")
         self.text = text.strip()
         release = tuple(int(part) for part in match["release"].split("."))
         while len(release) > 1 and release[-1] == 0:
@@ -65,7 +65,7 @@ def satisfies(version: Version, requirement: str) -> bool:
     """Tell whether a version meets a requirement such as ``>=2.15,<3`` or ``==2.16.*``.
 
     Raises:
-        UsageError: the requirement is none.
+        UsageError: the requirement is not valid.
     """
     clauses = [clause for clause in requirement.split(",") if clause.strip()]
     if not clauses:
@@ -76,7 +76,7 @@ def satisfies(version: Version, requirement: str) -> bool:
 def _meets(version: Version, clause: str) -> bool:
     match = _CLAUSE.fullmatch(clause)
     if match is None:
-        raise _no_requirement(clause)
+        raise _invalid_requirement(clause)
     operator, text = match[1], match[2]
     try:
         if text.endswith(".*") and operator in ("==", "!="):
@@ -85,7 +85,7 @@ def _meets(version: Version, clause: str) -> bool:
             return same is (operator == "==")
         wanted = Version(text)
     except ValueError:
-        raise _no_requirement(clause) from None
+        raise _invalid_requirement(clause) from None
     if operator == "~=":
         series = tuple(int(part) for part in re.match(r"[\d.]+", text)[0].rstrip(".").split("."))[:-1]  # type: ignore[index]
         return version >= wanted and (*version.release, *(0,) * len(series))[: len(series)] == series
@@ -99,8 +99,8 @@ def _meets(version: Version, clause: str) -> bool:
     }[operator]
 
 
-def _no_requirement(clause: str) -> UsageError:
-    return UsageError(f"{clause.strip()!r} is no version requirement", hint="write it as '>=2.15' or '>=2.15,<3'")
+def _invalid_requirement(clause: str) -> UsageError:
+    return UsageError(f"{clause.strip()!r} is not a version requirement", hint="write it as '>=2.15' or '>=2.15,<3'")
 
 
 def check_installed(installed: str, requirement: str | None) -> None:
@@ -113,10 +113,10 @@ def check_installed(installed: str, requirement: str | None) -> None:
 
 
 def check_producer(path: str, producer: str, installed: str) -> None:
-    """Refuse a model that a newer minor version of TensorFlow wrote than the one that would load it.
+    """Refuse a model written by a newer minor version of TensorFlow than the installed one.
 
     Raises:
-        ModelError: with what to do.
+        ModelError: the hint says what to do.
     """
     try:
         written, here = Version(producer), Version(installed)

@@ -27,7 +27,7 @@ from tfs_deploy.server.metrics import ServerMetrics
 from tfs_deploy.server.models.config_checks import TENSORFLOW
 from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
 from tfs_deploy.server.models.manager import ManagerOptions
-from tfs_deploy.server.models.server_core import CoreOptions, ServerCore, check_reached
+from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions, check_reached
 from tfs_deploy.server.models.states import ServableId
 
 __all__ = ["FunctionModel", "TestServer", "function_model", "serve_models"]
@@ -46,7 +46,7 @@ Served = str | Path | FunctionModel | Mapping[int, FunctionModel]
 class TestServer:
     """A running server; ``rest_url`` is ``None`` without REST."""
 
-    __test__ = False  # for pytest: not a test, whatever its name
+    __test__ = False  # or pytest would collect it for its name
 
     grpc_address: str
     rest_url: str | None
@@ -73,7 +73,7 @@ def serve_models(
         functions = _function_versions(models)
         metrics = ServerMetrics()
         loader = _Loader(functions, metrics)
-        options = CoreOptions(allow_labels_for_unavailable=True, manager=ManagerOptions(load_retries=0))
+        options = ServerCoreOptions(allow_labels_for_unavailable=True, manager=ManagerOptions(load_retries=0))
         core = ServerCore(loader, options)
         stack.callback(core.stop)
         config = _config(models, functions, Path(folder), labels or {})
@@ -136,7 +136,7 @@ def _function_versions(models: Mapping[str, Served]) -> dict[ServableId, Functio
 
 
 def _versions(config: Any) -> list[ServableId]:
-    """List every version of a config's models; a reload waits for one of each model only, as the server does."""
+    """Return every version of a config's models; a reload, as the server has it, waits for one of each model only."""
     return [
         ServableId(model.name, version.number)
         for model in config.model_config_list.config
@@ -150,7 +150,7 @@ def _config(
     folder: Path,
     labels: Mapping[str, Mapping[str, int]],
 ) -> Any:
-    """Make the config; functions get a directory per version, so that they are found like any model."""
+    """Return the config; functions get a directory per version, so that the server finds them like any model."""
     config = protos.ModelServerConfig()
     config.model_config_list.SetInParent()
     for number, (name, served) in enumerate(models.items()):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tfs_deploy.server.process.flags import OWN_FLAGS, WITHOUT_MEANING
+from tfs_deploy.server.process.flags import IGNORED_FLAGS, OWN_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,4 +83,4 @@ def test_flags_are_listed() -> None:
     own = re.findall(r"^\| `--(\w+)", section, re.MULTILINE)
     assert sorted(own) == sorted(OWN_FLAGS)
     without = section.partition("These change nothing")[2].partition("Its own flags")[0]
-    assert sorted(re.findall(r"`(\w+)`", without)) == sorted(WITHOUT_MEANING)
+    assert sorted(re.findall(r"`(\w+)`", without)) == sorted(IGNORED_FLAGS)

@@ -1,4 +1,4 @@
-"""Bytes that are no message, or a message that is no tensor: a clean error, never an IndexError."""
+"""Bytes that are not a message, or a message that is not a tensor: a clean error, never an IndexError."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_reply_is_a_mapping() -> None:
     assert "a" in reply
     assert "zzz" not in reply
     assert repr(reply) == "PredictReply(b: float32[1], a: object[1]; m version 3, s)"
-    with pytest.raises(KeyError, match=r"'c' is no output of m; it has \['a', 'b'\]"):
+    with pytest.raises(KeyError, match=r"'c' is not an output of m; it has \['a', 'b'\]"):
         reply["c"]
 
 

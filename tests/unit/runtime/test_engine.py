@@ -106,9 +106,9 @@ def test_output_filter_and_repeated_calls(zoo: Engine) -> None:
 @pytest.mark.parametrize(
     ("signature", "inputs", "message", "hint"),
     [
-        ("serving_defautl", {}, "there is no signature 'serving_defautl'", "did you mean 'serving_default'?"),
+        ("serving_defautl", {}, "unknown signature 'serving_defautl'", "did you mean 'serving_default'?"),
         ("two", {"a": 1}, "signature 'two' also needs input 'b'", "its inputs are a, b"),
-        ("two", {"a": 1, "bb": 2}, "there is no input 'bb'", "did you mean 'b'?"),
+        ("two", {"a": 1, "bb": 2}, "unknown input 'bb'", "did you mean 'b'?"),
     ],
 )
 def test_names_that_are_none(zoo: Engine, signature: str, inputs: Any, message: str, hint: str) -> None:

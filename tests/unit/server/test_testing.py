@@ -125,7 +125,7 @@ def test_models_that_are_none(models: Any, kind: type[Exception], message: str) 
 
 
 def test_specs_that_are_none() -> None:
-    with pytest.raises(UsageError, match="'float' of x is no dtype"):
+    with pytest.raises(UsageError, match="unknown dtype 'float' of x"):
         function_model(double, inputs={"x": "float"}, outputs={"y": "float32"})
     with pytest.raises(UsageError, match="needs a function"):
         function_model()

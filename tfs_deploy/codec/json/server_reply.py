@@ -89,7 +89,7 @@ def dump_array(name: str, array: Array) -> bytes:
 
 
 def _plain(name: str, array: Array) -> Any:
-    """Return nested lists that any JSON writer writes as the server does, ``None`` if there are none."""
+    """Return nested lists that any JSON writer writes as the server does, ``None`` where no such lists exist."""
     if array.dtype.kind == "O":
         try:
             return _each(_values(array), _b64 if name.endswith(_BYTES_SUFFIX) else bytes.decode)
@@ -117,7 +117,7 @@ def _b64(data: bytes) -> dict[str, str]:
 
 
 def _write(value: Any, name: str) -> bytes:
-    """Write what plain JSON cannot: NaN, infinities, and bytes that are no UTF-8 (as they are)."""
+    """Write what plain JSON cannot: NaN, infinities, and bytes that are not UTF-8 (as they are)."""
     if isinstance(value, list):
         return b"[%b]" % b",".join(_write(item, name) for item in value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -178,7 +178,7 @@ def _quick_array(value: Any, spec: TensorSpec, body: JsonBody) -> Array | None:
 
 
 def _has_words(data: bytes) -> bool:
-    """Whether true or false occur: numpy would silently make numbers of them."""
+    """Tell whether true or false occur: numpy would silently make numbers of them."""
     return b"true" in data or b"false" in data
 
 

@@ -1,4 +1,4 @@
-"""Runs requests of one version in batches (batching/batching_session.cc, batching/batching_util.cc)."""
+"""Runs the requests of one version in batches (batching/batching_session.cc, batching/batching_util.cc)."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Batchable(Runner, Protocol):
 
     @property
     def signatures(self) -> Mapping[str, SignatureInfo]:
-        """Its signatures by name; requests of each are batched with each other."""
+        """Its signatures by name; the requests of each are batched."""
 
 
 class BatchingRunner:
-    """A runner in front of an engine; calls whose tensors are those of no signature run alone."""
+    """A runner in front of an engine; a call whose tensors do not match a signature runs alone."""
 
     def __init__(
         self, engine: Batchable, options: BatchOptions, scheduler: BatchScheduler, metrics: ServerMetrics
@@ -58,7 +58,7 @@ class BatchingRunner:
     def compute(
         self, feeds: Mapping[str, Array], fetches: Sequence[str], *, timeout: float | None = None
     ) -> list[Array]:
-        """Wait for a batch that this call is part of; raises ``StatusError`` with the server's text."""
+        """Return the call's part of a batch's results; raises ``StatusError`` with the server's text."""
         found = self._queues.get((frozenset(feeds), frozenset(fetches)))
         if found is None:
             return self._engine.compute(feeds, fetches, timeout=timeout)
@@ -74,10 +74,10 @@ class BatchingRunner:
         return [columns[order.index(tensor)] for tensor in fetches]
 
     def _run_batch(self, tasks: Sequence[Task], fetches: Sequence[str]) -> None:
-        """Merge, pad, run and split one batch; every task gets its part or the error."""
+        """Merge, pad, run and split one batch; each task gets its part or the error."""
         now = time.monotonic()
         for task in tasks:
-            # the original gives its sessions no name of a pool
+            # the original's sessions do not name their pool
             self._metrics.queuing_latency.add((now - task.enqueued) * 1e6, "")
         alive = [task for task in tasks if task.deadline is None or task.deadline > now]
         for task in tasks:
@@ -113,14 +113,14 @@ class BatchingRunner:
         return results
 
     def close(self) -> None:
-        """Finish what waits, then free the model."""
+        """Run what waits, then free the model."""
         for queue, _ in self._queues.values():
             queue.close()
         self._engine.close()
 
 
 def batch_size(feeds: Mapping[str, Array]) -> int:
-    """Return how many rows a request has; all inputs must have as many."""
+    """Return the number of rows of a request; all inputs must have the same."""
     if not feeds:
         raise InvalidArgumentError("Batching Run() must have at least one input tensor")
     sizes = set()
@@ -134,7 +134,7 @@ def batch_size(feeds: Mapping[str, Array]) -> int:
 
 
 def merge_inputs(tasks: Sequence[Task], padding: int, *, pad_shapes: bool) -> dict[str, Array]:
-    """Concatenate the inputs of tasks and append ``padding`` copies of the last task's first row."""
+    """Return the inputs of the tasks concatenated, with ``padding`` copies of the last task's first row."""
     merged = {}
     for name in tasks[0].inputs:
         parts = [task.inputs[name] for task in tasks]

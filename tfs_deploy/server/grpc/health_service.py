@@ -1,7 +1,7 @@
-"""The standard health service as the server has it (``--enable_grpc_healthcheck_service``).
+"""grpc.health.v1.Health as the server has it (``--enable_grpc_healthcheck_service``).
 
-Its bare service names are SERVING from the start and never change (model_servers/server.cc): it says that the
-process answers, not that a model does.
+Its services have bare names, are SERVING from the start and never change (model_servers/server.cc): it tells that
+the process answers, not that a model does.
 """
 
 from __future__ import annotations

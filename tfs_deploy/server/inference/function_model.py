@@ -1,4 +1,4 @@
-"""Python functions as models: what a test needs of a server, without a SavedModel and without TensorFlow."""
+"""Python functions as models, for tests: no SavedModel and no TensorFlow."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FunctionModel:
     def compute(
         self, feeds: Mapping[str, Array], fetches: Sequence[str], *, timeout: float | None = None
     ) -> list[Array]:
-        """Call the function that the tensors belong to."""
+        """Call the function that the tensors belong to; return its outputs in the order of ``fetches``."""
         del timeout
         name = (fetches or list(feeds))[0].partition("/")[0]
         info = self.signatures[name]
@@ -61,7 +61,7 @@ class FunctionModel:
             raise UnknownError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: a function holds no memory."""
 
 
 def function_model(
@@ -71,7 +71,7 @@ def function_model(
     outputs: Mapping[str, Any] | None = None,
     signatures: Mapping[str, tuple[Function, Mapping[str, Any], Mapping[str, Any]]] | None = None,
 ) -> FunctionModel:
-    """Make a model of a function, or of several.
+    """Return a model made of a function, or of several.
 
     Args:
         function: of the signature ``serving_default``.
@@ -80,7 +80,7 @@ def function_model(
         signatures: signature name -> (function, inputs, outputs), beside or instead of the default.
 
     Raises:
-        UsageError: there is no function, or a spec is none.
+        UsageError: no function is given, or a spec is not valid.
     """
     given = dict(signatures or {})
     if function is not None:
@@ -113,7 +113,7 @@ def _dtype_and_shape(name: str, given: Any) -> tuple[str, tuple[int | None, ...]
         return given.dtype, given.shape
     dtype, shape = given if isinstance(given, tuple) else (given, (None,))
     if dtype not in DTYPE_NUMBERS:
-        raise UsageError(f"{dtype!r} of {name} is no dtype", hint=f"dtypes: {', '.join(DTYPE_NUMBERS)}")
+        raise UsageError(f"unknown dtype {dtype!r} of {name}", hint=f"dtypes: {', '.join(DTYPE_NUMBERS)}")
     return dtype, None if shape is None else tuple(shape)
 
 
@@ -126,7 +126,7 @@ def _check_dtype(position: int, array: Array, spec: TensorSpec) -> None:
 
 def _output(outputs: Mapping[str, Any], name: str, info: SignatureInfo) -> Array:
     if name not in outputs:
-        raise UnknownError(f"the function returned no {name!r}, only {', '.join(outputs) or 'nothing'}")
+        raise UnknownError(f"the function did not return {name!r}, only {', '.join(outputs) or 'nothing'}")
     array = as_array(outputs[name])
     wanted = numpy_dtype(info.outputs[name].dtype)
     return array if array.dtype == wanted or wanted.kind == "O" else array.astype(wanted)

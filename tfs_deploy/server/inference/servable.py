@@ -33,7 +33,7 @@ class ServedSignature:
 
     @classmethod
     def from_definition(cls, name: str, definition: Any) -> ServedSignature:
-        """Prepare a SignatureDef."""
+        """Return a SignatureDef with what requests need of it."""
         info = signature_info(name, definition)
         outputs = {alias: spec.tensor for alias, spec in info.outputs.items()}
         return cls(
@@ -49,7 +49,7 @@ class ServedSignature:
 
 
 class Runner(Protocol):
-    """Runs a graph: an engine, or what batches requests in front of one."""
+    """Runs a graph: an engine, or the batching in front of one."""
 
     def compute(
         self, feeds: Mapping[str, Array], fetches: Sequence[str], *, timeout: float | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class Phase(enum.Enum):
-    """Where the manager is with one version (core/loader_harness.h, folded to what decisions need)."""
+    """How far the manager is with one version (core/loader_harness.h, reduced to what decisions need)."""
 
     NEW = "new"
     BUSY = "busy"
@@ -34,7 +34,7 @@ class Action:
 
 
 def next_action(versions: Iterable[Snapshot]) -> Action | None:
-    """Decide what to do next for one model, keeping it available.
+    """Return what to do next for one model, so that it stays available.
 
     An unaspired version goes once an aspired one is ready, or if none is aspired, or while another unaspired one
     still serves (lowest first). Otherwise the highest new aspired version is loaded.

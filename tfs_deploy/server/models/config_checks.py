@@ -1,4 +1,4 @@
-"""Whether a ModelServerConfig is acceptable (model_servers/server_core.cc): pure checks with the server's texts."""
+"""Checks of a ModelServerConfig, with the server's texts (model_servers/server_core.cc)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def platform_of(model: Any) -> str:
 
 
 def check_models(models: Iterable[Any]) -> None:
-    """Refuse names listed twice, then base paths that are relative."""
+    """Refuse a name that is listed twice, then a relative base path."""
     seen: set[str] = set()
     for model in models:
         if model.name in seen:
@@ -62,7 +62,7 @@ def check_platforms_kept(old: Iterable[Any], new: Iterable[Any]) -> None:
 
 
 def watched_models(models: Iterable[Any]) -> list[WatchedModel]:
-    """Turn ModelConfigs into what the source watches; refuses platforms other than ``tensorflow``."""
+    """Return the ModelConfigs as what the source watches; refuses platforms other than ``tensorflow``."""
     watched = []
     for model in models:
         platform = platform_of(model)

@@ -1,4 +1,4 @@
-"""Watches the base paths of the configured models and says which versions should be served.
+"""Watches the base paths of the configured models and tells the manager which versions to serve.
 
 (sources/storage_path/file_system_storage_path_source.cc)
 """
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: told of a model's versions to serve
+#: takes a model's name and the versions to serve
 Aspire = Callable[[str, Sequence[VersionDir]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedModel:
-    """A model's base path and which versions under it to serve."""
+    """A model's base path and the policy for the versions under it."""
 
     name: str
     base_path: Path
@@ -37,8 +37,8 @@ class FileSystemSource:
     """Polls in a thread of its own.
 
     Args:
-        aspire: is called for every model after each poll.
-        poll_seconds: between polls; 0 polls once, a negative number never.
+        aspire: called for every model after each poll.
+        poll_seconds: the time between polls; 0 polls once, a negative number never.
     """
 
     def __init__(self, aspire: Aspire, poll_seconds: int) -> None:
@@ -96,7 +96,7 @@ class FileSystemSource:
                     versions = list_versions(model.base_path)
                 except ModelError as error:
                     self._say(
-                        model.name, f"model {model.name}: {error.message}; nothing is updated until that is mended"
+                        model.name, f"model {model.name}: {error.message}; no model is updated until this is fixed"
                     )
                     return
                 chosen = aspired_versions(model.policy, versions)
@@ -115,7 +115,7 @@ class FileSystemSource:
             self._said.pop(model.name, None)
 
     def _say(self, name: str, text: str) -> None:
-        """Log a complaint once, not with every poll."""
+        """Log a problem once, not with every poll."""
         if self._said.get(name) != text:
             self._said[name] = text
             _log.warning("%s", text)

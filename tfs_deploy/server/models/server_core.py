@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class CoreOptions:
-    """What the flags say of the core."""
+class ServerCoreOptions:
+    """The flags that concern the core."""
 
     poll_seconds: int = 1
     allow_labels_for_unavailable: bool = False
@@ -37,7 +37,7 @@ class CoreOptions:
 class ServerCore:
     """Owns the source, the manager and the labels."""
 
-    def __init__(self, loader: Loader, options: CoreOptions) -> None:
+    def __init__(self, loader: Loader, options: ServerCoreOptions) -> None:
         self._options = options
         self._bus = EventBus()
         self.states = StateMonitor(self._bus)
@@ -55,7 +55,7 @@ class ServerCore:
         """Return the version and servable that a ModelSpec means.
 
         Raises:
-            InvalidArgumentError: no name, or an unknown label.
+            InvalidArgumentError: the name is empty, or the label unknown.
             NotFoundError: that version is not served.
         """
         if not name:
@@ -67,7 +67,7 @@ class ServerCore:
         return self.manager.latest(name)
 
     def serves(self, name: str) -> bool:
-        """Whether any version of a model is served."""
+        """Tell whether any version of a model is served."""
         return any(state.state is State.AVAILABLE for state in self.states.versions(name))
 
     # Control
@@ -75,7 +75,7 @@ class ServerCore:
     def reload(self, config: Any) -> None:
         """Apply a config: validate, adopt, move labels, then start and stop models, then wait for the new ones.
 
-        The order is the server's, with what follows from it: a label that is refused leaves all models as they are,
+        The order is the server's, and so are its consequences: a label that is refused leaves all models as they are,
         and a config stays adopted although its models were refused.
 
         Raises:
@@ -129,7 +129,7 @@ class ServerCore:
         return state is not None and state.state is State.AVAILABLE
 
     def release(self) -> None:
-        """Let a reload that waits for models return."""
+        """Make a reload that waits for models give up."""
         self._stopping.set()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Version labels: which may be assigned, and what they mean now (model_servers/server_core.cc)."""
+"""Version labels: which ones may be assigned, and the versions they stand for (model_servers/server_core.cc)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Labels = Mapping[str, Mapping[str, int]]
 def assign_labels(
     wanted: Labels, current: Labels, *, is_available: Callable[[str, int], bool], allow_unavailable: bool
 ) -> dict[str, dict[str, int]]:
-    """Return the new labels of all models, or refuse all of them.
+    """Return the new labels of all models; one that is refused refuses them all.
 
     A label must point at an available version. With ``allow_unavailable`` a label that is new, or stays where it is,
-    may point anywhere; moving one to an unavailable version is refused all the same.
+    may point anywhere; moving one to an unavailable version is still refused.
 
     Raises:
         FailedPreconditionError: with the server's text.
@@ -35,7 +35,7 @@ def assign_labels(
 
 
 def resolve_label(labels: Labels, model: str, label: str) -> int:
-    """Return the version that a label means; raises ``InvalidArgumentError`` with the server's text."""
+    """Return the version that a label stands for; raises ``InvalidArgumentError`` with the server's text."""
     version = labels.get(model, {}).get(label)
     if version is None:
         raise InvalidArgumentError(f"Unrecognized servable version label: {label}")

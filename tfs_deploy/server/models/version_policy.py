@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VersionPolicy:
-    """``latest`` N versions, ``all``, or the ``specific`` numbers; exactly one is set."""
+    """``latest`` N versions, ``all``, or the ``specific`` numbers; exactly one of them is set."""
 
     latest: int | None = None
     all: bool = False
@@ -31,7 +31,7 @@ class VersionPolicy:
 
 
 def aspired_versions(policy: VersionPolicy, found: Sequence[VersionDir]) -> list[VersionDir]:
-    """Choose the versions to serve from those on disk, by number; of two spellings of a number one is taken."""
+    """Return the versions to serve of those on disk, by number; of two spellings of a number one is taken."""
     by_number: dict[int, VersionDir] = {}
     for version in found:
         plain = policy.specific is not None and version.path.name == str(version.number)

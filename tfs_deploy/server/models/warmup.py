@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def warm_up(servable: ModelServable, version_dir: Path, *, iterations: int = 1, check_method: bool = False) -> int:
-    """Run every recorded request ``iterations`` times; returns how many records there are, 0 without a file.
+    """Run every recorded request ``iterations`` times; return the number of records, 0 without a file.
 
-    A record of no kind is passed over. ``check_method`` compares signatures' methods with the API of the record.
+    A record without a request is skipped. ``check_method`` compares the signature's method with the record's API.
 
     Raises:
-        StatusError: of the first record that cannot be read or answered; such a version is not served.
+        StatusError: the first record that cannot be read or answered; the version is not served.
     """
     path = version_dir / layout.WARMUP
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Taking the server's ports."""
+"""Binds the server's ports."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tfs_deploy.host.tcp_ports import find_listener
 
 
 def bind(host: str, port: int, *, what: str) -> socket.socket:
-    """Bind a listening socket.
+    """Return a socket bound to a port.
 
     Raises:
-        PortInUseError: somebody listens there; the message names the process if that can be found out.
+        PortInUseError: another process listens there; the message names it if that can be found out.
         EnvironmentFault: the port cannot be used for another reason.
     """
-    # with the protocol named, or asyncio does not switch Nagle's algorithm off: 40 ms for every reply in two packets
+    # asyncio switches Nagle's algorithm off only if the protocol is given: 40 ms for every reply in two packets
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -30,17 +30,17 @@ def bind(host: str, port: int, *, what: str) -> socket.socket:
         ) from error
     except OverflowError as error:
         listener.close()
-        raise EnvironmentFault(f"the {what} port {port} is none", hint="ports go up to 65535") from error
+        raise EnvironmentFault(f"{port} is not a valid {what} port", hint="ports go up to 65535") from error
     return listener
 
 
 def check_free(host: str, port: int, *, what: str) -> None:
-    """Raise ``PortInUseError`` if a port is taken; gRPC itself would share it or say nothing useful."""
+    """Raise ``PortInUseError`` if a port is in use; gRPC itself would share it, or fail without a reason."""
     bind(host, port, what=what).close()
 
 
 def in_use(port: int, *, what: str) -> PortInUseError:
-    """Make the error for a taken port."""
+    """Return the error for a port that is in use."""
     owner = find_listener(port)
     by = f" by {owner}" if owner is not None else ""
     return PortInUseError(

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ANY: Final = "0.0.0.0"  # noqa: S104 - the address that tensorflow_model_server binds
-#: names of processes that adopt orphans
+#: names of processes that adopt the children of others
 _INITS: Final = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init", "catatonit", "runit", "s6-svscan"})
 _MANY_FILES: Final = 65536
-#: when a start that waits for its models says so
+#: when a start that still waits for models logs it
 _REMIND_SECONDS: Final = 3.0
-#: how long models may take to be unloaded once requests have had their time
+#: how long models may take to unload after the requests
 _UNLOAD_SECONDS: Final = 3.0
 _ALLOW_LABELS: Final = "allow_version_labels_for_unavailable_models"
 
@@ -64,7 +64,7 @@ class ServerProcess:
         """Load the models, then open the ports.
 
         Raises:
-            TfsDeployError: what is wrong, in one sentence.
+            TfsDeployError: the models cannot be served, or a port cannot be used.
         """
         flags = self._flags
         config = initial_config(flags)
@@ -75,7 +75,7 @@ class ServerProcess:
             check_free(_ANY, port, what="gRPC")
         if rest_port and rest_port != port:
             check_free(_ANY, rest_port, what="REST")
-        # In this thread, before others load models: while it is loaded, stderr is kept aside.
+        # in this thread, before others load models: stderr is captured meanwhile
         load_library()
         reminder = threading.Timer(_REMIND_SECONDS, self._remind, [config])
         reminder.daemon = True
@@ -92,7 +92,7 @@ class ServerProcess:
         self._start_config_poller()
 
     def _remind(self, config: Any) -> None:
-        """Say what the start waits for; the original waits in silence, and this one as long."""
+        """Log what the start waits for; the original waits as long, in silence."""
         names = [model.name for model in config.model_config_list.config if not self._core.serves(model.name)]
         states = self._core.states
         waits = [f"{name} ({'loading' if states.versions(name) else 'no version'})" for name in names]
@@ -141,7 +141,7 @@ class ServerProcess:
             self._poller.start()
 
     def _poll_config(self, seconds: int) -> None:
-        """Read the config file again and again and apply it, changed or not (model_servers/server.cc)."""
+        """Read and apply the config file again and again, changed or not (model_servers/server.cc)."""
         path = Path(self._flags.text("model_config_file"))
         said = ""
         while not self._stopping.wait(seconds):
@@ -156,7 +156,7 @@ class ServerProcess:
     def stop(self) -> bool:
         """Close the ports, let requests end within --drain_seconds, unload all models.
 
-        Returns whether that was possible: a graph that does not come to an end keeps its model from being unloaded.
+        Returns whether that was possible: a graph that does not end keeps its model loaded.
         """
         self.abort()
         grace = self._flags.real("drain_seconds")
@@ -176,7 +176,7 @@ class ServerProcess:
 
 
 def _refused(error: StatusError, config: Any, flags: ServerFlags) -> UsageError:
-    """Say why the first config was refused, with the flag that would allow it if there is one."""
+    """Return the error for a first config that was refused, with the flag that would allow it if there is one."""
     labelled = any(model.version_labels for model in config.model_config_list.config)
     hint = "tfs-deploy inspect shows a model"
     if labelled and isinstance(error, FailedPreconditionError) and not flags.on(_ALLOW_LABELS):
@@ -185,16 +185,14 @@ def _refused(error: StatusError, config: Any, flags: ServerFlags) -> UsageError:
 
 
 def living_parent() -> int:
-    """Return the number of the process that started this one.
-
-    The first process of a container may be the one, that of a machine takes over the children of those that ended.
+    """Return the process that started this one; process 1 counts only where it is the first one of a container.
 
     Raises:
-        EnvironmentFault: it is gone already.
+        EnvironmentFault: it has ended: an init process has adopted this one.
     """
     parent = os.getppid()
     if parent == 1 and _name_of(1) in _INITS:
-        raise EnvironmentFault("the process that started the server is gone", hint="drop --exit_with_parent")
+        raise EnvironmentFault("the process that started the server has ended", hint="drop --exit_with_parent")
     return parent
 
 
@@ -206,7 +204,7 @@ def _name_of(pid: int) -> str:
 
 
 def _allow_many_connections() -> None:
-    """Raise the limit of open files as far as the system lets us: every connection is one."""
+    """Raise the limit of open files as far as the system allows: every connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         hard = max(soft, _MANY_FILES)
@@ -221,8 +219,8 @@ def serve(flags: ServerFlags) -> None:
         TfsDeployError: it did not start.
     """
     parent = living_parent() if flags.on("exit_with_parent") else None
-    if flags.meaningless:
-        _log.warning("these flags have no meaning here: %s", ", ".join(flags.meaningless))
+    if flags.ignored:
+        _log.warning("these flags are ignored: %s", ", ".join(flags.ignored))
     return_large_blocks(LARGE_REQUEST)
     _allow_many_connections()
     server = ServerProcess(flags)
@@ -252,7 +250,7 @@ def serve(flags: ServerFlags) -> None:
             _log.info("stopping")
         unloaded = server.stop()
     if not unloaded:
-        _log.warning("requests that are still running are dropped")
+        _log.warning("dropping requests that are still running")
         logging.shutdown()
         # the threads that run them would be waited for
         os._exit(0)

@@ -23,14 +23,14 @@ _CORS: Final = {
     "Access-Control-Allow-Headers": "Content-Type",
 }
 _GZIP: Final = 31
-#: a protobuf message, which the server makes of it, is not larger
+#: the largest protobuf message: the server makes one of a body
 _MAX_BODY: Final = 2**31 - 1
 #: util/net_http/compression/gzip_zlib.h
 _MAX_INFLATED: Final = 100 * 1024 * 1024
 
 
 class RestApplication:
-    """The ASGI application: reads the body, lets a worker answer, writes the reply."""
+    """The ASGI application: reads the body, has a worker thread answer, writes the reply."""
 
     def __init__(self, handler: RestHandler, workers: ThreadPoolExecutor, *, timeout: float, cors: bool) -> None:
         self._handler = handler
@@ -74,7 +74,7 @@ class RestApplication:
             return self._handler.handle(method, path, _inflate(body) if packed else body, self._timeout)
 
         work = loop.run_in_executor(self._workers, answer)
-        # shielded: the worker's own timeout ends it; a graph that does not heed it must not hold up the reply
+        # the worker's own timeout ends the run; a graph that ignores it must not delay the reply
         done, _ = await asyncio.wait({work}, timeout=self._timeout + 1.0)
         if not done:
             return error_reply(DeadlineExceededError("Timed out waiting for notification"))
@@ -82,11 +82,11 @@ class RestApplication:
 
 
 class _BodyTooLargeError(Exception):
-    """A body goes on beyond the limit."""
+    """A body is larger than the limit."""
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Read the whole body, ``None`` if the client went away."""
+    """Return the whole body, ``None`` if the client has gone."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -103,7 +103,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def _inflate(body: bytes) -> bytes:
-    """Undo gzip; what is no gzip, or damaged, or too large, counts as empty, as in the server."""
+    """Return an unpacked body; one that is not gzip, damaged or too large counts as empty, as in the server."""
     stream = zlib.decompressobj(_GZIP)
     try:
         content = stream.decompress(body, _MAX_INFLATED)

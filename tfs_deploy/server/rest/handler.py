@@ -1,4 +1,4 @@
-"""REST requests to replies: what the adapter's worker threads do (model_servers/http_rest_api_handler.cc)."""
+"""Answers REST requests, in worker threads (model_servers/http_rest_api_handler.cc)."""
 
 from __future__ import annotations
 
@@ -57,27 +57,27 @@ class Reply:
 
 
 def page(status: int) -> Reply:
-    """Return the HTTP library's own page for a status."""
+    """Return libevent's own page for a status."""
     name = _PAGES[status]
     text = f"<HTML><HEAD>\n<TITLE>{status} {name}</TITLE>\n</HEAD><BODY>\n<H1>{name}</H1>\n</BODY></HTML>\n"
     return Reply(status, text.encode(), "text/html")
 
 
 def error_reply(error: StatusError) -> Reply:
-    """Turn an error into the server's ``{"error": ...}``."""
+    """Return an error as the server's ``{"error": ...}``."""
     body = print_json({"error": error.message}).encode("utf-8", "surrogateescape")
     return Reply(HTTP_CODES.get(error.code, 500), body)
 
 
 class RestHandler:
-    """Answers one request at a time; called from several threads."""
+    """Turns requests into replies; safe to call from several threads."""
 
     def __init__(self, dataplane: DataPlane, *, metrics_path: str | None = None) -> None:
         self._dataplane = dataplane
         self._metrics_path = metrics_path
 
     def handle(self, method: str, path: str, body: bytes, timeout: float | None) -> Reply:
-        """Answer a request; ``path`` is as sent, with its query string."""
+        """Return the reply to a request; ``path`` is as sent, with its query string."""
         if path == self._metrics_path:
             return Reply(200, self._dataplane.metrics.page(), "text/plain")
         if not HANDLED.fullmatch(path) and path.lower() != "/v1/models":

@@ -23,10 +23,10 @@ class RestServer:
     """Runs the application on a socket that is bound already.
 
     Args:
-        handler: answers.
-        listener: bound; taken over.
-        threads: requests worked on at a time.
-        timeout: seconds until a request is given up.
+        handler: answers the requests.
+        listener: the bound socket, which is taken over.
+        threads: how many requests are worked on at a time.
+        timeout: seconds after which a request is given up.
         cors: send CORS headers.
     """
 

@@ -70,7 +70,7 @@ def test_dtypes_that_the_api_lacks(dtype: str) -> None:
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0, 4)])
 def test_shapes_that_lists_cannot_tell(shape: tuple[int, ...]) -> None:
-    with pytest.raises(RequestError, match="which JSON lists cannot tell"):
+    with pytest.raises(RequestError, match="which JSON lists cannot express"):
         encode_predict_body({"x": np.zeros(shape)})
 
 

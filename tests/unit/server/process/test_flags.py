@@ -6,13 +6,13 @@ import pytest
 
 from tfs_deploy.deployment.flags import FLAGS
 from tfs_deploy.errors import UsageError
-from tfs_deploy.server.process.flags import OWN_FLAGS, WITHOUT_MEANING, help_text, parse_flags
+from tfs_deploy.server.process.flags import IGNORED_FLAGS, OWN_FLAGS, help_text, parse_flags
 
 
 def test_every_flag_of_the_original_is_known() -> None:
     flags = parse_flags([])
     assert set(FLAGS) <= set(flags.values)
-    assert set(FLAGS) >= WITHOUT_MEANING
+    assert set(FLAGS) >= IGNORED_FLAGS
     for name in (*FLAGS, *OWN_FLAGS):
         assert f"--{name}=" in help_text()
 
@@ -62,6 +62,6 @@ def test_mistakes(arguments: list[str], message: str) -> None:
     assert caught.value.message == message
 
 
-def test_flags_without_meaning_are_listed_once_each() -> None:
+def test_ignored_flags_are_listed_once_each() -> None:
     flags = parse_flags(["--enable_profiler=false", "--port=1", "--enable_profiler=true", "--num_tflite_pools=2"])
-    assert flags.meaningless == ["enable_profiler", "num_tflite_pools"]
+    assert flags.ignored == ["enable_profiler", "num_tflite_pools"]
