@@ -164,7 +164,7 @@ def test_without_orjson_the_error_says_what_to_install(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(("values", "dtype"), [([300], "int8"), ([-1], "uint64"), ([2**63], "int64"), ([-129], "int8")])
 def test_no_integer_of_a_reply_wraps_round(values: list[int], dtype: str) -> None:
-    with pytest.raises(DataLossError, match=f"no {dtype}"):
+    with pytest.raises(DataLossError, match=f"is not {dtype}"):
         decode_predict_body(json.dumps({"outputs": values}).encode(), spec(dtype))
 
 
