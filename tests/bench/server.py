@@ -115,12 +115,14 @@ def copies(array: np.ndarray) -> int:
     from tfs_deploy.server.data_plane import DataPlane
     from tfs_deploy.server.grpc.prediction_service import predict_answer
     from tfs_deploy.server.metrics import ServerMetrics
-    from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
+    from tfs_deploy.server.models.loader import LoaderOptions, SavedModelLoader
     from tfs_deploy.server.models.manager import ManagerOptions
     from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions
 
     metrics = ServerMetrics()
-    core = ServerCore(EngineLoader(LoaderOptions(), metrics), ServerCoreOptions(manager=ManagerOptions(load_retries=0)))
+    core = ServerCore(
+        SavedModelLoader(LoaderOptions(), metrics), ServerCoreOptions(manager=ManagerOptions(load_retries=0))
+    )
     config = protos.ModelServerConfig()
     config.model_config_list.config.add(name="default", base_path=str(MODEL), model_platform="tensorflow")
     core.reload(config)

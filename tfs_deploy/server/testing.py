@@ -25,7 +25,7 @@ from tfs_deploy.server.inference.function_model import FunctionModel, function_m
 from tfs_deploy.server.inference.servable import ModelServable
 from tfs_deploy.server.metrics import ServerMetrics
 from tfs_deploy.server.models.config_checks import TENSORFLOW
-from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
+from tfs_deploy.server.models.loader import LoaderOptions, SavedModelLoader
 from tfs_deploy.server.models.manager import ManagerOptions
 from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions, check_reached
 from tfs_deploy.server.models.states import ServableId
@@ -79,25 +79,25 @@ def serve_models(
         config = _config(models, functions, Path(folder), labels or {})
         core.reload(config)
         check_reached(core.states.wait_until_settled(_versions(config)), "servable(s)")
-        dataplane = DataPlane(core, metrics)
-        grpc_server = GrpcServer(dataplane, threads=_THREADS)
+        data_plane = DataPlane(core, metrics)
+        grpc_server = GrpcServer(data_plane, threads=_THREADS)
         port = grpc_server.listen(f"{_HOST}:0")
         grpc_server.start()
         stack.callback(grpc_server.stop, _DRAIN_SECONDS)
-        rest_port = stack.enter_context(_rest(dataplane)) if rest else None
+        rest_port = stack.enter_context(_rest(data_plane)) if rest else None
         rest_url = None if rest_port is None else f"http://{_HOST}:{rest_port}"
         yield TestServer(f"{_HOST}:{port}", rest_url, core)
 
 
 @contextlib.contextmanager
-def _rest(dataplane: DataPlane) -> Iterator[int]:
+def _rest(data_plane: DataPlane) -> Iterator[int]:
     from tfs_deploy.server.process.port_binding import bind
     from tfs_deploy.server.rest.handler import RestHandler
     from tfs_deploy.server.rest.server import RestServer
 
     listener = bind(_HOST, 0, what="REST")
     port: int = listener.getsockname()[1]
-    server = RestServer(RestHandler(dataplane), listener, threads=_THREADS, timeout=_REST_TIMEOUT_SECONDS, cors=False)
+    server = RestServer(RestHandler(data_plane), listener, threads=_THREADS, timeout=_REST_TIMEOUT_SECONDS, cors=False)
     server.start()
     try:
         yield port
@@ -111,7 +111,7 @@ class _Loader:
     def __init__(self, functions: Mapping[ServableId, FunctionModel], metrics: ServerMetrics) -> None:
         self._functions = functions
         self._metrics = metrics
-        self._engines = EngineLoader(LoaderOptions(), metrics)
+        self._engines = SavedModelLoader(LoaderOptions(), metrics)
 
     def __call__(self, servable: ServableId, path: Path) -> ModelServable:
         function = self._functions.get(servable)

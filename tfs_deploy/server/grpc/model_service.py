@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from tfs_deploy.server.grpc.workers import Gate
 
 
-def model_service(dataplane: DataPlane, gate: Gate | None, threads: ThreadPoolExecutor) -> grpc.GenericRpcHandler:
+def model_service(data_plane: DataPlane, gate: Gate | None, threads: ThreadPoolExecutor) -> grpc.GenericRpcHandler:
     """Return the service's handler; reloads wait in ``threads`` for their models, and no ``gate`` refuses them."""
     return grpc.method_handlers_generic_handler(
         methods.MODEL_SERVICE,
         {
-            "GetModelStatus": message_handler(protos.GetModelStatusRequest, _status(dataplane), gate),
+            "GetModelStatus": message_handler(protos.GetModelStatusRequest, _status(data_plane), gate),
             "HandleReloadConfigRequest": message_handler(
-                protos.ReloadConfigRequest, _reload(dataplane), None, threads=threads
+                protos.ReloadConfigRequest, _reload(data_plane), None, threads=threads
             ),
         },
     )
 
 
-def _status(dataplane: DataPlane) -> MessageAnswer:
+def _status(data_plane: DataPlane) -> MessageAnswer:
     def status(request: Any, _timeout: float | None) -> Any:
         response = protos.GetModelStatusResponse()
-        for state in dataplane.status(required_spec(request)):
+        for state in data_plane.status(required_spec(request)):
             entry = response.model_version_status.add(version=state.id.version, state=int(state.state))
             entry.status.SetInParent()
             if state.error is not None:
@@ -45,9 +45,9 @@ def _status(dataplane: DataPlane) -> MessageAnswer:
     return status
 
 
-def _reload(dataplane: DataPlane) -> MessageAnswer:
+def _reload(data_plane: DataPlane) -> MessageAnswer:
     """Answer HandleReloadConfigRequest (model_servers/model_service_impl.cc)."""
-    metrics = dataplane.metrics
+    metrics = data_plane.metrics
 
     def reload(request: Any, _timeout: float | None) -> Any:
         if request.config.WhichOneof("config") != "model_config_list":
@@ -56,7 +56,7 @@ def _reload(dataplane: DataPlane) -> MessageAnswer:
                 "currently supported"
             )
         before = [metrics.value(name) for name in request.metric_names]
-        dataplane.core.reload(request.config)
+        data_plane.core.reload(request.config)
         response = protos.ReloadConfigResponse()
         response.status.SetInParent()
         for name, value in zip(request.metric_names, before, strict=True):

@@ -30,25 +30,25 @@ _METADATA_FIELD: Final = "signature_def"
 
 
 def prediction_service(
-    dataplane: DataPlane, gate: Gate | None, *, tensor_content: bool = False
+    data_plane: DataPlane, gate: Gate | None, *, tensor_content: bool = False
 ) -> grpc.GenericRpcHandler:
     """Return the service's handler; ``tensor_content`` is --enable_serialization_as_tensor_content."""
-    predict = predict_answer(dataplane, tensor_content=tensor_content)
+    predict = predict_answer(data_plane, tensor_content=tensor_content)
     return grpc.method_handlers_generic_handler(
         methods.PREDICTION_SERVICE,
         {
             "Predict": bytes_handler(predict, gate, consume_request=True),
-            "Classify": message_handler(protos.ClassificationRequest, _classify(dataplane), gate),
-            "Regress": message_handler(protos.RegressionRequest, _regress(dataplane), gate),
-            "MultiInference": message_handler(protos.MultiInferenceRequest, _multi_inference(dataplane), gate),
-            "GetModelMetadata": message_handler(protos.GetModelMetadataRequest, _metadata(dataplane), gate),
+            "Classify": message_handler(protos.ClassificationRequest, _classify(data_plane), gate),
+            "Regress": message_handler(protos.RegressionRequest, _regress(data_plane), gate),
+            "MultiInference": message_handler(protos.MultiInferenceRequest, _multi_inference(data_plane), gate),
+            "GetModelMetadata": message_handler(protos.GetModelMetadataRequest, _metadata(data_plane), gate),
         },
     )
 
 
-def predict_answer(dataplane: DataPlane, *, tensor_content: bool = False) -> Answer:
+def predict_answer(data_plane: DataPlane, *, tensor_content: bool = False) -> Answer:
     """Return what answers Predict: a list with the request's bytes, which it empties, and a context; the hot path."""
-    metrics = dataplane.metrics
+    metrics = data_plane.metrics
 
     def predict(request: list[bytes], context: grpc.ServicerContext) -> bytes:
         if len(request[0]) > LARGE_REQUEST:
@@ -59,9 +59,9 @@ def predict_answer(dataplane: DataPlane, *, tensor_content: bool = False) -> Ans
         model = ""
         try:
             # neither the bytes nor the arrays of a large request lie in memory beside its reply
-            call = _decode(dataplane, request.pop())
+            call = _decode(data_plane, request.pop())
             model = call.model
-            version, outputs = dataplane.predict(call, timeout)
+            version, outputs = data_plane.predict(call, timeout)
             call.inputs.clear()
             reply = encode_predict_response(
                 outputs,
@@ -79,7 +79,7 @@ def predict_answer(dataplane: DataPlane, *, tensor_content: bool = False) -> Ans
     return predict
 
 
-def _decode(dataplane: DataPlane, data: bytes) -> PredictCall:
+def _decode(data_plane: DataPlane, data: bytes) -> PredictCall:
     """Return the call of a serialized PredictRequest."""
     try:
         call = decode_predict_request(data)
@@ -87,7 +87,7 @@ def _decode(dataplane: DataPlane, data: bytes) -> PredictCall:
         # the client's mistake, not the server's
         raise InvalidArgumentError(error.message) from error
     except InvalidArgumentError as error:
-        dataplane.check_predict(_call_without_values(data))
+        data_plane.check_predict(_call_without_values(data))
         raise InvalidArgumentError(error.message) from error
     if not call.model:
         _parse_predict_request(data)
@@ -111,11 +111,11 @@ def _parse_predict_request(data: bytes) -> Any:
     return request
 
 
-def _classify(dataplane: DataPlane) -> MessageAnswer:
+def _classify(data_plane: DataPlane) -> MessageAnswer:
     def classify(request: Any, timeout: float | None) -> Any:
-        with _measured(dataplane, "Classify", request.model_spec.name):
+        with _measured(data_plane, "Classify", request.model_spec.name):
             spec = required_spec(request)
-            version, result = dataplane.classify(spec, request.input, timeout)
+            version, result = data_plane.classify(spec, request.input, timeout)
             response = protos.ClassificationResponse(result=result)
             fill_spec(response.model_spec, spec, version)
             return response
@@ -123,11 +123,11 @@ def _classify(dataplane: DataPlane) -> MessageAnswer:
     return classify
 
 
-def _regress(dataplane: DataPlane) -> MessageAnswer:
+def _regress(data_plane: DataPlane) -> MessageAnswer:
     def regress(request: Any, timeout: float | None) -> Any:
-        with _measured(dataplane, "Regress", request.model_spec.name):
+        with _measured(data_plane, "Regress", request.model_spec.name):
             spec = required_spec(request)
-            version, result = dataplane.regress(spec, request.input, timeout)
+            version, result = data_plane.regress(spec, request.input, timeout)
             response = protos.RegressionResponse(result=result)
             fill_spec(response.model_spec, spec, version)
             return response
@@ -135,12 +135,12 @@ def _regress(dataplane: DataPlane) -> MessageAnswer:
     return regress
 
 
-def _multi_inference(dataplane: DataPlane) -> MessageAnswer:
+def _multi_inference(data_plane: DataPlane) -> MessageAnswer:
     def multi_inference(request: Any, timeout: float | None) -> Any:
         specs = [read_spec(task.model_spec) for task in request.tasks]
         # the first task's ModelSpec chooses the version for all
         first = specs[0] if specs else ModelSpec("")
-        version, results = dataplane.multi_inference(first, request.tasks, request.input, timeout)
+        version, results = data_plane.multi_inference(first, request.tasks, request.input, timeout)
         response = protos.MultiInferenceResponse()
         for task, spec, result in zip(request.tasks, specs, results, strict=True):
             entry = response.results.add()
@@ -152,7 +152,7 @@ def _multi_inference(dataplane: DataPlane) -> MessageAnswer:
     return multi_inference
 
 
-def _metadata(dataplane: DataPlane) -> MessageAnswer:
+def _metadata(data_plane: DataPlane) -> MessageAnswer:
     """Answer GetModelMetadata (servables/tensorflow/get_model_metadata_impl.cc)."""
 
     def metadata(request: Any, _timeout: float | None) -> Any:
@@ -162,7 +162,7 @@ def _metadata(dataplane: DataPlane) -> MessageAnswer:
         for name in request.metadata_field:
             if name != _METADATA_FIELD:
                 raise InvalidArgumentError(f"Metadata field {name} is not supported")
-        version, servable = dataplane.find(spec.name, spec.version, spec.label)
+        version, servable = data_plane.find(spec.name, spec.version, spec.label)
         signatures = protos.SignatureDefMap()
         for name, definition in servable.signature_defs.items():
             signatures.signature_def[name].CopyFrom(definition)
@@ -176,15 +176,15 @@ def _metadata(dataplane: DataPlane) -> MessageAnswer:
 
 
 @contextlib.contextmanager
-def _measured(dataplane: DataPlane, api: str, model: str) -> Iterator[None]:
+def _measured(data_plane: DataPlane, api: str, model: str) -> Iterator[None]:
     """Count a request, and measure one that is answered."""
     started = time.perf_counter()
     try:
         yield
     except Exception as error:
-        dataplane.metrics.failed(model, _code(error))
+        data_plane.metrics.failed(model, _code(error))
         raise
-    dataplane.metrics.succeeded(model, api, "GRPC", (time.perf_counter() - started) * 1e6)
+    data_plane.metrics.succeeded(model, api, "GRPC", (time.perf_counter() - started) * 1e6)
 
 
 def _code(error: Exception) -> Code:

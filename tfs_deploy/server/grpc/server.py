@@ -26,7 +26,7 @@ class GrpcServer:
     """The prediction service and the model service on a port.
 
     Args:
-        dataplane: answers the requests.
+        data_plane: answers the requests.
         threads: how many requests are worked on at a time; more wait their turn.
         limit: how many requests there may be at a time; more are refused. No limit if ``None``.
         options: channel arguments.
@@ -36,7 +36,7 @@ class GrpcServer:
 
     def __init__(
         self,
-        dataplane: DataPlane,
+        data_plane: DataPlane,
         *,
         threads: int,
         limit: int | None = None,
@@ -48,8 +48,8 @@ class GrpcServer:
         # reloads and health watches may wait for long; they must not take the threads that answer
         patient = ThreadPoolExecutor(_PATIENT_THREADS, thread_name_prefix="grpc-patient")
         handlers = [
-            prediction_service(dataplane, gate, tensor_content=tensor_content),
-            model_service(dataplane, gate, patient),
+            prediction_service(data_plane, gate, tensor_content=tensor_content),
+            model_service(data_plane, gate, patient),
         ]
         if health:
             handlers.append(health_service(patient))

@@ -63,7 +63,7 @@ class CountedEngine:
             self._metrics.graph_ran((time.perf_counter() - started) * 1e6)
 
 
-class EngineLoader:
+class SavedModelLoader:
     """Loads versions with the runtime's engine, batches their requests if that is enabled, and warms them up."""
 
     def __init__(self, options: LoaderOptions, metrics: ServerMetrics) -> None:

@@ -101,13 +101,13 @@ class ServerProcess:
 
     def _open(self, port: int, rest_port: int) -> None:
         flags = self._flags
-        dataplane = DataPlane(
+        data_plane = DataPlane(
             self._core,
             self._metrics,
             check_method=flags.on("enable_signature_method_name_check"),
         )
         self._grpc = GrpcServer(
-            dataplane,
+            data_plane,
             threads=flags.number("grpc_max_threads"),
             limit=flags.number("grpc_max_threads") if "grpc_max_threads" in flags.given else None,
             options=channel_options(flags),
@@ -123,7 +123,7 @@ class ServerProcess:
         _log.info("gRPC listens on %s", f"{_ANY}:{port}" if port else flags.text("grpc_socket_path"))
         if rest_port and rest_port != port:
             self._rest = RestServer(
-                RestHandler(dataplane, metrics_path=self._metrics_path),
+                RestHandler(data_plane, metrics_path=self._metrics_path),
                 bind(_ANY, rest_port, what="REST"),
                 threads=flags.number("rest_api_num_threads"),
                 timeout=flags.number("rest_api_timeout_in_ms") / 1000,

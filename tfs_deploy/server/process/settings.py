@@ -11,7 +11,7 @@ from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 from tfs_deploy.server.batching.options import BatchOptions, batch_options
 from tfs_deploy.server.models.config_checks import TENSORFLOW
-from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
+from tfs_deploy.server.models.loader import LoaderOptions, SavedModelLoader
 from tfs_deploy.server.models.manager import ManagerOptions
 from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions
 
@@ -167,7 +167,7 @@ def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
         ),
     )
     loading = platform_options(flags) if flags.text("platform_config_file") else loader_options(flags)
-    return ServerCore(EngineLoader(loading, metrics), options)
+    return ServerCore(SavedModelLoader(loading, metrics), options)
 
 
 def loader_options(flags: ServerFlags) -> LoaderOptions:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from tfs_deploy.errors import DeadlineExceededError
-from tfs_deploy.server.rest.handler import Reply, RestHandler, error_reply, page
+from tfs_deploy.server.rest.handler import Reply, RestHandler, error_reply, html_page
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -58,7 +58,7 @@ class RestApplication:
         if query:
             path += "?" + query.decode("utf-8", "surrogateescape")
         if method not in _KNOWN_METHODS:
-            return page(501)
+            return html_page(501)
         if method == "OPTIONS":
             return Reply(200 if b"origin" in headers else 400, b"", _OPTIONS_TYPE, _CORS if self._cors else {})
         packed = b"gzip" in headers.get(b"content-encoding", b"")

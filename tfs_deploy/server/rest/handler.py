@@ -56,7 +56,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def page(status: int) -> Reply:
+def html_page(status: int) -> Reply:
     """Return libevent's own page for a status."""
     name = _PAGES[status]
     text = f"<HTML><HEAD>\n<TITLE>{status} {name}</TITLE>\n</HEAD><BODY>\n<H1>{name}</H1>\n</BODY></HTML>\n"
@@ -72,30 +72,30 @@ def error_reply(error: StatusError) -> Reply:
 class RestHandler:
     """Turns requests into replies; safe to call from several threads."""
 
-    def __init__(self, dataplane: DataPlane, *, metrics_path: str | None = None) -> None:
-        self._dataplane = dataplane
+    def __init__(self, data_plane: DataPlane, *, metrics_path: str | None = None) -> None:
+        self._data_plane = data_plane
         self._metrics_path = metrics_path
 
     def handle(self, method: str, path: str, body: bytes, timeout: float | None) -> Reply:
         """Return the reply to a request; ``path`` is as sent, with its query string."""
         if path == self._metrics_path:
-            return Reply(200, self._dataplane.metrics.page(), "text/plain")
+            return Reply(200, self._data_plane.metrics.page(), "text/plain")
         if not HANDLED.fullmatch(path) and path.lower() != "/v1/models":
-            return page(404)
+            return html_page(404)
         try:
             route = parse_route(method, path)
         except BadUrlError:
-            return page(400)
+            return html_page(400)
         except VersionTooBigError:
             return Reply(400)
         except StatusError as error:
-            self._dataplane.metrics.failed("", error.code)
+            self._data_plane.metrics.failed("", error.code)
             return error_reply(error)
         return self._measured(route, body, timeout)
 
     def _measured(self, route: Route, body: bytes, timeout: float | None) -> Reply:
         started = time.perf_counter()
-        metrics = self._dataplane.metrics
+        metrics = self._data_plane.metrics
         try:
             answer = self._answer(route, body, timeout)
         except StatusError as error:
@@ -122,24 +122,24 @@ class RestHandler:
         examples = parse_examples_body(body)
         spec = ModelSpec(route.model, route.version, route.label, examples.signature)
         if route.verb == "classify":
-            return encode_classifications(self._dataplane.classify(spec, examples.input, timeout)[1])
-        return encode_regressions(self._dataplane.regress(spec, examples.input, timeout)[1])
+            return encode_classifications(self._data_plane.classify(spec, examples.input, timeout)[1])
+        return encode_regressions(self._data_plane.regress(spec, examples.input, timeout)[1])
 
     def _predict(self, route: Route, data: bytes, timeout: float | None) -> bytes:
         body = parse_body(data)
         # JSON has no dtypes: its numbers become what the signature takes
-        found = self._dataplane.find(route.model, route.version, route.label)
+        found = self._data_plane.find(route.model, route.version, route.label)
         name = body.signature or DEFAULT_SIGNATURE
         signature = found[1].signatures.get(name)
         if signature is None:
             raise InvalidArgumentError(f'Serving signature name: "{name}" not found in signature def')
         inputs, form = read_inputs(body, signature.info.inputs)
         call = PredictCall(route.model, name, route.version, route.label, inputs)
-        return encode_predictions(self._dataplane.predict(call, timeout, found=found)[1], form)
+        return encode_predictions(self._data_plane.predict(call, timeout, found=found)[1], form)
 
     def _status(self, route: Route) -> bytes:
         states = []
-        for state in self._dataplane.status(ModelSpec(route.model, route.version)):
+        for state in self._data_plane.status(ModelSpec(route.model, route.version)):
             error = state.error
             status = {
                 "error_code": "OK" if error is None else error.code.name,
@@ -149,7 +149,7 @@ class RestHandler:
         return _dump({"model_version_status": states})
 
     def _metadata(self, route: Route) -> bytes:
-        version, servable = self._dataplane.find(route.model, route.version, route.label)
+        version, servable = self._data_plane.find(route.model, route.version, route.label)
         return _dump(
             {
                 "model_spec": {"name": route.model, "version": str(version), "signature_name": ""},

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from tfs_deploy.extras import import_extra
-from tfs_deploy.server.rest.handler import Reply, page
+from tfs_deploy.server.rest.handler import Reply, html_page
 
 
 def http_protocol() -> type[Any]:
@@ -35,7 +35,7 @@ def http_protocol() -> type[Any]:
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002
             # called where the parser's error is handled
             unknown = isinstance(sys.exc_info()[1], httptools.HttpParserInvalidMethodError)
-            self._last_reply = page(501 if unknown else 400)
+            self._last_reply = html_page(501 if unknown else 400)
             cycle = self.cycle
             if cycle is None or cycle.response_complete or cycle.more_body:
                 self._send_last_reply()
