@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 
 import pytest
 
 from tfs_deploy.client import deployed
 from tfs_deploy.client.deployed import DeployedClient
-from tfs_deploy.errors import EnvironmentFault, NotFoundError, UnavailableError, UsageError
-from tfs_deploy.state.endpoint import Endpoint, read_endpoint, write_endpoint
+from tfs_deploy.errors import NotFoundError, UnavailableError, UsageError
+from tfs_deploy.state.endpoint import write_endpoint
 
 
 class Server:
@@ -54,24 +53,6 @@ def connect(servers):
         return servers[address]
 
     return make
-
-
-def test_an_endpoint_is_read_back_and_counts(tmp_path):
-    assert read_endpoint(tmp_path) is None
-    assert write_endpoint(tmp_path / "s", "a:1", "a:2") == Endpoint(1, "a:1", "a:2")
-    assert write_endpoint(tmp_path / "s", "a:1", "a:2").generation == 1
-    assert write_endpoint(tmp_path / "s", "b:1", None) == Endpoint(2, "b:1", None)
-    assert read_endpoint(tmp_path / "s") == Endpoint(2, "b:1", None)
-    assert [path.name for path in (tmp_path / "s").iterdir()] == ["endpoint.json"]
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"generation": 1, "grpc": "a"}', '{"generation": "x", "rest": 1}'])
-def test_a_damaged_endpoint_is_an_error_and_written_anew(tmp_path, text):
-    (tmp_path / "endpoint.json").write_text(text)
-    with pytest.raises(EnvironmentFault, match=r"endpoint\.json is damaged"):
-        read_endpoint(tmp_path)
-    assert write_endpoint(tmp_path, "a:1", None).grpc == "a:1"
-    assert json.loads((tmp_path / "endpoint.json").read_text())["grpc"] == "a:1"
 
 
 def test_without_a_server_it_says_how_to_start_one(tmp_path, connect):

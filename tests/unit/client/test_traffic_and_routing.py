@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import logging
-import os
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live import until
-from tfs_deploy.client import AsyncRouter, Router, Traffic, read_traffic, write_traffic
+from tfs_deploy.client import AsyncRouter, Router, write_traffic
 from tfs_deploy.client.routing.splitting import choose, position
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError
-from tfs_deploy.state.endpoint import read_endpoint
 
 KEYS = [f"user-{number}" for number in range(200_000)]
 
@@ -89,89 +84,6 @@ def test_labels_without_weight_are_never_chosen():
     assert choose({"a": 0.1, "b": 0.2}, 1 - 2**-53) == "b"
     with pytest.raises(UsageError, match="no label gets any traffic"):
         choose({"canary": 0}, 0.5)
-
-
-def test_write_and_read(tmp_path):
-    path = tmp_path / "state" / "traffic.json"
-    assert read_traffic(path) == Traffic(0, {})
-    assert write_traffic(path, "digits", {"stable": 95, "canary": 5.0}).generation == 1
-    write_traffic(path, "other", {"stable": 100})
-    assert read_traffic(path) == Traffic(2, {"digits": {"stable": 95.0, "canary": 5.0}, "other": {"stable": 100.0}})
-    assert [entry.name for entry in path.parent.iterdir()] == ["traffic.json"]
-
-
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ({"stable": 90, "canary": 5}, "adds up to 95 %"),
-        ({}, "adds up to 0 %"),
-        ({"stable": 110, "canary": -10}, "for canary is -10"),
-        ({"stable": float("nan")}, "for stable is nan"),
-        ({"stable": "100"}, "for stable is '100'"),
-        ({"stable": True}, "for stable is True"),
-    ],
-)
-def test_only_percentages_that_add_up_are_written(tmp_path, weights, message):
-    path = tmp_path / "traffic.json"
-    with pytest.raises(UsageError, match=message):
-        write_traffic(path, "digits", weights)
-    assert not path.exists()
-
-
-@pytest.mark.parametrize(
-    ("problem", "reason", "hint"),
-    [
-        (errno.ENOSPC, "No space left on device", "make room"),
-        (errno.EACCES, "Permission denied", "permissions"),
-        (errno.EIO, "Input/output error", "dmesg"),
-    ],
-)
-def test_a_file_that_the_system_does_not_give_says_why_and_what_to_do(tmp_path, monkeypatch, problem, reason, hint):
-    def refuse(*_, **__):
-        raise OSError(problem, os.strerror(problem))
-
-    monkeypatch.setattr(Path, "read_text", refuse)
-    for read in (lambda: read_traffic(tmp_path / "traffic.json"), lambda: read_endpoint(tmp_path)):
-        with pytest.raises(EnvironmentFault) as caught:
-            read()
-        assert caught.value.message.endswith(f".json cannot be read: {reason}")
-        assert hint in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"generation": 1, "models": 3}', '{"generation": 1, "models": {"m": {"a": 5}}}']
-)
-def test_a_damaged_file_is_not_guessed_at(tmp_path, text):
-    path = tmp_path / "traffic.json"
-    path.write_text(text)
-    with pytest.raises(EnvironmentFault, match=r"traffic\.json (cannot be read|is damaged)"):
-        read_traffic(path)
-
-
-def test_a_directory_that_cannot_be_written(tmp_path):
-    blocker = tmp_path / "file"
-    blocker.write_text("")
-    with pytest.raises(EnvironmentFault, match=r"cannot be (read|written)"):
-        write_traffic(blocker / "traffic.json", "digits", {"stable": 100})
-
-
-def test_readers_never_see_half_a_file(tmp_path):
-    path = tmp_path / "traffic.json"
-    write_traffic(path, "digits", {"stable": 100, "canary": 0})
-    done = threading.Event()
-    seen = []
-
-    def read():
-        while not done.is_set():
-            seen.append(read_traffic(path).generation)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for percent in range(100):
-        write_traffic(path, "digits", {"stable": 100 - percent, "canary": percent})
-    done.set()
-    reader.join()
-    assert seen == sorted(seen)
 
 
 class Labels:
