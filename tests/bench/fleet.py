@@ -30,7 +30,7 @@ from tfs_deploy.rollout import Rollout, Status
 from tfs_deploy.rollout.controller.journal import Journal, replay
 from tfs_deploy.rollout.machine.actions import Apply, Finish, Wait, action_name
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 
 ZOO = Path(__file__).parents[1] / "data" / "models" / "zoo"
@@ -209,7 +209,7 @@ def main() -> int:
 
 def journal() -> bool:
     """Write and read long journals; print how that grows and return whether it is in proportion."""
-    start = Event("start", detail={"plan": Plan("m0", 1, 2).as_dict()})
+    start = Event("start", detail={"plan": RolloutPlan("m0", 1, 2).as_dict()})
     entry = Event("outcome", "load", detail={"stale_failure": False, "versions": [1, 2], "labels": {"stable": 1}})
     read: dict[int, float] = {}
     print(f"\n{'journal':<58} {'ms':>9}")

@@ -28,14 +28,14 @@ from typing import Any
 import numpy as np
 
 from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router
-from tfs_deploy.client.routing.router import choose, position
+from tfs_deploy.client.routing.label_choice import choose, position
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.launch.up import down, up
 from tfs_deploy.report import rollout_html
 from tfs_deploy.rollout import GateVerdict, Rollout, Status, Verdict
-from tfs_deploy.rollout.begin import recorded
+from tfs_deploy.rollout.begin import recorded_rollouts
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 
 MODELS = Path(__file__).parents[1] / "data" / "models"
@@ -319,7 +319,7 @@ def main() -> int:
         drive(file, stories, load, arguments.requests)
         load.stop()
         if arguments.html:
-            *_, first = recorded(deployment.state_dir, "zoo")
+            *_, first = recorded_rollouts(deployment.state_dir, "zoo")
             arguments.html.write_text(rollout_html(first.plan, first.events))
     return 0 if report(load.rows, stories, arguments.requests) else 1
 

@@ -16,7 +16,7 @@ import pytest
 
 from live import until
 from tfs_deploy.client import Client
-from tfs_deploy.rollout.begin import latest
+from tfs_deploy.rollout.begin import latest_rollout
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.state.lock import holder, lock, rollout_purpose
 
@@ -26,7 +26,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def finished(zoo) -> str | None:
-    last = latest(zoo.state_dir, "zoo")
+    last = latest_rollout(zoo.state_dir, "zoo")
     return None if last is None or last.history.finished is None else last.history.finished.value
 
 
@@ -109,7 +109,7 @@ def test_a_rollout_from_start_to_rollback(zoo, cli):
         "100 %: pass (golden, memory, drift)",
         "label stable points at version 2",
         "all traffic goes to stable",
-        "the old version was asked to leave",
+        "unloading the old version",
         "done",
     ]
     assert zoo.served() == ({"stable": 2}, [2])

@@ -1,4 +1,4 @@
-"""The file that says where a deployment's server answers."""
+"""endpoint.json: where the server of a deployment answers."""
 
 from __future__ import annotations
 

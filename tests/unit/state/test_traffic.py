@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from pathlib import Path
@@ -105,3 +106,14 @@ def test_only_a_damaged_file_is_set_aside(tmp_path):
     path.write_text("nonsense")
     assert set_aside_if_damaged(path) == tmp_path / "traffic.damaged"
     assert read_traffic(path) == Traffic()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "traffic.json"
+
+
+def test_the_file_is_readable_by_other_tools(path):
+    write_traffic(path, "digits", {"stable": 75, "canary": 25})
+    assert json.loads(path.read_text()) == {"generation": 1, "models": {"digits": {"canary": 25.0, "stable": 75.0}}}
+    assert path.stat().st_mode & 0o777 == 0o644

@@ -71,7 +71,7 @@ def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, wat
     """Go on with a rollout that was paused, or whose process has ended."""
     from tfs_deploy.cli.shared.rollout_runs import carry_through, choose, require_unfinished
     from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.machine.plan import parse_seconds
+    from tfs_deploy.rollout.notation import parse_seconds
 
     deployment, name = choose(file, model)
     require_unfinished(deployment, name)

@@ -21,7 +21,7 @@ from tfs_deploy.report import (
 )
 from tfs_deploy.report.rollout import summary
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
-from tfs_deploy.rollout.begin import latest, recorded
+from tfs_deploy.rollout.begin import latest_rollout, recorded_rollouts
 from tfs_deploy.rollout.machine.timing import timing
 from tfs_deploy.smoke.deployment import find_model
 from tfs_deploy.state.lock import describe_holder, rollout_holder
@@ -51,7 +51,7 @@ def choose(file: Path, name: str | None) -> tuple[Deployment, str]:
 
 def require_unfinished(deployment: Deployment, model: str) -> None:
     """Raise ``UsageError`` unless there is a rollout to go on with."""
-    last = latest(deployment.state_dir, model)
+    last = latest_rollout(deployment.state_dir, model)
     if last is None or not last.unfinished:
         how = "was never rolled out" if last is None else "has no unfinished rollout"
         raise UsageError(f"{model} {how}", hint=f"begin one with: tfs-deploy rollout start {deployment.source}")
@@ -110,7 +110,7 @@ def ask_and_wait(
     end = time.monotonic() + timeout
     while True:
         busy = rollout_holder(deployment.state_dir, model)  # looked at first: who leaves has written the end before
-        last = latest(deployment.state_dir, model)
+        last = latest_rollout(deployment.state_dir, model)
         if last is not None and last.history.finished is not None:
             break
         if busy is None:
@@ -146,7 +146,7 @@ def show(console: Console, result: RolloutResult) -> None:
 
 def show_status(output: Output, deployment: Deployment, model: str) -> None:
     """Print the last rollout of a model and who is at work on it."""
-    last, worker = latest(deployment.state_dir, model), rollout_holder(deployment.state_dir, model)
+    last, worker = latest_rollout(deployment.state_dir, model), rollout_holder(deployment.state_dir, model)
     if last is None:
         output.result({"rollout": None, "at_work": worker}, f"{model} was never rolled out")
         return
@@ -171,7 +171,7 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
     """Print a line for each rollout of a model."""
     found = [
         (int(entry.journal.path.stem), entry.events[0].at, RolloutResult.from_events(entry.plan, entry.events))
-        for entry in recorded(deployment.state_dir, model)
+        for entry in recorded_rollouts(deployment.state_dir, model)
     ]
     documents = [{"number": number, "begun": _when(begun), **result.as_dict()} for number, begun, result in found]
     rows = [
@@ -195,7 +195,7 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
 
 def show_report(output: Output, deployment: Deployment, model: str, number: int | None, html: Path | None) -> None:
     """Write the report of one rollout: to standard output as Markdown, or into a file as HTML."""
-    found = list(recorded(deployment.state_dir, model))
+    found = list(recorded_rollouts(deployment.state_dir, model))
     chosen = found if number is None else [entry for entry in found if int(entry.journal.path.stem) == number]
     if not chosen:
         what = f"{model} was never rolled out" if not found else f"{model} has no rollout of number {number}"

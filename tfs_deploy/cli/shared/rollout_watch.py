@@ -11,7 +11,7 @@ from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.report import steps_table, terminal_table
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout import RolloutResult
-from tfs_deploy.rollout.begin import latest
+from tfs_deploy.rollout.begin import latest_rollout
 from tfs_deploy.state.lock import describe_holder, rollout_holder
 from tfs_deploy.state.traffic import traffic_path
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.cli.shared.output import Output
     from tfs_deploy.deployment import Deployment
-    from tfs_deploy.rollout.begin import Recorded
+    from tfs_deploy.rollout.begin import RecordedRollout
 
 _EVERY: Final = 0.5
 _LINES: Final = 8
@@ -35,14 +35,14 @@ def watch_status(output: Output, deployment: Deployment, model: str) -> None:
 
     console = output.console(stderr=True)
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        while (last := latest(deployment.state_dir, model)) is not None and _goes_on(deployment, last):
+        while (last := latest_rollout(deployment.state_dir, model)) is not None and _goes_on(deployment, last):
             live.update(view(deployment, model, last), refresh=True)
             time.sleep(_EVERY)
 
 
 def _watch_lines(output: Output, deployment: Deployment, model: str) -> None:
     told = 0
-    while (last := latest(deployment.state_dir, model)) is not None:
+    while (last := latest_rollout(deployment.state_dir, model)) is not None:
         lines = timeline(last.plan, last.events).lines
         for _, text in lines[told:]:
             output.note(text)
@@ -52,11 +52,11 @@ def _watch_lines(output: Output, deployment: Deployment, model: str) -> None:
         time.sleep(_EVERY)
 
 
-def _goes_on(deployment: Deployment, last: Recorded) -> bool:
+def _goes_on(deployment: Deployment, last: RecordedRollout) -> bool:
     return last.history.finished is None and rollout_holder(deployment.state_dir, last.plan.model) is not None
 
 
-def view(deployment: Deployment, model: str, last: Recorded, *, now: float | None = None) -> RenderableType:
+def view(deployment: Deployment, model: str, last: RecordedRollout, *, now: float | None = None) -> RenderableType:
     """Return what a terminal shows of a rollout: phase, traffic, steps so far, the last lines of the journal."""
     from rich.console import Group
     from rich.text import Text

@@ -26,9 +26,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class RequestRecorder:
-    """Counts requests by label; a thread of its own writes, so that no request waits for a disk.
+    """Counts requests by label; a background thread writes the counts, so that no request waits for the disk.
 
-    A folder that cannot be written is warned about once and then left alone: requests go on.
+    If the folder cannot be written, the recorder logs one warning; requests go on.
     """
 
     def __init__(self, folder: Path, *, interval: float = 0.5, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,9 +41,9 @@ class RequestRecorder:
         self._reset()
 
     def record(self, label: str, seconds: float, *, error: bool = False, broken: bool = False) -> None:
-        """Count one request that just ended; ``seconds`` of a failed one are not used.
+        """Count one request that just ended; for a failed one, ``seconds`` is not used.
 
-        ``broken`` says that the answer holds values that are NaN or infinite.
+        ``broken``: the reply holds values that are NaN or infinite.
         """
         number = latency_class(seconds)
         with self._ready():
@@ -58,7 +58,7 @@ class RequestRecorder:
             tally.classes[number] = tally.classes.get(number, 0) + 1
 
     def outcome(self, label: str, value: float) -> None:
-        """Count what came of an answer of a label: 1.0 for a click or sale and 0.0 for none, or any number."""
+        """Count the outcome of a label's reply: 1.0 for a click or sale and 0.0 for none, or any number."""
         with self._ready():
             outcomes = self._tally(label).outcomes
             outcomes[0] += 1
@@ -66,7 +66,7 @@ class RequestRecorder:
             outcomes[2] += value * value
 
     def compare(self, label: str, found: Mapping[str, Difference]) -> None:
-        """Count one comparison of a label's answer with the one that was served."""
+        """Count one comparison of a label's reply with the one that was served."""
         with self._ready():
             compared = self._tally(label).compared
             for output, difference in found.items():
@@ -77,13 +77,13 @@ class RequestRecorder:
                 sums[3] += difference.broken
 
     def alive(self) -> None:
-        """Say that there are requests, though nothing about them is recorded now."""
+        """Note that there are requests, although nothing about them is recorded now."""
         if not self._seen:
             with self._ready():
                 self._seen = True
 
     def flush(self) -> None:
-        """Write what was counted since the last time."""
+        """Write the counts since the last write."""
         self._ready()
         self._write()
 
@@ -104,7 +104,7 @@ class RequestRecorder:
                     _LOG.warning("requests are not recorded: %s", error)
 
     def close(self) -> None:
-        """Write the rest and end the thread; the next record starts another."""
+        """Write the remaining counts and stop the thread; the next request starts a new one."""
         if self._stop is not None:
             self._stop.set()
         self._write()
@@ -120,7 +120,7 @@ class RequestRecorder:
         self._file = TallyWriter(self._folder)
 
     def _ready(self) -> threading.Lock:
-        """Return the lock; sees to it that there is a thread that writes."""
+        """Return the lock, after starting the writing thread if there is none."""
         if self._pid != os.getpid():  # forked: the thread and the lock stayed with the parent
             self._reset()
         if self._stop is None or self._stop.is_set():

@@ -1,10 +1,9 @@
-"""The world of a real rollout: a server behind a client, its config files, the traffic file."""
+"""A deployment's own server: its versions and labels through a client, its config files, its process."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -22,8 +21,7 @@ from tfs_deploy.launch.hosts import host_of
 from tfs_deploy.launch.up import up
 from tfs_deploy.rollout.adapters.active_recovery import mend
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
-from tfs_deploy.rollout.machine.observation import ServerView, Split, VersionView
-from tfs_deploy.state.traffic import read_traffic, set_aside_if_damaged, traffic_path, write_traffic
+from tfs_deploy.rollout.machine.observation import ServerView, VersionView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.launch.server import Host, Server
 
-_LOG = logging.getLogger(__name__)
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
 _LOOK: Final = 3.0
 _RELOAD: Final = 30.0
@@ -167,42 +164,6 @@ class DeployedProcess:
         with contextlib.suppress(TfsDeployError):
             return self._running()
         return None
-
-
-class TrafficFile:
-    """One model's weights in the deployment's traffic file, which routers follow."""
-
-    def __init__(self, deployment: Deployment, model: str) -> None:
-        self.path = traffic_path(deployment.state_dir)
-        self._model = model
-        self._others = {other.name: other.traffic for other in deployment.models if other.traffic}
-
-    def read(self) -> Split | None:
-        """Return the split without shares of 0; ``None`` when there is none, or the file is damaged."""
-        try:
-            traffic = read_traffic(self.path)
-        except EnvironmentFault:  # writing will say so
-            return None
-        weights = traffic.models.get(self._model)
-        copies = traffic.copies.get(self._model, {})
-        return None if weights is None else Split(_positive(weights), _positive(copies))
-
-    def write(self, split: Split) -> None:
-        """Replace the split at once; raises ``EnvironmentFault``.
-
-        A damaged file is renamed to ``.damaged`` and replaced by what the deployment file says of the models: nothing
-        may keep the way back from being taken.
-        """
-        damaged = set_aside_if_damaged(self.path)
-        if damaged is not None:
-            _LOG.warning("the traffic file %s is damaged: renamed to %s, and written again", self.path, damaged.name)
-            for model, weights in self._others.items():
-                write_traffic(self.path, model, weights)
-        write_traffic(self.path, self._model, split.weights, copies=split.copies)
-
-
-def _positive(shares: Mapping[str, float]) -> dict[str, float]:
-    return {label: share for label, share in shares.items() if share > 0}
 
 
 class SystemClock:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.host.machine import boot_id
-from tfs_deploy.rollout.machine.stats import QUANTILES, Compared, Spread, WindowSummary
+from tfs_deploy.rollout.gates.request_stats import QUANTILES, OutputComparison, Spread, WindowSummary
 from tfs_deploy.state.request_tallies import TallyReader, class_end, requests_dir
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def summarise(tallies: Iterable[Mapping[str, Any]]) -> WindowSummary:
         latency=Spread.of_sums(requests - errors, total, squares),
         outcomes=Spread.of_sums(int(outcomes[0]), outcomes[1], outcomes[2]),
         compared={
-            output: Compared(int(count), distance / count, agreement / count, int(broken))
+            output: OutputComparison(int(count), distance / count, agreement / count, int(broken))
             for output, (count, distance, agreement, broken) in compared.items()
         },
     )

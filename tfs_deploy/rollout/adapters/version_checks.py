@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
 from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.launch.memory import version_bytes
-from tfs_deploy.rollout.machine.observation import CheckResult
+from tfs_deploy.rollout.check_result import CheckResult
 from tfs_deploy.savedmodel.contract import diff_models
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.lint import Severity, lint_model
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.deployment import Deployment
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 #: lint rules that are about other versions beside this one, or are checked here anyway
 _NOT_HERE: Final = ("TFS4", "TFS304")
@@ -47,7 +47,7 @@ class FileChecks:
     members: Mapping[str, Mapping[str, Predictor]]
     room: Callable[[], int | None] = available_bytes
 
-    def preflight(self, plan: Plan) -> CheckResult:
+    def preflight(self, plan: RolloutPlan) -> CheckResult:
         """Judge the new version's files: intact, clean, with recorded answers, no surprise to callers."""
         notes: list[str] = []
         try:
@@ -92,7 +92,7 @@ class FileChecks:
         names = ", ".join(map(str, gone))
         return f"versions removed from the disk: {names}" if gone else "no version had to be removed from the disk"
 
-    def _fits(self, plan: Plan, notes: list[str]) -> str | None:
+    def _fits(self, plan: RolloutPlan, notes: list[str]) -> str | None:
         """Say if the new version is too big to be loaded beside the old one."""
         needed, room = version_bytes(find_version(self.base_path, plan.new).path), self.room()
         if room is None and plan.replicas:
@@ -108,7 +108,7 @@ class FileChecks:
         return None
 
 
-def _intact(base: Path, plan: Plan, notes: list[str]) -> str | None:
+def _intact(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
     folder = find_version(base, plan.new).path
     if read_manifest(folder) is None:
         notes.append(f"version {plan.new} has no manifest, so its files were not verified")
@@ -117,7 +117,7 @@ def _intact(base: Path, plan: Plan, notes: list[str]) -> str | None:
     return f"version {plan.new} is not what was exported: {problems[0]}" if problems else None
 
 
-def _verified(base: Path, plan: Plan, notes: list[str]) -> str | None:
+def _verified(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
     """Demand the yes of a verification to exactly these files, if one was asked for."""
     if not plan.verdict:
         return None
@@ -128,7 +128,7 @@ def _verified(base: Path, plan: Plan, notes: list[str]) -> str | None:
     return None
 
 
-def _clean(base: Path, plan: Plan, notes: list[str]) -> str | None:
+def _clean(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
     findings = lint_model(find_version(base, plan.new).path, ignore=_NOT_HERE)
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if not errors:
@@ -141,7 +141,7 @@ def _clean(base: Path, plan: Plan, notes: list[str]) -> str | None:
     return None
 
 
-def _recorded(base: Path, plan: Plan, notes: list[str]) -> str | None:
+def _recorded(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
     if has_goldens(base, plan.new):
         return None
     if plan.need_goldens:
@@ -150,7 +150,7 @@ def _recorded(base: Path, plan: Plan, notes: list[str]) -> str | None:
     return None
 
 
-def _warm(base: Path, plan: Plan, notes: list[str]) -> str | None:
+def _warm(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
     """Demand warmup requests of the new version where the old one has some."""
     if count_warmup(find_version(base, plan.new).path):
         return None
@@ -162,7 +162,7 @@ def _warm(base: Path, plan: Plan, notes: list[str]) -> str | None:
     return None
 
 
-def _compatible(base: Path, plan: Plan, notes: list[str]) -> str | None:
+def _compatible(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
     try:
         old = inspect_model(find_version(base, plan.old).path)
     except ModelError as error:
@@ -181,7 +181,7 @@ def _compatible(base: Path, plan: Plan, notes: list[str]) -> str | None:
     return None
 
 
-def _unlabelled(plan: Plan) -> Sequence[str]:
+def _unlabelled(plan: RolloutPlan) -> Sequence[str]:
     """Warn of requests that no traffic file can hold back: those without label go to the highest loaded version."""
     if plan.new < max((plan.old, *plan.others.values())) or not plan.steps:
         return ()

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.rollout.machine.history import Event, History
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.state.journal import JournalFile
 
 
@@ -33,11 +33,11 @@ class Journal(JournalFile):
         return self.entries(event)
 
 
-def replay(events: list[Event]) -> tuple[Plan, History]:
+def replay(events: list[Event]) -> tuple[RolloutPlan, History]:
     """Return the plan and the folded history of a journal; raises ``EnvironmentFault`` if it has no beginning."""
     if not events or events[0].kind != "start":
         raise EnvironmentFault("the rollout's journal has no beginning", hint="move the file away to start over")
     history = History()
     for event in events:
         history = history.after(event)
-    return Plan.from_dict(events[0].detail["plan"]), history
+    return RolloutPlan.from_dict(events[0].detail["plan"]), history
