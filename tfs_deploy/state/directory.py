@@ -52,7 +52,7 @@ class StateFile:
 FILES: Final = (
     StateFile(
         lock.NAME,
-        "who changes the deployment now, and for what; empty or stale while nobody does",
+        "who changes the deployment now, and for what; empty or out of date while no process does",
         "every command that changes something",
         "the same commands, `lock status`, `rollout status`",
         "never by hand: `tfs-deploy lock release` takes it from a process that hangs",
@@ -176,7 +176,7 @@ FILES: Final = (
         f"{_ROLLOUT}/{journal.RESERVE_NAME}",
         "room on the disk for the way back, kept while a rollout is at work",
         "rollouts",
-        "nobody",
+        "-",
         "yes, if no rollout is at work",
         mode=_BY_UMASK,
     ),
