@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def _pattern(name: str) -> str:
 
 def test_the_page_has_the_table():
     assert [line for line in PAGE.splitlines() if line.startswith("| `")] == rows()
+
+
+def test_every_file_that_the_guard_has_seen_is_in_the_table():
+    recorded = json.loads((ROOT / "tests" / "guard" / "recorded" / "state_directory.json").read_text())
+    for name in {name for found in recorded.values() for name in found}:
+        path = name.replace("config.N", "config.1").replace("CONSUMER", "host-1-0a1b2c3d.jsonl")
+        assert len(entries_for(path)) == 1, name
 
 
 def test_every_file_of_an_old_state_directory_is_in_the_table():
