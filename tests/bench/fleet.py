@@ -144,7 +144,7 @@ def measure(file: Path, ports: list[int]) -> Cost:
     cost = Cost()
     deployment = load_deployment(file)
     replicas = tuple(f"127.0.0.1:{port}" for port in ports)
-    options = {"steps": (50, 100), "bake": 1.0, "poll": 0.1, "drain": 0.2, "need_memory": False, "need_clean": False}
+    options = {"steps": (50, 100), "bake": 1.0, "poll": 0.1, "drain": 0.2, "ignore_memory": True, "ignore_lint": True}
     rollout = Rollout(deployment, "m0", to=2, replicas=replicas, **options)
     with rollout:
         while True:

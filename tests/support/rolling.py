@@ -196,7 +196,7 @@ def _doom(when: str, number: int, *arguments: object) -> None:
 def rollbacks_killed_at(zoo: Zoo, positions: Iterable[tuple[str, int]]) -> None:
     """Kill a rollback from version 2 at an entry and ask for one again: it goes on, and never back to version 2."""
     for when, number in positions:
-        assert Rollout(zoo.deployment, "zoo", to=2, steps=(), need_warmup=False).run().done
+        assert Rollout(zoo.deployment, "zoo", to=2, steps=(), allow_missing_warmup=True).run().done
         before = len(journals(zoo.state_dir, "zoo"))
         _doom(when, number, "rollback", zoo.file)
         written = len(journals(zoo.state_dir, "zoo")) > before

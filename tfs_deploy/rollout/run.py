@@ -13,12 +13,12 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
-from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
 from tfs_deploy.rollout.begin import RecordedRollout, latest_rollout, new_plan, observe_served, previous_version
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal
 from tfs_deploy.rollout.machine.actions import Action, Finish, Wait
 from tfs_deploy.rollout.machine.narration import narrate
+from tfs_deploy.rollout.machine.plan import current_names
 from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, steps_of, version_number
 from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
@@ -101,8 +101,9 @@ class Rollout:
         ``to`` is by default the version that was stable before, else the next lower one on disk; right after a
         rollback it has to be named, else ``run`` raises ``UsageError``. An unfinished rollback is resumed.
         """
-        lenient = dict.fromkeys(("need_goldens", "need_warmup", "need_memory", "need_clean"), False)
-        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, "allow_breaking": True, **options})
+        flags = ("allow_missing_goldens", "allow_missing_warmup", "allow_breaking", "ignore_memory", "ignore_lint")
+        lenient = dict.fromkeys(flags, True)
+        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, **current_names(options)})
         rollout._go_back = True
         return rollout
 
@@ -233,8 +234,7 @@ class Rollout:
         return controller, journal
 
     def _new_plan(self, side: ServerSide) -> RolloutPlan:
-        traffic = TrafficFile(self.deployment, self.model.name)
-        served = observe_served(self.deployment, self.model, side.server, traffic)
+        served = observe_served(self.deployment, self.model, side.server, side.traffic)
         back = self._go_back and not self.to
         to = previous_version(self.deployment, self.model, served.stable) if back else self.to
         requests = RecordedRequests(self.deployment.state_dir, self.model.name)

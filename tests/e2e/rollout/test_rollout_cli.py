@@ -212,7 +212,7 @@ def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, runni
     arguments = command("rollout", "resume", zoo.file)
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as resumed:
         try:
-            assert resumed.stderr.readline() == "zoo: version 1 to 2 goes on\n"
+            assert resumed.stderr.readline() == "zoo: version 1 to 2 resumed\n"
             aborted = cli("rollout", "abort", zoo.file)
             assert resumed.wait(20) == 1
         finally:

@@ -107,10 +107,6 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         default_gates=not options.pop("no_default_gates"),
         verdict=_verdict(options.pop("verdict")),
         requests_file=_absolute(options.pop("requests_file")),
-        need_goldens=not options.pop("allow_missing_goldens"),
-        need_warmup=not options.pop("allow_missing_warmup"),
-        need_clean=not options.pop("ignore_lint"),
-        need_memory=not options.pop("ignore_memory"),
         wait_lock=parse_seconds(wait_lock),
         **options,
     )

@@ -23,6 +23,15 @@ TIMES: Final = (
 )
 
 
+#: flags as journals and JSON documents have them, and callers of earlier releases -> the field that says the opposite
+_INVERTED: Final = {
+    "need_goldens": "allow_missing_goldens",
+    "need_warmup": "allow_missing_warmup",
+    "need_memory": "ignore_memory",
+    "need_clean": "ignore_lint",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class RolloutPlan:
     """One rollout of ``model`` from version ``old`` to version ``new``; all times in seconds.
@@ -68,10 +77,10 @@ class RolloutPlan:
     keep_old: bool = False
     keep_canary: bool = False
     retain: int | None = None
-    need_goldens: bool = True
-    need_warmup: bool = True
-    need_memory: bool = True
-    need_clean: bool = True
+    allow_missing_goldens: bool = False
+    allow_missing_warmup: bool = False
+    ignore_memory: bool = False
+    ignore_lint: bool = False
     allow_breaking: bool = False
     others: Mapping[str, int] = field(default_factory=dict)
     side_traffic: Mapping[str, float] = field(default_factory=dict)
@@ -124,14 +133,20 @@ class RolloutPlan:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         values = {**asdict(self), "gates": [gate.text for gate in self.gates]}
+        values |= {written: not values.pop(name) for written, name in _INVERTED.items()}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RolloutPlan:
         """Read what ``as_dict`` wrote; keys of other program versions are left out."""
         known = {entry.name for entry in fields(cls)}
-        kept: dict[str, Any] = {key: _frozen(value) for key, value in values.items() if key in known}
+        kept: dict[str, Any] = {key: _frozen(value) for key, value in current_names(values).items() if key in known}
         return cls(**{**kept, "gates": tuple(map(recorded_gate, values.get("gates", ())))})
+
+
+def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields under the names they have now: a flag ``need_X`` of earlier releases said the opposite."""
+    return {_INVERTED.get(name, name): not value if name in _INVERTED else value for name, value in values.items()}
 
 
 def _frozen(value: Any) -> Any:

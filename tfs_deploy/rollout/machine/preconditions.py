@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.gates.registry import parse_gate
 from tfs_deploy.rollout.gates.spec import GateSpec
-from tfs_deploy.rollout.machine.plan import TIMES, RolloutPlan
+from tfs_deploy.rollout.machine.plan import TIMES, RolloutPlan, current_names
 from tfs_deploy.rollout.machine.strategies import CANARY, DEFAULT_STEPS, check_steps, parse_steps
 from tfs_deploy.rollout.notation import parse_seconds
 from tfs_deploy.text import did_you_mean
@@ -25,6 +25,7 @@ _FOUND: Final = ("model", "old", "new", "others", "side_traffic", "leaving")
 
 def option_values(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plan's fields that a caller set, times as seconds; raises ``UsageError`` for an unknown one."""
+    options = current_names(options)
     known = [entry.name for entry in fields(RolloutPlan) if entry.name not in _FOUND]
     for name in options:
         if name not in known:

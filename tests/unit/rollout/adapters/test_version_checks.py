@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tfs_deploy import codec, protos
-from tfs_deploy.rollout.adapters.version_checks import FileChecks
+from tfs_deploy.rollout.adapters.version_checks import VersionChecks
 from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.inspect import inspect_model
@@ -38,7 +38,7 @@ def seal(folder: Path) -> None:
 
 
 def preflight(base: Path, room: int | None = 1 << 40, **options):
-    checks = FileChecks(None, "zoo", base, {}, room=lambda: room)
+    checks = VersionChecks(None, "zoo", base, {}, room=lambda: room)
     return checks.preflight(RolloutPlan("zoo", 1, 2, **options))
 
 
@@ -90,12 +90,12 @@ def change(folder: Path, edit: Callable) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason", "allowed"),
     [
-        (lose_goldens, "version 2 has no recorded answers", {"need_goldens": False}),
+        (lose_goldens, "version 2 has no recorded answers", {"allow_missing_goldens": True}),
         (lose_warmup, "version 2 has no warmup requests, so its first answers are slow; version 1 has some", None),
-        (lose_warmup, "version 2 has no warmup requests", {"need_warmup": False}),
+        (lose_warmup, "version 2 has no warmup requests", {"allow_missing_warmup": True}),
         (rename_an_output, "version 2 breaks callers of version 1: serving_default output 'y'", None),
         (rename_an_output, "version 2 breaks callers of version 1", {"allow_breaking": True}),
-        (lose_an_output, "lint of version 2: ", {"need_clean": False, "allow_breaking": True}),
+        (lose_an_output, "lint of version 2: ", {"ignore_lint": True, "allow_breaking": True}),
     ],
 )
 def test_what_stops_a_version_before_anything_is_touched(base, spoil, reason, allowed):
@@ -115,7 +115,7 @@ def test_what_stops_a_version_before_anything_is_touched(base, spoil, reason, al
 def test_a_version_whose_files_are_not_what_was_exported_is_never_allowed(base):
     damage(base / "2")
 
-    lenient = dict.fromkeys(("need_goldens", "need_warmup", "need_memory", "need_clean"), False)
+    lenient = dict.fromkeys(("allow_missing_goldens", "allow_missing_warmup", "ignore_memory", "ignore_lint"), True)
     result = preflight(base, **lenient, allow_breaking=True)
 
     assert result.ok is False
@@ -126,7 +126,7 @@ def test_both_versions_have_to_fit_into_memory(base):
     refused = preflight(base, room=10)
     assert refused.reason.startswith("version 2 needs about ")
     assert refused.reason.endswith("(go on all the same: --ignore-memory)")
-    assert preflight(base, room=10, need_memory=False).ok
+    assert preflight(base, room=10, ignore_memory=True).ok
     assert preflight(base, room=None).ok
 
 

@@ -12,6 +12,7 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.gates.registry import make_gate, parse_gate
 from tfs_deploy.rollout.gates.spec import GateSources
 from tfs_deploy.rollout.machine.plan import RolloutPlan, checked
+from tfs_deploy.rollout.machine.preconditions import option_values
 from tfs_deploy.rollout.machine.strategies import parse_steps
 from tfs_deploy.rollout.notation import parse_seconds
 
@@ -138,3 +139,15 @@ def test_a_gate_of_another_program_version_can_be_read_but_not_made():
     assert plan.as_dict()["gates"] == ["mood=good"]
     with pytest.raises(UsageError, match="unknown gate: mood"):
         make_gate(plan.gates[0], GateSources())
+
+
+def test_flags_keep_the_names_that_journals_have_though_a_plan_says_the_opposite():
+    plan = RolloutPlan("zoo", 1, 2, ignore_lint=True)
+    written = plan.as_dict()
+    assert (written["need_clean"], written["need_goldens"]) == (False, True)
+    assert "ignore_lint" not in written
+    assert RolloutPlan.from_dict(written) == plan
+    assert option_values({"need_memory": False, "need_warmup": True}) == {
+        "ignore_memory": True,
+        "allow_missing_warmup": False,
+    }

@@ -65,13 +65,17 @@ def test_tensors_operations_and_names(tmp_path):
 @pytest.mark.parametrize(
     ("signatures", "message", "hint"),
     [
-        (None, "says nothing of what shall be served", "placeholders: x, wanted"),
+        (None, "does not say what to serve", "placeholders: x, wanted"),
         ({"s": td.Signature(inputs={"x": "z"}, outputs={"y": "y"})}, "no tensor 'z'", ""),
         ({"s": td.Signature(inputs={"x": "x"}, outputs={"y": "los"})}, "no tensor 'los'", "loss"),
         ({"s": td.Signature(inputs={"x": "x"}, outputs={"y": "y:3"})}, "no tensor 'y:3'", ""),
-        ({"s": td.Signature(inputs={"x": "x"})}, "its outputs are not said", "outputs="),
-        ({"s": td.Signature(inputs=("x",), outputs={"y": "y"})}, "its inputs are not said", "inputs="),
-        ({"s": td.Signature(inputs={"x": "x"}, outputs={"output_0": "y"})}, "makes up", "outputs="),
+        ({"s": td.Signature(inputs={"x": "x"})}, "does not name its outputs", "outputs="),
+        ({"s": td.Signature(inputs=("x",), outputs={"y": "y"})}, "does not name its inputs", "inputs="),
+        (
+            {"s": td.Signature(inputs={"x": "x"}, outputs={"output_0": "y"})},
+            "TensorFlow generates the output name",
+            "outputs=",
+        ),
         ({"s": td.Signature(lambda x: x, {"x": "x"}, {"y": "y"})}, "has tensors, not functions", "SavedModel"),
         (
             {"s": td.Signature(inputs={"inputs": "x"}, outputs={"scores": "y"}, method="classify")},

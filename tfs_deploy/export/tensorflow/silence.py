@@ -1,4 +1,4 @@
-"""Keeps the chatter of TensorFlow and Keras off the user's screen while the toolkit works."""
+"""Keep the log lines of TensorFlow and Keras off the user's screen while the toolkit works."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load_tensorflow() -> None:
 
 
 class _Quiet:
-    """Counts who wants quiet, so that exports in several threads do not restore each other's levels."""
+    """Counts running exports, so that those in several threads do not restore each other's log levels."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -60,8 +60,8 @@ _QUIET = _Quiet()
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back TensorFlow's log lines below ERROR; the levels come back afterwards."""
+def silence_logs() -> Iterator[None]:
+    """Hold back TensorFlow's log lines below ERROR, and restore the levels afterwards."""
     _QUIET.enter()
     try:
         yield

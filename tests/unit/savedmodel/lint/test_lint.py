@@ -501,7 +501,7 @@ def test_unknown_rules(entry: str, hint: str) -> None:
 
 def test_the_reference_is_in_the_documentation() -> None:
     """Written by: tfs-deploy lint --rules > docs/lint.md."""
-    assert (Path(__file__).parents[3] / "docs" / "lint.md").read_text() == reference() + "\n"
+    assert (Path(__file__).parents[4] / "docs" / "lint.md").read_text() == reference() + "\n"
 
 
 def test_a_model_that_cannot_be_read_is_no_verdict(tmp_path) -> None:

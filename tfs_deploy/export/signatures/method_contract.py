@@ -1,4 +1,4 @@
-"""What TensorFlow Serving asks of Classify and Regress signatures (classifier.cc, regressor.cc, classifier/util.cc).
+"""What TensorFlow Serving requires of Classify and Regress signatures (classifier.cc, regressor.cc, util.cc).
 
 The request's tf.Examples arrive serialized in the one input ``inputs``. Classify answers with ``classes`` (string)
 and/or ``scores`` (float), both [batch, classes]; Regress with ``outputs`` (float), [batch] or [batch, 1].

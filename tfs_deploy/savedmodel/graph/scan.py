@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.protos.signatures import signature_infos
-from tfs_deploy.savedmodel.formats.wire import Big, Source, WireError, pieces
-from tfs_deploy.savedmodel.graph import Graph, Scope
+from tfs_deploy.savedmodel.formats.wire import FileReader, LongField, WireError, read_fields
+from tfs_deploy.savedmodel.graph.scopes import Graph, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,10 +51,10 @@ def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
     from google.protobuf.message import DecodeError
 
     try:
-        with Source(path) as source:
-            if source.size == 0:
+        with FileReader(path) as reader:
+            if reader.size == 0:
                 raise ModelError(f"{path} is empty", hint=_AGAIN)
-            found = list(_meta_graphs(source))
+            found = list(_meta_graphs(reader))
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except (WireError, DecodeError, UnicodeDecodeError) as error:
@@ -67,11 +67,11 @@ def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
 _AGAIN = "copy or export the version again; the server refuses to load it"
 
 
-def _meta_graphs(source: Source) -> Iterator[MetaGraphFacts]:
-    for piece in pieces(source, 0, source.size):
-        if isinstance(piece, Big):
+def _meta_graphs(reader: FileReader) -> Iterator[MetaGraphFacts]:
+    for piece in read_fields(reader, 0, reader.size):
+        if isinstance(piece, LongField):
             if piece.number == 2:
-                yield _meta_graph(source, piece)
+                yield _meta_graph(reader, piece)
             continue
         for message in protos.SavedModel.FromString(piece).meta_graphs:
             facts = MetaGraphFacts()
@@ -79,15 +79,15 @@ def _meta_graphs(source: Source) -> Iterator[MetaGraphFacts]:
             yield facts
 
 
-def _meta_graph(source: Source, place: Big) -> MetaGraphFacts:
+def _meta_graph(reader: FileReader, place: LongField) -> MetaGraphFacts:
     facts = MetaGraphFacts()
-    for piece in pieces(source, place.start, place.stop):
-        if not isinstance(piece, Big):
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
             _add_meta_graph(facts, protos.MetaGraphDef.FromString(piece))
         elif piece.number == 2:
-            _graph(facts.graph, source, piece)
+            _graph(facts.graph, reader, piece)
         elif piece.number in _WHOLE_IN_META_GRAPH:
-            _add_meta_graph(facts, protos.MetaGraphDef.FromString(source.read(piece.tag, piece.stop)))
+            _add_meta_graph(facts, protos.MetaGraphDef.FromString(reader.read(piece.tag, piece.stop)))
     return facts
 
 
@@ -107,16 +107,16 @@ def _add_meta_graph(facts: MetaGraphFacts, part: Any) -> None:
         _add_graph(facts.graph, part.graph_def)
 
 
-def _graph(graph: Graph, source: Source, place: Big) -> None:
-    for piece in pieces(source, place.start, place.stop):
-        if not isinstance(piece, Big):
+def _graph(graph: Graph, reader: FileReader, place: LongField) -> None:
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
             _add_graph(graph, protos.GraphDef.FromString(piece))
         elif piece.number == 1:
-            node = _node(source, piece)
+            node = _node(reader, piece)
             graph.add_main(node)
             _note_size(graph, node, piece)
         elif piece.number == 2:
-            _library(graph, source, piece)
+            _library(graph, reader, piece)
 
 
 def _add_graph(graph: Graph, part: Any) -> None:
@@ -128,24 +128,24 @@ def _add_graph(graph: Graph, part: Any) -> None:
         _add_function(graph, Scope(), function)
 
 
-def _library(graph: Graph, source: Source, place: Big) -> None:
-    for piece in pieces(source, place.start, place.stop):
-        if not isinstance(piece, Big):
+def _library(graph: Graph, reader: FileReader, place: LongField) -> None:
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
             for function in protos.FunctionDefLibrary.FromString(piece).function:
                 _add_function(graph, Scope(), function)
         elif piece.number == 1:
-            _function(graph, source, piece)
+            _function(graph, reader, piece)
 
 
-def _function(graph: Graph, source: Source, place: Big) -> None:
+def _function(graph: Graph, reader: FileReader, place: LongField) -> None:
     scope = Scope()
-    for piece in pieces(source, place.start, place.stop):
-        if not isinstance(piece, Big):
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
             _add_function(graph, scope, protos.FunctionDef.FromString(piece))
         elif piece.number == 1:
-            _add_function(graph, scope, protos.FunctionDef.FromString(source.read(piece.tag, piece.stop)))
+            _add_function(graph, scope, protos.FunctionDef.FromString(reader.read(piece.tag, piece.stop)))
         elif piece.number == 3:
-            node = _node(source, piece)
+            node = _node(reader, piece)
             graph.add_to(scope, node)
             _note_size(graph, node, piece)
 
@@ -158,16 +158,16 @@ def _add_function(graph: Graph, scope: Scope, part: Any) -> None:
         graph.add_to(scope, node)
 
 
-def _note_size(graph: Graph, node: Any, place: Big) -> None:
+def _note_size(graph: Graph, node: Any, place: LongField) -> None:
     if node.op == "Const":
         graph.large_constants += 1
         graph.large_constant_bytes += place.stop - place.start
 
 
-def _node(source: Source, place: Big) -> Any:
+def _node(reader: FileReader, place: LongField) -> Any:
     """Read a NodeDef without its long attributes, which are tensors."""
     node = protos.NodeDef()
-    for piece in pieces(source, place.start, place.stop):
-        if not isinstance(piece, Big):
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
             node.MergeFromString(piece)
     return node

@@ -1,4 +1,4 @@
-"""saved_model.pb read in pieces says the same as saved_model.pb read whole."""
+"""saved_model.pb read in read_fields says the same as saved_model.pb read whole."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel.formats import wire
-from tfs_deploy.savedmodel.formats.wire import Big, Source, WireError, pieces
-from tfs_deploy.savedmodel.scan import scan_saved_model
+from tfs_deploy.savedmodel.formats.wire import FileReader, LongField, WireError, read_fields
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
 
 
 def facts(path):
@@ -113,9 +113,9 @@ def test_pieces_are_the_message(fields, window: int, tmp_path_factory) -> None:
     )
     path = tmp_path_factory.getbasetemp() / "fields"
     path.write_bytes(data)
-    with pytest.MonkeyPatch.context() as patch, Source(path) as source:
+    with pytest.MonkeyPatch.context() as patch, FileReader(path) as source:
         patch.setattr(wire, "WINDOW", window)
-        parts = [data[p.tag : p.stop] if isinstance(p, Big) else p for p in pieces(source, 0, len(data))]
+        parts = [data[p.tag : p.stop] if isinstance(p, LongField) else p for p in read_fields(source, 0, len(data))]
     assert b"".join(parts) == data
 
 
@@ -123,10 +123,10 @@ def test_pieces_are_the_message(fields, window: int, tmp_path_factory) -> None:
 def test_any_bytes_end_in_pieces_or_an_error(data: bytes, window: int, tmp_path_factory) -> None:
     path = tmp_path_factory.getbasetemp() / "bytes"
     path.write_bytes(data)
-    with pytest.MonkeyPatch.context() as patch, Source(path) as source:
+    with pytest.MonkeyPatch.context() as patch, FileReader(path) as source:
         patch.setattr(wire, "WINDOW", window)
         try:
-            parts = [data[p.tag : p.stop] if isinstance(p, Big) else p for p in pieces(source, 0, len(data))]
+            parts = [data[p.tag : p.stop] if isinstance(p, LongField) else p for p in read_fields(source, 0, len(data))]
         except WireError:
             return
     assert b"".join(parts) == data

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfs_deploy.export.tensorflow.checkpoint_checksum import Ahead, Head, memory_of, observed
+from tfs_deploy.export.tensorflow.checkpoint_checksum import Head, HeadHasher, memory_of, save_options
 from tfs_deploy.export.tensorflow.hashing import Hasher
 from tfs_deploy.savedmodel.formats.bundle import read_bundle
 from tfs_deploy.savedmodel.manifest import FileEntry, build_manifest, verify_manifest
@@ -32,10 +32,10 @@ def save_hashed(module, folder, variables, before_writing=lambda: None):
     import tensorflow as tf
 
     with Hasher(folder) as hasher:
-        ahead = Ahead(variables)
+        ahead = HeadHasher(variables)
         hasher.expect(ahead)
         before_writing()
-        tf.saved_model.save(module, str(folder), options=observed(ahead))
+        tf.saved_model.save(module, str(folder), options=save_options(ahead))
         head = ahead.head()
     return build_manifest(folder, signature_digest="", known=hasher.entries).files[DATA], head
 
@@ -120,7 +120,7 @@ def test_a_head_that_the_file_does_not_begin_with_is_not_used(tmp_path):
 
     module = module_of(a=np.arange(6.0), b=np.ones(5))
     with Hasher(tmp_path) as hasher:
-        ahead = Ahead([module.b])
+        ahead = HeadHasher([module.b])
         ahead.written([("b/.ATTRIBUTES/VARIABLE_VALUE", module.b.read_value())])
         hasher.expect(ahead)
         tf.saved_model.save(module, str(tmp_path))
@@ -133,7 +133,7 @@ def test_a_save_that_fails_stops_the_hash_and_gives_back_the_memory(tmp_path):
 
     def fail():
         with Hasher(tmp_path) as hasher:
-            made.append(Ahead([module.a]))
+            made.append(HeadHasher([module.a]))
             hasher.expect(made[0])
             raise RuntimeError
 

@@ -1,4 +1,4 @@
-"""Signatures around signatures: a step in the graph before and after what is wrapped."""
+"""Signatures around other signatures, with a step in the graph before and after the inner one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from tfs_deploy.export.signatures.bound_signature import BoundSignature
 
 
-class Step(Protocol):
-    """Work that is done in the graph around a signature."""
+class WrapperStep(Protocol):
+    """Work in the graph around a signature."""
 
-    def makes(self) -> Mapping[str, Any] | None:
-        """Return the specs of the inputs that the step computes, ``None`` if it takes them from what it wraps."""
+    def input_specs(self) -> Mapping[str, Any] | None:
+        """Return the specs of the inputs that the step computes, ``None`` if they are those of the inner signature."""
 
     def attach(self, inner: BoundSignature, signature: Signature) -> BoundSignature:
         """Return the signature with this step around ``inner``."""
 
 
-class _Nothing:
-    def makes(self) -> Mapping[str, Any] | None:
+class _NoStep:
+    def input_specs(self) -> Mapping[str, Any] | None:
         return None
 
     def attach(self, inner: BoundSignature, signature: Signature) -> BoundSignature:
@@ -33,8 +33,8 @@ class _Nothing:
 
 
 @dataclass(frozen=True)
-class Wrapped(Signature):
-    """A ``Signature`` around another one, made by the wrapper functions."""
+class WrappedSignature(Signature):
+    """A ``Signature`` around another one, as the wrapper functions make it."""
 
     inner: Signature = field(default_factory=Signature)
-    step: Step = field(default_factory=_Nothing)
+    step: WrapperStep = field(default_factory=_NoStep)

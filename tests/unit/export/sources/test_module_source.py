@@ -80,9 +80,9 @@ def test_methods_by_name(tmp_path):
     ("signature", "message", "hint"),
     [
         ("scala", "has no method 'scala'", "scale"),
-        ("untyped", "the inputs of its function are not known", "inputs="),
-        (td.Signature(), "names no function", "method name"),
-        (td.Signature("scale", outputs="z"), "returns no 'z'", "y"),
+        ("untyped", "the inputs of its function are unknown", "inputs="),
+        (td.Signature(), "does not name a function", "method name"),
+        (td.Signature("scale", outputs="z"), "does not return 'z'", "y"),
         (td.Signature("scale", inputs={"q": ("string", (None,))}), "cannot be traced", None),
     ],
 )
@@ -215,7 +215,7 @@ def test_ragged_inputs_are_refused(tmp_path):
 
 @pytest.mark.parametrize("source", [3, object(), None, [], {}, {"a": 3}, lambda x: x])
 def test_what_is_no_source(tmp_path, source):
-    with pytest.raises(UsageError, match="nothing that can be exported"):
+    with pytest.raises(UsageError, match="cannot be exported"):
         export(source, tmp_path)
 
 
@@ -228,12 +228,12 @@ def test_an_unknown_kind(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "source", "message"),
     [
-        ("keras", Scaling(), "is no Keras model"),
+        ("keras", Scaling(), "is not a Keras model"),
         ("module", "somewhere", "is a path"),
         ("functions", "somewhere", "is a path"),
         ("session", "somewhere", "is a path"),
-        ("savedmodel", Scaling(), "is no path"),
-        ("checkpoint", Scaling(), "is no path"),
+        ("savedmodel", Scaling(), "is not a path"),
+        ("checkpoint", Scaling(), "is not a path"),
     ],
 )
 def test_a_kind_that_the_source_is_not(tmp_path, kind, source, message):

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tfs_deploy.savedmodel.features import Parser, is_empty, short_text
-from tfs_deploy.savedmodel.ops import BATCH_NORM_OPS, stock_ops
-from tfs_deploy.savedmodel.soundness import check_node
+from tfs_deploy.savedmodel.graph.features import Parser, is_empty, short_text
+from tfs_deploy.savedmodel.graph.ops import BATCH_NORM_OPS, stock_ops
+from tfs_deploy.savedmodel.graph.soundness import check_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,7 +80,7 @@ class Graph:
         """Add a NodeDef of the main graph."""
         check_node(definition)
         op, name = definition.op, definition.name
-        flag, calls = _look_at(definition, op)
+        flag, calls = _flag_and_calls(definition, op)
         self.nodes[name] = Node(op, "\n".join(definition.input), flag, calls)
         self.main.count(name, op, flag, calls)
         self.main.keep(name, op, definition)
@@ -89,7 +89,7 @@ class Graph:
         """Add a NodeDef of a library function."""
         check_node(definition)
         op, name = definition.op, definition.name
-        flag, calls = _look_at(definition, op)
+        flag, calls = _flag_and_calls(definition, op)
         scope.count(name, op, flag, calls)
         scope.keep(name, op, definition)
 
@@ -158,7 +158,7 @@ def _output_name(tensor: str) -> str:
     return tensor if ":" in tensor or tensor.startswith("^") else f"{tensor}:0"
 
 
-def _look_at(node: Any, op: str) -> tuple[str, frozenset[str]]:
+def _flag_and_calls(node: Any, op: str) -> tuple[str, frozenset[str]]:
     letters = stock_ops().get(op)
     if letters is None or "f" in letters:
         return "", _functions_of(node)

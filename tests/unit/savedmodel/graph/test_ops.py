@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.savedmodel import ops
+from tfs_deploy.savedmodel.graph import ops
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def test_the_list_is_that_of_the_installed_tensorflow() -> None:
@@ -21,7 +21,7 @@ def test_the_list_is_that_of_the_installed_tensorflow() -> None:
 
 
 def test_the_list_is_small_and_says_its_version() -> None:
-    assert (ROOT / "tfs_deploy" / "savedmodel" / "stock_ops.txt").stat().st_size < 40_000
+    assert (ROOT / "tfs_deploy" / "savedmodel" / "graph" / "stock_ops.txt").stat().st_size < 40_000
     assert re.fullmatch(r"2\.\d+\.\d+", ops.stock_version())
     assert len(ops.stock_ops()) > 1500
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import itertools
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -150,10 +150,10 @@ def test_the_lock_keeps_others_out(tmp_path):
 
     def other():
         entered.set()
-        with publish.locked(tmp_path):
+        with publish.lock_base_path(tmp_path):
             order.append("other")
 
-    with publish.locked(tmp_path):
+    with publish.lock_base_path(tmp_path):
         thread = threading.Thread(target=other)
         thread.start()
         entered.wait()
@@ -211,9 +211,9 @@ if os.system(f"mount --make-rprivate / 2>/dev/null; mount -t tmpfs -o size=256k{
 sys.path.insert(0, sys.argv[-1])
 from test_publish import fill, names, publish
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.export.tensorflow.write_errors import writing
+from tfs_deploy.export.tensorflow.write_errors import translate_write_errors
 try:
-    with publish.stage(base / "digits") as staged, writing(base):
+    with publish.stage(base / "digits") as staged, translate_write_errors(base):
         fill(staged.path, 1_000_000)
         staged.publish()
 except EnvironmentFault as error:
@@ -257,11 +257,17 @@ for target in (base, base / "digits"):
 """
 
 
-def test_a_directory_without_permission(tmp_path):
-    base = tmp_path / "models"
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that other users reach: those of ``tmp_path`` are closed again by every pytest that starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_directory_without_permission(reachable):
+    base = reachable / "models"
     base.mkdir()
-    for folder in itertools.takewhile(Path(tempfile.gettempdir()).__ne__, (tmp_path, *tmp_path.parents)):
-        folder.chmod(0o755)  # another user has to get there
     result = run_python(WITHOUT_PERMISSION, base)
     base.chmod(0o755)
     assert result.returncode == 0, result.stderr

@@ -159,7 +159,7 @@ def test_arguments_of_image_bytes_are_checked():
         ex.from_image_bytes((4, 6), input_name="image")
     assert "image_bytes" in caught.value.hint
     for size, channels in (((0, 6), 3), ((4,), 3), ((4, 6), 2)):
-        with pytest.raises(UsageError, match="is no image"):
+        with pytest.raises(UsageError, match="is not a valid image"):
             ex.from_image_bytes(size, channels)
 
 

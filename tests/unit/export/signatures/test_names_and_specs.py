@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.evidence.tolerance import Tolerance
 from tfs_deploy.export.signatures.arguments import pass_inputs
-from tfs_deploy.export.signatures.names import check_name, check_traced_input, did_you_mean, is_made_up
+from tfs_deploy.export.signatures.names import check_name, check_traced_input, did_you_mean, is_generated
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import Signature, as_signatures
 from tfs_deploy.export.signatures.specs import as_spec, dtype_name_of, free_batch, shape_of
@@ -23,16 +23,16 @@ from tfs_deploy.protos.signatures import TensorSpec
     "name", ["output_0", "output_12", "keras_tensor", "keras_tensor_3", "input_layer", "args_0", "Identity:0"]
 )
 def test_made_up_names_are_refused_with_the_way_to_name_them(name):
-    assert is_made_up(name)
+    assert is_generated(name)
     for role in ("input", "output"):
-        with pytest.raises(UsageError, match="makes up") as caught:
+        with pytest.raises(UsageError, match="TensorFlow generates") as caught:
             check_name("serving_default", role, name)
         assert f"{role}s=" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["output", "outputs", "output_prob", "label", "x_0", "args", "keras", "input_1_ids"])
 def test_given_names_pass(name):
-    assert not is_made_up(name)
+    assert not is_generated(name)
     assert check_name("serving_default", "output", name) == name
 
 
@@ -48,7 +48,7 @@ def test_input_names_that_tensorflow_would_rewrite(name, better):
 
 @pytest.mark.parametrize("name", ["", None, 3])
 def test_names_that_are_none(name):
-    with pytest.raises(UsageError, match="non-empty text"):
+    with pytest.raises(UsageError, match="non-empty string"):
         check_name("s", "output", name)
 
 
@@ -130,7 +130,7 @@ def test_shapes_stay_what_they_are(sizes):
 
 def test_signature_arguments_are_checked():
     assert Signature(outputs="y").outputs == ("y",)
-    with pytest.raises(UsageError, match="'predct' is not a signature method") as caught:
+    with pytest.raises(UsageError, match="unknown signature method 'predct'") as caught:
         Signature(method="predct")
     assert "predict" in caught.value.hint
     with pytest.raises(UsageError, match="inputs of a Signature must be a dict or a sequence"):
@@ -215,8 +215,8 @@ def test_choosing_names(role, given_names, known, chosen):
         ("input", ("a",), "also takes 'b'"),
         ("input", {"x": "c", "b": "b"}, "no input 'c'"),
         ("input", ("x", "y"), "no input 'x'"),
-        ("output", {"x": "a", "y": "a"}, "under two names"),
-        ("output", {"output_0": "a"}, "makes up"),
+        ("output", {"x": "a", "y": "a"}, "has two names"),
+        ("output", {"output_0": "a"}, "TensorFlow generates"),
     ],
 )
 def test_names_that_cannot_be_chosen(role, given_names, message):
@@ -249,6 +249,6 @@ def test_tolerances():
 
 def test_hints_name_the_nearest_or_some():
     assert did_you_mean("imag", ["image", "label"]) == "did you mean 'image'?"
-    assert did_you_mean("zzz", ["image", "label"]) == "there is: image, label"
+    assert did_you_mean("zzz", ["image", "label"]) == "known: image, label"
     assert did_you_mean("zzz", []) == "there is none"
     assert did_you_mean("zzz", [f"name_{n:03}" for n in range(500)]).endswith("...")

@@ -261,7 +261,7 @@ def test_two_outputs_of_one_name(tmp_path):
     inputs = keras.Input((4,), name="row")
     dense = layers.Dense(4, name="same")
     model = keras.Model(inputs, [dense(inputs), dense(dense(inputs))])
-    with pytest.raises(UsageError, match="two outputs have one name"):
+    with pytest.raises(UsageError, match="two outputs have the same name"):
         export(model, tmp_path)
     exported = export(model, tmp_path, signatures=td.Signature(outputs=("first", "second")))
     assert set(exported.signatures["serving_default"].outputs) == {"first", "second"}
