@@ -21,7 +21,7 @@ from tfs_deploy.store import publish
 PUBLISHER = """
 import os, signal, sys
 from pathlib import Path
-from tfs_deploy.export import publish
+from tfs_deploy.store import publish
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.store.retention import prune
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
