@@ -32,7 +32,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Deploy": {
         "plan": "Show what `up` would change.",
-        "up": "Start the server, or bring a running one to its file.",
+        "up": "Start the server, or bring a running one in line with its file.",
         "restart": "Replace the running server with a new one.",
         "down": "Stop the server.",
         "serve": "Run the embedded server in the foreground.",
