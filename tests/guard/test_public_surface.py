@@ -34,7 +34,7 @@ MODULES = (
     "tfs_deploy.savedmodel",
     "tfs_deploy.server.pytest_plugin",
     "tfs_deploy.server.testing",
-    "tfs_deploy.verify",
+    "tfs_deploy.smoke",
 )
 #: modules that are run, or imported for what their import does
 NAMED = ("tfs_deploy.__main__", "tfs_deploy.runtime.keras_layer", "tfs_deploy.server.__main__")
