@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 
 import click
 import pytest
 
-from tfs_deploy.cli.commands.config import import_command
+from commands import EVERY_COMMAND
 from tfs_deploy.cli.main import COMMANDS, group, run
-from tfs_deploy.cli.shared.help import Command, Group, summary
+from tfs_deploy.cli.shared.help import Group, summary
 
-
-def commands(parent: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:
-    """Yield every command and every group below ``parent``, by the words that call it."""
-    context = click.Context(parent)
-    for name in parent.list_commands(context):
-        command = parent.get_command(context, name)
-        assert isinstance(command, Command), name
-        yield " ".join((*path, name)), command
-        if isinstance(command, Group):
-            yield from commands(command, (*path, name))
-
-
-ALL = {**dict(commands(group)), "config import": import_command}
-every_command = pytest.mark.parametrize(("name", "command"), ALL.items(), ids=ALL)
+every_command = pytest.mark.parametrize(("name", "command"), EVERY_COMMAND.items(), ids=EVERY_COMMAND)
 
 
 def parse(line: str) -> click.Context:
@@ -60,7 +46,7 @@ def test_its_help_says_what_it_does_when_to_use_it_and_shows_examples(name, comm
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_and_the_command_say_the_same(name):
-    assert summary(ALL[name]) == COMMANDS[name]
+    assert summary(EVERY_COMMAND[name]) == COMMANDS[name]
 
 
 @every_command
@@ -93,7 +79,7 @@ def test_a_group_lists_each_command_with_its_whole_line(name, capsys, monkeypatc
     monkeypatch.setenv("COLUMNS", "80")
     assert run([name, "--help"]) == 0
     shown = capsys.readouterr().out
-    below = ALL[name]
+    below = EVERY_COMMAND[name]
     assert isinstance(below, Group)
     for command in below.commands.values():
         assert re.search(rf"^  {command.name} +{re.escape(summary(command))}$", shown, re.MULTILINE), command.name

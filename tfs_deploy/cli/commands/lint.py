@@ -27,7 +27,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     cls=Command,
     examples=(
         "tfs-deploy lint models/digits",
-        "tfs-deploy lint models/digits/2 --image-version 2.19 --fail-on warning",
+        "tfs-deploy lint models/digits/2 --fail-on warning --json",
         "tfs-deploy lint --rules",
     ),
 )

@@ -81,8 +81,8 @@ def command(
 ) -> None:
     """Send one request to a served model.
 
-    Use it to try a model by hand. ADDRESS is the HOST:PORT of any TensorFlow Serving, MODEL the name that it serves
-    the model under; a single example becomes a batch of one.
+    Use it to try a model by hand. ADDRESS is the HOST:PORT of any TensorFlow Serving, MODEL the name under
+    which it serves the model.
     """
     archive = archive_path(form)
     with _client(address, timeout=timeout, rest=rest) as client:

@@ -53,7 +53,7 @@ def command() -> None:
 @command.command(
     examples=(
         "tfs-deploy rollout start digits.yaml",
-        "tfs-deploy rollout start digits.yaml --to 2 --bake 5m --gate p99=50ms",
+        "tfs-deploy rollout start digits.yaml --to 2 --steps 10,50,100 --bake 5m",
     ),
     reference=REFERENCE,
 )

@@ -59,7 +59,7 @@ def command(
     """Run one signature of a SavedModel, without a server.
 
     Use it to try a model by hand right after an export; it needs TensorFlow. PATH is a version directory, or a base
-    path (its newest version); a single example becomes a batch of one.
+    path (its newest version).
     """
     from tfs_deploy.runtime import load_model
     from tfs_deploy.runtime.local import choose_signature

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     cls=Command,
     examples=(
         "tfs-deploy verify models/digits --report verified",
-        "tfs-deploy verify models/digits/2 --baseline 1 --budget 'p99 < 50ms'",
+        "tfs-deploy verify models/digits/2 --baseline 1 --load 1 --report verified",
     ),
     reference=REFERENCE,
 )
