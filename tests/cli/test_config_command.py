@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from commands import run_command
 from tfs_deploy.config import ActiveModel, read_active, write_active
 from tfs_deploy.config.models import parse
 from tfs_deploy.spec import load_deployment
@@ -32,9 +31,7 @@ models:
 
 
 def cli(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tfs_deploy", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=cwd, env=environment)
+    return run_command(*arguments, cwd=cwd)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from commands import run_command
 from live import free_ports, processes_in
 from tfs_deploy.client import Client
 from tfs_deploy.config.ports import is_free
@@ -150,10 +151,7 @@ models:
 
 
 def run(folder: Path, line: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tfs_deploy", *line]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=90, cwd=folder, env={**os.environ, **environment}
-    )
+    return run_command(*line, cwd=folder, env={**os.environ, **environment})
 
 
 @pytest.fixture(scope="session")
