@@ -74,7 +74,7 @@ SERVE = [
     Bad(
         "--model_base_path={folder}/gone", 2, "base path {folder}/gone does not exist", "export a model there; to wait"
     ),
-    Bad("--model_base_path={folder}/empty", 2, "{folder}/empty holds no version, that is no", "export a model there"),
+    Bad("--model_base_path={folder}/empty", 2, "{folder}/empty holds no version: no directory", "export a model there"),
     Bad(
         "--model_base_path={folder}/nomodel", 2, "version directory {folder}/nomodel/1 has no saved_model.pb", "export"
     ),

@@ -304,7 +304,7 @@ def test_a_grpc_server_that_is_no_model_server(listen):
         ((500, b'{"error": "broken"}'), InternalError, "broken"),
         ((429, b'{"error": "too many"}'), ResourceExhaustedError, "too many"),
         ((504, b'{"error": "Timed out waiting for notification"}'), DeadlineExceededError, "Timed out"),
-        ((200, b"<html>a login page</html>"), DataLossError, "the reply is no JSON"),
+        ((200, b"<html>a login page</html>"), DataLossError, "the reply is not JSON"),
         ((200, b"[]"), DataLossError, "the reply is not a valid model status"),
         (
             (200, b'{"model_version_status": [{"state": "END"}]}'),

@@ -66,7 +66,7 @@ def test_a_hook_that_does_not_end_objects(script):
         ("before:x=./x", "unknown phase: x", "phases: preflight"),
         ("before:rollback=./x", "no hook before the rollback", "after:rollback"),
         ("before:load=", "the command is empty", ""),
-        ("before:load='", "cannot be taken apart", ""),
+        ("before:load='", "cannot be split into words", ""),
     ],
 )
 def test_what_is_no_hook(text, message, hint):
@@ -116,7 +116,7 @@ def test_commands_run_where_the_rollout_was_started(tmp_path):
 def test_a_command_that_is_not_there_is_said_before_anything_begins(tmp_path, target):
     (tmp_path / "plain.txt").write_text("not executable")
     for hooks in (([f"before:promote={target}"], []), ([], [target])):
-        with pytest.raises(UsageError, match="cannot be run: it is not there, or not executable"):
+        with pytest.raises(UsageError, match="cannot be run: it does not exist, or is not executable"):
             RolloutHooks(*hooks, directory=str(tmp_path)).require()
     gates = (parse_gate("errors=1%"), parse_gate(f"command={target} :: $.x < 1"))
     plan = RolloutPlan("m", 1, 2, gates=gates, directory=str(tmp_path))
