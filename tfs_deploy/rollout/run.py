@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.rollout.controller.world import RequestSource
-    from tfs_deploy.rollout.gates.gate import Gate
-    from tfs_deploy.rollout.gates.spec import GateSpec
+    from tfs_deploy.rollout.gates.spec import GateLike
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
@@ -72,7 +71,7 @@ class Rollout:
         strategy: str = CANARY,
         steps: Iterable[float] | str | None = None,
         bake: float | str = 10.0,
-        gates: Sequence[Gate | GateSpec | str] | None = None,
+        gates: Sequence[GateLike | str] | None = None,
         requests: RequestSource | None = None,
         wait_lock: float = 0.0,
         **options: Any,
