@@ -24,7 +24,7 @@ from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
 from tfs_deploy.smoke.deployment import find_model
-from tfs_deploy.state.lock import Held, lock, rollout_purpose
+from tfs_deploy.state.lock import HeldLock, lock, rollout_purpose
 from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Rollout:
         self._go_back = False
         self._request = ""
         self._stack = contextlib.ExitStack()
-        self._open: tuple[Controller, Journal, Held] | None = None
+        self._open: tuple[Controller, Journal, HeldLock] | None = None
         self._reports: dict[int, StepReport] = {}
 
     @classmethod
@@ -203,7 +203,7 @@ class Rollout:
         self._stack.close()
 
     @property
-    def _opened(self) -> tuple[Controller, Journal, Held]:
+    def _opened(self) -> tuple[Controller, Journal, HeldLock]:
         if self._open is None:
             raise UsageError("the rollout is not open", hint="use it inside `with rollout:`, or call run()")
         return self._open
