@@ -229,7 +229,7 @@ def test_an_existing_version_is_refused_before_any_work(tmp_path):
     def never(x: Any) -> Any:
         raise AssertionError("traced although the version exists")
 
-    with pytest.raises(UsageError, match="version 3 exists"):
+    with pytest.raises(UsageError, match="version 3 already exists"):
         export(tmp_path, td.Signature(never, inputs={"x": ("float32", ())}, outputs="y"), version=3)
 
 
