@@ -229,7 +229,7 @@ def test_choosing_signatures():
     assert choose_signature("old", Signature(), ["old", "serving_default"]) == "old"
     assert choose_signature("new", Signature(), ["old", "serving_default"]) == "serving_default"
     assert choose_signature("new", Signature(), ["old"]) == "old"
-    with pytest.raises(UsageError, match="is not said"):
+    with pytest.raises(UsageError, match="does not name"):
         choose_signature("new", Signature(), ["a", "b"])
     with pytest.raises(UsageError) as caught:
         choose_signature("new", Signature("olf"), ["old", "other"])
