@@ -250,5 +250,5 @@ def test_tolerances():
 def test_hints_name_the_nearest_or_some():
     assert did_you_mean("imag", ["image", "label"]) == "did you mean 'image'?"
     assert did_you_mean("zzz", ["image", "label"]) == "known: image, label"
-    assert did_you_mean("zzz", []) == "there is none"
+    assert did_you_mean("zzz", []) == "there are none"
     assert did_you_mean("zzz", [f"name_{n:03}" for n in range(500)]).endswith("...")
