@@ -20,7 +20,7 @@ from tfs_deploy.demo.trainer import train
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.launch import EmbeddedLauncher
-from tfs_deploy.launch.observe import TRAFFIC_NAME
+from tfs_deploy.launch.up import TRAFFIC_NAME
 from tfs_deploy.report import Column, Table
 from tfs_deploy.rollout import ErrorRateGate, LatencyGate, RequestStats, Rollout
 

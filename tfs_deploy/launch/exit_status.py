@@ -27,7 +27,7 @@ def exit_status(wait_status: int) -> int:
     return wait_status >> 8
 
 
-def explain_exit(code: int | None) -> str:
+def describe_exit(code: int | None) -> str:
     """Say an exit code with its meaning: ``exit code 132 (illegal instruction: ...)``."""
     if code is None:
         return "exit code unknown"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy.client import RestClient
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.host.commands import require_program
-from tfs_deploy.launch.connect import dial
+from tfs_deploy.launch.client import client_for
 from tfs_deploy.rollout.adapters.deployed_server import DeployedProcess, DeployedServer, SystemClock, TrafficFile
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.replay import compare_labels, requests_at_hand, requests_in_file
@@ -71,7 +71,7 @@ def reach(deployment: Deployment, model: str, replicas: Sequence[str]) -> Iterat
             return
         clients: dict[str, Connections] = {}
         for replica in map(Replica.parse, replicas):
-            grpc = stack.enter_context(dial(deployment, replica.grpc))
+            grpc = stack.enter_context(client_for(deployment, replica.grpc))
             rest = stack.enter_context(RestClient(replica.rest)) if replica.rest else None
             clients[replica.grpc] = Connections(grpc, rest)
         members = [DeployedServer(deployment, model, found.grpc, address) for address, found in clients.items()]

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tfs_deploy.launch.exit_status import exit_status, explain_exit
+from tfs_deploy.launch.exit_status import describe_exit, exit_status
 from tfs_deploy.launch.logs import follow, reason, tail
 
 
@@ -67,7 +67,7 @@ def test_following_a_log_gives_what_is_appended_until_the_server_ends(tmp_path):
     ],
 )
 def test_exit_codes_are_explained(code, words):
-    assert words in explain_exit(code)
+    assert words in describe_exit(code)
 
 
 def test_wait_statuses_become_exit_codes():

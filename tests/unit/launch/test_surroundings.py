@@ -11,32 +11,34 @@ import pytest
 from tfs_deploy.deployment import Deployment, Docker, Model, Server, VersionPolicy
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.host.usage import container_usage, process_usage
-from tfs_deploy.launch.connect import certificate_name
-from tfs_deploy.launch.docker.mount_access import may_read, require_readable
+from tfs_deploy.launch.client import certificate_name
+from tfs_deploy.launch.docker.mount_access import may_read, require_model_access
 from tfs_deploy.launch.generations import drop_generations, new_generation, use_generation
-from tfs_deploy.launch.memory import Memory, memory_of, require_memory, size_text
+from tfs_deploy.launch.memory import Memory, MemoryLimit, memory_of, memory_problem, size_text
+
+LIMIT = MemoryLimit(5000, "server.docker.memory")
 
 
-def deployment(tmp_path, *, memory: int | None = None, versions=(1, 2)) -> Deployment:
+def deployment(tmp_path, *, versions=(1, 2)) -> Deployment:
     for number in (1, 2, 3):
         folder = tmp_path / f"m/{number}/variables"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "data").write_bytes(b"x" * 1000 * number)
-    server = Server(target="docker", docker=Docker("a/b:1", memory=memory))
+    server = Server(target="docker", docker=Docker("a/b:1"))
     model = Model("m", tmp_path / "m", VersionPolicy.specific(versions))
     return Deployment("d", tmp_path / "d.yaml", tmp_path / ".tfs-deploy/d", (model,), server)
 
 
 def test_memory_is_what_the_server_reckons_with(tmp_path):
     """1.2 bytes for every byte of a version's files; what is loaded and stays counts once."""
-    served = deployment(tmp_path, memory=5000)
-    assert memory_of(served, {}, side_by_side=False) == Memory(3600, 3600, 5000, "server.docker.memory")
-    beside = memory_of(served, {"m": {1, 3}}, side_by_side=False)
+    served = deployment(tmp_path)
+    assert memory_of(served, {}, side_by_side=False, limit=LIMIT) == Memory(3600, 3600, 5000, "server.docker.memory")
+    beside = memory_of(served, {"m": {1, 3}}, side_by_side=False, limit=LIMIT)
     assert (beside.models, beside.peak, beside.fits) == (3600, 7200, False)
 
 
 def test_two_containers_have_a_limit_each(tmp_path):
-    assert memory_of(deployment(tmp_path, memory=5000), {"m": {1, 2}}, side_by_side=True).peak == 3600
+    assert memory_of(deployment(tmp_path), {"m": {1, 2}}, side_by_side=True, limit=LIMIT).peak == 3600
 
 
 def test_without_a_limit_the_machine_counts_what_is_loaded_as_there(tmp_path):
@@ -47,11 +49,11 @@ def test_without_a_limit_the_machine_counts_what_is_loaded_as_there(tmp_path):
 
 
 def test_what_does_not_fit_is_an_error_that_names_the_way_out(tmp_path):
-    with pytest.raises(
-        EnvironmentFault, match=r"the models need about 4 kB, server\.docker\.memory has 3 kB"
-    ) as caught:
-        require_memory(deployment(tmp_path, memory=3000), None, side_by_side=False, loaded={})
-    assert "--ignore-memory" in str(caught.value.hint)
+    limit = MemoryLimit(3000, "server.docker.memory")
+    problem = memory_problem(memory_of(deployment(tmp_path), {}, side_by_side=False, limit=limit), beside=False)
+    assert isinstance(problem, EnvironmentFault)
+    assert problem.message == "the models need about 4 kB, server.docker.memory has 3 kB"
+    assert "--ignore-memory" in str(problem.hint)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +81,13 @@ def test_only_versions_that_are_served_have_to_be_readable(tmp_path):
     served = deployment(tmp_path, versions=(1,))
     (tmp_path / "m/2").chmod(0o700)
     (tmp_path / "m").chmod(0o755)
-    require_readable(served, "4711:4711", mapped=False)
+    require_model_access(served, "4711:4711", mapped=False)
     (tmp_path / "m/1/variables/data").chmod(0o600)
     with pytest.raises(UsageError, match="user 4711:4711 of the container may not read") as caught:
-        require_readable(served, "4711:4711", mapped=False)
+        require_model_access(served, "4711:4711", mapped=False)
     assert "chmod -R a+rX" in str(caught.value.hint)
-    require_readable(served, "0:0", mapped=False)
-    require_readable(served, "4711:4711", mapped=True)
+    require_model_access(served, "0:0", mapped=False)
+    require_model_access(served, "4711:4711", mapped=True)
 
 
 def test_generations_follow_each_other_and_the_link_moves_at_once(tmp_path):

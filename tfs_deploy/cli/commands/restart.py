@@ -24,4 +24,4 @@ def command(output: Output, file: Path, **options: Any) -> None:
     """Put a new server in the place of the one that runs, as `up` does when flags change; without a gap where the
     FILE names a second pair of ports.
     """
-    bring(output, file, anew=True, **options)
+    bring(output, file, force_replace=True, **options)

@@ -27,4 +27,4 @@ def command(output: Output, file: Path, **options: Any) -> None:
     labels are moved, then what the file no longer names is unloaded. Where something changed that a server reads only
     at its start, another one is started, checked and put in its place; the old one stays if that fails.
     """
-    bring(output, file, anew=False, **options)
+    bring(output, file, force_replace=False, **options)

@@ -1,4 +1,4 @@
-"""The servers of one deployment as processes of this machine, each with a note in the state directory."""
+"""The servers of one deployment as processes of this machine, each with a record in the state directory."""
 
 from __future__ import annotations
 
@@ -17,72 +17,104 @@ from tfs_deploy.launch.embedded.record import (
     running_server,
     write_record,
 )
-from tfs_deploy.launch.embedded.running_server import STOP_TIMEOUT, RunningServer
 from tfs_deploy.launch.logs import tail
-from tfs_deploy.launch.start_settings import settings_of
+from tfs_deploy.launch.server import STOP_TIMEOUT, port_problems
+from tfs_deploy.launch.start_settings import start_settings
+from tfs_deploy.launch.target import Leftover
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tfs_deploy.deployment.deployment import Deployment
-    from tfs_deploy.launch.docker.container import Ports
+    from tfs_deploy.errors import TfsDeployError
+    from tfs_deploy.launch.embedded.running_server import RunningServer
+    from tfs_deploy.launch.server import ServerPorts
 
 
-class EmbeddedHost:
-    """See ``server.Host``."""
+class EmbeddedTarget:
+    """See ``LaunchTarget``."""
 
     def __init__(self, deployment: Deployment, launcher: EmbeddedLauncher | None = None) -> None:
         self._state_dir = deployment.state_dir
         self._launcher = launcher or EmbeddedLauncher()
 
-    def heal(self) -> list[str]:
-        """Stop servers of a replacement that was cut off."""
+    def leftovers(self) -> list[Leftover]:
+        """Return the servers and records of a replacement that was cut off."""
+        found = []
+        for name in (NEXT, OLD):
+            server = self._left(name)
+            if server is not None:
+                found.append(
+                    Leftover(f"stop {server.name}, left over from a replacement that was cut off", server.ports)
+                )
+            elif read_record(self._state_dir, name=name) is not None:
+                found.append(Leftover(f"remove {name}, left over from a replacement that was cut off"))
+        return found
+
+    def clear_leftovers(self) -> list[str]:
+        """Stop the servers of a replacement that was cut off."""
         notes = []
         for name in (NEXT, OLD):
-            left = running_server(self._state_dir, name=name)
-            current = self.current()
-            if left is not None and (current is None or left.pid != current.pid):
-                left.stop(STOP_TIMEOUT)
-                notes.append(f"stopped {left.name}, left over from a replacement that was cut off")
+            server = self._left(name)
+            if server is not None:
+                server.stop(STOP_TIMEOUT)
+                notes.append(f"stopped {server.name}, left over from a replacement that was cut off")
             remove_record(self._state_dir, name=name)
         return notes
+
+    def _left(self, name: str) -> RunningServer | None:
+        """Return the running server of a record unless it is the one in use."""
+        left, current = running_server(self._state_dir, name=name), self.current()
+        return None if left is None or (current is not None and left.pid == current.pid) else left
+
+    def problems(self, served: Deployment, ports: ServerPorts) -> Iterator[TfsDeployError]:  # noqa: ARG002
+        """Yield an error for each port that is in use."""
+        return port_problems(ports)
+
+    def settings(self, served: Deployment) -> tuple[str, ...]:
+        """Return the flags and config files of the server."""
+        return start_settings(served)
+
+    def memory_limit(self) -> None:
+        """Return no limit: a process has the machine's memory."""
 
     def current(self) -> RunningServer | None:
         """Return the server in use if it runs."""
         return running_server(self._state_dir)
 
     def ended(self) -> bool:
-        """Tell whether the server in use ended without being asked."""
+        """Tell whether the server in use ended without being asked to."""
         return read_record(self._state_dir) is not None and self.current() is None
 
     def explain_end(self) -> str:
-        """Nothing: only a parent learns the exit code of a process."""
+        """Return nothing: only a parent learns the exit code of a process."""
         return ""
 
     def start(
-        self, served: Deployment, ports: Ports, config_dir: Path, *, successor: bool, timeout: float
+        self, served: Deployment, ports: ServerPorts, config_dir: Path, *, successor: bool, timeout: float
     ) -> RunningServer:
         """Start a process and wait for its ports."""
         name = NEXT if successor else FILE_NAME
-        settings = settings_of(served)
+        settings = start_settings(served)
         log_path = self._log_path(successor=successor)
         if log_path.exists():
             log_path.replace(log_path.with_suffix(".log.1"))
 
-        def note(server: RunningServer) -> None:
+        def record(server: RunningServer) -> None:
             server.settings = settings
             write_record(self._state_dir, server, name=name)
 
         on_these = dataclasses.replace(served.server, grpc_port=ports.grpc, rest_port=ports.rest)
         flags = server_flags(dataclasses.replace(served, server=on_these), config_dir)
         try:
-            return self._launcher.start(flags, log_path=log_path, detach=True, timeout=timeout, on_spawn=note)
+            return self._launcher.start(flags, log_path=log_path, detach=True, timeout=timeout, on_spawn=record)
         except BaseException:
             remove_record(self._state_dir, name=name)
             raise
 
     def promote(self, successor: RunningServer, current: RunningServer | None) -> None:
-        """Note the successor as the server in use."""
+        """Record the successor as the server in use."""
         if current is not None:
             write_record(self._state_dir, current, name=OLD)
         log_path = self._log_path(successor=False)
@@ -94,25 +126,25 @@ class EmbeddedHost:
         remove_record(self._state_dir, name=NEXT)
 
     def pause(self, server: RunningServer, timeout: float) -> None:
-        """Stop the process; its note stays."""
+        """Stop the process; its record stays."""
         server.stop(timeout)
 
     def resume(self, server: RunningServer, timeout: float) -> None:
         """Start the process again with the flags it had."""
         settings = server.settings
 
-        def note(started: RunningServer) -> None:
+        def record(started: RunningServer) -> None:
             started.settings = settings
             write_record(self._state_dir, started)
 
-        self._launcher.start(server.flags, log_path=server.log_path, detach=True, timeout=timeout, on_spawn=note)
+        self._launcher.start(server.flags, log_path=server.log_path, detach=True, timeout=timeout, on_spawn=record)
 
-    def serving(self, server: RunningServer) -> tuple[str, ...]:  # noqa: ARG002 - the protocol has it
-        """Nothing keeps a process up."""
+    def keep_running(self, server: RunningServer) -> tuple[str, ...]:  # noqa: ARG002 - the protocol has it
+        """Do nothing: nothing on this machine restarts a process."""
         return ()
 
     def discard(self, server: RunningServer, timeout: float) -> None:
-        """Stop the process and remove its notes."""
+        """Stop the process and remove its records."""
         server.stop(timeout)
         for name in (FILE_NAME, NEXT, OLD):
             record = read_record(self._state_dir, name=name)
@@ -120,8 +152,8 @@ class EmbeddedHost:
                 remove_record(self._state_dir, name=name)
 
     def clear(self) -> None:
-        """Remove what was left of servers that ended, and stop those of a replacement that was cut off."""
-        self.heal()
+        """Remove the records of servers that ended, and stop those of a replacement that was cut off."""
+        self.clear_leftovers()
         if self.current() is None:
             remove_record(self._state_dir)
 
