@@ -72,7 +72,7 @@ class Replacement:
 
 
 def replace_beside(
-    starter: Starter, current: Server, ports: ServerPorts, *, on_switch: Callable[[Server], None], drain: float = DRAIN
+    starter: Starter, current: Server, ports: ServerPorts, *, on_switch: Callable[[Server], None]
 ) -> Replacement:
     """Start a server on other ports beside ``current``, send clients there by ``on_switch``, then stop the old one.
 
@@ -81,7 +81,7 @@ def replace_beside(
     """
     successor, config_dir = starter.start(ports, successor=True)
     notes = _promote(starter, successor, current, config_dir, on_switch)
-    time.sleep(drain)
+    time.sleep(DRAIN)
     starter.seen.target.discard(current, STOP_TIMEOUT)
     return Replacement(successor, 0.0, notes)
 

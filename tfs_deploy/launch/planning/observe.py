@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client import Client
     from tfs_deploy.deployment.active import ActiveModel
-    from tfs_deploy.deployment.deployment import Deployment
+    from tfs_deploy.deployment.deployment import Deployment, Model
     from tfs_deploy.errors import TfsDeployError
     from tfs_deploy.launch.server import Server
     from tfs_deploy.launch.target import LaunchTarget, Leftover
@@ -112,7 +112,7 @@ def observe(
     leftovers = target.leftovers()
     weights = _traffic_file(served, server)
     facts = Facts(
-        current=_with_labels(written, asked.labels),
+        current=_current(served, written, asked),
         target=config,
         on_disk=versions_on_disk(written, paths) | versions_on_disk(config, paths),
         loaded=asked.loaded,
@@ -222,15 +222,33 @@ def _labels(client: Client, served: Deployment, written: Any) -> dict[str, dict[
     return {name: labelled_versions(client, name, of_model) for name, of_model in labels.items()}
 
 
-def _with_labels(written: Any, labels: Mapping[str, Mapping[str, int]] | None) -> Any:
-    """Return the written config with the labels that the server really has."""
+def _current(served: Deployment, written: Any, asked: _Asked) -> Any:
+    """Return the written config with the labels that the server really has, and with what else it serves."""
     message = protos.ModelServerConfig()
     message.CopyFrom(written)
-    for model in message.model_config_list.config if labels is not None else ():
-        model.version_labels.clear()
-        for label, version in (labels or {}).get(model.name, {}).items():
-            model.version_labels[label] = version
+    if asked.labels is None:
+        return message
+    known = {model.name for model in written.model_config_list.config}
+    for model in served.models:
+        if model.name not in known and asked.loaded.get(model.name):
+            _add_served(message, served, model, VersionPolicy.specific(asked.loaded[model.name]))
+    for entry in message.model_config_list.config:
+        _set_labels(entry, asked.labels.get(entry.name, {}))
     return message
+
+
+def _add_served(message: Any, served: Deployment, model: Model, policy: VersionPolicy) -> Any:
+    entry = message.model_config_list.config.add(
+        name=model.name, base_path=str(served.served_path(model)), model_platform=PLATFORM
+    )
+    set_policy(entry, policy)
+    return entry
+
+
+def _set_labels(entry: Any, labels: Mapping[str, int]) -> None:
+    entry.version_labels.clear()
+    for label, version in labels.items():
+        entry.version_labels[label] = version
 
 
 def _as_served(client: Client, served: Deployment, loaded: Mapping[str, set[int]]) -> Any:
@@ -242,13 +260,9 @@ def _as_served(client: Client, served: Deployment, loaded: Mapping[str, set[int]
         versions = loaded.get(model.name, set())
         if not versions:
             continue
-        config = message.model_config_list.config.add(
-            name=model.name, base_path=str(served.served_path(model)), model_platform=PLATFORM
-        )
         same = versions == set(model.version_policy.select(on_disk.get(model.name, [])))
-        set_policy(config, model.version_policy if same else VersionPolicy.specific(versions))
-        for label, version in labelled_versions(client, model.name, {*model.labels, "stable", "canary"}).items():
-            config.version_labels[label] = version
+        entry = _add_served(message, served, model, model.version_policy if same else VersionPolicy.specific(versions))
+        _set_labels(entry, labelled_versions(client, model.name, {*model.labels, "stable", "canary"}))
     return message
 
 
