@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import json
 import os
 import signal
 from pathlib import Path
@@ -27,37 +29,49 @@ hypothesis.settings.load_profile(os.environ.get("TFS_DEPLOY_HYPOTHESIS", "ci"))
 
 DATA = Path(__file__).parent / "data"
 
-
-#: files that take longest; they begin first, so that none of them is left for the end of a run of several workers
-LONGEST = (
-    "docker/test_faults.py",
-    "cli/test_up_and_down.py",
-    "e2e/test_demo.py",
-    "cli/test_export_and_run.py",
-    "docker/test_rollouts.py",
-    "docker/test_life.py",
-    "conformance/test_recorded_state.py",
-    "e2e/rollout/test_bad_candidates.py",
-    "e2e/rollout/test_rollouts_on_a_server.py",
-    "e2e/rollout/test_strategies.py",
-    "e2e/test_bad_input.py",
-)
-#: then these, whose tests start processes; unit tests come last
-FOLDERS = ("conformance", "e2e", "docker", "cli", "packaging", "contract")
+#: seconds that the tests of each file took, as ``./scripts/test --record-durations`` last found
+DURATIONS = Path(__file__).with_name("durations.json")
+#: seconds of a file that is not there yet
+UNKNOWN = 10.0
 
 
-def begins(item: pytest.Item) -> int:
-    """Return which place a test's file has in the order of all."""
-    path = item.nodeid.partition("::")[0].removeprefix("tests/")
-    if path in LONGEST:
-        return LONGEST.index(path)
-    folder = path.partition("/")[0]
-    return len(LONGEST) + (FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS))
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0].removeprefix("tests/")
+
+
+class Durations:
+    """Adds up what the tests of each file take, and writes it down; a file that was skipped keeps its duration."""
+
+    def __init__(self) -> None:
+        self.seconds: collections.Counter[str] = collections.Counter()
+        self.ran: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        path = file_of(report.nodeid)
+        self.seconds[path] += report.duration
+        if report.when == "call" and not report.skipped:
+            self.ran.add(path)
+
+    def pytest_sessionfinish(self) -> None:
+        known = json.loads(DURATIONS.read_text())
+        known.update((path, round(self.seconds[path], 1)) for path in self.ran)
+        kept = {path: known[path] for path in sorted(known) if (DURATIONS.parent / path).exists()}
+        DURATIONS.write_text(json.dumps(kept, indent=0) + "\n")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-durations", action="store_true", help=f"write down in {DURATIONS.name} what files take")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--record-durations") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Durations())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long files first, and leave the long forms to ``scripts/test --full``."""
-    items.sort(key=begins)
+    """Put long files first, so that none is left for the end of a run of several workers; leave out the long forms."""
+    durations = json.loads(DURATIONS.read_text())
+    items.sort(key=lambda item: -durations.get(file_of(item.nodeid), UNKNOWN))
     if os.environ.get("TFS_DEPLOY_FULL"):
         return
     for item in items:

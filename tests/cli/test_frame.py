@@ -98,7 +98,8 @@ def with_command(body: str, *arguments: str) -> subprocess.CompletedProcess[str]
     return run_python(
         f"""
         import sys, types, click
-        from tfs_deploy.cli import main as frame, options
+        from tfs_deploy.cli import main as frame
+        from tfs_deploy.cli.shared import options
         from tfs_deploy.cli.entry import main
         from tfs_deploy import errors
         @click.command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 
 from clients import CLIENTS
-from live import free_port
+from live import free_port, is_open, until
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.errors import TfsDeployError
+
+#: seconds in which a server starts and loads its models, whatever else the machine does
+START = 150.0
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,56 @@ class Served:
         return self.rest if "rest" in transport else self.grpc
 
 
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test, which waits for the server to load its models, more time than that takes."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(2 * START))
+
+
+@dataclass
+class Starting:
+    """A server process and what is known of it."""
+
+    process: subprocess.Popen[bytes]
+    served: Served
+    log: Path
+    ready: bool = False
+
+    def wait(self) -> Served:
+        """Return where it serves once all models are loaded; a test that waits in vain spoils no other test's wait."""
+        if not self.ready:
+            try:
+                until(lambda: self.process.poll() is not None or is_open(port_of(self.served.rest)), START)
+                assert self.process.poll() is None, "the server has ended"
+                self._wait_for_models(time.monotonic() + START)
+            except (TfsDeployError, AssertionError) as error:
+                raise AssertionError(f"{error}\n{self.log.read_text()}") from error
+            self.ready = True
+        return self.served
+
+    def _wait_for_models(self, end: float) -> None:
+        with Client(self.served.grpc) as client:
+            for model in ("half_plus_two", "zoo"):
+                for label in ("stable", "canary"):
+                    client.wait_ready(model, label=label, timeout=end - time.monotonic())
+        with RestClient(self.served.rest) as rest:
+            rest.wait_ready("counter", timeout=end - time.monotonic())
+
+
 @pytest.fixture(scope="session")
-def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def starting(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starting]:
     folder = tmp_path_factory.mktemp("contract")
     config = (models / "models.config").read_text().replace("/models/", f"{models}/")
     (folder / "models.config").write_text(config)
     served = Served(f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", config)
     flags = [
-        f"--port={served.grpc.rpartition(':')[2]}",
-        f"--rest_api_port={served.rest.rpartition(':')[2]}",
+        f"--port={port_of(served.grpc)}",
+        f"--rest_api_port={port_of(served.rest)}",
         f"--model_config_file={folder / 'models.config'}",
         "--allow_version_labels_for_unavailable_models=true",
         "--exit_with_parent",
@@ -46,18 +91,16 @@ def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with log.open("wb") as sink:
         process = subprocess.Popen([sys.executable, "-m", "tfs_deploy.server", *flags], stdout=sink, stderr=sink)
     try:
-        with Client(served.grpc) as client:
-            for label in ("stable", "canary"):
-                client.wait_ready("half_plus_two", label=label, timeout=90)
-                client.wait_ready("zoo", label=label, timeout=90)
-        with RestClient(served.rest) as rest:
-            rest.wait_ready("counter", timeout=30)
-        yield served
-    except TfsDeployError as error:
-        raise AssertionError(f"{error}\n{log.read_text()}") from error
+        yield Starting(process, served, log)
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture
+def served(starting: Starting) -> Served:
+    """Where the server is, all of whose models are loaded."""
+    return starting.wait()
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def test_bad_examples_are_reported_by_index_and_fail_alone(client):
 
 def test_outputs_without_a_row_for_each_example(client):
     found = list(client.predict_many("zoo", [{"x": 1.0}, {"x": 2.0}], signature="toscalar"))
-    assert all("predict_many needs a row for each example" in prediction.error.hint for prediction in found)
+    assert all("predict_many needs one row per example" in prediction.error.hint for prediction in found)
 
 
 def test_sizes_are_checked(client):

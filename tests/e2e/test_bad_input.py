@@ -110,7 +110,7 @@ REQUESTS = [
         "hp -i x=1 --version 9",
         2,
         "Servable not found for request: Specific(hp, 9)",
-        "the server has of hp: version 124",
+        "the server has these versions of hp: version 124",
     ),
     Bad("zoo -i y=1", 2, "signature serving_default has no input y; it has: x", "use input x"),
     Bad("zoo -i img=a --signature strlen", 2, "has no input img; it has: img_bytes", "did you mean input img_bytes?"),

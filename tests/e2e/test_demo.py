@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 ROOT = Path(__file__).resolve().parents[2]
 TFS_DEPLOY = str(Path(sys.executable).with_name("tfs-deploy"))
+#: how far a served probability may be from that of Keras: none on some processors, the last bits on others
+TOLERANCE = 1e-5
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -60,7 +62,7 @@ def test_served_answers_are_those_of_keras(told):
     ]
     for entry in story["agreements"]:
         assert entry["accuracy"] == entry["keras_accuracy"]
-        assert entry["largest_difference"] <= 1e-5
+        assert entry["largest_difference"] <= TOLERANCE
 
 
 def test_rollout_moves_traffic_without_a_failed_request(told):
@@ -113,11 +115,13 @@ def test_the_next_commands_work_as_printed(told):
 
 
 def shape(text: str) -> list[str]:
-    """Return what is shown, without numbers and times, and without the progress that a slow machine has more of."""
+    """Return what is shown, without numbers and times, and without the progress that a slow machine has more of.
+
+    Of a difference, which is written with an exponent, as much is left as is beyond the tolerance.
+    """
+    text = re.sub(r"\d\.\de[+-]\d\d", lambda found: "0" if float(found[0]) <= TOLERANCE else found[0], text)
     lines = (line for line in text.splitlines() if line.strip() and not re.search(r": [\d,]+ % \d+ s$", line))
-    return [
-        re.sub(r"[\d,.]*\d|0\.0e\+00", "#", re.sub(r"[ ─]{2,}", " ", line.removeprefix("✓ "))).strip() for line in lines
-    ]
+    return [re.sub(r"[\d,.]*\d", "#", re.sub(r"[ ─]{2,}", " ", line.removeprefix("✓ "))).strip() for line in lines]
 
 
 def between_heading_and_outcome(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.client.call.replies import ModelMetadata, VersionStatus
+from tfs_deploy.client import ModelMetadata, VersionStatus
 from tfs_deploy.config import parse
 from tfs_deploy.config.policies import policy_of
 from tfs_deploy.errors import (

@@ -10,6 +10,7 @@ import click
 from tfs_deploy import __version__
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, UsageError, file_hint
+from tfs_deploy.text import closest
 
 #: command -> (module under tfs_deploy.cli.commands, its one line in --help), in the order in which --help lists them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -62,10 +63,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of a line; a misspelt one gets the nearest name."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            more = f" Did you mean '{near[0]}'?" if near else ""
+            near = closest(args[0], COMMANDS)
+            more = "" if near is None else f" Did you mean '{near}'?"
             ctx.fail(f"No such command '{args[0]}'.{more}")
         return super().resolve_command(ctx, args)
 

@@ -7,10 +7,11 @@ an error. The toolkit therefore checks every flag against this table before a se
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from tfs_deploy.text import closest
 
 FlagType = Literal["bool", "int32", "int64", "float", "string"]
 FlagValue = bool | int | float | str
@@ -108,8 +109,8 @@ def flag_text(name: str, value: FlagValue) -> str:
 
 def unknown_flag(name: str) -> str:
     """Say that no server knows flag ``name``, with the closest one that exists."""
-    near = difflib.get_close_matches(name, FLAGS, n=1)
-    return f"unknown flag {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    near = closest(name, FLAGS)
+    return f"unknown flag {name!r}" + ("" if near is None else f", did you mean {near!r}?")
 
 
 def check_flag(name: str, value: object, *, version: tuple[int, int] | None = None) -> str | None:

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.atomic import write_files
 from tfs_deploy.config.files import MODELS
 from tfs_deploy.config.models import render
-from tfs_deploy.launch.generations import use_generation
-from tfs_deploy.launch.last_start import write_last_start
-from tfs_deploy.launch.planning.observe import TRAFFIC_NAME
 from tfs_deploy.launch.planning.steps import (
     ClearLeftovers,
     EndRollouts,
@@ -25,8 +22,10 @@ from tfs_deploy.launch.planning.steps import (
 from tfs_deploy.launch.reload import reload_config, wait_for_unloads, wait_for_versions
 from tfs_deploy.launch.replace import Replacement, Starter, replace_beside, replace_in_place
 from tfs_deploy.state.active import write_active
+from tfs_deploy.state.config_generations import use_generation
 from tfs_deploy.state.endpoint import write_endpoint
-from tfs_deploy.state.traffic import write_traffic
+from tfs_deploy.state.last_start import write_last_start
+from tfs_deploy.state.traffic import traffic_path, write_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +81,7 @@ class Executor:
             case ReloadConfig():
                 self._reload(step)
             case WriteTraffic():
-                write_traffic(self._state_dir / TRAFFIC_NAME, step.model, step.weights)
+                write_traffic(traffic_path(self._state_dir), step.model, step.weights)
             case WriteEndpoint():
                 self._endpoint(self._running)
             case EndRollouts():

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import EnvironmentFault, ModelError
+from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.savedmodel.versions import list_versions
+from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 #: the server expects this much RAM for every byte of a version's files (bundle_factory_util.cc)
 _RAM_FOR_A_BYTE: Final = 1.2
-_MEMINFO: Final = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +96,6 @@ def memory_of(
     return Memory(wanted_bytes, held + extra, None if available is None else available + held, "this machine")
 
 
-def available_bytes() -> int | None:
-    """Return how much memory this machine can give to new processes (Linux), None where that is unknown."""
-    try:
-        for line in _MEMINFO.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        return None
-    return None
-
-
 def memory_problem(memory: Memory, *, beside: bool) -> EnvironmentFault | None:
     """Return the error for models that do not fit, None if they do; ``beside`` tells whether a server runs already."""
     if memory.fits:
@@ -116,13 +106,3 @@ def memory_problem(memory: Memory, *, beside: bool) -> EnvironmentFault | None:
         f"{memory.limit} has {size_text(memory.room or 0)}",
         hint="serve fewer versions or raise the limit; --ignore-memory goes on, since this is an estimate",
     )
-
-
-def size_text(count: int) -> str:
-    """Return a number of bytes with its unit: ``1.5 GB``."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.config.files import write_config
 from tfs_deploy.errors import LaunchError, TfsDeployError
-from tfs_deploy.launch.generations import new_generation, use_generation
+from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.launch.reload import wait_for_versions
 from tfs_deploy.launch.server import STOP_TIMEOUT, ServerPorts
+from tfs_deploy.state.config_generations import new_generation, use_generation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,8 @@ def replace_in_place(
         TfsDeployError: the new server did not start; the old one serves again.
     """
     target = starter.seen.target
-    trial, _ = starter.start(_unused_ports(rest=bool(ports.rest)), successor=True)
+    grpc, rest = free_ports(2)
+    trial, _ = starter.start(ServerPorts(grpc, rest if ports.rest else 0), successor=True)
     target.discard(trial, STOP_TIMEOUT)
     began = time.monotonic()
     target.pause(current, STOP_TIMEOUT)
@@ -121,11 +122,3 @@ def _promote(
     notes = starter.seen.target.keep_running(successor)
     on_switch(successor)
     return notes
-
-
-def _unused_ports(*, rest: bool) -> ServerPorts:
-    """Return ports of this machine that are free, for a server that only has to prove itself."""
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        return ServerPorts(one.getsockname()[1], two.getsockname()[1] if rest else 0)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import Code, NotFoundError
 from tfs_deploy.launch.client import client_for
-from tfs_deploy.launch.planning.observe import TRAFFIC_NAME
 from tfs_deploy.launch.server_state import labelled_version, version_numbers
 from tfs_deploy.launch.targets import target_of
 from tfs_deploy.state.active import read_active
-from tfs_deploy.state.traffic import read_traffic
+from tfs_deploy.state.traffic import read_traffic, traffic_path
 
 if TYPE_CHECKING:
     from tfs_deploy.client import Client, VersionStatus
@@ -74,7 +73,7 @@ def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
         return Overview(
             None, notes=tuple(notes), ended=target.ended(), why=target.explain_end() if target.ended() else ""
         )
-    split = read_traffic(deployment.state_dir / TRAFFIC_NAME).models
+    split = read_traffic(traffic_path(deployment.state_dir)).models
     rows: list[VersionRow] = []
     with client_for(deployment, server.grpc_address, timeout=timeout) as client:
         for model in served.models:

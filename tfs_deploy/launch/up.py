@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.executor import Executor
-from tfs_deploy.launch.generations import drop_generations
 from tfs_deploy.launch.planning.decide import decide
-from tfs_deploy.launch.planning.observe import TRAFFIC_NAME, observe, observe_address
+from tfs_deploy.launch.planning.observe import observe, observe_address
 from tfs_deploy.launch.planning.plan import lines_of
 from tfs_deploy.launch.server import STOP_TIMEOUT
 from tfs_deploy.launch.targets import every_target_of
+from tfs_deploy.state.config_generations import drop_generations
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import Deployment
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tfs_deploy.launch.planning.plan import ServerPlan
     from tfs_deploy.launch.server import Server
     from tfs_deploy.launch.target import LaunchTarget
-
-__all__ = ["TRAFFIC_NAME", "UpResult", "down", "plan", "up"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfs_deploy.codec import decode_tensor
-from tfs_deploy.errors import DataLossError, ModelError, RequestError, did_you_mean
+from tfs_deploy.errors import DataLossError, ModelError, RequestError
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 from tfs_deploy.runtime.metagraph import MetaGraph, read_meta_graph
 from tfs_deploy.runtime.session import Session
 from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.scan import scan_saved_model
-from tfs_deploy.savedmodel.soundness import UnsoundError
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
+from tfs_deploy.savedmodel.graph.soundness import UnsoundError
+from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

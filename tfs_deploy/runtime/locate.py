@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfs_deploy.deployment.active import apply_active
-from tfs_deploy.errors import ModelError, UsageError, did_you_mean
+from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
 from tfs_deploy.state.active import read_active
+from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -91,7 +91,7 @@ def serve_models(
 
 @contextlib.contextmanager
 def _rest(dataplane: DataPlane) -> Iterator[int]:
-    from tfs_deploy.server.process.listen import bind
+    from tfs_deploy.host.tcp_ports import bind
     from tfs_deploy.server.rest.adapter import RestServer
     from tfs_deploy.server.rest.handler import RestHandler
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from tfs_deploy import errors
+from tfs_deploy import text
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import list_versions
@@ -72,7 +72,7 @@ def find_model(deployment: Deployment, name: str) -> Model:
 def did_you_mean(word: str, known: Iterable[str], what: str) -> str:
     """Return the hint for a word that is not known."""
     names = sorted(known)
-    return errors.did_you_mean(word, names, otherwise=f"{what} there: {', '.join(names) or 'none'}")
+    return text.did_you_mean(word, names, otherwise=f"{what} there: {', '.join(names) or 'none'}")
 
 
 def _targets(model: Model) -> Iterator[Target]:

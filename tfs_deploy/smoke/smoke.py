@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import InvalidArgumentError, ModelError, TfsDeployError
 from tfs_deploy.savedmodel.goldens import Golden, compare, read_goldens
+from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 from tfs_deploy.savedmodel.versions import find_version
 from tfs_deploy.smoke.made_up_inputs import made_up_inputs, misfit
 from tfs_deploy.smoke.report import Outcome, SmokeCheck, Target
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from tfs_deploy.client import ModelMetadata, PredictReply
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.protos.signatures import SignatureInfo
-
-#: dtypes that the server's JSON cannot carry (util/json_tensor.cc)
-NOT_IN_JSON: Final = frozenset({"float16", "bfloat16", "uint16", "complex64", "complex128"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +86,6 @@ def smoke_target(
             yield from _recorded(question, metadata, goldens, tolerance or Tolerance())
         else:
             yield from _unrecorded(question, metadata, made_up_replies)
-
-
-def has_goldens(base_path: Path, version: int) -> bool:
-    """Whether answers of a version were recorded; raises ``ModelError`` if they are damaged."""
-    return bool(_goldens(base_path, version))
 
 
 def _goldens(base_path: Path, version: int | None) -> list[Golden]:

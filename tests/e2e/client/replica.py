@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 import threading
 
+from tfs_deploy.host.tcp_ports import bind
 from tfs_deploy.server.api.data_plane import DataPlane
 from tfs_deploy.server.grpc.adapter import GrpcServer
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.process.listen import bind
 from tfs_deploy.server.rest.adapter import RestServer
 from tfs_deploy.server.rest.handler import RestHandler
 from tfs_deploy.server.testing import function_model, serve_models

@@ -16,13 +16,13 @@ from tfs_deploy.config import model_server_config, write_config
 from tfs_deploy.deployment import Deployment, Model, Server, VersionPolicy
 from tfs_deploy.deployment.active import ActiveModel, apply_active
 from tfs_deploy.launch import replace
-from tfs_deploy.launch.generations import new_generation, use_generation
 from tfs_deploy.launch.memory import MemoryLimit
 from tfs_deploy.launch.planning.steps import ReloadConfig, ReplaceBeside, ReplaceInPlace, StartServer
 from tfs_deploy.launch.server import ServerPorts
 from tfs_deploy.launch.start_settings import start_settings
 from tfs_deploy.launch.up import plan, up
 from tfs_deploy.state.active import read_active, write_active
+from tfs_deploy.state.config_generations import new_generation, use_generation
 from tfs_deploy.state.endpoint import read_endpoint, write_endpoint
 from tfs_deploy.state.traffic import read_traffic, write_traffic
 

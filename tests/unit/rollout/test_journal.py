@@ -7,11 +7,12 @@ import os
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.rollout.controller.journal import RESERVE, Journal, journals, models_with_journals, replay
+from tfs_deploy.rollout.controller.journal import Journal, replay
 from tfs_deploy.rollout.machine.history import Event, elapsed
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.plan import RolloutPlan
+from tfs_deploy.state.journal import RESERVE, journals, models_with_journals
 
-START = Event("start", detail={"plan": Plan("digits", 1, 2).as_dict()}, at=1_700_000_000.5)
+START = Event("start", detail={"plan": RolloutPlan("digits", 1, 2).as_dict()}, at=1_700_000_000.5)
 LOAD = Event("intend", "load", detail={"versions": [1, 2]}, at=1_700_000_001.0)
 
 
@@ -26,7 +27,7 @@ def test_entries_come_back_in_order(tmp_path):
     assert events[0].at == START.at
     assert {event.mono for event in events} == {7.0}
     plan, history = replay(events)
-    assert plan == Plan("digits", 1, 2)
+    assert plan == RolloutPlan("digits", 1, 2)
     assert history.touched
 
 

@@ -91,7 +91,7 @@ def test_a_lock_that_is_released_by_force_can_be_taken_and_its_holder_notices(tm
     with lock(tmp_path, "rollout of digits") as held:
         held.check()
         assert release(tmp_path)["purpose"] == "rollout of digits"
-        with pytest.raises(LockedError, match="released by somebody else"):
+        with pytest.raises(LockedError, match="released by force"):
             held.check()
         with lock(tmp_path, "up") as other:
             other.check()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.tree import Tree, counted, human_bytes, printable
+from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel.contract import Compatibility, describe_diff, diff_models
 from tfs_deploy.savedmodel.inspect import inspect_model
+from tfs_deploy.text import counted, size_text
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -75,9 +76,9 @@ def _change(values: dict[str, Any]) -> str:
 
 def _bytes(values: dict[str, int]) -> str:
     if values["old"] == values["new"]:
-        return human_bytes(values["old"])
+        return size_text(values["old"])
     percent = f" ({100 * (values['new'] - values['old']) / values['old']:+.0f} %)" if values["old"] else ""
-    return f"{human_bytes(values['old'])} -> {human_bytes(values['new'])}{percent}"
+    return f"{size_text(values['old'])} -> {size_text(values['new'])}{percent}"
 
 
 def _ops(ops: dict[str, int]) -> str:

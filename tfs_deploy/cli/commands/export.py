@@ -18,13 +18,13 @@ import click
 from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.signature_text import parse_signatures
-from tfs_deploy.cli.shared.tree import counted, human_bytes
 from tfs_deploy.errors import UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
-from tfs_deploy.export.sources.detect import OPENERS
-from tfs_deploy.export.tensorflow.quiet import load_tensorflow
+from tfs_deploy.export.sources.kinds import KINDS
+from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+from tfs_deploy.text import counted, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"[0-9]+")
 @click.command()
 @click.argument("source")
 @click.option("--to", "base_path", required=True, metavar="BASE", help="Directory of the numbered versions.")
-@click.option("--kind", type=click.Choice(sorted(OPENERS)), help="What SOURCE is, where that is not detected.")
+@click.option("--kind", type=click.Choice(sorted(KINDS)), help="What SOURCE is, where that is not detected.")
 @click.option("--version", metavar="N|timestamp", help="The version's number.  [default: the next one]")
 @click.option(
     "--signature",
@@ -249,7 +249,7 @@ def _document(exported: ExportedVersion, seconds: float) -> dict[str, Any]:
 
 
 def _render(exported: ExportedVersion, document: dict[str, Any]) -> str:
-    lines = [f"{exported.path}  ({human_bytes(document['bytes'])}, {document['seconds']:.1f} s)"]
+    lines = [f"{exported.path}  ({size_text(document['bytes'])}, {document['seconds']:.1f} s)"]
     for name, info in exported.signatures.items():
         sides = [", ".join(f"{key}: {spec}" for key, spec in side.items()) for side in (info.inputs, info.outputs)]
         lines.append(f"  {name}({sides[0]}) -> {sides[1]}")

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.tree import Tree, counted, human_bytes, printable
-from tfs_deploy.errors import UsageError, VerdictError, did_you_mean
-from tfs_deploy.savedmodel.check import check_files
+from tfs_deploy.cli.shared.tree import Tree, printable
+from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel.describe import describe
 from tfs_deploy.savedmodel.inspect import inspect_model
+from tfs_deploy.text import counted, did_you_mean, size_text
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.savedmodel import SavedModelInfo
 
 #: this many kinds of ops are listed, the most frequent first
 _OPS_SHOWN = 8
@@ -41,7 +42,7 @@ def command(
     document = describe(info, model=model)
     if signature is not None:
         _keep_one(document, signature)
-    problems = check_files(info) if check else []
+    problems = _problems(info) if check else []
     if check:
         document["check"] = {"ok": not problems, "problems": problems}
     output.result(document, render(printable(document), requests=requests))
@@ -51,6 +52,12 @@ def command(
             hint="export or copy the version again; do not serve this one",
         )
     return 1 if problems else 0
+
+
+def _problems(info: SavedModelInfo) -> list[str]:
+    from tfs_deploy.savedmodel.review import check_files  # with numpy, which showing a model does without
+
+    return check_files(info)
 
 
 def _keep_one(document: dict[str, Any], signature: str) -> None:
@@ -106,11 +113,11 @@ def _graph(tree: Tree, document: dict[str, Any]) -> None:
     listed = ", ".join(f"{name} {count}" for name, count in ops[:_OPS_SHOWN])
     branch = tree.add(
         f"graph: {counted(graph['nodes'], 'node')}, {counted(graph['functions'], 'function')}, "
-        f"saved_model.pb {human_bytes(document['saved_model_bytes'])}",
+        f"saved_model.pb {size_text(document['saved_model_bytes'])}",
         [f"{counted(len(ops), 'kind')} of ops: {listed}{more}"],
     )
     if graph["large_constants"]:
-        size = human_bytes(graph["large_constant_bytes"])
+        size = size_text(graph["large_constant_bytes"])
         branch.add(f"{counted(graph['large_constants'], 'large constant')} inside the graph, {size}")
     if graph["custom_ops"]:
         branch.add(f"not in the stock server: {', '.join(graph['custom_ops'])}")
@@ -118,17 +125,17 @@ def _graph(tree: Tree, document: dict[str, Any]) -> None:
 
 def _variables(tree: Tree, variables: dict[str, Any]) -> None:
     biggest = sorted(variables["tensors"], key=lambda tensor: -tensor["bytes"])
-    lines = [f"{v['name']}  {_spec(v)}  {human_bytes(v['bytes'])}" for v in biggest[:_VARIABLES_SHOWN]]
+    lines = [f"{v['name']}  {_spec(v)}  {size_text(v['bytes'])}" for v in biggest[:_VARIABLES_SHOWN]]
     if len(biggest) > _VARIABLES_SHOWN:
         lines.append(f"{len(biggest) - _VARIABLES_SHOWN} more")
-    tree.add(f"variables: {variables['count']}, {human_bytes(variables['bytes'])}", lines)
+    tree.add(f"variables: {variables['count']}, {size_text(variables['bytes'])}", lines)
 
 
 def _files(tree: Tree, document: dict[str, Any]) -> None:
     assets = document["assets"]
     tree.add(
         f"assets: {len(assets) or 'none'}",
-        [f"{a['name']}  {'MISSING' if a['bytes'] is None else human_bytes(a['bytes'])}" for a in assets],
+        [f"{a['name']}  {'MISSING' if a['bytes'] is None else size_text(a['bytes'])}" for a in assets],
     )
     warmup = document["warmup"]
     tree.add(f"warmup: {'none' if warmup is None else counted(warmup['records'], 'record')}")

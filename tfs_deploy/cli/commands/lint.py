@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.tree import counted, printable
+from tfs_deploy.cli.shared.tree import printable
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.lint import RULES, Finding, Severity, inspect_to_lint, lint_model, reference, select_rules
+from tfs_deploy.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,10 +26,10 @@ def command() -> None:
 def status(output: Output, file: Path) -> None:
     """Show who holds the lock of a deployment FILE: user, machine, process, since when, for what."""
     from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.state.lock import holder, words
+    from tfs_deploy.state.lock import describe_holder, holder
 
     about = holder(load_deployment(file).state_dir)
-    output.result({"lock": about}, "not locked" if about is None else f"locked by {words(about)}")
+    output.result({"lock": about}, "not locked" if about is None else f"locked by {describe_holder(about)}")
 
 
 @command.command()
@@ -42,8 +42,8 @@ def release(output: Output, file: Path) -> None:
     One that is alive after all stops before its next action.
     """
     from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.state.lock import describe_holder
     from tfs_deploy.state.lock import release as take_away
-    from tfs_deploy.state.lock import words
 
     about = take_away(load_deployment(file).state_dir)
-    output.result({"released": about}, f"released; it was held by {words(about)}")
+    output.result({"released": about}, f"released; it was held by {describe_holder(about)}")

@@ -44,7 +44,7 @@ def command(output: Output, file: Path, against: str | None, *, detailed_exitcod
 
 
 def _text(plan: ServerPlan) -> str:
-    from tfs_deploy.launch.memory import size_text
+    from tfs_deploy.text import size_text
 
     lines = [_HEADS[plan.action], *(f"  {change}" for change in plan.changes)]
     if plan.steps:

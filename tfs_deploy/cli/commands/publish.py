@@ -10,10 +10,10 @@ import click
 
 from tfs_deploy.cli.commands.export import parse_version, warnings_on
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.tree import counted, human_bytes
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.store.copy import publish_version
+from tfs_deploy.text import counted, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,7 +96,7 @@ def _judge(source: Path, verdict: str | None) -> tuple[str | None, Callable[[Pat
 
 
 def _render(document: dict[str, Any]) -> str:
-    lines = [f"{document['path']}  ({human_bytes(document['bytes'])}, {document['seconds']:.1f} s)"]
+    lines = [f"{document['path']}  ({size_text(document['bytes'])}, {document['seconds']:.1f} s)"]
     if document["verdict"]:
         lines.append(f"  {document['verdict']}")
     elif document["digest"] is None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def command(output: Output, file: Path) -> int:
     """Show processor, memory, threads and traffic of the server of a deployment FILE; exit code 1 if none runs."""
     from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.launch.memory import size_text
     from tfs_deploy.launch.targets import find_server
+    from tfs_deploy.text import size_text
 
     deployment = load_deployment(file)
     server = find_server(deployment)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfs_deploy.client.core.input_check import closest, fits
+from tfs_deploy.client.core.input_check import fits, suggestion
 from tfs_deploy.codec import as_array
 from tfs_deploy.errors import RequestError, UsageError, file_hint
+from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,7 +78,7 @@ def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
         if name not in arrays:
             raise UsageError(
                 f"{path} has no array {name}; it has: {', '.join(arrays) or 'none'}",
-                hint=closest(name, arrays, "array"),
+                hint=suggestion(name, arrays, "array"),
             )
         return arrays[name]
     if spec is not None and spec.dtype != "string":
@@ -101,9 +101,9 @@ def _near(path: Path) -> str | None:
     folder = path.parent
     if not folder.is_dir():
         return f"there is no directory {folder.absolute()}"
-    near = difflib.get_close_matches(path.name, [entry.name for entry in folder.iterdir()], n=1)
-    if near:
-        return f"did you mean {folder / near[0]}?"
+    near = closest(path.name, [entry.name for entry in folder.iterdir()])
+    if near is not None:
+        return f"did you mean {folder / near}?"
     return None if path.exists() else f"looked for in {folder.absolute()}; check the path"
 
 

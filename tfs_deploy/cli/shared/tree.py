@@ -42,20 +42,3 @@ def printable(value: Any) -> Any:
     if isinstance(value, dict):
         return {printable(key): printable(entry) for key, entry in value.items()}
     return [printable(entry) for entry in value] if isinstance(value, list) else value
-
-
-def human_bytes(count: int) -> str:
-    """Return a size in the unit that keeps it short, of 1000 bytes each: ``98.4 MB``."""
-    if count < 1000:
-        return f"{count} B"
-    size = float(count)
-    for unit in ("kB", "MB", "GB", "TB"):
-        size /= 1000
-        if size < 999.95 or unit == "TB":
-            break
-    return f"{size:.1f} {unit}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return ``1 file``, ``2 files``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

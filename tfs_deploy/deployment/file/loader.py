@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,9 +14,11 @@ from tfs_deploy.deployment.file.build import deployment_of
 from tfs_deploy.deployment.file.checks import check_file
 from tfs_deploy.deployment.file.disk import check_disk as disk_findings
 from tfs_deploy.deployment.file.schema import DeploymentFile
+from tfs_deploy.deployment.file.state_place import check_state, check_state_on_disk
 from tfs_deploy.deployment.file.tree import Tree, read_tree
 from tfs_deploy.deployment.file.wording import explain, nearest_keys, path_text
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
+from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -57,10 +58,12 @@ def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deploy
         raise _error(source, findings)
     deployment = deployment_of(file, Path(os.path.abspath(source)))  # noqa: PTH100 - resolve() would follow links
     found = list(check_file(file, unknown, tree.line, allow_latest=allow_latest))
+    found += check_state(file, deployment, unknown)
     if check_disk:
         hidden = {path[:2] for path in unknown if path[2:3] in _LOCATING}
         refused = unknown | {place for place, _ in found}
-        found += [item for item in disk_findings(deployment) if item[0][:2] not in hidden and item[0] not in refused]
+        on_disk = [*disk_findings(deployment), *check_state_on_disk(file, deployment)]
+        found += [item for item in on_disk if item[0][:2] not in hidden and item[0] not in refused]
     if findings or found:
         raise _error(source, findings | {item: tree.line(item[0]) for item in found})
     return deployment, tree
@@ -84,8 +87,8 @@ def _read(source: Path) -> str:
 
 def _not_found(source: Path) -> UsageError:
     beside = {path.stem: path for path in _yaml_files(source.parent)}
-    near = difflib.get_close_matches(source.stem, beside, n=1)
-    hint = f"did you mean {beside[near[0]]}?" if near else _files_in(source.parent)
+    near = closest(source.stem, beside)
+    hint = _files_in(source.parent) if near is None else f"did you mean {beside[near]}?"
     return UsageError(f"deployment file {source} does not exist", hint=hint)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.deployment.file.schema import SECTIONS
+from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,8 +41,8 @@ def path_text(path: Path) -> str:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return ``, did you mean 'x'?`` for the closest candidate, else nothing."""
-    near = difflib.get_close_matches(str(word), list(candidates), n=1, cutoff=0.6)
-    return f", did you mean {near[0]!r}?" if near else ""
+    near = closest(str(word), candidates)
+    return "" if near is None else f", did you mean {near!r}?"
 
 
 def say(value: Any) -> str:
@@ -83,7 +83,8 @@ def explain(error: ErrorDetails) -> tuple[Path, str]:
 
 def nearest_keys(path: Path) -> list[str]:
     """Return the key of the same section that the last part of ``path`` was meant to be, if one is close."""
-    return difflib.get_close_matches(str(path[-1]), _keys_at(path[:-1]), n=1)
+    near = closest(str(path[-1]), _keys_at(path[:-1]))
+    return [] if near is None else [near]
 
 
 def unknown_key(path: Path) -> str:

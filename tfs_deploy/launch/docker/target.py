@@ -21,6 +21,7 @@ from tfs_deploy.launch.memory import MemoryLimit
 from tfs_deploy.launch.port_probe import answers
 from tfs_deploy.launch.server import STOP_TIMEOUT, port_problems
 from tfs_deploy.launch.target import Leftover
+from tfs_deploy.state.server_log import failed_log_path, keep_failed_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,8 +35,6 @@ _POLL: Final = 0.1
 _LAST_WORDS: Final = 200
 #: exit codes of the init process for a program that cannot be run
 _NOT_FOUND: Final = (126, 127)
-#: the log of a container that did not start, which is removed
-LAST_LOG: Final = "failed.log"
 
 
 class DockerTarget:
@@ -198,9 +197,7 @@ class DockerTarget:
 
     def _keep_log(self, server: ContainerServer) -> list[str]:
         lines = server.log_lines(_LAST_WORDS)
-        path = self._deployment.state_dir / LAST_LOG
-        with contextlib.suppress(OSError):  # a full disk must not hide why the server ended
-            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        keep_failed_log(self._deployment.state_dir, lines)
         return lines
 
     def publisher(self, port: int) -> str | None:
@@ -254,7 +251,7 @@ class DockerTarget:
         found = self._find()
         if found is not None:
             return found.log_lines(count)
-        path = self._deployment.state_dir / LAST_LOG
+        path = failed_log_path(self._deployment.state_dir)
         return tail(path, count) if path.exists() else None
 
     def _user(self, docker: Docker) -> str:

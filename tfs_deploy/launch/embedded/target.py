@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
-from tfs_deploy.launch.embedded.record import (
-    FILE_NAME,
-    LOG_NAME,
-    NEXT,
-    OLD,
-    read_record,
-    remove_record,
-    running_server,
-    write_record,
-)
+from tfs_deploy.launch.embedded.record import record_server, running_server
 from tfs_deploy.launch.logs import tail
 from tfs_deploy.launch.server import STOP_TIMEOUT, port_problems
 from tfs_deploy.launch.start_settings import start_settings
 from tfs_deploy.launch.target import Leftover
+from tfs_deploy.state.server_log import log_path, set_aside
+from tfs_deploy.state.server_record import Role, read_server, remove_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,30 +35,30 @@ class EmbeddedTarget:
     def leftovers(self) -> list[Leftover]:
         """Return the servers and records of a replacement that was cut off."""
         found = []
-        for name in (NEXT, OLD):
-            server = self._left(name)
+        for role in (Role.SUCCESSOR, Role.PREDECESSOR):
+            server = self._left(role)
             if server is not None:
                 found.append(
                     Leftover(f"stop {server.name}, left over from a replacement that was cut off", server.ports)
                 )
-            elif read_record(self._state_dir, name=name) is not None:
-                found.append(Leftover(f"remove {name}, left over from a replacement that was cut off"))
+            elif read_server(self._state_dir, role) is not None:
+                found.append(Leftover(f"remove {role.value}, left over from a replacement that was cut off"))
         return found
 
     def clear_leftovers(self) -> list[str]:
         """Stop the servers of a replacement that was cut off."""
         notes = []
-        for name in (NEXT, OLD):
-            server = self._left(name)
+        for role in (Role.SUCCESSOR, Role.PREDECESSOR):
+            server = self._left(role)
             if server is not None:
                 server.stop(STOP_TIMEOUT)
                 notes.append(f"stopped {server.name}, left over from a replacement that was cut off")
-            remove_record(self._state_dir, name=name)
+            remove_server(self._state_dir, role)
         return notes
 
-    def _left(self, name: str) -> RunningServer | None:
+    def _left(self, role: Role) -> RunningServer | None:
         """Return the running server of a record unless it is the one in use."""
-        left, current = running_server(self._state_dir, name=name), self.current()
+        left, current = running_server(self._state_dir, role), self.current()
         return None if left is None or (current is not None and left.pid == current.pid) else left
 
     def problems(self, served: Deployment, ports: ServerPorts) -> Iterator[TfsDeployError]:  # noqa: ARG002
@@ -85,7 +78,7 @@ class EmbeddedTarget:
 
     def ended(self) -> bool:
         """Tell whether the server in use ended without being asked to."""
-        return read_record(self._state_dir) is not None and self.current() is None
+        return read_server(self._state_dir) is not None and self.current() is None
 
     def explain_end(self) -> str:
         """Return nothing: only a parent learns the exit code of a process."""
@@ -95,35 +88,33 @@ class EmbeddedTarget:
         self, served: Deployment, ports: ServerPorts, config_dir: Path, *, successor: bool, timeout: float
     ) -> RunningServer:
         """Start a process and wait for its ports."""
-        name = NEXT if successor else FILE_NAME
+        role = Role.SUCCESSOR if successor else Role.CURRENT
         settings = start_settings(served)
-        log_path = self._log_path(successor=successor)
-        if log_path.exists():
-            log_path.replace(log_path.with_suffix(".log.1"))
+        log = log_path(self._state_dir, successor=successor)
+        set_aside(log)
 
         def record(server: RunningServer) -> None:
             server.settings = settings
-            write_record(self._state_dir, server, name=name)
+            record_server(self._state_dir, server, role)
 
         on_these = dataclasses.replace(served.server, grpc_port=ports.grpc, rest_port=ports.rest)
         flags = server_flags(dataclasses.replace(served, server=on_these), config_dir)
         try:
-            return self._launcher.start(flags, log_path=log_path, detach=True, timeout=timeout, on_spawn=record)
+            return self._launcher.start(flags, log_path=log, detach=True, timeout=timeout, on_spawn=record)
         except BaseException:
-            remove_record(self._state_dir, name=name)
+            remove_server(self._state_dir, role)
             raise
 
     def promote(self, successor: RunningServer, current: RunningServer | None) -> None:
         """Record the successor as the server in use."""
         if current is not None:
-            write_record(self._state_dir, current, name=OLD)
-        log_path = self._log_path(successor=False)
-        if log_path.exists():
-            log_path.replace(log_path.with_suffix(".log.1"))
-        successor.log_path.replace(log_path)
-        successor.log_path = log_path
-        write_record(self._state_dir, successor)
-        remove_record(self._state_dir, name=NEXT)
+            record_server(self._state_dir, current, Role.PREDECESSOR)
+        log = log_path(self._state_dir)
+        set_aside(log)
+        successor.log_path.replace(log)
+        successor.log_path = log
+        record_server(self._state_dir, successor)
+        remove_server(self._state_dir, Role.SUCCESSOR)
 
     def pause(self, server: RunningServer, timeout: float) -> None:
         """Stop the process; its record stays."""
@@ -135,7 +126,7 @@ class EmbeddedTarget:
 
         def record(started: RunningServer) -> None:
             started.settings = settings
-            write_record(self._state_dir, started)
+            record_server(self._state_dir, started)
 
         self._launcher.start(server.flags, log_path=server.log_path, detach=True, timeout=timeout, on_spawn=record)
 
@@ -146,21 +137,18 @@ class EmbeddedTarget:
     def discard(self, server: RunningServer, timeout: float) -> None:
         """Stop the process and remove its records."""
         server.stop(timeout)
-        for name in (FILE_NAME, NEXT, OLD):
-            record = read_record(self._state_dir, name=name)
-            if record is not None and record.get("pid") == server.pid:
-                remove_record(self._state_dir, name=name)
+        for role in Role:
+            record = read_server(self._state_dir, role)
+            if record is not None and record.pid == server.pid:
+                remove_server(self._state_dir, role)
 
     def clear(self) -> None:
         """Remove the records of servers that ended, and stop those of a replacement that was cut off."""
         self.clear_leftovers()
         if self.current() is None:
-            remove_record(self._state_dir)
+            remove_server(self._state_dir)
 
     def log(self, count: int) -> list[str] | None:
         """Return the last lines of the server's log."""
-        path = self._log_path(successor=False)
+        path = log_path(self._state_dir)
         return tail(path, count) if path.exists() else None
-
-    def _log_path(self, *, successor: bool) -> Path:
-        return self._state_dir / (f"next-{LOG_NAME}" if successor else LOG_NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
 from tfs_deploy.config.models import PLATFORM, model_server_config
@@ -14,7 +14,6 @@ from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.deployment.deployment import VersionPolicy
 from tfs_deploy.errors import EnvironmentFault, StatusError
 from tfs_deploy.launch.client import client_for
-from tfs_deploy.launch.last_start import read_last_start
 from tfs_deploy.launch.memory import memory_of
 from tfs_deploy.launch.planning.facts import Facts
 from tfs_deploy.launch.reload import wait_for_answer
@@ -30,7 +29,8 @@ from tfs_deploy.launch.start_settings import changed_settings
 from tfs_deploy.launch.targets import other_server, target_of
 from tfs_deploy.state.active import read_active
 from tfs_deploy.state.endpoint import read_endpoint
-from tfs_deploy.state.traffic import read_traffic
+from tfs_deploy.state.last_start import read_last_start
+from tfs_deploy.state.traffic import read_traffic, traffic_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 
     #: makes a client for a server of a deployment at an address
     Connect: TypeAlias = Callable[[Deployment, str], Client]
-
-#: the traffic file in the state directory
-TRAFFIC_NAME: Final = "traffic.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +161,7 @@ def observe_address(deployment: Deployment, address: str, *, connect: Connect = 
         server=address,
         ports=ports_of(served),
         memory=memory_of(served, loaded, side_by_side=False, limit=target_of(deployment).memory_limit()),
-        routed=_routed(deployment, read_traffic(served.state_dir / TRAFFIC_NAME).models, kept),
+        routed=_routed(deployment, read_traffic(traffic_path(served.state_dir)).models, kept),
         foreign=foreign,
         source=str(deployment.source),
     )
@@ -269,7 +266,7 @@ def _as_served(client: Client, served: Deployment, loaded: Mapping[str, set[int]
 def _traffic_file(served: Deployment, server: Server | None) -> dict[str, dict[str, float]]:
     """Return the weights in the traffic file; a damaged one keeps no server from being started."""
     try:
-        return read_traffic(served.state_dir / TRAFFIC_NAME).models
+        return read_traffic(traffic_path(served.state_dir)).models
     except EnvironmentFault:
         if server is not None:
             raise

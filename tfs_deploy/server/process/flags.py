@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Final
 
 from tfs_deploy.deployment.flags import FLAGS, Flag, FlagValue, check_flag
 from tfs_deploy.errors import UsageError
+from tfs_deploy.text import closest
 
 #: flags that only this server has
 OWN_FLAGS: Final[dict[str, Flag]] = {
@@ -157,9 +157,9 @@ def _own_problem(flag: Flag, value: FlagValue) -> str | None:
 
 
 def _unknown(name: str, known: dict[str, Flag]) -> UsageError:
-    near = difflib.get_close_matches(name, known, n=1)
+    near = closest(name, known)
     return UsageError(
-        f"unknown flag --{name}" + (f", did you mean --{near[0]}?" if near else ""),
+        f"unknown flag --{name}" + ("" if near is None else f", did you mean --{near}?"),
         hint=f"tensorflow_model_server would ignore it; {_HINT}",
     )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
 from tfs_deploy.savedmodel.layout import SAVED_MODEL, SAVED_MODEL_TEXT
-from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 from tfs_deploy.server.models.policy import VersionPolicy, aspired_versions
 

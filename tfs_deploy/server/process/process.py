@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
+from tfs_deploy.host.tcp_ports import bind, check_free
 from tfs_deploy.runtime.library import load_library
 from tfs_deploy.runtime.session import return_large_blocks
 from tfs_deploy.server.api.data_plane import DataPlane
 from tfs_deploy.server.grpc.adapter import LARGE_REQUEST, GrpcServer
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.process.listen import bind, check_free
 from tfs_deploy.server.process.settings import (
     channel_options,
     initial_config,

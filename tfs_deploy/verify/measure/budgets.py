@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, did_you_mean, file_hint
+from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
 from tfs_deploy.extras import import_extra
+from tfs_deploy.text import did_you_mean
 from tfs_deploy.verify.checks import failed, passed
 
 if TYPE_CHECKING:

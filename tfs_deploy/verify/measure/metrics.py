@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tfs_deploy.errors import UsageError, did_you_mean
+from tfs_deploy.errors import UsageError
+from tfs_deploy.text import did_you_mean
 from tfs_deploy.verify.checks import failed, passed
 
 if TYPE_CHECKING:
