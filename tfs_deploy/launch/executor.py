@@ -44,7 +44,7 @@ class Executor:
     """Carries out steps; a start may take ``timeout`` seconds, reloads until ``end`` (of ``time.monotonic``).
 
     ``server`` is the one that serves afterwards, ``taken`` the steps that were completed,
-    ``notes`` say what people should know, ``gap`` is the downtime of a replacement in seconds.
+    ``notes`` are for the caller to print, ``gap`` is the downtime of a replacement in seconds.
     """
 
     def __init__(self, seen: Observation, *, connect: Connect, timeout: float, end: float) -> None:

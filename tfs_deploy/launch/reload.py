@@ -67,7 +67,7 @@ def wait_for_answer(client: Client, model: str, *, end: float) -> None:
     """Wait until a server answers at all; ``end`` is a time of ``time.monotonic``."""
     while not _answers(client, model):
         if time.monotonic() > end:
-            raise UnavailableError("the server does not answer", hint="tfs-deploy logs shows what it does")
+            raise UnavailableError("the server does not answer", hint="tfs-deploy logs shows its log")
         time.sleep(_POLL)
 
 

@@ -17,8 +17,8 @@ The life of a server, with the method that leads from one state to the next::
 What each method may assume:
 
 - ``current``, ``ended``, ``leftovers``, ``problems`` and ``log`` change nothing and may be called at any time.
-- ``start`` is called with ``problems`` empty a moment ago, and checks again: another program may have been faster. What
-  does not come up is gone when it raises. With ``successor`` the server in use is not touched.
+- ``start`` is called with ``problems`` empty a moment ago, and checks again: another program may have been faster. A
+  server that does not start is gone when it raises. With ``successor`` the server in use is not touched.
 - ``promote`` is called with a successor that serves every version; an interrupt in its middle is repaired by
   ``clear_leftovers``, after which either of the two is the server in use.
 - ``keep_running`` is called once a server serves, also for the old one when ``resume`` has brought it back.
@@ -85,7 +85,7 @@ class LaunchTarget(Protocol[S]):
     def start(self, served: Deployment, ports: ServerPorts, config_dir: Path, *, successor: bool, timeout: float) -> S:
         """Start a server, the one in use or its ``successor``, wait for its ports and return it.
 
-        What does not come up is gone when this raises; the end of its log is in the error.
+        A server that does not start is gone when this raises; the end of its log is in the error.
         """
 
     def promote(self, successor: S, current: S | None) -> None:

@@ -71,7 +71,7 @@ def up(
     """Make a deployment's server run and serve what its file says; returns when every version is available.
 
     A server that runs already keeps running and is brought to the file without failing a request, unless something
-    changed that a server reads at its start only: then another one takes its place. ``force_replace`` does that in any
+    changed that a server reads at its start only: then another server replaces it. ``force_replace`` does that in any
     case.
 
     Raises:

@@ -65,7 +65,7 @@ class DockerTarget:
         return found
 
     def clear_leftovers(self) -> list[str]:
-        """Remove what a cut-off replacement left; the old container is in use again where there is no other."""
+        """Remove what a cut-off replacement left; without any other, the old container is in use again."""
         notes = []
         left, old = self._find("-next"), self._find("-old")
         if left is not None:

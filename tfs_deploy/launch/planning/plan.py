@@ -53,5 +53,5 @@ class ServerPlan:
 
 
 def lines_of(steps: tuple[Step, ...]) -> tuple[str, ...]:
-    """Return what people are told about steps, one line for each thing that happens."""
+    """Return steps as text, one line for each thing that happens."""
     return tuple(line for step in steps for line in step.lines)

@@ -1,6 +1,6 @@
 """The steps of ``up``: what ``decide`` returns, ``plan`` shows and ``Executor`` carries out.
 
-Each step is a value with the ``lines`` that tell people about it. Every kind of step is listed in ``Step``.
+Each step is a value with the ``lines`` that describe it. Every kind of step is listed in ``Step``.
 """
 
 from __future__ import annotations

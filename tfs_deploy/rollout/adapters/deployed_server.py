@@ -85,7 +85,7 @@ class DeployedServer:
 class DeployedProcess:
     """The process or container of a deployment's server, where ``up`` started it.
 
-    Of replicas that somebody else runs nothing is ``known``.
+    Nothing is ``known`` of the processes of replicas, which ``up`` did not start.
     """
 
     def __init__(self, deployment: Deployment, *, known: bool = True) -> None:
@@ -110,7 +110,7 @@ class DeployedProcess:
         return pid is not None and pid != self._first
 
     def revive(self) -> None:
-        """Start the server again, as the last rollout step left its files; what serves then is not another one."""
+        """Start the server again, as the last rollout step left its files; ``replaced`` does not count that."""
         mend(self._deployment)
         up(self._deployment)
         self._first = self._pid()
