@@ -119,3 +119,61 @@ def test_too_little_memory_is_refused():
         "the models need about 2.0 GB while the versions that serve now stay loaded, server.docker.memory has 1.5 GB",
     )
     assert found.document()["memory"]["fits"] is False
+
+
+def test_a_server_behind_its_config_keeps_a_label_until_the_label_moves():
+    """The server serves 1 as stable; its config and the file say 2: the label moves before 1 is unloaded."""
+    wanted = config(model("a", 2, stable=2))
+    found = plan(facts(current=config(model("a", 2, stable=1)), written=wanted, target=wanted))
+    assert found.lines == (
+        "load a version 2",
+        "wait until every version is available",
+        "point label stable of a at version 2, from version 1",
+        "unload a version 1",
+    )
+
+
+def test_clients_leave_a_label_before_it_is_removed():
+    current = config(model("a", 1, 2, stable=1, canary=2))
+    split = {"stable": 90.0, "canary": 10.0}
+    found = plan(
+        facts(
+            current=current,
+            loaded={"a": {1, 2}},
+            traffic={"a": {"stable": 100.0}},
+            traffic_file={"a": split},
+            routed={"a": {"stable": 100.0}},
+        )
+    )
+    assert found.lines == (
+        "set the traffic of a: 100 % to label stable",
+        "remove label canary of a",
+        "unload a version 2",
+    )
+    assert found.refusals == ()
+
+
+def test_clients_go_to_a_label_once_it_is_there():
+    target = config(model("a", 1, 2, stable=1, canary=2))
+    found = plan(facts(target=target, traffic={"a": {"stable": 90.0, "canary": 10.0}}))
+    assert found.lines[-2:] == (
+        "point label canary of a at version 2",
+        "set the traffic of a: 10 % to label canary, 90 % to label stable",
+    )
+
+
+def test_what_a_cut_off_command_left_is_repaired_first():
+    left = facts(leftovers=("stop server 7",), endpoint=("127.0.0.1:8500", None), ended_rollouts=("a",))
+    assert plan(left).lines == (
+        "stop server 7",
+        "write endpoint.json: gRPC 127.0.0.1:8500",
+        "drop what the last rollout left for a",
+    )
+    assert plan(left).action == "update"
+
+
+def test_a_policy_that_selects_the_same_versions_is_sent_too():
+    latest = 'name: "a" model_version_policy { latest { num_versions: 1 } } version_labels { key: "stable" value: 1 }'
+    found = plan(facts(target=config(latest), on_disk={"a": [1]}))
+    assert (found.action, found.lines) == ("update", ("reload the config",))
+    assert found.changes == ("a: versions specific 1 -> latest 1",)
