@@ -404,8 +404,10 @@ def test_a_plan_says_what_up_then_does(shop):
     ]
     against = shop.json("plan", "--against", f"127.0.0.1:{shop.port}")
     assert against["steps"] == plan["steps"]
-    assert shop.json("up")["changes"] == plan["changes"]
+    changed = shop.json("up")
+    assert (changed["changes"], changed["steps"]) == (plan["changes"], plan["steps"])
     assert shop.json("plan")["action"] == "none"
+    assert shop.json("up")["steps"] == []
 
 
 def test_a_label_that_gets_requests_is_not_taken_away(shop):
