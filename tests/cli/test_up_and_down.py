@@ -317,7 +317,7 @@ def test_a_server_that_died_is_noticed_and_started_again(shop):
     until(lambda: start_time(pid) is None)
     done = shop.cli("status")
     assert done.returncode == 1
-    assert "has ended without being asked" in done.stdout
+    assert "has ended unexpectedly" in done.stdout
     started = shop.json("up")
     assert started["started"] is True
     assert started["pid"] != pid

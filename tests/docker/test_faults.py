@@ -82,7 +82,7 @@ def test_a_container_that_was_killed_is_explained_and_started_anew(shop):
     subprocess.run(["docker", "kill", shop.containers()[0]], check=True, capture_output=True)
     status = shop.cli("status")
     assert status.returncode == 1
-    assert "has ended without being asked: exit code 137 (killed, often because memory ran out)" in status.stdout
+    assert "has ended unexpectedly: exit code 137 (killed, often because memory ran out)" in status.stdout
     assert "serving hp version 123" in shop.cli("logs").stdout
     assert shop.json("up")["started"] is True
     assert serves(shop)

@@ -13,7 +13,6 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
-from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
 from tfs_deploy.rollout.begin import RecordedRollout, latest_rollout, new_plan, observe_served, previous_version
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal
@@ -235,8 +234,7 @@ class Rollout:
         return controller, journal
 
     def _new_plan(self, side: ServerSide) -> RolloutPlan:
-        traffic = TrafficFile(self.deployment, self.model.name)
-        served = observe_served(self.deployment, self.model, side.server, traffic)
+        served = observe_served(self.deployment, self.model, side.server, side.traffic)
         back = self._go_back and not self.to
         to = previous_version(self.deployment, self.model, served.stable) if back else self.to
         requests = RecordedRequests(self.deployment.state_dir, self.model.name)

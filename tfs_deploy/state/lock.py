@@ -71,7 +71,7 @@ def lock(
 ) -> Iterator[Held]:
     """Hold the deployment's lock; raises ``LockedError`` with the holder if it is not free within ``wait`` seconds.
 
-    The operating system frees it when the process ends in whatever way, so there is no stale lock to remove.
+    The operating system frees it when the process ends in whatever way, so a lock never has to be removed by hand.
     ``on_wait`` is called once, with a text that names the holder.
     """
     path = state_dir / NAME

@@ -14,7 +14,7 @@ def test_usage_of_a_process():
     usage = process_usage(os.getpid(), window=0.01)
     assert usage.memory > 1 << 20
     assert usage.threads >= 1
-    with pytest.raises(EnvironmentFault, match="cannot be looked at"):
+    with pytest.raises(EnvironmentFault, match="cannot be read"):
         process_usage(2**22 + 1)
 
 

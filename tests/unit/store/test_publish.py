@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import itertools
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -257,11 +257,17 @@ for target in (base, base / "digits"):
 """
 
 
-def test_a_directory_without_permission(tmp_path):
-    base = tmp_path / "models"
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that other users reach: those of ``tmp_path`` are closed again by every pytest that starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_directory_without_permission(reachable):
+    base = reachable / "models"
     base.mkdir()
-    for folder in itertools.takewhile(Path(tempfile.gettempdir()).__ne__, (tmp_path, *tmp_path.parents)):
-        folder.chmod(0o755)  # another user has to get there
     result = run_python(WITHOUT_PERMISSION, base)
     base.chmod(0o755)
     assert result.returncode == 0, result.stderr

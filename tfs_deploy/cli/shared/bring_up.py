@@ -72,5 +72,5 @@ def _text(result: UpResult) -> str:
         downtime = f"{result.gap:.2f} s downtime" if result.gap else "no downtime"
         head = f"{server.name} replaced the previous server ({downtime}): {where}"
     else:
-        head = f"{server.name} runs{' and was changed' if result.changes else ', nothing to change'}: {where}"
+        head = f"{server.name} runs{' and was changed' if result.steps else ', nothing to change'}: {where}"
     return "\n".join([head, *(f"  {change}" for change in result.changes)])

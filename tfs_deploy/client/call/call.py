@@ -23,9 +23,9 @@ class Call:
             template.
         may_retry: whether the request may be sent a second time.
         record: the record of the client's call that this request is part of.
-        tried: with several servers, the numbers of those that did not answer this request.
+        failed_servers: with several servers, the numbers of those that did not answer this request.
         server: with several servers, the number of the one being asked now.
-        given: the seconds that the caller gave, if ``timeout`` is what is left of them.
+        caller_timeout: the seconds that the caller gave, if ``timeout`` is what is left of them.
     """
 
     path: str
@@ -35,14 +35,14 @@ class Call:
     expected_version: int | None = None
     may_retry: bool = True
     record: CallRecord | None = None
-    tried: tuple[int, ...] = ()
+    failed_servers: tuple[int, ...] = ()
     server: int | None = None
-    given: float = 0.0
+    caller_timeout: float = 0.0
 
     @property
-    def allowed(self) -> float:
+    def message_timeout(self) -> float:
         """Return the seconds to name in a message: those that the caller gave, not what is left of them."""
-        return self.given or self.timeout
+        return self.caller_timeout or self.timeout
 
 
 class FailedAttempt(NamedTuple):

@@ -45,5 +45,5 @@ class Deadline:
             raise DeadlineExceededError(f"no answer within {self.seconds:g} s", hint="give a longer timeout")
         call.timeout = min(left, longest)
         call.end = self._end - max(0.0, left - longest)
-        call.given = self.seconds if longest == math.inf else 0.0
+        call.caller_timeout = self.seconds if longest == math.inf else 0.0
         return call

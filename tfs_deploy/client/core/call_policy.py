@@ -74,10 +74,10 @@ class CallPolicy:
         for hook in self.settings.hooks:
             _notify(hook.finished, record)
 
-    def begin_attempt(self, call: Call, record: CallRecord) -> None:
+    def begin_first_attempt(self, call: Call, record: CallRecord) -> None:
         """Count a first attempt that the client sends without steps."""
         self._budget.earn()
-        self._count(call, record)
+        self._begin_attempt(call, record)
 
     def has_passed(self, end: float) -> bool:
         """Return whether a moment has passed."""
@@ -103,12 +103,12 @@ class CallPolicy:
             last: StatusError | None = None
             if failed is not None and step.path == failed.call.path:
                 first, last, seconds, end = failed
-                step.tried = first.tried
+                step.failed_servers = first.failed_servers
             else:
-                seconds, end = step.allowed, step.end
+                seconds, end = step.message_timeout, step.end
                 self._budget.earn()
                 try:
-                    answer = yield self._count(step, record)
+                    answer = yield self._begin_attempt(step, record)
                 except StatusError as raised:
                     last = raised
             failed = None
@@ -120,12 +120,12 @@ class CallPolicy:
             if answer is not None:
                 record.bytes_received += len(answer)
 
-    def _count(self, call: Call, record: CallRecord) -> Call:
+    def _begin_attempt(self, call: Call, record: CallRecord) -> Call:
         """Return the call, limited to the time of one attempt and counted as sent."""
         call.record = record
         limit = self.settings.attempt_timeout
         if limit is not None and call.may_retry and call.timeout > limit:
-            call.timeout, call.given = limit, 0.0
+            call.timeout, call.caller_timeout = limit, 0.0
             call.end = self._clock() + limit
         record.attempts += 1
         if call.body is not None:
@@ -152,11 +152,11 @@ class CallPolicy:
                 raise _final_error(error, failures, seconds) from error.__cause__
             if pause:
                 yield Pause(pause)
-            call.timeout, call.end, call.given = end - self._clock(), end, 0.0
+            call.timeout, call.end, call.caller_timeout = end - self._clock(), end, 0.0
             if call.timeout <= 0:
                 raise _final_error(error, failures, seconds) from error.__cause__
             try:
-                answer: bytes = yield self._count(call, record)
+                answer: bytes = yield self._begin_attempt(call, record)
             except StatusError as raised:
                 error = raised
             else:

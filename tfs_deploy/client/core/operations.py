@@ -62,7 +62,7 @@ class Operations:
             request = PredictRequest(ref, inputs, record, signature, names, timeout)
             call = self.request_steps.from_template(request)
             if call is not None:
-                policy.begin_attempt(call, record)
+                policy.begin_first_attempt(call, record)
         except BaseException as error:
             policy.end(record, error=error)
             raise

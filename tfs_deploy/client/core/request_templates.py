@@ -34,7 +34,7 @@ class RequestTemplate(NamedTuple):
 
 
 class RequestTemplates:
-    """Templates by what identifies a request; all are forgotten together."""
+    """Templates by model, signature, output filter and inputs (names, dtypes, shapes); all are forgotten together."""
 
     __slots__ = ("_templates",)
 

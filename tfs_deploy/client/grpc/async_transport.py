@@ -44,14 +44,14 @@ class AsyncGrpcTransport:
         try:
             left = call.end - time.monotonic()
             sent = channel.method(call.path)(call.body, timeout=left, metadata=call_metadata(call))
-            if channel.writing or len(call.body or b"") > SMALL_REQUEST:
+            if channel.pending_writes or len(call.body or b"") > SMALL_REQUEST:
                 return await self._watch(channel, sent, call, left)
             answer: bytes = await sent
         except grpc.aio.AioRpcError as error:
             code = error.code()
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                channel.writing.add(UNANSWERED)
-            raise grpc_error(code.value[0], error.details() or "", self._target, call.allowed) from error
+                channel.pending_writes.add(UNANSWERED)
+            raise grpc_error(code.value[0], error.details() or "", self._target, call.message_timeout) from error
         except grpc.aio.UsageError as error:
             # another task has closed the channel
             raise closed_error(self._target) from error
@@ -61,8 +61,8 @@ class AsyncGrpcTransport:
         """Await a call that may outlast its deadline, and abandon it then (see ``Channel``)."""
         waiting = asyncio.ensure_future(_answer(sent))
         if len(call.body or b"") > SMALL_REQUEST:
-            channel.writing.add(sent)
-            sent.add_done_callback(channel.writing.discard)
+            channel.pending_writes.add(sent)
+            sent.add_done_callback(channel.pending_writes.discard)
         try:
             done, _ = await asyncio.wait({waiting}, timeout=max(left, 0.0) + DEADLINE_GRACE)
         except BaseException:
@@ -71,10 +71,10 @@ class AsyncGrpcTransport:
         if not done:
             waiting.cancel()
             waiting.add_done_callback(_retrieve_exception)
-            channel.writing.add(UNANSWERED)
-            raise late_error(self._target, call.allowed)
+            channel.pending_writes.add(UNANSWERED)
+            raise late_error(self._target, call.message_timeout)
         answer = waiting.result()
-        channel.writing -= {sent, UNANSWERED}
+        channel.pending_writes -= {sent, UNANSWERED}
         return answer
 
     def _connect(self, loop: asyncio.AbstractEventLoop) -> Channel:

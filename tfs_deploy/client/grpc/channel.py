@@ -45,17 +45,17 @@ UNANSWERED: Final = object()
 class Channel:
     """An open channel and its methods by path; requests and replies are bytes.
 
-    ``writing`` holds calls whose requests may have filled the connection. While a server reads no more of them, gRPC
-    ends no call on that connection, not even at its deadline (a call ends after its last write), so the calls beside
-    and behind them have to be watched.
+    ``pending_writes`` holds calls whose requests may have filled the connection. While a server reads no more of them,
+    gRPC ends no call on that connection, not even at its deadline (a call ends after its last write), so the calls
+    beside and behind them have to be watched.
     """
 
-    __slots__ = ("channel", "methods", "writing")
+    __slots__ = ("channel", "methods", "pending_writes")
 
     def __init__(self, channel: Any) -> None:
         self.channel = channel
         self.methods: dict[str, Any] = {}
-        self.writing: set[Any] = set()
+        self.pending_writes: set[Any] = set()
 
     def method(self, path: str) -> Any:
         """Return the callable of a method."""

@@ -62,7 +62,7 @@ class _CallThread(threading.Thread):
             self._answer = self._send()
         except BaseException as error:  # noqa: BLE001 - raised where the call was made
             self._error = error
-        self._channel.writing.discard(self)
+        self._channel.pending_writes.discard(self)
 
     def result(self, seconds: float) -> bytes:
         """Return the answer or raise the call's error, as ``grpc.Future.result`` does."""
@@ -89,14 +89,14 @@ class GrpcTransport:
         channel = self._channels.get(_pid) or self._connect()
         try:
             method = channel.methods.get(call.path) or channel.method(call.path)
-            if channel.writing or len(call.body or b"") > SMALL_REQUEST:
+            if channel.pending_writes or len(call.body or b"") > SMALL_REQUEST:
                 return self._watch(channel, method, call)
             answer: bytes = method(call.body, call.end - _clock(), call_metadata(call))
         except grpc.RpcError as error:
             code = error.code()
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                channel.writing.add(UNANSWERED)
-            raise grpc_error(code.value[0], error.details() or "", self.target, call.allowed) from error
+                channel.pending_writes.add(UNANSWERED)
+            raise grpc_error(code.value[0], error.details() or "", self.target, call.message_timeout) from error
         except ValueError as error:
             # another thread has closed the channel
             raise closed_error(self.target) from error
@@ -110,33 +110,33 @@ class GrpcTransport:
             return self._send_in_thread(channel, method, call)
         future = method.future(call.body, left, call_metadata(call))
         if size > SMALL_REQUEST:
-            channel.writing.add(future)
-            future.add_done_callback(channel.writing.discard)
+            channel.pending_writes.add(future)
+            future.add_done_callback(channel.pending_writes.discard)
         try:
             answer: bytes = future.result(max(left, 0.0) + DEADLINE_GRACE)
         except grpc.FutureTimeoutError:
             future.cancel()
-            channel.writing.add(UNANSWERED)
-            raise late_error(self.target, call.allowed) from None
+            channel.pending_writes.add(UNANSWERED)
+            raise late_error(self.target, call.message_timeout) from None
         except BaseException:
             future.cancel()
             raise
         # gRPC's own thread would discard the future a moment later
-        channel.writing -= {future, UNANSWERED}
+        channel.pending_writes -= {future, UNANSWERED}
         return answer
 
     def _send_in_thread(self, channel: Channel, method: Any, call: Call) -> bytes:
         """Send a large call."""
         left = call.end - _clock()
         thread = _CallThread(channel, functools.partial(method, call.body, left, call_metadata(call)))
-        channel.writing.add(thread)
+        channel.pending_writes.add(thread)
         thread.start()
         try:
             answer = thread.result(max(left, 0.0) + DEADLINE_GRACE)
         except grpc.FutureTimeoutError:
-            channel.writing.add(UNANSWERED)
-            raise late_error(self.target, call.allowed) from None
-        channel.writing.discard(UNANSWERED)
+            channel.pending_writes.add(UNANSWERED)
+            raise late_error(self.target, call.message_timeout) from None
+        channel.pending_writes.discard(UNANSWERED)
         return answer
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class GrpcTransport:
         channel = self._channels.pop(_pid, None)
         if channel is None:
             return
-        if channel.writing:
+        if channel.pending_writes:
             # closing waits for writes that the server may never accept
             threading.Thread(target=channel.channel.close, daemon=True, name="close").start()
         else:

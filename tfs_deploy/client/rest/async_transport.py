@@ -42,9 +42,9 @@ class AsyncRestTransport:
             left = call.end - time.monotonic()
             response = await asyncio.wait_for(pool.request(method, url, timeout=None, **arguments), left)
         except asyncio.TimeoutError:
-            raise late_error(urlsplit(self._base_url).netloc, call.allowed) from None
+            raise late_error(urlsplit(self._base_url).netloc, call.message_timeout) from None
         except self._httpx.HTTPError as error:
-            raise http_error(error, self._base_url, call.allowed) from error
+            raise http_error(error, self._base_url, call.message_timeout) from error
         except RuntimeError as error:
             if not self._closed:
                 raise

@@ -33,7 +33,7 @@ class RestTransport:
         try:
             response = pool.request(method, url, **arguments)
         except (self._httpx.HTTPError, *_connection_errors()) as error:
-            raise http_error(error, self.base_url, call.allowed) from error
+            raise http_error(error, self.base_url, call.message_timeout) from error
         except RuntimeError as error:
             if not self._closed:
                 raise

@@ -28,8 +28,8 @@ def choose(weights: Mapping[Place, float], point: float, *, fallback: str | int 
     """Return the label (or version) whose share of [0, 1) holds ``point``.
 
     The candidates' shares lie at the two ends, with ``fallback`` between them: when a candidate's weight grows at the
-    fallback's expense, keys only move from the fallback to that candidate, and none between others. That holds for one
-    and two candidates; of more, all but the first in the order of their names.
+    fallback's expense, keys only move from the fallback to that candidate, and none between others. With more than two
+    candidates, that holds for the last two in the order of their names.
 
     Raises:
         UsageError: no weight is greater than 0.

@@ -1,8 +1,8 @@
-"""The request recorder: what a consumer sees of its requests while a rollout is on, for the process that judges it.
+"""The request recorder: counts a consumer's requests during a rollout, for the process that judges the rollout.
 
-Every consumer process appends to a file of its own beside the traffic file (see ``state.request_tallies``). None is
-ever waited for, and nothing is written while all traffic goes to the stable version; only the file's time says then
-that a consumer is there.
+Every consumer process appends to a file of its own beside the traffic file (see ``state.request_tallies``); no process
+waits for another. Nothing is written while all traffic goes to the stable version: then only the file's modification
+time shows that there is a consumer.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class RequestRecorder:
 
     def _ready(self) -> threading.Lock:
         """Return the lock, after starting the writing thread if there is none."""
-        if self._pid != os.getpid():  # forked: the thread and the lock stayed with the parent
+        if self._pid != os.getpid():  # after a fork, the thread and the lock are the parent's
             self._reset()
         if self._stop is None or self._stop.is_set():
             self._start()
@@ -133,7 +133,7 @@ class RequestRecorder:
                 return
             self._stop = threading.Event()
             arguments = (weakref.ref(self), self._stop, self._interval)
-            threading.Thread(target=_write_now_and_then, args=arguments, daemon=True, name="recorder").start()
+            threading.Thread(target=_write_periodically, args=arguments, daemon=True, name="recorder").start()
 
     def _tally(self, label: str) -> Tally:
         tally = self._tallies.get(label)
@@ -142,8 +142,8 @@ class RequestRecorder:
         return tally
 
 
-def _write_now_and_then(reference: weakref.ref[RequestRecorder], stop: threading.Event, interval: float) -> None:
-    pause = min(interval, 0.05)  # the first sign of life comes soon
+def _write_periodically(reference: weakref.ref[RequestRecorder], stop: threading.Event, interval: float) -> None:
+    pause = min(interval, 0.05)  # the first write shows soon that there is a consumer
     while not stop.wait(pause):
         pause = interval
         recorder = reference()

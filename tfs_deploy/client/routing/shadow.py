@@ -50,12 +50,12 @@ class ShadowRequest:
     def __init__(
         self,
         label: str | int,
-        served: PredictReply,
+        served_reply: PredictReply,
         recorder: RequestRecorder | None,
         compared: ComparisonCallback | None = None,
     ) -> None:
         self.label = label
-        self._served = served
+        self._served_reply = served_reply
         self._recorder = recorder
         self._compared = compared
         self._started = time.perf_counter()
@@ -74,7 +74,7 @@ class ShadowRequest:
         seconds = time.perf_counter() - self._started
         if self._recorder is None and self._compared is None:
             return
-        found = differences(self._served.outputs, reply.outputs)
+        found = differences(self._served_reply.outputs, reply.outputs)
         if self._recorder is not None:
             self._recorder.record(str(self.label), seconds)
             self._recorder.compare(str(self.label), found)

@@ -48,7 +48,9 @@ class HedgedTransport:
                 # there are more calls than threads, and the servers answer none of them
                 for future in pending:
                     future.cancel()
-                raise DeadlineExceededError(f"no answer within {call.allowed:.3g} s", hint="give a longer timeout")
+                raise DeadlineExceededError(
+                    f"no answer within {call.message_timeout:.3g} s", hint="give a longer timeout"
+                )
             for future in done:
                 if future.exception() is None:
                     return future.result()
@@ -106,5 +108,7 @@ def second_request(call: Call, after: float) -> Call:
         call.record.hedges += 1
         call.record.bytes_sent += len(call.body) if call.body is not None else 0
     # not to the server that takes so long
-    tried = call.tried if call.server is None else (*call.tried, call.server)
-    return dataclasses.replace(call, timeout=call.timeout - after, given=call.allowed, tried=tried)
+    failed = call.failed_servers if call.server is None else (*call.failed_servers, call.server)
+    return dataclasses.replace(
+        call, timeout=call.timeout - after, caller_timeout=call.message_timeout, failed_servers=failed
+    )

@@ -72,11 +72,11 @@ def _pick_server(replicas: Replicas, call: Call) -> int:
         raise UsageError(
             "reload goes to one server, and this client has several", hint="make a client for each server and reload it"
         )
-    return replicas.pick(call.tried)
+    return replicas.pick(call.failed_servers)
 
 
 def _record_failure(replicas: Replicas, number: int, call: Call, error: StatusError) -> None:
     """Record how a call to a server failed; without an answer, its next attempt goes to another server."""
     replicas.failed(number, error)
     if isinstance(error, (UnavailableError, DeadlineExceededError)):
-        call.tried += (number,)
+        call.failed_servers += (number,)

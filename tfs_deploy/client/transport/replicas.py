@@ -42,15 +42,18 @@ class Replicas:
         self._turns = itertools.count()
         self._clock = clock
 
-    def pick(self, tried: tuple[int, ...] = ()) -> int:
-        """Return the number of the server whose turn it is; ``tried`` = the servers that failed this call, in order."""
+    def pick(self, failed_servers: tuple[int, ...] = ()) -> int:
+        """Return the number of the server whose turn it is.
+
+        ``failed_servers``: the numbers of the servers that failed the same call, in order.
+        """
         turn: int = next(self._turns) % len(self._all)
-        if not tried and not self._all[turn].rests_until:
+        if not failed_servers and not self._all[turn].rests_until:
             return turn
         now = self._clock()
         order: list[int] = [*range(turn, len(self._all)), *range(turn)]
         # every server once before any server a second time
-        last = tried[-(len(order) - 1) :] if len(order) > 1 else ()
+        last = failed_servers[-(len(order) - 1) :] if len(order) > 1 else ()
         order = [number for number in order if number not in last]
         for number in order:
             if self._all[number].rests_until <= now:

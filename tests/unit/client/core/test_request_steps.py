@@ -174,9 +174,9 @@ def test_what_is_late_is_told_by_the_seconds_of_the_caller():
     """Not by what was left of them when the request was sent."""
     deadline = Deadline(0.3, lambda: 100.1, since=100.0)
     call = deadline.limit(Call("", b""))
-    assert (call.timeout, call.allowed) == (pytest.approx(0.2), 0.3)
-    assert second_request(call, 0.1).allowed == 0.3
-    assert deadline.limit(Call("", b""), longest=0.05).allowed == 0.05
+    assert (call.timeout, call.message_timeout) == (pytest.approx(0.2), 0.3)
+    assert second_request(call, 0.1).message_timeout == 0.3
+    assert deadline.limit(Call("", b""), longest=0.05).message_timeout == 0.05
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5"])
