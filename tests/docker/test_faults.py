@@ -26,7 +26,7 @@ from tfs_deploy.deployment.image import Image
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.engine import Engine
-from tfs_deploy.launch.docker.host import DockerHost
+from tfs_deploy.launch.docker.target import DockerTarget
 
 pytestmark = pytest.mark.docker
 X = {"x": np.array([2.0], np.float32)}
@@ -365,7 +365,7 @@ def test_a_user_who_may_not_use_the_socket(shop):
 
 def test_a_container_that_goes_away_between_two_looks(shop):
     shop.json("up")
-    host = DockerHost(load_deployment(shop.path), Engine())
+    host = DockerTarget(load_deployment(shop.path), Engine())
     server = host.current()
     assert isinstance(server, ContainerServer)
     subprocess.run(["docker", "rm", "--force", server.container], check=True, capture_output=True)

@@ -41,12 +41,12 @@ def command(output: Output, file: Path, lines: int, *, following: bool) -> None:
     """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.errors import UsageError
-    from tfs_deploy.launch.hosts import host_of
+    from tfs_deploy.launch.targets import target_of
 
     if following and output.as_json:
         raise click.UsageError("--follow and --json exclude each other.")
     deployment = load_deployment(file)
-    host = host_of(deployment)
+    host = target_of(deployment)
     last = host.log(lines)
     server = host.current() if following else None
     if last is None:

@@ -12,7 +12,7 @@ from tfs_deploy.cli.shared.options import common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
-    from tfs_deploy.launch.plan import Plan
+    from tfs_deploy.launch.planning.plan import ServerPlan
 
 _HEADS = {
     "none": "nothing to do",
@@ -44,7 +44,7 @@ def command(output: Output, file: Path, against: str | None, *, detailed_exitcod
     Exit code 1: `up` would refuse something; with --detailed-exitcode, also if there is something to do.
     """
     from tfs_deploy.deployment.file import load_with_advice
-    from tfs_deploy.launch.observe import plan
+    from tfs_deploy.launch.up import plan
 
     deployment, advice = load_with_advice(file, allow_latest=allow_latest)
     for problem in advice:
@@ -54,12 +54,12 @@ def command(output: Output, file: Path, against: str | None, *, detailed_exitcod
     return 1 if found.refused or (detailed_exitcode and found) else 0
 
 
-def _text(plan: Plan) -> str:
+def _text(plan: ServerPlan) -> str:
     from tfs_deploy.text import size_text
 
     lines = [_HEADS[plan.action], *(f"  {change}" for change in plan.changes)]
     if plan.steps:
-        lines += ["", "in this order:", *(f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))]
+        lines += ["", "in this order:", *(f"  {number}. {line}" for number, line in enumerate(plan.lines, 1))]
     if plan.gap:
         lines.append(f"\nabout {plan.gap:.1f} s of downtime; server.alternate_ports avoids it")
     memory = plan.memory
@@ -68,5 +68,5 @@ def _text(plan: Plan) -> str:
         lines.append(
             f"\nmemory: about {size_text(memory.models)} for the models, {size_text(memory.peak)} at most{room}"
         )
-    lines += [f"\nrefused: {reason}" for reason in plan.refused]
+    lines += [f"\nrefused: {reason}" for reason in plan.refusals]
     return "\n".join(lines)

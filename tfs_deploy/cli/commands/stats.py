@@ -32,7 +32,7 @@ def command(output: Output, file: Path) -> int:
     Exit code 1: the server is not running.
     """
     from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.launch.hosts import find_server
+    from tfs_deploy.launch.targets import find_server
     from tfs_deploy.text import size_text
 
     deployment = load_deployment(file)

@@ -43,4 +43,4 @@ def command(output: Output, file: Path, **options: Any) -> None:
     longer names are unloaded. If a setting changed that a server reads only at its start, a new server is started,
     checked and put in the place of the old one, which stays if that fails.
     """
-    bring(output, file, anew=False, **options)
+    bring(output, file, force_replace=False, **options)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfs_deploy.client import RestClient
-from tfs_deploy.launch.connect import dial
+from tfs_deploy.launch.client import client_for
 from tfs_deploy.rollout.adapters.deployed_server import DeployedProcess, DeployedServer
 from tfs_deploy.rollout.adapters.replicas import Replica, ReplicaSet
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
@@ -74,7 +74,7 @@ def _single(deployment: Deployment, model: str, stack: contextlib.ExitStack) -> 
 def _replicas(deployment: Deployment, model: str, replicas: Sequence[str], stack: contextlib.ExitStack) -> ServerSide:
     clients: dict[str, Connections] = {}
     for replica in map(Replica.parse, replicas):
-        grpc = stack.enter_context(dial(deployment, replica.grpc))
+        grpc = stack.enter_context(client_for(deployment, replica.grpc))
         rest = stack.enter_context(RestClient(replica.rest)) if replica.rest else None
         clients[replica.grpc] = Connections(grpc, rest)
     members = [DeployedServer(deployment, model, found.grpc, address) for address, found in clients.items()]

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import Deployment
 
 
-def dial(deployment: Deployment, address: str, **options: Unpack[GrpcOptions]) -> Client:
+def client_for(deployment: Deployment, address: str, **options: Unpack[GrpcOptions]) -> Client:
     """Return a client for ``address``; ``options`` are those of ``Client``.
 
     With TLS it trusts the server's own certificate and those of ``ssl.ca``, under the name in that certificate: the
-    toolkit knows whom it started. A server that asks for a client certificate is shown its own.
+    toolkit started that server itself. A server that asks for a client certificate gets its own.
     """
     section = deployment.ssl
     if section is None:

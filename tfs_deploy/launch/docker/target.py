@@ -1,4 +1,4 @@
-"""The servers of one deployment as containers: found by name and label, so that nothing on disk is needed for it."""
+"""The servers of one deployment as containers: found by name and label without any file on disk."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.config.files import SSL
-from tfs_deploy.errors import LaunchError, PortInUseError, TfsDeployError, UsageError
+from tfs_deploy.errors import LaunchError, TfsDeployError, UsageError
 from tfs_deploy.host.signals import signals_later
-from tfs_deploy.host.tcp_ports import is_free, require_free
 from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy, user_of
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.engine import Engine, translated
-from tfs_deploy.launch.docker.mount_access import require_readable
-from tfs_deploy.launch.embedded.launcher import answers
+from tfs_deploy.launch.docker.mount_access import require_model_access
+from tfs_deploy.launch.docker.settings import container_settings
 from tfs_deploy.launch.logs import reason, tail
-from tfs_deploy.launch.start_settings import settings_of
+from tfs_deploy.launch.memory import MemoryLimit
+from tfs_deploy.launch.port_probe import answers
+from tfs_deploy.launch.server import STOP_TIMEOUT, port_problems
+from tfs_deploy.launch.target import Leftover
 from tfs_deploy.state.server_log import failed_log_path, keep_failed_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.deployment.docker import Docker
-    from tfs_deploy.launch.docker.container import Ports
+    from tfs_deploy.launch.server import ServerPorts
 
 _POLL: Final = 0.1
 _LAST_WORDS: Final = 200
-#: the init process's own exit codes for a program that cannot be run
+#: exit codes of the init process for a program that cannot be run
 _NOT_FOUND: Final = (126, 127)
 
 
-class DockerHost:
-    """See ``server.Host``."""
+class DockerTarget:
+    """See ``LaunchTarget``."""
 
     def __init__(
         self,
@@ -50,8 +52,20 @@ class DockerHost:
         self._progress = progress
         self.engine = engine or Engine()
 
-    def heal(self) -> list[str]:
-        """Remove the successor of a replacement that was cut off; its predecessor is back if nothing else is there."""
+    def leftovers(self) -> list[Leftover]:
+        """Return the containers of a replacement that was cut off."""
+        found = []
+        left, old = self._find("-next"), self._find("-old")
+        if left is not None:
+            found.append(Leftover(f"remove {left.name}, left over from a replacement that was cut off", left.ports))
+        if old is not None and self._find() is None:
+            found.append(Leftover(f"put {old.name} back in use: its replacement was cut off"))
+        elif old is not None:
+            found.append(Leftover(f"remove {old.name}, which has been replaced", old.ports))
+        return found
+
+    def clear_leftovers(self) -> list[str]:
+        """Remove what a cut-off replacement left; without any other, the old container is in use again."""
         notes = []
         left, old = self._find("-next"), self._find("-old")
         if left is not None:
@@ -61,18 +75,37 @@ class DockerHost:
             self._rename(old, self._name)
             notes.append(f"{old.name} is the one in use again: its replacement was cut off")
         elif old is not None:
-            old.stop(_STOP)
+            old.stop(STOP_TIMEOUT)
             old.remove()
             notes.append(f"removed {old.name}, which had been replaced")
         return notes
 
+    def problems(self, served: Deployment, ports: ServerPorts) -> Iterator[TfsDeployError]:
+        """Yield an error if the container's user may not read the models, and for each port that is in use."""
+        docker = served.server.docker
+        if docker is not None:
+            try:
+                require_model_access(served, self._user(docker), mapped=self.engine.mapped)
+            except UsageError as error:
+                yield error
+        yield from port_problems(ports, self.publisher)
+
+    def settings(self, served: Deployment) -> tuple[str, ...]:
+        """Return the flags and config files of the server and what its container is made with."""
+        return container_settings(served)
+
+    def memory_limit(self) -> MemoryLimit | None:
+        """Return the container's memory limit."""
+        docker = self._deployment.server.docker
+        return None if docker is None or docker.memory is None else MemoryLimit(docker.memory, "server.docker.memory")
+
     def current(self) -> ContainerServer | None:
-        """Return the container in use if it runs."""
-        found = self._find()
+        """Return the container in use if it runs; while a replacement is cut off, the one that was to be replaced."""
+        found = self._find() or self._find("-old")
         return found if found is not None and found.alive() else None
 
     def ended(self) -> bool:
-        """Tell whether the container in use ended without being asked."""
+        """Tell whether the container in use ended without being asked to."""
         found = self._find()
         return found is not None and not found.alive()
 
@@ -82,16 +115,16 @@ class DockerHost:
         return "" if found is None else found.explain_end()
 
     def start(
-        self, served: Deployment, ports: Ports, config_dir: Path, *, successor: bool, timeout: float
+        self, served: Deployment, ports: ServerPorts, config_dir: Path, *, successor: bool, timeout: float
     ) -> ContainerServer:
         """Create and start a container and wait for its ports."""
         docker = served.server.docker
         if docker is None:
-            raise UsageError("the deployment has no container", hint="server.docker.image names one")
+            raise UsageError("the deployment has no section server.docker", hint="server.docker.image names the image")
         self.engine.require_image(docker, self._progress)
-        user = user_of(docker, os.getuid(), os.getgid(), mapped=self.engine.mapped)
-        require_readable(served, user, mapped=self.engine.mapped)
-        self._require_ports(ports)
+        for problem in self.problems(served, ports):
+            raise problem
+        user = self._user(docker)
         _own_key(config_dir / SSL, user)
         body = container_config(
             served,
@@ -100,7 +133,7 @@ class DockerHost:
             config_dir=config_dir,
             ports=ports,
             user=user,
-            settings=settings_of(served),
+            settings=container_settings(served),
         )
         name = f"{self._name}-next" if successor else self._name
         earlier = ContainerServer.find(self.engine, name)
@@ -167,21 +200,11 @@ class DockerHost:
         keep_failed_log(self._deployment.state_dir, lines)
         return lines
 
-    def _require_ports(self, ports: Ports) -> None:
-        for port, key in ((ports.grpc, "grpc_port"), (ports.rest, "rest_port")):
-            if not port or is_free(port):
-                continue
-            holder = self.publisher(port)
-            if holder is None:
-                require_free(port, key)
-            hint = f"docker stop {holder}, or choose another {key}"
-            raise PortInUseError(f"port {port} is in use by container {holder}", hint=hint)
-
     def publisher(self, port: int) -> str | None:
         """Return the name of the container that publishes a port of this machine."""
         with translated():
             for entry in self.engine.api.containers():
-                if any(bound.get("PublicPort") == port for bound in entry.get("Ports") or ()):
+                if any(bound.get("PublicPort") == port for bound in entry.get("ServerPorts") or ()):
                     return str(entry["Names"][0]).lstrip("/")
         return None
 
@@ -201,14 +224,14 @@ class DockerHost:
             self.engine.api.start(server.id)
         self._wait(server, timeout)
 
-    def serving(self, server: ContainerServer) -> tuple[str, ...]:
-        """Let the engine restart it from now on, as the file says."""
+    def keep_running(self, server: ContainerServer) -> tuple[str, ...]:
+        """Let the engine restart it from now on, as the deployment file says."""
         docker = self._deployment.server.docker
         if docker is None or docker.restart == "never":
             return ()
         if self.engine.restarts(server.id, restart_policy(docker)):
             return ()
-        return ("this engine cannot change a restart policy: if the server ends, it stays away until the next `up`",)
+        return ("this engine cannot change a restart policy: a server that ends stays down until the next `up`",)
 
     def discard(self, server: ContainerServer, timeout: float) -> None:
         """Stop the container and remove it."""
@@ -216,20 +239,23 @@ class DockerHost:
         server.remove()
 
     def clear(self) -> None:
-        """Remove what does not run any more or was to be replaced."""
+        """Stop and remove every container of the deployment."""
         for suffix in ("", "-next", "-old"):
             found = self._find(suffix)
             if found is not None:
-                found.stop(_STOP)
+                found.stop(STOP_TIMEOUT)
                 found.remove()
 
     def log(self, count: int) -> list[str] | None:
-        """Return the last lines of the container's log, or of the last one that did not come up."""
+        """Return the last lines of the container's log, or of the last one that did not start."""
         found = self._find()
         if found is not None:
             return found.log_lines(count)
         path = failed_log_path(self._deployment.state_dir)
         return tail(path, count) if path.exists() else None
+
+    def _user(self, docker: Docker) -> str:
+        return user_of(docker, os.getuid(), os.getgid(), mapped=self.engine.mapped)
 
     def _find(self, suffix: str = "") -> ContainerServer | None:
         return ContainerServer.find(self.engine, self._name + suffix)
@@ -240,11 +266,8 @@ class DockerHost:
         server.look()
 
 
-_STOP: Final = 15.0
-
-
 def _own_key(path: Path, user: str) -> None:
-    """Give the file with the private key to the container's user, who alone may read it."""
+    """Give the file with the private key to the container's user, the only one who may read it."""
     if path.exists() and os.geteuid() == 0:
         uid, _, gid = user.partition(":")
         os.chown(path, int(uid), int(gid or -1))

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tfs_deploy.deployment.docker import Docker
-from tfs_deploy.launch.docker.host import DockerHost
+from tfs_deploy.launch.docker.target import DockerTarget
 
 
 class SlowApi:
@@ -32,7 +32,7 @@ def test_the_interrupt_comes_once_the_container_is_there():
     api = SlowApi()
     host = SimpleNamespace(engine=SimpleNamespace(api=api))
     with pytest.raises(KeyboardInterrupt):
-        DockerHost._create(host, {}, "shop", Docker(image="x"))  # type: ignore[arg-type]
+        DockerTarget._create(host, {}, "shop", Docker(image="x"))  # type: ignore[arg-type]
     assert api.made == ["shop"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -44,7 +44,7 @@ def test_in_another_thread_nothing_is_held_back():
 
     def create() -> None:
         try:
-            DockerHost._create(host, {}, "shop", Docker(image="x"))  # type: ignore[arg-type]
+            DockerTarget._create(host, {}, "shop", Docker(image="x"))  # type: ignore[arg-type]
         except AttributeError as error:  # looking at it is more than this engine can do
             failed.append(error)
 

@@ -15,8 +15,8 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.launch.render.build_context import write_build, write_compose
 from tfs_deploy.launch.render.compose import compose_file, dockerfile, project_name, prometheus_file
 
-FILES = Path(__file__).parents[1] / "config/golden"
-GOLDEN = Path(__file__).parent / "golden/render"
+FILES = Path(__file__).parents[2] / "config/golden"
+GOLDEN = Path(__file__).parent / "golden"
 NAMES = ["container", "container_full", "container_no_rest"]
 
 

@@ -10,10 +10,12 @@ import pytest
 from tfs_deploy.config import server_flags
 from tfs_deploy.deployment.docker import Docker
 from tfs_deploy.deployment.file import load_deployment
-from tfs_deploy.launch.docker.container import Ports, container_config, container_name, restart_policy, user_of
-from tfs_deploy.launch.start_settings import settings_of, what_differs
+from tfs_deploy.launch.docker.container import container_config, container_name, restart_policy, user_of
+from tfs_deploy.launch.docker.settings import container_settings
+from tfs_deploy.launch.server import ServerPorts
+from tfs_deploy.launch.start_settings import settings_diff, start_settings
 
-FILES = Path(__file__).parents[1] / "config/golden"
+FILES = Path(__file__).parents[2] / "config/golden"
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -28,9 +30,9 @@ def request_for(name: str) -> str:
         docker,
         flags=server_flags(served, config_dir),
         config_dir=config_dir,
-        ports=Ports(served.server.grpc_port, served.server.rest_port),
+        ports=ServerPorts(served.server.grpc_port, served.server.rest_port),
         user=user_of(docker, 1001, 1002, mapped=False),
-        settings=settings_of(served),
+        settings=container_settings(served),
     )
     return json.dumps(body, indent=2).replace(str(FILES), "/shop") + "\n"
 
@@ -73,19 +75,19 @@ def test_restart_policies_in_the_words_of_the_engine():
 
 
 def test_ports_that_two_pairs_share():
-    assert Ports(1, 2) & Ports(2, 3) == {2}
-    assert Ports(1, 0) & Ports(2, 0) == set()
+    assert ServerPorts(1, 2) & ServerPorts(2, 3) == {2}
+    assert ServerPorts(1, 0) & ServerPorts(2, 0) == set()
 
 
 def test_settings_differ_by_name():
     had, wanted = ("image=a:1", "cpus=1", "batching.config=x"), ("image=a:2", "cpus=1", "ssl.config=y")
-    assert what_differs(had, wanted) == ["image: a:1 -> a:2", "batching.config: x -> none", "ssl.config: none -> y"]
-    assert what_differs(had, had) == []
+    assert settings_diff(had, wanted) == ["image: a:1 -> a:2", "batching.config: x -> none", "ssl.config: none -> y"]
+    assert settings_diff(had, had) == []
 
 
 def test_the_second_pair_of_ports_is_no_setting(tmp_path):
     path = tmp_path / "shop.yaml"
     path.write_text("name: a\nmodels: [{name: m, base_path: m}]\n")
-    before = settings_of(load_deployment(path))
+    before = start_settings(load_deployment(path))
     path.write_text(path.read_text() + "server: {alternate_ports: {grpc_port: 1, rest_port: 2}}\n")
-    assert settings_of(load_deployment(path)) == before
+    assert start_settings(load_deployment(path)) == before

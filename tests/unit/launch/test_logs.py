@@ -1,12 +1,9 @@
-"""The log of a server, and what the end of its process means."""
+"""Reading the log of a server."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from tfs_deploy.launch.exit_status import exit_status, explain_exit
 from tfs_deploy.launch.logs import follow, reason, tail
 
 
@@ -52,26 +49,3 @@ def test_following_a_log_gives_what_is_appended_until_the_server_ends(tmp_path):
         return now
 
     assert "".join(follow(log, alive=alive, pause=0.0)) == "new\nnew\nnew\n"
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (132, "illegal instruction"),
-        (137, "memory ran out"),
-        (255, "a model did not load"),
-        (128 + 1, "ended by SIGHUP"),
-        (128 + 100, "exit code 228"),
-        (77, "exit code 77"),
-        (None, "unknown"),
-    ],
-)
-def test_exit_codes_are_explained(code, words):
-    assert words in explain_exit(code)
-
-
-def test_wait_statuses_become_exit_codes():
-    pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 3"], {})
-    assert exit_status(os.waitpid(pid, 0)[1]) == 3
-    pid = os.posix_spawn("/bin/sh", ["sh", "-c", "kill -9 $$"], {})
-    assert exit_status(os.waitpid(pid, 0)[1]) == 137
