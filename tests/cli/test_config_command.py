@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from forked_command import run_command
 from tfs_deploy.config.models import parse
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
@@ -33,9 +32,7 @@ models:
 
 
 def cli(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tfs_deploy", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=cwd, env=environment)
+    return run_command(*arguments, cwd=cwd)
 
 
 @pytest.fixture
@@ -77,7 +74,7 @@ def test_as_json(shop):
 
 def test_a_right_file_is_said_to_be_right(shop):
     done = cli("config", "shop.yaml", "--check", cwd=shop.parent)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "shop.yaml is right: 1 model\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "shop.yaml is valid: 1 model\n")
 
 
 def test_six_mistakes_are_six_lines_and_nothing_is_written(tmp_path):
@@ -180,7 +177,7 @@ def test_a_plan_for_what_does_not_run_yet(shop):
     done = cli("plan", "shop.yaml", cwd=shop.parent)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:7] == [
-        "a server is started",
+        "start a server",
         "  zoo: specific 1",
         "",
         "in this order:",

@@ -60,7 +60,7 @@ def test_signatures_as_text(text, name, signature):
         (["(x) -> y"], "cannot be read"),
         (["s(x y) -> z"], "'x y'"),
         (["s(x: float32[a])"], "'a'"),
-        (["s as clasify"], "not a signature method"),
+        (["s as clasify"], "unknown signature method"),
         (["s", "s"], "given twice"),
     ],
 )
@@ -79,12 +79,12 @@ def test_no_text_is_no_signature():
     ("arguments", "message"),
     [
         (["nowhere.keras"], "nowhere.keras does not exist"),
-        (["model", "--version", "new"], "--version new is no version"),
+        (["model", "--version", "new"], "--version new is not a version"),
         (["model", "--metadata", "accuracy"], "is not KEY=VALUE"),
         (["model", "--metadata", "@nothing.json"], "nothing.json cannot be read"),
         (["model", "-s", "a("], "cannot be read"),
-        (["no_module:thing"], "there is no module 'no_module'"),
-        (["json:nothing"], "there is no 'nothing'"),
+        (["no_module:thing"], "module 'no_module' not found"),
+        (["json:nothing"], "'nothing' not found"),
         (["json:dumps"], "cannot be exported"),
     ],
 )

@@ -87,7 +87,11 @@ def test_multi_inference(client, over_rest):
         (lambda c: c.classify("zoo", [], signature="tf1_classify"), RequestError, "there are no examples"),
         (lambda c: c.classify("zoo", {"x": 1.0}, signature="tf1_classify"), RequestError, "examples are of type dict"),
         (lambda c: c.classify("zoo", [1], signature="tf1_classify"), RequestError, "example 0 is of type int"),
-        (lambda c: c.regress("zoo", [b"\xff"], signature="tf1_regress"), RequestError, "0 is no serialized tf.Example"),
+        (
+            lambda c: c.regress("zoo", [b"\xff"], signature="tf1_regress"),
+            RequestError,
+            "0 is not a serialized tf.Example",
+        ),
         (
             lambda c: c.regress("zoo", [{}, {"x": [[1.0]]}], signature="tf1_regress"),
             RequestError,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from forked_command import run_command
 from live import free_ports, processes_in
 from tfs_deploy.client import Client
 from tfs_deploy.host.tcp_ports import is_free
@@ -51,16 +52,24 @@ MODELS_AND_FILES = [
     Bad("up busy.yaml", 3, "port {busy} is in use by process {me} (", "stop it, or choose another grpc_port"),
     Bad("status gone.yamll", 2, "deployment file gone.yamll does not exist", "did you mean gone.yaml?"),
     Bad(
-        "inspect broken", 2, "broken/1/saved_model.pb is damaged or no SavedModel: ", "copy or export the version again"
+        "inspect broken",
+        2,
+        "broken/1/saved_model.pb is damaged or not a SavedModel: ",
+        "copy or export the version again",
     ),
-    Bad("lint broken", 2, "broken/1/saved_model.pb is damaged or no SavedModel: ", "copy or export the version again"),
     Bad(
-        "diff hp broken", 2, "broken/1/saved_model.pb is damaged or no SavedModel: ", "copy or export the version again"
+        "lint broken", 2, "broken/1/saved_model.pb is damaged or not a SavedModel: ", "copy or export the version again"
+    ),
+    Bad(
+        "diff hp broken",
+        2,
+        "broken/1/saved_model.pb is damaged or not a SavedModel: ",
+        "copy or export the version again",
     ),
     Bad(
         "run broken -i x=1",
         2,
-        "broken/1/saved_model.pb is damaged or no SavedModel: ",
+        "broken/1/saved_model.pb is damaged or not a SavedModel: ",
         "copy or export the version again",
     ),
     Bad("inspect nomodel", 2, "nomodel/1/saved_model.pb does not exist", "give a version directory or the base path"),
@@ -74,7 +83,7 @@ SERVE = [
     Bad(
         "--model_base_path={folder}/gone", 2, "base path {folder}/gone does not exist", "export a model there; to wait"
     ),
-    Bad("--model_base_path={folder}/empty", 2, "{folder}/empty holds no version, that is no", "export a model there"),
+    Bad("--model_base_path={folder}/empty", 2, "{folder}/empty holds no version: no directory", "export a model there"),
     Bad(
         "--model_base_path={folder}/nomodel", 2, "version directory {folder}/nomodel/1 has no saved_model.pb", "export"
     ),
@@ -150,10 +159,7 @@ models:
 
 
 def run(folder: Path, line: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tfs_deploy", *line]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=90, cwd=folder, env={**os.environ, **environment}
-    )
+    return run_command(*line, cwd=folder, env={**os.environ, **environment})
 
 
 @pytest.fixture(scope="session")
@@ -334,7 +340,7 @@ def test_the_program_of_the_server_waits_as_the_original_does(folder, ports):
         assert process.poll() is None
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
     assert is_free(ports[0])
 
 
@@ -352,5 +358,5 @@ def test_a_flag_without_meaning_is_mentioned_only_if_it_asks_for_something(value
                 break
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
     assert any("enable_profiler" in line for line in lines) is said

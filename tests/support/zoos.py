@@ -20,7 +20,7 @@ from tfs_deploy.config import model_server_config, write_config
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, UnknownError
 from tfs_deploy.launch.embedded.record import running_server
-from tfs_deploy.launch.hosts import find_server
+from tfs_deploy.launch.targets import find_server
 from tfs_deploy.launch.up import down, up
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 

@@ -24,6 +24,10 @@ CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "
         ("import tfs_deploy.deployment.file, tfs_deploy.config", (*HEAVY, "grpc")),
         ("import tfs_deploy.launch", HEAVY),
         ("import tfs_deploy.verify, tfs_deploy.report, tfs_deploy.demo; from tfs_deploy.rollout import *", HEAVY),
+        (
+            "from tfs_deploy.state import directory, endpoint, traffic",
+            (*HEAVY, *CLI_ONLY, "numpy", "grpc", "google.protobuf", "tfs_deploy.client", "tfs_deploy.launch"),
+        ),
         ("import tfs_deploy.state.lock", (*HEAVY, *CLI_ONLY, "numpy", "grpc", "tfs_deploy.rollout.run")),
         ("import tfs_deploy.server", HEAVY),
         ("from tfs_deploy.doctor import gather, judge; judge(gather())", (*HEAVY, "grpc", "uvicorn", "pydantic")),
@@ -39,12 +43,12 @@ def test_light_path(statement, forbidden):
 def test_a_misspelt_module_is_told_without_tensorflow(tmp_path):
     line = [sys.executable, "-X", "importtime", "-m", "tfs_deploy", "export", "no.such:model", "--to", str(tmp_path)]
     result = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert "there is no module 'no.such'" in result.stderr
+    assert "module 'no.such' not found" in result.stderr
     imported = {entry.rpartition("|")[2].strip() for entry in result.stderr.splitlines()}
     assert {"numpy", "tensorflow"} & imported == {"numpy"}
 
 
-@pytest.mark.parametrize("package", ["tfs_deploy", "tfs_deploy.rollout"])
+@pytest.mark.parametrize("package", ["tfs_deploy", "tfs_deploy.rollout", "tfs_deploy.store"])
 def test_every_public_name_exists(package):
     code = f"import {package} as it\nfor name in it.__all__: assert getattr(it, name) is not None, name"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -41,7 +41,7 @@ def server_flags(
     In a container the directory and the ports are always the same, whatever they are outside.
     """
     server = deployment.server
-    contained = server.target == "docker"
+    contained = server.target != "embedded"
     folder = CONFIG_DIR if contained else config_dir
     rest_port = REST_PORT if contained and server.rest_port else server.rest_port
     values: dict[str, FlagValue] = {

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.docker import Docker
     from tfs_deploy.deployment.flags import FlagValue
 
-Target = Literal["embedded", "docker"]
+#: where servers run; each has its launch target (launch/targets.py)
+TargetName = Literal["embedded", "docker"]
 PolicyKind = Literal["latest", "all", "specific"]
 
 #: what holds the state directories, beside the deployment file: config, log, lock and records of its server
@@ -83,7 +84,7 @@ class Server:
     ``session_config`` and ``platform_config`` are files with a ConfigProto and a PlatformConfigMap in text format.
     """
 
-    target: Target = "embedded"
+    target: TargetName = "embedded"
     grpc_port: int = 8500
     rest_port: int = 8501
     flags: dict[str, FlagValue] = field(default_factory=dict)

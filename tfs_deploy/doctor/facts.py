@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tfs_deploy.deployment.deployment import TargetName
 
 PortState = Literal["free", "taken", "forbidden"]
 
@@ -13,7 +16,7 @@ PortState = Literal["free", "taken", "forbidden"]
 class Wanted:
     """What a deployment file asks for; without a file there is no ``target``."""
 
-    target: Literal["embedded", "docker"] | None = None
+    target: TargetName | None = None
     image: str | None = None
     platform: str | None = None
     pull: str = "missing"

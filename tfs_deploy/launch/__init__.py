@@ -1,7 +1,7 @@
-"""Starting and stopping a server, and keeping note of it.
+"""Starting, changing, replacing and stopping the servers of a deployment.
 
-Launchers start, stop, wait for ports and hand out logs. They never speak the model API: whether a model is ready is
-the client's business, and ``lifecycle`` brings the two together.
+``up`` observes, decides and carries out (``planning``, ``executor``). A launch target (``target``) starts and stops
+servers and reads their logs; it does not speak the model API: whether a model is ready is found out with a client.
 """
 
 from __future__ import annotations

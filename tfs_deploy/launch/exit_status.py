@@ -1,22 +1,22 @@
-"""What the end of a server process means."""
+"""The exit status of a server process, and what it means."""
 
 from __future__ import annotations
 
 import signal
 from typing import Final
 
-#: the server's own error exit; the embedded server leaves with 2 and 3 for usage and environment
+#: 255 is the server's own error exit; the embedded server exits with 2 for usage and 3 for the environment
 _MEANINGS: Final = {
-    2: "its flags, its configuration or a model are wrong",
-    3: "something on this machine is in its way",
+    2: "invalid flags, configuration or model",
+    3: "something on this machine keeps it from starting",
     126: "the program cannot be run",
-    127: "there is no such program",
+    127: "the program was not found",
     132: "illegal instruction: this build needs a newer processor",
     134: "it aborted",
     137: "killed, often because memory ran out",
     139: "it crashed",
-    143: "it was asked to stop",
-    255: "it refused its configuration or a model did not load",
+    143: "stopped on request",
+    255: "it refused its configuration, or a model did not load",
 }
 
 
@@ -27,8 +27,8 @@ def exit_status(wait_status: int) -> int:
     return wait_status >> 8
 
 
-def explain_exit(code: int | None) -> str:
-    """Say an exit code with its meaning: ``exit code 132 (illegal instruction: ...)``."""
+def describe_exit(code: int | None) -> str:
+    """Return an exit code with its meaning: ``exit code 132 (illegal instruction: ...)``."""
     if code is None:
         return "exit code unknown"
     meaning = _MEANINGS.get(code)

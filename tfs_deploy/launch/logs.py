@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 #: bytes read from the end of a log at first
 _TAIL = 64 * 1024
-#: around the reason itself: the embedded server's mark and hint, the original's mark
+#: what surrounds the reason: prefix and hint of the embedded server, prefix of the original
 _DECORATION = re.compile(r"^error: |^Failed to start server\. Error: | \(hint: .*\)$")
-#: what the line that says why a server stopped looks like
+#: a line that says why a server stopped
 _REASON = re.compile(r"error|fail|refused|cannot|not found", re.IGNORECASE)
 
 
 def tail(path: Path, count: int, *, start: int = 0) -> list[str]:
-    """Return the last ``count`` lines after byte ``start`` that are not blank, none if there is no such log."""
+    """Return the last ``count`` lines after byte ``start`` that are not blank, none without a log."""
     if count <= 0:
         return []
     try:
@@ -27,7 +27,7 @@ def tail(path: Path, count: int, *, start: int = 0) -> list[str]:
             size = file.seek(0, 2)
             lines: list[str] = []
             span = _TAIL
-            # One line more than wanted, since the first may be cut.
+            # One line more than requested, since the first may be incomplete.
             while len(lines) <= count:
                 begin = max(start, size - span)
                 file.seek(begin)
@@ -48,11 +48,11 @@ def reason(lines: list[str]) -> str | None:
 
 
 def follow(path: Path, *, alive: Callable[[], bool], pause: float = 0.2) -> Iterator[str]:
-    """Yield what is appended to a log from now on, until its server ends; starts over when the file is replaced."""
+    """Yield what is appended to a log from now on, until its server ends."""
     with path.open("rb") as file:
         file.seek(0, 2)
         while True:
-            # Asked before reading, so that the last lines of a server that ends are not missed.
+            # Looked up before reading, so that the last lines of a server that ends are not missed.
             going_on = alive()
             chunk = file.read()
             if chunk:

@@ -1,4 +1,4 @@
-"""How much memory models need, as the server itself estimates it before it loads one."""
+"""How much memory models need, by the estimate of the server before it loads one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from tfs_deploy.savedmodel.versions import list_versions
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
-    from tfs_deploy.deployment.deployment import Deployment
-    from tfs_deploy.launch.server import Server
+    from collections.abc import Collection, Mapping
 
-#: the server reckons with this much RAM for every byte of a version's files (bundle_factory_util.cc)
+    from tfs_deploy.deployment.deployment import Deployment
+
+#: the server expects this much RAM for every byte of a version's files (bundle_factory_util.cc)
 _RAM_FOR_A_BYTE: Final = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """How many bytes one server may have, and the ``key`` of the deployment file that says so."""
+
+    bytes: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +59,23 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        return 0  # it goes away while we look
+        return 0  # it was removed a moment ago
 
 
-def memory_of(served: Deployment, loaded: dict[str, set[int]], *, side_by_side: bool) -> Memory:
-    """Estimate what it takes to come from ``loaded`` (model -> versions that are served now) to the file.
+def memory_of(
+    served: Deployment,
+    loaded: Mapping[str, Collection[int]],
+    *,
+    side_by_side: bool,
+    limit: MemoryLimit | None = None,
+) -> Memory:
+    """Estimate what it takes to get from ``loaded`` (model -> versions served now) to the deployment file.
 
-    ``side_by_side`` means that a second server loads everything anew while the first one still serves.
+    Args:
+        served: the deployment.
+        loaded: model -> versions that its server serves now.
+        side_by_side: whether a second server loads everything while the first one still serves.
+        limit: what one server may have; without it the machine's memory counts.
     """
     wanted_bytes = extra = held = 0
     for model in served.models:
@@ -64,30 +83,26 @@ def memory_of(served: Deployment, loaded: dict[str, set[int]], *, side_by_side: 
             found = {version.number: version.path for version in list_versions(model.base_path)}
         except ModelError:
             continue
-        before = loaded.get(model.name, set()) & found.keys()
+        before = found.keys() & set(loaded.get(model.name, ()))
         wanted = set(model.version_policy.select(list(found)))
         sizes = {number: version_bytes(found[number]) for number in before | wanted}
         wanted_bytes += sum(sizes[number] for number in wanted)
         held += sum(sizes[number] for number in before)
         extra += sum(sizes[number] for number in (wanted if side_by_side else wanted - before))
-    docker = served.server.docker
-    if docker is not None and docker.memory is not None:
-        return Memory(
-            wanted_bytes, wanted_bytes if side_by_side else held + extra, docker.memory, "server.docker.memory"
-        )
+    if limit is not None:
+        return Memory(wanted_bytes, wanted_bytes if side_by_side else held + extra, limit.bytes, limit.key)
     # What is loaded already is not part of what the machine has available.
     available = available_bytes()
     return Memory(wanted_bytes, held + extra, None if available is None else available + held, "this machine")
 
 
-def require_memory(
-    served: Deployment, current: Server | None, *, side_by_side: bool, loaded: dict[str, set[int]]
-) -> None:
-    """Raise ``EnvironmentFault`` if the models cannot be loaded beside what is loaded already."""
-    memory = memory_of(served, loaded, side_by_side=side_by_side)
-    if not memory.fits:
-        beside = " while the versions that serve now stay loaded" if current is not None else ""
-        raise EnvironmentFault(
-            f"the models need about {size_text(memory.peak)}{beside}, {memory.limit} has {size_text(memory.room or 0)}",
-            hint="serve fewer versions or raise the limit; --ignore-memory goes on, since this is an estimate",
-        )
+def memory_problem(memory: Memory, *, beside: bool) -> EnvironmentFault | None:
+    """Return the error for models that do not fit, None if they do; ``beside`` tells whether a server runs already."""
+    if memory.fits:
+        return None
+    while_served = " while the versions that serve now stay loaded" if beside else ""
+    return EnvironmentFault(
+        f"the models need about {size_text(memory.peak)}{while_served}, "
+        f"{memory.limit} has {size_text(memory.room or 0)}",
+        hint="serve fewer versions or raise the limit; --ignore-memory goes on, since this is an estimate",
+    )

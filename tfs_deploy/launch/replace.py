@@ -1,145 +1,124 @@
-"""Another server in the place of one that serves: started and checked beside it before anybody is sent to it."""
+"""Starting a server and proving that it serves what it should; putting one in the place of another."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.config.files import write_config
 from tfs_deploy.errors import LaunchError, TfsDeployError
 from tfs_deploy.host.tcp_ports import free_ports
-from tfs_deploy.launch.connect import dial
-from tfs_deploy.launch.converge import host_paths, versions_on_disk, wait_for_versions
-from tfs_deploy.launch.docker.container import Ports
-from tfs_deploy.launch.embedded.running_server import STOP_TIMEOUT
+from tfs_deploy.launch.reload import wait_for_versions
+from tfs_deploy.launch.server import STOP_TIMEOUT, ServerPorts
 from tfs_deploy.state.config_generations import new_generation, use_generation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfs_deploy.deployment.deployment import Deployment
-    from tfs_deploy.launch.server import Host, Server
+    from tfs_deploy.launch.planning.observe import Connect, Observation
+    from tfs_deploy.launch.server import Server
 
-#: seconds in which clients that follow the traffic file have moved (they look every 0.2 s) and their calls have ended
+#: seconds in which clients that follow the endpoint file have moved (they look every 0.2 s) and their calls have ended
 DRAIN: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
-    """A server in the place of another; ``gap`` is how many seconds nobody served, 0 where both ran."""
+class Starter:
+    """Starts servers of a deployment; ``timeout`` counts for each of them."""
+
+    seen: Observation
+    connect: Connect
+    timeout: float
+
+    def start(self, ports: ServerPorts, *, successor: bool) -> tuple[Server, Path]:
+        """Start a server on a config directory of its own, wait for its versions and compare its labels.
+
+        Returns the server and its config directory. Nothing of it is left if this raises.
+        """
+        served, target = self.seen.served, self.seen.target
+        end = time.monotonic() + self.timeout
+        config_dir = new_generation(served.state_dir)
+        write_config(served, config_dir)
+        server: Server = target.start(served, ports, config_dir, successor=successor, timeout=self.timeout)
+        try:
+            self._verify(server, end=end)
+        except BaseException:
+            with contextlib.suppress(TfsDeployError):
+                target.discard(server, STOP_TIMEOUT)
+            raise
+        return server, config_dir
+
+    def _verify(self, server: Server, *, end: float) -> None:
+        config = self.seen.facts.target
+        with self.connect(self.seen.served, server.grpc_address) as client:
+            wait_for_versions(client, config, self.seen.facts.on_disk, end=end)
+            for model in config.model_config_list.config:
+                for label, version in sorted(model.version_labels.items()):
+                    found = client.metadata(model.name, label=label).version
+                    if found != version:
+                        raise LaunchError(f"label {label} of {model.name} leads to version {found}, not to {version}")
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A server in the place of another; ``gap`` is the downtime in seconds, 0 where both ran."""
 
     server: Server
     gap: float
     notes: tuple[str, ...]
 
 
-def ports_of(served: Deployment) -> Ports:
-    """Return the ports that the file names first."""
-    return Ports(served.server.grpc_port, served.server.rest_port)
-
-
-def free_pair(served: Deployment, current: Ports) -> Ports | None:
-    """Return the pair of the file's ports that a successor can use beside ``current``, None if there is none."""
-    pairs = [ports_of(served)]
-    if served.server.alternate_ports is not None:
-        pairs.append(Ports(*served.server.alternate_ports))
-    return next((pair for pair in pairs if not pair & current), None)
-
-
-def start_verified(
-    host: Host[Any], served: Deployment, target: Any, ports: Ports, *, successor: bool, timeout: float
-) -> tuple[Server, Path]:
-    """Start a server on a config directory of its own, wait for its versions and ask its labels.
-
-    Returns the server and its config directory. Nothing of it is left if this raises.
-    """
-    end = time.monotonic() + timeout
-    config_dir = new_generation(served.state_dir)
-    write_config(served, config_dir)
-    server = host.start(served, ports, config_dir, successor=successor, timeout=timeout)
-    try:
-        verify(served, server, target, end=end)
-    except BaseException:
-        with contextlib.suppress(TfsDeployError):
-            host.discard(server, STOP_TIMEOUT)
-        raise
-    return server, config_dir
-
-
-def verify(served: Deployment, server: Server, target: Any, *, end: float) -> None:
-    """Wait until every version is available, and see that each label leads to its version."""
-    with dial(served, server.grpc_address) as client:
-        wait_for_versions(client, target, versions_on_disk(target, host_paths(served)), end=end)
-        for model in served.models:
-            for label, version in model.labels.items():
-                found = client.metadata(model.name, label=label).version
-                if found != version:
-                    raise LaunchError(f"label {label} of {model.name} leads to version {found}, not to {version}")
-
-
-def replace(
-    host: Host[Any],
-    served: Deployment,
-    target: Any,
-    current: Server,
-    *,
-    timeout: float,
-    on_switch: Callable[[Server], None],
-    drain: float = DRAIN,
-) -> Replaced:
-    """Put a new server in the place of ``current``; ``on_switch`` sends clients to it once it is proven.
-
-    With a free pair of ports both run side by side and there is no gap. Else the new one is proven on other ports
-    first, and the gap lasts from the stop of the old one until the new one serves on the ports of the file.
+def replace_beside(
+    starter: Starter, current: Server, ports: ServerPorts, *, on_switch: Callable[[Server], None]
+) -> Replacement:
+    """Start a server on other ports beside ``current``, send clients there by ``on_switch``, then stop the old one.
 
     Raises:
-        TfsDeployError: the new server did not come up; the old one serves as before.
+        TfsDeployError: the new server did not start; the old one serves as before.
     """
-    pair = free_pair(served, current.ports)
-    if pair is None:
-        return _replace_in_place(host, served, target, current, timeout=timeout, on_switch=on_switch)
-    successor, config_dir = start_verified(host, served, target, pair, successor=True, timeout=timeout)
-    host.promote(successor, current)
-    use_generation(served.state_dir, config_dir)
-    notes = host.serving(successor)
-    on_switch(successor)
-    time.sleep(drain)
-    host.discard(current, STOP_TIMEOUT)
-    return Replaced(successor, 0.0, notes)
+    successor, config_dir = starter.start(ports, successor=True)
+    notes = _promote(starter, successor, current, config_dir, on_switch)
+    time.sleep(DRAIN)
+    starter.seen.target.discard(current, STOP_TIMEOUT)
+    return Replacement(successor, 0.0, notes)
 
 
-def _replace_in_place(
-    host: Host[Any],
-    served: Deployment,
-    target: Any,
-    current: Server,
-    *,
-    timeout: float,
-    on_switch: Callable[[Server], None],
-) -> Replaced:
-    trial, _ = start_verified(host, served, target, unused_ports(served), successor=True, timeout=timeout)
-    host.discard(trial, STOP_TIMEOUT)
+def replace_in_place(
+    starter: Starter, current: Server, ports: ServerPorts, *, on_switch: Callable[[Server], None]
+) -> Replacement:
+    """Prove a new server on unused ports, then stop ``current`` and start the new one on ``ports``.
+
+    The downtime lasts from the stop of the old server until the new one serves.
+
+    Raises:
+        TfsDeployError: the new server did not start; the old one serves again.
+    """
+    target = starter.seen.target
+    grpc, rest = free_ports(2)
+    trial, _ = starter.start(ServerPorts(grpc, rest if ports.rest else 0), successor=True)
+    target.discard(trial, STOP_TIMEOUT)
     began = time.monotonic()
-    host.pause(current, STOP_TIMEOUT)
+    target.pause(current, STOP_TIMEOUT)
     try:
-        successor, config_dir = start_verified(host, served, target, ports_of(served), successor=True, timeout=timeout)
+        successor, config_dir = starter.start(ports, successor=True)
     except BaseException:
-        host.resume(current, timeout)
-        host.serving(current)
+        target.resume(current, starter.timeout)
+        target.keep_running(current)
         raise
     gap = time.monotonic() - began
-    host.promote(successor, current)
-    use_generation(served.state_dir, config_dir)
-    notes = host.serving(successor)
+    notes = _promote(starter, successor, current, config_dir, on_switch)
+    target.discard(current, STOP_TIMEOUT)
+    return Replacement(successor, gap, notes)
+
+
+def _promote(
+    starter: Starter, successor: Server, current: Server, config_dir: Path, on_switch: Callable[[Server], None]
+) -> tuple[str, ...]:
+    starter.seen.target.promote(successor, current)
+    use_generation(starter.seen.served.state_dir, config_dir)
+    notes = starter.seen.target.keep_running(successor)
     on_switch(successor)
-    host.discard(current, STOP_TIMEOUT)
-    return Replaced(successor, gap, notes)
-
-
-def unused_ports(served: Deployment) -> Ports:
-    """Return ports of this machine that nobody uses, for a server that only has to prove itself."""
-    grpc, rest = free_ports(2)
-    return Ports(grpc, rest if served.server.rest_port else 0)
+    return notes

@@ -1,31 +1,80 @@
-"""What the parts of a deployment's life know of a server, whatever it runs in."""
+"""One started server, whatever it runs in, and the ports that lead to it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tfs_deploy.errors import PortInUseError
+from tfs_deploy.host.tcp_ports import require_free
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.host.usage import Usage
-    from tfs_deploy.launch.docker.container import Ports
+
+#: where the servers of this machine are reached
+LOCALHOST: Final = "127.0.0.1"
+#: seconds after which a server that was asked to stop is killed: the embedded server answers what it has for 5
+STOP_TIMEOUT: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPorts:
+    """The ports of this machine that lead to a server; ``rest`` 0 means no REST."""
+
+    grpc: int
+    rest: int = 0
+
+    def __and__(self, other: ServerPorts) -> set[int]:
+        """Return the ports that both have."""
+        return {self.grpc, self.rest} & {other.grpc, other.rest} - {0}
+
+    def without(self, taken: Iterable[ServerPorts]) -> ServerPorts:
+        """Return these ports with 0 in the place of those that are in ``taken``."""
+        found = {port for ports in taken for port in (ports.grpc, ports.rest)}
+        return ServerPorts(*(0 if port in found else port for port in (self.grpc, self.rest)))
+
+    def __str__(self) -> str:
+        return f"gRPC port {self.grpc}" + (f" and REST port {self.rest}" if self.rest else "")
+
+
+def port_problems(
+    ports: ServerPorts, publisher: Callable[[int], str | None] = lambda _port: None
+) -> Iterator[PortInUseError]:
+    """Yield an error for each port that is in use; ``publisher`` returns the container that publishes a port."""
+    for port, key in ((ports.grpc, "grpc_port"), (ports.rest, "rest_port")):
+        problem = _port_problem(port, key) if port else None
+        container = publisher(port) if problem is not None else None
+        if container is not None:
+            hint = f"docker stop {container}, or choose another {key}"
+            problem = PortInUseError(f"port {port} is in use by container {container}", hint=hint)
+        if problem is not None:
+            yield problem
+
+
+def _port_problem(port: int, key: str) -> PortInUseError | None:
+    try:
+        require_free(port, key)
+    except PortInUseError as error:
+        return error
+    return None
 
 
 class Server(Protocol):
-    """One started server; ``settings`` is what it read at its start (see ``settings``)."""
+    """One started server; ``settings`` is what it read once, at its start (see ``start_settings``)."""
 
     @property
     def name(self) -> str:
-        """How a person calls it: ``server 123``, ``container tfs-deploy-shop-0a1b2c3d``."""
+        """What messages call it: ``server 123``, ``container tfs-deploy-shop-0a1b2c3d``."""
 
     @property
     def pid(self) -> int | None:
-        """The number of its process on this machine, None if it has none."""
+        """Its process id on this machine, None if it has none."""
 
     @property
-    def ports(self) -> Ports:
+    def ports(self) -> ServerPorts:
         """The ports of this machine that lead to it."""
 
     @property
@@ -38,69 +87,23 @@ class Server(Protocol):
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """What it was started with."""
+        """The settings it was started with."""
 
     @property
     def config_dir(self) -> Path:
-        """The directory of this machine that it reads its config from."""
+        """The directory on this machine that it reads its config from."""
 
     def alive(self) -> bool:
         """Tell whether it runs."""
 
     def stop(self, timeout: float) -> bool:
-        """Stop it, by force after ``timeout`` seconds; return whether it left by itself."""
+        """Stop it, by force after ``timeout`` seconds; return whether it ended by itself."""
 
     def usage(self) -> Usage:
-        """Return what it uses of its machine now."""
+        """Return its CPU, memory and network use now."""
 
     def follow(self) -> Iterator[str]:
         """Yield what is added to its log from now on, until it ends."""
 
     def log_lines(self, count: int = 20) -> list[str]:
         """Return the last lines of its log."""
-
-
-S = TypeVar("S", bound=Server)
-
-
-class Host(Protocol[S]):
-    """Where the servers of one deployment run: at most one in use, and one that is to replace it."""
-
-    def heal(self) -> list[str]:
-        """Put in order what an interrupted command left; returns a note for each thing done."""
-
-    def current(self) -> S | None:
-        """Return the server in use if it runs."""
-
-    def ended(self) -> bool:
-        """Tell whether there was a server in use that ended without being asked."""
-
-    def explain_end(self) -> str:
-        """Say why it ended, nothing where that is not known."""
-
-    def start(self, served: Deployment, ports: Ports, config_dir: Path, *, successor: bool, timeout: float) -> S:
-        """Start a server, the one in use or its ``successor``, and wait for its ports.
-
-        What does not come up is gone when this raises, and its last words are in the error.
-        """
-
-    def promote(self, successor: S, current: S | None) -> None:
-        """Make the successor the server in use; the other one still runs."""
-
-    def pause(self, server: S, timeout: float) -> None:
-        """Stop a server so that ``resume`` can bring it back."""
-
-    def resume(self, server: S, timeout: float) -> None:
-        """Start a paused server again."""
-
-    def serving(self, server: S) -> tuple[str, ...]:
-        """Take note that a server serves: from now on it is kept up; returns notes on what cannot be done here."""
-
-    def discard(self, server: S, timeout: float) -> None:
-        """Stop a server for good and forget it."""
-
-    def clear(self) -> None:
-        """Remove whatever is left that is not the server in use."""
-
-    def log(self, count: int) -> list[str] | None:
-        """Return the last lines of the log of the server in use or of the last one that failed, None without any."""

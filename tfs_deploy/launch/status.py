@@ -1,4 +1,4 @@
-"""What a deployment's server serves at this moment, beside what its file asks for."""
+"""What a deployment's server serves at this moment, compared with what its file asks for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.deployment.active import apply_active
-from tfs_deploy.errors import Code, NotFoundError, StatusError
-from tfs_deploy.launch.connect import dial
-from tfs_deploy.launch.converge import numbers_under
-from tfs_deploy.launch.hosts import host_of
+from tfs_deploy.errors import Code, NotFoundError
+from tfs_deploy.launch.client import client_for
+from tfs_deploy.launch.server_state import labelled_version, version_numbers
+from tfs_deploy.launch.targets import target_of
 from tfs_deploy.state.active import read_active
 from tfs_deploy.state.traffic import read_traffic, traffic_path
 
@@ -66,14 +66,16 @@ class Overview:
 
 def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
     """Ask a deployment's server what it serves; raises ``StatusError`` if it runs and does not answer in time."""
-    host = host_of(deployment)
-    server = host.current()
+    target = target_of(deployment)
+    server = target.current()
     served, notes = apply_active(deployment, read_active(deployment.state_dir))
     if server is None:
-        return Overview(None, notes=tuple(notes), ended=host.ended(), why=host.explain_end() if host.ended() else "")
+        return Overview(
+            None, notes=tuple(notes), ended=target.ended(), why=target.explain_end() if target.ended() else ""
+        )
     split = read_traffic(traffic_path(deployment.state_dir)).models
     rows: list[VersionRow] = []
-    with dial(deployment, server.grpc_address, timeout=timeout) as client:
+    with client_for(deployment, server.grpc_address, timeout=timeout) as client:
         for model in served.models:
             rows += _rows(client, model, split.get(model.name, {}))
     return Overview(server, tuple(rows), tuple(notes))
@@ -85,7 +87,7 @@ def _rows(client: Client, model: Model, split: dict[str, float]) -> list[Version
         found = {status.version: status for status in client.status(model.name)}
     except NotFoundError as error:
         return [VersionRow(model.name, None, "UNKNOWN", message=error.message)]
-    reached = {label: _reached(client, label, model.name) for label in model.labels}
+    reached = {label: labelled_version(client, model.name, label) for label in model.labels}
     rows = []
     for version in sorted(wanted | found.keys()):
         status = found.get(version)
@@ -114,14 +116,4 @@ def _row(
 def _wanted(model: Model) -> set[int]:
     if model.version_policy.kind == "specific":
         return set(model.version_policy.versions)
-    return set(model.version_policy.select(numbers_under(model.base_path)))
-
-
-def _reached(client: Client, label: str, model: str) -> int | None:
-    """Return the version that a label really leads to, None if to no version; status replies do not know labels."""
-    try:
-        return client.metadata(model, label=label).version
-    except StatusError as error:
-        if error.retriable:
-            raise
-        return None
+    return set(model.version_policy.select(version_numbers(model.base_path)))

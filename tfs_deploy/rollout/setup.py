@@ -11,7 +11,6 @@ from tfs_deploy.host.commands import require_program
 from tfs_deploy.rollout.adapters.deployed_server import SystemClock
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.replay import Replay
-from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
 from tfs_deploy.rollout.adapters.version_checks import VersionChecks
 from tfs_deploy.rollout.controller.hooks import RolloutHooks
 from tfs_deploy.rollout.controller.world import World
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tfs_deploy.deployment import Deployment, Model
-    from tfs_deploy.rollout.adapters.deployed_server import DeployedProcess
     from tfs_deploy.rollout.adapters.server_side import ServerSide
-    from tfs_deploy.rollout.controller.world import EventLog, RequestSource
+    from tfs_deploy.rollout.controller.world import EventLog, RequestSource, ServerProcess
     from tfs_deploy.rollout.gates.gate import Gate, GateVerdict, StepView
     from tfs_deploy.rollout.machine.plan import RolloutPlan
 
@@ -67,7 +65,7 @@ def make_world(
     return World(
         server=side.server,
         process=side.process,
-        traffic=TrafficFile(deployment, model.name),
+        traffic=side.traffic,
         checks=checks,
         gates=[GoldenGate(checks.golden), *gates],
         requests=requests,
@@ -103,9 +101,7 @@ class _Numbered:
         return dataclasses.replace(self.gate.judge(step), gate=self.name)
 
 
-def _defaults(
-    plan: RolloutPlan, process: DeployedProcess, requests: RequestSource | None, replay: Replay
-) -> list[Gate]:
+def _defaults(plan: RolloutPlan, process: ServerProcess, requests: RequestSource | None, replay: Replay) -> list[Gate]:
     """Return the default gates: those whose numbers are at hand, unless the plan has one of that name."""
     if not plan.default_gates:
         return []
@@ -121,7 +117,7 @@ def _defaults(
     return [gate for gate in gates if gate.name not in asked]
 
 
-def _measurable(process: DeployedProcess) -> bool:
+def _measurable(process: ServerProcess) -> bool:
     """Whether the process's memory can be read, even if not at this moment: then its gate waits for it."""
     try:
         return process.memory() is not None

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import queue
 import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UnavailableError, UsageError
@@ -55,6 +52,10 @@ def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5
 
 
 def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
+    import http.client  # inside: the command line reads gates without fetching anything
+    import urllib.error
+    import urllib.request
+
     data = None if body is None else json.dumps(body, default=str).encode()
     headers = {"User-Agent": "tfs-deploy", **({} if data is None else {"Content-Type": "application/json"})}
     request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - checked above

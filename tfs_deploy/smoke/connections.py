@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.client import RestClient
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.launch.connect import dial
-from tfs_deploy.launch.embedded.launcher import HOST
-from tfs_deploy.launch.hosts import host_of
+from tfs_deploy.launch.client import client_for
+from tfs_deploy.launch.server import LOCALHOST
+from tfs_deploy.launch.targets import target_of
 from tfs_deploy.state.endpoint import read_endpoint
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def connect(deployment: Deployment, *, timeout: float = 10.0) -> Iterator[Connec
     """Yield the clients of a deployment's server; nothing is sent before the first call."""
     grpc_address, rest_address = addresses(deployment)
     with contextlib.ExitStack() as stack:
-        grpc = stack.enter_context(dial(deployment, grpc_address, timeout=timeout))
+        grpc = stack.enter_context(client_for(deployment, grpc_address, timeout=timeout))
         rest = stack.enter_context(RestClient(rest_address, timeout=timeout)) if rest_address else None
         yield Connections(grpc, rest)
 
@@ -55,7 +55,7 @@ def addresses(deployment: Deployment) -> tuple[str, str | None]:
     Any other server is expected on this machine, on the ports of the file.
     """
     try:
-        running: Server | None = host_of(deployment, timeout=_LOOK).current()
+        running: Server | None = target_of(deployment, timeout=_LOOK).current()
     except TfsDeployError:
         written = read_endpoint(deployment.state_dir)
         if written is None:
@@ -64,4 +64,4 @@ def addresses(deployment: Deployment) -> tuple[str, str | None]:
     if running is not None:
         return running.grpc_address, running.rest_address
     server = deployment.server
-    return f"{HOST}:{server.grpc_port}", f"{HOST}:{server.rest_port}" if server.rest_port else None
+    return f"{LOCALHOST}:{server.grpc_port}", f"{LOCALHOST}:{server.rest_port}" if server.rest_port else None

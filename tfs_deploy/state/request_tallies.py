@@ -33,7 +33,7 @@ _PER_DOUBLING: Final = 8
 _LARGEST: Final = 4 << 20
 #: seconds between two signs of life while there is nothing to write
 _SIGN: Final = 5.0
-#: seconds without a line after which a file begins anew: what an earlier rollout left is of no use
+#: seconds without a line after which a file starts over: what an earlier rollout left is of no use
 _STALE: Final = 3600.0
 
 
@@ -133,7 +133,7 @@ class TallyReader:
         return sorted(self._directory.glob("*.jsonl"))
 
     def _read(self, path: Path) -> list[dict[str, Any]]:
-        """Read what was added; a file that began anew is read from its beginning."""
+        """Read what was added; a file that has started over is read from its beginning."""
         known = self._files.setdefault(path, _File())
         with path.open("rb") as file:
             status = os.fstat(file.fileno())

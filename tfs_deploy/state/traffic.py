@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME: Final = "traffic.json"
+DAMAGED: Final = "traffic.damaged"
 VERSION: Final = 1
 _TOTAL: Final = 100.0
 _TOLERANCE: Final = 1e-6
@@ -61,7 +62,7 @@ def set_aside_if_damaged(path: Path) -> Path | None:
     except EnvironmentFault as error:
         if not is_damage(error):
             raise
-        return path.replace(path.with_suffix(".damaged"))
+        return path.replace(path.with_name(DAMAGED))
     return None
 
 

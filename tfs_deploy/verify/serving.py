@@ -16,9 +16,9 @@ from tfs_deploy.deployment import Deployment, Docker, Server
 from tfs_deploy.errors import PortInUseError, UsageError
 from tfs_deploy.extras import require_extra
 from tfs_deploy.host.tcp_ports import free_ports
-from tfs_deploy.launch.connect import dial
-from tfs_deploy.launch.docker.container import Ports
+from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
+from tfs_deploy.launch.server import ServerPorts
 from tfs_deploy.state.server_log import log_path
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ServingEndpoint:
         """Return a gRPC client that neither checks inputs nor retries."""
         deployment = self.deployment or self.template
         if deployment is not None:
-            return dial(deployment, self.grpc_address, timeout=timeout, retries=1, check=False)
+            return client_for(deployment, self.grpc_address, timeout=timeout, retries=1, check=False)
         return Client(self.grpc_address, timeout=timeout, retries=1, check=False)
 
     def rest(self, timeout: float) -> RestClient | None:
@@ -188,17 +188,17 @@ def _start(deployment: Deployment, timeout: float) -> Started:
         flags = [*server_flags(deployment, deployment.config_dir), _DRAIN]
         # not detached: the server ends with this process, however this process ends
         return EmbeddedLauncher().start(flags, log_path=log_path(deployment.state_dir), timeout=timeout)
-    from tfs_deploy.launch.docker.host import DockerHost
+    from tfs_deploy.launch.docker.target import DockerTarget
 
     server = deployment.server
-    ports = Ports(server.grpc_port, server.rest_port)
-    return DockerHost(deployment).start(deployment, ports, deployment.config_dir, successor=False, timeout=timeout)
+    ports = ServerPorts(server.grpc_port, server.rest_port)
+    return DockerTarget(deployment).start(deployment, ports, deployment.config_dir, successor=False, timeout=timeout)
 
 
 def _discard(deployment: Deployment, started: Started) -> None:
     if deployment.server.target == EMBEDDED:
         started.stop(_STOP)
         return
-    from tfs_deploy.launch.docker.host import DockerHost
+    from tfs_deploy.launch.docker.target import DockerTarget
 
-    DockerHost(deployment).clear()
+    DockerTarget(deployment).clear()

@@ -212,7 +212,7 @@ def test_a_lock_that_hangs_is_shown_waited_for_and_released(zoo, cli):
         ({"strategy": "canaries"}, "unknown strategy: canaries"),
         ({"strategy": "ab", "steps": (10, 50)}, "do not fit an experiment"),
         ({"strategy": "blue-green", "steps": (10, 100)}, "do not fit blue-green"),
-        ({"gates": ["erors=1%"]}, "there is no gate 'erors'"),
+        ({"gates": ["erors=1%"]}, "unknown gate: erors"),
         ({"hooks": ("before:x=true",)}, "unknown phase: x"),
         ({"replicas": ("nowhere",)}, "is not a valid server address"),
         ({"gates": ["drift=1"], "requests_file": "/nowhere.npz"}, "holds no requests"),

@@ -1,4 +1,4 @@
-"""The traffic file: written and read atomically, never guessed at."""
+"""The traffic file: percentages that add up, replaced whole, never guessed at."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.client import Traffic, read_traffic, write_traffic
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.state.endpoint import read_endpoint
+from tfs_deploy.state.traffic import Traffic, read_traffic, set_aside_if_damaged, write_traffic
 
 
 def test_write_and_read(tmp_path):
@@ -96,6 +96,16 @@ def test_readers_never_see_half_a_file(tmp_path):
     done.set()
     reader.join()
     assert seen == sorted(seen)
+
+
+def test_only_a_damaged_file_is_set_aside(tmp_path):
+    path = tmp_path / "traffic.json"
+    assert set_aside_if_damaged(path) is None
+    write_traffic(path, "digits", {"stable": 100})
+    assert set_aside_if_damaged(path) is None
+    path.write_text("nonsense")
+    assert set_aside_if_damaged(path) == tmp_path / "traffic.damaged"
+    assert read_traffic(path) == Traffic()
 
 
 @pytest.fixture

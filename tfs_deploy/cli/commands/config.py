@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
 
 
-class ConfigCommand(click.Command):
-    """``config FILE``, and ``config import``: a word that is no file of that name is the other command."""
+class ConfigCommand(Command):
+    """``config FILE``, and ``config import``: the word ``import`` is the other command, never a file."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -25,13 +26,21 @@ class ConfigCommand(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
-@click.command(name="config", cls=ConfigCommand)
+@click.command(
+    name="config",
+    cls=ConfigCommand,
+    examples=(
+        "tfs-deploy config digits.yaml",
+        "tfs-deploy config digits.yaml --check --strict",
+        "tfs-deploy config digits.yaml --out served",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write the files into this directory.")
-@click.option("--check", "only_check", is_flag=True, help="Only say whether the file is right.")
-@click.option("--strict", is_flag=True, help="With --check: warnings count, and lead to exit code 1.")
-@click.option("--no-disk", is_flag=True, help="Do not look whether the models are there.")
-@click.option("--allow-latest", is_flag=True, help="Take an image that may be another one tomorrow.")
+@click.option("--check", "only_check", is_flag=True, help="Check the file only; print and write no config.")
+@click.option("--strict", is_flag=True, help="With --check: exit with 1 if there are warnings.")
+@click.option("--no-disk", is_flag=True, help="Skip the checks of what the file names on disk.")
+@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @common
 def command(
     output: Output,
@@ -43,17 +52,20 @@ def command(
     no_disk: bool,
     allow_latest: bool,
 ) -> int:
-    """Print models.config for a deployment FILE, or write all that its server reads.
+    """Write the files that the server reads.
 
-    Every mistake in the file is listed at once, with its line; then nothing is printed or written.
+    Use it to check a deployment FILE, to see the models.config that it makes, or, with --out, to write every file for
+    a server that other tools start. A FILE with mistakes has them all listed, each with its line; nothing is printed
+    or written then. `tfs-deploy config import` makes a deployment file of a models.config.
 
-    `tfs-deploy config import models.config` goes the other way.
+    Exit code 1: with --strict, there are warnings. Exit code 2: FILE has mistakes.
     """
     from tfs_deploy.config import config_files, server_flags, write_config
     from tfs_deploy.config.files import MODELS
     from tfs_deploy.deployment.active import apply_active
     from tfs_deploy.deployment.file import load_with_advice
     from tfs_deploy.state.active import read_active
+    from tfs_deploy.text import counted
 
     if out is not None and only_check:
         raise click.UsageError("--out and --check exclude each other.")
@@ -67,9 +79,7 @@ def command(
         good = not (strict and advice)
         warnings = [str(problem) for problem in advice]
         output.result({"ok": good, "name": deployment.name, "models": count, "warnings": warnings})
-        output.note(
-            f"{file} is {'right' if good else 'not right by --strict'}: {count} model{'s' if count > 1 else ''}"
-        )
+        output.note(f"{file} is {'valid' if good else 'not valid with --strict'}: {counted(count, 'model')}")
         return 0 if good else 1
     served, notes = apply_active(deployment, read_active(deployment.state_dir))
     for note in notes:
@@ -90,13 +100,24 @@ def command(
     return 0
 
 
-@click.command(name="import")
+@click.command(
+    name="import",
+    cls=Command,
+    examples=(
+        "tfs-deploy config import models.config",
+        "tfs-deploy config import models.config --name digits --out imported.yaml",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", default="imported", show_default=True, help="The name of the deployment.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the deployment file here.")
+@click.option("--name", default="imported", show_default=True, help="Name of the deployment.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the deployment file to this path.")
 @common
 def import_command(output: Output, file: Path, name: str, out: Path | None) -> None:
-    """Turn an existing models.config FILE into a deployment file; what the server would refuse is listed by line."""
+    """Turn a models.config into a deployment file.
+
+    Use it to take over a server that was configured by hand. FILE is its models.config; whatever the server would
+    refuse in it is listed, each with its line.
+    """
     from tfs_deploy.atomic import write_atomic
     from tfs_deploy.config.importer import deployment_document
     from tfs_deploy.errors import UsageError
@@ -106,7 +127,7 @@ def import_command(output: Output, file: Path, name: str, out: Path | None) -> N
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"{file} cannot be read: {reason}", hint="give the path of a models.config") from error
     document = deployment_document(text, name=name, source=str(file))
     rendered = str(yaml.safe_dump(document, sort_keys=False))

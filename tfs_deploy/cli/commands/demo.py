@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.output import styled
 
@@ -23,28 +24,37 @@ if TYPE_CHECKING:
     from tfs_deploy.report import Table
 
 
-@click.command(name="demo")
+@click.command(
+    name="demo",
+    cls=Command,
+    examples=(
+        "tfs-deploy demo",
+        "tfs-deploy demo --dir try-it --bake 1",
+    ),
+)
 @click.option(
     "--dir",
     "folder",
     type=click.Path(path_type=Path),
     default=Path("tfs-deploy-demo"),
     show_default=True,
-    help="Where models, deployment file and report go; an earlier demo there is replaced.",
+    help="Directory for models, deployment file and report; an earlier demo there is replaced.",
 )
 @click.option(
     "--bake",
     type=click.FloatRange(min=0.5),
     default=3.0,
     show_default=True,
-    help="Seconds in each step of a rollout.",
+    metavar="SECONDS",
+    help="Duration of each step of a rollout, in seconds.",
 )
 @common
 def command(output: Output, folder: Path, bake: float) -> None:
-    """Train two models on handwritten digits, export, serve and check them, then roll out from one to the other.
+    """See it all work on a real model, in about a minute.
 
-    A third, deliberately broken version shows the automatic rollback. Everything runs on this machine and takes
-    about a minute; Ctrl-C stops it and its server at any moment.
+    Use it to see what the toolkit does before you write anything. It trains two models on handwritten digits, exports,
+    serves and checks them, and rolls out from one to the other under load; a third, deliberately broken version shows
+    the automatic rollback. Everything runs on this machine; Ctrl-C stops it and its server at any moment.
     """
     from tfs_deploy.demo.page import markdown, next_commands
     from tfs_deploy.demo.story import tell

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import VerdictError
@@ -24,12 +25,25 @@ _COLORS = {
 }
 
 
-@click.command()
+@click.command(
+    name="diff",
+    cls=Command,
+    examples=(
+        "tfs-deploy diff models/digits/1 models/digits/2",
+        "tfs-deploy diff models/digits/1 models/digits/2 --json",
+    ),
+)
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @common
 def command(output: Output, old: Path, new: Path) -> int:
-    """Compare what clients see of versions OLD and NEW; exit 1 if NEW breaks clients of OLD."""
+    """Compare what clients see of two versions.
+
+    Use it before one version takes over from another: it compares signatures, sizes and ops. OLD and NEW are version
+    directories, or base paths (their newest versions).
+
+    Exit code 1: NEW breaks clients of OLD.
+    """
     diff = diff_models(inspect_model(old), inspect_model(new))
     document = describe_diff(diff)
     output.result(document, render(printable(document)))

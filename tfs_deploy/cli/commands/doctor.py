@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.errors import VerdictError
 
@@ -20,14 +21,24 @@ _COLORS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red", "sk
 _WORST_FIRST: Final = ("problem", "warning", "skipped")
 
 
-@click.command(name="doctor")
+@click.command(
+    name="doctor",
+    cls=Command,
+    examples=(
+        "tfs-deploy doctor",
+        "tfs-deploy doctor digits.yaml",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @common
 def command(output: Output, file: Path | None) -> int:
-    """Look at Python, packages, Docker, GPUs, ports, disks, limits and clocks, and say what to do.
+    """Find what keeps this machine from serving.
 
-    With a deployment FILE it is about what that file needs: its target, image, ports and directories. Nothing is
-    changed or sent anywhere. The exit code is 1 if there is a problem; warnings and skipped questions leave it at 0.
+    Use it on a new machine, or when `up` fails. It checks Python, packages, Docker, GPUs, ports, disks, limits and
+    clocks, and says what to do about each problem; with a deployment FILE it checks what that file needs: target,
+    image, ports and directories. Nothing is changed, and nothing leaves the machine.
+
+    Exit code 1: there is a problem. Warnings and skipped checks do not count.
     """
     from tfs_deploy.doctor import gather, judge
 
@@ -53,8 +64,8 @@ def _show(console: Console, diagnosis: Diagnosis) -> None:
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("question")
-    table.add_column("answer")
+    table.add_column("check")
+    table.add_column("result")
     table.add_column("found", overflow="fold")
     for found in diagnosis.findings:
         table.add_row(found.id, Text(found.level.value, _COLORS[found.level.value]), Text(found.detail))

@@ -7,18 +7,37 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
 
 
-@click.command(name="down")
+@click.command(
+    name="down",
+    cls=Command,
+    examples=(
+        "tfs-deploy down digits.yaml",
+        "tfs-deploy down digits.yaml --timeout 60",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--timeout", type=click.FloatRange(min=0.0), default=15.0, show_default=True, help="Seconds until force.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.0),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time to stop before the server is killed, in seconds.",
+)
 @common
 def command(output: Output, file: Path, timeout: float) -> None:
-    """Stop the server of a deployment FILE and remove its container; an embedded server answers what it has first."""
+    """Stop the server.
+
+    Use it to end what `up` began: the server of a deployment FILE stops and its container is removed. An embedded
+    server finishes the requests that it has first.
+    """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.launch.up import down
     from tfs_deploy.state.lock import lock

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.signature_text import parse_signatures
@@ -35,43 +36,83 @@ _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _NUMBER = re.compile(r"[0-9]+")
 
 
-@click.command()
+@click.command(
+    name="export",
+    cls=Command,
+    examples=(
+        "tfs-deploy export model.keras --to models/digits",
+        "tfs-deploy export train:model --to models/digits --keep 5",
+        "tfs-deploy export graph.pb --to models/tf -s 'serving_default(x=x:0) -> y=y:0'",
+    ),
+)
 @click.argument("source")
-@click.option("--to", "base_path", required=True, metavar="BASE", help="Directory of the numbered versions.")
-@click.option("--kind", type=click.Choice(sorted(KINDS)), help="What SOURCE is, where that is not detected.")
-@click.option("--version", metavar="N|timestamp", help="The version's number.  [default: the next one]")
+@click.option(
+    "--to", "base_path", required=True, metavar="BASE", help="Base path: the directory of the numbered versions."
+)
+@click.option("--kind", type=click.Choice(sorted(KINDS)), help="Kind of SOURCE.  [default: detected]")
+@click.option("--version", metavar="N|timestamp", help="Version number.  [default: the next one]")
 @click.option(
     "--signature",
     "-s",
     "signatures",
     multiple=True,
     metavar="TEXT",
-    help="'NAME(INPUTS) = FUNCTION -> OUTPUTS as METHOD', all but NAME optional; may be repeated.",
+    help="Signature, all but NAME optional: 'NAME(INPUTS) = FUNCTION -> OUTPUTS as METHOD'; may be repeated.",
 )
-@click.option("--tags", default="serve", show_default=True, help="Meta graph to serve (A,B; TensorFlow 1 only).")
+@click.option(
+    "--tags", default="serve", show_default=True, help="Tags of the meta graph to serve: A,B (TensorFlow 1 only)."
+)
 @click.option(
     "--example",
     "examples",
     multiple=True,
     metavar="[SIGNATURE/]NAME=VALUE",
-    help="An input of an example request, checked before publishing and recorded: JSON, @FILE.npy, @FILE.",
+    help="Input of an example request, checked and recorded: JSON, @FILE.npy or @FILE; may be repeated.",
 )
 @click.option(
-    "--metadata", multiple=True, metavar="KEY=VALUE|@FILE.json", help="Kept in the manifest; may be repeated."
+    "--metadata",
+    multiple=True,
+    metavar="KEY=VALUE|@FILE.json",
+    help="Metadata to keep in the manifest; may be repeated.",
 )
-@click.option("--keep", type=click.IntRange(min=1), help="Remove older versions so that this many stay.")
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of versions to keep; older ones are removed.  [default: all]",
+)
 @click.option(
     "--deployment",
     "deployments",
     multiple=True,
     metavar="FILE",
-    help="Versions that this deployment file names are not removed.  [default: all files found nearby]",
+    help="Deployment file whose versions are never removed; may be repeated.  [default: all files found nearby]",
 )
-@click.option("--check/--no-check", default=True, help="Load the version in a fresh process before publishing.")
-@click.option("--rtol", type=click.FloatRange(min=0), default=DEFAULT_RTOL, show_default=True)
-@click.option("--atol", type=click.FloatRange(min=0), default=DEFAULT_ATOL, show_default=True)
+@click.option("--check/--no-check", default=True, help="Load the version in a fresh process before publishing it.")
+@click.option(
+    "--rtol",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_RTOL,
+    show_default=True,
+    metavar="NUMBER",
+    help="Relative tolerance of the check.",
+)
+@click.option(
+    "--atol",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_ATOL,
+    show_default=True,
+    metavar="NUMBER",
+    help="Absolute tolerance of the check.",
+)
 @click.option("--warmup/--no-warmup", default=True, help="Write the examples as warmup requests.")
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import this first (custom Keras classes).")
+@click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="Module to import first, for custom Keras classes; may be repeated.",
+)
 @common
 def command(
     output: Output,
@@ -89,14 +130,10 @@ def command(
     modules: Sequence[str],
     **options: Any,
 ) -> None:
-    r"""Write SOURCE into the next numbered version directory under BASE, complete or not at all.
+    """Write a model into the next numbered version directory.
 
-    SOURCE is a .keras or .h5 file, a SavedModel, a TensorFlow 1 checkpoint or frozen graph, or MODULE:OBJECT.
-
-    \b
-    tfs-deploy export model.keras --to models/digits
-    tfs-deploy export exports/1699999999 --to models/income -s 'serving_default = predict'
-    tfs-deploy export graph.pb --to models/old -s 'serving_default(x=x:0) -> y=logits:0'
+    Use it at the end of a training job. SOURCE is a .keras or .h5 file, a SavedModel, a TensorFlow 1 checkpoint or
+    frozen graph, or MODULE:OBJECT. The version appears under BASE complete or not at all.
     """
     arguments: dict[str, Any] = {
         "signatures": parse_signatures(signatures),
@@ -119,7 +156,7 @@ def parse_version(text: str | None) -> int | str | None:
     if text is None or text == "timestamp":
         return text
     if _NUMBER.fullmatch(text) is None:
-        raise UsageError(f"--version {text} is no version", hint="give a number, or timestamp")
+        raise UsageError(f"--version {text} is not a version", hint="give a number, or timestamp")
     return int(text)
 
 
@@ -141,7 +178,7 @@ def _source(text: str, modules: Sequence[str]) -> Any:
         found = _import(module)
         for name in path.split("."):
             if not hasattr(found, name):
-                raise UsageError(f"{text}: there is no {name!r}", hint="MODULE:OBJECT, as in train:model")
+                raise UsageError(f"{text}: {name!r} not found", hint="MODULE:OBJECT, as in train:model")
             found = getattr(found, name)
         return found() if type(found).__name__ == "function" else found
     finally:
@@ -167,8 +204,8 @@ def _import(module: str) -> Any:
 
 
 def _no_module(module: str) -> UsageError:
-    hint = "it is looked for in the working directory and the environment"
-    return UsageError(f"there is no module {module!r}", hint=hint)
+    hint = "searched in the working directory and the environment"
+    return UsageError(f"module {module!r} not found", hint=hint)
 
 
 def _examples(texts: Sequence[str]) -> dict[str, Any]:
@@ -202,9 +239,9 @@ def _metadata_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}", hint='write {"key": value}') from error
+        raise UsageError(f"{path} is not valid JSON: {error}", hint='write {"key": value}') from error
     if not isinstance(document, dict):
-        raise UsageError(f"{path} holds no JSON object", hint='write {"key": value}')
+        raise UsageError(f"{path} does not hold a JSON object", hint='write {"key": value}')
     return document
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import UsageError, VerdictError
@@ -25,19 +26,32 @@ _OPS_SHOWN = 8
 _VARIABLES_SHOWN = 5
 
 
-@click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--check", is_flag=True, help="Hash all files again and compare with the manifest; exit 1 on a difference."
+@click.command(
+    name="inspect",
+    cls=Command,
+    examples=(
+        "tfs-deploy inspect models/digits",
+        "tfs-deploy inspect models/digits/2 --check --no-requests",
+    ),
 )
-@click.option("--model", help="Name of the model in the sample requests.  [default: name of the base path]")
-@click.option("--signature", help="Show this signature only.")
-@click.option("--requests/--no-requests", default=True, help="Show a ready curl and Python request per signature.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Compare all files with the hashes in the manifest.")
+@click.option("--model", metavar="NAME", help="Model name in the sample requests.  [default: name of the base path]")
+@click.option("--signature", metavar="NAME", help="Show this signature only.")
+@click.option(
+    "--requests/--no-requests", default=True, help="Show a curl command and a Python request for each signature."
+)
 @common
 def command(
     output: Output, path: Path, *, check: bool, model: str | None, signature: str | None, requests: bool
 ) -> int:
-    """Show what the SavedModel at PATH holds: a version directory, or a base path (its latest version)."""
+    """Show what a SavedModel holds, without TensorFlow.
+
+    Use it to see signatures, variables, ops, assets and the manifest, and to get requests to copy. PATH is a version
+    directory, or a base path (its newest version).
+
+    Exit code 1: with --check, a file is not as it was exported.
+    """
     info = inspect_model(path)
     document = describe(info, model=model)
     if signature is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.tree import printable
 from tfs_deploy.errors import UsageError
@@ -21,25 +22,38 @@ if TYPE_CHECKING:
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
-@click.command()
+@click.command(
+    name="lint",
+    cls=Command,
+    examples=(
+        "tfs-deploy lint models/digits",
+        "tfs-deploy lint models/digits/2 --fail-on warning --json",
+        "tfs-deploy lint --rules",
+    ),
+)
 @click.argument("path", type=click.Path(path_type=Path), required=False)
-@click.option("--select", multiple=True, metavar="RULES", help="Apply only these rules (ids, beginnings, names; a,b).")
-@click.option("--ignore", multiple=True, metavar="RULES", help="Leave these rules out.")
 @click.option(
-    "--image-version", metavar="VERSION", help="Version or image of the server: 2.19, tensorflow/serving:2.19.1."
+    "--select",
+    multiple=True,
+    metavar="RULES",
+    help="Rules to apply: ids, prefixes or names (A,B); may be repeated.  [default: all]",
+)
+@click.option("--ignore", multiple=True, metavar="RULES", help="Rules to leave out; may be repeated.")
+@click.option(
+    "--image-version", metavar="VERSION", help="Version or image of the server: 2.19 or tensorflow/serving:2.19.1."
 )
 @click.option(
     "--deployment",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Take the server's version from the image in this deployment file.",
+    help="Deployment file whose image gives the server's version.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice([severity.value for severity in Severity]),
     default=Severity.ERROR.value,
     show_default=True,
-    help="Exit with 1 if there is a finding this bad.",
+    help="Lowest severity that leads to exit code 1.",
 )
 @click.option("--rules", is_flag=True, help="Print the reference of all rules and exit.")
 @common
@@ -54,17 +68,23 @@ def command(
     fail_on: str,
     rules: bool,
 ) -> int:
-    """Check the SavedModel at PATH (a version directory, or a base path) for what goes wrong in serving."""
+    """Find what would go wrong in serving.
+
+    Use it right after an export, or in a pipeline: it reads the files of a SavedModel and needs neither TensorFlow nor
+    a server. PATH is a version directory, or a base path (its newest version).
+
+    Exit code 1: there is a finding of the severity of --fail-on, or worse.
+    """
     if rules:
         output.result({"rules": [_rule_document(rule.id) for rule in RULES]}, reference())
         return 0
     if path is None:
-        raise UsageError("there is no PATH", hint="give a version directory or a base path")
+        raise UsageError("PATH is missing", hint="give a version directory or a base path")
     selected, ignored = _split(select), _split(ignore)
     applied = len(select_rules(selected, ignored))
     if deployment is not None:
         if image_version is not None:
-            raise UsageError("--image-version and --deployment both say what the server is", hint="give one of them")
+            raise UsageError("--image-version and --deployment exclude each other", hint="drop one of them")
         image_version = _image_version(deployment)
     info = inspect_to_lint(path)
     findings = lint_model(info, select=selected, ignore=ignored, image_version=image_version)
@@ -92,12 +112,12 @@ def _image_version(file: Path) -> str:
     if docker is None:
         raise UsageError(
             f"{file} names no image: its server does not run in a container",
-            hint="say what the server is with --image-version",
+            hint="give the server's version with --image-version",
         )
     if docker.release is None:
         raise UsageError(
-            f"{file}: the image {docker.image} does not tell the server's version",
-            hint="set serving_version in its section docker, or give --image-version",
+            f"{file}: the server's version is unknown for the image {docker.image}",
+            hint="set server.docker.serving_version, or give --image-version",
         )
     return ".".join(map(str, docker.release))
 

@@ -1,4 +1,4 @@
-"""``tfs-deploy lock``: who is at work on a deployment, and taking the lock away from one who hangs."""
+"""``tfs-deploy lock``: who works on a deployment, and taking the lock away from a process that hangs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.shared.help import Group
 from tfs_deploy.cli.shared.options import common
 
 if TYPE_CHECKING:
@@ -15,16 +16,26 @@ if TYPE_CHECKING:
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
-@click.group(name="lock")
+@click.group(
+    name="lock",
+    cls=Group,
+    examples=("tfs-deploy lock status digits.yaml", "tfs-deploy lock release digits.yaml"),
+)
 def command() -> None:
-    """Show who is at work on a deployment, or release its lock."""
+    """Show who works on a deployment, or release its lock.
+
+    Use it when another command says that the deployment is locked.
+    """
 
 
-@command.command()
+@command.command(examples=("tfs-deploy lock status digits.yaml", "tfs-deploy lock status digits.yaml --json"))
 @_FILE
 @common
 def status(output: Output, file: Path) -> None:
-    """Show who holds the lock of a deployment FILE: user, machine, process, since when, for what."""
+    """Show who holds the lock.
+
+    Use it to see which user, machine and process works on a deployment FILE, since when and for what.
+    """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.state.lock import describe_holder, holder
 
@@ -32,14 +43,14 @@ def status(output: Output, file: Path) -> None:
     output.result({"lock": about}, "not locked" if about is None else f"locked by {describe_holder(about)}")
 
 
-@command.command()
+@command.command(examples=("tfs-deploy lock release digits.yaml", "tfs-deploy lock release digits.yaml --json"))
 @_FILE
 @common
 def release(output: Output, file: Path) -> None:
     """Take the lock away from its holder.
 
-    A process that ends in whatever way frees the lock by itself; this is for one that hangs, or whose machine is gone.
-    One that is alive after all stops before its next action.
+    Use it when the process that holds the lock of a deployment FILE hangs, or its machine is gone; a process that
+    ends releases its lock by itself. A holder that is still alive stops before its next action.
     """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.state.lock import describe_holder

@@ -7,33 +7,44 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
-    from tfs_deploy.launch.plan import Plan
+    from tfs_deploy.launch.planning.plan import ServerPlan
 
 _HEADS = {
     "none": "nothing to do",
-    "start": "a server is started",
-    "update": "the running server is changed, no request fails",
-    "replace": "another server takes the place of the running one",
+    "start": "start a server",
+    "update": "change the running server, without a failed request",
+    "replace": "replace the running server with a new one",
 }
 
 
-@click.command(name="plan")
+@click.command(
+    name="plan",
+    cls=Command,
+    examples=(
+        "tfs-deploy plan digits.yaml",
+        "tfs-deploy plan digits.yaml --detailed-exitcode",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--against", metavar="SERVER", help="Compare with the server at this HOST:PORT of a gRPC API.")
+@click.option("--against", metavar="HOST:PORT", help="Compare with the server at this gRPC address.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 1 if there is something to do.")
-@click.option("--allow-latest", is_flag=True, help="Take an image that may be another one tomorrow.")
+@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @common
 def command(output: Output, file: Path, against: str | None, *, detailed_exitcode: bool, allow_latest: bool) -> int:
-    """Show what `up` would change for a deployment FILE, step by step, and what it would refuse.
+    """Show what `up` would change.
 
-    Nothing is changed. The exit code is 1 for what would be refused, and with --detailed-exitcode for any change.
+    Use it before `up`, or in a pipeline to notice that a server differs from its deployment FILE. It shows the changes,
+    the steps in their order, the memory they need, and what would be refused; it changes nothing.
+
+    Exit code 1: `up` would refuse something; with --detailed-exitcode, also if there is something to do.
     """
     from tfs_deploy.deployment.file import load_with_advice
-    from tfs_deploy.launch.observe import plan
+    from tfs_deploy.launch.up import plan
 
     deployment, advice = load_with_advice(file, allow_latest=allow_latest)
     for problem in advice:
@@ -43,19 +54,19 @@ def command(output: Output, file: Path, against: str | None, *, detailed_exitcod
     return 1 if found.refused or (detailed_exitcode and found) else 0
 
 
-def _text(plan: Plan) -> str:
+def _text(plan: ServerPlan) -> str:
     from tfs_deploy.text import size_text
 
     lines = [_HEADS[plan.action], *(f"  {change}" for change in plan.changes)]
     if plan.steps:
-        lines += ["", "in this order:", *(f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))]
+        lines += ["", "in this order:", *(f"  {number}. {line}" for number, line in enumerate(plan.lines, 1))]
     if plan.gap:
-        lines.append(f"\nnobody serves for about {plan.gap:.1f} s; server.alternate_ports avoids that")
+        lines.append(f"\nabout {plan.gap:.1f} s of downtime; server.alternate_ports avoids it")
     memory = plan.memory
     if plan.steps and memory is not None:
         room = f", {memory.limit} has {size_text(memory.room)}" if memory.room is not None else ""
         lines.append(
             f"\nmemory: about {size_text(memory.models)} for the models, {size_text(memory.peak)} at most{room}"
         )
-    lines += [f"\nrefused: {reason}" for reason in plan.refused]
+    lines += [f"\nrefused: {reason}" for reason in plan.refusals]
     return "\n".join(lines)

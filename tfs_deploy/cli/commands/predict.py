@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.tensors import archive_path, outputs_document, outputs_lines, write_archive
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
     from tfs_deploy.client import Client, PredictReply, RestClient
 
-_EXAMPLES = """\b
-Examples:
-  tfs-deploy predict localhost:8500 digits -i image=@digit.npy --label stable
-  tfs-deploy predict localhost:8501 half_plus_two -i 'x=[1,2,5]' --rest --json
-"""
 
-
-@click.command(epilog=_EXAMPLES)
+@click.command(
+    name="predict",
+    cls=Command,
+    examples=(
+        "tfs-deploy predict localhost:8500 digits -i image=@digit.npy --label stable",
+        "tfs-deploy predict localhost:8501 digits -i image=@digit.json --rest --json",
+    ),
+)
 @click.argument("address")
 @click.argument("model")
 @click.option(
@@ -33,18 +35,34 @@ Examples:
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An input: JSON or text, @FILE.npy, @FILE.json, or any other @FILE as bytes; @FILE.npz gives all inputs.",
+    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs.",
 )
-@click.option("--signature", help=f"The signature to run.  [default: {DEFAULT_SIGNATURE}]")
-@click.option("--label", help="Ask the version with this label.")
-@click.option("--version", type=int, help="Ask this version.")
-@click.option("--filter", "output_filter", multiple=True, metavar="NAME", help="Only this output; may be repeated.")
-@click.option("--rest", is_flag=True, help="Use the REST API (ADDRESS is its port, usually 8501).")
+@click.option("--signature", metavar="NAME", help=f"Signature to run.  [default: {DEFAULT_SIGNATURE}]")
+@click.option("--label", metavar="LABEL", help="Label of the version to ask.")
+@click.option("--version", type=int, metavar="N", help="Number of the version to ask.")
 @click.option(
-    "--output", "-o", "form", default="table", metavar="FORM", help="table, json or the path of an .npz file."
+    "--filter",
+    "output_filter",
+    multiple=True,
+    metavar="NAME",
+    help="Output to return; may be repeated.  [default: all]",
+)
+@click.option("--rest", is_flag=True, help="Use the REST API; the port of ADDRESS is then usually 8501.")
+@click.option(
+    "--output",
+    "-o",
+    "form",
+    default="table",
+    metavar="FORM",
+    help="Output format: table, json or the path of an .npz file.",
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="Seconds."
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Timeout per request, in seconds.",
 )
 @common
 def command(
@@ -61,7 +79,11 @@ def command(
     form: str,
     timeout: float,
 ) -> None:
-    """Send one request to MODEL on the server at ADDRESS (HOST:PORT) and print its outputs."""
+    """Send one request to a served model.
+
+    Use it to try a model by hand. ADDRESS is the HOST:PORT of any TensorFlow Serving, MODEL the name under
+    which it serves the model.
+    """
     archive = archive_path(form)
     with _client(address, timeout=timeout, rest=rest) as client:
         metadata = client.metadata(model, label=label, version=version)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.commands.export import parse_version, warnings_on
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel import inspect_model
@@ -21,18 +22,37 @@ if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
 
 
-@click.command()
+@click.command(
+    name="publish",
+    cls=Command,
+    examples=(
+        "tfs-deploy publish new/digits --to models/digits",
+        "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
+    ),
+)
 @click.argument("source", metavar="MODEL_DIR", type=click.Path(path_type=Path))
-@click.option("--to", "base_path", required=True, metavar="BASE", help="Directory of the numbered versions.")
-@click.option("--version", metavar="N|timestamp", help="The version's number.  [default: the next one]")
-@click.option("--require-verdict", "verdict", metavar="FILE", help="verdict.json of `verify` that has to say yes.")
-@click.option("--keep", type=click.IntRange(min=1), help="Remove older versions so that this many stay.")
+@click.option(
+    "--to", "base_path", required=True, metavar="BASE", help="Base path: the directory of the numbered versions."
+)
+@click.option("--version", metavar="N|timestamp", help="Version number.  [default: the next one]")
+@click.option(
+    "--require-verdict",
+    "verdict",
+    metavar="FILE",
+    help="Verdict that must have passed these files: verdict.json of `verify`.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of versions to keep; older ones are removed.  [default: all]",
+)
 @click.option(
     "--deployment",
     "deployments",
     multiple=True,
     metavar="FILE",
-    help="Versions that this deployment file names are not removed.  [default: all files found nearby]",
+    help="Deployment file whose versions are never removed; may be repeated.  [default: all files found nearby]",
 )
 @common
 def command(
@@ -45,16 +65,12 @@ def command(
     keep: int | None,
     deployments: Sequence[str],
 ) -> None:
-    r"""Copy the version in MODEL_DIR to the next number under BASE, complete or not at all.
+    """Copy a verified version into a base path.
 
-    MODEL_DIR is a version directory, or a base path (its newest version). Its manifest has to match its files; with
-    --require-verdict it is published only if `verify` said yes to exactly these files. It stays where it is, and needs
-    no TensorFlow.
+    Use it in a pipeline, after `export` and `verify`; it does not need TensorFlow. MODEL_DIR is a version directory,
+    or a base path (its newest version). The copy gets the next number under BASE and appears complete or not at all.
 
-    \b
-    tfs-deploy export train:model --to staged/digits
-    tfs-deploy verify staged/digits --report verified
-    tfs-deploy publish staged/digits --to models/digits --require-verdict verified/verdict.json --keep 5
+    Exit code 1: the files are not as they were exported, or not those that passed --require-verdict.
     """
     started = time.monotonic()
     number = parse_version(version)
@@ -78,7 +94,7 @@ def command(
 
 
 def _judge(source: Path, verdict: str | None) -> tuple[str | None, Callable[[Path], None] | None]:
-    """Ask for the verdict; return its note, and what makes sure that the copy is what it is about."""
+    """Return the note of the verdict, and the check that the copy is what the verdict is about."""
     if verdict is None:
         return None, None
     from tfs_deploy.store.identity import identify
@@ -100,7 +116,7 @@ def _render(document: dict[str, Any]) -> str:
     if document["verdict"]:
         lines.append(f"  {document['verdict']}")
     elif document["digest"] is None:
-        lines.append("  it has no manifest, so nothing says whether its files are as they were exported")
+        lines.append("  without a manifest: the files could not be compared with those exported")
     if document["pruned"]:
         removed = ", ".join(map(str, document["pruned"]))
         lines.append(f"removed {counted(len(document['pruned']), 'old version')}: {removed}")

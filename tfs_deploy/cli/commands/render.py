@@ -7,23 +7,36 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
 
 
-@click.command(name="render")
+@click.command(
+    name="render",
+    cls=Command,
+    examples=(
+        "tfs-deploy render compose digits.yaml",
+        "tfs-deploy render dockerfile digits.yaml --out image",
+    ),
+)
 @click.argument("kind", type=click.Choice(["compose", "dockerfile"]))
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write it into this directory.")
-@click.option("--allow-latest", is_flag=True, help="Take an image that may be another one tomorrow.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write it, and every file that it needs, into this directory.",
+)
+@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @common
 def command(output: Output, kind: str, file: Path, out: Path | None, *, allow_latest: bool) -> None:
-    """Print what other tools run for a deployment FILE, or write it with everything that it needs.
+    """Write a Compose project or a Dockerfile.
 
-    compose: a compose.yaml with a health check, and Prometheus beside the server if it is monitored. dockerfile: an
-    image that holds models and config. Versions and labels are those that are served now.
+    Use it where other tools run the server of a deployment FILE, whose target is docker. compose: a compose.yaml with
+    a health check, and with Prometheus if the server is monitored. dockerfile: an image that holds models and config.
+    Versions and labels are those served now.
     """
     from tfs_deploy.deployment.active import apply_active
     from tfs_deploy.deployment.file import load_deployment

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.tensors import archive_path, outputs_document, outputs_lines, write_archive
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
 
 
-@click.command()
+@click.command(
+    name="run",
+    cls=Command,
+    examples=(
+        "tfs-deploy run models/digits -i image=@digit.npy",
+        "tfs-deploy run models/digits --version 1 -i image=@digit.npy -o digit.npz",
+    ),
+)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--input",
@@ -24,13 +32,18 @@ if TYPE_CHECKING:
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An input: JSON or text, @FILE.npy, @FILE.json, or any other @FILE as bytes; @FILE.npz gives all inputs.",
+    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs.",
 )
-@click.option("--signature", help="The signature to run.  [default: serving_default, or the only one]")
-@click.option("--version", type=int, help="Version under a base path.  [default: the latest]")
-@click.option("--tags", default="serve", show_default=True, help="Meta graph to load (A,B).")
+@click.option("--signature", metavar="NAME", help="Signature to run.  [default: serving_default, or the only one]")
+@click.option("--version", type=int, metavar="N", help="Version under a base path.  [default: the newest]")
+@click.option("--tags", default="serve", show_default=True, help="Tags of the meta graph to load: A,B.")
 @click.option(
-    "--output", "-o", "form", default="table", metavar="FORM", help="table, json or the path of an .npz file."
+    "--output",
+    "-o",
+    "form",
+    default="table",
+    metavar="FORM",
+    help="Output format: table, json or the path of an .npz file.",
 )
 @common
 def command(
@@ -43,14 +56,13 @@ def command(
     tags: str,
     form: str,
 ) -> None:
-    r"""Load the SavedModel at PATH (a version directory or a base path), run one signature and print its outputs.
+    """Run one signature of a SavedModel, without a server.
 
-    \b
-    tfs-deploy run models/digits -i image=@digit.npy
-    tfs-deploy run models/digits/2 --signature top3 -i image=@digit.npy -o top3.npz
+    Use it to try a model by hand right after an export; it needs TensorFlow. PATH is a version directory, or a base
+    path (its newest version).
     """
     from tfs_deploy.runtime import load_model
-    from tfs_deploy.runtime.local import choose_signature
+    from tfs_deploy.runtime.local_model import choose_signature
 
     archive = archive_path(form)
     with load_model(path, version, tags=tuple(tag.strip() for tag in tags.split(","))) as model:

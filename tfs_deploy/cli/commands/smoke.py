@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import UsageError, VerdictError
@@ -19,22 +20,47 @@ if TYPE_CHECKING:
 _COLORS = {"failed": "red", "skipped": "yellow"}
 
 
-@click.command(name="smoke")
+@click.command(
+    name="smoke",
+    cls=Command,
+    examples=(
+        "tfs-deploy smoke digits.yaml",
+        "tfs-deploy smoke digits.yaml --label stable --textfile digits.prom",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", help="Ask this model only.")
-@click.option("--label", help="Ask this label only.")
-@click.option("--version", type=int, help="Ask this version by number, whether or not a label points at it.")
-@click.option("--rtol", type=click.FloatRange(min=0), help="Relative tolerance.  [default: as recorded, 1e-5]")
-@click.option("--atol", type=click.FloatRange(min=0), help="Absolute tolerance.  [default: as recorded]")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds a question.")
-@click.option("--watch", "watching", is_flag=True, help="Ask again and again, one line a round, until Ctrl-C.")
-@click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds from round to round.  [default: 10]")
-@click.option("--rounds", type=click.IntRange(min=1), help="End --watch after this many rounds.  [default: never]")
+@click.option("--model", metavar="NAME", help="Ask this model only.")
+@click.option("--label", metavar="LABEL", help="Ask this label only.")
+@click.option("--version", type=int, metavar="N", help="Ask this version by number, even if it has no label.")
+@click.option(
+    "--rtol", type=click.FloatRange(min=0), metavar="NUMBER", help="Relative tolerance.  [default: as recorded, 1e-5]"
+)
+@click.option(
+    "--atol", type=click.FloatRange(min=0), metavar="NUMBER", help="Absolute tolerance.  [default: as recorded]"
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Timeout per request, in seconds.",
+)
+@click.option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C, with one line per round.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Time between the starts of two rounds, in seconds.  [default: 10]",
+)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), metavar="N", help="Number of rounds of --watch.  [default: no limit]"
+)
 @click.option(
     "--textfile",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.prom",
-    help="Write metrics for Prometheus's textfile collector, replaced whole by each round.",
+    help="Write metrics for Prometheus's textfile collector into this file, anew in each round.",
 )
 @common
 def command(
@@ -52,11 +78,13 @@ def command(
     rounds: int | None,
     textfile: Path | None,
 ) -> int:
-    """Ask every label of the deployment FILE over gRPC and REST, and compare with the answers recorded at export.
+    """Compare the answers of every label with those recorded.
 
-    A model without labels is asked by version number, a version without recorded answers with made-up inputs. The
-    exit code is 1 when a check fails; the last line names the first one. With --watch it is that of the last of
-    --rounds rounds, and 130 after Ctrl-C; --json then prints one document a line.
+    Use it after `up`, or with --watch as a monitor. Each label of a deployment FILE is asked over gRPC and REST for
+    the answers recorded at export; a model without labels is asked by version number, and a version without recorded
+    answers gets made-up inputs. With --watch, --json prints one document per line.
+
+    Exit code 1: a check failed; the last line names the first. With --watch, the last round decides; 130 after Ctrl-C.
     """
     from tfs_deploy.cli.shared.smoke_watch import one_round, recorder, watch
     from tfs_deploy.deployment.file import load_deployment

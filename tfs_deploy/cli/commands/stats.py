@@ -7,19 +7,32 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
 
 
-@click.command(name="stats")
+@click.command(
+    name="stats",
+    cls=Command,
+    examples=(
+        "tfs-deploy stats digits.yaml",
+        "tfs-deploy stats digits.yaml --json",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @common
 def command(output: Output, file: Path) -> int:
-    """Show processor, memory, threads and traffic of the server of a deployment FILE; exit code 1 if none runs."""
+    """Show the CPU, memory and network use of the server.
+
+    Use it to see what the server of a deployment FILE takes of its machine right now.
+
+    Exit code 1: the server is not running.
+    """
     from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.launch.hosts import find_server
+    from tfs_deploy.launch.targets import find_server
     from tfs_deploy.text import size_text
 
     deployment = load_deployment(file)

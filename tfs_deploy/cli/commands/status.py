@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
 if TYPE_CHECKING:
@@ -17,14 +18,30 @@ if TYPE_CHECKING:
     from tfs_deploy.launch.status import Overview
 
 
-@click.command(name="status")
+@click.command(
+    name="status",
+    cls=Command,
+    examples=(
+        "tfs-deploy status digits.yaml",
+        "tfs-deploy status digits.yaml --json",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Seconds a question.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Timeout per request, in seconds.",
+)
 @common
 def command(output: Output, file: Path, timeout: float) -> int:
-    """Show the server of a deployment FILE with its models, versions, labels and traffic.
+    """Show the server with its models, versions and labels.
 
-    The exit code is 0 if the server runs and every version that the file asks for is available, else 1.
+    Use it to see whether the server of a deployment FILE serves what the file asks for, and how traffic is split.
+
+    Exit code 1: the server is not running, or a version that FILE asks for is not available.
     """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.launch.status import overview
@@ -36,7 +53,7 @@ def command(output: Output, file: Path, timeout: float) -> int:
     document = _document(deployment, view)
     if view.server is None:
         why = f": {view.why}" if view.why else ""
-        how = f"has ended without being asked{why}" if view.ended else "is not running"
+        how = f"has ended unexpectedly{why}" if view.ended else "is not running"
         see = f"tfs-deploy logs {file} shows its log" if view.ended else f"start it with: tfs-deploy up {file}"
         output.result(document, f"the server of {deployment.name} {how}; {see}")
     else:

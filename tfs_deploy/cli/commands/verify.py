@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.verify_options import EPILOG, make_plan, verify_options
+from tfs_deploy.cli.shared.verify_options import REFERENCE, make_plan, verify_options
 from tfs_deploy.errors import VerdictError
 
 if TYPE_CHECKING:
@@ -18,18 +19,30 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.verification import Verification
 
 
-@click.command(name="verify", epilog=EPILOG)
+@click.command(
+    name="verify",
+    cls=Command,
+    examples=(
+        "tfs-deploy verify models/digits --report verified",
+        "tfs-deploy verify models/digits/2 --baseline 1 --load 1 --report verified",
+    ),
+    reference=REFERENCE,
+)
 @click.argument("path", metavar="MODEL_DIR|FILE", type=click.Path(path_type=Path))
 @verify_options
-@click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write verdict and reports there.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, file_okay=False), help="Write verdict and reports into this directory."
+)
 @common
 def command(output: Output, path: Path, *, report: Path | None, **options: Any) -> int:
-    """Say yes or no to a version before it serves anybody.
+    """Verify a version before it serves traffic.
 
-    MODEL_DIR is a version directory or a base path (its newest version), FILE a deployment file (every version that it
-    serves). A server is started for it and stopped again; a running one is asked with --target HOST:PORT. The exit
-    code is 1 when a check fails; the last line names the first one. --report DIR writes verdict.json, junit.xml,
-    summary.md and report.html.
+    Use it in a pipeline, between `export` and `publish`. MODEL_DIR is a version directory, or a base path (its newest
+    version); FILE is a deployment file (every version that it serves). A server is started for the checks and stopped
+    afterwards; with --target HOST:PORT a running one is asked. --report writes verdict.json, junit.xml, summary.md and
+    report.html.
+
+    Exit code 1: a check failed; the last line names the first.
     """
     from tfs_deploy.verify.run import verify
 
@@ -49,7 +62,7 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
 
 
 def _make_room(folder: Path) -> None:
-    """Make the folder of the reports before anything takes time, without the verdict of an earlier run in it."""
+    """Make the folder of the reports before anything takes time, and remove the verdict of an earlier run."""
     from tfs_deploy.store.verdict import FILE_NAME
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +93,7 @@ def _conclude(output: Output, verification: Verification) -> int:
     first = verification.first_failed
     reason = f"{len(verification.failed)} of {len(verification.checks)} checks failed; first: {first}"
     if first is None:
-        reason = "no check was made, so nothing was proven"
+        reason = "no check was made, so nothing was verified"
     if output.as_json:
         output.note(reason)
         return VerdictError.exit_code

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from tfs_deploy.launch.up import UpResult
 
 
-def bring(output: Output, file: Path, *, anew: bool, timeout: float, allow_latest: bool, ignore_memory: bool) -> None:
+def bring(
+    output: Output, file: Path, *, force_replace: bool, timeout: float, allow_latest: bool, ignore_memory: bool
+) -> None:
     """Bring a deployment up and print what was done."""
     from tfs_deploy.deployment.file import load_with_advice
-    from tfs_deploy.launch.hosts import host_of
+    from tfs_deploy.launch.targets import target_of
     from tfs_deploy.launch.up import up
     from tfs_deploy.state.lock import lock
 
@@ -23,8 +25,10 @@ def bring(output: Output, file: Path, *, anew: bool, timeout: float, allow_lates
     for problem in advice:
         output.note(f"warning: {problem}")
     with lock(deployment.state_dir, "up"), output.progress(f"bringing up {deployment.name}") as progress:
-        host = host_of(deployment, progress=Pulling(progress))
-        result = up(deployment, timeout=timeout, host=host, anew=anew, check_memory=not ignore_memory)
+        target = target_of(deployment, progress=Pulling(progress))
+        result = up(
+            deployment, timeout=timeout, target=target, force_replace=force_replace, check_memory=not ignore_memory
+        )
     for note in result.notes:
         output.note(note)
     output.result(_document(result), _text(result))
@@ -52,6 +56,7 @@ def _document(result: UpResult) -> dict[str, Any]:
         "grpc_address": server.grpc_address,
         "rest_address": server.rest_address,
         "changes": list(result.changes),
+        "steps": list(result.steps),
         "notes": list(result.notes),
         "gap_seconds": None if result.gap is None else round(result.gap, 3),
     }
@@ -64,8 +69,8 @@ def _text(result: UpResult) -> str:
     if result.started:
         head = f"started {server.name}: {where}"
     elif result.gap is not None:
-        gap = f"nobody served for {result.gap:.2f} s" if result.gap else "without a gap"
-        head = f"{server.name} is in the place of the one before, {gap}: {where}"
+        downtime = f"{result.gap:.2f} s downtime" if result.gap else "no downtime"
+        head = f"{server.name} replaced the previous server ({downtime}): {where}"
     else:
-        head = f"{server.name} runs{' and was changed' if result.changes else ', nothing to change'}: {where}"
+        head = f"{server.name} runs{' and was changed' if result.steps else ', nothing to change'}: {where}"
     return "\n".join([head, *(f"  {change}" for change in result.changes)])

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.serving import VerificationTarget
     from tfs_deploy.verify.subjects import Subject
 
-EPILOG = f"""\b
+REFERENCE = f"""\
 Groups of checks, in their order; --skip takes a group or one check:
   {" ".join(GROUPS)}
-Budgets, each given alone or in a YAML file under budgets:
-  p50 p90 p95 p99 < 20ms      throughput >= 200/s      errors <= 1%
-  memory < 2GB                cpu < 1.5                p99 < 1.2x  (times the baseline's, in the same run)
+Budgets, each in an option of its own or in a YAML file under budgets:
+  p50 p90 p95 p99 < 20ms     throughput >= 200/s     errors <= 1%
+  memory < 2GB               cpu < 1.5
+  p99 < 1.2x                 relative to the baseline, in the same run
 Metrics:
   accuracy topN precision recall f1 auc log_loss mae mse rmse r2
 """
@@ -33,27 +34,78 @@ _SECONDS = click.FloatRange(min=0.1)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 OPTIONS = (
-    click.option("--target", metavar="WHERE", help="embedded, docker, HOST:PORT[/RESTPORT].  [default: as in FILE]"),
-    click.option("--image", "images", multiple=True, metavar="TAG", help="A container image; several in turn."),
-    click.option("--baseline", metavar="VERSION", help="What to compare with: a number beside it, or a path."),
-    click.option("--model", "name", metavar="NAME", help="The model of FILE, or what to serve MODEL_DIR as."),
     click.option(
-        "--skip", "skips", multiple=True, metavar="CHECK", help="Leave out a check or group; may be repeated."
+        "--target",
+        metavar="WHERE",
+        help="Where it is served: embedded, docker or a running HOST:PORT[/RESTPORT].  [default: as in FILE]",
     ),
-    click.option("--only", metavar="GROUP", multiple=True, help="Make no checks but this group; may be repeated."),
-    click.option("--ignore", metavar="RULES", default="", help="Lint rules to leave out, with commas."),
-    click.option("--timeout", type=_SECONDS, default=10.0, show_default=True, help="Seconds an answer may take."),
-    click.option("--load-timeout", type=_SECONDS, help="Seconds the load may take.  [default: 45, more for big ones]"),
-    click.option("--dataset", type=_FILE, help="Send it too: .npz, .csv, .parquet, .tfrecord."),
-    click.option("--metric", "metrics", multiple=True, metavar="LIMIT", help="What it has to reach: accuracy>=0.95."),
-    click.option("--signature", metavar="NAME", help="The data set's signature.  [default: serving_default]"),
-    click.option("--label", metavar="COLUMN", help="What is right.  [default: label, target, class, y, the one left]"),
-    click.option("--output", "output_name", metavar="NAME", help="The output that metrics are about."),
-    click.option("--load", type=click.FloatRange(min=0), help="Seconds of load.  [default: 2, with budgets 5]"),
-    click.option("--callers", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests at once."),
-    click.option("--rate", type=click.FloatRange(min=0.1), help="Requests a second instead, however long each takes."),
+    click.option("--image", "images", multiple=True, metavar="TAG", help="Container image; may be repeated."),
+    click.option("--baseline", metavar="VERSION", help="Version to compare with: a number beside it, or a path."),
     click.option(
-        "--budget", "budgets", multiple=True, metavar="LIMIT|FILE", help="What the load may take (see below)."
+        "--model", "name", metavar="NAME", help="Model of FILE to verify, or the name to serve MODEL_DIR under."
+    ),
+    click.option(
+        "--skip", "skips", multiple=True, metavar="CHECK", help="Check or group to leave out; may be repeated."
+    ),
+    click.option(
+        "--only", metavar="GROUP", multiple=True, help="Group of checks to make; may be repeated.  [default: all]"
+    ),
+    click.option("--ignore", metavar="RULES", default="", help="Lint rules to leave out: A,B."),
+    click.option(
+        "--timeout",
+        type=_SECONDS,
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Timeout per request, in seconds.",
+    ),
+    click.option(
+        "--load-timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="Timeout for loading, in seconds.  [default: 45, more for large models]",
+    ),
+    click.option("--dataset", type=_FILE, help="Data set to send: .npz, .csv, .parquet or .tfrecord."),
+    click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="LIMIT",
+        help="Limit of a metric on the data set: accuracy>=0.95; may be repeated.",
+    ),
+    click.option("--signature", metavar="NAME", help="Signature for the data set.  [default: serving_default]"),
+    click.option(
+        "--label",
+        metavar="COLUMN",
+        help="Column of expected values.  [default: label, target, class, y, or the only one left]",
+    ),
+    click.option("--output", "output_name", metavar="NAME", help="Output that the metrics judge."),
+    click.option(
+        "--load",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="Duration of the load test, in seconds.  [default: 2, with budgets 5]",
+    ),
+    click.option(
+        "--callers",
+        type=click.IntRange(1, 256),
+        default=4,
+        show_default=True,
+        metavar="N",
+        help="Concurrent requests of the load test.",
+    ),
+    click.option(
+        "--rate",
+        type=click.FloatRange(min=0.1),
+        metavar="N",
+        help="Requests per second of the load test, instead of --callers.",
+    ),
+    click.option(
+        "--budget",
+        "budgets",
+        multiple=True,
+        metavar="LIMIT|FILE",
+        help="Budget of the load test (see below); may be repeated.",
     ),
 )
 
@@ -66,7 +118,7 @@ def verify_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def make_plan(path: Path, options: dict[str, Any]) -> VerificationPlan:
-    """Make the plan that the options describe; raises ``UsageError`` before anything is started."""
+    """Make the plan that the options describe; raises ``UsageError`` before a server is started."""
     from tfs_deploy.savedmodel.lint import select_rules
     from tfs_deploy.verify.checks import excluded_checks
     from tfs_deploy.verify.run import VerificationPlan
@@ -104,10 +156,10 @@ def _load(options: dict[str, Any], targets: list[VerificationTarget]) -> LoadSet
     budgets = tuple(read_budgets(options["budgets"]))
     seconds = options["load"]
     if seconds is None:
-        # a server that others use is not put under load unasked
+        # no load on a server that others use, unless it is asked for
         seconds = 5.0 if budgets else 0.0 if any(target.kind == "address" for target in targets) else 2.0
     if budgets and not seconds:
-        raise UsageError("budgets need a load to be measured under", hint="give --load the seconds it may take")
+        raise UsageError("budgets need a load test", hint="give --load a number of seconds above 0")
     return LoadSettings(seconds, options["callers"], options["rate"], budgets)
 
 

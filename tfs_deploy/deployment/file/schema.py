@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tfs_deploy.deployment.deployment import TargetName  # noqa: TC001 - pydantic looks at it
 from tfs_deploy.deployment.docker import Pull, Restart  # noqa: TC001 - pydantic looks at them
 
 #: version directories are int64 numbers; REST paths address only those without a sign (http_rest_api_handler.cc)
@@ -102,7 +103,7 @@ class DockerSection(Section):
 class ServerSection(Section):
     """The server and how it is started."""
 
-    target: Literal["embedded", "docker"] = "embedded"
+    target: TargetName = "embedded"
     grpc_port: Port = 8500
     rest_port: Annotated[int, Field(ge=0, le=65535)] = 8501
     flags: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """What the Docker Engine is asked to run: the body of its "create a container" call, as plain data.
 
-The official image's entrypoint script does not hand signals on, so `docker stop` would take its whole grace period;
+The official image's entrypoint script does not forward signals, so `docker stop` would take its whole grace period;
 the binary itself is the entrypoint here, under an init process (g3doc/docker.md; tools/docker/Dockerfile).
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, REST_PORT
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.deployment.docker import Docker, Gpus
+    from tfs_deploy.launch.server import ServerPorts
 
 BINARY: Final = "/usr/bin/tensorflow_model_server"
 #: labels that let a deployment's container be found again without anything on disk
@@ -26,21 +26,9 @@ LABEL_DEPLOYMENT: Final = "tfs-deploy.deployment"
 LABEL_STATE_DIR: Final = "tfs-deploy.state-dir"
 LABEL_CONFIG_DIR: Final = "tfs-deploy.config-dir"
 LABEL_SETTINGS: Final = "tfs-deploy.settings"
-#: who serves when root starts it without naming a user
+#: the user of a server that root starts without naming one
 NOBODY: Final = "65534:65534"
 _TMPFS: Final = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Ports of this machine; ``rest`` 0 means no REST."""
-
-    grpc: int
-    rest: int = 0
-
-    def __and__(self, other: Ports) -> set[int]:
-        """Return the ports that both have."""
-        return {self.grpc, self.rest} & {other.grpc, other.rest} - {0}
 
 
 def container_name(deployment: Deployment) -> str:
@@ -50,10 +38,10 @@ def container_name(deployment: Deployment) -> str:
 
 
 def user_of(docker: Docker, uid: int, gid: int, *, mapped: bool) -> str:
-    """Return the user that a container runs as: the one asked for, else whoever starts it, and nobody for root.
+    """Return the user that a container runs as: ``server.docker.user``, else the caller, and 65534 for root.
 
-    In a ``mapped`` engine (rootless) root inside is the user who runs the engine, and every other user is a stranger
-    to their files.
+    In a ``mapped`` engine (rootless) root inside is the user who runs the engine; every other user inside is mapped to
+    a user id that cannot read that user's files.
     """
     if docker.user is not None:
         return docker.user
@@ -68,7 +56,7 @@ def container_config(
     *,
     flags: Sequence[str],
     config_dir: Path,
-    ports: Ports,
+    ports: ServerPorts,
     user: str,
     settings: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -84,7 +72,7 @@ def container_config(
         "SecurityOpt": ["no-new-privileges"],
         "ReadonlyRootfs": True,
         "Tmpfs": {"/tmp": _TMPFS},  # noqa: S108 - inside the container
-        # Until it serves nothing restarts it: what is wrong with a first start must not be tried for ever.
+        # Nothing restarts it until it serves: a start that fails must not be repeated for ever.
         "RestartPolicy": {"Name": "no"},
         "LogConfig": {
             "Type": "json-file",
@@ -92,7 +80,7 @@ def container_config(
         },
     }
     if docker.memory is not None:
-        # The same limit for memory and swap: a model server that swaps answers nobody in time.
+        # The same limit for memory and swap: a model server that swaps answers too late.
         host |= {"Memory": docker.memory, "MemorySwap": docker.memory}
     if docker.cpus is not None:
         host["NanoCpus"] = round(docker.cpus * 1e9)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.deployment.docker import GRPC_PORT, REST_PORT
 from tfs_deploy.host.usage import Usage, container_usage
-from tfs_deploy.launch.docker.container import LABEL_CONFIG_DIR, LABEL_SETTINGS, Ports
+from tfs_deploy.launch.docker.container import LABEL_CONFIG_DIR, LABEL_SETTINGS
 from tfs_deploy.launch.docker.engine import translated
-from tfs_deploy.launch.exit_status import explain_exit
+from tfs_deploy.launch.exit_status import describe_exit
+from tfs_deploy.launch.server import ServerPorts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ _OUT_OF_MEMORY: Final = 137
 
 @dataclass(slots=True)
 class ContainerServer:
-    """See ``server.Server``; ``facts`` is what the engine says of the container, as of the last ``look``."""
+    """See ``Server``; ``facts`` is what the engine says of the container, as of the last ``look``."""
 
     engine: Engine
     id: str
@@ -62,7 +63,7 @@ class ContainerServer:
 
     @property
     def name(self) -> str:
-        """How a person calls it."""
+        """What messages call it."""
         return f"container {self.container}"
 
     @property
@@ -84,19 +85,19 @@ class ContainerServer:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """What it was started with."""
+        """The settings it was started with."""
         return tuple(json.loads(self.facts["Config"]["Labels"].get(LABEL_SETTINGS, "[]")))
 
     @property
     def config_dir(self) -> Path:
-        """The directory of this machine that it reads its config from."""
+        """The directory on this machine that it reads its config from."""
         return Path(self.facts["Config"]["Labels"].get(LABEL_CONFIG_DIR, ""))
 
     @property
-    def ports(self) -> Ports:
+    def ports(self) -> ServerPorts:
         """The ports of this machine that lead to it."""
         grpc, rest = (int((self._binding(port) or {}).get("HostPort", 0)) for port in (GRPC_PORT, REST_PORT))
-        return Ports(grpc, rest)
+        return ServerPorts(grpc, rest)
 
     @property
     def grpc_address(self) -> str:
@@ -151,7 +152,7 @@ class ContainerServer:
         if state.get("OOMKilled"):
             return f"exit code {state['ExitCode']} (out of memory: its limit is server.docker.memory)"
         error = f": {state['Error']}" if state.get("Error") else ""
-        return explain_exit(int(state["ExitCode"])) + error
+        return describe_exit(int(state["ExitCode"])) + error
 
     def log_lines(self, count: int = 20) -> list[str]:
         """Return the last lines of its log, standard output and error together."""
@@ -166,7 +167,7 @@ class ContainerServer:
                 yield chunk.decode(errors="replace").rstrip("\n")
 
     def usage(self) -> Usage:
-        """Return what it uses now; the engine looks twice, a second apart."""
+        """Return its CPU, memory and network use now; the engine measures for a second."""
         with translated():
             return container_usage(self.engine.api.stats(self.id, stream=False))
 
@@ -182,7 +183,7 @@ class ContainerServer:
                 except NotFound:
                     return
                 except APIError as error:
-                    # Somebody else's removal of the same container is under way.
+                    # Another program is removing the same container.
                     if error.status_code != 409 or time.monotonic() > end:
                         raise
                     time.sleep(0.1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import Deployment
 
 
-def require_readable(served: Deployment, user: str, *, mapped: bool) -> None:
+def require_model_access(served: Deployment, user: str, *, mapped: bool) -> None:
     """Raise ``UsageError`` for the first model file that ``user`` (UID:GID) may not read; root reads everything.
 
     Only what lies inside the base path counts: the engine mounts it as root, whatever is above it.

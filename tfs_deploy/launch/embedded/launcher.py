@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -12,17 +11,16 @@ from tfs_deploy.errors import LaunchError, PortInUseError
 from tfs_deploy.host.tcp_ports import find_listener, require_free
 from tfs_deploy.launch.embedded.process import Process
 from tfs_deploy.launch.embedded.running_server import RunningServer
-from tfs_deploy.launch.exit_status import explain_exit
+from tfs_deploy.launch.exit_status import describe_exit
 from tfs_deploy.launch.logs import reason
+from tfs_deploy.launch.port_probe import accepts
+from tfs_deploy.launch.server import LOCALHOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-HOST: Final = "127.0.0.1"
 _POLL: Final = 0.05
-_CONNECT_TIMEOUT: Final = 1.0
-_PROXY_GIVES_UP: Final = 0.3
 
 
 class EmbeddedLauncher:
@@ -50,7 +48,7 @@ class EmbeddedLauncher:
         soon as the process exists, before its ports answer.
 
         Raises:
-            PortInUseError: somebody listens on one of its ports; nothing was started.
+            PortInUseError: one of its ports is in use; nothing was started.
             LaunchError: it ended or did not answer within ``timeout`` seconds; its process is gone then.
         """
         grpc_port, rest_port = port_of(flags, "port", 8500), port_of(flags, "rest_api_port", 0)
@@ -62,8 +60,8 @@ class EmbeddedLauncher:
         process = Process.spawn(
             [*self._command, *flags, *own], log_path=log_path, environment={**os.environ, **self._environment}
         )
-        rest_address = f"{HOST}:{rest_port}" if rest_port else None
-        server = RunningServer(process, f"{HOST}:{grpc_port}", rest_address, log_path, tuple(flags), log_start)
+        rest_address = f"{LOCALHOST}:{rest_port}" if rest_port else None
+        server = RunningServer(process, f"{LOCALHOST}:{grpc_port}", rest_address, log_path, tuple(flags), log_start)
         try:
             if on_spawn is not None:
                 on_spawn(server)
@@ -87,7 +85,7 @@ def wait_for_ports(server: RunningServer, timeout: float) -> None:
     while waiting:
         if not server.alive():
             raise _ended(server)
-        waiting = [address for address in waiting if not _accepts(address)]
+        waiting = [address for address in waiting if not accepts(address)]
         if not waiting:
             break
         if time.monotonic() > end:
@@ -98,37 +96,8 @@ def wait_for_ports(server: RunningServer, timeout: float) -> None:
             _require_own(server, address)
 
 
-def _accepts(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT):
-            return True
-    except OSError:
-        return False
-
-
-def answers(address: str) -> bool:
-    """Tell whether a server is behind an address, and not only something that accepts connections for it.
-
-    A proxy closes the connection as soon as it finds nobody behind it; a server says something or waits for a request.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        connection = socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT)
-    except OSError:
-        return False
-    with connection:
-        connection.settimeout(_PROXY_GIVES_UP)
-        try:
-            return connection.recv(1) != b""
-        except TimeoutError:
-            return True
-        except OSError:
-            return False
-
-
 def _require_own(server: RunningServer, address: str) -> None:
-    # Somebody else may have taken the port after it was looked at.
+    # Another program may have taken the port after it was found free.
     port = int(address.rpartition(":")[2])
     listener = find_listener(port)
     if listener is not None and listener.pid != server.pid:
@@ -137,10 +106,10 @@ def _require_own(server: RunningServer, address: str) -> None:
 
 def _ended(server: RunningServer) -> LaunchError:
     lines = server.log_lines(10)
-    why = reason(lines) or explain_exit(server.exit_code)
+    why = reason(lines) or describe_exit(server.exit_code)
     return LaunchError(
         f"the server did not start: {why}",
-        hint="\n  ".join([f"{explain_exit(server.exit_code)}; the end of its log {server.log_path}:", *lines]),
+        hint="\n  ".join([f"{describe_exit(server.exit_code)}; the end of its log {server.log_path}:", *lines]),
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfs_deploy.host.usage import Usage, process_usage
-from tfs_deploy.launch.docker.container import Ports
 from tfs_deploy.launch.logs import follow, tail
+from tfs_deploy.launch.server import STOP_TIMEOUT, ServerPorts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,16 +18,13 @@ if TYPE_CHECKING:
 
     from tfs_deploy.launch.embedded.process import Process
 
-#: seconds: the embedded server drains requests in flight for 5, then leaves
-STOP_TIMEOUT = 15.0
-
 
 @dataclass(slots=True)
 class RunningServer:
     """One started server; as a context manager it is stopped on the way out.
 
     ``grpc_address`` and ``rest_address`` are ``host:port``, ``rest_address`` None without REST; ``log_start`` is the
-    size that the log had before this start; ``settings`` is what makes it another server than one with other flags.
+    size that the log had before this start; ``settings`` is what it read at its start (see ``start_settings``).
     """
 
     process: Process
@@ -40,16 +37,16 @@ class RunningServer:
 
     @property
     def name(self) -> str:
-        """How a person calls it."""
+        """What messages call it."""
         return f"server {self.pid}"
 
     @property
-    def ports(self) -> Ports:
+    def ports(self) -> ServerPorts:
         """The ports of this machine that lead to it."""
         grpc, rest = (
             int(address.rpartition(":")[2]) if address else 0 for address in (self.grpc_address, self.rest_address)
         )
-        return Ports(grpc, rest)
+        return ServerPorts(grpc, rest)
 
     @property
     def config_dir(self) -> Path:
@@ -72,11 +69,11 @@ class RunningServer:
         return self.process.alive()
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> bool:
-        """Stop the server, by force after ``timeout`` seconds; return whether it left by itself. May be repeated."""
+        """Stop the server, by force after ``timeout`` seconds; return whether it ended by itself. May be repeated."""
         return self.process.stop(timeout)
 
     def usage(self) -> Usage:
-        """Return what it uses now, by two looks half a second apart."""
+        """Return its CPU, memory and network use now, measured for half a second."""
         return process_usage(self.pid)
 
     def follow(self) -> Iterator[str]:

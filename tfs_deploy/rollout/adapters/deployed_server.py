@@ -11,13 +11,13 @@ from tfs_deploy.errors import (
     EnvironmentFault,
     InvalidArgumentError,
     NotFoundError,
-    StatusError,
     TfsDeployError,
     UsageError,
 )
 from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.host.processes import resident_bytes
-from tfs_deploy.launch.hosts import host_of
+from tfs_deploy.launch.reload import reload_config
+from tfs_deploy.launch.targets import target_of
 from tfs_deploy.launch.up import up
 from tfs_deploy.rollout.adapters.active_recovery import mend
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client import Client
     from tfs_deploy.deployment import Deployment
-    from tfs_deploy.launch.server import Host, Server
+    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.target import LaunchTarget
 
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
 _LOOK: Final = 3.0
@@ -59,19 +60,16 @@ class DeployedServer:
         return ServerView(versions, {label: version for label, version in answers.items() if version is not None})
 
     def apply(self, versions: tuple[int, ...], labels: Mapping[str, int]) -> None:
-        """Write the files, then send the same content; a refusal puts the files back.
-
-        The file comes first because a server that polls it, or restarts, follows the file and not the reload.
-        """
+        """Write the files, then send the same content; a refusal puts the files back (see ``reload_config``)."""
         before = self._config.read()
         after = self._config.after(before, versions, labels)
-        self._config.write(after)
-        try:
-            self.reload(self._config.message(after))
-        except StatusError as error:
-            if not error.retriable:
-                self._config.write(before)
-            raise
+        reload_config(
+            self._client,
+            self._config.message(after),
+            write=lambda: self._config.write(after),
+            restore=lambda: self._config.write(before),
+            timeout=_RELOAD,
+        )
 
     def reload(self, config: Any) -> None:
         """Send a config; raises ``StatusError``."""
@@ -87,7 +85,7 @@ class DeployedServer:
 class DeployedProcess:
     """The process or container of a deployment's server, where ``up`` started it.
 
-    Of replicas that somebody else runs nothing is ``known``.
+    Nothing is ``known`` of the processes of replicas, which ``up`` did not start.
     """
 
     def __init__(self, deployment: Deployment, *, known: bool = True) -> None:
@@ -101,7 +99,7 @@ class DeployedProcess:
         if not self._known:
             return False
         with contextlib.suppress(TfsDeployError):
-            return self._ask(lambda host: host.ended())
+            return self._ask(lambda target: target.ended())
         return False
 
     def replaced(self) -> bool:
@@ -112,7 +110,7 @@ class DeployedProcess:
         return pid is not None and pid != self._first
 
     def revive(self) -> None:
-        """Start the server again, as the last rollout step left its files; what serves then is not another one."""
+        """Start the server again, as the last rollout step left its files; ``replaced`` does not count that."""
         mend(self._deployment)
         up(self._deployment)
         self._first = self._pid()
@@ -137,16 +135,16 @@ class DeployedProcess:
         return min((room for room in rooms if room is not None), default=None)
 
     @functools.cached_property
-    def _host(self) -> Host[Any]:
-        return host_of(self._deployment, timeout=_LOOK)
+    def _target(self) -> LaunchTarget[Any]:
+        return target_of(self._deployment, timeout=_LOOK)
 
-    def _ask(self, question: Callable[[Host[Any]], T]) -> T:
-        """Ask the host; one that hangs is left alone for a while, so that it does not hold up every look."""
+    def _ask(self, question: Callable[[LaunchTarget[Any]], T]) -> T:
+        """Ask the launch target; one that hangs is left alone for a while, so that it does not hold up every look."""
         began = time.monotonic()
         if began < self._ask_again_at:
             raise EnvironmentFault("the engine of the container did not answer a moment ago", retriable=True)
         try:
-            return question(self._host)
+            return question(self._target)
         except EnvironmentFault:
             now = time.monotonic()
             self._ask_again_at = now + _PAUSE if now - began > _SLOW else 0.0
@@ -155,7 +153,7 @@ class DeployedProcess:
     def _running(self) -> int | None:
         """Return the number of the process that runs, ``None`` without one; raises ``EnvironmentFault``."""
         try:
-            server: Server | None = self._ask(lambda host: host.current()) if self._known else None
+            server: Server | None = self._ask(lambda target: target.current()) if self._known else None
         except UsageError:  # an engine that this process cannot use, now or later
             return None
         return None if server is None else server.pid

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError
-from tfs_deploy.host.commands import require_program, run_command, words
+from tfs_deploy.host.commands import require_program, run_command, split_command
 from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
 from tfs_deploy.rollout.web import fetch, is_url
 from tfs_deploy.text import did_you_mean
@@ -54,7 +54,7 @@ class Hook:
 def check_target(target: str) -> str:
     """Return a command or URL without surrounding blanks; raises ``UsageError`` for what is neither."""
     if not is_url(target.strip()):
-        words(target)
+        split_command(target)
     return target.strip()
 
 
@@ -64,9 +64,10 @@ def call(target: str, facts: Mapping[str, Any], *, timeout: float, directory: st
         fetch(target, body=facts, timeout=timeout)
         return
     environment = {f"TFS_DEPLOY_{key.upper()}": str(value)[:_MOST] for key, value in facts.items()}
-    done = run_command(words(target), facts, timeout=timeout, environment=environment, directory=directory)
+    words = split_command(target)
+    done = run_command(words, facts, timeout=timeout, environment=environment, directory=directory)
     if done.code != 0:
-        raise UnavailableError(f"{words(target)[0]} ended with exit code {done.code}: {done.said}".rstrip(": "))
+        raise UnavailableError(f"{words[0]} ended with exit code {done.code}: {done.last_line}".rstrip(": "))
 
 
 class RolloutHooks:

@@ -51,6 +51,9 @@ class ServerProcess(Protocol):
         Raises ``EnvironmentFault`` where it is unknown only at the moment.
         """
 
+    def room(self) -> int | None:
+        """Return the bytes of memory that it can still get, ``None`` where that is unknown."""
+
 
 class TrafficControl(Protocol):
     """The owner of one model's traffic: reads and replaces the split that consumers follow."""
@@ -62,7 +65,7 @@ class TrafficControl(Protocol):
         """Replace the split at once."""
 
 
-class VersionChecks(Protocol):
+class CandidateChecks(Protocol):
     """Checks of a version, with the model's files."""
 
     def preflight(self, plan: RolloutPlan) -> CheckResult:
@@ -154,7 +157,7 @@ class World:
     server: ModelServer
     process: ServerProcess
     traffic: TrafficControl
-    checks: VersionChecks
+    checks: CandidateChecks
     gates: Sequence[Gate]
     requests: RequestSource | None
     log: EventLog

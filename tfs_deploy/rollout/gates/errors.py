@@ -67,7 +67,7 @@ ERRORS: Final = GateKind(
 )
 FINITE: Final = GateKind(
     ("finite",),
-    (("finite=0.1%", "answers with NaN or infinite values, beyond stable's share"),),
+    (("finite=0.1%", "answers with NaN or infinity, beyond stable's share"),),
     lambda _name, setting: {"max_rate": parse_share(setting)},
     lambda options, sources: FiniteGate(**options, min_samples=sources.min_samples),
 )

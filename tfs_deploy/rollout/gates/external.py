@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError
-from tfs_deploy.host.commands import Done, run_command, words
+from tfs_deploy.host.commands import CommandResult, run_command, split_command
 from tfs_deploy.rollout.gates.conditions import Condition, number_at, path_steps
 from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
 from tfs_deploy.rollout.gates.spec import GateKind
@@ -57,7 +57,7 @@ class CommandGate:
             done = self._run(step)
         except UnavailableError as error:
             return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
-        said = done.said or f"exit code {done.code}"
+        said = done.last_line or f"exit code {done.code}"
         if done.code == CANNOT_TELL or done.code in _MISSING:
             return GateVerdict(self.name, Verdict.TOO_FEW, said)
         if done.code != 0:
@@ -72,11 +72,11 @@ class CommandGate:
             return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
         return _compared(self.name, self.condition, value)
 
-    def _run(self, step: StepView) -> Done:
+    def _run(self, step: StepView) -> CommandResult:
         names = placeholders(step)
         windows = {"canary": step.canary.as_dict(), "stable": step.stable.as_dict()}
         facts = {**names, "seconds": step.seconds, "windows": windows}
-        arguments = [string.Template(word).safe_substitute(names) for word in words(self.command)]
+        arguments = [string.Template(word).safe_substitute(names) for word in split_command(self.command)]
         environment = {f"TFS_DEPLOY_{key.upper()}": text for key, text in names.items()}
         return run_command(arguments, facts, timeout=self.timeout, environment=environment, directory=self.directory)
 
@@ -157,7 +157,7 @@ def with_prometheus(setting: str, server: str) -> str:
 
 def _read_command(_name: str, setting: str) -> dict[str, Any]:
     command, separator, condition = setting.partition(_SEPARATOR)
-    words(command)
+    split_command(command)
     return {"command": command.strip(), "condition": _on_json(condition) if separator else None}
 
 

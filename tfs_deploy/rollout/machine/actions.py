@@ -134,3 +134,8 @@ def action_name(action: Action) -> str:
     if isinstance(action, Apply):
         return action.purpose
     return _NAMES.get(type(action), type(action).__name__.lower())
+
+
+def action_text(name: str) -> str:
+    """Return the journal's name of an action as messages show it."""
+    return {"weigh": "traffic change", "calm": "traffic restore", "revive": "server restart"}.get(name, name)

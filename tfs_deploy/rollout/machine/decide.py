@@ -38,6 +38,7 @@ from tfs_deploy.rollout.machine.actions import (
     Smoke,
     Wait,
     Withdraw,
+    action_text,
 )
 from tfs_deploy.rollout.machine.observation import LOADING, START
 from tfs_deploy.rollout.machine.strategies import AB
@@ -102,9 +103,9 @@ def _stop_reason(plan: RolloutPlan, seen: Observation, past: History, patience: 
     if seen.request == "abort" and not leaving:
         return "an abort was requested"
     if failure is not None and not failure.retriable:
-        return f"{failure.action} failed: {failure.message}"
+        return f"{action_text(failure.action)} failed: {failure.message}"
     if failure is not None and seen.now - failure.first >= patience:
-        return f"{failure.action} failed for {seen.now - failure.first:.0f} s: {failure.message}"
+        return f"{action_text(failure.action)} failed for {seen.now - failure.first:.0f} s: {failure.message}"
     if seen.starved and not leaving:
         return seen.starved
     if seen.ended:

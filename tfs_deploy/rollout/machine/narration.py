@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.rollout.gates.gate import Verdict
+from tfs_deploy.rollout.machine.actions import action_text
 from tfs_deploy.rollout.machine.phases import ROLLBACK
 from tfs_deploy.rollout.machine.strategies import CANARY, SHADOW
 
@@ -33,7 +34,7 @@ def narrate(event: Event, plan: RolloutPlan) -> str | None:
     if event.kind == "intend":
         return f"waiting for version {plan.new} to load" if event.action == "load" else None
     if not event.ok:
-        return f"{event.action} failed: {event.detail.get('error', '')}"
+        return f"{action_text(event.action)} failed: {event.detail.get('error', '')}"
     return _done(event.action, event.detail, plan)
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfs_deploy.rollout.machine.actions import Action, Apply, Finish, RestartServer, RestoreTraffic, RolloutStatus, Wait
+from tfs_deploy.rollout.machine.actions import (
+    Action,
+    Apply,
+    Finish,
+    RestartServer,
+    RestoreTraffic,
+    RolloutStatus,
+    Wait,
+    action_text,
+)
 from tfs_deploy.rollout.machine.observation import LOADING, START
 
 if TYPE_CHECKING:
@@ -54,7 +63,8 @@ def _stuck(plan: RolloutPlan, seen: Observation, past: History) -> Action | None
     """Return the wait between two attempts, or the pause when they keep failing."""
     failure = past.failure
     if failure is not None and seen.now - failure.first >= plan.patience:
-        return Finish(RolloutStatus.PAUSED, f"{past.reason}; but {failure.action} keeps failing: {failure.message}")
+        what = f"{action_text(failure.action)} keeps failing: {failure.message}"
+        return Finish(RolloutStatus.PAUSED, f"{past.reason}; but {what}")
     if failure is not None and failure.action != "isolate" and seen.now - failure.last < plan.poll * 5:
         return Wait(plan.poll, failure.message)
     return None

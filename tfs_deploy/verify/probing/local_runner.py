@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.codec import decode_predict_response, encode_predict_request
 from tfs_deploy.errors import DeadlineExceededError, TfsDeployError, UnavailableError, status_error
-from tfs_deploy.launch.exit_status import explain_exit
+from tfs_deploy.launch.exit_status import describe_exit
 from tfs_deploy.verify.probing.local_worker import LENGTH
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class LocalRunner:
         except subprocess.TimeoutExpired:
             code = None
         code = 128 - code if code is not None and code < 0 else code
-        return f"the model ended the process that ran it: {explain_exit(code)}"
+        return f"the model ended the process that ran it: {describe_exit(code)}"
 
     def _receive(self, timeout: float) -> bytes:
         """Return one frame; raises ``_LostError`` if none comes."""

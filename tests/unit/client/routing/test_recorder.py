@@ -7,23 +7,12 @@ import os
 import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from live import until
 from recorded_requests import MODEL, Labels, X, lines, total
 from tfs_deploy.client import AsyncRouter, RequestRecorder, Router, write_traffic
 from tfs_deploy.client.routing.comparison import Difference
 from tfs_deploy.errors import InternalError, InvalidArgumentError, RequestError
-from tfs_deploy.state.request_tallies import class_end, latency_class
-
-
-@given(st.floats(1e-6, 1e4))
-def test_a_latency_is_in_its_class_and_a_class_is_narrow(seconds):
-    number = latency_class(seconds)
-
-    assert class_end(number - 1) * (1 - 1e-9) <= seconds <= class_end(number) * (1 + 1e-9) or number == 0
-    assert class_end(number) / class_end(number - 1) < 1.1
 
 
 def test_one_line_holds_what_was_counted_since_the_last(tmp_path):

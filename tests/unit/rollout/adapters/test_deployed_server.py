@@ -32,7 +32,7 @@ class FakeHost:
 @pytest.fixture
 def host(monkeypatch) -> FakeHost:
     host = FakeHost()
-    monkeypatch.setattr(deployed_server, "host_of", lambda _deployment, timeout: host)
+    monkeypatch.setattr(deployed_server, "target_of", lambda _deployment, timeout: host)
     monkeypatch.setattr(deployed_server, "mend", lambda _deployment: None)
     monkeypatch.setattr(deployed_server, "up", lambda _deployment: setattr(host, "pid", 4712))
     monkeypatch.setattr(deployed_server, "available_bytes", lambda: 10 << 30)

@@ -316,7 +316,7 @@ def test_a_server_that_cannot_be_started_again_asks_a_human(simulated):
     end = sim.run()
 
     assert end.status is RolloutStatus.PAUSED
-    assert "revive keeps failing: the server ended during its start" in end.reason
+    assert "server restart keeps failing: the server ended during its start" in end.reason
 
 
 @pytest.mark.parametrize("after", ["load", "smoke", "label", "weigh", "judge", "promote", "calm", "retire"])

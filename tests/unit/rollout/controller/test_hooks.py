@@ -66,7 +66,7 @@ def test_a_hook_that_does_not_end_objects(script):
         ("before:x=./x", "unknown phase: x", "phases: preflight"),
         ("before:rollback=./x", "no hook before the rollback", "after:rollback"),
         ("before:load=", "the command is empty", ""),
-        ("before:load='", "cannot be taken apart", ""),
+        ("before:load='", "cannot be split into words", ""),
     ],
 )
 def test_what_is_no_hook(text, message, hint):
@@ -116,7 +116,7 @@ def test_commands_run_where_the_rollout_was_started(tmp_path):
 def test_a_command_that_is_not_there_is_said_before_anything_begins(tmp_path, target):
     (tmp_path / "plain.txt").write_text("not executable")
     for hooks in (([f"before:promote={target}"], []), ([], [target])):
-        with pytest.raises(UsageError, match="cannot be run: it is not there, or not executable"):
+        with pytest.raises(UsageError, match="cannot be run: it does not exist, or is not executable"):
             RolloutHooks(*hooks, directory=str(tmp_path)).require()
     gates = (parse_gate("errors=1%"), parse_gate(f"command={target} :: $.x < 1"))
     plan = RolloutPlan("m", 1, 2, gates=gates, directory=str(tmp_path))
@@ -138,10 +138,10 @@ def test_a_command_that_prints_without_end_is_killed(script):
 
 def test_a_command_whose_child_leaves_and_keeps_the_pipes_is_not_waited_for(script, tmp_path):
     text = f"setsid sh -c 'echo $$ > {tmp_path}/child; exec sleep 60' &\n"
-    hooks = RolloutHooks([f"before:load={script('daemon', text)}"], [], timeout=1.0)
+    hooks = RolloutHooks([f"before:load={script('daemon', text)}"], [], timeout=2.0)
     began = time.monotonic()
     objection = hooks.run("before", "load", {})
-    assert objection.endswith("daemon has not ended within 1 s")
+    assert objection.endswith("daemon has not ended within 2 s")
     assert time.monotonic() - began < 20
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 

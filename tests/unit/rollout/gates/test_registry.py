@@ -73,7 +73,7 @@ def test_the_metrics_page_is_the_servers():
         ("p99=0x", "'0x' is not a number above 0", "p99=1.5x"),
         ("memory=lots", "is neither a share nor an amount", "20% or 2GB"),
         ("drift=nan", "'nan' is not a number above 0", "drift=0.1"),
-        ("command='", "cannot be taken apart", ""),
+        ("command='", "cannot be split into words", ""),
         ("command=./x :: ctr", "does not end with a comparison", "< 0.01"),
         ("command=./x :: ctr > 1", "'ctr' is not a valid JSON path", "$.data[0].ctr"),
         ("url=http://x", "is incomplete", "url=http://HOST/PATH :: $.ctr >= 0.1"),

@@ -1,0 +1,33 @@
+"""What a container is started with, as lines that can be compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfs_deploy.deployment.docker import MODELS_DIR
+from tfs_deploy.launch.start_settings import start_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.deployment.deployment import Deployment
+    from tfs_deploy.deployment.docker import Docker
+
+
+def container_settings(served: Deployment) -> tuple[str, ...]:
+    """Return what the server and its container read once, at their start, one line ``name=value`` each."""
+    docker = served.server.docker
+    own = () if docker is None else _container(served, docker)
+    return (*start_settings(served), *own)
+
+
+def _container(served: Deployment, docker: Docker) -> Iterator[str]:
+    yield f"server.grpc_port={served.server.grpc_port}"
+    yield f"server.rest_port={served.server.rest_port}"
+    for name in ("image", "address", "user", "memory", "cpus", "gpus", "restart", "log_max_size", "log_max_files"):
+        yield f"docker.{name}={getattr(docker, name)}"
+    yield from (f"docker.env.{name}={value}" for name, value in sorted(docker.env.items()))
+    for model in served.models:
+        yield f"mount {MODELS_DIR / model.name}={model.base_path}"
+    for mount in docker.mounts:
+        yield f"mount {mount.target}={mount.source}{'' if mount.read_only else ' (writable)'}"

@@ -1,0 +1,1 @@
+"""What ``up`` has to do: ``observe`` reads the facts once, ``decide`` makes steps of them without touching anything."""

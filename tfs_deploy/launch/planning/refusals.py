@@ -1,0 +1,61 @@
+"""What ``up`` refuses to do, for ``plan`` to show and ``up`` to raise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfs_deploy.config.policies import policy_of
+from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.launch.memory import memory_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.errors import TfsDeployError
+    from tfs_deploy.launch.planning.facts import Facts
+
+
+def refusals(facts: Facts, *, check_memory: bool = True) -> tuple[TfsDeployError, ...]:
+    """Return what is refused; the first one is what ``up`` raises."""
+    memory = memory_problem(facts.memory, beside=facts.server is not None) if check_memory else None
+    return (
+        *_missing_versions(facts),
+        *_labels_in_use(facts),
+        *_foreign_versions(facts),
+        *(() if memory is None else (memory,)),
+        *facts.problems,
+    )
+
+
+def _missing_versions(facts: Facts) -> Iterator[ModelError]:
+    """Without this the server would wait for a version that is not there, its ports closed."""
+    for model in facts.target.model_config_list.config:
+        on_disk = sorted(facts.on_disk.get(model.name, ()))
+        missing = sorted(set(policy_of(model).versions) - set(on_disk))
+        if missing and model.base_path in facts.paths:
+            base_path = facts.paths[model.base_path]
+            yield ModelError(
+                f"model {model.name!r} is to serve version {missing[0]}, which is not in {base_path}",
+                hint=f"versions there: {', '.join(map(str, on_disk)) or 'none'}",
+            )
+
+
+def _labels_in_use(facts: Facts) -> Iterator[UsageError]:
+    """Yield an error for each label that would be removed although clients are sent to it."""
+    kept = {model.name: dict(model.version_labels) for model in facts.target.model_config_list.config}
+    for model in facts.current.model_config_list.config:
+        for label in sorted(model.version_labels):
+            share = facts.routed.get(model.name, {}).get(label, 0.0)
+            if share > 0 and model.name in kept and label not in kept[model.name]:
+                yield UsageError(
+                    f"{share:g} % of {model.name} goes to label {label}, which cannot be removed: set its traffic",
+                    hint=f"tfs-deploy plan {facts.source} shows everything that would change",
+                )
+
+
+def _foreign_versions(facts: Facts) -> Iterator[UsageError]:
+    for name, versions in sorted(facts.foreign.items()):
+        for version in versions:
+            yield UsageError(
+                f"{name} version {version} is served, and this file never asked for it: name it in the file"
+            )

@@ -1,0 +1,78 @@
+"""What a server was told and what it serves: the config that was written for it, its versions and labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy import protos
+from tfs_deploy.config.files import MODELS
+from tfs_deploy.config.models import parse
+from tfs_deploy.errors import ModelError, NotFoundError, StatusError
+from tfs_deploy.savedmodel.versions import list_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from tfs_deploy.client import Client
+    from tfs_deploy.deployment.deployment import Deployment
+
+
+def written_config(config_dir: Path) -> Any:
+    """Return the ``ModelServerConfig`` in the directory that the server reads, an empty one if none was written yet."""
+    path = config_dir / MODELS
+    if not path.exists():
+        return protos.ModelServerConfig()
+    return parse(path.read_text(encoding="utf-8"), source=str(path))
+
+
+def available_versions(client: Client, model: str) -> list[int]:
+    """Return the versions of a model that the server serves now, none for a model it does not know."""
+    try:
+        return sorted(status.version for status in client.status(model) if status.available)
+    except NotFoundError:
+        return []
+
+
+def labelled_version(client: Client, model: str, label: str) -> int | None:
+    """Return the version that a label leads to, None if to none; status replies do not know labels.
+
+    Raises ``StatusError`` if the server does not answer.
+    """
+    try:
+        return client.metadata(model, label=label).version
+    except StatusError as error:
+        if error.retriable:
+            raise
+        return None
+
+
+def labelled_versions(client: Client, model: str, labels: Iterable[str]) -> dict[str, int]:
+    """Return the version that each label leads to, without those that lead to none."""
+    found = {label: labelled_version(client, model, label) for label in sorted(set(labels))}
+    return {label: version for label, version in found.items() if version is not None}
+
+
+def versions_on_disk(config: Any, paths: Mapping[str, Path] | None = None) -> dict[str, list[int]]:
+    """Return the versions under each model's base path, none where there is no such directory.
+
+    ``paths`` leads from base paths as the server sees them to those of this machine, where they differ.
+    """
+    here = paths or {}
+    return {
+        model.name: version_numbers(here.get(model.base_path, model.base_path))
+        for model in config.model_config_list.config
+    }
+
+
+def host_paths(deployment: Deployment) -> dict[str, Path]:
+    """Return where the base paths that a deployment's server sees lie on this machine."""
+    return {str(deployment.served_path(model)): model.base_path for model in deployment.models}
+
+
+def version_numbers(base_path: str | Path) -> list[int]:
+    """Return the version numbers under a base path, none if there is no such directory."""
+    try:
+        return [version.number for version in list_versions(base_path)]
+    except ModelError:
+        return []
