@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
+from commands import run_command
 from live import free_ports, until
 from tfs_deploy.client import Client, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
@@ -60,8 +61,7 @@ class Shop:
         self.path.write_text(yaml.safe_dump(self.document, sort_keys=False))
 
     def cli(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "tfs_deploy", command, str(self.path), *arguments]
-        return subprocess.run(line, capture_output=True, text=True, timeout=100, cwd=self.folder, env=ENVIRONMENT)
+        return run_command(command, self.path, *arguments, cwd=self.folder, env=ENVIRONMENT)
 
     def json(self, command: str, *arguments: str) -> dict:
         done = self.cli(command, "--json", *arguments)
