@@ -23,10 +23,7 @@ from __future__ import annotations
 import enum
 import errno
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import ClassVar
 
 
 class Code(enum.IntEnum):
@@ -273,14 +270,6 @@ _FILE_HINTS = {
     errno.ENAMETOOLONG: "the path is too long: choose a shorter one",
     errno.ELOOP: "its symbolic links lead in a circle: check them (ls -l)",
 }
-
-
-def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
-    """Return the hint that names the known word closest to a misspelt one, or ``otherwise`` where none is close."""
-    import difflib  # only a mistake needs it
-
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else otherwise
 
 
 def file_hint(error: OSError) -> str:

@@ -17,9 +17,9 @@ from batching_models import Parameters, make
 from tfs_deploy import protos
 from tfs_deploy.errors import StatusError
 from tfs_deploy.runtime.engine import Engine
-from tfs_deploy.server.batch_options import batch_options
-from tfs_deploy.server.batch_scheduler import BatchScheduler
-from tfs_deploy.server.batch_session import BatchingRunner
+from tfs_deploy.server.batching.options import batch_options
+from tfs_deploy.server.batching.runner import BatchingRunner
+from tfs_deploy.server.batching.scheduler import BatchScheduler
 from tfs_deploy.server.metrics import ServerMetrics
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tfs_deploy.config import Deployment, Model, VersionPolicy, check, diff, model_server_config, render
+from tfs_deploy.config import check, diff, model_server_config, render
+from tfs_deploy.deployment import Deployment, Model, VersionPolicy
 
 
 def work(count: int) -> float:

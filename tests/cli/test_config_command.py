@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from commands import run_command
-from tfs_deploy.config import ActiveModel, read_active, write_active
+from forked_command import run_command
 from tfs_deploy.config.models import parse
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.deployment.active import ActiveModel
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.state.active import read_active, write_active
 
 SIX_MISTAKES = """\
 name: shop
@@ -73,7 +74,7 @@ def test_as_json(shop):
 
 def test_a_right_file_is_said_to_be_right(shop):
     done = cli("config", "shop.yaml", "--check", cwd=shop.parent)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "shop.yaml is right: 1 model\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "shop.yaml is valid: 1 model\n")
 
 
 def test_six_mistakes_are_six_lines_and_nothing_is_written(tmp_path):
@@ -176,7 +177,7 @@ def test_a_plan_for_what_does_not_run_yet(shop):
     done = cli("plan", "shop.yaml", cwd=shop.parent)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:7] == [
-        "a server is started",
+        "start a server",
         "  zoo: specific 1",
         "",
         "in this order:",

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from commands import run_command
-from tfs_deploy.cli.signature_text import parse_signatures
+from forked_command import run_command
+from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export import Signature
 from tfs_deploy.savedmodel.goldens import read_goldens
@@ -79,13 +79,13 @@ def test_no_text_is_no_signature():
     ("arguments", "message"),
     [
         (["nowhere.keras"], "nowhere.keras does not exist"),
-        (["model", "--version", "new"], "--version new is no version"),
+        (["model", "--version", "new"], "--version new is not a version"),
         (["model", "--metadata", "accuracy"], "is not KEY=VALUE"),
         (["model", "--metadata", "@nothing.json"], "nothing.json cannot be read"),
         (["model", "-s", "a("], "cannot be read"),
-        (["no_module:thing"], "there is no module 'no_module'"),
-        (["json:nothing"], "there is no 'nothing'"),
-        (["json:dumps"], "nothing that can be exported"),
+        (["no_module:thing"], "module 'no_module' not found"),
+        (["json:nothing"], "'nothing' not found"),
+        (["json:dumps"], "cannot be exported"),
     ],
 )
 def test_mistakes_are_one_line_with_a_hint(tmp_path, models, arguments, message):

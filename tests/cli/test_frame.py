@@ -98,17 +98,18 @@ def with_command(body: str, *arguments: str) -> subprocess.CompletedProcess[str]
     return run_python(
         f"""
         import sys, types, click
-        from tfs_deploy.cli import main as frame, options
+        from tfs_deploy.cli import main as frame
+        from tfs_deploy.cli.shared import options
         from tfs_deploy.cli.entry import main
         from tfs_deploy import errors
         @click.command
         @options.common
         def command(output):
             {body}
-        module = types.ModuleType("tfs_deploy.cli.probe")
+        module = types.ModuleType("tfs_deploy.cli.commands.probe")
         module.command = command
-        sys.modules["tfs_deploy.cli.probe"] = module
-        frame.COMMANDS["probe"] = ("probe", "A probe.")
+        sys.modules["tfs_deploy.cli.commands.probe"] = module
+        frame.COMMANDS["probe"] = "A probe."
         sys.exit(main(["probe", *{list(arguments)!r}]))
         """
     )

@@ -11,11 +11,11 @@ import pytest
 from tfs_deploy.cli.main import run
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
+from tfs_deploy.store.identity import identify
+from tfs_deploy.store.verdict import write_verdict
 from tfs_deploy.verify.checks import Check, Status
-from tfs_deploy.verify.identity import identify
-from tfs_deploy.verify.result import Evidence, Verification
 from tfs_deploy.verify.subjects import Subject
-from tfs_deploy.verify.verdict import write_verdict
+from tfs_deploy.verify.verification import Evidence, Verification
 
 PLAIN = Path(__file__).parents[1] / "data/verify/plain/1"
 
@@ -148,7 +148,7 @@ def test_a_version_that_changes_while_it_is_copied_is_not_published(staged, tmp_
         copy(source, target)
         Path(target).write_bytes(b"bent")
 
-    monkeypatch.setattr("tfs_deploy.export.copying.shutil.copyfile", bent)
+    monkeypatch.setattr("tfs_deploy.store.copy.shutil.copyfile", bent)
     assert publish(staged, "--to", tmp_path / "models/plain", "--require-verdict", path) == 1
     assert "changed while it was copied" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()
@@ -159,7 +159,7 @@ def test_a_version_that_changes_while_it_is_copied_is_not_published(staged, tmp_
     [
         (["nowhere", "--to", "models"], 2, "nowhere does not exist"),
         (["staged", "--to", "models/7"], 2, "a server would take for a version"),
-        (["staged", "--to", "models", "--version", "x"], 2, "is no version"),
+        (["staged", "--to", "models", "--version", "x"], 2, "is not a version"),
         (["staged"], 2, "Missing option '--to'"),
         (["staged", "--to", "models", "--keep", "0"], 2, "--keep"),
         (["staged", "--to", "models", "--keep", "1", "--deployment", "gone.yaml"], 2, "gone.yaml"),

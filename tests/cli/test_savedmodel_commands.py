@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import run_command
+from forked_command import run_command
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -133,7 +133,7 @@ def test_lint_exit_codes(zoo) -> None:
         ("{target: docker, docker: {image: 'tensorflow/serving:2.19.1'}}", 1, "TFS207"),
         ("{target: docker, docker: {image: 'tensorflow/serving:2.99.0'}}", 0, ""),
         ("{target: docker, docker: {image: 'shop/serving:blue', serving_version: '2.5'}}", 1, "TFS207"),
-        ("{target: docker, docker: {image: 'shop/serving:blue'}}", 2, "does not tell the server's version"),
+        ("{target: docker, docker: {image: 'shop/serving:blue'}}", 2, "the server's version is unknown"),
         ("{target: embedded}", 2, "names no image"),
     ],
 )
@@ -165,7 +165,7 @@ def test_lint_json(zoo) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lint"], "there is no PATH"),
+        (["lint"], "PATH is missing"),
         (["lint", ".", "--select", "TFS1O5"], "there is no rule 'TFS1O5'"),
         (["lint", ".", "--image-version", "latest"], "'latest' names no version of the server"),
         (["lint", ".", "--fail-on", "never"], "Invalid value for '--fail-on'"),

@@ -28,10 +28,10 @@ from tfs_deploy.cli.entry import main
 @options.common
 def command(output):
 {body}
-module = types.ModuleType("tfs_deploy.cli.probe")
+module = types.ModuleType("tfs_deploy.cli.commands.probe")
 module.command = command
-sys.modules["tfs_deploy.cli.probe"] = module
-frame.COMMANDS["probe"] = ("probe", "A probe.")
+sys.modules["tfs_deploy.cli.commands.probe"] = module
+frame.COMMANDS["probe"] = "A probe."
 sys.exit(main(["probe"]))
 """
 TABLE = """

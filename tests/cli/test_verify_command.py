@@ -59,7 +59,7 @@ def test_a_no_names_the_first_failed_check_on_the_last_line(tmp_path, capsys):
         (["PLAIN", "--skip", "smok"], "there is no check 'smok'", "did you mean 'smoke'?"),
         (["PLAIN", "--budget", "p98 < 1s"], "there is no 'p98' to limit", "did you mean"),
         (["PLAIN", "--budget", "p99 < 2x"], "relative to a baseline", "--baseline"),
-        (["PLAIN", "--budget", "p99 < 1s", "--load", "0"], "budgets need a load", "--load"),
+        (["PLAIN", "--budget", "p99 < 1s", "--load", "0"], "budgets need a load test", "--load"),
         (["PLAIN", "--metric", "accuracy>=0.9"], "a metric needs a data set", "--dataset"),
         (["PLAIN", "--dataset", "nowhere.csv"], "nowhere.csv does not exist", "--dataset"),
         (["PLAIN", "--baseline", "7"], "has no version 7", "versions there: 1"),

@@ -172,7 +172,7 @@ def warmup_unknown_signature(path: Path) -> None:
 
 
 def warmup_garbage(path: Path) -> None:
-    from tfs_deploy.savedmodel.tfrecord import write_records
+    from tfs_deploy.savedmodel.formats.tfrecord import write_records
 
     (path / "assets.extra").mkdir()
     write_records(path / "assets.extra" / "tf_serving_warmup_requests", [b"garbage"])

@@ -21,12 +21,12 @@ import pytest
 from engines import MACHINE
 from live import until
 from tfs_deploy.client import Client
-from tfs_deploy.config.image import Image
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.deployment.image import Image
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.launch.container_server import ContainerServer
-from tfs_deploy.launch.docker_host import DockerHost
-from tfs_deploy.launch.engine import Engine
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.launch.docker.container_server import ContainerServer
+from tfs_deploy.launch.docker.engine import Engine
+from tfs_deploy.launch.docker.host import DockerHost
 
 pytestmark = pytest.mark.docker
 X = {"x": np.array([2.0], np.float32)}
@@ -82,7 +82,7 @@ def test_a_container_that_was_killed_is_explained_and_started_anew(shop):
     subprocess.run(["docker", "kill", shop.containers()[0]], check=True, capture_output=True)
     status = shop.cli("status")
     assert status.returncode == 1
-    assert "has ended without being asked: exit code 137 (killed, often because memory ran out)" in status.stdout
+    assert "has ended unexpectedly: exit code 137 (killed, often because memory ran out)" in status.stdout
     assert "serving hp version 123" in shop.cli("logs").stdout
     assert shop.json("up")["started"] is True
     assert serves(shop)

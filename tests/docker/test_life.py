@@ -14,8 +14,8 @@ import pytest
 
 from tfs_deploy.client import Client, RestClient, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
-from tfs_deploy.config.ports import is_free
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.host.tcp_ports import is_free
 
 pytestmark = pytest.mark.docker
 X = {"x": np.array([2.0], np.float32)}

@@ -17,9 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from engines import MACHINE
-from tfs_deploy.config.docker import Docker
+from tfs_deploy.deployment.docker import Docker
 from tfs_deploy.errors import EnvironmentFault, UsageError
-from tfs_deploy.launch.engine import Engine
+from tfs_deploy.launch.docker.engine import Engine
 
 pytestmark = pytest.mark.docker
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -13,7 +13,7 @@ import pytest
 import rolling
 from consumers import Consumers
 from live import free_ports
-from tfs_deploy.launch.lifecycle import down, up
+from tfs_deploy.launch.up import down, up
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
 from zoos import Zoo
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from commands import run_command
+from forked_command import run_command
 from live import free_ports, processes_in
 from tfs_deploy.client import Client
-from tfs_deploy.config.ports import is_free
+from tfs_deploy.host.tcp_ports import is_free
 from tfs_deploy.launch import EmbeddedLauncher
-from tfs_deploy.rollout.lock import lock
+from tfs_deploy.state.lock import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ SERVE = [
     Bad(
         "--model_base_path={folder}/gone", 2, "base path {folder}/gone does not exist", "export a model there; to wait"
     ),
-    Bad("--model_base_path={folder}/empty", 2, "{folder}/empty holds no version, that is no", "export a model there"),
+    Bad("--model_base_path={folder}/empty", 2, "{folder}/empty holds no version: no directory", "export a model there"),
     Bad(
         "--model_base_path={folder}/nomodel", 2, "version directory {folder}/nomodel/1 has no saved_model.pb", "export"
     ),
@@ -111,7 +111,7 @@ REQUESTS = [
         "hp -i x=1 --version 9",
         2,
         "Servable not found for request: Specific(hp, 9)",
-        "the server has of hp: version 124",
+        "the server has these versions of hp: version 124",
     ),
     Bad("zoo -i y=1", 2, "signature serving_default has no input y; it has: x", "use input x"),
     Bad("zoo -i img=a --signature strlen", 2, "has no input img; it has: img_bytes", "did you mean input img_bytes?"),

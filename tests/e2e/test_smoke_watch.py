@@ -13,16 +13,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from live import free_ports, until
 from tfs_deploy.client import Client
-from tfs_deploy.config import Deployment, model_server_config
-from tfs_deploy.launch.lifecycle import down, up
+from tfs_deploy.config import model_server_config
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.launch.up import down, up
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
-from tfs_deploy.spec import load_deployment
+
+if TYPE_CHECKING:
+    from tfs_deploy.deployment import Deployment
 
 FILE = """
 name: zoo

@@ -10,7 +10,7 @@ import signal
 import sys
 
 from tfs_deploy.cli.main import run
-from tfs_deploy.rollout.journal import Journal
+from tfs_deploy.rollout.controller.journal import Journal
 
 when, number, arguments = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 append = Journal.append

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import rolling
-from tfs_deploy.launch.lifecycle import down, up
+from tfs_deploy.launch.up import down, up
 from zoos import Zoo
 
 zoo = Zoo(Path(sys.argv[1]), Path())

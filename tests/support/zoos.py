@@ -17,12 +17,12 @@ from live import free_ports, until
 from tfs_deploy import protos
 from tfs_deploy.client import Client, write_traffic
 from tfs_deploy.config import model_server_config, write_config
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, UnknownError
+from tfs_deploy.launch.embedded.record import running_server
 from tfs_deploy.launch.hosts import find_server
-from tfs_deploy.launch.lifecycle import down, up
-from tfs_deploy.launch.record import running_server
+from tfs_deploy.launch.up import down, up
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
-from tfs_deploy.spec import load_deployment
 
 X = np.array([1.0, 2.0, -3.0], np.float32)
 #: version 1 of the zoo computes x / 2 + 2, version 2 computes x / 2 + 3

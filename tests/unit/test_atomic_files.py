@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.atomic import write_atomic, write_files
-from tfs_deploy.config import Batching, Deployment, Model, Monitoring, write_config
+from tfs_deploy.config import write_config
+from tfs_deploy.deployment import Batching, Deployment, Model, Monitoring
 from tfs_deploy.errors import EnvironmentFault
 
 

@@ -44,7 +44,7 @@ def check(line: str) -> None:
         assert found is not None, f"{line}: no such command"
         command = found
     if command.name == "config" and words[:1] == ["import"]:
-        from tfs_deploy.cli.config import import_command
+        from tfs_deploy.cli.commands.config import import_command
 
         command = import_command
     options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}

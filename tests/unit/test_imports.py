@@ -21,10 +21,14 @@ CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "
         ("import tfs_deploy; tfs_deploy.inspect_model", (*HEAVY, *CLI_ONLY, "grpc")),
         ("import tfs_deploy; tfs_deploy.export_model; tfs_deploy.Signature", HEAVY),
         ("import tfs_deploy; tfs_deploy.load_model; tfs_deploy.LocalModel", HEAVY),
-        ("import tfs_deploy.spec, tfs_deploy.config", (*HEAVY, "grpc")),
+        ("import tfs_deploy.deployment.file, tfs_deploy.config", (*HEAVY, "grpc")),
         ("import tfs_deploy.launch", HEAVY),
         ("import tfs_deploy.verify, tfs_deploy.report, tfs_deploy.demo; from tfs_deploy.rollout import *", HEAVY),
-        ("import tfs_deploy.rollout.lock", (*HEAVY, *CLI_ONLY, "numpy", "grpc", "tfs_deploy.rollout.run")),
+        (
+            "from tfs_deploy.state import directory, endpoint, traffic",
+            (*HEAVY, *CLI_ONLY, "numpy", "grpc", "google.protobuf", "tfs_deploy.client", "tfs_deploy.launch"),
+        ),
+        ("import tfs_deploy.state.lock", (*HEAVY, *CLI_ONLY, "numpy", "grpc", "tfs_deploy.rollout.run")),
         ("import tfs_deploy.server", HEAVY),
         ("from tfs_deploy.doctor import gather, judge; judge(gather())", (*HEAVY, "grpc", "uvicorn", "pydantic")),
     ],
@@ -39,7 +43,7 @@ def test_light_path(statement, forbidden):
 def test_a_misspelt_module_is_told_without_tensorflow(tmp_path):
     line = [sys.executable, "-X", "importtime", "-m", "tfs_deploy", "export", "no.such:model", "--to", str(tmp_path)]
     result = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert "there is no module 'no.such'" in result.stderr
+    assert "module 'no.such' not found" in result.stderr
     imported = {entry.rpartition("|")[2].strip() for entry in result.stderr.splitlines()}
     assert {"numpy", "tensorflow"} & imported == {"numpy"}
 

@@ -8,43 +8,62 @@ from typing import Any
 import click
 
 from tfs_deploy import __version__
-from tfs_deploy.cli.output import Output
+from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, UsageError, file_hint
+from tfs_deploy.text import closest
 
-#: command -> (module under tfs_deploy.cli, its one line in --help), in the order in which --help lists them
-COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "Train, export, serve, check and roll out a real model in about a minute."),
-    "export": ("export", "Write a model into the next numbered version directory."),
-    "inspect": ("inspect", "Show what a SavedModel holds, without TensorFlow."),
-    "lint": ("lint", "Check a SavedModel for what goes wrong in serving."),
-    "diff": ("diff", "Compare the contracts of two versions."),
-    "run": ("run", "Run one signature of a SavedModel by hand."),
-    "config": ("config", "Write what the server reads from a deployment file."),
-    "doctor": ("doctor", "Look for what keeps this machine from serving, and say what to do."),
-    "plan": ("plan", "Show what `up` would change, and what the server will do about it."),
-    "up": ("up", "Start the server of a deployment file and wait until its models serve."),
-    "restart": ("restart", "Put a new server in the place of the one that runs."),
-    "down": ("down", "Stop the server of a deployment file."),
-    "status": ("status", "Show the servers, models, versions and labels of a deployment file."),
-    "logs": ("logs", "Show the server's log."),
-    "stats": ("stats", "Show what the server uses of its machine."),
-    "render": ("render", "Write a compose file or a Dockerfile from a deployment file."),
-    "serve": ("serve", "Run the embedded server in the foreground."),
-    "predict": ("predict", "Send one request to a served model."),
-    "verify": ("verify", "Say yes or no to a version before it serves anybody, with a report."),
-    "publish": ("publish", "Put a verified version into a base path, as its next number."),
-    "smoke": ("smoke", "Ask every label of a running deployment and compare with the recorded answers."),
-    "rollout": ("rollout", "Move traffic from one version to the next, step by step."),
-    "rollback": ("rollback", "Move the label stable back to an earlier version."),
-    "lock": ("lock", "Show who is at work on a deployment, or release its lock."),
+#: job -> its commands with the one line that `tfs-deploy --help` shows of each, in that order; a command NAME is the
+#: module tfs_deploy.cli.commands.NAME
+GROUPS: dict[str, dict[str, str]] = {
+    "Build": {
+        "demo": "See it all work on a real model, in about a minute.",
+        "export": "Write a model into the next numbered version directory.",
+        "publish": "Copy a verified version into a base path.",
+        "config": "Write the files that the server reads.",
+        "render": "Write a Compose project or a Dockerfile.",
+    },
+    "Check": {
+        "inspect": "Show what a SavedModel holds, without TensorFlow.",
+        "lint": "Find what would go wrong in serving.",
+        "diff": "Compare what clients see of two versions.",
+        "run": "Run one signature of a SavedModel, without a server.",
+        "verify": "Verify a version before it serves traffic.",
+        "doctor": "Find what keeps this machine from serving.",
+    },
+    "Deploy": {
+        "plan": "Show what `up` would change.",
+        "up": "Start the server, or bring a running one in line with its file.",
+        "restart": "Replace the running server with a new one.",
+        "down": "Stop the server.",
+        "serve": "Run the embedded server in the foreground.",
+    },
+    "Call": {
+        "predict": "Send one request to a served model.",
+        "smoke": "Compare the answers of every label with those recorded.",
+    },
+    "Roll out": {
+        "rollout": "Move traffic from one version to the next, step by step.",
+        "rollback": "Move the label stable back to an earlier version.",
+        "lock": "Show who works on a deployment, or release its lock.",
+    },
+    "Look": {
+        "status": "Show the server with its models, versions and labels.",
+        "logs": "Show the server's log.",
+        "stats": "Show the CPU, memory and network use of the server.",
+    },
 }
+COMMANDS: dict[str, str] = {name: text for commands in GROUPS.values() for name, text in commands.items()}
+
+
+#: so that the lines of all jobs begin in one column
+_NAME_WIDTH = max(map(len, COMMANDS))
 
 
 class LazyGroup(click.Group):
     """A click group that lists commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands in the order of --help."""
+        """Return the names of the commands in the order of --help."""
         del ctx
         return list(COMMANDS)
 
@@ -53,7 +72,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"tfs_deploy.cli.{COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f"tfs_deploy.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 
@@ -62,18 +81,17 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of a line; a misspelt one gets the nearest name."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            more = f" Did you mean '{near[0]}'?" if near else ""
+            near = closest(args[0], COMMANDS)
+            more = "" if near is None else f" Did you mean '{near}'?"
             ctx.fail(f"No such command '{args[0]}'.{more}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the command list from the registered help texts."""
+        """Write the commands by job, from the registered lines."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        for job, commands in GROUPS.items():
+            with formatter.section(job):
+                formatter.write_dl([(name.ljust(_NAME_WIDTH), text) for name, text in commands.items()])
 
 
 @click.group(

@@ -1,6 +1,6 @@
-"""Calling TensorFlow Serving: gRPC and REST clients over one core without I/O, and routing by label.
+"""Clients of TensorFlow Serving: gRPC and REST over one core without I/O, and routers that split requests over labels.
 
-The names below are imported on first use: a REST consumer does not pay for gRPC, nor the reverse.
+The names below are imported on first use: a REST client does not load gRPC, nor the reverse.
 """
 
 from __future__ import annotations
@@ -10,63 +10,63 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfs_deploy.client.batching import Prediction as Prediction
-    from tfs_deploy.client.bound import BoundModel as BoundModel
-    from tfs_deploy.client.example_replies import ClassifyReply as ClassifyReply
-    from tfs_deploy.client.example_replies import RegressReply as RegressReply
-    from tfs_deploy.client.example_replies import ScoredClass as ScoredClass
-    from tfs_deploy.client.example_replies import Task as Task
+    from tfs_deploy.client.bound_model import BoundModel as BoundModel
+    from tfs_deploy.client.call.call_record import CallRecord as CallRecord
+    from tfs_deploy.client.call.inference_replies import ClassifyReply as ClassifyReply
+    from tfs_deploy.client.call.inference_replies import RegressReply as RegressReply
+    from tfs_deploy.client.call.inference_replies import ScoredClass as ScoredClass
+    from tfs_deploy.client.call.inference_replies import Task as Task
+    from tfs_deploy.client.call.model_replies import ModelMetadata as ModelMetadata
+    from tfs_deploy.client.call.model_replies import VersionStatus as VersionStatus
+    from tfs_deploy.client.call.retries import Retries as Retries
+    from tfs_deploy.client.call.stats import ClientStats as ClientStats
+    from tfs_deploy.client.core.batching import Prediction as Prediction
     from tfs_deploy.client.grpc_async_client import AsyncClient as AsyncClient
     from tfs_deploy.client.grpc_client import Client as Client
-    from tfs_deploy.client.prometheus import PrometheusHook as PrometheusHook
-    from tfs_deploy.client.record import CallRecord as CallRecord
-    from tfs_deploy.client.record import Hook as Hook
-    from tfs_deploy.client.recorder import RequestRecorder as RequestRecorder
+    from tfs_deploy.client.hooks.hook import Hook as Hook
+    from tfs_deploy.client.hooks.prometheus import PrometheusHook as PrometheusHook
+    from tfs_deploy.client.hooks.tracing import TracingHook as TracingHook
     from tfs_deploy.client.rest_async_client import AsyncRestClient as AsyncRestClient
     from tfs_deploy.client.rest_client import RestClient as RestClient
-    from tfs_deploy.client.retries import Retries as Retries
-    from tfs_deploy.client.routing import AsyncRouter as AsyncRouter
-    from tfs_deploy.client.routing import Router as Router
-    from tfs_deploy.client.stats import ClientStats as ClientStats
+    from tfs_deploy.client.routing.async_router import AsyncRouter as AsyncRouter
+    from tfs_deploy.client.routing.recorder import RequestRecorder as RequestRecorder
+    from tfs_deploy.client.routing.router import Router as Router
     from tfs_deploy.client.tls import Tls as Tls
-    from tfs_deploy.client.tracing import TracingHook as TracingHook
-    from tfs_deploy.client.traffic import Traffic as Traffic
-    from tfs_deploy.client.traffic import read_traffic as read_traffic
-    from tfs_deploy.client.traffic import write_traffic as write_traffic
-    from tfs_deploy.client.values import ModelMetadata as ModelMetadata
-    from tfs_deploy.client.values import VersionStatus as VersionStatus
     from tfs_deploy.codec import PredictReply as PredictReply
+    from tfs_deploy.state.traffic import Traffic as Traffic
+    from tfs_deploy.state.traffic import read_traffic as read_traffic
+    from tfs_deploy.state.traffic import write_traffic as write_traffic
 
-# gRPC reads this when it is imported; without it a client that has been used hangs in a forked child.
+# gRPC reads this when it is imported; without it, a client that has made calls hangs in a forked child
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 _HOME = {
     "AsyncClient": "tfs_deploy.client.grpc_async_client",
     "AsyncRestClient": "tfs_deploy.client.rest_async_client",
-    "AsyncRouter": "tfs_deploy.client.routing",
-    "BoundModel": "tfs_deploy.client.bound",
-    "CallRecord": "tfs_deploy.client.record",
-    "ClassifyReply": "tfs_deploy.client.example_replies",
+    "AsyncRouter": "tfs_deploy.client.routing.async_router",
+    "BoundModel": "tfs_deploy.client.bound_model",
+    "CallRecord": "tfs_deploy.client.call.call_record",
+    "ClassifyReply": "tfs_deploy.client.call.inference_replies",
     "Client": "tfs_deploy.client.grpc_client",
-    "ClientStats": "tfs_deploy.client.stats",
-    "Hook": "tfs_deploy.client.record",
-    "ModelMetadata": "tfs_deploy.client.values",
+    "ClientStats": "tfs_deploy.client.call.stats",
+    "Hook": "tfs_deploy.client.hooks.hook",
+    "ModelMetadata": "tfs_deploy.client.call.model_replies",
     "PredictReply": "tfs_deploy.codec",
-    "Prediction": "tfs_deploy.client.batching",
-    "PrometheusHook": "tfs_deploy.client.prometheus",
-    "RegressReply": "tfs_deploy.client.example_replies",
-    "RequestRecorder": "tfs_deploy.client.recorder",
+    "Prediction": "tfs_deploy.client.core.batching",
+    "PrometheusHook": "tfs_deploy.client.hooks.prometheus",
+    "RegressReply": "tfs_deploy.client.call.inference_replies",
+    "RequestRecorder": "tfs_deploy.client.routing.recorder",
     "RestClient": "tfs_deploy.client.rest_client",
-    "Retries": "tfs_deploy.client.retries",
-    "Router": "tfs_deploy.client.routing",
-    "ScoredClass": "tfs_deploy.client.example_replies",
-    "Task": "tfs_deploy.client.example_replies",
+    "Retries": "tfs_deploy.client.call.retries",
+    "Router": "tfs_deploy.client.routing.router",
+    "ScoredClass": "tfs_deploy.client.call.inference_replies",
+    "Task": "tfs_deploy.client.call.inference_replies",
     "Tls": "tfs_deploy.client.tls",
-    "TracingHook": "tfs_deploy.client.tracing",
-    "Traffic": "tfs_deploy.client.traffic",
-    "VersionStatus": "tfs_deploy.client.values",
-    "read_traffic": "tfs_deploy.client.traffic",
-    "write_traffic": "tfs_deploy.client.traffic",
+    "TracingHook": "tfs_deploy.client.hooks.tracing",
+    "Traffic": "tfs_deploy.state.traffic",
+    "VersionStatus": "tfs_deploy.client.call.model_replies",
+    "read_traffic": "tfs_deploy.state.traffic",
+    "write_traffic": "tfs_deploy.state.traffic",
 }
 
 __all__ = [

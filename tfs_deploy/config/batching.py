@@ -1,20 +1,14 @@
-"""Request batching: the parameters as the server reads them, and its rules for them."""
+"""Request batching: the parameters as the server reads them."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tfs_deploy.config.deployment import Batching
-
-#: what the server uses where a parameter is not set (batching_session.h, shared_batch_scheduler.h)
-DEFAULT_MAX_BATCH_SIZE = 1000
+    from tfs_deploy.deployment.deployment import Batching
 
 
 def batching_parameters(batching: Batching) -> Any:
@@ -31,26 +25,3 @@ def batching_parameters(batching: Batching) -> Any:
         else:
             getattr(message, field.name).value = value
     return message
-
-
-def check_batching(batching: Batching) -> Iterator[tuple[str, str]]:
-    """Yield (parameter, what is wrong) for what the server refuses when it loads a model (batching_util.cc)."""
-    sizes = batching.allowed_batch_sizes
-    if any(later <= earlier for earlier, later in itertools.pairwise(sizes)):
-        yield "allowed_batch_sizes", "must grow from entry to entry"
-        return
-    largest = batching.max_batch_size or DEFAULT_MAX_BATCH_SIZE
-    splitting = bool(batching.enable_large_batch_splitting)
-    if batching.max_execution_batch_size is not None and not splitting:
-        yield "max_execution_batch_size", "needs enable_large_batch_splitting: true"
-    elif batching.max_execution_batch_size is not None and batching.max_execution_batch_size > largest:
-        yield "max_execution_batch_size", f"must not exceed max_batch_size ({largest})"
-    if sizes and splitting:
-        execution = batching.max_execution_batch_size or largest
-        if sizes[-1] != execution:
-            yield (
-                "allowed_batch_sizes",
-                f"the last entry must be max_execution_batch_size ({execution}), not {sizes[-1]}",
-            )
-    elif sizes and sizes[-1] != largest:
-        yield "allowed_batch_sizes", f"the last entry must be max_batch_size ({largest}), not {sizes[-1]}"

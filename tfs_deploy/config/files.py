@@ -10,14 +10,14 @@ from tfs_deploy.config.batching import batching_parameters
 from tfs_deploy.config.models import model_server_config, render
 from tfs_deploy.config.monitoring import monitoring_config
 from tfs_deploy.config.ssl import key_mode, ssl_config
-from tfs_deploy.config.textformat import parse_message, read_message
+from tfs_deploy.protos.text_format import parse_message, read_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tfs_deploy.config.active import ActiveModel
-    from tfs_deploy.config.deployment import Deployment
+    from tfs_deploy.deployment.active import ActiveModel
+    from tfs_deploy.deployment.deployment import Deployment
 
 MODELS: Final = "models.config"
 BATCHING: Final = "batching.config"

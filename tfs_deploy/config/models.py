@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.config.active import apply_active
 from tfs_deploy.config.policies import set_policy
-from tfs_deploy.config.textformat import block_lines, parse_message
+from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import Problem
+from tfs_deploy.protos.text_format import block_lines, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tfs_deploy.config.active import ActiveModel
-    from tfs_deploy.config.deployment import Deployment, Model
+    from tfs_deploy.deployment.active import ActiveModel
+    from tfs_deploy.deployment.deployment import Deployment, Model
 
 #: the only platform of the stock server
 PLATFORM = "tensorflow"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy import protos
 
 if TYPE_CHECKING:
-    from tfs_deploy.config.deployment import Monitoring
+    from tfs_deploy.deployment.deployment import Monitoring
 
 
 def monitoring_config(monitoring: Monitoring) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfs_deploy.config.deployment import VersionPolicy
+from tfs_deploy.deployment.deployment import VersionPolicy
 
 
 def policy_of(config: Any) -> VersionPolicy:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import ssl
 import stat
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.errors import UsageError
+from tfs_deploy.deployment.certificates import read_pem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tfs_deploy.config.deployment import Ssl
+    from tfs_deploy.deployment.deployment import Ssl
 
 
 def ssl_config(section: Ssl) -> Any:
     """Make the ``SSLConfig`` message (ssl_config.proto); ``UsageError`` for a file that cannot be read."""
     message = protos.SSLConfig()
-    message.server_key = _read(section.key, "key")
-    message.server_cert = _read(section.cert, "cert")
+    message.server_key = read_pem(section.key, "key")
+    message.server_cert = read_pem(section.cert, "cert")
     if section.ca is not None:
-        message.custom_ca = _read(section.ca, "ca")
+        message.custom_ca = read_pem(section.ca, "ca")
     message.client_verify = section.client_verify
     return message
 
@@ -33,57 +29,3 @@ def key_mode(section: Ssl) -> int:
         return stat.S_IMODE(section.key.stat().st_mode)
     except OSError:
         return 0o600
-
-
-def check_ssl(section: Ssl) -> Iterator[tuple[str, str]]:
-    """Yield (key of the section, what is wrong) with its files: missing, no PEM, key and certificate of two pairs."""
-    problems = list(_file_problems(section))
-    yield from problems
-    if problems:
-        return
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(section.cert, section.key, password=_no_password)
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            yield "key", f"{section.key} is not the key of {section.cert}"
-        else:
-            yield "key", f"{section.key} and {section.cert} cannot be used: {error.reason or error}"
-    except _EncryptedError:
-        yield "key", f"{section.key} is encrypted: the server cannot ask for a password"
-    if section.ca is not None:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(section.ca)
-        except ssl.SSLError as error:
-            yield "ca", f"{section.ca} holds no certificate that can be used: {error.reason or error}"
-
-
-def _file_problems(section: Ssl) -> Iterator[tuple[str, str]]:
-    wanted = {"key": (section.key, "PRIVATE KEY"), "cert": (section.cert, "CERTIFICATE")}
-    if section.ca is not None:
-        wanted["ca"] = (section.ca, "CERTIFICATE")
-    for key, (path, what) in wanted.items():
-        try:
-            text = _read(path, key)
-        except UsageError as error:
-            yield key, error.message
-            continue
-        if f"{what}-----" not in text:
-            yield key, f"{path} holds no PEM block with a {what.lower()}"
-
-
-class _EncryptedError(Exception):
-    """The private key asks for a password."""
-
-
-def _no_password() -> str:
-    raise _EncryptedError
-
-
-def _read(path: Path, key: str) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=f"ssl.{key} names a PEM file") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no PEM file", hint=f"ssl.{key} names a PEM file") from error

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.config.deployment import VersionPolicy
 from tfs_deploy.config.policies import policy_of, set_policy
+from tfs_deploy.deployment.deployment import VersionPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

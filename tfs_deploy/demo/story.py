@@ -17,12 +17,12 @@ from tfs_deploy.demo.folder import Folder, prepare, write_deployment
 from tfs_deploy.demo.load import Live, Load, Window
 from tfs_deploy.demo.train import CONVOLUTION_EPOCHS, SOFTMAX_EPOCHS
 from tfs_deploy.demo.trainer import train
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.launch import EmbeddedLauncher
-from tfs_deploy.launch.planning import TRAFFIC_NAME
 from tfs_deploy.report import Column, Table
 from tfs_deploy.rollout import ErrorRateGate, LatencyGate, RequestStats, Rollout
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.state.traffic import traffic_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tfs_deploy.config import Deployment
     from tfs_deploy.demo.view import View
+    from tfs_deploy.deployment import Deployment
     from tfs_deploy.rollout import RolloutResult, StepReport
 
 MODEL = "digits"
@@ -195,7 +195,7 @@ def _refuse(
 
 
 def _load_on(deployment: Deployment, client: Client, stats: RequestStats, rows: Mapping[str, NDArray[Any]]) -> Load:
-    router = Router(client, MODEL, deployment.state_dir / TRAFFIC_NAME)
+    router = Router(client, MODEL, traffic_path(deployment.state_dir))
     return Load(router, stats, rows["image"], rows["label"])
 
 

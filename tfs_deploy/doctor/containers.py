@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.config.image import Image
+from tfs_deploy.deployment.image import Image
 from tfs_deploy.doctor.finding import Finding, ok, problem, skipped, warning
 from tfs_deploy.doctor.versions import release
 

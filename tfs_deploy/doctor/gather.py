@@ -11,19 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.config.ports import find_listener, is_free
 from tfs_deploy.doctor.facts import Clock, Disk, Facts, Limits, Port, Wanted
 from tfs_deploy.doctor.installed import installed_packages
-from tfs_deploy.doctor.looking import look_at_engine, look_at_gpu
+from tfs_deploy.doctor.probes import look_at_engine, look_at_gpu
 from tfs_deploy.errors import PortInUseError
-from tfs_deploy.launch.container import container_name
-from tfs_deploy.launch.engine import ARCHITECTURES
-from tfs_deploy.launch.record import running_server
+from tfs_deploy.host.tcp_ports import find_listener, is_free
+from tfs_deploy.launch.docker.container import container_name
+from tfs_deploy.launch.docker.engine import ARCHITECTURES
+from tfs_deploy.launch.embedded.record import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfs_deploy.config.deployment import Deployment
+    from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.doctor.facts import Engine
 
 _STANDARD: Final = {"grpc_port": 8500, "rest_port": 8501}

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.doctor.finding import Finding, ok, problem, skipped, warning
+from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ def judge_disk(disk: Disk, wanted: Wanted) -> Finding:
         judge = warning if wanted.target is None and kind == "state" else problem
         hint = f"chmod or chown it (ls -ld {disk.path}), or mount it writable"
         return judge(name, f"{disk.path} cannot be written by this user", hint)
-    free = f"{disk.path}: {_size(disk.free)} free"
+    free = f"{disk.path}: {size_text(disk.free)} free"
     clean = "remove what is not needed: docker system df" if kind == "docker" else f"du -xh {disk.path} | sort -h"
     if disk.free < least:
         return problem(name, free, clean)
@@ -124,7 +125,3 @@ def _skew(name: str, seconds: float | None, what: str, why_not: str) -> Finding:
     return judge(
         name, f"{what}: {abs(seconds):.0f} s {side} this clock", "synchronise the clocks: timedatectl, chronyc"
     )
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 10**9 else f"{count / 1e6:.0f} MB"

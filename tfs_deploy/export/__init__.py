@@ -1,4 +1,4 @@
-"""Every way into a version directory: sources, signatures, checks, and publishing in one step.
+"""Export a model to a version directory: sources, signatures, checks and publishing in one step.
 
 Importing this package does not import TensorFlow.
 """
@@ -6,8 +6,8 @@ Importing this package does not import TensorFlow.
 from __future__ import annotations
 
 from tfs_deploy.export.exporter import ExportedVersion, export_model
-from tfs_deploy.export.signature import Signature
-from tfs_deploy.export.wrappers import (
+from tfs_deploy.export.signatures.signature import Signature
+from tfs_deploy.export.signatures.wrappers import (
     classify_examples,
     from_examples,
     from_image_bytes,

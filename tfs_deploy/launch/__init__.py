@@ -6,7 +6,7 @@ the client's business, and ``lifecycle`` brings the two together.
 
 from __future__ import annotations
 
-from tfs_deploy.launch.embedded import EmbeddedLauncher
-from tfs_deploy.launch.running import RunningServer
+from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
+from tfs_deploy.launch.embedded.running_server import RunningServer
 
 __all__ = ["EmbeddedLauncher", "RunningServer"]

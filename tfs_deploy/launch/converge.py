@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfs_deploy.client import Client
-    from tfs_deploy.config.deployment import Deployment
+    from tfs_deploy.deployment.deployment import Deployment
 
 #: seconds that a server takes at most to put off the rest of a reload that is not about loading
 _SHORTEST_RELOAD = 10.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.launch.embedded_host import EmbeddedHost
-from tfs_deploy.launch.record import running_server
+from tfs_deploy.launch.embedded.host import EmbeddedHost
+from tfs_deploy.launch.embedded.record import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tfs_deploy.config.deployment import Deployment
+    from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.launch.server import Host, Server
 
 
@@ -27,11 +27,11 @@ def host_of(
     """
     if deployment.server.target == "embedded":
         return EmbeddedHost(deployment)
-    from tfs_deploy.launch.docker_host import DockerHost
+    from tfs_deploy.launch.docker.host import DockerHost
 
     if timeout is None:
         return DockerHost(deployment, progress=progress)
-    from tfs_deploy.launch.engine import Engine
+    from tfs_deploy.launch.docker.engine import Engine
 
     return DockerHost(deployment, Engine(timeout=timeout), progress=progress)
 

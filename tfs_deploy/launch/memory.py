@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import EnvironmentFault, ModelError
+from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.savedmodel.versions import list_versions
+from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
-    from tfs_deploy.config.deployment import Deployment
+    from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.launch.server import Server
 
 #: the server reckons with this much RAM for every byte of a version's files (bundle_factory_util.cc)
 _RAM_FOR_A_BYTE: Final = 1.2
-_MEMINFO: Final = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +80,6 @@ def memory_of(served: Deployment, loaded: dict[str, set[int]], *, side_by_side: 
     return Memory(wanted_bytes, held + extra, None if available is None else available + held, "this machine")
 
 
-def available_bytes() -> int | None:
-    """Return how much memory this machine can give to new processes (Linux), None where that is unknown."""
-    try:
-        for line in _MEMINFO.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        return None
-    return None
-
-
 def require_memory(
     served: Deployment, current: Server | None, *, side_by_side: bool, loaded: dict[str, set[int]]
 ) -> None:
@@ -101,13 +91,3 @@ def require_memory(
             f"the models need about {size_text(memory.peak)}{beside}, {memory.limit} has {size_text(memory.room or 0)}",
             hint="serve fewer versions or raise the limit; --ignore-memory goes on, since this is an estimate",
         )
-
-
-def size_text(count: int) -> str:
-    """Write a number of bytes as people do: ``1.5 GB``."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"

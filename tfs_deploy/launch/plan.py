@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tfs_deploy.config.policies import policy_of
 from tfs_deploy.config.transition import transition
-from tfs_deploy.launch.memory import size_text
+from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from tfs_deploy.launch.container import Ports
+    from tfs_deploy.launch.docker.container import Ports
     from tfs_deploy.launch.memory import Memory
 
 Action = Literal["none", "start", "update", "replace"]

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tfs_deploy.config.deployment import Deployment
-    from tfs_deploy.launch.container import Ports
-    from tfs_deploy.launch.usage import Usage
+    from tfs_deploy.deployment.deployment import Deployment
+    from tfs_deploy.host.usage import Usage
+    from tfs_deploy.launch.docker.container import Ports
 
 
 class Server(Protocol):

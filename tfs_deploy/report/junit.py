@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 from tfs_deploy.verify.checks import Check, Status
 
 if TYPE_CHECKING:
-    from tfs_deploy.verify.result import Verification
+    from tfs_deploy.verify.verification import Verification
 
 #: characters that XML 1.0 does not have
 _FORBIDDEN: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tfs_deploy.verify import SmokeCheck
+    from tfs_deploy.smoke import SmokeCheck
 
 SUFFIX: Final = ".prom"
 _PREFIX: Final = "tfs_deploy_smoke"

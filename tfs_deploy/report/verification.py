@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.verify.checks import Check
-    from tfs_deploy.verify.measured import Measured
-    from tfs_deploy.verify.result import Difference, Verification
+    from tfs_deploy.verify.measure.measurements import Measured
+    from tfs_deploy.verify.verification import Difference, Verification
 
 _STYLES: Final = {Status.FAILED: "red", Status.SKIPPED: "yellow"}
 #: rows of a Markdown table; a pull request is no place for hundreds

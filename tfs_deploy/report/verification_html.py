@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tfs_deploy.verify.checks import Check
-    from tfs_deploy.verify.measured import Measured
-    from tfs_deploy.verify.result import Difference, Verification
+    from tfs_deploy.verify.measure.measurements import Measured
+    from tfs_deploy.verify.verification import Difference, Verification
 
 #: bars of one plot; what is not drawn stands in the table
 _MOST_BARS: Final = 24

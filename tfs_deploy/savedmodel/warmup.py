@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.tfrecord import count_records, read_records, write_records
+from tfs_deploy.savedmodel.formats.tfrecord import count_records, read_records, write_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -1,9 +1,1 @@
-"""Checks of what is served: does every label answer, with the right version, as recorded at export?"""
-
-from __future__ import annotations
-
-from tfs_deploy.client.protocols import Predictor
-from tfs_deploy.verify.results import SmokeCheck, SmokeReport, Target
-from tfs_deploy.verify.smoke import smoke_target
-
-__all__ = ["Predictor", "SmokeCheck", "SmokeReport", "Target", "smoke_target"]
+"""Verify a version before it serves traffic: from its files to a load test, and the verdict."""

@@ -8,10 +8,14 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import LaunchError, ModelError, RequestError, StatusError, UsageError, did_you_mean
+from tfs_deploy.errors import LaunchError, ModelError, RequestError, StatusError, UsageError
+from tfs_deploy.text import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+#: characters of a reason; what is longer is cut
+_REASON_LENGTH: Final = 400
 
 #: group -> what it asks, in the order in which the groups run; a check's id is ``GROUP.NAME``
 GROUPS: Final[dict[str, str]] = {
@@ -134,7 +138,7 @@ class Examiner:
         try:
             judgement = judge()
         except (StatusError, ModelError, RequestError, LaunchError) as error:
-            judgement = failed(one_line(error.message))
+            judgement = failed(one_line(error.message, most=_REASON_LENGTH))
         return self.tell(identity, about, judgement, time.perf_counter() - started)
 
     def tell(self, identity: str, about: str, judgement: Judgement, seconds: float = 0.0) -> Check | None:
@@ -142,7 +146,14 @@ class Examiner:
         if not self.wants(identity):
             return None
         made = Check(
-            *(identity, self.model, about, self.target, judgement.status, one_line(judgement.reason)),
+            *(
+                identity,
+                self.model,
+                about,
+                self.target,
+                judgement.status,
+                one_line(judgement.reason, most=_REASON_LENGTH),
+            ),
             *(judgement.measured, judgement.unit, seconds),
         )
         self.sink(made)
@@ -165,9 +176,3 @@ def _known(names: Iterable[str]) -> frozenset[str]:
             hint = did_you_mean(name.partition(".")[0], GROUPS, otherwise=f"groups: {', '.join(GROUPS)}")
             raise UsageError(f"there is no check '{name}'", hint=hint)
     return found
-
-
-def one_line(text: str, *, most: int = 400) -> str:
-    """Return text on one line, cut where it is too long to be read as one."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[: most - 3]}..."

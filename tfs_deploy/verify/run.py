@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import LaunchError, ModelError, UsageError
 from tfs_deploy.savedmodel.goldens import read_goldens
-from tfs_deploy.verify.answers import choose_cases, examine_answers
-from tfs_deploy.verify.asking import Asker
-from tfs_deploy.verify.behaviour import examine_baseline_labels, examine_behaviour
+from tfs_deploy.store.identity import identify
 from tfs_deploy.verify.checks import GROUPS, Check, Examiner, failed, passed, skipped
-from tfs_deploy.verify.dataset import DataSettings, examine_data, require_fit
-from tfs_deploy.verify.emptiness import examine_empty_batches
-from tfs_deploy.verify.files import examine_files
-from tfs_deploy.verify.identity import identify
-from tfs_deploy.verify.inference import examine_inference
-from tfs_deploy.verify.loading import examine_load, is_refusal, load_timeout, require_rest, tell_refusal
-from tfs_deploy.verify.local import LocalRunner
-from tfs_deploy.verify.parity import examine_parity
-from tfs_deploy.verify.performance import NO_LOAD, LoadSettings, examine_performance, require_possible
-from tfs_deploy.verify.refusals import examine_refusals
-from tfs_deploy.verify.result import Evidence, Verification
+from tfs_deploy.verify.groups.behaviour import examine_baseline_labels, examine_behaviour
+from tfs_deploy.verify.groups.data import DataSettings, examine_data, require_fit
+from tfs_deploy.verify.groups.empty_batch import examine_empty_batches
+from tfs_deploy.verify.groups.files import examine_files
+from tfs_deploy.verify.groups.inference import examine_inference
+from tfs_deploy.verify.groups.load import examine_load, is_refusal, load_timeout, require_rest, tell_refusal
+from tfs_deploy.verify.groups.load_test import NO_LOAD, LoadSettings, examine_performance, require_possible
+from tfs_deploy.verify.groups.parity import examine_parity
+from tfs_deploy.verify.groups.refusals import examine_refusals
+from tfs_deploy.verify.groups.smoke import choose_cases, examine_answers
+from tfs_deploy.verify.probing.local_runner import LocalRunner
+from tfs_deploy.verify.probing.prober import Asker
+from tfs_deploy.verify.probing.warmup_cases import warmup_cases, warmup_requests
 from tfs_deploy.verify.serving import Endpoint, serving, workspace
 from tfs_deploy.verify.staging import staged_models
-from tfs_deploy.verify.warmed import warmup_cases, warmup_requests
+from tfs_deploy.verify.verification import Evidence, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tfs_deploy.config import Deployment
+    from tfs_deploy.deployment import Deployment
     from tfs_deploy.savedmodel.goldens import Golden
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
-    from tfs_deploy.verify.cases import Case
-    from tfs_deploy.verify.identity import Identity
+    from tfs_deploy.store.identity import Identity
+    from tfs_deploy.verify.probing.cases import Case
     from tfs_deploy.verify.serving import Target
     from tfs_deploy.verify.subjects import Subject
 

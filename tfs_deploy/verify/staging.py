@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from tfs_deploy.config import Model, VersionPolicy
+from tfs_deploy.deployment import Model, VersionPolicy
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.savedmodel.versions import version_number
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.config import apply_active, read_active
-from tfs_deploy.config.deployment import REST_NAME
+from tfs_deploy.deployment.active import apply_active
+from tfs_deploy.deployment.deployment import REST_NAME
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
-from tfs_deploy.verify.deployment import find_model
+from tfs_deploy.smoke.deployment import find_model
+from tfs_deploy.state.active import read_active
 
 if TYPE_CHECKING:
-    from tfs_deploy.config import Deployment, Model
+    from tfs_deploy.deployment import Deployment, Model
 
 FILES: Final = (".yaml", ".yml")
 _GRAPHS: Final = (layout.SAVED_MODEL, "saved_model.pbtxt")

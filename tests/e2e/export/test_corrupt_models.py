@@ -163,7 +163,7 @@ sys.path[:0] = [sys.argv[1]]
 import numpy as np
 import tfs_deploy as td
 from test_corrupt_models import GRAPH, mutate
-from tfs_deploy.cli.inspect import render
+from tfs_deploy.cli.commands.inspect import render
 from tfs_deploy.errors import ModelError, StatusError, TfsDeployError
 from tfs_deploy.savedmodel.contract import describe_diff, diff_models
 from tfs_deploy.savedmodel.describe import describe

@@ -18,8 +18,8 @@ import yaml
 from live import until
 from tfs_deploy.cli.main import group
 from tfs_deploy.client import Client
-from tfs_deploy.launch.lifecycle import down
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.launch.up import down
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs/rollouts.md").read_text()

@@ -342,7 +342,7 @@ def bad_warmup(folder: Path) -> None:
 def write_warmup(path: Path, x: np.ndarray) -> None:
     from tfs_deploy import protos
     from tfs_deploy.codec import encode_predict_request
-    from tfs_deploy.savedmodel.tfrecord import write_records
+    from tfs_deploy.savedmodel.formats.tfrecord import write_records
 
     log = protos.PredictionLog()
     log.predict_log.request.ParseFromString(encode_predict_request("m", {"x": x}, signature="serving_default"))

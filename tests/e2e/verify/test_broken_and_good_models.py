@@ -20,11 +20,11 @@ from tfs_deploy.errors import LaunchError, UsageError
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
-from tfs_deploy.verify.budgets import Budget
 from tfs_deploy.verify.checks import GROUPS, left_out
-from tfs_deploy.verify.dataset import DataSettings
-from tfs_deploy.verify.metrics import MetricLimit
-from tfs_deploy.verify.performance import NO_LOAD, LoadSettings
+from tfs_deploy.verify.groups.data import DataSettings
+from tfs_deploy.verify.groups.load_test import NO_LOAD, LoadSettings
+from tfs_deploy.verify.measure.budgets import Budget
+from tfs_deploy.verify.measure.metrics import MetricLimit
 from tfs_deploy.verify.run import Plan, verify
 from tfs_deploy.verify.serving import targets_of
 from tfs_deploy.verify.subjects import subjects_of_directory
@@ -307,7 +307,7 @@ def test_what_is_no_model_is_a_usage_error(path, kind):
 
 def test_a_start_that_fails_is_told_of_the_version_that_its_reason_names():
     from tfs_deploy.verify.checks import Check, Examiner
-    from tfs_deploy.verify.loading import tell_refusal
+    from tfs_deploy.verify.groups.load import tell_refusal
     from tfs_deploy.verify.subjects import Subject
 
     made: list[Check] = []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.cli.output import Output
+from tfs_deploy.cli.shared.output import Output
 
 ROOT = Path(__file__).parents[3]
 PLAIN = ROOT / "tests/data/verify/plain/1"
@@ -53,7 +53,7 @@ def test_command(line, folder):
 @pytest.mark.parametrize("line", re.findall(r"^tfs-deploy verify .*", PAGE, re.MULTILINE))
 def test_every_command_is_one_that_can_be_planned(line, folder, monkeypatch):
     """The short form: everything up to the start of a server."""
-    from tfs_deploy.cli.verify import command
+    from tfs_deploy.cli.commands.verify import command
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr("tfs_deploy.verify.run.verify", planned := Planned())

@@ -8,7 +8,7 @@ import pytest
 
 from browser import Browser, find_browser
 from tfs_deploy.report.verification_html import verification_html
-from tfs_deploy.verify.performance import LoadSettings
+from tfs_deploy.verify.groups.load_test import LoadSettings
 from tfs_deploy.verify.run import Plan, verify
 from tfs_deploy.verify.serving import targets_of
 from tfs_deploy.verify.subjects import Subject

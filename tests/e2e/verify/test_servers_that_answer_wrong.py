@@ -13,9 +13,9 @@ import pytest
 from live import free_port
 from tfs_deploy.errors import EnvironmentFault, InternalError
 from tfs_deploy.server.testing import function_model, serve_models
-from tfs_deploy.verify.budgets import Budget
 from tfs_deploy.verify.checks import Status
-from tfs_deploy.verify.performance import LoadSettings
+from tfs_deploy.verify.groups.load_test import LoadSettings
+from tfs_deploy.verify.measure.budgets import Budget
 from tfs_deploy.verify.run import Plan, verify
 from tfs_deploy.verify.serving import targets_of
 from tfs_deploy.verify.subjects import Subject

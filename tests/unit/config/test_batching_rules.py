@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy import protos
-from tfs_deploy.config import Batching
-from tfs_deploy.config.batching import batching_parameters, check_batching
+from tfs_deploy.config.batching import batching_parameters
+from tfs_deploy.deployment import Batching
+from tfs_deploy.deployment.batching_rules import check_batching
 
 
 def split(largest: int, execution: int, *sizes: int) -> Batching:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy import protos
-from tfs_deploy.config import Deployment, Model, VersionPolicy, diff, model_server_config
+from tfs_deploy.config import diff, model_server_config
+from tfs_deploy.deployment import Deployment, Model, VersionPolicy
 
 
 def config(*models: Model):

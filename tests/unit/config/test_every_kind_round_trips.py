@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy import protos
-from tfs_deploy.config import Batching, Monitoring
 from tfs_deploy.config.batching import batching_parameters
 from tfs_deploy.config.files import KINDS, config_files, parse_config_file
 from tfs_deploy.config.monitoring import monitoring_config
+from tfs_deploy.deployment import Batching, Monitoring
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError
-from tfs_deploy.spec import load_deployment
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.yaml"))
 counts = st.none() | st.integers(1, 2**31 - 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.config.command import DEFAULTS, OWNED
-from tfs_deploy.config.flags import FLAGS, check_flag, flag_text
+from tfs_deploy.config.command_line import DEFAULTS
+from tfs_deploy.deployment.flags import DERIVED_FLAGS, FLAGS, check_flag, flag_text
 
 
 def test_the_table_is_that_of_the_server():
@@ -16,7 +16,7 @@ def test_the_table_is_that_of_the_server():
 
 
 def test_what_the_toolkit_sets_is_in_the_table():
-    assert FLAGS.keys() >= OWNED.keys() | DEFAULTS.keys()
+    assert FLAGS.keys() >= DERIVED_FLAGS.keys() | DEFAULTS.keys()
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.config.docker import Docker
-from tfs_deploy.config.image import Image
+from tfs_deploy.deployment.docker import Docker
+from tfs_deploy.deployment.image import Image
 
 DIGEST = "sha256:" + "0a" * 32
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.config import model_server_config, parse, render
-from tfs_deploy.config.importing import deployment_document
+from tfs_deploy.config.importer import deployment_document
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError
-from tfs_deploy.spec import load_deployment
 
 names = st.from_regex(re.compile(r"[a-z0-9_\-]{1,8}", re.ASCII), fullmatch=True)
 versions = st.integers(0, 2**63 - 1)

@@ -10,19 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy import protos
-from tfs_deploy.config import (
-    Deployment,
-    Model,
-    VersionPolicy,
-    check,
-    config_files,
-    model_server_config,
-    parse,
-    render,
-    server_flags,
-)
+from tfs_deploy.config import check, config_files, model_server_config, parse, render, server_flags
+from tfs_deploy.deployment import Deployment, Model, VersionPolicy
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError
-from tfs_deploy.spec import load_deployment
 
 GOLDEN = Path(__file__).parent / "golden"
 

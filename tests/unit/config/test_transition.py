@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy import protos
-from tfs_deploy.config import Deployment, Model, VersionPolicy, model_server_config, transition
+from tfs_deploy.config import model_server_config, transition
 from tfs_deploy.config.policies import policy_of
+from tfs_deploy.deployment import Deployment, Model, VersionPolicy
 
 
 def config(*models: Model):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.cli.export import command
-from tfs_deploy.cli.signature_text import parse_signatures
+from tfs_deploy.cli.commands.export import command
+from tfs_deploy.cli.shared.signature_text import parse_signatures
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "export.md").read_text(encoding="utf-8")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.config import server_flags
-from tfs_deploy.config.docker import Docker
-from tfs_deploy.launch.container import Ports, container_config, container_name, restart_policy, user_of
-from tfs_deploy.launch.settings import settings_of, what_differs
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.deployment.docker import Docker
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.launch.docker.container import Ports, container_config, container_name, restart_policy, user_of
+from tfs_deploy.launch.start_settings import settings_of, what_differs
 
 FILES = Path(__file__).parents[1] / "config/golden"
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from live import free_ports
-from tfs_deploy.config.ports import is_free
 from tfs_deploy.errors import LaunchError, PortInUseError
+from tfs_deploy.host.processes import start_time
+from tfs_deploy.host.tcp_ports import is_free
 from tfs_deploy.launch import EmbeddedLauncher
-from tfs_deploy.launch.embedded import port_of
-from tfs_deploy.launch.process import start_time
+from tfs_deploy.launch.embedded.launcher import port_of
 
 STAND_IN = (sys.executable, str(Path(__file__).parent / "stand_in.py"))
 

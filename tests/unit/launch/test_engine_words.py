@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tfs_deploy.errors import EnvironmentFault, LaunchError, PortInUseError, UsageError
-from tfs_deploy.launch.engine import pull_error, translated
+from tfs_deploy.launch.docker.engine import pull_error, translated
 
 PULLS = {
     "no such tag": ("manifest for a/b:1 not found: manifest unknown", UsageError, "no registry has image a/b:1"),

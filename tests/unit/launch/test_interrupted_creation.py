@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tfs_deploy.config.docker import Docker
-from tfs_deploy.launch.docker_host import DockerHost
+from tfs_deploy.deployment.docker import Docker
+from tfs_deploy.launch.docker.host import DockerHost
 
 
 class SlowApi:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tfs_deploy.launch.exits import exit_status, explain_exit
+from tfs_deploy.launch.exit_status import exit_status, explain_exit
 from tfs_deploy.launch.logs import follow, reason, tail
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from engines import EngineApi, listening
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.launch.engine import Engine
+from tfs_deploy.launch.docker.engine import Engine
 
 POLICY = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 

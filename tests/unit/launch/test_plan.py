@@ -8,7 +8,7 @@ import pytest
 
 from tfs_deploy.config import parse
 from tfs_deploy.config.diff import diff
-from tfs_deploy.launch.container import Ports
+from tfs_deploy.launch.docker.container import Ports
 from tfs_deploy.launch.memory import Memory
 from tfs_deploy.launch.plan import Facts, make_plan
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tfs_deploy.config.deployment import Ssl
+from tfs_deploy.deployment.deployment import Ssl
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
-from tfs_deploy.launch.context import write_build, write_compose
-from tfs_deploy.launch.render import compose_file, dockerfile, project_name, prometheus_file
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.launch.render.build_context import write_build, write_compose
+from tfs_deploy.launch.render.compose import compose_file, dockerfile, project_name, prometheus_file
 
 FILES = Path(__file__).parents[1] / "config/golden"
 GOLDEN = Path(__file__).parent / "golden/render"

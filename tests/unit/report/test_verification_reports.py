@@ -18,11 +18,11 @@ from tfs_deploy.report.verification import (
     verification_markdown,
 )
 from tfs_deploy.report.verification_html import verification_html
+from tfs_deploy.store.identity import Identity
 from tfs_deploy.verify.checks import Check, Status
-from tfs_deploy.verify.identity import Identity
-from tfs_deploy.verify.measured import Measured
-from tfs_deploy.verify.result import Difference, Evidence, Verification
+from tfs_deploy.verify.measure.measurements import Measured
 from tfs_deploy.verify.subjects import Subject
+from tfs_deploy.verify.verification import Difference, Evidence, Verification
 
 NASTY = 'no: <b>&"x"</b> | \x00 and \ud800'
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.config import ActiveModel, read_active, write_active, write_config
+from tfs_deploy.config import write_config
+from tfs_deploy.deployment.active import ActiveModel
+from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.rollout.recovering import active_records, mend
-from tfs_deploy.spec import load_deployment
+from tfs_deploy.rollout.adapters.active_recovery import active_records, mend
+from tfs_deploy.state.active import read_active, write_active
 
 FILE = """
 name: shop

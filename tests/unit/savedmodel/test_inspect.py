@@ -13,9 +13,9 @@ import pytest
 
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.savedmodel.check import check_files
 from tfs_deploy.savedmodel.describe import describe
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
+from tfs_deploy.savedmodel.review import check_files
 from tfs_deploy.savedmodel.warmup import write_warmup
 
 
@@ -170,7 +170,7 @@ def mutations(data: bytes, count: int):
 @pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index"])
 @pytest.mark.parametrize("model", ["zoo/2", "saved_model_half_plus_two_cpu/00000123"])
 def test_fuzzed_files_end_in_a_report_or_an_error_that_names_them(copy_model, name: str, model: str) -> None:
-    from tfs_deploy.cli.inspect import render
+    from tfs_deploy.cli.commands.inspect import render
     from tfs_deploy.savedmodel.contract import describe_diff, diff_models
     from tfs_deploy.savedmodel.lint import lint_model
 

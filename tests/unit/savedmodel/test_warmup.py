@@ -6,7 +6,7 @@ import pytest
 
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError
-from tfs_deploy.savedmodel.tfrecord import write_records
+from tfs_deploy.savedmodel.formats.tfrecord import write_records
 from tfs_deploy.savedmodel.warmup import count_warmup, read_warmup, write_warmup
 
 

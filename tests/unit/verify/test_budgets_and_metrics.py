@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.errors import SpecError, UsageError
-from tfs_deploy.verify.budgets import Budget, read_budgets
 from tfs_deploy.verify.checks import Status
-from tfs_deploy.verify.measured import Measured
-from tfs_deploy.verify.metrics import METRICS, MetricLimit, compute
-from tfs_deploy.verify.performance import LoadSettings, is_stable, require_possible
+from tfs_deploy.verify.groups.load_test import LoadSettings, is_stable, require_possible
+from tfs_deploy.verify.measure.budgets import Budget, read_budgets
+from tfs_deploy.verify.measure.measurements import Measured
+from tfs_deploy.verify.measure.metrics import METRICS, MetricLimit, compute
 
 
 def measured(latencies=(0.01,), **more) -> Measured:

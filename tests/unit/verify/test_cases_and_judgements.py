@@ -10,13 +10,28 @@ from hypothesis import strategies as st
 from tfs_deploy import protos
 from tfs_deploy.errors import DeadlineExceededError, InternalError, InvalidArgumentError, UnavailableError, UsageError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
-from tfs_deploy.savedmodel.features import Feature
 from tfs_deploy.savedmodel.goldens import Golden
+from tfs_deploy.savedmodel.graph.features import Feature
 from tfs_deploy.savedmodel.lint import Finding, Severity
-from tfs_deploy.verify.answers import judge_answer, judge_signature
-from tfs_deploy.verify.asking import Answer, not_over_rest
-from tfs_deploy.verify.behaviour import Labels, are_ranked, judge_finite, judge_labels, judge_row, label_rows, rowwise
-from tfs_deploy.verify.cases import (
+from tfs_deploy.savedmodel.review import of_findings
+from tfs_deploy.smoke.made_up_inputs import misfit
+from tfs_deploy.verify.checks import Check, Examiner, Status, failed, left_out, passed
+from tfs_deploy.verify.groups.behaviour import (
+    Labels,
+    are_ranked,
+    judge_finite,
+    judge_labels,
+    judge_row,
+    label_rows,
+    rowwise,
+)
+from tfs_deploy.verify.groups.empty_batch import judge_empty
+from tfs_deploy.verify.groups.files import judge_lint
+from tfs_deploy.verify.groups.load import load_timeout
+from tfs_deploy.verify.groups.parity import judge_pairs
+from tfs_deploy.verify.groups.refusals import judge_http, judge_refusal, wrong_cases
+from tfs_deploy.verify.groups.smoke import judge_answer, judge_signature
+from tfs_deploy.verify.probing.cases import (
     Case,
     empty_case,
     guesses,
@@ -25,13 +40,7 @@ from tfs_deploy.verify.cases import (
     made_up_cases,
     recorded_cases,
 )
-from tfs_deploy.verify.checks import Check, Examiner, Status, failed, left_out, passed
-from tfs_deploy.verify.emptiness import judge_empty
-from tfs_deploy.verify.files import judge_lint
-from tfs_deploy.verify.loading import load_timeout
-from tfs_deploy.verify.made_up import misfit
-from tfs_deploy.verify.parity import judge_pairs
-from tfs_deploy.verify.refusals import judge_http, judge_refusal, wrong_cases
+from tfs_deploy.verify.probing.prober import Answer, not_over_rest
 
 DTYPES = ("float32", "float64", "int8", "uint8", "int32", "int64", "bool", "string", "float16", "bfloat16")
 Y = {"y": TensorSpec("y", "float32", (None,))}
@@ -330,7 +339,7 @@ def test_two_ways_have_to_answer_the_same_requests(ordinary, error, status):
 )
 def test_lint_errors_fail_but_for_those_that_the_server_is_asked_about(found, status):
     findings = [Finding(rule, "name", severity, "", "message", "hint") for rule, severity in found]
-    judgement = judge_lint(findings)
+    judgement = judge_lint(of_findings(findings))
     assert judgement.status is status
     assert all(rule in judgement.reason for rule, _ in found[-1:])
 

@@ -8,9 +8,9 @@ import pytest
 from tfs_deploy import protos
 from tfs_deploy.errors import UsageError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
-from tfs_deploy.savedmodel.tfrecord import write_records
+from tfs_deploy.savedmodel.formats.tfrecord import write_records
 from tfs_deploy.verify.checks import Status
-from tfs_deploy.verify.dataset import (
+from tfs_deploy.verify.groups.data import (
     DataSettings,
     choose_label,
     choose_output,
@@ -19,8 +19,8 @@ from tfs_deploy.verify.dataset import (
     named_classes,
     require_fit,
 )
-from tfs_deploy.verify.metrics import MetricLimit
-from tfs_deploy.verify.tables import RECORD, read_table
+from tfs_deploy.verify.measure.metrics import MetricLimit
+from tfs_deploy.verify.measure.tables import RECORD, read_table
 
 LIMIT = MetricLimit("mae", "<", 1.0)
 

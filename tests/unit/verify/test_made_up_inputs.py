@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
-from tfs_deploy.verify.made_up import made_up_inputs, misfit
+from tfs_deploy.smoke.made_up_inputs import made_up_inputs, misfit
 
 
 def signature(*specs: TensorSpec) -> SignatureInfo:

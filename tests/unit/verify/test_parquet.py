@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from tfs_deploy.errors import MissingExtraError, UsageError
-from tfs_deploy.verify.tables import read_table
+from tfs_deploy.verify.measure.tables import read_table
 
 NUMBERS = pa.array([1.5, 2.5, 3.5, 4.5])
 

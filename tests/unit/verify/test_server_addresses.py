@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tfs_deploy.client.endpoint import write_endpoint
 from tfs_deploy.errors import EnvironmentFault, UsageError
-from tfs_deploy.verify import connect
-from tfs_deploy.verify.connect import addresses
+from tfs_deploy.smoke import connect
+from tfs_deploy.smoke.connect import addresses
+from tfs_deploy.state.endpoint import write_endpoint
 
 
 @pytest.fixture

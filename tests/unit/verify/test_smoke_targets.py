@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.config import ActiveModel, Deployment, Model, VersionPolicy, write_active
+from tfs_deploy.deployment import Deployment, Model, VersionPolicy
+from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.errors import UsageError
-from tfs_deploy.verify.deployment import smoke_targets
-from tfs_deploy.verify.results import Target
+from tfs_deploy.smoke.deployment import smoke_targets
+from tfs_deploy.smoke.report import Target
+from tfs_deploy.state.active import write_active
 
 
 @pytest.fixture

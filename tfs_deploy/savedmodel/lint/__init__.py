@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,8 @@ from tfs_deploy.errors import ModelError, UsageError, file_hint
 from tfs_deploy.savedmodel import layout, versions
 from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
 from tfs_deploy.savedmodel.lint import files, graphs, signatures
-from tfs_deploy.savedmodel.lint.rules import Finding, Rule, Severity, Subject
+from tfs_deploy.savedmodel.lint.rules import Finding, LintedModel, Rule, Severity
+from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,9 @@ def lint_model(
     rules = select_rules(select, ignore)
     version = parse_image_version(image_version) if image_version else None
     info = model if isinstance(model, SavedModelInfo) else inspect_to_lint(model)
-    subject = Subject(info, version)
+    linted = LintedModel(info, version)
     try:
-        return [finding for rule in rules for finding in rule.findings(subject)]
+        return [finding for rule in rules for finding in rule.findings(linted)]
     except OSError as error:
         raise ModelError(
             f"{error.filename or info.path} cannot be read: {error.strerror}", hint=file_hint(error)
@@ -126,9 +126,9 @@ stored, such as a training step, is not held against it.
 def _matching(entry: str) -> list[Rule]:
     found = [rule for rule in RULES if rule.id.startswith(entry.upper()) or rule.name == entry.lower()]
     if not entry or not found:
-        near = difflib.get_close_matches(
-            entry.lower(), [rule.name for rule in RULES], n=1
-        ) or difflib.get_close_matches(entry.upper(), [rule.id for rule in RULES], n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "`tfs-deploy lint --rules` lists all rules"
+        near = closest(entry.lower(), [rule.name for rule in RULES]) or closest(
+            entry.upper(), [rule.id for rule in RULES]
+        )
+        hint = f"did you mean '{near}'?" if near else "`tfs-deploy lint --rules` lists all rules"
         raise UsageError(f"there is no rule '{entry}'", hint=hint)
     return found

@@ -1,0 +1,141 @@
+"""``tfs-deploy config``: what the server reads, made from a deployment file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+
+class ConfigCommand(Command):
+    """``config FILE``, and ``config import``: the word ``import`` is the other command, never a file."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Hand a line over to ``import_command`` if it is meant."""
+        if args[:1] == ["import"]:
+            return import_command.make_context(f"{info_name} import", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(
+    name="config",
+    cls=ConfigCommand,
+    examples=(
+        "tfs-deploy config digits.yaml",
+        "tfs-deploy config digits.yaml --check --strict",
+        "tfs-deploy config digits.yaml --out served",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write the files into this directory.")
+@click.option("--check", "only_check", is_flag=True, help="Check the file only; print and write no config.")
+@click.option("--strict", is_flag=True, help="With --check: exit with 1 if there are warnings.")
+@click.option("--no-disk", is_flag=True, help="Skip the checks of what the file names on disk.")
+@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
+@common
+def command(
+    output: Output,
+    file: Path,
+    out: Path | None,
+    *,
+    only_check: bool,
+    strict: bool,
+    no_disk: bool,
+    allow_latest: bool,
+) -> int:
+    """Write the files that the server reads.
+
+    Use it to check a deployment FILE, to see the models.config that it makes, or, with --out, to write every file for
+    a server that other tools start. A FILE with mistakes has them all listed, each with its line; nothing is printed
+    or written then. `tfs-deploy config import` makes a deployment file of a models.config.
+
+    Exit code 1: with --strict, there are warnings. Exit code 2: FILE has mistakes.
+    """
+    from tfs_deploy.config import config_files, server_flags, write_config
+    from tfs_deploy.config.files import MODELS
+    from tfs_deploy.deployment.active import apply_active
+    from tfs_deploy.deployment.file import load_with_advice
+    from tfs_deploy.state.active import read_active
+    from tfs_deploy.text import counted
+
+    if out is not None and only_check:
+        raise click.UsageError("--out and --check exclude each other.")
+    if strict and not only_check:
+        raise click.UsageError("--strict goes with --check.")
+    deployment, advice = load_with_advice(file, check_disk=not no_disk, allow_latest=allow_latest)
+    for problem in advice:
+        output.note(f"warning: {problem}")
+    if only_check:
+        count = len(deployment.models)
+        good = not (strict and advice)
+        warnings = [str(problem) for problem in advice]
+        output.result({"ok": good, "name": deployment.name, "models": count, "warnings": warnings})
+        output.note(f"{file} is {'valid' if good else 'not valid with --strict'}: {counted(count, 'model')}")
+        return 0 if good else 1
+    served, notes = apply_active(deployment, read_active(deployment.state_dir))
+    for note in notes:
+        output.note(note)
+    for model, now in zip(deployment.models, served.models, strict=True):
+        if model is not now:
+            output.note(f"model {model.name!r}: versions and labels as its last rollout left them")
+    files = config_files(served)
+    flags = server_flags(served, (out or deployment.config_dir).absolute())
+    if out is None:
+        output.result({"files": files, "flags": flags}, files[MODELS].rstrip("\n"))
+        return 0
+    written = write_config(served, out)
+    output.result({"files": files, "flags": flags, "written": [str(path) for path in written]})
+    for path in written:
+        output.note(f"wrote {path}")
+    output.note(f"start the server with: {' '.join(flags)}")
+    return 0
+
+
+@click.command(
+    name="import",
+    cls=Command,
+    examples=(
+        "tfs-deploy config import models.config",
+        "tfs-deploy config import models.config --name digits --out imported.yaml",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", default="imported", show_default=True, help="Name of the deployment.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the deployment file to this path.")
+@common
+def import_command(output: Output, file: Path, name: str, out: Path | None) -> None:
+    """Turn a models.config into a deployment file.
+
+    Use it to take over a server that was configured by hand. FILE is its models.config; whatever the server would
+    refuse in it is listed, each with its line.
+    """
+    from tfs_deploy.atomic import write_atomic
+    from tfs_deploy.config.importer import deployment_document
+    from tfs_deploy.errors import UsageError
+    from tfs_deploy.extras import import_extra
+
+    yaml = import_extra("yaml", "cli")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"{file} cannot be read: {reason}", hint="give the path of a models.config") from error
+    document = deployment_document(text, name=name, source=str(file))
+    rendered = str(yaml.safe_dump(document, sort_keys=False))
+    if out is None:
+        output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"))
+        return
+    if out.exists():
+        raise UsageError(f"{out} exists", hint="name another file, or remove it")
+    write_atomic(out, rendered)
+    output.result({"deployment": document, "written": str(out)})
+    output.note(f"wrote {out}; check it with: tfs-deploy config {out} --check")

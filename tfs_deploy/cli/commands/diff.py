@@ -1,0 +1,103 @@
+"""``tfs-deploy diff``: the contracts of two versions side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.tree import Tree, printable
+from tfs_deploy.errors import VerdictError
+from tfs_deploy.savedmodel.contract import Compatibility, describe_diff, diff_models
+from tfs_deploy.savedmodel.inspect import inspect_model
+from tfs_deploy.text import counted, size_text
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+_COLORS = {
+    Compatibility.COMPATIBLE.value: "green",
+    Compatibility.ADDITION.value: "cyan",
+    Compatibility.BREAKING.value: "red",
+}
+
+
+@click.command(
+    name="diff",
+    cls=Command,
+    examples=(
+        "tfs-deploy diff models/digits/1 models/digits/2",
+        "tfs-deploy diff models/digits/1 models/digits/2 --json",
+    ),
+)
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@common
+def command(output: Output, old: Path, new: Path) -> int:
+    """Compare what clients see of two versions.
+
+    Use it before one version takes over from another: it compares signatures, sizes and ops. OLD and NEW are version
+    directories, or base paths (their newest versions).
+
+    Exit code 1: NEW breaks clients of OLD.
+    """
+    diff = diff_models(inspect_model(old), inspect_model(new))
+    document = describe_diff(diff)
+    output.result(document, render(printable(document)))
+    if diff.breaking and output.quiet and not output.as_json:
+        first = diff.breaking[0]
+        raise VerdictError(
+            f"{diff.new.path} breaks clients of {diff.old.path}: signature '{first.signature}': "
+            f"{f'{first.tensor}: ' if first.tensor else ''}{first.message}",
+            hint="serve it under another model name, or keep what clients use",
+        )
+    return 1 if diff.breaking else 0
+
+
+def render(document: dict[str, Any]) -> str:
+    """Write the document of ``describe_diff`` as a tree."""
+    verdict = document["verdict"]
+    tree = Tree(f"{document['old']} -> {document['new']}: {click.style(verdict, fg=_COLORS[verdict], bold=True)}")
+    by_signature: dict[str, list[dict[str, Any]]] = {}
+    for change in document["changes"]:
+        by_signature.setdefault(change["signature"], []).append(change)
+    for signature, changes in by_signature.items():
+        tree.add(f"signature '{signature}'", map(_line, changes))
+    if document["unchanged"]:
+        tree.add(f"unchanged: {', '.join(document['unchanged'])}")
+    tree.add(
+        f"variables: {_change(document['variables'])}, {_bytes(document['variable_bytes'])}; "
+        f"saved_model.pb {_bytes(document['saved_model_bytes'])}"
+    )
+    tree.add(f"TensorFlow {_change(document['tensorflow_version'])}")
+    tree.add(f"ops: {_ops(document['ops'])}")
+    if document["new_custom_ops"]:
+        tree.add(f"new and not in the stock server: {', '.join(document['new_custom_ops'])}")
+    return str(tree)
+
+
+def _line(change: dict[str, Any]) -> str:
+    kind = click.style(change["compatibility"], fg=_COLORS[change["compatibility"]])
+    return f"{kind}: {change['tensor'] + ': ' if change['tensor'] else ''}{change['message']}"
+
+
+def _change(values: dict[str, Any]) -> str:
+    return str(values["old"]) if values["old"] == values["new"] else f"{values['old']} -> {values['new']}"
+
+
+def _bytes(values: dict[str, int]) -> str:
+    if values["old"] == values["new"]:
+        return size_text(values["old"])
+    percent = f" ({100 * (values['new'] - values['old']) / values['old']:+.0f} %)" if values["old"] else ""
+    return f"{size_text(values['old'])} -> {size_text(values['new'])}{percent}"
+
+
+def _ops(ops: dict[str, int]) -> str:
+    if not ops:
+        return "the same"
+    most = sorted(ops.items(), key=lambda item: (-abs(item[1]), item[0]))
+    more = f", {counted(len(most) - 12, 'more kind')}" if len(most) > 12 else ""
+    return ", ".join(f"{name} {count:+d}" for name, count in most[:12]) + more

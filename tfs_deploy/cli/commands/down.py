@@ -1,0 +1,56 @@
+"""``tfs-deploy down``: stop a deployment's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+
+@click.command(
+    name="down",
+    cls=Command,
+    examples=(
+        "tfs-deploy down digits.yaml",
+        "tfs-deploy down digits.yaml --timeout 60",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.0),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time to stop before the server is killed, in seconds.",
+)
+@common
+def command(output: Output, file: Path, timeout: float) -> None:
+    """Stop the server.
+
+    Use it to end what `up` began: the server of a deployment FILE stops and its container is removed. An embedded
+    server finishes the requests that it has first.
+    """
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.launch.up import down
+    from tfs_deploy.state.lock import lock
+
+    deployment = load_deployment(file)
+    with lock(deployment.state_dir, "down"):
+        server = down(deployment, timeout=timeout)
+    document = {
+        "stopped": server is not None,
+        "server": None if server is None else server.name,
+        "pid": None if server is None else server.pid,
+    }
+    if server is None:
+        output.result(document, f"no server of {deployment.name} was running")
+    else:
+        output.result(document, f"stopped {server.name} of {deployment.name}")

@@ -1,0 +1,296 @@
+"""``tfs-deploy export``: write a model into the next numbered version directory."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import json
+import logging
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.input_values import read_inputs
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.signature_text import parse_signatures
+from tfs_deploy.errors import UsageError, file_hint
+from tfs_deploy.export import ExportedVersion, export_model
+from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
+from tfs_deploy.export.sources.kinds import KINDS
+from tfs_deploy.export.tensorflow.silence import load_tensorflow
+from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+from tfs_deploy.text import counted, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tfs_deploy.cli.shared.output import Output
+
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_NUMBER = re.compile(r"[0-9]+")
+
+
+@click.command(
+    name="export",
+    cls=Command,
+    examples=(
+        "tfs-deploy export model.keras --to models/digits",
+        "tfs-deploy export train:model --to models/digits --keep 5",
+        "tfs-deploy export graph.pb --to models/tf -s 'serving_default(x=x:0) -> y=y:0'",
+    ),
+)
+@click.argument("source")
+@click.option(
+    "--to", "base_path", required=True, metavar="BASE", help="Base path: the directory of the numbered versions."
+)
+@click.option("--kind", type=click.Choice(sorted(KINDS)), help="Kind of SOURCE.  [default: detected]")
+@click.option("--version", metavar="N|timestamp", help="Version number.  [default: the next one]")
+@click.option(
+    "--signature",
+    "-s",
+    "signatures",
+    multiple=True,
+    metavar="TEXT",
+    help="Signature, all but NAME optional: 'NAME(INPUTS) = FUNCTION -> OUTPUTS as METHOD'; may be repeated.",
+)
+@click.option(
+    "--tags", default="serve", show_default=True, help="Tags of the meta graph to serve: A,B (TensorFlow 1 only)."
+)
+@click.option(
+    "--example",
+    "examples",
+    multiple=True,
+    metavar="[SIGNATURE/]NAME=VALUE",
+    help="Input of an example request, checked and recorded: JSON, @FILE.npy or @FILE; may be repeated.",
+)
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="KEY=VALUE|@FILE.json",
+    help="Metadata to keep in the manifest; may be repeated.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of versions to keep; older ones are removed.  [default: all]",
+)
+@click.option(
+    "--deployment",
+    "deployments",
+    multiple=True,
+    metavar="FILE",
+    help="Deployment file whose versions are never removed; may be repeated.  [default: all files found nearby]",
+)
+@click.option("--check/--no-check", default=True, help="Load the version in a fresh process before publishing it.")
+@click.option(
+    "--rtol",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_RTOL,
+    show_default=True,
+    metavar="NUMBER",
+    help="Relative tolerance of the check.",
+)
+@click.option(
+    "--atol",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_ATOL,
+    show_default=True,
+    metavar="NUMBER",
+    help="Absolute tolerance of the check.",
+)
+@click.option("--warmup/--no-warmup", default=True, help="Write the examples as warmup requests.")
+@click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="Module to import first, for custom Keras classes; may be repeated.",
+)
+@common
+def command(
+    output: Output,
+    source: str,
+    *,
+    base_path: str,
+    kind: str | None,
+    version: str | None,
+    signatures: Sequence[str],
+    tags: str,
+    examples: Sequence[str],
+    metadata: Sequence[str],
+    keep: int | None,
+    deployments: Sequence[str],
+    modules: Sequence[str],
+    **options: Any,
+) -> None:
+    """Write a model into the next numbered version directory.
+
+    Use it at the end of a training job. SOURCE is a .keras or .h5 file, a SavedModel, a TensorFlow 1 checkpoint or
+    frozen graph, or MODULE:OBJECT. The version appears under BASE complete or not at all.
+    """
+    arguments: dict[str, Any] = {
+        "signatures": parse_signatures(signatures),
+        "version": parse_version(version),
+        "examples": _examples(examples) or None,
+        "metadata": _metadata(metadata),
+        "tags": [tag.strip() for tag in tags.split(",") if tag.strip()],
+        "deployments": deployments or None,
+    }
+    started = time.monotonic()
+    with warnings_on(output), output.progress(f"exporting {source}"):
+        found = _source(source, modules)
+        exported = export_model(found, base_path, kind=kind, keep=keep, **arguments, **options)
+    document = _document(exported, time.monotonic() - started)
+    output.result(document, _render(exported, document))
+
+
+def parse_version(text: str | None) -> int | str | None:
+    """Return the number that ``--version`` asks for, ``timestamp``, or ``None``."""
+    if text is None or text == "timestamp":
+        return text
+    if _NUMBER.fullmatch(text) is None:
+        raise UsageError(f"--version {text} is not a version", hint="give a number, or timestamp")
+    return int(text)
+
+
+def _source(text: str, modules: Sequence[str]) -> Any:
+    """Return the path, or the object that ``MODULE:OBJECT`` names (a plain function is called for it)."""
+    reference = not Path(text).exists() and _REFERENCE.fullmatch(text) is not None
+    if not reference and not modules:
+        return Path(text)
+    for module in (*modules, *([text.partition(":")[0]] if reference else [])):
+        _require(module)
+    load_tensorflow()
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        for module in modules:
+            _import(module)
+        if not reference:
+            return Path(text)
+        module, _, path = text.partition(":")
+        found = _import(module)
+        for name in path.split("."):
+            if not hasattr(found, name):
+                raise UsageError(f"{text}: {name!r} not found", hint="MODULE:OBJECT, as in train:model")
+            found = getattr(found, name)
+        return found() if type(found).__name__ == "function" else found
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _require(module: str) -> None:
+    """Raise ``UsageError`` if a module's first name is nowhere, before TensorFlow is loaded for it."""
+    name = module.partition(".")[0]
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
+        return
+    if importlib.machinery.PathFinder.find_spec(name, [str(Path.cwd())]) is None:
+        raise _no_module(module)
+
+
+def _import(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+            raise
+        raise _no_module(module) from error
+
+
+def _no_module(module: str) -> UsageError:
+    hint = "searched in the working directory and the environment"
+    return UsageError(f"module {module!r} not found", hint=hint)
+
+
+def _examples(texts: Sequence[str]) -> dict[str, Any]:
+    by_signature: dict[str, list[str]] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        signature, slash, key = name.rpartition("/")
+        by_signature.setdefault(signature if slash else DEFAULT_SIGNATURE, []).append(f"{key}{separator}{value}")
+    return {signature: read_inputs(inputs, {}) for signature, inputs in by_signature.items()}
+
+
+def _metadata(texts: Sequence[str]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if text.startswith("@"):
+            document.update(_metadata_file(Path(text[1:])))
+        elif separator and key:
+            try:
+                document[key] = json.loads(value)
+            except ValueError:
+                document[key] = value
+        else:
+            raise UsageError(f"--metadata {text} is not KEY=VALUE", hint="for example --metadata dataset=2024-05")
+    return document
+
+
+def _metadata_file(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not valid JSON: {error}", hint='write {"key": value}') from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} does not hold a JSON object", hint='write {"key": value}')
+    return document
+
+
+@contextlib.contextmanager
+def warnings_on(output: Output) -> Iterator[None]:
+    """Show what the exporter logs as warnings of the command."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            output.warn(record.getMessage())
+
+    logger, handler = logging.getLogger("tfs_deploy.export"), Handler(logging.WARNING)
+    logger.addHandler(handler)
+    # TensorFlow's packages give the root logger a handler of their own.
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+
+
+def _document(exported: ExportedVersion, seconds: float) -> dict[str, Any]:
+    return {
+        "path": str(exported.path),
+        "version": exported.version,
+        "signatures": {
+            name: {
+                "method": info.method,
+                **{
+                    side: {key: {"dtype": spec.dtype, "shape": spec.shape} for key, spec in getattr(info, side).items()}
+                    for side in ("inputs", "outputs")
+                },
+            }
+            for name, info in exported.signatures.items()
+        },
+        "bytes": exported.manifest.total_bytes,
+        "digest": exported.manifest.digest,
+        "pruned": list(exported.pruned),
+        "seconds": round(seconds, 3),
+    }
+
+
+def _render(exported: ExportedVersion, document: dict[str, Any]) -> str:
+    lines = [f"{exported.path}  ({size_text(document['bytes'])}, {document['seconds']:.1f} s)"]
+    for name, info in exported.signatures.items():
+        sides = [", ".join(f"{key}: {spec}" for key, spec in side.items()) for side in (info.inputs, info.outputs)]
+        lines.append(f"  {name}({sides[0]}) -> {sides[1]}")
+    if exported.pruned:
+        removed = ", ".join(map(str, exported.pruned))
+        lines.append(f"removed {counted(len(exported.pruned), 'old version')}: {removed}")
+    return "\n".join(lines)

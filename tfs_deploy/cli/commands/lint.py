@@ -1,0 +1,162 @@
+"""``tfs-deploy lint``: what goes wrong in serving, found before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.tree import printable
+from tfs_deploy.errors import UsageError
+from tfs_deploy.savedmodel.lint import RULES, Finding, Severity, inspect_to_lint, lint_model, reference, select_rules
+from tfs_deploy.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfs_deploy.cli.shared.output import Output
+
+_COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+
+@click.command(
+    name="lint",
+    cls=Command,
+    examples=(
+        "tfs-deploy lint models/digits",
+        "tfs-deploy lint models/digits/2 --fail-on warning --json",
+        "tfs-deploy lint --rules",
+    ),
+)
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="RULES",
+    help="Rules to apply: ids, prefixes or names (A,B); may be repeated.  [default: all]",
+)
+@click.option("--ignore", multiple=True, metavar="RULES", help="Rules to leave out; may be repeated.")
+@click.option(
+    "--image-version", metavar="VERSION", help="Version or image of the server: 2.19 or tensorflow/serving:2.19.1."
+)
+@click.option(
+    "--deployment",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Deployment file whose image gives the server's version.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice([severity.value for severity in Severity]),
+    default=Severity.ERROR.value,
+    show_default=True,
+    help="Lowest severity that leads to exit code 1.",
+)
+@click.option("--rules", is_flag=True, help="Print the reference of all rules and exit.")
+@common
+def command(
+    output: Output,
+    path: Path | None,
+    *,
+    select: Sequence[str],
+    ignore: Sequence[str],
+    image_version: str | None,
+    deployment: Path | None,
+    fail_on: str,
+    rules: bool,
+) -> int:
+    """Find what would go wrong in serving.
+
+    Use it right after an export, or in a pipeline: it reads the files of a SavedModel and needs neither TensorFlow nor
+    a server. PATH is a version directory, or a base path (its newest version).
+
+    Exit code 1: there is a finding of the severity of --fail-on, or worse.
+    """
+    if rules:
+        output.result({"rules": [_rule_document(rule.id) for rule in RULES]}, reference())
+        return 0
+    if path is None:
+        raise UsageError("PATH is missing", hint="give a version directory or a base path")
+    selected, ignored = _split(select), _split(ignore)
+    applied = len(select_rules(selected, ignored))
+    if deployment is not None:
+        if image_version is not None:
+            raise UsageError("--image-version and --deployment exclude each other", hint="drop one of them")
+        image_version = _image_version(deployment)
+    info = inspect_to_lint(path)
+    findings = lint_model(info, select=selected, ignore=ignored, image_version=image_version)
+    limit = Severity(fail_on)
+    failed = any(finding.severity.rank <= limit.rank for finding in findings)
+    document = {
+        "path": str(info.path),
+        "ok": not failed,
+        "rules_applied": applied,
+        "summary": {severity.value: sum(f.severity is severity for f in findings) for severity in Severity},
+        "findings": [{**_plain(finding)} for finding in findings],
+    }
+    text = _render(str(info.path), findings, applied)
+    output.result(document, text)
+    if failed and output.quiet and not output.as_json:
+        click.echo(_render(str(info.path), [f for f in findings if f.severity.rank <= limit.rank], applied), err=True)
+    return 1 if failed else 0
+
+
+def _image_version(file: Path) -> str:
+    """Return the release of the server in the image that a deployment file names."""
+    from tfs_deploy.deployment.file import load_deployment
+
+    docker = load_deployment(file).server.docker
+    if docker is None:
+        raise UsageError(
+            f"{file} names no image: its server does not run in a container",
+            hint="give the server's version with --image-version",
+        )
+    if docker.release is None:
+        raise UsageError(
+            f"{file}: the server's version is unknown for the image {docker.image}",
+            hint="set server.docker.serving_version, or give --image-version",
+        )
+    return ".".join(map(str, docker.release))
+
+
+def _split(entries: Sequence[str]) -> list[str]:
+    return [part.strip() for entry in entries for part in entry.split(",")]
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "where": finding.where,
+        "message": finding.message,
+        "hint": finding.hint,
+    }
+
+
+def _rule_document(identifier: str) -> dict[str, Any]:
+    rule = next(rule for rule in RULES if rule.id == identifier)
+    about = {"id": rule.id, "name": rule.name, "severity": rule.severity.value}
+    return {**about, "summary": rule.summary, "reason": rule.reason, "hint": rule.hint}
+
+
+def _render(path: str, findings: Sequence[Finding], applied: int) -> str:
+    """Write the worst findings last, where a terminal shows them; hints once for each rule."""
+    lines = []
+    ordered = sorted(findings, key=lambda finding: (-finding.severity.rank, finding.rule))
+    for position, finding in enumerate(ordered):
+        severity = click.style(f"{finding.severity.value:7}", fg=_COLORS[finding.severity], bold=True)
+        lines.append(f"{finding.rule} {severity} {printable(finding.where)}: {printable(finding.message)}")
+        following = ordered[position + 1] if position + 1 < len(ordered) else None
+        if following is None or (following.rule, following.hint) != (finding.rule, finding.hint):
+            lines.append(f"               hint: {finding.hint}")
+    counts = [
+        counted(count, severity.value) if severity is not Severity.INFO else f"{count} info"
+        for severity in Severity
+        if (count := sum(finding.severity is severity for finding in findings))
+    ]
+    lines.append(f"{path}: {', '.join(counts) or 'nothing found'} ({counted(applied, 'rule')} applied)")
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""``tfs-deploy plan``: what ``up`` would do, and what the server does about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.launch.plan import Plan
+
+_HEADS = {
+    "none": "nothing to do",
+    "start": "start a server",
+    "update": "change the running server, without a failed request",
+    "replace": "replace the running server with a new one",
+}
+
+
+@click.command(
+    name="plan",
+    cls=Command,
+    examples=(
+        "tfs-deploy plan digits.yaml",
+        "tfs-deploy plan digits.yaml --detailed-exitcode",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--against", metavar="HOST:PORT", help="Compare with the server at this gRPC address.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 1 if there is something to do.")
+@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
+@common
+def command(output: Output, file: Path, against: str | None, *, detailed_exitcode: bool, allow_latest: bool) -> int:
+    """Show what `up` would change.
+
+    Use it before `up`, or in a pipeline to notice that a server differs from its deployment FILE. It shows the changes,
+    the steps in their order, the memory they need, and what would be refused; it changes nothing.
+
+    Exit code 1: `up` would refuse something; with --detailed-exitcode, also if there is something to do.
+    """
+    from tfs_deploy.deployment.file import load_with_advice
+    from tfs_deploy.launch.observe import plan
+
+    deployment, advice = load_with_advice(file, allow_latest=allow_latest)
+    for problem in advice:
+        output.note(f"warning: {problem}")
+    found = plan(deployment, against=against)
+    output.result(found.document(), _text(found))
+    return 1 if found.refused or (detailed_exitcode and found) else 0
+
+
+def _text(plan: Plan) -> str:
+    from tfs_deploy.text import size_text
+
+    lines = [_HEADS[plan.action], *(f"  {change}" for change in plan.changes)]
+    if plan.steps:
+        lines += ["", "in this order:", *(f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))]
+    if plan.gap:
+        lines.append(f"\nabout {plan.gap:.1f} s of downtime; server.alternate_ports avoids it")
+    memory = plan.memory
+    if plan.steps and memory is not None:
+        room = f", {memory.limit} has {size_text(memory.room)}" if memory.room is not None else ""
+        lines.append(
+            f"\nmemory: about {size_text(memory.models)} for the models, {size_text(memory.peak)} at most{room}"
+        )
+    lines += [f"\nrefused: {reason}" for reason in plan.refused]
+    return "\n".join(lines)

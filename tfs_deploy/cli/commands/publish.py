@@ -1,0 +1,123 @@
+"""``tfs-deploy publish``: put a version that was exported elsewhere into a base path."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.commands.export import parse_version, warnings_on
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.errors import VerdictError
+from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.store.copy import publish_version
+from tfs_deploy.text import counted, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tfs_deploy.cli.shared.output import Output
+
+
+@click.command(
+    name="publish",
+    cls=Command,
+    examples=(
+        "tfs-deploy publish new/digits --to models/digits",
+        "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
+    ),
+)
+@click.argument("source", metavar="MODEL_DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--to", "base_path", required=True, metavar="BASE", help="Base path: the directory of the numbered versions."
+)
+@click.option("--version", metavar="N|timestamp", help="Version number.  [default: the next one]")
+@click.option(
+    "--require-verdict",
+    "verdict",
+    metavar="FILE",
+    help="Verdict that must have passed these files: verdict.json of `verify`.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of versions to keep; older ones are removed.  [default: all]",
+)
+@click.option(
+    "--deployment",
+    "deployments",
+    multiple=True,
+    metavar="FILE",
+    help="Deployment file whose versions are never removed; may be repeated.  [default: all files found nearby]",
+)
+@common
+def command(
+    output: Output,
+    source: Path,
+    *,
+    base_path: str,
+    version: str | None,
+    verdict: str | None,
+    keep: int | None,
+    deployments: Sequence[str],
+) -> None:
+    """Copy a verified version into a base path.
+
+    Use it in a pipeline, after `export` and `verify`; it does not need TensorFlow. MODEL_DIR is a version directory,
+    or a base path (its newest version). The copy gets the next number under BASE and appears complete or not at all.
+
+    Exit code 1: the files are not as they were exported, or not those that passed --require-verdict.
+    """
+    started = time.monotonic()
+    number = parse_version(version)
+    with warnings_on(output), output.progress(f"publishing {source}"):
+        note, check = _judge(source, verdict)
+        published = publish_version(
+            source, base_path, version=number, keep=keep, deployments=deployments or None, check=check
+        )
+    digest = None if published.manifest is None else published.manifest.digest
+    document = {
+        "path": str(published.path),
+        "version": published.version,
+        "source": str(source),
+        "bytes": published.bytes,
+        "digest": digest,
+        "verdict": note,
+        "pruned": list(published.pruned),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    output.result(document, _render(document))
+
+
+def _judge(source: Path, verdict: str | None) -> tuple[str | None, Callable[[Path], None] | None]:
+    """Return the note of the verdict, and the check that the copy is what the verdict is about."""
+    if verdict is None:
+        return None, None
+    from tfs_deploy.store.identity import identify
+    from tfs_deploy.store.verdict import require_yes
+
+    folder = inspect_model(source).path
+    judged = identify(folder)
+    note = require_yes(verdict, folder, judged)
+
+    def check(copy: Path) -> None:
+        if identify(copy) != judged:
+            raise VerdictError(f"{folder} changed while it was copied", hint="verify it again")
+
+    return note, check
+
+
+def _render(document: dict[str, Any]) -> str:
+    lines = [f"{document['path']}  ({size_text(document['bytes'])}, {document['seconds']:.1f} s)"]
+    if document["verdict"]:
+        lines.append(f"  {document['verdict']}")
+    elif document["digest"] is None:
+        lines.append("  without a manifest: the files could not be compared with those exported")
+    if document["pruned"]:
+        removed = ", ".join(map(str, document["pruned"]))
+        lines.append(f"removed {counted(len(document['pruned']), 'old version')}: {removed}")
+    return "\n".join(lines)

@@ -1,0 +1,55 @@
+"""``tfs-deploy rollback``: move the label stable back to an earlier version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+
+@click.command(
+    name="rollback",
+    cls=Command,
+    examples=(
+        "tfs-deploy rollback digits.yaml",
+        "tfs-deploy rollback digits.yaml --to 1 --keep-old",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--model", metavar="NAME", help="Model to move; optional if FILE has only one.")
+@click.option("--to", type=int, metavar="N", help="Version to go back to.  [default: the one that was stable before]")
+@click.option("--keep-old", is_flag=True, help="Keep the version that stable leaves loaded.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time to wait for another process, in seconds.",
+)
+@common
+def command(output: Output, file: Path, *, model: str | None, to: int | None, keep_old: bool, timeout: float) -> int:
+    """Move the label stable back to an earlier version.
+
+    Use it when the version that a rollout brought turns out bad. The earlier version is loaded and must give its
+    recorded answers, then the label moves. An unfinished rollout is aborted; an unfinished rollback continues. Right
+    after a rollback, going back further takes --to.
+
+    Exit code 1: the rollback failed. Exit code 2: there is nothing to go back to.
+    """
+    from tfs_deploy.cli.shared.rollout_runs import carry_through, choose, send_back
+    from tfs_deploy.rollout import Rollout
+    from tfs_deploy.rollout.begin import latest_rollout
+
+    deployment, name = choose(file, model)
+    last = latest_rollout(deployment.state_dir, name)
+    if last is not None and last.unfinished and not last.plan.back and to in (None, last.plan.old):
+        return send_back(output, deployment, name, timeout=timeout)
+    return carry_through(output, Rollout.back(deployment, name, to, keep_old=keep_old, wait_lock=timeout))

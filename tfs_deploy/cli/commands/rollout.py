@@ -1,0 +1,241 @@
+"""``tfs-deploy rollout``: move traffic from one version to the next, step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Group
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.rollout_options import REFERENCE, plan_options
+from tfs_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+_MODEL = click.option("--model", metavar="NAME", help="Model of the rollout; optional if FILE has only one.")
+_WATCH = click.option("--watch", is_flag=True, help="Print the table of steps after each verdict.")
+_TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time to wait for the process at work, in seconds.",
+)
+_WAIT_LOCK = click.option(
+    "--wait-lock", default="0s", show_default=True, metavar="TIME", help="Time to wait for the lock: 30s, 5m."
+)
+_NUMBER = click.option(
+    "--number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of the rollout, as `history` lists it.  [default: the last]",
+)
+
+
+@click.group(
+    name="rollout",
+    cls=Group,
+    examples=("tfs-deploy rollout plan digits.yaml", "tfs-deploy rollout start digits.yaml --to 2 --bake 5m"),
+)
+def command() -> None:
+    """Move traffic from one version to the next, step by step.
+
+    Use it to bring a new version into production: every step is judged by gates, and a gate that fails moves
+    everything back to the old version. `plan` shows what `start` will do.
+    """
+
+
+@command.command(
+    examples=(
+        "tfs-deploy rollout start digits.yaml",
+        "tfs-deploy rollout start digits.yaml --to 2 --steps 10,50,100 --bake 5m",
+    ),
+    reference=REFERENCE,
+)
+@_FILE
+@plan_options
+@_WAIT_LOCK
+@_WATCH
+@common
+def start(output: Output, file: Path, *, wait_lock: str, watch: bool, **options: Any) -> int:
+    """Roll out a version, or continue an unfinished rollout.
+
+    Use it when a new version of a model of the deployment FILE is on disk. The phases: preflight, load, smoke, canary
+    label, traffic steps with a verdict after each, promotion, retirement of the old version.
+
+    Exit code 1: a check failed and everything is back on the old version, or the rollout waits for `promote`.
+    """
+    from tfs_deploy.cli.shared.rollout_options import make_rollout
+    from tfs_deploy.cli.shared.rollout_runs import carry_through
+
+    return carry_through(output, make_rollout(file, wait_lock, options), watch=watch)
+
+
+@command.command(
+    examples=(
+        "tfs-deploy rollout plan digits.yaml",
+        "tfs-deploy rollout plan digits.yaml --to 2 --strategy blue-green --json",
+    ),
+    reference=REFERENCE,
+)
+@_FILE
+@plan_options
+@common
+def plan(output: Output, file: Path, **options: Any) -> None:
+    """Show what a rollout would do, and how long it takes at least.
+
+    Use it before `rollout start`, with the same options. It asks the server of the deployment FILE and changes
+    nothing.
+    """
+    from tfs_deploy.cli.shared.rollout_options import make_rollout
+    from tfs_deploy.cli.shared.rollout_runs import show_plan
+
+    show_plan(output, make_rollout(file, "0s", options).preview())
+
+
+@command.command(
+    examples=("tfs-deploy rollout resume digits.yaml", "tfs-deploy rollout resume digits.yaml --wait-lock 1m")
+)
+@_FILE
+@_MODEL
+@_WAIT_LOCK
+@_WATCH
+@common
+def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, watch: bool) -> int:
+    """Continue a rollout that was paused, or whose process has ended.
+
+    Use it after `rollout pause`, or when the process or machine of a rollout went away. A step that was under way
+    starts again from its beginning.
+
+    Exit code 1: a check failed and everything is back on the old version, or the rollout waits for `promote`.
+    """
+    from tfs_deploy.cli.shared.rollout_runs import carry_through, choose, require_unfinished
+    from tfs_deploy.rollout import Rollout
+    from tfs_deploy.rollout.notation import parse_seconds
+
+    deployment, name = choose(file, model)
+    require_unfinished(deployment, name)
+    return carry_through(output, Rollout(deployment, name, wait_lock=parse_seconds(wait_lock)), watch=watch)
+
+
+@command.command(
+    examples=("tfs-deploy rollout promote digits.yaml", "tfs-deploy rollout promote digits.yaml --skip-steps")
+)
+@_FILE
+@_MODEL
+@click.option("--skip-steps", is_flag=True, help="Skip the remaining traffic steps.")
+@_WATCH
+@common
+def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, watch: bool) -> int:
+    """Approve the promotion of a rollout, now or in advance.
+
+    Use it when a rollout with --manual, or an experiment, waits for a decision. A process that is at work on the
+    rollout is told to go on; else the rollout continues here.
+
+    Exit code 1: a check failed and everything is back on the old version.
+    """
+    from tfs_deploy.cli.shared.rollout_runs import choose, require_unfinished, say_yes
+
+    deployment, name = choose(file, model)
+    require_unfinished(deployment, name)
+    return say_yes(output, deployment, name, skip_steps=skip_steps, watch=watch)
+
+
+@command.command(examples=("tfs-deploy rollout abort digits.yaml", "tfs-deploy rollout abort digits.yaml --timeout 10"))
+@_FILE
+@_MODEL
+@_TIMEOUT
+@common
+def abort(output: Output, file: Path, *, model: str | None, timeout: float) -> int:
+    """Abort a rollout and move everything back to the old version.
+
+    Use it when a rollout should not go on. A process that is at work on it is told to go back; else it is done here.
+    """
+    from tfs_deploy.cli.shared.rollout_runs import choose, require_unfinished, send_back
+
+    deployment, name = choose(file, model)
+    require_unfinished(deployment, name)
+    return send_back(output, deployment, name, timeout=timeout)
+
+
+@command.command(examples=("tfs-deploy rollout pause digits.yaml", "tfs-deploy rollout pause digits.yaml --timeout 10"))
+@_FILE
+@_MODEL
+@_TIMEOUT
+@common
+def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> int:
+    """Pause a rollout: labels and traffic stay as they are.
+
+    Use it to gain time, for instance to look into a gate. The process that is at work ends; `rollout resume` continues
+    the rollout, `rollout abort` moves everything back.
+    """
+    from tfs_deploy.cli.shared.rollout_runs import ask_and_wait, choose, require_unfinished
+    from tfs_deploy.rollout import Status
+    from tfs_deploy.state.lock import rollout_holder
+
+    deployment, name = choose(file, model)
+    require_unfinished(deployment, name)
+    code = None
+    if rollout_holder(deployment.state_dir, name) is not None:
+        code = ask_and_wait(output, deployment, name, "pause", Status.PAUSED, timeout)
+    if code is None:
+        raise UsageError(f"no process is at work on {name}", hint=f"tfs-deploy rollout status {file}")
+    return code
+
+
+@command.command(examples=("tfs-deploy rollout status digits.yaml", "tfs-deploy rollout status digits.yaml --watch"))
+@_FILE
+@_MODEL
+@click.option("--watch", is_flag=True, help="Follow the rollout until it has ended.")
+@common
+def status(output: Output, file: Path, *, model: str | None, watch: bool) -> None:
+    """Show the last rollout of a model, with its steps and verdicts.
+
+    Use it while a rollout runs, or to see how it ended and whether it waits for you.
+    """
+    from tfs_deploy.cli.shared.rollout_runs import choose, show_status
+    from tfs_deploy.cli.shared.rollout_watch import watch_status
+
+    deployment, name = choose(file, model)
+    if watch and not output.as_json:
+        watch_status(output, deployment, name)
+    show_status(output, deployment, name)
+
+
+@command.command(examples=("tfs-deploy rollout history digits.yaml", "tfs-deploy rollout history digits.yaml --json"))
+@_FILE
+@_MODEL
+@common
+def history(output: Output, file: Path, *, model: str | None) -> None:
+    """List the rollouts of a model, the last one first.
+
+    Use it to see which versions were stable and when, and to find the number of a rollout for `rollout report`.
+    """
+    from tfs_deploy.cli.shared.rollout_runs import choose, show_history
+
+    show_history(output, *choose(file, model))
+
+
+@command.command(
+    examples=("tfs-deploy rollout report digits.yaml", "tfs-deploy rollout report digits.yaml --html report.html")
+)
+@_FILE
+@_MODEL
+@_NUMBER
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with plots into this file.")
+@common
+def report(output: Output, file: Path, *, model: str | None, number: int | None, html: Path | None) -> None:
+    """Write the report of a rollout, as Markdown or as an HTML page.
+
+    Use it to show others what a rollout did and why. Markdown goes to standard output; the page has plots and needs no
+    other file.
+    """
+    from tfs_deploy.cli.shared.rollout_runs import choose, show_report
+
+    deployment, name = choose(file, model)
+    show_report(output, deployment, name, number, html)

@@ -1,0 +1,88 @@
+"""``tfs-deploy run``: one signature of a SavedModel, by hand and without a server."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.input_values import read_inputs
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.tensors import archive_path, outputs_document, outputs_lines, write_archive
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+
+@click.command(
+    name="run",
+    cls=Command,
+    examples=(
+        "tfs-deploy run models/digits -i image=@digit.npy",
+        "tfs-deploy run models/digits --version 1 -i image=@digit.npy -o digit.npz",
+    ),
+)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--input",
+    "-i",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs.",
+)
+@click.option("--signature", metavar="NAME", help="Signature to run.  [default: serving_default, or the only one]")
+@click.option("--version", type=int, metavar="N", help="Version under a base path.  [default: the newest]")
+@click.option("--tags", default="serve", show_default=True, help="Tags of the meta graph to load: A,B.")
+@click.option(
+    "--output",
+    "-o",
+    "form",
+    default="table",
+    metavar="FORM",
+    help="Output format: table, json or the path of an .npz file.",
+)
+@common
+def command(
+    output: Output,
+    path: Path,
+    *,
+    inputs: tuple[str, ...],
+    signature: str | None,
+    version: int | None,
+    tags: str,
+    form: str,
+) -> None:
+    """Run one signature of a SavedModel, without a server.
+
+    Use it to try a model by hand right after an export; it needs TensorFlow. PATH is a version directory, or a base
+    path (its newest version).
+    """
+    from tfs_deploy.runtime import load_model
+    from tfs_deploy.runtime.local_model import choose_signature
+
+    archive = archive_path(form)
+    with load_model(path, version, tags=tuple(tag.strip() for tag in tags.split(","))) as model:
+        info = choose_signature(model.signatures, signature)
+        values = read_inputs(inputs, info.inputs)
+        started = time.perf_counter()
+        outputs = model.predict(values, info.name)
+        seconds = time.perf_counter() - started
+        document: dict[str, Any] = {
+            "path": str(model.path),
+            "version": model.version,
+            "signature": info.name,
+            "milliseconds": round(seconds * 1000, 3),
+            "outputs": outputs_document(outputs),
+        }
+    if archive is not None:
+        write_archive(archive, outputs)
+        document["file"] = str(archive)
+    output.as_json = output.as_json or form == "json"
+    lines = [f"{document['path']}, {info.name} ({document['milliseconds']:.1f} ms)", *outputs_lines(outputs)]
+    if archive is not None:
+        lines.append(f"\nwritten to {archive}")
+    output.result(document, "\n".join(lines))

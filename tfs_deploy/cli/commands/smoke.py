@@ -1,0 +1,162 @@
+"""``tfs-deploy smoke``: does every label of a running deployment answer as it should?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.output import Output
+from tfs_deploy.errors import UsageError, VerdictError
+
+if TYPE_CHECKING:
+    from tfs_deploy.deployment import Deployment
+    from tfs_deploy.report import Table
+    from tfs_deploy.smoke import SmokeReport
+
+_COLORS = {"failed": "red", "skipped": "yellow"}
+
+
+@click.command(
+    name="smoke",
+    cls=Command,
+    examples=(
+        "tfs-deploy smoke digits.yaml",
+        "tfs-deploy smoke digits.yaml --label stable --textfile digits.prom",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--model", metavar="NAME", help="Ask this model only.")
+@click.option("--label", metavar="LABEL", help="Ask this label only.")
+@click.option("--version", type=int, metavar="N", help="Ask this version by number, even if it has no label.")
+@click.option(
+    "--rtol", type=click.FloatRange(min=0), metavar="NUMBER", help="Relative tolerance.  [default: as recorded, 1e-5]"
+)
+@click.option(
+    "--atol", type=click.FloatRange(min=0), metavar="NUMBER", help="Absolute tolerance.  [default: as recorded]"
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Timeout per request, in seconds.",
+)
+@click.option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C, with one line per round.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Time between the starts of two rounds, in seconds.  [default: 10]",
+)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), metavar="N", help="Number of rounds of --watch.  [default: no limit]"
+)
+@click.option(
+    "--textfile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.prom",
+    help="Write metrics for Prometheus's textfile collector into this file, anew in each round.",
+)
+@common
+def command(
+    output: Output,
+    file: Path,
+    *,
+    model: str | None,
+    label: str | None,
+    version: int | None,
+    rtol: float | None,
+    atol: float | None,
+    timeout: float,
+    watching: bool,
+    interval: float | None,
+    rounds: int | None,
+    textfile: Path | None,
+) -> int:
+    """Compare the answers of every label with those recorded.
+
+    Use it after `up`, or with --watch as a monitor. Each label of a deployment FILE is asked over gRPC and REST for
+    the answers recorded at export; a model without labels is asked by version number, and a version without recorded
+    answers gets made-up inputs. With --watch, --json prints one document per line.
+
+    Exit code 1: a check failed; the last line names the first. With --watch, the last round decides; 130 after Ctrl-C.
+    """
+    from tfs_deploy.cli.shared.smoke_watch import one_round, recorder, watch
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.smoke.smoke import Tolerance
+
+    if not watching and (interval is not None or rounds is not None):
+        raise UsageError("--interval and --rounds belong to --watch", hint="add --watch, or leave them out")
+    deployment = load_deployment(file)
+    record = recorder(deployment.name, textfile)
+    choice = {"model": model, "label": label, "version": version, "tolerance": Tolerance(rtol, atol)}
+    if watching:
+        quietly = Output(quiet=True)
+        return watch(
+            output,
+            lambda: _ask(quietly, deployment, timeout, choice),
+            interval=10.0 if interval is None else interval,
+            rounds=rounds,
+            record=record,
+        )
+    found = one_round(lambda: _ask(output, deployment, timeout, choice))
+    record(found)
+    if found.error is not None:
+        raise found.error
+    return _conclude(output, found.report)
+
+
+def _ask(output: Output, deployment: Deployment, timeout: float, choice: dict[str, Any]) -> SmokeReport:
+    from tfs_deploy.smoke import SmokeReport
+    from tfs_deploy.smoke.connect import connect
+    from tfs_deploy.smoke.deployment import smoke_deployment
+
+    checks = []
+    with connect(deployment, timeout=timeout) as connections, output.progress(f"asking {deployment.name}") as progress:
+        for check in smoke_deployment(deployment, connections.predictors, **choice):
+            checks.append(check)
+            progress.say(f"asking {deployment.name}: {check.model} {check.target}")
+    return SmokeReport(tuple(checks))
+
+
+def _conclude(output: Output, report: SmokeReport) -> int:
+    from tfs_deploy.report import terminal_table
+
+    output.result(report.as_dict(), lambda console: console.print(terminal_table(smoke_table(report))))
+    first = report.first_failed
+    if first is None:
+        return 0
+    if output.as_json:
+        return VerdictError.exit_code
+    raise VerdictError(f"{len(report.failed)} of {len(report.checks)} checks failed; first: {first}")
+
+
+def smoke_table(report: SmokeReport) -> Table:
+    """Return one row a check."""
+    from tfs_deploy.report import Column, Table
+
+    columns: list[Column | str] = [
+        "model",
+        "asked",
+        "over",
+        "check",
+        Column("version", "right"),
+        Column("ms", "right"),
+        "result",
+        "",
+    ]
+    rows = [
+        (
+            *(check.model, check.target, check.transport, check.name, check.version),
+            f"{check.seconds * 1000:.1f}" if check.seconds else "",
+            check.outcome.value,
+            check.detail,
+        )
+        for check in report.checks
+    ]
+    return Table.of(columns, rows, styles=[_COLORS.get(check.outcome.value) for check in report.checks])

@@ -1,0 +1,54 @@
+"""``tfs-deploy stats``: what a deployment's server uses of its machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+
+@click.command(
+    name="stats",
+    cls=Command,
+    examples=(
+        "tfs-deploy stats digits.yaml",
+        "tfs-deploy stats digits.yaml --json",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@common
+def command(output: Output, file: Path) -> int:
+    """Show the CPU, memory and network use of the server.
+
+    Use it to see what the server of a deployment FILE takes of its machine right now.
+
+    Exit code 1: the server is not running.
+    """
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.launch.hosts import find_server
+    from tfs_deploy.text import size_text
+
+    deployment = load_deployment(file)
+    server = find_server(deployment)
+    if server is None:
+        output.result({"running": False}, f"the server of {deployment.name} is not running")
+        return 1
+    usage = server.usage()
+    limit = f" of {size_text(usage.limit)}" if usage.limit else ""
+    lines = [
+        server.name,
+        f"  processor  {usage.cpu:.2f} CPUs",
+        f"  memory     {size_text(usage.memory)}{limit}",
+        f"  threads    {usage.threads}",
+    ]
+    if usage.received is not None and usage.sent is not None:
+        lines.append(f"  network    {size_text(usage.received)} received, {size_text(usage.sent)} sent")
+    output.result({"running": True, "server": server.name, **usage.document()}, "\n".join(lines))
+    return 0

@@ -1,0 +1,96 @@
+"""``tfs-deploy status``: what a deployment's server serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.deployment.deployment import Deployment
+    from tfs_deploy.launch.status import Overview
+
+
+@click.command(
+    name="status",
+    cls=Command,
+    examples=(
+        "tfs-deploy status digits.yaml",
+        "tfs-deploy status digits.yaml --json",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Timeout per request, in seconds.",
+)
+@common
+def command(output: Output, file: Path, timeout: float) -> int:
+    """Show the server with its models, versions and labels.
+
+    Use it to see whether the server of a deployment FILE serves what the file asks for, and how traffic is split.
+
+    Exit code 1: the server is not running, or a version that FILE asks for is not available.
+    """
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.launch.status import overview
+
+    deployment = load_deployment(file)
+    view = overview(deployment, timeout=timeout)
+    for note in view.notes:
+        output.note(note)
+    document = _document(deployment, view)
+    if view.server is None:
+        why = f": {view.why}" if view.why else ""
+        how = f"has ended unexpectedly{why}" if view.ended else "is not running"
+        see = f"tfs-deploy logs {file} shows its log" if view.ended else f"start it with: tfs-deploy up {file}"
+        output.result(document, f"the server of {deployment.name} {how}; {see}")
+    else:
+        output.result(document, lambda console: _table(console, view))
+    return 0 if view.good else 1
+
+
+def _document(deployment: Deployment, view: Overview) -> dict[str, Any]:
+    server = view.server
+    return {
+        "deployment": deployment.name,
+        "running": server is not None,
+        "good": view.good,
+        "server": None if server is None else server.name,
+        "pid": None if server is None else server.pid,
+        "grpc_address": None if server is None else server.grpc_address,
+        "rest_address": None if server is None else server.rest_address,
+        "models": [
+            {
+                "name": model.name,
+                "versions": [row.document() for row in view.rows if row.model == model.name],
+            }
+            for model in deployment.models
+        ],
+    }
+
+
+def _table(console: Console, view: Overview) -> None:
+    from rich.table import Table
+
+    assert view.server is not None
+    rest = f", REST http://{view.server.rest_address}" if view.server.rest_address else ""
+    console.print(f"{view.server.name}: gRPC {view.server.grpc_address}{rest}", markup=False)
+    table = Table("model", "version", "state", "labels", "traffic", "", box=None, pad_edge=False)
+    for row in view.rows:
+        remark = row.message or ("" if row.wanted else "not in the file")
+        traffic = "" if row.traffic is None else f"{row.traffic:g} %"
+        version = "" if row.version is None else str(row.version)
+        table.add_row(row.model, version, row.state, ", ".join(row.labels), traffic, remark)
+    console.print(table, markup=False)

@@ -1,0 +1,46 @@
+"""``tfs-deploy up``: start a deployment's server, or bring a running one to its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.bring_up import bring
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+
+if TYPE_CHECKING:
+    from tfs_deploy.cli.shared.output import Output
+
+
+@click.command(
+    name="up",
+    cls=Command,
+    examples=(
+        "tfs-deploy up digits.yaml",
+        "tfs-deploy up digits.yaml --timeout 300",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1.0),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time to wait until every version is available, in seconds.",
+)
+@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
+@click.option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory.")
+@common
+def command(output: Output, file: Path, **options: Any) -> None:
+    """Start the server, or bring a running one in line with its file.
+
+    Use it to serve a deployment FILE, and again after each change of the file; it returns once every version serves.
+    No request to a running server fails: new versions are loaded first, then labels move, then versions that FILE no
+    longer names are unloaded. If a setting changed that a server reads only at its start, a new server is started,
+    checked and put in the place of the old one, which stays if that fails.
+    """
+    bring(output, file, anew=False, **options)

@@ -1,0 +1,112 @@
+"""``tfs-deploy verify``: may this version be served?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.cli.shared.help import Command
+from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.verify_options import REFERENCE, make_plan, verify_options
+from tfs_deploy.errors import VerdictError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.verify.verification import Verification
+
+
+@click.command(
+    name="verify",
+    cls=Command,
+    examples=(
+        "tfs-deploy verify models/digits --report verified",
+        "tfs-deploy verify models/digits/2 --baseline 1 --load 1 --report verified",
+    ),
+    reference=REFERENCE,
+)
+@click.argument("path", metavar="MODEL_DIR|FILE", type=click.Path(path_type=Path))
+@verify_options
+@click.option(
+    "--report", type=click.Path(path_type=Path, file_okay=False), help="Write verdict and reports into this directory."
+)
+@common
+def command(output: Output, path: Path, *, report: Path | None, **options: Any) -> int:
+    """Verify a version before it serves traffic.
+
+    Use it in a pipeline, between `export` and `publish`. MODEL_DIR is a version directory, or a base path (its newest
+    version); FILE is a deployment file (every version that it serves). A server is started for the checks and stopped
+    afterwards; with --target HOST:PORT a running one is asked. --report writes verdict.json, junit.xml, summary.md and
+    report.html.
+
+    Exit code 1: a check failed; the last line names the first.
+    """
+    from tfs_deploy.verify.run import verify
+
+    plan = make_plan(path, options)
+    if report is not None:
+        _make_room(report)
+    rows = None if plan.data is None else plan.data.rows * len(plan.targets)
+    with output.progress(f"verifying {path}", rows) as progress:
+        verification = verify(
+            plan,
+            lambda check: progress.say(f"verifying {check.model}: {check.id} {check.about}"),
+            progress.advance,
+        )
+    if report is not None:
+        _write(output, verification, report)
+    return _conclude(output, verification)
+
+
+def _make_room(folder: Path) -> None:
+    """Make the folder of the reports before anything takes time, and remove the verdict of an earlier run."""
+    from tfs_deploy.store.verdict import FILE_NAME
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE_NAME).unlink(missing_ok=True)
+
+
+def _write(output: Output, verification: Verification, folder: Path) -> None:
+    from tfs_deploy.atomic import write_files
+    from tfs_deploy.report.junit import junit_xml
+    from tfs_deploy.report.verification import verification_markdown
+    from tfs_deploy.report.verification_html import verification_html
+    from tfs_deploy.store.verdict import write_verdict
+
+    texts = {
+        "junit.xml": junit_xml(verification),
+        "summary.md": verification_markdown(verification),
+        "report.html": verification_html(verification),
+    }
+    # the verdict last: where it is, everything is
+    written = [*write_files(folder, texts), write_verdict(verification.as_dict(), folder)]
+    output.note(f"wrote {', '.join(str(path) for path in written)}")
+
+
+def _conclude(output: Output, verification: Verification) -> int:
+    output.result(verification.as_dict(), lambda console: _show(console, verification))
+    if verification.ok:
+        return 0
+    first = verification.first_failed
+    reason = f"{len(verification.failed)} of {len(verification.checks)} checks failed; first: {first}"
+    if first is None:
+        reason = "no check was made, so nothing was verified"
+    if output.as_json:
+        output.note(reason)
+        return VerdictError.exit_code
+    raise VerdictError(reason)
+
+
+def _show(console: Console, verification: Verification) -> None:
+    from tfs_deploy.report.tables import terminal_table
+    from tfs_deploy.report.verification import groups_table, measured_table, problems_table, verdict_line
+
+    console.print(terminal_table(groups_table(verification)))
+    if verification.evidence.measured:
+        console.print(terminal_table(measured_table(verification.evidence.measured)))
+    if verification.failed:
+        console.print(terminal_table(problems_table(verification.failed)))
+    console.print(verdict_line(verification))

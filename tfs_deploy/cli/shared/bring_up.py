@@ -1,0 +1,71 @@
+"""What ``up`` and ``restart`` share: the lock, the progress, and what is printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.cli.shared.progress import Progress
+    from tfs_deploy.launch.up import UpResult
+
+
+def bring(output: Output, file: Path, *, anew: bool, timeout: float, allow_latest: bool, ignore_memory: bool) -> None:
+    """Bring a deployment up and print what was done."""
+    from tfs_deploy.deployment.file import load_with_advice
+    from tfs_deploy.launch.hosts import host_of
+    from tfs_deploy.launch.up import up
+    from tfs_deploy.state.lock import lock
+
+    deployment, advice = load_with_advice(file, allow_latest=allow_latest)
+    for problem in advice:
+        output.note(f"warning: {problem}")
+    with lock(deployment.state_dir, "up"), output.progress(f"bringing up {deployment.name}") as progress:
+        host = host_of(deployment, progress=Pulling(progress))
+        result = up(deployment, timeout=timeout, host=host, anew=anew, check_memory=not ignore_memory)
+    for note in result.notes:
+        output.note(note)
+    output.result(_document(result), _text(result))
+
+
+class Pulling:
+    """Shows how much of an image has come."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Say it."""
+        share = f" {done / total:.0%} of {total / 1e6:.0f} MB" if total else ""
+        self._progress.say(f"{what}{share}")
+        self._progress.advance(0)
+
+
+def _document(result: UpResult) -> dict[str, Any]:
+    server = result.server
+    return {
+        "started": result.started,
+        "server": server.name,
+        "pid": server.pid,
+        "grpc_address": server.grpc_address,
+        "rest_address": server.rest_address,
+        "changes": list(result.changes),
+        "notes": list(result.notes),
+        "gap_seconds": None if result.gap is None else round(result.gap, 3),
+    }
+
+
+def _text(result: UpResult) -> str:
+    server = result.server
+    rest = f", REST http://{server.rest_address}" if server.rest_address else ""
+    where = f"gRPC {server.grpc_address}{rest}"
+    if result.started:
+        head = f"started {server.name}: {where}"
+    elif result.gap is not None:
+        gap = f"nobody served for {result.gap:.2f} s" if result.gap else "without a gap"
+        head = f"{server.name} is in the place of the one before, {gap}: {where}"
+    else:
+        head = f"{server.name} runs{' and was changed' if result.changes else ', nothing to change'}: {where}"
+    return "\n".join([head, *(f"  {change}" for change in result.changes)])

@@ -1,0 +1,137 @@
+"""Values typed on a command line, or in files named there, as inputs of a signature."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfs_deploy.client.core.input_check import fits, suggestion
+from tfs_deploy.codec import as_array
+from tfs_deploy.errors import RequestError, UsageError, file_hint
+from tfs_deploy.text import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tfs_deploy.protos.signatures import TensorSpec
+
+_SAVE_ARRAYS = "write arrays of numbers or text with np.save('x.npy', values) or np.savez('inputs.npz', x=values)"
+
+
+def read_inputs(arguments: Iterable[str], specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
+    """Read ``NAME=VALUE``, ``NAME=@FILE`` and ``@FILE.npz`` (every array of the file, by its name).
+
+    VALUE is JSON, or plain text for a string input. Files: ``.npy`` an array as it is, ``.json`` a JSON value,
+    anything else its bytes as one string. Typed values and files other than arrays that lack the batch dimension
+    become a batch of one.
+
+    Raises:
+        UsageError: an argument is none of these, a file cannot be read, or a name comes twice.
+    """
+    inputs: dict[str, Any] = {}
+    for argument in arguments:
+        if argument.startswith("@"):
+            found = _read_archive(Path(argument[1:]))
+        else:
+            name, separator, text = argument.partition("=")
+            if not separator or not name:
+                raise UsageError(
+                    f"--input {argument} is not NAME=VALUE", hint="for example --input x=[1.0,2.0] or --input x=@x.npy"
+                )
+            spec = specs.get(name)
+            found = {name: _read_file(name, Path(text[1:]), spec) if text.startswith("@") else _read_text(text, spec)}
+        for name, value in found.items():
+            if name in inputs:
+                raise UsageError(f"input {name} is given twice", hint="give a list of values in one --input")
+            inputs[name] = value
+    return inputs
+
+
+def _read_text(text: str, spec: TensorSpec | None) -> Any:
+    """Read a typed value; what is no JSON is text, and so is everything but JSON text where text is expected."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if spec is not None and spec.dtype == "string" and not isinstance(value, (str, list)):
+        value = text
+    return _in_batch(value, spec)
+
+
+def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
+    data = _read_bytes(path)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return _load(path)
+    if suffix == ".json":
+        try:
+            return _in_batch(json.loads(data), spec)
+        except ValueError as error:
+            raise UsageError(
+                f"{path} is no JSON: {error}", hint="it must hold one JSON value, as [[1.0, 2.0]]"
+            ) from error
+    if suffix == ".npz":
+        arrays = _read_archive(path)
+        if name not in arrays:
+            raise UsageError(
+                f"{path} has no array {name}; it has: {', '.join(arrays) or 'none'}",
+                hint=suggestion(name, arrays, "array"),
+            )
+        return arrays[name]
+    if spec is not None and spec.dtype != "string":
+        raise UsageError(
+            f"input {name} expects {spec}, {path.name} can only be sent as a string",
+            hint=f"decode it and save the values: np.save('{path.stem}.npy', values)",
+        )
+    return _in_batch(data, spec)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_near(path) or file_hint(error)) from error
+
+
+def _near(path: Path) -> str | None:
+    """Suggest a file with a similar name, else say where a relative path was looked for."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no directory {folder.absolute()}"
+    near = closest(path.name, [entry.name for entry in folder.iterdir()])
+    if near is not None:
+        return f"did you mean {folder / near}?"
+    return None if path.exists() else f"looked for in {folder.absolute()}; check the path"
+
+
+def _read_archive(path: Path) -> dict[str, Any]:
+    _read_bytes(path)
+    if path.suffix.lower() != ".npz":
+        raise UsageError(f"--input @{path.name} has no name", hint=f"write --input NAME=@{path}, or give an .npz file")
+    with _load(path) as archive:
+        try:
+            return {name: archive[name] for name in archive.files}
+        except ValueError as error:
+            raise UsageError(f"{path} cannot be read: {error}", hint=_SAVE_ARRAYS) from error
+
+
+def _load(path: Path) -> Any:
+    try:
+        # allow_pickle stays off: a pickle can run any code
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{path} is no {path.suffix} file of numbers: {error}", hint=_SAVE_ARRAYS) from error
+
+
+def _in_batch(value: Any, spec: TensorSpec | None) -> Any:
+    """Put one example into a batch of one, where the input has a batch dimension and the value does not."""
+    if spec is None or not spec.shape or spec.shape[0] not in (None, 1):
+        return value
+    try:
+        shape = as_array(value).shape
+    except RequestError:
+        return value
+    return [value] if fits(shape, spec.shape[1:]) and not fits(shape, spec.shape) else value

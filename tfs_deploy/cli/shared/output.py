@@ -1,0 +1,116 @@
+"""The one sink of all commands: data to stdout, everything else to stderr; human, JSON and quiet modes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from rich.console import Console
+
+    from tfs_deploy.cli.shared.progress import Progress
+    from tfs_deploy.errors import TfsDeployError
+
+
+class Output:
+    """Prints the results, notes, progress and errors of one command."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    @classmethod
+    def from_arguments(cls, arguments: list[str]) -> Output:
+        """Choose the mode before any command is parsed, so that usage errors obey it too."""
+        own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        return cls(as_json="--json" in own, quiet="--quiet" in own or "-q" in own)
+
+    def result(self, document: Mapping[str, Any], render: str | Callable[[Console], None] | None = None) -> None:
+        """Print a result: ``document`` with --json, else ``render`` (text, or a function of a rich console)."""
+        if self.as_json:
+            click.echo(json.dumps(document, indent=2, default=str))
+        elif self.quiet or render is None:
+            return
+        elif isinstance(render, str):
+            click.echo(render)
+        else:
+            render(self.console())
+
+    def line(self, document: Mapping[str, Any], text: str) -> None:
+        """Print one result of many on a line of its own: ``document`` with --json, else ``text``."""
+        if self.as_json:
+            click.echo(json.dumps(document, default=str))
+        elif not self.quiet:
+            click.echo(text)
+
+    def note(self, text: str) -> None:
+        """Say on stderr what is going on."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """Say on stderr what the user should know even in quiet mode."""
+        click.echo(f"{styled('warning:', fg='yellow', bold=True)} {text}", err=True)
+
+    def error(self, error: TfsDeployError) -> None:
+        """Print an error: message, empty line, hint; with --json also as the one document on stdout.
+
+        The problems of a file are one line each, ``file:line: path: message``, as editors and compilers read them.
+        """
+        problems = error.problems if isinstance(error, SpecError) else []
+        if self.as_json:
+            about = {"message": error.message, "hint": error.hint, "retriable": error.retriable}
+            details = {"problems": [asdict(problem) for problem in problems]} if problems else {}
+            document = {"error": {"type": type(error).__name__, **about, "exit_code": error.exit_code, **details}}
+            click.echo(json.dumps(document, indent=2))
+        label = styled("error:", fg="red", bold=True)
+        click.echo(error.message if problems else f"{label} {error.message}", err=True)
+        if error.hint is not None:
+            click.echo(f"\n{styled('hint:', fg='cyan', bold=True)} {error.hint}", err=True)
+
+    def interrupted(self) -> None:
+        """Say that the user stopped the command."""
+        click.echo("interrupted", err=True)
+
+    def broken_pipe(self) -> None:
+        """Keep the interpreter from complaining about a reader that went away (``| head``)."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def console(self, *, stderr: bool = False) -> Console:
+        """Return a rich console on stdout (or stderr); plain text where that is no terminal."""
+        from rich.console import Console as RichConsole
+
+        class Console(RichConsole):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end the program with 1; the command line decides that
+
+        stream = sys.stderr if stderr else sys.stdout
+        width = None if stream.isatty() else 110
+        return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+    def progress(self, description: str, total: float | None = None) -> AbstractContextManager[Progress]:
+        """Show long work: a bar on a terminal, else a plain line now and then; nothing in quiet mode."""
+        from tfs_deploy.cli.shared import progress
+
+        if self.quiet:
+            return contextlib.nullcontext(progress.Silent())
+        if sys.stderr.isatty():
+            return progress.on_terminal(self.console(stderr=True), description, total)
+        return progress.as_lines(description, total)
+
+
+def styled(text: str, *, fg: str | None = None, bold: bool | None = None, dim: bool | None = None) -> str:
+    """Style text for a terminal; without colour where the environment asks for that (no-color.org)."""
+    colour = None if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else fg
+    return click.style(text, fg=colour, bold=bold, dim=dim)

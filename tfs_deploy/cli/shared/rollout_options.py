@@ -1,0 +1,195 @@
+"""The options that say how a rollout goes, shared by ``rollout start`` and ``rollout plan``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.rollout.gates.registry import gate_usage, parse_gate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tfs_deploy.rollout import Rollout
+
+_STRATEGIES = ("canary", "blue-green", "shadow", "ab")
+
+OPTIONS = (
+    click.option("--model", metavar="NAME", help="Model to roll out; optional if FILE has only one."),
+    click.option("--to", type=int, metavar="N", help="Version to roll out.  [default: the newest on disk]"),
+    click.option(
+        "--strategy",
+        type=click.Choice(_STRATEGIES),
+        default="canary",
+        show_default=True,
+        help="How traffic moves to the new version.",
+    ),
+    click.option("--steps", metavar="PERCENTS", help="Traffic of the new version.  [canary: 5,25,50,100]"),
+    click.option("--bake", default="10s", show_default=True, metavar="TIME", help="Duration of each step."),
+    click.option(
+        "--check-every", default="5s", show_default=True, metavar="TIME", help="Time between two checks of the gates."
+    ),
+    click.option("--gate", "gates", multiple=True, metavar="NAME=LIMIT", help="Gate (see below); may be repeated."),
+    click.option("--no-default-gates", is_flag=True, help="Use only the golden gate and those of --gate."),
+    click.option("--prometheus", metavar="URL", help="Default Prometheus URL for promql gates."),
+    click.option(
+        "--requests", "requests_file", metavar="FILE", help="Requests for the drift gate: .npz, or a warmup file."
+    ),
+    click.option(
+        "--min-samples",
+        type=click.IntRange(min=1),
+        default=30,
+        show_default=True,
+        metavar="N",
+        help="Fewest samples that a gate judges.",
+    ),
+    click.option(
+        "--fail-after",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Consecutive failures before rolling back.",
+    ),
+    click.option(
+        "--samples-timeout",
+        default="1m",
+        show_default=True,
+        metavar="TIME",
+        help="Time to wait for enough samples, after the bake.",
+    ),
+    click.option(
+        "--on-too-few",
+        type=click.Choice(["fail", "pause"]),
+        default="fail",
+        show_default=True,
+        help="What to do if there are still too few samples.",
+    ),
+    click.option("--manual", is_flag=True, help="Pause after the steps, until `rollout promote`."),
+    click.option(
+        "--keep-warm",
+        default="0s",
+        show_default=True,
+        metavar="TIME",
+        help="Time that the old version stays loaded after the promotion.",
+    ),
+    click.option("--keep-old", is_flag=True, help="Keep the old version loaded, for a rollback without loading."),
+    click.option("--keep-canary", is_flag=True, help="Keep the label canary, on the new version."),
+    click.option(
+        "--retain",
+        type=click.IntRange(min=2),
+        metavar="N",
+        help="Number of versions to keep on disk afterwards.  [default: all]",
+    ),
+    click.option(
+        "--load-timeout", default="10m", show_default=True, metavar="TIME", help="Time that loading may take."
+    ),
+    click.option(
+        "--outage",
+        default="10s",
+        show_default=True,
+        metavar="TIME",
+        help="Time without an answer of a server before rolling back.",
+    ),
+    click.option(
+        "--hook",
+        "hooks",
+        multiple=True,
+        metavar="WHEN:PHASE=TARGET",
+        help="Command or URL to call at a phase (see below); may be repeated.",
+    ),
+    click.option(
+        "--notify", multiple=True, metavar="TARGET", help="Command or URL to notify of each phase; may be repeated."
+    ),
+    click.option(
+        "--replica",
+        "replicas",
+        multiple=True,
+        metavar="HOST:PORT[/REST]",
+        help="Server to roll out to, where there are several; may be repeated.",
+    ),
+    click.option(
+        "--require-verdict",
+        "verdict",
+        metavar="FILE",
+        help="Verdict that must have passed the version: verdict.json of `verify`.",
+    ),
+    click.option("--allow-missing-goldens", is_flag=True, help="Allow a version without recorded answers."),
+    click.option(
+        "--allow-missing-warmup", is_flag=True, help="Allow a version without warmup where the old version has it."
+    ),
+    click.option("--allow-breaking", is_flag=True, help="Allow signatures that break clients of the old version."),
+    click.option("--ignore-lint", is_flag=True, help="Allow a version with errors of `lint`."),
+    click.option("--ignore-memory", is_flag=True, help="Load even if both versions may not fit into memory."),
+)
+
+REFERENCE = f"""\
+Times: 500ms, 10s, 5m, 1h30m, 7d.
+Gates (each may be repeated; the golden gate always applies):
+{gate_usage()}
+Hooks: before:PHASE or after:PHASE, with JSON on standard input; phases:
+  preflight load smoke label step promote settle retire rollback
+"""
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command, in their order."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout:
+    """Make the rollout that the options describe; raises ``UsageError`` before the server is asked."""
+    from tfs_deploy.cli.shared.rollout_runs import choose
+    from tfs_deploy.rollout import Rollout
+    from tfs_deploy.rollout.adapters.replicas import Replica
+    from tfs_deploy.rollout.controller.hooks import Hook, check_target
+    from tfs_deploy.rollout.machine.strategies import parse_steps
+    from tfs_deploy.rollout.notation import parse_seconds
+
+    deployment, name = choose(file, options.pop("model"))
+    strategy, steps = options.pop("strategy"), options.pop("steps")
+    prometheus = options.pop("prometheus") or ""
+    gates = [parse_gate(text, prometheus=prometheus) for text in options.pop("gates")]
+    for text in options["hooks"]:
+        Hook.parse(text)
+    for target in options["notify"]:
+        check_target(target)
+    for text in options["replicas"]:
+        Replica.parse(text)
+    for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout", "outage"):
+        options[time] = parse_seconds(options[time])
+    if not options["keep_canary"]:
+        del options["keep_canary"]  # then it is as the deployment file has it
+    return Rollout(
+        deployment,
+        name,
+        options.pop("to"),
+        strategy=strategy,
+        steps=None if steps is None else parse_steps(steps, strategy),
+        gates=gates or None,
+        default_gates=not options.pop("no_default_gates"),
+        verdict=_verdict(options.pop("verdict")),
+        requests_file=_absolute(options.pop("requests_file")),
+        wait_lock=parse_seconds(wait_lock),
+        **options,
+    )
+
+
+def _verdict(path: str | None) -> str:
+    """Return the absolute path of a verdict file, which must be readable before anything begins."""
+    if path is not None:
+        from tfs_deploy.store.verdict import read_verdict
+
+        read_verdict(path)
+    return _absolute(path)
+
+
+def _absolute(path: str | None) -> str:
+    """Return the absolute path, for a process in another directory that resumes the rollout."""
+    from pathlib import Path
+
+    return str(Path(path).absolute()) if path else ""

@@ -1,0 +1,176 @@
+"""The options of ``verify``, and the plan that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfs_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tfs_deploy.deployment import Deployment
+    from tfs_deploy.verify.groups.data import DataSettings
+    from tfs_deploy.verify.groups.load_test import LoadSettings
+    from tfs_deploy.verify.run import Plan
+    from tfs_deploy.verify.serving import Target
+    from tfs_deploy.verify.subjects import Subject
+
+REFERENCE = """\
+Groups of checks, in their order; --skip takes a group or one check:
+  files load smoke behaviour parity refusals data load-test
+Budgets, each in an option of its own or in a YAML file under budgets:
+  p50 p90 p95 p99 < 20ms     throughput >= 200/s     errors <= 1%
+  memory < 2GB               cpu < 1.5
+  p99 < 1.2x                 relative to the baseline, in the same run
+Metrics:
+  accuracy topN precision recall f1 auc log_loss mae mse rmse r2
+"""
+_SECONDS = click.FloatRange(min=0.1)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+OPTIONS = (
+    click.option(
+        "--target",
+        metavar="WHERE",
+        help="Where it is served: embedded, docker or a running HOST:PORT[/RESTPORT].  [default: as in FILE]",
+    ),
+    click.option("--image", "images", multiple=True, metavar="TAG", help="Container image; may be repeated."),
+    click.option("--baseline", metavar="VERSION", help="Version to compare with: a number beside it, or a path."),
+    click.option(
+        "--model", "name", metavar="NAME", help="Model of FILE to verify, or the name to serve MODEL_DIR under."
+    ),
+    click.option(
+        "--skip", "skips", multiple=True, metavar="CHECK", help="Check or group to leave out; may be repeated."
+    ),
+    click.option(
+        "--only", metavar="GROUP", multiple=True, help="Group of checks to make; may be repeated.  [default: all]"
+    ),
+    click.option("--ignore", metavar="RULES", default="", help="Lint rules to leave out: A,B."),
+    click.option(
+        "--timeout",
+        type=_SECONDS,
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Timeout per request, in seconds.",
+    ),
+    click.option(
+        "--load-timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="Timeout for loading, in seconds.  [default: 45, more for large models]",
+    ),
+    click.option("--dataset", type=_FILE, help="Data set to send: .npz, .csv, .parquet or .tfrecord."),
+    click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="LIMIT",
+        help="Limit of a metric on the data set: accuracy>=0.95; may be repeated.",
+    ),
+    click.option("--signature", metavar="NAME", help="Signature for the data set.  [default: serving_default]"),
+    click.option(
+        "--label",
+        metavar="COLUMN",
+        help="Column of expected values.  [default: label, target, class, y, or the only one left]",
+    ),
+    click.option("--output", "output_name", metavar="NAME", help="Output that the metrics judge."),
+    click.option(
+        "--load",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="Duration of the load test, in seconds.  [default: 2, with budgets 5]",
+    ),
+    click.option(
+        "--callers",
+        type=click.IntRange(1, 256),
+        default=4,
+        show_default=True,
+        metavar="N",
+        help="Concurrent requests of the load test.",
+    ),
+    click.option(
+        "--rate",
+        type=click.FloatRange(min=0.1),
+        metavar="N",
+        help="Requests per second of the load test, instead of --callers.",
+    ),
+    click.option(
+        "--budget",
+        "budgets",
+        multiple=True,
+        metavar="LIMIT|FILE",
+        help="Budget of the load test (see below); may be repeated.",
+    ),
+)
+
+
+def verify_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command, in their order."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_plan(path: Path, options: dict[str, Any]) -> Plan:
+    """Make the plan that the options describe; raises ``UsageError`` before a server is started."""
+    from tfs_deploy.savedmodel.lint import select_rules
+    from tfs_deploy.verify.checks import left_out
+    from tfs_deploy.verify.run import Plan
+    from tfs_deploy.verify.serving import targets_of
+
+    ignored = tuple(rule.strip() for rule in options["ignore"].split(",") if rule.strip())
+    select_rules((), ignored)
+    deployment, subjects = _subjects(path, options["name"], options["baseline"])
+    targets = targets_of(options["target"], options["images"], deployment)
+    return Plan(
+        *(tuple(subjects), tuple(targets), deployment),
+        timeout=options["timeout"],
+        load_timeout=options["load_timeout"],
+        left_out=left_out(options["skips"], options["only"]),
+        ignore=ignored,
+        load=_load(options, targets),
+        data=_data(options),
+    )
+
+
+def _subjects(path: Path, name: str | None, baseline: str | None) -> tuple[Deployment | None, list[Subject]]:
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.verify.subjects import FILES, subjects_of_deployment, subjects_of_directory
+
+    if path.suffix in FILES and not path.is_dir():
+        deployment = load_deployment(path)
+        return deployment, subjects_of_deployment(deployment, name=name, baseline=baseline)
+    return None, subjects_of_directory(path, name=name, baseline=baseline)
+
+
+def _load(options: dict[str, Any], targets: list[Target]) -> LoadSettings:
+    from tfs_deploy.verify.groups.load_test import LoadSettings
+    from tfs_deploy.verify.measure.budgets import read_budgets
+
+    budgets = tuple(read_budgets(options["budgets"]))
+    seconds = options["load"]
+    if seconds is None:
+        # no load on a server that others use, unless it is asked for
+        seconds = 5.0 if budgets else 0.0 if any(target.kind == "address" for target in targets) else 2.0
+    if budgets and not seconds:
+        raise UsageError("budgets need a load test", hint="give --load a number of seconds above 0")
+    return LoadSettings(seconds, options["callers"], options["rate"], budgets)
+
+
+def _data(options: dict[str, Any]) -> DataSettings | None:
+    from tfs_deploy.verify.groups.data import DataSettings
+    from tfs_deploy.verify.measure.metrics import MetricLimit
+    from tfs_deploy.verify.measure.tables import read_table
+
+    limits = tuple(MetricLimit.parse(text) for text in options["metrics"])
+    if options["dataset"] is None:
+        if limits:
+            raise UsageError("a metric needs a data set", hint="--dataset FILE")
+        return None
+    columns = read_table(options["dataset"])
+    return DataSettings(columns, limits, options["signature"], options["label"], options["output_name"])

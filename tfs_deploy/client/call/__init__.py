@@ -1,0 +1,1 @@
+"""The values of one call: the request, its deadline, headers, retries, record and reply. No I/O."""

@@ -1,0 +1,1 @@
+"""gRPC: the dialect of the API, channels and transports."""

@@ -1,0 +1,1 @@
+"""Hooks: what a client tells about its calls, as Prometheus metrics and OpenTelemetry spans."""

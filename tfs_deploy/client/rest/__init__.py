@@ -1,0 +1,1 @@
+"""REST: the dialect of the API, HTTP connections and transports."""

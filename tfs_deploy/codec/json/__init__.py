@@ -1,0 +1,1 @@
+"""The REST half of the codec: JSON to and from arrays, on the client and on the server."""

@@ -1,0 +1,172 @@
+"""A deployment as plain values: which models one server serves, and how it is started.
+
+``spec.load_deployment`` makes them from a file and has checked them; a program may build them itself.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tfs_deploy.deployment.docker import MODELS_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from tfs_deploy.deployment.docker import Docker
+    from tfs_deploy.deployment.flags import FlagValue
+
+Target = Literal["embedded", "docker"]
+PolicyKind = Literal["latest", "all", "specific"]
+
+#: what holds the state directories, beside the deployment file: config, log, lock and records of its server
+STATE_FOLDER = ".tfs-deploy"
+#: what a REST path can address between its slashes and colons (http_rest_api_handler.cc), without quoting
+REST_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPolicy:
+    """Which versions found on disk are served: the ``count`` newest, all, or exactly ``versions``."""
+
+    kind: PolicyKind = "latest"
+    count: int = 1
+    versions: tuple[int, ...] = ()
+
+    @classmethod
+    def latest(cls, count: int = 1) -> VersionPolicy:
+        """Serve the ``count`` highest numbers on disk."""
+        return cls("latest", count)
+
+    @classmethod
+    def all(cls) -> VersionPolicy:
+        """Serve every number on disk."""
+        return cls("all")
+
+    @classmethod
+    def specific(cls, versions: Iterable[int]) -> VersionPolicy:
+        """Serve these numbers, and no other."""
+        return cls("specific", versions=tuple(sorted(set(versions))))
+
+    def select(self, on_disk: Collection[int]) -> list[int]:
+        """Return the versions that the server serves out of those on disk, ascending."""
+        found = sorted(set(on_disk))
+        if self.kind == "specific":
+            return [version for version in found if version in self.versions]
+        return found if self.kind == "all" else found[-self.count :]
+
+    def __str__(self) -> str:
+        if self.kind == "specific":
+            return f"specific {', '.join(map(str, self.versions))}"
+        return "all" if self.kind == "all" else f"latest {self.count}"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One served model; ``base_path`` is absolute, ``labels`` map to versions, ``traffic`` to percent."""
+
+    name: str
+    base_path: Path
+    version_policy: VersionPolicy = field(default_factory=VersionPolicy)
+    labels: dict[str, int] = field(default_factory=dict)
+    traffic: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How the server is started; ``rest_port`` 0 means no REST, ``flags`` go to the server as they are.
+
+    ``alternate_ports`` (gRPC, REST) are a second pair, so that a server can be replaced without a gap;
+    ``session_config`` and ``platform_config`` are files with a ConfigProto and a PlatformConfigMap in text format.
+    """
+
+    target: Target = "embedded"
+    grpc_port: int = 8500
+    rest_port: int = 8501
+    flags: dict[str, FlagValue] = field(default_factory=dict)
+    alternate_ports: tuple[int, int] | None = None
+    session_config: Path | None = None
+    platform_config: Path | None = None
+    docker: Docker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """Parameters of request batching; None leaves one to the server (session_bundle_config.proto)."""
+
+    max_batch_size: int | None = None
+    batch_timeout_micros: int | None = None
+    max_enqueued_batches: int | None = None
+    num_batch_threads: int | None = None
+    allowed_batch_sizes: tuple[int, ...] = ()
+    pad_variable_length_inputs: bool | None = None
+    enable_large_batch_splitting: bool | None = None
+    max_execution_batch_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """Prometheus metrics on the REST port."""
+
+    prometheus: bool = True
+    path: str = "/monitoring/prometheus/metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Ssl:
+    """TLS on the gRPC port: paths of PEM files; with ``client_verify`` clients need a certificate of ``ca``."""
+
+    key: Path
+    cert: Path
+    ca: Path | None = None
+    client_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One server with its models; ``source`` is the file it came from, ``state_dir`` where its state is kept."""
+
+    name: str
+    source: Path
+    state_dir: Path
+    models: tuple[Model, ...]
+    server: Server = field(default_factory=Server)
+    batching: Batching | None = None
+    monitoring: Monitoring | None = None
+    ssl: Ssl | None = None
+
+    @property
+    def config_dir(self) -> Path:
+        """The directory of the files that the server reads."""
+        return self.state_dir / "config"
+
+    def served_path(self, model: Model) -> Path:
+        """Return a model's base path as the server sees it: in a container models lie under ``/models``."""
+        return model.base_path if self.server.target == "embedded" else MODELS_DIR / model.name
+
+    def model(self, name: str) -> Model:
+        """Return the model of that name; ``KeyError`` if there is none."""
+        return next(model for model in self.models if model.name == name)
+
+
+def state_dir_of(source: Path, name: str, *, place: str | None = None) -> Path:
+    """Return the state directory of deployment ``name``, read from file ``source``.
+
+    ``place`` is the directory that holds it, relative to the file's.
+    """
+    return Path(os.path.normpath(source.parent / (place or STATE_FOLDER))) / name
+
+
+def canonical(model: Model) -> dict[str, Any]:
+    """Return everything a model says, as JSON values in a fixed order."""
+    policy = model.version_policy
+    return {
+        "name": model.name,
+        "base_path": str(model.base_path),
+        "policy": {"kind": policy.kind, "count": policy.count, "versions": list(policy.versions)},
+        "labels": dict(sorted(model.labels.items())),
+        "traffic": {label: float(share) for label, share in sorted(model.traffic.items())},
+    }

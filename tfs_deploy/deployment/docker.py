@@ -1,0 +1,63 @@
+"""How a server runs in a container: the ``server.docker`` section as plain values, and where things lie inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from tfs_deploy.deployment.image import Image
+
+Restart = Literal["never", "on-failure", "always", "unless-stopped"]
+Pull = Literal["missing", "always", "never"]
+Gpus = Literal["all"] | int | tuple[str, ...]
+
+#: inside the container: the directory of the files that the server reads, and of the models (g3doc/docker.md)
+CONFIG_DIR: Final = Path("/config")
+MODELS_DIR: Final = Path("/models")
+#: ports inside the container, those that the official image exposes
+GRPC_PORT: Final = 8500
+REST_PORT: Final = 8501
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One more directory or file of this machine inside the container."""
+
+    source: Path
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """The container; ``serving_version`` is the server's release where the image's tag does not tell it.
+
+    ``memory`` is in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: whoever starts it, and nobody
+    instead of root), ``address`` is where the ports are published.
+    """
+
+    image: str
+    serving_version: tuple[int, int] | None = None
+    address: str = "127.0.0.1"
+    user: str | None = None
+    memory: int | None = None
+    cpus: float | None = None
+    gpus: Gpus | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    restart: Restart = "unless-stopped"
+    log_max_size: str = "10m"
+    log_max_files: int = 3
+    pull: Pull = "missing"
+    platform: str | None = None
+
+    @property
+    def reference(self) -> Image:
+        """The image's name in its parts."""
+        return Image.parse(self.image) or Image(self.image)
+
+    @property
+    def release(self) -> tuple[int, int] | None:
+        """The server's release X.Y, None where nothing tells it."""
+        return self.serving_version or self.reference.release

@@ -1,0 +1,50 @@
+"""The deployment file: read, checked as a whole, and turned into a ``Deployment``.
+
+pydantic and PyYAML are imported when a file is read, not before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfs_deploy.deployment.deployment import Batching, Deployment, Model, Monitoring, Server, VersionPolicy
+from tfs_deploy.extras import import_extra
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfs_deploy.errors import Problem
+
+__all__ = [
+    "Batching",
+    "Deployment",
+    "Model",
+    "Monitoring",
+    "Server",
+    "VersionPolicy",
+    "load_deployment",
+    "load_with_advice",
+]
+
+
+def load_deployment(path: str | Path, *, check_disk: bool = False, allow_latest: bool = False) -> Deployment:
+    """Read a deployment file; relative paths in it start at its folder.
+
+    Raises ``SpecError`` with every problem of the file at once (``file:line: path: message``), ``UsageError`` if there
+    is no such file. ``check_disk`` also looks at what it names: base paths, version directories, labels, certificates;
+    then an image that may be another one tomorrow (``latest``) is refused unless ``allow_latest``.
+    """
+    loader = import_extra("tfs_deploy.deployment.file.loader", "cli")
+    deployment: Deployment = loader.load(path, check_disk=check_disk, allow_latest=allow_latest)
+    return deployment
+
+
+def load_with_advice(
+    path: str | Path, *, check_disk: bool = True, allow_latest: bool = False
+) -> tuple[Deployment, list[Problem]]:
+    """Read a deployment file as ``load_deployment``, with what is allowed in it and rarely meant, line by line."""
+    loader = import_extra("tfs_deploy.deployment.file.loader", "cli")
+    loaded: tuple[Deployment, list[Problem]] = loader.load_with_advice(
+        path, check_disk=check_disk, allow_latest=allow_latest
+    )
+    return loaded

@@ -1,0 +1,78 @@
+"""What a deployment file may say and rarely means: no mistakes, but worth a look before they surprise somebody."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from tfs_deploy.errors import ModelError
+from tfs_deploy.savedmodel.versions import list_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.deployment.deployment import Deployment, Model
+    from tfs_deploy.deployment.file.tree import Path
+
+    Advice = tuple[Path, str]
+
+
+def advise(deployment: Deployment) -> Iterator[Advice]:
+    """Yield (path of the key, what may surprise)."""
+    for index, model in enumerate(deployment.models):
+        yield from _unlabelled(("models", index), model)
+    yield from _ineffective(deployment)
+    yield from _open_to_others(deployment)
+
+
+def _unlabelled(where: Path, model: Model) -> Iterator[Advice]:
+    served = model.version_policy.select(_on_disk(model)) or list(model.version_policy.versions)
+    if len(served) < 2:
+        return
+    newest = max(served)
+    labels = sorted(label for label, version in model.labels.items() if version == newest)
+    if "stable" in labels:
+        return
+    named = f" ({', '.join(labels)})" if labels else ""
+    yield (
+        (*where, "versions"),
+        f"requests without a label all go to version {newest}{named}, the highest of {len(served)} loaded ones",
+    )
+
+
+def _on_disk(model: Model) -> list[int]:
+    try:
+        return [version.number for version in list_versions(model.base_path)]
+    except ModelError:
+        return []
+
+
+def _ineffective(deployment: Deployment) -> Iterator[Advice]:
+    server, batching = deployment.server, deployment.batching
+    if server.platform_config is not None:
+        overridden = [
+            name
+            for name, given in (("batching", batching is not None), ("session_config", server.session_config))
+            if given
+        ]
+        if overridden:
+            # server.cc takes the session bundle config from the platform config alone
+            yield ("server", "platform_config"), f"replaces {' and '.join(overridden)}, which the server then ignores"
+    cpus = server.docker.cpus if server.docker is not None else None
+    threads = batching.num_batch_threads if batching is not None else None
+    if cpus and threads and threads > max(cpus, 1):
+        yield ("batching", "num_batch_threads"), f"is more than the container's {cpus:g} CPUs"
+    if server.flags.get("enable_serialization_as_tensor_content") is True and server.rest_port:
+        # http_rest_api_handler.cc shares the serialization, and json_tensor.cc reads the other fields
+        yield ("server", "flags", "enable_serialization_as_tensor_content"), "may break REST predictions"
+
+
+def _open_to_others(deployment: Deployment) -> Iterator[Advice]:
+    docker = deployment.server.docker
+    if docker is None or ipaddress.ip_address(docker.address).is_loopback:
+        return
+    if deployment.ssl is None or not deployment.ssl.client_verify:
+        yield (
+            ("server", "docker", "address"),
+            "anybody who reaches this address can send requests and replace the server's config",
+        )

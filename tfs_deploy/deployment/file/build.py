@@ -1,0 +1,96 @@
+"""From the sections of a file to a ``Deployment``."""
+
+from __future__ import annotations
+
+import os.path
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfs_deploy.deployment.deployment import (
+    Batching,
+    Deployment,
+    Model,
+    Monitoring,
+    Server,
+    Ssl,
+    VersionPolicy,
+    state_dir_of,
+)
+from tfs_deploy.deployment.docker import Docker, Mount
+from tfs_deploy.deployment.file.notation import gpus_of, memory_of, release_of
+
+if TYPE_CHECKING:
+    from tfs_deploy.deployment.file.schema import (
+        BatchingSection,
+        DeploymentFile,
+        DockerSection,
+        ModelSection,
+        ServerSection,
+        SslSection,
+        VersionsSection,
+    )
+
+
+def deployment_of(file: DeploymentFile, source: Path) -> Deployment:
+    """Make the deployment that ``file``, read from the absolute path ``source``, describes."""
+    monitoring, folder = file.monitoring, source.parent
+    return Deployment(
+        name=file.name,
+        source=source,
+        state_dir=state_dir_of(source, file.name, place=file.state),
+        models=tuple(_model(model, folder) for model in file.models),
+        server=_server(file.server, folder),
+        batching=None if file.batching is None else batching_of(file.batching),
+        monitoring=None if monitoring is None else Monitoring(monitoring.prometheus, monitoring.path),
+        ssl=None if file.ssl is None else _ssl(file.ssl, folder),
+    )
+
+
+def batching_of(section: BatchingSection) -> Batching:
+    """Make the batching parameters of a section."""
+    return Batching(**(section.model_dump() | {"allowed_batch_sizes": tuple(section.allowed_batch_sizes)}))
+
+
+def _path(folder: Path, text: str) -> Path:
+    # Symbolic links stay: the server is meant to see where they point when it looks.
+    return Path(os.path.normpath(folder / text))
+
+
+def _server(section: ServerSection, folder: Path) -> Server:
+    other = section.alternate_ports
+    return Server(
+        target=section.target,
+        grpc_port=section.grpc_port,
+        rest_port=section.rest_port,
+        flags=dict(section.flags),
+        alternate_ports=None if other is None else (other.grpc_port, other.rest_port if section.rest_port else 0),
+        session_config=None if section.session_config is None else _path(folder, section.session_config),
+        platform_config=None if section.platform_config is None else _path(folder, section.platform_config),
+        docker=None if section.docker is None else _docker(section.docker, folder),
+    )
+
+
+def _docker(section: DockerSection, folder: Path) -> Docker:
+    values = section.model_dump() | {
+        "serving_version": None if section.serving_version is None else release_of(section.serving_version),
+        "memory": None if section.memory is None else memory_of(section.memory),
+        "gpus": None if section.gpus is None else gpus_of(section.gpus),
+        "mounts": tuple(Mount(_path(folder, mount.source), mount.target, mount.read_only) for mount in section.mounts),
+    }
+    return Docker(**values)
+
+
+def _ssl(section: SslSection, folder: Path) -> Ssl:
+    ca = None if section.ca is None else _path(folder, section.ca)
+    return Ssl(_path(folder, section.key), _path(folder, section.cert), ca, section.client_verify)
+
+
+def _model(model: ModelSection, folder: Path) -> Model:
+    base_path = _path(folder, model.base_path)
+    return Model(model.name, base_path, _policy(model.versions), dict(model.labels), dict(model.traffic))
+
+
+def _policy(versions: VersionsSection) -> VersionPolicy:
+    if versions.specific is not None:
+        return VersionPolicy.specific(versions.specific)
+    return VersionPolicy.all() if versions.all else VersionPolicy.latest(versions.latest or 1)

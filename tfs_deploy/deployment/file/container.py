@@ -1,0 +1,132 @@
+"""How the keys of ``server.docker`` fit together, with each other and with the image."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.deployment.docker import CONFIG_DIR, MODELS_DIR
+from tfs_deploy.deployment.file.notation import gpus_of, memory_of, release_of
+from tfs_deploy.deployment.file.wording import say
+from tfs_deploy.deployment.image import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.deployment.file.schema import DockerSection, ServerSection
+    from tfs_deploy.deployment.file.tree import Path
+
+    Finding = tuple[Path, str]
+
+_WHERE: Final = ("server", "docker")
+_USER: Final = re.compile(r"\d{1,10}(:\d{1,10})?")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOG_SIZE: Final = re.compile(r"[1-9]\d{0,9}[kmg]")
+_PLATFORM: Final = re.compile(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?")
+#: the least that Docker lets a container have
+_LEAST_MEMORY: Final = 6 << 20
+#: variables of the official image's entrypoint script, which is not used (tools/docker/Dockerfile)
+_OF_ENTRYPOINT: Final = ("MODEL_NAME", "MODEL_BASE_PATH")
+
+
+def release_of_server(server: ServerSection) -> tuple[int, int] | None:
+    """Return the release X.Y of the server in the image, None where nothing tells it."""
+    if server.target != "docker" or server.docker is None:
+        return None
+    given = server.docker.serving_version
+    image = Image.parse(server.docker.image)
+    return release_of(given) if given is not None else image.release if image is not None else None
+
+
+def is_stock(server: ServerSection) -> bool:
+    """Whether the server runs in the official image."""
+    image = Image.parse(server.docker.image) if server.target == "docker" and server.docker is not None else None
+    return image is not None and image.stock
+
+
+def check_container(server: ServerSection, unknown: set[Path], *, allow_latest: bool) -> Iterator[Finding]:
+    """Yield what is wrong with the container of a server."""
+    if _WHERE in unknown or ("server",) in unknown:
+        return
+    if ("server", "target") not in unknown:
+        if server.target == "docker" and server.docker is None:
+            yield ("server", "target"), "docker needs the section server.docker with an image"
+        if server.target != "docker" and server.docker is not None:
+            yield _WHERE, f"means nothing with target: {server.target}"
+    if server.docker is None:
+        return
+    if (*_WHERE, "image") not in unknown:
+        yield from _check_image(server, server.docker, allow_latest=allow_latest)
+    yield from _check_values(server.docker)
+    yield from _check_mounts(server.docker)
+
+
+def _check_image(server: ServerSection, docker: DockerSection, *, allow_latest: bool) -> Iterator[Finding]:
+    where = (*_WHERE, "image")
+    image = Image.parse(docker.image)
+    if image is None:
+        yield where, f"must be REPOSITORY:TAG or REPOSITORY@sha256:DIGEST, not {say(docker.image)}"
+        return
+    if image.moving and not allow_latest:
+        tag = f"the tag {image.tag}" if image.tag else "no tag"
+        yield where, f"{tag} names another image every time: pin a version or digest (or --allow-latest)"
+    if image.gpu is True and docker.gpus is None:
+        yield where, "is built for GPUs: ask for them with server.docker.gpus, or drop -gpu from the tag"
+    if image.gpu is False and docker.gpus is not None:
+        yield (*_WHERE, "gpus"), f"{image} is not built for GPUs, its tag needs -gpu"
+    if server.flags.get("per_process_gpu_memory_fraction") and docker.gpus is None:
+        yield ("server", "flags", "per_process_gpu_memory_fraction"), "needs GPUs: server.docker.gpus"
+
+
+def _check_values(docker: DockerSection) -> Iterator[Finding]:
+    for key, (is_good, wanted) in _FORMS.items():
+        value = getattr(docker, key)
+        if value is not None and not is_good(value):
+            yield (*_WHERE, key), f"must be {wanted}, not {say(value)}"
+    if docker.memory is not None and (memory_of(docker.memory) or _LEAST_MEMORY) < _LEAST_MEMORY:
+        yield (*_WHERE, "memory"), f"must be at least 6m, not {docker.memory}"
+    for name in docker.env:
+        if not _VARIABLE.fullmatch(name):
+            yield (*_WHERE, "env", name), "is no name of an environment variable"
+        elif name in _OF_ENTRYPOINT:
+            yield (*_WHERE, "env", name), "has no effect: models come from this file, the image's script is not run"
+
+
+def _check_mounts(docker: DockerSection) -> Iterator[Finding]:
+    seen: set[PurePosixPath] = set()
+    for index, mount in enumerate(docker.mounts):
+        where = (*_WHERE, "mounts", index, "target")
+        target = PurePosixPath(mount.target)
+        if not target.is_absolute() or ".." in target.parts or target == PurePosixPath("/"):
+            yield where, f"must be an absolute path inside the container, not {say(mount.target)}"
+        elif any(target == taken or target in taken.parents or taken in target.parents for taken in _TAKEN):
+            yield where, f"{mount.target} is in the way of {CONFIG_DIR} or {MODELS_DIR}, which hold config and models"
+        elif target in seen:
+            yield where, f"{mount.target} is mounted twice"
+        seen.add(target)
+
+
+_TAKEN: Final = (PurePosixPath(CONFIG_DIR), PurePosixPath(MODELS_DIR))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+#: key of the section -> (whether a value is one, what it has to be)
+_FORMS: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
+    "serving_version": (release_of, "a release such as '2.19'"),
+    "memory": (lambda text: memory_of(text) is not None, "a size such as 512m or 4g"),
+    "gpus": (gpus_of, "all, a count or a list of device ids"),
+    "user": (_USER.fullmatch, "UID or UID:GID in numbers"),
+    "address": (_is_address, "an IP address of this machine"),
+    "log_max_size": (_LOG_SIZE.fullmatch, "a size such as 10m"),
+    "platform": (_PLATFORM.fullmatch, "a platform such as linux/amd64"),
+}

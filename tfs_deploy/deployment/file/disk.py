@@ -1,0 +1,131 @@
+"""What a deployment file says about models, held against what lies on disk."""
+
+from __future__ import annotations
+
+import os.path
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfs_deploy import protos
+from tfs_deploy.deployment.certificates import check_ssl
+from tfs_deploy.deployment.file.notation import release_of
+from tfs_deploy.errors import ModelError, SpecError, UsageError
+from tfs_deploy.protos.text_format import read_message
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
+from tfs_deploy.savedmodel.inspect import serving_graph
+from tfs_deploy.savedmodel.layout import GRAPH_FILES, MODEL_FILES, SAVED_MODEL, TFLITE_MODEL
+from tfs_deploy.savedmodel.versions import VersionDir, list_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.deployment.deployment import Deployment, Model, Server
+    from tfs_deploy.deployment.file.tree import Path as TreePath
+
+    Finding = tuple[TreePath, str]
+
+
+def check_disk(deployment: Deployment) -> Iterator[Finding]:
+    """Yield what the server would not find or not load, by the path of the key that names it."""
+    lite = deployment.server.flags.get("prefer_tflite_model") is True
+    names = MODEL_FILES if lite else GRAPH_FILES
+    release = deployment.server.docker.release if deployment.server.docker is not None else None
+    places: dict[str, str] = {}
+    for index, model in enumerate(deployment.models):
+        where: TreePath = ("models", index)
+        yield from _check_model(where, model, names)
+        yield from _check_links((*where, "base_path"), model, places)
+        if release is not None:
+            yield from _check_release((*where, "base_path"), model, release)
+    if deployment.ssl is not None:
+        for key, message in check_ssl(deployment.ssl):
+            yield ("ssl", key), message
+    yield from _check_server(deployment.server)
+
+
+def _check_model(where: TreePath, model: Model, names: tuple[str, ...]) -> Iterator[Finding]:
+    base_path = (*where, "base_path")
+    try:
+        found = list_versions(model.base_path)
+    except ModelError as error:
+        yield base_path, error.message
+        return
+    if not found:
+        yield base_path, f"{model.base_path} holds no version, that is no directory whose name is a number"
+        return
+    numbers = [version.number for version in found]
+    for version in model.version_policy.versions:
+        if version not in numbers:
+            yield (*where, "versions", "specific"), f"version {version} is not on disk, {_there(model, numbers)}"
+    served = set(model.version_policy.select(numbers))
+    for directory in found:
+        if directory.number in served:
+            yield from _check_version(base_path, directory, names)
+    for label, version in model.labels.items():
+        if version not in numbers:
+            yield (*where, "labels", label), f"version {version} is not on disk, {_there(model, numbers)}"
+        elif version not in served and model.version_policy.kind != "specific":
+            listed = ", ".join(map(str, sorted(served)))
+            yield (*where, "labels", label), f"version {version} is not served, {model.version_policy} is {listed}"
+
+
+def _check_links(where: TreePath, model: Model, places: dict[str, str]) -> Iterator[Finding]:
+    """Find two base paths that are one directory by way of symbolic links."""
+    place = os.path.realpath(model.base_path)
+    first = places.setdefault(place, model.name)
+    if first != model.name and Path(place).is_dir():
+        yield where, f"leads to {place}, which is the base path of model {first!r} too"
+
+
+def _check_release(where: TreePath, model: Model, release: tuple[int, int]) -> Iterator[Finding]:
+    """Find versions that a newer TensorFlow wrote than the one in the image: it may lack their ops."""
+    try:
+        found = {version.number: version.path for version in list_versions(model.base_path)}
+    except ModelError:
+        return
+    for number in model.version_policy.select(list(found)):
+        written = _release_of(found[number])
+        if written is not None and written > release:
+            by, has = (".".join(map(str, pair)) for pair in (written, release))
+            yield where, f"version {number} was written by TensorFlow {by}, newer than the image's {has}"
+
+
+def _release_of(version: Path) -> tuple[int, int] | None:
+    try:
+        return release_of(serving_graph(scan_saved_model(version / SAVED_MODEL)).tensorflow_version.partition("-")[0])
+    except (ModelError, OSError):
+        return None  # said elsewhere
+
+
+def _check_server(server: Server) -> Iterator[Finding]:
+    files = {
+        "session_config": (server.session_config, protos.ConfigProto),
+        "platform_config": (server.platform_config, protos.PlatformConfigMap),
+    }
+    for key, (path, message) in files.items():
+        if path is None:
+            continue
+        try:
+            read_message(path, message())
+        except SpecError as error:
+            yield ("server", key), str(error.problems[0])
+        except UsageError as error:
+            yield ("server", key), error.message
+    for index, mount in enumerate(server.docker.mounts if server.docker is not None else ()):
+        if not mount.source.exists():
+            yield ("server", "docker", "mounts", index, "source"), f"{mount.source} does not exist"
+
+
+def _there(model: Model, numbers: list[int]) -> str:
+    listed = ", ".join(map(str, numbers[-10:]))
+    return f"{model.base_path} has {'..., ' if len(numbers) > 10 else ''}{listed}"
+
+
+def _check_version(where: TreePath, directory: VersionDir, names: tuple[str, ...]) -> Iterator[Finding]:
+    if not directory.path.is_dir():
+        yield where, f"{directory.path} is taken for a version, but is no directory"
+    elif not any((directory.path / name).is_file() for name in names):
+        yield (
+            where,
+            f"version directory {directory.path} has no {TFLITE_MODEL if TFLITE_MODEL in names else SAVED_MODEL}",
+        )

@@ -1,0 +1,171 @@
+"""Reading a deployment file: every problem in it at once, in file order."""
+
+from __future__ import annotations
+
+import copy
+import os.path
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from tfs_deploy.deployment.file.advice import advise
+from tfs_deploy.deployment.file.build import deployment_of
+from tfs_deploy.deployment.file.checks import check_file
+from tfs_deploy.deployment.file.disk import check_disk as disk_findings
+from tfs_deploy.deployment.file.schema import DeploymentFile
+from tfs_deploy.deployment.file.state_place import check_state, check_state_on_disk
+from tfs_deploy.deployment.file.tree import Tree, read_tree
+from tfs_deploy.deployment.file.wording import explain, nearest_keys, path_text
+from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
+from tfs_deploy.text import closest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from tfs_deploy.deployment.deployment import Deployment
+    from tfs_deploy.deployment.file.tree import Path as TreePath
+
+    #: (path, message) -> line
+    Findings = dict[tuple[TreePath, str], int]
+
+#: stands for required values that were refused, so that the rest of the file can still be checked
+_STAND_IN: Final = dict.fromkeys(("name", "base_path", "image", "key", "cert", "source"), "?")
+#: model keys without which the disk cannot be judged
+_LOCATING: Final = ((), ("base_path",), ("versions",))
+
+
+def load(path: str | Path, *, check_disk: bool, allow_latest: bool) -> Deployment:
+    """See ``tfs_deploy.deployment.file.load_deployment``."""
+    return _load(Path(path), check_disk=check_disk, allow_latest=allow_latest or not check_disk)[0]
+
+
+def load_with_advice(path: str | Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, list[Problem]]:
+    """See ``tfs_deploy.deployment.file.load_with_advice``."""
+    source = Path(path)
+    deployment, tree = _load(source, check_disk=check_disk, allow_latest=allow_latest)
+    said = {item: tree.line(item[0]) for item in advise(deployment)}
+    return deployment, _problems(source, said)
+
+
+def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, Tree]:
+    tree = read_tree(_read(source))
+    findings: Findings = {(place, message): line for line, place, message in tree.problems}
+    if not isinstance(tree.data, dict):
+        raise _error(source, findings or _not_a_mapping(tree))
+    file, unknown = _validate(tree, findings)
+    if file is None:
+        raise _error(source, findings)
+    deployment = deployment_of(file, Path(os.path.abspath(source)))  # noqa: PTH100 - resolve() would follow links
+    found = list(check_file(file, unknown, tree.line, allow_latest=allow_latest))
+    found += check_state(file, deployment, unknown)
+    if check_disk:
+        hidden = {path[:2] for path in unknown if path[2:3] in _LOCATING}
+        refused = unknown | {place for place, _ in found}
+        on_disk = [*disk_findings(deployment), *check_state_on_disk(file, deployment)]
+        found += [item for item in on_disk if item[0][:2] not in hidden and item[0] not in refused]
+    if findings or found:
+        raise _error(source, findings | {item: tree.line(item[0]) for item in found})
+    return deployment, tree
+
+
+def _read(source: Path) -> str:
+    try:
+        return source.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise _not_found(source) from None
+    except IsADirectoryError:
+        raise UsageError(f"{source} is a directory, not a deployment file", hint=_files_in(source)) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        message = f"not UTF-8 text: byte 0x{byte:02x}"
+        raise SpecError([Problem(str(source), line, "", message)], hint="save it as UTF-8") from None
+    except OSError as error:
+        raise EnvironmentFault(f"{source} cannot be read: {error.strerror}", hint=file_hint(error)) from error
+
+
+def _not_found(source: Path) -> UsageError:
+    beside = {path.stem: path for path in _yaml_files(source.parent)}
+    near = closest(source.stem, beside)
+    hint = _files_in(source.parent) if near is None else f"did you mean {beside[near]}?"
+    return UsageError(f"deployment file {source} does not exist", hint=hint)
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.y*ml") if path.is_file()) if folder.is_dir() else []
+
+
+def _files_in(folder: Path) -> str:
+    names = ", ".join(path.name for path in _yaml_files(folder))
+    return f"YAML files in {folder}: {names or 'none'}"
+
+
+def _not_a_mapping(tree: Tree) -> Findings:
+    if tree.data is None:
+        return {((), "is empty: a deployment file has at least the keys name and models"): 1}
+    what = "a list" if isinstance(tree.data, list) else "a single value"
+    return {((), f"must be a mapping with keys such as name, server and models, not {what}"): tree.line(())}
+
+
+def _validate(tree: Tree, findings: Findings) -> tuple[DeploymentFile | None, set[TreePath]]:
+    """Validate the sections; refused values are replaced or removed so that one mistake does not hide another.
+
+    Returns the file as far as it can be understood, and the paths at which something is missing from it.
+    """
+    data = tree.data
+    named = {place for place, _ in findings}
+    unknown: set[TreePath] = set()
+    for _ in range(4):
+        file, errors = _attempt(data)
+        if file is not None:
+            return file, unknown
+        data = copy.deepcopy(data) if data is tree.data else data
+        for place, message in map(explain, errors):
+            if place not in named and not any(place[: len(known)] == known for known in unknown):
+                findings[place, message] = tree.line(place)
+        # From the end, so that what is removed from a list does not move what is still to be removed.
+        for error in reversed(errors):
+            unknown |= _repair(data, error["loc"], extra=error["type"] == "extra_forbidden")
+    return None, unknown
+
+
+def _attempt(data: Any) -> tuple[DeploymentFile | None, list[ErrorDetails]]:
+    try:
+        return DeploymentFile.model_validate(data), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False)
+
+
+def _repair(data: Any, place: TreePath, *, extra: bool) -> set[TreePath]:
+    """Remove the value at ``place`` or put a stand-in there; return the paths that are not known any more."""
+    if place == ("models",):
+        data["models"] = [dict(_STAND_IN)]
+        return {place, ("models", 0), ("models", 0, "name"), ("models", 0, "base_path")}
+    if place[:1] == ("models",) and len(place) == 2:
+        data["models"][place[1]] = dict(_STAND_IN)
+        return {place, (*place, "name"), (*place, "base_path")}
+    if place[2:3] == ("versions",):
+        place = place[:3]
+    parent = data
+    for part in place[:-1]:
+        parent = parent[part]
+    key: Any = place[-1]
+    if key in _STAND_IN and not extra:
+        parent[key] = _STAND_IN[key]
+    elif isinstance(parent, dict):
+        parent.pop(key, None)
+    else:
+        del parent[key]
+    # A misspelt key leaves the one that was meant unknown.
+    return {(*place[:-1], meant) for meant in nearest_keys(place) if meant not in parent} if extra else {place}
+
+
+def _error(source: Path, findings: Findings) -> SpecError:
+    hint = f"correct the file, then check it with: tfs-deploy config {source} --check"
+    return SpecError(_problems(source, findings), hint=hint)
+
+
+def _problems(source: Path, findings: Findings) -> list[Problem]:
+    ordered = sorted((line, path_text(place), message) for (place, message), line in findings.items())
+    return [Problem(str(source), line, place, message) for line, place, message in ordered]

@@ -1,0 +1,1 @@
+"""Evidence that a version works: goldens, warmup requests, provenance, validation."""

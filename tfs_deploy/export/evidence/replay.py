@@ -1,0 +1,47 @@
+"""Replay the goldens of a version directory in a process that never saw the model: ``python -m ... DIRECTORY``.
+
+Prints one JSON document: ``{"signatures": [...], "calls": n}``, or ``{"error": "..."}`` with exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.errors import TfsDeployError, VerdictError
+from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.savedmodel.goldens import compare, read_goldens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def replay(directory: str, tags: Sequence[str]) -> dict[str, Any]:
+    """Load the directory as a server does and replay every golden; raises ``VerdictError`` at the first mismatch."""
+    goldens = read_goldens(directory)
+    with Engine.load(directory, tags=tags) as engine:
+        for number, golden in enumerate(goldens):
+            actual = engine.run(golden.signature, golden.inputs)
+            mismatch = compare(golden.outputs, actual, golden.rtol, golden.atol)
+            if mismatch is not None:
+                raise VerdictError(
+                    f"signature {golden.signature!r}, example {number}: {mismatch}",
+                    hint="raise rtol or atol if that is close enough; otherwise the graph differs from the function",
+                )
+        return {"signatures": sorted(engine.signatures), "calls": len(goldens)}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the result for ``DIRECTORY [TAG ...]`` and return the exit code."""
+    directory, *tags = arguments
+    try:
+        document = replay(directory, tags or ("serve",))
+    except TfsDeployError as error:
+        document = {"error": error.message, "hint": error.hint}
+    sys.stdout.write(json.dumps(document))
+    return 1 if "error" in document else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

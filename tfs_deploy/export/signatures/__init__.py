@@ -1,0 +1,1 @@
+"""Signatures: what the caller asks for, bound to functions, and ready-made wrappers."""

@@ -1,0 +1,115 @@
+"""A SavedModel that is loaded with TensorFlow and traced again, for signatures that it does not have."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy import protos
+from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.export.signatures.bound_signature import BoundSignature, first_line
+from tfs_deploy.export.signatures.functions import bind_all, bind_function
+from tfs_deploy.export.signatures.selection import choose_names, choose_signature
+from tfs_deploy.export.signatures.signature import METHODS, Signature
+from tfs_deploy.export.signatures.specs import as_spec
+from tfs_deploy.export.sources.model_copy import copy_extras
+from tfs_deploy.export.sources.resource_variables import has_old_variables, use_resource_variables
+from tfs_deploy.export.sources.source import TracedSource
+from tfs_deploy.savedmodel import layout
+
+if TYPE_CHECKING:
+    from tfs_deploy.export.tensorflow.hashing import Hasher
+    from tfs_deploy.protos.signatures import TensorSpec
+
+
+class RetracedSource(TracedSource):
+    """Functions over the signatures and restored functions of a SavedModel."""
+
+    def __init__(
+        self, folder: Path, tags: Sequence[str], signatures: Mapping[str, Signature], old_graph: Any | None
+    ) -> None:
+        """``old_graph``: the MetaGraphDef, if the SavedModel is of TensorFlow 1."""
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(_with_resource_variables(folder, old_graph))
+            self._load(folder, place, tags)
+            self._folder = folder
+            resources = _initializers(self._loaded) if old_graph is not None else []
+            super().__init__(bind_all(self._bind, signatures), resources)
+            self._opened = stack.pop_all()  # saving copies assets from there
+
+    def _load(self, folder: Path, place: Path, tags: Sequence[str]) -> None:
+        import tensorflow as tf
+
+        try:
+            self._loaded = tf.saved_model.load(str(place), tags=list(tags))
+        except (tf.errors.OpError, OSError, ValueError, AttributeError) as error:
+            raise ModelError(
+                f"{folder} cannot be loaded: {first_line(error)}", hint=f"tfs-deploy lint {folder}"
+            ) from error
+
+    def close(self) -> None:
+        """Remove what was made to load from."""
+        self._opened.close()
+
+    def save(self, directory: Path, hasher: Hasher) -> None:
+        """Write the traced functions, and what the SavedModel had beside its graph."""
+        super().save(directory, hasher)
+        copy_extras(self._folder, directory)
+
+    def _bind(self, name: str, signature: Signature) -> BoundSignature:
+        function = signature.function
+        if isinstance(function, str) and function not in self._loaded.signatures:
+            restored = getattr(self._loaded, function, None)
+            function = restored if callable(restored) else function
+        if callable(function):
+            return bind_function(name, function, signature)
+        existing = self._loaded.signatures[choose_signature(name, signature, list(self._loaded.signatures))]
+        specs = {key: as_spec(key, spec) for key, spec in existing.structured_input_signature[1].items()}
+        renamed = choose_names(name, "input", signature.inputs, list(specs))
+        outputs = choose_names(name, "output", signature.outputs, list(existing.structured_outputs))
+        inputs = {new: _spec(name, new, specs[old], signature.inputs) for new, old in renamed.items()}
+        return BoundSignature.of(name, inputs, METHODS[signature.method], _call_renamed(existing, renamed), outputs)
+
+
+@contextlib.contextmanager
+def _with_resource_variables(folder: Path, old_graph: Any | None) -> Iterator[Path]:
+    """Yield the directory, or a temporary one with variables that TensorFlow 2 can save again."""
+    if old_graph is None or not has_old_variables(old_graph):
+        yield folder
+        return
+    use_resource_variables(old_graph)
+    with tempfile.TemporaryDirectory(prefix="tfs-deploy-") as place:
+        for name in (layout.VARIABLES, layout.ASSETS):
+            Path(place, name).symlink_to((folder / name).resolve())
+        model = protos.SavedModel(saved_model_schema_version=1, meta_graphs=[old_graph])
+        Path(place, layout.SAVED_MODEL).write_bytes(model.SerializeToString())
+        yield Path(place)
+
+
+def _initializers(loaded: Any) -> list[Any]:
+    """Return what fills the tables of a TensorFlow 1 graph, and the files that it reads.
+
+    Functions know those tables by their shared names only, so no function captures them.
+    """
+    return [loaded.initializer, *loaded.asset_paths]
+
+
+def _call_renamed(existing: Callable[..., Any], renamed: Mapping[str, str]) -> Callable[[Mapping[str, Any]], Any]:
+    return lambda tensors: existing(**{old: tensors[new] for new, old in renamed.items()})
+
+
+def _spec(signature: str, name: str, own: TensorSpec, given: Any) -> TensorSpec:
+    """Return the spec that the caller gives for an input, or the existing one."""
+    value = given.get(name) if isinstance(given, Mapping) else None
+    if value is None or isinstance(value, str):
+        return as_spec(name, own)
+    spec = as_spec(name, value)
+    if spec.dtype != own.dtype:
+        raise UsageError(
+            f"Signature {signature!r}: input {name!r} is {own.dtype} in the SavedModel, not {spec.dtype}",
+            hint="cast in a function of your own: Signature(lambda ...: ..., inputs=...)",
+        )
+    return spec

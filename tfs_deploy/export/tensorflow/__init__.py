@@ -1,0 +1,1 @@
+"""Work around TensorFlow itself: checkpoints, checksums while it writes, its log output."""

@@ -1,0 +1,1 @@
+"""This machine: its boot and memory, processes and what they use, TCP ports, signals, commands."""

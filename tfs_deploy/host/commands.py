@@ -1,0 +1,154 @@
+"""Commands of a user, run with JSON on their standard input and a limit on their time; no process of theirs is left."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.errors import UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: bytes of standard output, and of standard error, that a command may print
+_MOST: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended: exit code (negative: the signal that ended it) and what it printed."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def last_line(self) -> str:
+        """The last line that it printed, on standard error first."""
+        return _last_line(self.errors) or _last_line(self.output)
+
+
+def split_command(command: str) -> list[str]:
+    """Return the words of a command line as a shell splits it, without running one; raises ``UsageError``."""
+    try:
+        found = shlex.split(command)
+    except ValueError as error:
+        message = f"the command {command!r} cannot be split into words: {error}"
+        raise UsageError(message, hint="quote as for a shell; for pipes and the like: sh -c '...'") from None
+    if not found:
+        raise UsageError("the command is empty", hint="for example command=./check.sh or before:promote=./check.sh")
+    return found
+
+
+def require_program(command: str, directory: str = "") -> None:
+    """Raise ``UsageError`` if a command cannot be run from ``directory``, before it is needed."""
+    name = split_command(command)[0]
+    place = str(Path(directory, name)) if os.sep in name else name
+    if "$" not in name and shutil.which(place) is None:
+        message = f"{name} cannot be run: it does not exist, or is not executable"
+        raise UsageError(message, hint="give its path from here, or make it executable: chmod +x")
+
+
+def run_command(
+    arguments: Sequence[str],
+    facts: Mapping[str, Any],
+    *,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+    directory: str = "",
+) -> CommandResult:
+    """Run a command to its end, in ``directory`` if that is not empty; return how it ended.
+
+    Raises ``UnavailableError`` if it cannot be started or takes too long.
+
+    It runs in a session of its own, so that on a timeout whatever it has started is killed as well. A process that has
+    left that session may still hold the pipes; it is not waited for.
+    """
+    try:
+        process = subprocess.Popen(
+            list(arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+            cwd=directory or None,
+        )
+    except (OSError, ValueError) as error:  # ValueError: a null byte in an argument
+        message = f"{arguments[0]} cannot be run: {getattr(error, 'strerror', None) or error}"
+        raise UnavailableError(message, hint="give its whole path, and make it executable") from error
+    output, errors = _Reader(process, process.stdout), _Reader(process, process.stderr)
+    threading.Thread(target=_feed, args=(process, json.dumps(facts, default=str).encode()), daemon=True).start()
+    end, ended = time.monotonic() + timeout, False
+    try:
+        process.wait(timeout)
+        ended = output.done(end) and errors.done(end)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        if not ended:
+            _kill(process)
+            process.wait()
+    if output.too_much or errors.too_much:
+        raise UnavailableError(f"{arguments[0]} prints more than {_MOST >> 20} MB", hint="it was killed")
+    if not ended:
+        message = f"{arguments[0]} has not ended within {timeout:g} s"
+        raise UnavailableError(message, hint="whatever it has started was killed")
+    return CommandResult(process.returncode, output.text, errors.text)
+
+
+class _Reader:
+    """Reads what a process prints, and kills one that prints too much."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stream: Any) -> None:
+        self.too_much = False
+        self._process, self._stream = process, stream
+        self._parts: list[bytes] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        size = 0
+        with self._stream:
+            while not self.too_much and (part := self._stream.read1(1 << 16)):
+                self._parts.append(part)
+                size += len(part)
+                self.too_much = size > _MOST
+        if self.too_much:
+            _kill(self._process)
+
+    def done(self, end: float) -> bool:
+        """Wait until everything is read, until ``end`` of the monotonic clock at most; return whether it is."""
+        self._thread.join(max(0.0, end - time.monotonic()))
+        return not self._thread.is_alive()
+
+    @property
+    def text(self) -> str:
+        return b"".join(self._parts).decode("utf-8", "replace")
+
+
+def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError), process.stdin:  # it may end without having read
+            process.stdin.write(data)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _last_line(text: str) -> str:
+    """Return the last line with something on it, at most 300 characters."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

@@ -1,0 +1,50 @@
+"""A client for the server of a deployment, plain or over TLS as its file says."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.client import Client
+from tfs_deploy.config.ssl import ssl_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from typing_extensions import Unpack
+
+    from tfs_deploy.client.options import GrpcOptions
+    from tfs_deploy.deployment.deployment import Deployment
+
+
+def dial(deployment: Deployment, address: str, **options: Unpack[GrpcOptions]) -> Client:
+    """Return a client for ``address``; ``options`` are those of ``Client``.
+
+    With TLS it trusts the server's own certificate and those of ``ssl.ca``, under the name in that certificate: the
+    toolkit knows whom it started. A server that asks for a client certificate is shown its own.
+    """
+    section = deployment.ssl
+    if section is None:
+        return Client(address, **options)
+    import grpc
+
+    pem = ssl_config(section)
+    own = (pem.server_key.encode(), pem.server_cert.encode()) if section.client_verify else (None, None)
+    roots = f"{pem.server_cert}\n{pem.custom_ca}".encode()
+    credentials = grpc.ssl_channel_credentials(roots, *own)
+    name = certificate_name(section.cert)
+    named = (("grpc.ssl_target_name_override", name),) if name else ()
+    options["options"] = (*named, *options.get("options", ()))
+    options["credentials"] = credentials
+    return Client(address, **options)
+
+
+def certificate_name(path: Path) -> str | None:
+    """Return a name that a certificate is for, None if it names none."""
+    # The only reader of certificates in the standard library; ssl itself uses it for the peer's.
+    decode: Any = ssl._ssl._test_decode_cert  # type: ignore[attr-defined]  # noqa: SLF001
+    found: Mapping[str, Any] = decode(str(path))
+    names = [value for kind, value in found.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+    names += [value for part in found.get("subject", ()) for key, value in part if key == "commonName"]
+    return names[0].replace("*", "host") if names else None

@@ -1,0 +1,139 @@
+"""What the Docker Engine is asked to run: the body of its "create a container" call, as plain data.
+
+The official image's entrypoint script does not hand signals on, so `docker stop` would take its whole grace period;
+the binary itself is the entrypoint here, under an init process (g3doc/docker.md; tools/docker/Dockerfile).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, REST_PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tfs_deploy.deployment.deployment import Deployment
+    from tfs_deploy.deployment.docker import Docker, Gpus
+
+BINARY: Final = "/usr/bin/tensorflow_model_server"
+#: labels that let a deployment's container be found again without anything on disk
+LABEL_DEPLOYMENT: Final = "tfs-deploy.deployment"
+LABEL_STATE_DIR: Final = "tfs-deploy.state-dir"
+LABEL_CONFIG_DIR: Final = "tfs-deploy.config-dir"
+LABEL_SETTINGS: Final = "tfs-deploy.settings"
+#: who serves when root starts it without naming a user
+NOBODY: Final = "65534:65534"
+_TMPFS: Final = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Ports of this machine; ``rest`` 0 means no REST."""
+
+    grpc: int
+    rest: int = 0
+
+    def __and__(self, other: Ports) -> set[int]:
+        """Return the ports that both have."""
+        return {self.grpc, self.rest} & {other.grpc, other.rest} - {0}
+
+
+def container_name(deployment: Deployment) -> str:
+    """Return the name of a deployment's container: two files with the same name get two containers."""
+    digest = hashlib.sha256(str(deployment.state_dir).encode()).hexdigest()[:8]
+    return f"tfs-deploy-{deployment.name}-{digest}"
+
+
+def user_of(docker: Docker, uid: int, gid: int, *, mapped: bool) -> str:
+    """Return the user that a container runs as: the one asked for, else whoever starts it, and nobody for root.
+
+    In a ``mapped`` engine (rootless) root inside is the user who runs the engine, and every other user is a stranger
+    to their files.
+    """
+    if docker.user is not None:
+        return docker.user
+    if mapped:
+        return "0:0"
+    return NOBODY if uid == 0 else f"{uid}:{gid}"
+
+
+def container_config(
+    deployment: Deployment,
+    docker: Docker,
+    *,
+    flags: Sequence[str],
+    config_dir: Path,
+    ports: Ports,
+    user: str,
+    settings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the body of ``POST /containers/create`` (Docker Engine API 1.41) for a deployment's server."""
+    published = {f"{GRPC_PORT}/tcp": ports.grpc} | ({f"{REST_PORT}/tcp": ports.rest} if ports.rest else {})
+    host: dict[str, Any] = {
+        "Init": True,
+        "Mounts": _mounts(deployment, docker, config_dir),
+        "PortBindings": {
+            inside: [{"HostIp": docker.address, "HostPort": str(outside)}] for inside, outside in published.items()
+        },
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "ReadonlyRootfs": True,
+        "Tmpfs": {"/tmp": _TMPFS},  # noqa: S108 - inside the container
+        # Until it serves nothing restarts it: what is wrong with a first start must not be tried for ever.
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": docker.log_max_size, "max-file": str(docker.log_max_files)},
+        },
+    }
+    if docker.memory is not None:
+        # The same limit for memory and swap: a model server that swaps answers nobody in time.
+        host |= {"Memory": docker.memory, "MemorySwap": docker.memory}
+    if docker.cpus is not None:
+        host["NanoCpus"] = round(docker.cpus * 1e9)
+    if docker.gpus is not None:
+        host["DeviceRequests"] = [device_request(docker.gpus)]
+    return {
+        "Image": docker.image,
+        "Entrypoint": [BINARY],
+        "Cmd": list(flags),
+        "User": user,
+        "Env": [f"{name}={value}" for name, value in sorted(docker.env.items())],
+        "ExposedPorts": {inside: {} for inside in published},
+        "Labels": {
+            LABEL_DEPLOYMENT: deployment.name,
+            LABEL_STATE_DIR: str(deployment.state_dir),
+            LABEL_CONFIG_DIR: str(config_dir),
+            LABEL_SETTINGS: json.dumps(list(settings)),
+        },
+        "HostConfig": host,
+    }
+
+
+def _mounts(deployment: Deployment, docker: Docker, config_dir: Path) -> list[dict[str, Any]]:
+    # A directory, not the file: a file mounted alone never shows an edit made by rename.
+    own = [(config_dir, str(CONFIG_DIR), True)]
+    own += [(model.base_path, str(MODELS_DIR / model.name), True) for model in deployment.models]
+    own += [(mount.source, mount.target, mount.read_only) for mount in docker.mounts]
+    return [
+        {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": read_only}
+        for source, target, read_only in own
+    ]
+
+
+def device_request(gpus: Gpus) -> dict[str, Any]:
+    """Return what ``docker run --gpus`` sends."""
+    request: dict[str, Any] = {"Driver": "", "Capabilities": [["gpu"]]}
+    if gpus == "all":
+        return request | {"Count": -1}
+    return request | ({"Count": gpus} if isinstance(gpus, int) else {"DeviceIDs": list(gpus)})
+
+
+def restart_policy(docker: Docker) -> dict[str, Any]:
+    """Return what the engine does once the server has served and ends by itself."""
+    return {"Name": "no" if docker.restart == "never" else docker.restart, "MaximumRetryCount": 0}

@@ -1,0 +1,153 @@
+"""Starting the toolkit's own server as a process on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import LaunchError, PortInUseError
+from tfs_deploy.host.tcp_ports import find_listener, require_free
+from tfs_deploy.launch.embedded.process import Process
+from tfs_deploy.launch.embedded.running_server import RunningServer
+from tfs_deploy.launch.exit_status import explain_exit
+from tfs_deploy.launch.logs import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+HOST: Final = "127.0.0.1"
+_POLL: Final = 0.05
+_CONNECT_TIMEOUT: Final = 1.0
+_PROXY_GIVES_UP: Final = 0.3
+
+
+class EmbeddedLauncher:
+    """Starts ``python -m tfs_deploy.server``; the server opens its ports once its first models are loaded.
+
+    ``command`` replaces the program, ``environment`` adds to that of this process.
+    """
+
+    def __init__(self, command: Sequence[str] | None = None, *, environment: Mapping[str, str] | None = None) -> None:
+        self._command = list(command or (sys.executable, "-m", "tfs_deploy.server"))
+        self._environment = dict(environment or {})
+
+    def start(
+        self,
+        flags: Sequence[str],
+        *,
+        log_path: Path,
+        detach: bool = False,
+        timeout: float = 120.0,
+        on_spawn: Callable[[RunningServer], None] | None = None,
+    ) -> RunningServer:
+        """Start a server and wait until its ports answer.
+
+        A detached server outlives this process; any other ends with it, however it ends. ``on_spawn`` is called as
+        soon as the process exists, before its ports answer.
+
+        Raises:
+            PortInUseError: somebody listens on one of its ports; nothing was started.
+            LaunchError: it ended or did not answer within ``timeout`` seconds; its process is gone then.
+        """
+        grpc_port, rest_port = port_of(flags, "port", 8500), port_of(flags, "rest_api_port", 0)
+        for port, key in ((grpc_port, "grpc_port"), (rest_port, "rest_port")):
+            if port:
+                require_free(port, key)
+        own = [] if detach else ["--exit_with_parent=true"]
+        log_start = log_path.stat().st_size if log_path.exists() else 0
+        process = Process.spawn(
+            [*self._command, *flags, *own], log_path=log_path, environment={**os.environ, **self._environment}
+        )
+        rest_address = f"{HOST}:{rest_port}" if rest_port else None
+        server = RunningServer(process, f"{HOST}:{grpc_port}", rest_address, log_path, tuple(flags), log_start)
+        try:
+            if on_spawn is not None:
+                on_spawn(server)
+            wait_for_ports(server, timeout)
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+
+def port_of(flags: Sequence[str], name: str, default: int) -> int:
+    """Return the port that a flag sets; the last one wins, as in the server."""
+    values = [flag.partition("=")[2] for flag in flags if flag.partition("=")[0] == f"--{name}"]
+    return int(values[-1]) if values else default
+
+
+def wait_for_ports(server: RunningServer, timeout: float) -> None:
+    """Wait until a server accepts connections on its ports; raises ``LaunchError`` if it ends or takes too long."""
+    end = time.monotonic() + timeout
+    waiting = [address for address in (server.grpc_address, server.rest_address) if address]
+    while waiting:
+        if not server.alive():
+            raise _ended(server)
+        waiting = [address for address in waiting if not _accepts(address)]
+        if not waiting:
+            break
+        if time.monotonic() > end:
+            raise _too_slow(server, waiting, timeout)
+        time.sleep(_POLL)
+    for address in (server.grpc_address, server.rest_address):
+        if address:
+            _require_own(server, address)
+
+
+def _accepts(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT):
+            return True
+    except OSError:
+        return False
+
+
+def answers(address: str) -> bool:
+    """Tell whether a server is behind an address, and not only something that accepts connections for it.
+
+    A proxy closes the connection as soon as it finds nobody behind it; a server says something or waits for a request.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        connection = socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT)
+    except OSError:
+        return False
+    with connection:
+        connection.settimeout(_PROXY_GIVES_UP)
+        try:
+            return connection.recv(1) != b""
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+
+
+def _require_own(server: RunningServer, address: str) -> None:
+    # Somebody else may have taken the port after it was looked at.
+    port = int(address.rpartition(":")[2])
+    listener = find_listener(port)
+    if listener is not None and listener.pid != server.pid:
+        raise PortInUseError(f"port {port} was taken by {listener} while the server started", retriable=True)
+
+
+def _ended(server: RunningServer) -> LaunchError:
+    lines = server.log_lines(10)
+    why = reason(lines) or explain_exit(server.exit_code)
+    return LaunchError(
+        f"the server did not start: {why}",
+        hint="\n  ".join([f"{explain_exit(server.exit_code)}; the end of its log {server.log_path}:", *lines]),
+    )
+
+
+def _too_slow(server: RunningServer, waiting: list[str], timeout: float) -> LaunchError:
+    lines = server.log_lines(5)
+    return LaunchError(
+        f"the server does not answer on {' and '.join(waiting)} after {timeout:g} s and was stopped",
+        hint="\n  ".join([f"give it longer, or see its log {server.log_path}:", *lines]),
+        retriable=True,
+    )

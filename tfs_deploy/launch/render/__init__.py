@@ -1,0 +1,1 @@
+"""A deployment as files for other tools: a compose project, a Dockerfile."""

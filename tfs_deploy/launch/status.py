@@ -1,0 +1,127 @@
+"""What a deployment's server serves at this moment, beside what its file asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.deployment.active import apply_active
+from tfs_deploy.errors import Code, NotFoundError, StatusError
+from tfs_deploy.launch.connect import dial
+from tfs_deploy.launch.converge import numbers_under
+from tfs_deploy.launch.hosts import host_of
+from tfs_deploy.state.active import read_active
+from tfs_deploy.state.traffic import read_traffic, traffic_path
+
+if TYPE_CHECKING:
+    from tfs_deploy.client import Client, VersionStatus
+    from tfs_deploy.deployment.deployment import Deployment, Model
+    from tfs_deploy.launch.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version of one model: its state, the labels that reach it, the percentage of traffic it gets."""
+
+    model: str
+    version: int | None
+    state: str
+    labels: tuple[str, ...] = field(default=())
+    traffic: float | None = None
+    message: str = ""
+    wanted: bool = True
+
+    @property
+    def good(self) -> bool:
+        """Whether this row is as the deployment file wants it."""
+        return not self.wanted or self.state == "AVAILABLE"
+
+    def document(self) -> dict[str, Any]:
+        """Return the row as JSON values."""
+        return {
+            "version": self.version,
+            "state": self.state,
+            "labels": list(self.labels),
+            "traffic": self.traffic,
+            "message": self.message,
+            "wanted": self.wanted,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A deployment's server and its versions; ``ended`` tells that one was started and is gone, ``why`` the reason."""
+
+    server: Server | None
+    rows: tuple[VersionRow, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+    ended: bool = False
+    why: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether the server runs and every version that is wanted is available."""
+        return self.server is not None and all(row.good for row in self.rows)
+
+
+def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
+    """Ask a deployment's server what it serves; raises ``StatusError`` if it runs and does not answer in time."""
+    host = host_of(deployment)
+    server = host.current()
+    served, notes = apply_active(deployment, read_active(deployment.state_dir))
+    if server is None:
+        return Overview(None, notes=tuple(notes), ended=host.ended(), why=host.explain_end() if host.ended() else "")
+    split = read_traffic(traffic_path(deployment.state_dir)).models
+    rows: list[VersionRow] = []
+    with dial(deployment, server.grpc_address, timeout=timeout) as client:
+        for model in served.models:
+            rows += _rows(client, model, split.get(model.name, {}))
+    return Overview(server, tuple(rows), tuple(notes))
+
+
+def _rows(client: Client, model: Model, split: dict[str, float]) -> list[VersionRow]:
+    wanted = _wanted(model)
+    try:
+        found = {status.version: status for status in client.status(model.name)}
+    except NotFoundError as error:
+        return [VersionRow(model.name, None, "UNKNOWN", message=error.message)]
+    reached = {label: _reached(client, label, model.name) for label in model.labels}
+    rows = []
+    for version in sorted(wanted | found.keys()):
+        status = found.get(version)
+        if version not in wanted and status is not None and status.state == "END" and status.code == Code.OK:
+            continue  # the server lists retired versions for ever
+        labels = tuple(sorted(label for label, target in reached.items() if target == version))
+        share = sum(split.get(label, 0.0) for label in labels) if split else None
+        rows.append(_row(model.name, version, status, labels, share, wanted=version in wanted))
+    return rows
+
+
+def _row(
+    model: str,
+    version: int,
+    status: VersionStatus | None,
+    labels: tuple[str, ...],
+    share: float | None,
+    *,
+    wanted: bool,
+) -> VersionRow:
+    if status is None:
+        return VersionRow(model, version, "UNKNOWN", labels, share, "the server does not know this version")
+    return VersionRow(model, version, status.state, labels, share, status.message, wanted)
+
+
+def _wanted(model: Model) -> set[int]:
+    if model.version_policy.kind == "specific":
+        return set(model.version_policy.versions)
+    return set(model.version_policy.select(numbers_under(model.base_path)))
+
+
+def _reached(client: Client, label: str, model: str) -> int | None:
+    """Return the version that a label really leads to, None if to no version; status replies do not know labels."""
+    try:
+        return client.metadata(model, label=label).version
+    except StatusError as error:
+        if error.retriable:
+            raise
+        return None

@@ -1,0 +1,1 @@
+"""The world of a real rollout, one file for each: servers and replicas, their config, traffic, checks, requests."""

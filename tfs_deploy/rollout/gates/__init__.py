@@ -1,0 +1,1 @@
+"""Gates: judgements of a step. One file a gate; all of them, with their texts, are listed in ``registry``."""

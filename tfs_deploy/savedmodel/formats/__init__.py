@@ -1,0 +1,1 @@
+"""The file formats of a SavedModel, read without TensorFlow."""

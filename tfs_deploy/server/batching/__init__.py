@@ -1,0 +1,1 @@
+"""Request batching: options, scheduler, and the runner in front of an engine."""

@@ -1,0 +1,1 @@
+"""The gRPC adapter: bytes in, bytes out."""

@@ -1,0 +1,1 @@
+"""The model manager: configs, version policies, sources, loads, labels and states."""

@@ -1,0 +1,50 @@
+"""The request to stop that a signal makes."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class StopRequest:
+    """An event that a signal handler may set.
+
+    ``threading.Event`` would not do: its ``set`` may wait for ever for a lock that the interrupted thread holds.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()  # put is reentrant
+
+    def set(self) -> None:
+        """Ask to stop."""
+        self._asked = True
+        self._bell.put(None)
+
+    def is_set(self) -> bool:
+        """Tell whether the process was asked to stop."""
+        return self._asked
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the request, so many seconds at most; return whether it was made."""
+        if not self._asked:
+            with contextlib.suppress(queue.Empty):
+                self._bell.get(timeout=seconds)
+        return self._asked
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[StopRequest]:
+    """Set the request yielded on SIGTERM or SIGINT."""
+    stop = StopRequest()
+    before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

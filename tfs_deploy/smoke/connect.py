@@ -1,0 +1,67 @@
+"""Clients for the server of a deployment, one a transport."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.client import RestClient
+from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.launch.connect import dial
+from tfs_deploy.launch.embedded.launcher import HOST
+from tfs_deploy.launch.hosts import host_of
+from tfs_deploy.state.endpoint import read_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfs_deploy.client import Client
+    from tfs_deploy.client.protocols import Predictor
+    from tfs_deploy.deployment import Deployment
+    from tfs_deploy.launch.server import Server
+
+#: seconds that an engine may take to say where a container answers
+_LOOK: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """The clients of one server; ``rest`` is ``None`` where the deployment has no REST port."""
+
+    grpc: Client
+    rest: RestClient | None = None
+
+    @property
+    def predictors(self) -> dict[str, Predictor]:
+        """The clients by transport name."""
+        return {"grpc": self.grpc} if self.rest is None else {"grpc": self.grpc, "rest": self.rest}
+
+
+@contextlib.contextmanager
+def connect(deployment: Deployment, *, timeout: float = 10.0) -> Iterator[Connections]:
+    """Open the clients of a deployment's server; nothing is sent before the first call."""
+    grpc_address, rest_address = addresses(deployment)
+    with contextlib.ExitStack() as stack:
+        grpc = stack.enter_context(dial(deployment, grpc_address, timeout=timeout))
+        rest = stack.enter_context(RestClient(rest_address, timeout=timeout)) if rest_address else None
+        yield Connections(grpc, rest)
+
+
+def addresses(deployment: Deployment) -> tuple[str, str | None]:
+    """Return where the server answers over gRPC and REST (``None``: not at all).
+
+    A server that ``up`` started says so itself; while the engine of its container does not answer, what ``up`` wrote
+    down is believed. Any other is taken to be on this machine, on the file's ports.
+    """
+    try:
+        running: Server | None = host_of(deployment, timeout=_LOOK).current()
+    except TfsDeployError:
+        written = read_endpoint(deployment.state_dir)
+        if written is None:
+            raise
+        return written.grpc, written.rest
+    if running is not None:
+        return running.grpc_address, running.rest_address
+    server = deployment.server
+    return f"{HOST}:{server.grpc_port}", f"{HOST}:{server.rest_port}" if server.rest_port else None

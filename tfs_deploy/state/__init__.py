@@ -1,0 +1,1 @@
+"""The state directory of a deployment, ``.tfs-deploy/NAME``: its files, formats, readers, writers and lock."""

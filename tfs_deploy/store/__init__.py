@@ -1,0 +1,1 @@
+"""Version directories as a store: publish, copy, prune, identify. No TensorFlow."""

@@ -1,0 +1,114 @@
+"""Publishing a version that exists already, such as one that was verified: copied, checked, and then visible whole.
+
+No TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError, file_hint
+from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.savedmodel.manifest import Manifest, read_manifest
+from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
+from tfs_deploy.store.base_path import check_base_path, check_version
+from tfs_deploy.store.publish import refuse_taken, stage, translate_os_errors
+from tfs_deploy.store.retention import check_keep, named_versions, prune
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """A version that was published: its directory and number, its manifest if it has one, and what was pruned."""
+
+    path: Path
+    version: int
+    bytes: int
+    manifest: Manifest | None
+    pruned: tuple[int, ...] = ()
+
+
+def publish_version(
+    source: str | os.PathLike[str],
+    base_path: str | os.PathLike[str],
+    *,
+    version: int | str | None = None,
+    keep: int | None = None,
+    deployments: Sequence[str | os.PathLike[str]] | None = None,
+    check: Callable[[Path], None] | None = None,
+) -> PublishedVersion:
+    """Copy a version directory to the next number under ``base_path``, complete or not at all.
+
+    Args:
+        source: a directory that holds a SavedModel; it stays as it is.
+        base_path: directory of the versions; made if missing.
+        version: a number; ``None`` = the one after the highest; ``"timestamp"`` = seconds since the epoch.
+        keep: remove older versions so that this many stay; never one that a deployment file or a rollout names.
+        deployments: the deployment files to respect; default: those found near ``base_path`` (see ``export_model``).
+        check: is given the copy before anybody can see it, and raises if it must not be published.
+
+    Raises:
+        UsageError: the base path, or the number, cannot be used.
+        ModelError: there is no SavedModel that can be read.
+        VerdictError: the copy is not what the manifest says.
+        EnvironmentFault: something cannot be read, or the disk is full or read-only.
+    """
+    base = check_base_path(base_path)
+    number = check_version(version)
+    if isinstance(number, int) and base.exists():
+        refuse_taken(base, number)
+    if check_keep(keep) is not None and deployments is not None:
+        named_versions(base, deployments, [])  # a deployment file with mistakes is said before any work is done
+    folder = inspect_model(Path(source)).path
+    if base.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"base path {base} lies inside of {folder}, which is to be published", hint="give another one")
+    with stage(base) as staged:
+        with translate_os_errors(base):
+            size = _copy(folder, staged.path)
+        refused = _ACCEPTS.refused(review_manifest(staged.path))
+        if refused:
+            raise VerdictError(f"{folder} is not as it was exported: {refused[0]}", hint="export the version again")
+        if check is not None:
+            check(staged.path)
+        manifest = read_manifest(staged.path)
+        published = staged.publish(version)
+    pruned = () if keep is None else tuple(prune(base, keep, deployments, published.number))
+    return PublishedVersion(published.path, published.number, size, manifest, pruned)
+
+
+def _copy(source: Path, target: Path) -> int:
+    """Copy what the files hold, links as what they lead to; return the bytes.
+
+    Permissions are those of new files: a store of artefacts may have taken the right to write, or to read, away.
+    """
+    size = 0
+    for place, folders, names in os.walk(source, followlinks=True, onerror=_unreadable):
+        there = target / Path(place).relative_to(source)
+        for name in folders:
+            (there / name).mkdir()
+        for name in names:
+            _require_readable(Path(place, name))
+            shutil.copyfile(Path(place, name), there / name)
+            size += (there / name).stat().st_size
+    return size
+
+
+def _require_readable(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"{path} is no file", hint="a version holds files and directories only")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        _unreadable(error)
+
+
+def _unreadable(error: OSError) -> None:
+    raise EnvironmentFault(f"{error.filename} cannot be read: {error.strerror}", hint=file_hint(error)) from error

@@ -1,0 +1,220 @@
+"""Publishing a version: staged beside its target, synced, numbered, and made visible by one rename. No TensorFlow.
+
+A server lists the base path once a second and takes every child whose name is an integer for a version, so a version
+must become visible complete or not at all (file_system_storage_path_source.cc). Hence:
+
+- files are written to a staging directory in the base path whose name is no integer and names its owner;
+- every file and directory is synced, then the directory is renamed to its number without replacing anything, then the
+  base path is synced. A kill at any instant leaves a staging directory at worst;
+- of many publishers, whoever finds its number taken takes the next: numbers are distinct and have no gaps;
+- whoever publishes next removes staging directories whose owner is dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.savedmodel.versions import VersionDir, list_versions, next_version
+from tfs_deploy.store import owner
+from tfs_deploy.store.base_path import check_base_path, check_version
+from tfs_deploy.store.rename import rename_new
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_INT64_MAX: Final = 2**63 - 1
+_NO_LOCKS: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
+_NO_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DENIED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+class Stage:
+    """A staging directory to fill (``path``), then ``publish`` once."""
+
+    def __init__(self, base_path: Path, path: Path) -> None:
+        self.base_path = base_path
+        self.path = path
+
+    def sync(self) -> None:
+        """Have what is there so far on disk; ``publish`` then has only the rest to wait for."""
+        with translate_os_errors(self.base_path):
+            sync_tree(self.path)
+
+    def publish(self, version: int | str | None = None) -> VersionDir:
+        """Sync the directory and rename it to its version.
+
+        ``version``: ``None`` = the number after the highest, ``"timestamp"`` = seconds since the epoch (or the next
+        free number after), or a number. Raises ``UsageError`` if that number exists.
+        """
+        wanted = check_version(version)
+        with translate_os_errors(self.base_path):
+            sync_tree(self.path)
+            with lock_base_path(self.base_path):
+                published = _rename_to_version(self.path, self.base_path, wanted)
+                _sync(self.base_path)
+        return published
+
+
+@contextlib.contextmanager
+def stage(base_path: str | os.PathLike[str]) -> Iterator[Stage]:
+    """Open a staging directory under ``base_path`` (made if missing); whatever is not published is removed.
+
+    Raises ``UsageError`` for a base path that cannot hold versions and ``EnvironmentFault`` if the disk is full or
+    the directory cannot be written.
+    """
+    base = check_base_path(base_path)
+    with translate_os_errors(base):
+        made = _missing_directories(base)
+        try:
+            folder = _make_staging_directory(base)
+        except BaseException:
+            _remove_empty(made)
+            raise
+    try:
+        yield Stage(base, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _remove_empty(made)
+
+
+def remove_abandoned(base: Path) -> list[Path]:
+    """Remove the staging directories whose owner is dead and return what was removed."""
+    me = owner.current()
+    removed = []
+    for child in base.iterdir():
+        who = owner.parse(child.name)
+        if who is not None and owner.is_dead(who, me, _newest_change(child)):
+            shutil.rmtree(child, ignore_errors=True)
+            removed.append(child)
+    return removed
+
+
+@contextlib.contextmanager
+def lock_base_path(base: Path) -> Iterator[None]:
+    """Hold the lock of a base path, against other threads, processes and (where flock reaches) machines.
+
+    The lock is on the directory itself: nothing is left behind, and the kernel releases it when its holder dies.
+    Publishing is safe without it; it keeps publishers from racing for one number and from pruning at the same time.
+    """
+    handle = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def translate_os_errors(base: Path) -> Iterator[None]:
+    """Turn errors of the file system under ``base`` into ones that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename if isinstance(error.filename, str) else str(base)
+        if error.errno in _FULL:
+            raise EnvironmentFault(
+                f"no space left on the disk of {base}", hint="free some space; nothing was left behind", retriable=True
+            ) from error
+        if error.errno in _DENIED:
+            raise EnvironmentFault(
+                f"{where} cannot be written: {error.strerror}",
+                hint=f"make {base} writable for this user, or export elsewhere",
+            ) from error
+        raise EnvironmentFault(
+            f"{where}: {error.strerror or error}", hint=f"check the file system of {base}, or export elsewhere"
+        ) from error
+
+
+def sync_tree(folder: Path) -> None:
+    """Have everything below ``folder`` on disk before anybody can see it."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            _sync(Path(place, name))
+        _sync(Path(place))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network and shared file systems cannot sync a directory.
+        if error.errno not in _NO_SYNC or not path.is_dir():
+            raise
+    finally:
+        os.close(handle)
+
+
+def _rename_to_version(folder: Path, base: Path, wanted: int | str | None) -> VersionDir:
+    for number in _candidates(base, wanted):
+        with contextlib.suppress(FileExistsError):
+            rename_new(folder, base / str(number))
+            return VersionDir(number, base / str(number))
+    raise UsageError(f"base path {base} has no higher version left", hint="give the number of the version")
+
+
+def _candidates(base: Path, wanted: int | str | None) -> Iterator[int]:
+    """Yield the numbers to try: the one asked for, or one after the other until a rename finds its number free."""
+    if isinstance(wanted, int):
+        refuse_taken(base, wanted)
+        yield wanted
+        refuse_taken(base, wanted)
+    elif wanted == "timestamp":
+        yield from itertools.count(int(time.time()))
+    else:
+        while (number := next_version(base)) <= _INT64_MAX:
+            yield number
+
+
+def refuse_taken(base: Path, number: int) -> None:
+    """Raise ``UsageError`` if a version of this number exists, also under a name such as ``007``."""
+    for version in list_versions(base):
+        if version.number == number:
+            raise UsageError(
+                f"version {number} exists: {version.path}",
+                hint=f"versions are never overwritten; leave the number out to get {next_version(base)}",
+            )
+
+
+def _missing_directories(base: Path) -> list[Path]:
+    """List the directories of the base path that are not there yet, innermost first."""
+    return list(itertools.takewhile(lambda folder: not folder.exists(), (base, *base.parents)))
+
+
+def _make_staging_directory(base: Path) -> Path:
+    while True:
+        base.mkdir(parents=True, exist_ok=True)
+        # A publisher that failed may just have removed the empty base path again.
+        with contextlib.suppress(FileNotFoundError):
+            remove_abandoned(base)
+            folder = base / owner.current().staging_name()
+            folder.mkdir()
+            return folder
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _newest_change(folder: Path) -> float:
+    newest = 0.0
+    for place, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            newest = max(newest, Path(place).stat().st_mtime)
+    return newest

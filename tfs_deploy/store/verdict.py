@@ -1,0 +1,97 @@
+"""``verdict.json``: what a verification found, bound to the files it was found of, and asking for it later."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.atomic import write_files
+from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError, file_hint
+from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
+from tfs_deploy.store.identity import identify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tfs_deploy.store.identity import Identity
+
+FILE_NAME: Final = "verdict.json"
+KIND: Final = "tfs-deploy verdict"
+#: groups without which a verdict is none
+ESSENTIAL: Final = ("files", "load", "smoke")
+#: raised when the document changes in a way that older readers would misread
+SCHEMA_VERSION: Final = 1
+#: without a manifest the identity is that of the files themselves
+_ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
+
+
+def write_verdict(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write the verdict into a folder, replaced whole, and return its path."""
+    (path,) = write_files(folder, {FILE_NAME: json.dumps(document, indent=2) + "\n"})
+    return path
+
+
+def read_verdict(path: str | Path) -> dict[str, Any]:
+    """Read a verdict file, or the one in a folder; ``UsageError`` if it is none of this schema."""
+    file = Path(path)
+    file = file / FILE_NAME if file.is_dir() else file
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as error:
+        kind = UsageError if isinstance(error, FileNotFoundError) else EnvironmentFault
+        hint = "write one: tfs-deploy verify MODEL_DIR --report DIR"
+        raise kind(
+            f"verdict {file} cannot be read: {error.strerror}", hint=hint if kind is UsageError else file_hint(error)
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is no verdict: {error}", hint="tfs-deploy verify MODEL_DIR --report DIR") from error
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise UsageError(f"{file} is no verdict", hint="tfs-deploy verify MODEL_DIR --report DIR writes one")
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise UsageError(
+            f"{file} has the schema version {document.get('schema_version')!r}, this release reads {SCHEMA_VERSION}",
+            hint="verify the version again with this release",
+        )
+    return document
+
+
+def require_verdict(path: str | Path, version_dir: Path) -> str:
+    """Return a note if a verdict says yes to exactly these files.
+
+    Raises:
+        VerdictError: it says no, or says nothing of these files, or left out what matters, or the files are not what
+            their manifest says.
+        UsageError: there is no verdict.
+    """
+    identity = identify(version_dir)
+    note = require_yes(path, version_dir, identity)
+    refused = _ACCEPTS.refused(review_manifest(version_dir))
+    if refused:
+        raise VerdictError(f"{version_dir} is not what was verified: {refused[0]}", hint=_hint(version_dir))
+    return note
+
+
+def require_yes(path: str | Path, version_dir: Path, identity: Identity) -> str:
+    """Return a note if a verdict says yes to this identity of a version, whether or not its files still match it."""
+    document = read_verdict(path)
+    entries = [entry for entry in document.get("models", ()) if isinstance(entry, dict)]
+    entry = next((entry for entry in entries if entry.get("digest") == identity.digest), None)
+    if entry is None:
+        judged = ", ".join(f"{each.get('name')} {each.get('version')}" for each in entries) or "nothing"
+        raise VerdictError(
+            f"the verdict {path} is about other files ({judged}) than {version_dir} ({identity})",
+            hint=_hint(version_dir),
+        )
+    missing = [group for group in ESSENTIAL if group in document.get("left_out", ())]
+    if missing:
+        raise VerdictError(f"the verdict {path} left out the group '{missing[0]}'", hint=_hint(version_dir))
+    if document.get("ok") is not True or entry.get("ok") is not True:
+        first = document.get("first_failed") or {}
+        reason = f": {first.get('id')}: {first.get('reason')}" if first else ""
+        raise VerdictError(f"the verdict {path} says no{reason}", hint=_hint(version_dir))
+    return f"verified at {document.get('created_at')}: {len(document.get('checks', ()))} checks, none failed"
+
+
+def _hint(version_dir: Path) -> str:
+    return f"tfs-deploy verify {version_dir} --report DIR"

@@ -1,0 +1,45 @@
+"""Words and numbers as people read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the known word that a misspelt one is closest to, or None where none is similar."""
+    import difflib  # only a mistake needs it
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return near[0] if near else None
+
+
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
+    """Return the hint that names the known word closest to a misspelt one, or ``otherwise`` where none is similar."""
+    near = closest(word, known)
+    return otherwise if near is None else f"did you mean {near!r}?"
+
+
+def one_line(text: str, *, most: int | None = None) -> str:
+    """Return text with every run of white space as one blank, cut to ``most`` characters."""
+    line = " ".join(text.split())
+    return line if most is None or len(line) <= most else f"{line[: most - 3]}..."
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes in the unit that keeps it short, of 1000 each: ``98.4 MB``."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    size = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.95 or unit == "TB":
+            break
+    return f"{size:.1f} {unit}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 file``, ``2 files``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,1 @@
+"""The groups of checks of a verification, one file each."""

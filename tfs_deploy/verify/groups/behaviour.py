@@ -1,0 +1,274 @@
+"""Group ``behaviour``: the same answer twice, alone and in a batch; finite numbers; labels in one order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tfs_deploy.errors import StatusError
+from tfs_deploy.savedmodel.goldens import compare
+from tfs_deploy.verify.checks import failed, passed, skipped
+from tfs_deploy.verify.probing.cases import ONES, ROWS, ZEROS, Case, rows_of
+from tfs_deploy.verify.probing.local_runner import LocalRunner
+from tfs_deploy.verify.probing.prober import GRPC, Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tfs_deploy.protos.signatures import SignatureInfo
+    from tfs_deploy.verify.checks import Examiner, Judgement
+    from tfs_deploy.verify.probing.prober import Asker
+
+#: rows of a batch that are asked alone
+_ALONE: Final = 3
+#: a batch is computed by other kernels than a row, in another order of sums
+_BATCH_RTOL, _BATCH_ATOL = 1e-4, 1e-5
+
+
+def examine_behaviour(
+    examiner: Examiner, asker: Asker, signatures: Mapping[str, SignatureInfo], cases: Mapping[str, Sequence[Case]]
+) -> None:
+    """Make the checks of every signature over gRPC, on requests that it answered."""
+    for name in signatures:
+        answered = [(case, answer) for case in cases[name] if (answer := asker.ask(case, GRPC)).ok and case.ordinary]
+        if not answered:
+            for identity in ("deterministic", "batch", "finite"):
+                examiner.tell(f"behaviour.{identity}", name, skipped("it answered no ordinary request"))
+            continue
+        widest = max(answered, key=lambda pair: pair[0].rows or 0)
+        examiner.check("behaviour.deterministic", name, partial(_twice, asker, *widest))
+        examiner.check("behaviour.batch", name, partial(_alone, asker, *widest))
+        examiner.check("behaviour.finite", name, partial(judge_finite, answered))
+        labels = label_rows([answer for _, answer in answered])
+        if labels:
+            examiner.check("behaviour.labels", name, partial(judge_labels, labels))
+
+
+def _twice(asker: Asker, case: Case, answer: Answer) -> Judgement:
+    before = answer
+    # twice more: requests in between may have put back what the first one changed
+    for _ in range(2):
+        again = asker.again(case, GRPC)
+        if not again.ok:
+            return failed(f"{case.name}: the second time it does not answer: {again.why}")
+        mismatch = compare(before.outputs, again.outputs, case.rtol, case.atol)
+        if mismatch is not None:
+            return failed(f"{case.name}: the second answer is another one: {mismatch}", mismatch.max_abs_diff)
+        before = again
+    return passed("the same request gives the same answer")
+
+
+def _alone(asker: Asker, case: Case, answer: Answer) -> Judgement:
+    if case.rows is None or case.rows < 1:
+        return skipped("its inputs have no batch dimension")
+    if case.rows == 1:
+        case, answer = _repeated(asker, case)
+        if not answer.ok:
+            return failed(f"one row is answered and {ROWS} of the same are not, so it takes no batches: {answer.why}")
+    compared: set[str] = set()
+    rows = range(min(case.rows or 0, _ALONE))
+    for row in rows:
+        single = Case(case.signature, f"{case.name}, row {row} alone", rows_of(case.inputs, row, row + 1), 1)
+        alone = asker.ask(single, GRPC)
+        problem = judge_row(row, answer, alone, case)
+        if problem is not None:
+            return problem
+        compared |= rowwise(answer, alone, case.rows or 0)
+    if not compared:
+        return skipped(f"no output has a row for each of the {case.rows} rows sent")
+    return passed(
+        f"{len(rows)} rows give alone what they give in a batch of {case.rows}", float(case.rows or 0), "rows"
+    )
+
+
+def _repeated(asker: Asker, case: Case) -> tuple[Case, Answer]:
+    """Ask for several times the same row, where no batch was answered yet."""
+    inputs = {name: np.repeat(array, ROWS, axis=0) for name, array in case.inputs.items()}
+    several = Case(case.signature, f"{case.name}, {ROWS} times", inputs, ROWS, golden=case.golden)
+    return several, asker.ask(several, GRPC)
+
+
+def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement | None:
+    """Judge one row of a batch by its answer alone, ``None`` if they are the same."""
+    if not alone.ok:
+        return failed(f"row {row} is answered in a batch, and not alone: {alone.why}")
+    expected = {
+        name: without_padding(batch.outputs[name][row : row + 1], alone.outputs.get(name))
+        for name in rowwise(batch, alone, case.rows or 0)
+    }
+    mismatch = compare(expected, alone.outputs, max(case.rtol, _BATCH_RTOL), max(case.atol, _BATCH_ATOL))
+    if mismatch is None:
+        return None
+    return failed(
+        f"row {row} alone gives another answer than in a batch of {case.rows}: {mismatch}", mismatch.max_abs_diff
+    )
+
+
+def rowwise(batch: Answer, alone: Answer, rows: int) -> set[str]:
+    """Return the outputs that have a row for each row sent.
+
+    Others are about the batch or the model, such as the names of three classes beside three rows.
+    """
+    return {
+        name
+        for name, array in batch.outputs.items()
+        if array.shape[:1] == (rows,) and (name not in alone.outputs or alone.outputs[name].shape != array.shape)
+    }
+
+
+def without_padding(row: NDArray[Any], alone: NDArray[Any] | None) -> NDArray[Any]:
+    """Return a row of a batch at the size that it has alone, if what is cut off is one value, put there to fill up.
+
+    Words of a text, for example, come in rows as long as the longest text of the batch.
+    """
+    if alone is None or row.ndim != alone.ndim or row.shape == alone.shape:
+        return row
+    if any(longer < size for longer, size in zip(row.shape, alone.shape, strict=True)):
+        return row
+    inside = np.zeros(row.shape, bool)
+    inside[tuple(slice(size) for size in alone.shape)] = True
+    rest = row[~inside]
+    return row[tuple(slice(size) for size in alone.shape)] if (rest == rest[0]).all() else row
+
+
+def judge_finite(answered: Sequence[tuple[Case, Answer]]) -> Judgement:
+    """Judge the numbers of answers: which may be NaN or infinite, and which may not.
+
+    What was recorded, what warms up and rows that differ may not. One row of the same number throughout may, as it has
+    no variance to divide by; but a model that knows what to do with ones has to know it for zeros too. Zeros that are
+    integers fill up short sequences, and rows of nothing else have no content that an answer could be about.
+    """
+    bad = {case: where for case, answer in answered if (where := not_finite(_of_content(case, answer)))}
+    fine = {case.name for case, _ in answered if case not in bad}
+    wrong = [case for case in bad if case.name not in (ONES, ZEROS) or (case.name == ZEROS and _has_to_do(case, fine))]
+    if wrong or len(bad) == len(answered):
+        case = min(wrong or bad, key=lambda each: each.golden is None)
+        return failed(f"{case.name}: {bad[case]}", float(len(bad)), "answers")
+    if bad:
+        case, where = next(iter(bad.items()))
+        return passed(f"finite for ordinary requests; {case.name}: {where}", float(len(bad)), "answers")
+    return passed(f"{len(answered)} answers are finite", 0.0, "answers")
+
+
+def _has_to_do(zeros: Case, fine: set[str]) -> bool:
+    return ONES in fine and any(array.dtype.kind not in "iubO" for array in zeros.inputs.values())
+
+
+def _of_content(case: Case, answer: Answer) -> Mapping[str, NDArray[Any]]:
+    """Return the outputs for rows that differ, without those of rows of integers that are all 0."""
+    arrays = list(case.inputs.values())
+    if (
+        case.rows is None
+        or case.rows < ROWS
+        or case.golden is not None
+        or any(a.dtype.kind not in "iub" for a in arrays)
+    ):
+        return answer.outputs
+    filled = np.any([array.reshape(case.rows, -1).any(axis=1) for array in arrays], axis=0)
+    return {name: array[filled] if array.shape[:1] == (case.rows,) else array for name, array in answer.outputs.items()}
+
+
+def not_finite(outputs: Mapping[str, NDArray[Any]]) -> str:
+    """Say which output is NaN or infinite, empty if none is."""
+    for name, array in outputs.items():
+        if array.dtype.kind in "OSUbiu":
+            continue
+        wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+        wrong = ~np.isfinite(wide)
+        if wrong.any():
+            share = 100 * float(wrong.mean())
+            what = "NaN" if np.isnan(wide).any() else "infinite"
+            return f"output '{name}' is {what} ({share:.0f} % of its values)"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The class labels of one row; ``ranked`` if its scores go down from the first to the last."""
+
+    names: tuple[bytes, ...]
+    ranked: bool = False
+
+    def __str__(self) -> str:
+        return _texts(self.names)
+
+
+def label_rows(answers: Sequence[Answer]) -> list[Labels]:
+    """Return the class labels of every row, where there is an output ``classes`` of text beside ``scores``."""
+    rows: list[Labels] = []
+    for answer in answers:
+        classes, scores = answer.outputs.get("classes"), answer.outputs.get("scores")
+        if classes is not None and scores is not None and classes.ndim == 2 and classes.dtype.kind == "O":
+            down = (
+                np.all(scores[:, :-1] >= scores[:, 1:], axis=1)
+                if scores.shape == classes.shape
+                else [False] * len(classes)
+            )
+            rows += [Labels(tuple(row), bool(each)) for row, each in zip(classes, down, strict=True)]
+    return rows
+
+
+def are_ranked(rows: Sequence[Labels]) -> bool:
+    """Whether labels come with the best first, row by row, rather than each at a place of its own."""
+    return any(row.names != rows[0].names for row in rows) and all(row.ranked for row in rows)
+
+
+def judge_labels(rows: Sequence[Labels]) -> Judgement:
+    """Judge whether class labels come in one order: callers take the place of a score for its class.
+
+    Labels that are sorted by their scores, the best first, are another convention, in which the place means the rank.
+    """
+    twice = next(((row, label) for row in rows for label in row.names if row.names.count(label) > 1), None)
+    if twice is not None:
+        return failed(f"label {_texts([twice[1]])} stands for several classes: {twice[0]}")
+    if are_ranked(rows):
+        return passed(f"labels are ranked by their scores: {rows[0]}", float(len(rows[0].names)), "labels")
+    other = next((row for row in rows if row.names != rows[0].names), None)
+    if other is not None:
+        return failed(f"labels come in another order from row to row, not by their scores: {rows[0]}, then {other}")
+    return passed(f"{len(rows[0].names)} labels in one order: {rows[0]}", float(len(rows[0].names)), "labels")
+
+
+def examine_baseline_labels(
+    examiner: Examiner, asker: Asker, cases: Mapping[str, Sequence[Case]], baseline: Path
+) -> None:
+    """Compare the labels of every signature that has some with those of the baseline, run in this machine."""
+    labelled = []
+    for own in cases.values():
+        answered = [(case, answer) for case in own if case.ordinary and (answer := asker.ask(case, GRPC)).ok]
+        rows = label_rows([answer for _, answer in answered])
+        if rows and not are_ranked(rows):
+            labelled.append((answered[0][0], rows[0]))
+    if not labelled or not examiner.wants("behaviour.baseline-labels"):
+        return
+    with LocalRunner(baseline) as runner:
+        for case, labels in labelled:
+            examiner.check(
+                "behaviour.baseline-labels",
+                case.signature,
+                partial(_as_baseline, runner, case, labels, asker.timeout),
+            )
+
+
+def _as_baseline(runner: LocalRunner, case: Case, labels: Labels, timeout: float) -> Judgement:
+    try:
+        outputs = runner.predict(case.signature, case.inputs, timeout=timeout)
+    except StatusError as error:
+        return skipped(f"the baseline does not answer the same request: {error.message}")
+    rows = label_rows([Answer(outputs)])
+    if not rows:
+        return skipped("the baseline has no labels")
+    if rows[0].names != labels.names:
+        return failed(f"the labels are {labels}, and those of the baseline {rows[0]}")
+    return passed("the labels are those of the baseline, in their order")
+
+
+def _texts(labels: Sequence[bytes]) -> str:
+    shown = ", ".join(label.decode(errors="replace") for label in labels[:5])
+    return f"{shown}, ..." if len(labels) > 5 else shown

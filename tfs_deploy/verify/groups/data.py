@@ -1,0 +1,197 @@
+"""Group ``data``: a data set through the served model, and its metrics on what came back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tfs_deploy.codec.dtypes import numpy_dtype
+from tfs_deploy.errors import TfsDeployError, UsageError
+from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+from tfs_deploy.verify.checks import failed, passed
+from tfs_deploy.verify.measure.tables import RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from tfs_deploy.protos.signatures import SignatureInfo
+    from tfs_deploy.verify.checks import Examiner
+    from tfs_deploy.verify.measure.metrics import MetricLimit
+    from tfs_deploy.verify.probing.prober import Asker
+
+    Array = NDArray[Any]
+
+#: columns that hold what is right, the likeliest first
+_LABELS: Final = ("label", "labels", "target", "targets", "class", "y")
+#: outputs that metrics are about, where there are several
+_OUTPUTS: Final = ("probabilities", "scores", "logits", "predictions", "prediction", "outputs", "output_0")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSettings:
+    """A data set: its columns, the metrics it has to reach, and where the defaults do not do, what is what."""
+
+    columns: Mapping[str, Array]
+    metrics: tuple[MetricLimit, ...]
+    signature: str | None = None
+    label: str | None = None
+    output: str | None = None
+    batch: int = 32
+
+    @property
+    def rows(self) -> int:
+        """How many examples there are."""
+        return len(next(iter(self.columns.values())))
+
+
+def examine_data(
+    examiner: Examiner,
+    asker: Asker,
+    signatures: Mapping[str, SignatureInfo],
+    settings: DataSettings | None,
+    progress: Callable[[int], None],
+) -> None:
+    """Send the data set and judge its metrics; ``progress`` is told of rows as they are answered.
+
+    Raises ``UsageError`` for a data set that does not fit the signature.
+    """
+    if settings is None or not examiner.wants("data"):
+        return
+    signature = choose_signature(signatures, settings.signature)
+    label = choose_label(settings, signature)
+    inputs = inputs_of(settings, signature, label)
+    answered: list[Mapping[str, Array]] = []
+    check = examiner.check(
+        "data.answers",
+        f"{signature.name}, {settings.rows} rows",
+        lambda: _send(asker, signature, inputs, settings, progress, answered),
+    )
+    if check is None or check.failed:
+        return
+    output = choose_output(answered[0], settings.output)
+    shapes = {part[output].shape[1:] for part in answered}
+    if len(shapes) > 1:
+        shown = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
+        raise UsageError(f"output '{output}' has rows of several shapes: {shown}", hint="choose another --output")
+    labels = settings.columns[label]
+    outputs = np.concatenate([named_classes(part, output, labels) for part in answered])
+    for metric in settings.metrics:
+        about = f"{signature.name}, output '{output}', {metric.name}"
+        examiner.check("data.metric", about, partial(metric.judge, outputs, labels))
+
+
+def require_fit(signatures: Mapping[str, SignatureInfo], settings: DataSettings) -> None:
+    """Raise ``UsageError`` for a data set that does not fit what the files say, before anything is started."""
+    signature = choose_signature(signatures, settings.signature)
+    inputs_of(settings, signature, choose_label(settings, signature))
+    if settings.metrics:
+        choose_output(signature.outputs, settings.output)
+
+
+def choose_signature(signatures: Mapping[str, SignatureInfo], name: str | None) -> SignatureInfo:
+    """Choose the named signature, else ``serving_default``, else the only one."""
+    only = next(iter(signatures)) if len(signatures) == 1 else DEFAULT_SIGNATURE
+    chosen = name or (DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in signatures else only)
+    if chosen not in signatures:
+        raise UsageError(f"there is no signature {chosen!r}", hint=f"--signature: {', '.join(signatures)}")
+    return signatures[chosen]
+
+
+def choose_label(settings: DataSettings, signature: SignatureInfo) -> str:
+    """Choose the column with what is right: the named one, else one that is called so, else the only one left."""
+    names = [name for name in settings.columns if name not in signature.inputs and name != RECORD]
+    chosen = settings.label or next((name for name in _LABELS if name in names), names[0] if len(names) == 1 else "")
+    if chosen not in settings.columns:
+        there = ", ".join(settings.columns)
+        raise UsageError(f"the data set has no column of labels {chosen!r}", hint=f"--label: one of {there}")
+    return chosen
+
+
+def named_classes(answer: Mapping[str, Array], output: str, labels: Array) -> Array:
+    """Return an output, or where labels are text and the answer has ``classes`` and ``scores``, each row's best class.
+
+    The place of a score says nothing then: which class it is of stands beside it.
+    """
+    names, scores = answer.get("classes"), answer.get("scores")
+    wanted = labels.dtype.kind == "O" and output in ("classes", "scores")
+    if not wanted or names is None or scores is None or names.ndim != 2 or names.shape != scores.shape:
+        return answer[output]
+    return np.asarray(names[np.arange(len(names)), scores.argmax(axis=1)])
+
+
+def choose_output(outputs: Mapping[str, object], name: str | None) -> str:
+    """Choose the output that metrics are about."""
+    chosen = name or (next(iter(outputs)) if len(outputs) == 1 else next((n for n in _OUTPUTS if n in outputs), ""))
+    if chosen not in outputs:
+        raise UsageError(
+            f"there is no output {chosen!r}" if chosen else "the signature has several outputs",
+            hint=f"--output: one of {', '.join(outputs)}",
+        )
+    return chosen
+
+
+def inputs_of(settings: DataSettings, signature: SignatureInfo, label: str) -> dict[str, Array]:
+    """Return the inputs of all rows with the signature's dtypes, by the names of the columns.
+
+    A signature with one input takes the only column that is no label, or whole records of tf.Examples.
+    """
+    columns = {name: column for name, column in settings.columns.items() if name != label}
+    wanted = [name for name in signature.inputs if name not in signature.defaults]
+    if len(wanted) == 1 and wanted[0] not in columns:
+        spec = signature.inputs[wanted[0]]
+        if spec.dtype == "string" and RECORD in columns:
+            return {wanted[0]: columns[RECORD]}
+        plain = [name for name in columns if name != RECORD]
+        if len(plain) == 1:
+            columns = {wanted[0]: columns[plain[0]]}
+    missing = [name for name in wanted if name not in columns]
+    if missing:
+        there = ", ".join(name for name in columns if name != RECORD) or "none"
+        raise UsageError(f"the data set has no column for input '{missing[0]}'", hint=f"its columns: {there}")
+    return {name: _as(columns[name], signature, name) for name in signature.inputs if name in columns}
+
+
+def _as(column: Array, signature: SignatureInfo, name: str) -> Array:
+    spec = signature.inputs[name]
+    if (spec.dtype == "string") != (column.dtype.kind == "O"):
+        raise UsageError(f"the column for input '{name}' is {column.dtype}, and the input {spec}", hint="convert it")
+    with np.errstate(invalid="ignore"):  # what does not fit is found by comparing
+        array = column if spec.dtype == "string" else column.astype(numpy_dtype(spec.dtype))
+    if array.dtype.kind in "iub" and not np.array_equal(array, column):
+        raise UsageError(
+            f"the column for input '{name}' has values that {spec.dtype} does not hold", hint="round or convert them"
+        )
+    rest = spec.shape[1:] if spec.shape else ()
+    fixed = tuple(size for size in rest if size is not None)
+    # flat rows, as tables have them, take the shape of the input
+    fits = len(fixed) == len(rest) and array[0:1].size == math.prod(fixed)
+    return array.reshape(-1, *fixed) if fits else array
+
+
+def _send(
+    asker: Asker,
+    signature: SignatureInfo,
+    inputs: Mapping[str, Array],
+    settings: DataSettings,
+    progress: Callable[[int], None],
+    answered: list[Mapping[str, Array]],
+) -> Any:
+    for start in range(0, settings.rows, settings.batch):
+        part = {name: array[start : start + settings.batch] for name, array in inputs.items()}
+        rows = len(next(iter(part.values())))
+        try:
+            reply = asker.grpc.predict(asker.model, part, signature=signature.name, version=asker.version)
+        except TfsDeployError as error:
+            return failed(f"rows {start} to {start + rows - 1} are not answered: {error.message}")
+        short = next((name for name, array in reply.outputs.items() if array.shape[:1] != (rows,)), None)
+        if short is not None:
+            return failed(f"output '{short}' has shape {list(reply.outputs[short].shape)} for {rows} rows")
+        answered.append(dict(reply.outputs))
+        progress(rows)
+    return passed(f"{settings.rows} rows answered", float(settings.rows), "rows")

@@ -1,0 +1,1 @@
+"""Measuring a served model: load, budgets, data sets and their metrics."""

@@ -1,0 +1,262 @@
+"""What a signature is asked: recorded calls, and inputs made from its dtypes and shapes alone.
+
+Sizes that are free beside the batch, and texts, are tried one after the other until the model takes one (``guesses``),
+since nothing in a SavedModel says which it takes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tfs_deploy.codec.dtypes import numpy_dtype
+from tfs_deploy.savedmodel.goldens import DEFAULT_ATOL, DEFAULT_RTOL
+from tfs_deploy.savedmodel.samples import example_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
+    from tfs_deploy.savedmodel.goldens import Golden
+    from tfs_deploy.savedmodel.graph.features import Feature
+
+    Array = NDArray[Any]
+
+#: rows of the case with several
+ROWS: Final = 3
+#: what free sizes beyond the batch are tried with
+SIZES: Final = (1, 4, 32, 128, 224)
+#: one row of ones, the plainest request there is
+ONES: Final = "ones"
+ZEROS: Final = "zeros"
+#: several different rows
+SEVERAL: Final = f"{ROWS} rows"
+EMPTY: Final = "empty batch"
+_SEED: Final = 20240
+#: values that a float32 holds exactly and that few functions turn into infinity
+_LARGE: Final = 1024.0
+_LARGEST: Final = 32767
+_ODD: Final = b"\xff\x00\xfe"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One request for a signature.
+
+    ``rows`` is its batch size where it has one, ``ordinary`` tells it from edge values that a model may refuse,
+    ``golden`` holds the recorded answer, ``binary`` marks bytes that are no text.
+    """
+
+    signature: str
+    name: str
+    inputs: dict[str, Array]
+    rows: int | None = None
+    ordinary: bool = True
+    golden: Golden | None = None
+    binary: bool = False
+
+    @property
+    def rtol(self) -> float:
+        """The relative tolerance for its outputs."""
+        return DEFAULT_RTOL if self.golden is None else self.golden.rtol
+
+    @property
+    def atol(self) -> float:
+        """The absolute tolerance for its outputs."""
+        return DEFAULT_ATOL if self.golden is None else self.golden.atol
+
+    def __str__(self) -> str:
+        return f"{self.signature}, {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What nothing in a SavedModel says: the sizes that are free, and what an input of text means."""
+
+    size: int = 1
+    text: bytes = b"text"
+
+
+PLAIN: Final = Guess()
+
+
+def is_batched(signature: SignatureInfo) -> bool:
+    """Whether the first dimension of every input is free, so that it can be a batch."""
+    shapes = [spec.shape for spec in signature.inputs.values()]
+    return bool(shapes) and all(shape is None or (len(shape) > 0 and shape[0] is None) for shape in shapes)
+
+
+def _has_text(signature: SignatureInfo) -> bool:
+    return any(spec.dtype == "string" for spec in signature.inputs.values())
+
+
+def has_free_sizes(signature: SignatureInfo) -> bool:
+    """Whether something other than the batch is free, so that made-up sizes are a guess."""
+    return any(spec.shape is None or None in spec.shape[1:] for spec in signature.inputs.values())
+
+
+def is_guess(signature: SignatureInfo) -> bool:
+    """Whether made-up inputs may be refused by a model that is right: free sizes, and text of unknown meaning."""
+    return has_free_sizes(signature) or _has_text(signature)
+
+
+def recorded_cases(signature: SignatureInfo, goldens: Sequence[Golden]) -> list[Case]:
+    """Return the recorded calls of a signature, and requests derived from the first: one row, no row."""
+    own = [golden for golden in goldens if golden.signature == signature.name]
+    cases = [
+        Case(signature.name, f"recorded #{number}", golden.inputs, rows_in(signature, golden.inputs), golden=golden)
+        for number, golden in enumerate(own, 1)
+    ]
+    first = cases[0] if cases else None
+    if first is not None and first.rows is not None and first.rows > 1:
+        cases.append(Case(signature.name, "first recorded row", rows_of(first.inputs, 0, 1), 1))
+    return cases
+
+
+def made_up_cases(signature: SignatureInfo, features: Sequence[Feature] = (), guess: Guess = PLAIN) -> list[Case]:
+    """Return requests that are made up from a signature; ``features`` are those of its tf.Examples."""
+    if not signature.inputs:
+        return [Case(signature.name, "no inputs", {})]
+    make = _Maker(signature, features, guess)
+    cases = [make.case(ONES, make.filled(1)), make.case(ZEROS, make.filled(0))]
+    if make.batched:
+        cases.append(make.case(SEVERAL, make.varied(), ROWS))
+    low, high = make.filled(low=True), make.filled(low=False)
+    return [
+        *cases,
+        make.case("smallest values", low, ordinary=False),
+        make.case("largest values", high, ordinary=False, binary=make.odd_bytes),
+    ]
+
+
+def guesses(signature: SignatureInfo, features: Sequence[Feature] = ()) -> list[Guess]:
+    """Return what to try, the plainest first, until the model takes a request."""
+    texts = _TEXTS if _has_text(signature) and not features else _TEXTS[:1]
+    sizes = SIZES if has_free_sizes(signature) else SIZES[:1]
+    return [Guess(size, text) for text in texts for size in sizes]
+
+
+def empty_case(signature: SignatureInfo, like: Mapping[str, Array]) -> Case:
+    """Return a request with no row, its other sizes those of another request."""
+    return Case(signature.name, EMPTY, rows_of(like, 0, 0), 0, ordinary=False)
+
+
+def rows_of(inputs: Mapping[str, Array], start: int, stop: int) -> dict[str, Array]:
+    """Return some rows of every input."""
+    return {name: array[start:stop] for name, array in inputs.items()}
+
+
+def rows_in(signature: SignatureInfo, inputs: Mapping[str, Array]) -> int | None:
+    """Return the batch size of inputs, ``None`` if they are no batch."""
+    sizes = {array.shape[0] if array.ndim else -1 for array in inputs.values()}
+    return sizes.pop() if is_batched(signature) and len(sizes) == 1 and -1 not in sizes else None
+
+
+def _shape(spec: TensorSpec, rows: int, size: int) -> tuple[int, ...]:
+    if spec.shape is None:
+        return (rows,)
+    rest = tuple(size if each is None else each for each in spec.shape[1:])
+    return ((rows if spec.shape[0] is None else spec.shape[0]), *rest) if spec.shape else ()
+
+
+class _Maker:
+    """Makes the inputs of one signature."""
+
+    def __init__(self, signature: SignatureInfo, features: Sequence[Feature], guess: Guess) -> None:
+        self.batched = is_batched(signature)
+        self._signature = signature
+        self._guess = guess
+        self._examples = [_example(features, number) for number in range(ROWS)] if features else []
+        self.odd_bytes = _has_text(signature) and not features
+
+    def case(
+        self, name: str, inputs: dict[str, Array], rows: int = 1, *, ordinary: bool = True, binary: bool = False
+    ) -> Case:
+        count = rows if self.batched else None
+        return Case(self._signature.name, name, inputs, count, ordinary=ordinary, binary=binary)
+
+    def filled(self, value: int = 0, *, low: bool | None = None) -> dict[str, Array]:
+        """Return one row of a value, or of the lowest or highest values there are."""
+        texts = self._examples or [self._guess.text if low is None else b"" if low else _ODD]
+        filled = {}
+        for key, spec in self._signature.inputs.items():
+            shape = _shape(spec, 1, self._guess.size)
+            if spec.dtype == "string":
+                filled[key] = _strings(shape, texts)
+            else:
+                limits = _limits(spec)
+                number = value if low is None else limits[0] if low else limits[1]
+                filled[key] = np.full(shape, number, numpy_dtype(spec.dtype))
+        return filled
+
+    def varied(self) -> dict[str, Array]:
+        """Return several rows that differ."""
+        plain = [self._guess.text, b"another text", "h\u00e9llo \u4e16\u754c".encode()]
+        texts = self._examples or (plain if self._guess.text == _TEXTS[0] else [self._guess.text])
+        return {
+            key: _strings(shape, texts) if spec.dtype == "string" else _varied(spec, shape)
+            for key, spec in self._signature.inputs.items()
+            for shape in [_shape(spec, ROWS, self._guess.size)]
+        }
+
+
+def _limits(spec: TensorSpec) -> tuple[Any, Any]:
+    dtype = numpy_dtype(spec.dtype)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        # larger ones may be sizes: a model that makes a tensor of that many rows would take the machine's memory
+        return max(limits.min, -1 if dtype.itemsize > 1 else limits.min), min(limits.max, _LARGEST)
+    return (False, True) if dtype.kind == "b" else (-_LARGE, _LARGE)
+
+
+def _varied(spec: TensorSpec, shape: tuple[int, ...]) -> Array:
+    """Return rows that differ: floats in [0, 1), integers 0 and 1, as images, scores and indices have them."""
+    generator = np.random.default_rng(_SEED)
+    dtype = numpy_dtype(spec.dtype)
+    if dtype.kind in "iub":
+        rows = np.arange(shape[0]) % 2 if shape else np.array(1)
+        return np.broadcast_to(rows.reshape(-1, *(1 for _ in shape[1:])), shape).astype(dtype)
+    return np.asarray(generator.random(shape)).astype(dtype)
+
+
+def _strings(shape: tuple[int, ...], values: Sequence[bytes]) -> Array:
+    array = np.empty(shape, object)
+    flat = array.reshape(-1)
+    for position in range(flat.size):
+        flat[position] = values[position % len(values)]
+    return flat.reshape(shape)
+
+
+def _png(size: int = 8) -> bytes:
+    """Return an image of one colour: ``size`` x ``size``, RGB."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + b"\x80\x40\x20" * size) * size
+    head = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+#: what an input of text may mean: text, a number, an image (which TensorFlow's decoders know by its first bytes)
+_TEXTS: Final = (b"text", b"0", _png(), b"{}")
+
+
+def _example(features: Sequence[Feature], number: int) -> bytes:
+    """Return a serialized tf.Example; those of other numbers differ in their values."""
+    from tfs_deploy import protos
+
+    example = protos.Example.FromString(example_bytes(features))
+    for feature in example.features.feature.values():
+        kind = feature.WhichOneof("kind")
+        if kind == "float_list":
+            feature.float_list.value[:] = [value + number / 4 for value in feature.float_list.value]
+        elif kind == "int64_list":
+            feature.int64_list.value[:] = [(value + number) % 2 for value in feature.int64_list.value]
+    return bytes(example.SerializeToString(deterministic=True))
