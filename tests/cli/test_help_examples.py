@@ -20,7 +20,7 @@ from live import free_ports, is_open, until
 from tfs_deploy.cli.main import run
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.rollout.begin import latest_rollout
-from tfs_deploy.state.lock import at_work
+from tfs_deploy.state.lock import rollout_holder
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
@@ -250,7 +250,7 @@ def in_a_step(place: Place, bake: str, *, to: int = 2) -> Iterator[subprocess.Po
 
     with place.background(*words) as process:
         try:
-            until(lambda: reached() and at_work(state_dir, "digits") is not None, 60)
+            until(lambda: reached() and rollout_holder(state_dir, "digits") is not None, 60)
             yield process
             process.wait(60)
         finally:
