@@ -127,7 +127,7 @@ def of_a_later_release(staged: Path, report: Path) -> Path:
         (of_another_export, 1, "is about other files (plain 1)"),
         (changed_since, 1, "not as it was exported: fingerprint.pb: changed"),
         (none_there, 2, "cannot be read"),
-        (no_verdict, 2, "is no verdict"),
+        (no_verdict, 2, "is not a verdict"),
         (of_a_later_release, 2, "schema version 2"),
     ],
 )

@@ -166,8 +166,8 @@ def test_lint_json(zoo) -> None:
     ("arguments", "message"),
     [
         (["lint"], "PATH is missing"),
-        (["lint", ".", "--select", "TFS1O5"], "there is no rule 'TFS1O5'"),
-        (["lint", ".", "--image-version", "latest"], "'latest' names no version of the server"),
+        (["lint", ".", "--select", "TFS1O5"], "unknown rule 'TFS1O5'"),
+        (["lint", ".", "--image-version", "latest"], "'latest' is not a version of the server"),
         (["lint", ".", "--fail-on", "never"], "Invalid value for '--fail-on'"),
         (["diff", "."], "Missing argument 'NEW'"),
         (["inspect"], "Missing argument 'PATH'"),

@@ -64,7 +64,7 @@ def test_a_no_names_the_first_failed_check_on_the_last_line(tmp_path, capsys):
         (["PLAIN", "--metric", "accuracy>=0.9"], "a metric needs a data set", "--dataset"),
         (["PLAIN", "--dataset", "nowhere.csv"], "nowhere.csv does not exist", "--dataset"),
         (["PLAIN", "--baseline", "7"], "has no version 7", "versions there: 1"),
-        (["PLAIN", "--ignore", "TFS999"], "no rule 'TFS999'", ""),
+        (["PLAIN", "--ignore", "TFS999"], "unknown rule 'TFS999'", ""),
         (["PLAIN", "--image", "a:1", "--target", "embedded"], "--image names containers", "--target docker"),
     ],
 )

@@ -52,16 +52,24 @@ MODELS_AND_FILES = [
     Bad("up busy.yaml", 3, "port {busy} is in use by process {me} (", "stop it, or choose another grpc_port"),
     Bad("status gone.yamll", 2, "deployment file gone.yamll does not exist", "did you mean gone.yaml?"),
     Bad(
-        "inspect broken", 2, "broken/1/saved_model.pb is damaged or no SavedModel: ", "copy or export the version again"
+        "inspect broken",
+        2,
+        "broken/1/saved_model.pb is damaged or not a SavedModel: ",
+        "copy or export the version again",
     ),
-    Bad("lint broken", 2, "broken/1/saved_model.pb is damaged or no SavedModel: ", "copy or export the version again"),
     Bad(
-        "diff hp broken", 2, "broken/1/saved_model.pb is damaged or no SavedModel: ", "copy or export the version again"
+        "lint broken", 2, "broken/1/saved_model.pb is damaged or not a SavedModel: ", "copy or export the version again"
+    ),
+    Bad(
+        "diff hp broken",
+        2,
+        "broken/1/saved_model.pb is damaged or not a SavedModel: ",
+        "copy or export the version again",
     ),
     Bad(
         "run broken -i x=1",
         2,
-        "broken/1/saved_model.pb is damaged or no SavedModel: ",
+        "broken/1/saved_model.pb is damaged or not a SavedModel: ",
         "copy or export the version again",
     ),
     Bad("inspect nomodel", 2, "nomodel/1/saved_model.pb does not exist", "give a version directory or the base path"),

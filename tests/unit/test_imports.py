@@ -48,7 +48,7 @@ def test_a_misspelt_module_is_told_without_tensorflow(tmp_path):
     assert {"numpy", "tensorflow"} & imported == {"numpy"}
 
 
-@pytest.mark.parametrize("package", ["tfs_deploy", "tfs_deploy.rollout"])
+@pytest.mark.parametrize("package", ["tfs_deploy", "tfs_deploy.rollout", "tfs_deploy.store"])
 def test_every_public_name_exists(package):
     code = f"import {package} as it\nfor name in it.__all__: assert getattr(it, name) is not None, name"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -106,7 +106,7 @@ _FULL_NAMES = (
 __all__ = ["message_class", "parse_text", "pool", "schema_bytes", "to_text"]
 
 
-#: of two threads that ask first at the same time only one may build the pool: its classes are one family
+#: if two threads come first at the same time, only one may build the pool: its classes belong together
 _lock = threading.RLock()
 
 

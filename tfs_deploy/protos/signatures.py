@@ -1,4 +1,4 @@
-"""Signatures as plain values: what a SignatureDef says of a model's inputs and outputs."""
+"""Signatures as plain values: the inputs and outputs that a SignatureDef describes."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ PREDICT_METHOD: Final = "tensorflow/serving/predict"
 CLASSIFY_METHOD: Final = "tensorflow/serving/classify"
 REGRESS_METHOD: Final = "tensorflow/serving/regress"
 DEFAULT_SIGNATURE: Final = "serving_default"
-#: signatures that TensorFlow itself writes and nobody calls
+#: signatures that TensorFlow writes for itself, which clients do not call
 INTERNAL_SIGNATURES: Final = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
 
 
 def dtype_name(number: int) -> str:
-    """Name a DataType number (``1`` -> ``float32``); reference types lose their suffix, unknown ones say so."""
+    """Return the name of a DataType number (``1`` -> ``float32``), also for reference types; ``dtype N`` if unknown."""
     return DTYPE_NAMES.get(number - 100 if number > 100 else number, f"dtype {number}")
 
 

@@ -1,4 +1,4 @@
-"""Protobuf text format: read with the line of a mistake, and where blocks start, which the parser does not say."""
+"""Read protobuf text format, with the lines of mistakes and those where blocks start."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def block_lines(text: str, path: tuple[str, ...]) -> list[int]:
 
 
 def parse_message(text: str, message: Any, *, source: str) -> Any:
-    """Read text format into ``message``; ``SpecError`` with ``source`` and the line if it is none."""
+    """Read text format into ``message``; ``SpecError`` with ``source`` and the line if it is not valid."""
     from google.protobuf.text_format import ParseError
 
     try:
@@ -49,11 +49,11 @@ def parse_message(text: str, message: Any, *, source: str) -> Any:
 
 
 def read_message(path: Path, message: Any) -> Any:
-    """Read a text-format file into ``message``; ``UsageError`` if it cannot be read, ``SpecError`` if it is none."""
+    """Read a text-format file into ``message``; ``UsageError`` if that fails, ``SpecError`` if it is not valid."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text: {error.reason}") from error
+        raise UsageError(f"{path} is not a text file: {error.reason}") from error
     return parse_message(text, message, source=str(path))

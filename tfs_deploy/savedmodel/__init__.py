@@ -1,4 +1,4 @@
-"""SavedModels read, judged and described without TensorFlow."""
+"""Read, describe and judge SavedModels without TensorFlow."""
 
 from __future__ import annotations
 

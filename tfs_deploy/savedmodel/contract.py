@@ -1,4 +1,4 @@
-"""What changed for clients between two versions of a model, and whether it breaks them.
+"""Compare two versions of a model: what changes for clients, and whether it breaks them.
 
 Inputs may accept more and outputs may promise more; everything else breaks a client that was written for the old
 version. (The server itself refuses requests with missing or extra inputs: predict_util.cc.)
@@ -43,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ModelDiff:
-    """All that differs between two versions; ``ops`` counts what is more (or, negative, less) in the new one."""
+    """All differences between two versions; ``ops`` counts the ops added (or, negative, removed) by the new one."""
 
     old: SavedModelInfo
     new: SavedModelInfo
@@ -132,7 +132,7 @@ def _outputs(old: SignatureInfo, new: SignatureInfo) -> Iterator[_Found]:
 
 
 def _renamed(name: str, old: Mapping[str, TensorSpec], new: Mapping[str, TensorSpec]) -> str:
-    """Say what a tensor that is gone was likely renamed to: the only new one like it."""
+    """Return a note with the likely new name of a removed tensor: that of the only new one like it."""
     like = [
         other
         for other, spec in new.items()

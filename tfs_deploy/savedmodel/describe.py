@@ -17,7 +17,7 @@ _METHOD_PREFIX = "tensorflow/serving/"
 
 
 def describe(info: SavedModelInfo, *, model: str | None = None) -> dict[str, Any]:
-    """Return everything ``inspect`` knows; ``model`` is the name in the sample requests."""
+    """Return everything that ``inspect`` shows; ``model`` is the name in the sample requests."""
     name = model or info.model
     graph = info.serving.graph
     return {
@@ -53,7 +53,7 @@ def describe(info: SavedModelInfo, *, model: str | None = None) -> dict[str, Any
 
 
 def custom_ops(info: SavedModelInfo) -> list[str]:
-    """Return the ops that the stock server does not have, by name."""
+    """Return the ops that the stock server does not have, sorted."""
     functions = info.serving.graph.functions
     return sorted(op for op in info.ops if op not in functions and not is_known_op(op))
 

@@ -1,4 +1,4 @@
-"""Goldens: inputs with the outputs that were recorded for them at export, kept inside the version.
+"""Goldens: inputs with the outputs recorded for them at export, kept inside the version.
 
 ``assets.extra/goldens/goldens.json`` describes them, ``tensors.npz`` holds their arrays. Strings, which numpy
 would pickle, are kept as their joined bytes and their lengths, so that reading never unpickles anything.
@@ -68,7 +68,7 @@ def write_goldens(version_dir: str | Path, goldens: Iterable[Golden]) -> Path:
 
 
 def read_goldens(version_dir: str | Path) -> list[Golden]:
-    """Read all goldens of a version, an empty list if it has none; ``ModelError`` names a file that is damaged."""
+    """Return all goldens of a version, an empty list if it has none; ``ModelError`` names a damaged file."""
     folder = Path(version_dir, layout.GOLDENS)
     if not (folder / INDEX).exists():
         return []
@@ -180,7 +180,7 @@ def compare(
     """Return the first difference by output name, ``None`` if there is none.
 
     Floating and complex values are equal within ``atol + rtol * |expected|``, NaN equals NaN; everything else must be
-    equal exactly. Outputs beyond the expected ones are no difference.
+    equal exactly. Further outputs do not count as a difference.
     """
     for name in sorted(expected):
         if name not in actual:

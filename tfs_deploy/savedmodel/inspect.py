@@ -1,4 +1,4 @@
-"""Inspecting a version: everything a SavedModel says about itself, as plain values."""
+"""Inspect a version: everything that a SavedModel says about itself, as plain values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: the tag set that tensorflow_model_server loads unless told otherwise (--saved_model_tags)
 SERVE_TAGS: Final = frozenset({"serve"})
-#: variables up to this many bytes are compared with their checksums each time (0.05 s), bigger ones when asked to
+#: variables up to this many bytes are always compared with their checksums (0.05 s), larger ones on request
 _CHECKED_ALWAYS: Final = 4 << 20
 
 
@@ -43,7 +43,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class SavedModelInfo:
-    """A SavedModel as its files describe it; what is said of the graph is said of the meta graph that is served."""
+    """A SavedModel as its files describe it; its graph is that of the served meta graph."""
 
     path: Path
     version: int | None
@@ -59,7 +59,7 @@ class SavedModelInfo:
 
     @cached_property
     def manifest(self) -> Manifest | None:
-        """The manifest that the export wrote, if it did; ``ModelError`` if it cannot be understood."""
+        """The manifest, ``None`` if the version has none; ``ModelError`` if it is not valid."""
         return read_manifest(self.path)
 
     @property
@@ -200,7 +200,7 @@ def _checked_bundle(folder: Path) -> Bundle | None:
 def _asset(folder: Path, name: str, tensor: str) -> Asset:
     try:
         size = (folder / layout.ASSETS / name).stat().st_size
-    except (OSError, ValueError):  # not there, or no possible name of a file
+    except (OSError, ValueError):  # it does not exist, or the name is not possible
         size = None
     return Asset(name, tensor, size)
 
@@ -212,16 +212,16 @@ def _model_file(folder: Path) -> str | None:
 def _no_model(folder: Path) -> ModelError:
     if not folder.is_dir():
         return ModelError(
-            f"{folder} is a plain file that the server takes for a version", hint="remove it, or give another version"
+            f"{folder} is a file, which the server takes for a version", hint="remove it, or give another version"
         )
     present = _model_file(folder)
     if present == layout.TFLITE_MODEL:
         return ModelError(
             f"{folder} holds {present} but no {layout.SAVED_MODEL}",
-            hint="the server reads it only with --prefer_tflite_model; there is nothing else to inspect",
+            hint="the server reads it only with --prefer_tflite_model; tfs-deploy cannot inspect it",
         )
     if present in (None, layout.SAVED_MODEL):
-        problem = "does not exist" if present is None else "is no file"
+        problem = "does not exist" if present is None else "is not a file"
         return ModelError(
             f"{folder / layout.SAVED_MODEL} {problem}",
             hint="give a version directory or the base path above it; `tfs-deploy export` writes one",

@@ -1,4 +1,4 @@
-"""Names inside a version directory."""
+"""Names of the files in a version directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest of a version: sha256 and size of every file, where it came from, and whatever its maker adds."""
+"""The manifest of a version: sha256 and size of every file, provenance, and free metadata."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What ``assets.extra/tfs_deploy.json`` holds; ``files`` is keyed by the path with ``/`` below the version."""
+    """The content of ``assets.extra/tfs_deploy.json``; ``files`` is keyed by POSIX paths below the version."""
 
     files: dict[str, FileEntry]
     signature_digest: str
@@ -101,7 +101,7 @@ def build_manifest(
 
 
 def write_manifest(version_dir: str | Path, manifest: Manifest) -> Path:
-    """Write the manifest to its place and return that; the directory must not be visible to a server yet."""
+    """Write the manifest and return its path; the directory must not be visible to a server yet."""
     path = Path(version_dir, layout.MANIFEST)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(manifest.to_json(), encoding="utf-8")
@@ -109,7 +109,7 @@ def write_manifest(version_dir: str | Path, manifest: Manifest) -> Path:
 
 
 def read_manifest(version_dir: str | Path) -> Manifest | None:
-    """Read the manifest, ``None`` if the version has none; ``ModelError`` if it cannot be understood."""
+    """Return the manifest, ``None`` if the version has none; ``ModelError`` if it is not valid."""
     path = Path(version_dir, layout.MANIFEST)
     try:
         data = path.read_bytes()
@@ -121,7 +121,7 @@ def read_manifest(version_dir: str | Path) -> Manifest | None:
         return _from_document(json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
-            f"{path} is no manifest of tfs-deploy: {error}", hint="export the version again, or remove the file"
+            f"{path} is not a valid manifest: {error}", hint="export the version again, or remove the file"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Ready requests: what to paste into a shell or a Python file to call a signature."""
+"""Sample requests, ready to paste into a shell or a Python file, that call a signature."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BYTES: Final = b"bytes"
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Two ways to call a signature; where one is impossible, ``None``, and ``note`` says why."""
+    """A curl and a Python request; ``None`` if that is impossible, and ``note`` says why."""
 
     curl: str | None
     python: str | None
@@ -125,7 +125,7 @@ def _example_requests(
         f"        protos.{kind}Request.SerializeToString, protos.{kind}Response.FromString)",
         "    print(call(request, timeout=10))",
     ]
-    note = "" if features else "the features of its tf.Examples are not written in the graph: fill them in"
+    note = "" if features else "the graph does not name the features of its tf.Examples: fill them in"
     return Requests(f"curl {_url(rest, model, verb)} -d {_shell_quoted(body)}", "\n".join(python), note)
 
 

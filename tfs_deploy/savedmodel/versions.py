@@ -1,4 +1,4 @@
-"""Version directories under a base path, by the server's own rule for what counts as one."""
+"""Version directories under a base path, by the server's own rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INT64_MAX: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, order=True)
 class VersionDir:
-    """A child of a base path that the server takes for a version; it may be a plain file, the server does not look."""
+    """A child of a base path that the server takes for a version; it may be a file, as the server does not check."""
 
     number: int
     path: Path
@@ -41,7 +41,7 @@ def version_number(name: str) -> int | None:
 
 
 def list_versions(base_path: str | Path) -> list[VersionDir]:
-    """List the children that the server would take for versions, by number; ``ModelError`` if there is no folder."""
+    """Return the children that the server takes for versions, by number; ``ModelError`` if the folder is missing."""
     base = Path(base_path)
     try:
         with os.scandir(base) as entries:
@@ -81,7 +81,7 @@ def latest_version(base_path: str | Path) -> VersionDir:
 
 
 def find_version(base_path: str | Path, number: int) -> VersionDir:
-    """Return the version of that number, the plain spelling first as the server does; ``ModelError`` lists others."""
+    """Return the version of that number, in the plain spelling if there are several; ``ModelError`` lists others."""
     versions = list_versions(base_path)
     same = [version for version in versions if version.number == number]
     if not same:

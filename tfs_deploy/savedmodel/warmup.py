@@ -56,7 +56,7 @@ def write_warmup(version_dir: str | Path, requests: Iterable[Any]) -> Path:
 
 
 def read_warmup(version_dir: str | Path) -> Iterator[Any]:
-    """Yield the PredictionLog messages of a version, nothing if it has no warmup file; ``ModelError`` if damaged."""
+    """Yield the PredictionLog messages of a version, none without a warmup file; ``ModelError`` if it is damaged."""
     from google.protobuf.message import DecodeError
 
     path = Path(version_dir, layout.WARMUP)
@@ -68,7 +68,7 @@ def read_warmup(version_dir: str | Path) -> Iterator[Any]:
             yield protos.PredictionLog.FromString(record)
     except DecodeError as error:
         raise ModelError(
-            f"{path}: record {number} is no PredictionLog",
+            f"{path}: record {number} is not a PredictionLog",
             hint="the server fails to load a version with such a file",
         ) from error
 

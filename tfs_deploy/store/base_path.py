@@ -1,4 +1,4 @@
-"""Checks of where a version shall go, before anything is written."""
+"""Check the base path and number of a new version before anything is written."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ _INT64_MAX: Final = 2**63 - 1
 
 
 def check_base_path(base_path: str | os.PathLike[str]) -> Path:
-    """Return the base path (absolute), or raise ``UsageError`` for one that no model may be written to."""
+    """Return the base path as an absolute path; ``UsageError`` if no version may be written there."""
     text = os.fspath(base_path)
     if not isinstance(text, str) or not text or "\0" in text:
-        raise UsageError(f"{text!r} is not a base path", hint="give the directory that holds the numbered versions")
+        raise UsageError(
+            f"{text!r} is not a valid base path", hint="give the directory that holds the numbered versions"
+        )
     if _URI.match(text):
         raise UsageError(
             f"base path {text} is not a local directory",
@@ -28,9 +30,7 @@ def check_base_path(base_path: str | os.PathLike[str]) -> Path:
     parts = Path(text).parts
     leading = next((position for position, part in enumerate(parts) if part != ".."), len(parts))
     if ".." in parts[leading:] or leading == len(parts) > 0:
-        raise UsageError(
-            f"base path {text} steps out of a directory with '..'", hint="write the path that is meant, without '..'"
-        )
+        raise UsageError(f"base path {text} leaves a directory with '..'", hint="write the path without '..'")
     base = Path(text).expanduser().absolute()
     if version_number(base.name) is not None:
         raise UsageError(
@@ -48,22 +48,22 @@ def check_base_path(base_path: str | os.PathLike[str]) -> Path:
 
 
 def _is_directory(path: Path) -> bool | None:
-    """Look once, as others may make the directory meanwhile; ``None`` if there is nothing."""
+    """Tell whether a path is a directory, ``None`` if it does not exist; looks once, as it may appear meanwhile."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False if path.is_symlink() else None
     except OSError as error:
-        raise UsageError(f"{path} cannot be looked at: {error.strerror}", hint="check its permissions") from error
+        raise UsageError(f"{path} cannot be accessed: {error.strerror}", hint="check its permissions") from error
 
 
 def check_version(version: object) -> int | str | None:
-    """Return a version that can be asked for: ``None`` (next), ``"timestamp"`` or a number from 0 to 2**63 - 1."""
+    """Return a valid version: ``None`` (the next), ``"timestamp"`` or a number from 0 to 2**63 - 1."""
     if version is None or version == "timestamp":
         return version
     if isinstance(version, bool) or not hasattr(version, "__index__"):
         raise UsageError(
-            f"{version!r} is not a version", hint="give a number, 'timestamp', or nothing for the next number"
+            f"{version!r} is not a valid version", hint="give a number, 'timestamp', or nothing for the next number"
         )
     number: int = version.__index__()
     if not 0 <= number <= _INT64_MAX:

@@ -1,4 +1,4 @@
-"""Publishing a version that exists already, such as one that was verified: copied, checked, and then visible whole.
+"""Publish an existing version, such as one that was verified: copy it, check it, then make it visible whole.
 
 No TensorFlow.
 """
@@ -27,7 +27,7 @@ _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
 
 @dataclass(frozen=True)
 class PublishedVersion:
-    """A version that was published: its directory and number, its manifest if it has one, and what was pruned."""
+    """A published version: its directory, number and size, its manifest if it has one, and the versions pruned."""
 
     path: Path
     version: int
@@ -45,19 +45,19 @@ def publish_version(
     deployments: Sequence[str | os.PathLike[str]] | None = None,
     check: Callable[[Path], None] | None = None,
 ) -> PublishedVersion:
-    """Copy a version directory to the next number under ``base_path``, complete or not at all.
+    """Copy a version directory to the next number under ``base_path`` and return it, complete or not at all.
 
     Args:
         source: a directory that holds a SavedModel; it stays as it is.
-        base_path: directory of the versions; made if missing.
+        base_path: directory of the versions; created if missing.
         version: a number; ``None`` = the one after the highest; ``"timestamp"`` = seconds since the epoch.
-        keep: remove older versions so that this many stay; never one that a deployment file or a rollout names.
+        keep: how many versions stay; older ones are removed, except those that a deployment file or a rollout names.
         deployments: the deployment files to respect; default: those found near ``base_path`` (see ``export_model``).
-        check: is given the copy before anybody can see it, and raises if it must not be published.
+        check: called with the copy before it is visible; raises if it must not be published.
 
     Raises:
         UsageError: the base path, or the number, cannot be used.
-        ModelError: there is no SavedModel that can be read.
+        ModelError: the source is not a SavedModel that can be read.
         VerdictError: the copy is not what the manifest says.
         EnvironmentFault: something cannot be read, or the disk is full or read-only.
     """
@@ -66,10 +66,10 @@ def publish_version(
     if isinstance(number, int) and base.exists():
         refuse_taken(base, number)
     if check_keep(keep) is not None and deployments is not None:
-        named_versions(base, deployments, [])  # a deployment file with mistakes is said before any work is done
+        named_versions(base, deployments, [])  # report mistakes in a deployment file before any work is done
     folder = inspect_model(Path(source)).path
     if base.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"base path {base} lies inside of {folder}, which is to be published", hint="give another one")
+        raise UsageError(f"base path {base} is inside {folder}, the version to publish", hint="give another base path")
     with stage(base) as staged:
         with translate_os_errors(base):
             size = _copy(folder, staged.path)
@@ -85,9 +85,9 @@ def publish_version(
 
 
 def _copy(source: Path, target: Path) -> int:
-    """Copy what the files hold, links as what they lead to; return the bytes.
+    """Copy the content of the files, following links, and return its size in bytes.
 
-    Permissions are those of new files: a store of artefacts may have taken the right to write, or to read, away.
+    Permissions are those of new files: an artefact store may have removed the right to write or to read.
     """
     size = 0
     for place, folders, names in os.walk(source, followlinks=True, onerror=_unreadable):
@@ -103,7 +103,7 @@ def _copy(source: Path, target: Path) -> int:
 
 def _require_readable(path: Path) -> None:
     if not path.is_file():
-        raise UsageError(f"{path} is no file", hint="a version holds files and directories only")
+        raise UsageError(f"{path} is not a regular file", hint="a version holds files and directories only")
     try:
         path.open("rb").close()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One name for exactly the files of a version: what a verdict is bound to."""
+"""The identity of a version: a digest of exactly its files, to which a verdict is bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is writing a staging directory: its name says it, so it is known from the instant the directory exists."""
+"""The owner of a staging directory, written in its name and so known from the moment that it exists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfs_deploy.host.machine import boot_id
 from tfs_deploy.host.processes import is_running, start_time
 
 PREFIX: Final = ".tfs-deploy-staging"
-#: an owner on another machine cannot be asked; its directory counts as left behind after this many seconds
+#: an owner on another machine cannot be looked up; its directory counts as abandoned after this many seconds
 FOREIGN_GRACE_S: Final = 24 * 3600.0
 _NAME: Final = re.compile(
     re.escape(PREFIX) + r"\.(?P<host>[\w-]+)\.(?P<boot>\w+)\.(?P<space>\w+)\.(?P<pid>\d+)\.(?P<start>\d+)\.\w+"
@@ -25,7 +25,7 @@ _NAME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, told apart from a later one of the same pid, and from one in another container or on another host."""
+    """A process, distinct from a later one with the same pid and from those of other containers and hosts."""
 
     host: str
     boot: str
@@ -53,7 +53,7 @@ def parse(name: str) -> Owner | None:
 
 
 def is_dead(owner: Owner, me: Owner, newest_change: float) -> bool:
-    """Tell whether nobody works on a staging directory any more.
+    """Tell whether the owner of a staging directory is gone.
 
     ``newest_change``: when something in it changed last (seconds since the epoch), which decides for an owner that
     cannot be looked up: one on another host or in another pid namespace.

@@ -1,13 +1,13 @@
-"""Publishing a version: staged beside its target, synced, numbered, and made visible by one rename. No TensorFlow.
+"""Publish a version: stage it beside its target, sync it, and make it visible under its number by one rename.
 
 A server lists the base path once a second and takes every child whose name is an integer for a version, so a version
 must become visible complete or not at all (file_system_storage_path_source.cc). Hence:
 
-- files are written to a staging directory in the base path whose name is no integer and names its owner;
+- files are written to a staging directory in the base path whose name is not an integer and names its owner;
 - every file and directory is synced, then the directory is renamed to its number without replacing anything, then the
   base path is synced. A kill at any instant leaves a staging directory at worst;
-- of many publishers, whoever finds its number taken takes the next: numbers are distinct and have no gaps;
-- whoever publishes next removes staging directories whose owner is dead.
+- a publisher that finds its number taken uses the next one: numbers are distinct and have no gaps;
+- every publisher first removes the staging directories whose owner is gone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Stage:
         self.path = path
 
     def sync(self) -> None:
-        """Have what is there so far on disk; ``publish`` then has only the rest to wait for."""
+        """Sync what is there so far, so that ``publish`` only waits for the rest."""
         with translate_os_errors(self.base_path):
             sync_tree(self.path)
 
@@ -67,7 +67,7 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(base_path: str | os.PathLike[str]) -> Iterator[Stage]:
-    """Open a staging directory under ``base_path`` (made if missing); whatever is not published is removed.
+    """Yield a staging directory under ``base_path`` (created if missing); it is removed unless published.
 
     Raises ``UsageError`` for a base path that cannot hold versions and ``EnvironmentFault`` if the disk is full or
     the directory cannot be written.
@@ -88,7 +88,7 @@ def stage(base_path: str | os.PathLike[str]) -> Iterator[Stage]:
 
 
 def remove_abandoned(base: Path) -> list[Path]:
-    """Remove the staging directories whose owner is dead and return what was removed."""
+    """Remove the staging directories whose owner is gone, and return them."""
     me = owner.current()
     removed = []
     for child in base.iterdir():
@@ -101,7 +101,7 @@ def remove_abandoned(base: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def lock_base_path(base: Path) -> Iterator[None]:
-    """Hold the lock of a base path, against other threads, processes and (where flock reaches) machines.
+    """Hold the lock of a base path against other threads, processes and (where flock works) machines.
 
     The lock is on the directory itself: nothing is left behind, and the kernel releases it when its holder dies.
     Publishing is safe without it; it keeps publishers from racing for one number and from pruning at the same time.
@@ -120,7 +120,7 @@ def lock_base_path(base: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def translate_os_errors(base: Path) -> Iterator[None]:
-    """Turn errors of the file system under ``base`` into ones that say what to do."""
+    """Translate errors of the file system under ``base`` to ones that say what to do."""
     try:
         yield
     except OSError as error:
@@ -140,7 +140,7 @@ def translate_os_errors(base: Path) -> Iterator[None]:
 
 
 def sync_tree(folder: Path) -> None:
-    """Have everything below ``folder`` on disk before anybody can see it."""
+    """Sync everything below ``folder`` to disk before it becomes visible."""
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
             _sync(Path(place, name))
@@ -164,7 +164,7 @@ def _rename_to_version(folder: Path, base: Path, wanted: int | str | None) -> Ve
         with contextlib.suppress(FileExistsError):
             rename_new(folder, base / str(number))
             return VersionDir(number, base / str(number))
-    raise UsageError(f"base path {base} has no higher version left", hint="give the number of the version")
+    raise UsageError(f"base path {base} has no higher version left", hint="give a version number")
 
 
 def _candidates(base: Path, wanted: int | str | None) -> Iterator[int]:
@@ -185,13 +185,13 @@ def refuse_taken(base: Path, number: int) -> None:
     for version in list_versions(base):
         if version.number == number:
             raise UsageError(
-                f"version {number} exists: {version.path}",
+                f"version {number} already exists: {version.path}",
                 hint=f"versions are never overwritten; leave the number out to get {next_version(base)}",
             )
 
 
 def _missing_directories(base: Path) -> list[Path]:
-    """List the directories of the base path that are not there yet, innermost first."""
+    """Return the directories of the base path that do not exist yet, innermost first."""
     return list(itertools.takewhile(lambda folder: not folder.exists(), (base, *base.parents)))
 
 

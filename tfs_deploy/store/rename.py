@@ -1,4 +1,4 @@
-"""Renaming a directory so that it never replaces what is there."""
+"""Rename a directory without ever replacing another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _AT_FDCWD: Final = -100
 _RENAME_NOREPLACE: Final = 1
-#: what the call answers where the kernel or the file system does not know the flag
+#: errors of the call if the kernel or the file system does not support the flag
 _UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 _TAKEN: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR})
 
@@ -43,7 +43,7 @@ def rename_new(source: Path, target: Path) -> None:
 
 
 def _renameat2(source: bytes, target: bytes) -> int:
-    """Return 0 or the errno."""
+    """Return 0, or the errno of the failure."""
     call = _libc_renameat2()
     if call is None:
         return errno.ENOSYS

@@ -1,4 +1,4 @@
-"""Removing old versions: all but the newest, never one that a deployment names or serves. No TensorFlow."""
+"""Remove old versions: all but the newest, and never one that a deployment names or serves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
 
 logger = logging.getLogger(__name__)
-#: how far above a base path deployment files are looked for
+#: directories above a base path that are searched for deployment files
 _LEVELS: Final = 3
 _LARGEST_FILE: Final = 1 << 20
 
@@ -33,13 +33,13 @@ def check_keep(keep: object) -> int | None:
         return None
     if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
         raise UsageError(
-            f"keep={keep!r} is not a number of versions", hint="keep at least 1, or leave it out to keep all"
+            f"keep={keep!r} is not a valid number of versions", hint="keep at least 1, or leave it out to keep all"
         )
     return keep
 
 
 def prune(base: Path, keep: int, deployments: Sequence[str | os.PathLike[str]] | None, published: int) -> list[int]:
-    """Remove all but the ``keep`` newest versions and return the numbers that are gone.
+    """Remove all but the ``keep`` newest versions and return their numbers.
 
     Args:
         base: the base path.
@@ -57,7 +57,7 @@ def prune(base: Path, keep: int, deployments: Sequence[str | os.PathLike[str]] |
                 raise
             logger.warning("no old version was removed: %s", error)
             return []
-        # A name such as 007 or -1 was given by somebody else.
+        # Names such as 007 and -1 are not those of this toolkit.
         ours = [version for version in there if version.path.name == str(version.number) and version.number >= 0]
         stay = named | {published} | {version.number for version in ours[-keep:]}
         condemned = [version for version in ours if version.number not in stay]
@@ -68,17 +68,17 @@ def prune(base: Path, keep: int, deployments: Sequence[str | os.PathLike[str]] |
 
 
 def _hide(version: VersionDir, base: Path) -> Path:
-    """Take a version away in one step, so that no server sees it half removed."""
+    """Move a version out of sight in one step, so that no server sees it half removed."""
     target = base / owner.current().staging_name()
     version.path.rename(target)
     return target
 
 
 def named_versions(base: Path, deployments: Sequence[str | os.PathLike[str]] | None, there: Sequence[int]) -> set[int]:
-    """Return the versions under ``base`` that deployment files, or rollouts of theirs, name.
+    """Return the versions under ``base`` that deployment files or their rollouts name.
 
-    ``there``: all version numbers, sorted; the policy ``latest N`` names the last N of them. Files that were found
-    rather than given and cannot be read count only if they name the base path; then their error is raised.
+    ``there``: all version numbers, sorted; the policy ``latest N`` names the last N of them. The error of a file
+    that cannot be read is raised if the file was given, or if it was found and names the base path.
     """
     files = map(Path, deployments) if deployments is not None else _found(base)
     return {number for file in files for number in _named_by(file, base, there, given=deployments is not None)}

@@ -1,4 +1,4 @@
-"""``verdict.json``: what a verification found, bound to the files it was found of, and asking for it later."""
+"""``verdict.json``: the result of a verification, bound to the verified files; writing, reading, requiring it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "verdict.json"
 KIND: Final = "tfs-deploy verdict"
-#: groups without which a verdict is none
+#: groups of checks that a verdict must include
 ESSENTIAL: Final = ("files", "load", "smoke")
 #: raised when the document changes in a way that older readers would misread
 SCHEMA_VERSION: Final = 1
@@ -27,13 +27,13 @@ _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
 
 
 def write_verdict(document: Mapping[str, Any], folder: Path) -> Path:
-    """Write the verdict into a folder, replaced whole, and return its path."""
+    """Write the verdict to a folder, atomically, and return its path."""
     (path,) = write_files(folder, {FILE_NAME: json.dumps(document, indent=2) + "\n"})
     return path
 
 
 def read_verdict(path: str | Path) -> dict[str, Any]:
-    """Read a verdict file, or the one in a folder; ``UsageError`` if it is none of this schema."""
+    """Return a verdict file, or the one in a folder, as read; ``UsageError`` if it does not have this schema."""
     file = Path(path)
     file = file / FILE_NAME if file.is_dir() else file
     try:
@@ -45,9 +45,11 @@ def read_verdict(path: str | Path) -> dict[str, Any]:
             f"verdict {file} cannot be read: {error.strerror}", hint=hint if kind is UsageError else file_hint(error)
         ) from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is no verdict: {error}", hint="tfs-deploy verify MODEL_DIR --report DIR") from error
+        raise UsageError(
+            f"{file} is not a valid verdict: {error}", hint="tfs-deploy verify MODEL_DIR --report DIR"
+        ) from error
     if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise UsageError(f"{file} is no verdict", hint="tfs-deploy verify MODEL_DIR --report DIR writes one")
+        raise UsageError(f"{file} is not a verdict", hint="tfs-deploy verify MODEL_DIR --report DIR writes one")
     if document.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(
             f"{file} has the schema version {document.get('schema_version')!r}, this release reads {SCHEMA_VERSION}",
@@ -57,12 +59,12 @@ def read_verdict(path: str | Path) -> dict[str, Any]:
 
 
 def require_verdict(path: str | Path, version_dir: Path) -> str:
-    """Return a note if a verdict says yes to exactly these files.
+    """Return a note if a verdict accepts exactly these files.
 
     Raises:
-        VerdictError: it says no, or says nothing of these files, or left out what matters, or the files are not what
-            their manifest says.
-        UsageError: there is no verdict.
+        VerdictError: it refuses them, is about other files, or left out an essential group; or the files are not
+            what their manifest says.
+        UsageError: the verdict does not exist.
     """
     identity = identify(version_dir)
     note = require_yes(path, version_dir, identity)
@@ -73,7 +75,7 @@ def require_verdict(path: str | Path, version_dir: Path) -> str:
 
 
 def require_yes(path: str | Path, version_dir: Path, identity: Identity) -> str:
-    """Return a note if a verdict says yes to this identity of a version, whether or not its files still match it."""
+    """Return a note if a verdict accepts this identity of a version, whether or not its files still match it."""
     document = read_verdict(path)
     entries = [entry for entry in document.get("models", ()) if isinstance(entry, dict)]
     entry = next((entry for entry in entries if entry.get("digest") == identity.digest), None)

@@ -100,7 +100,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "shard bent": (bent_shard, "files.readable", "does not match its checksum"),
     "changed": (changed_after_export, "files.manifest", "fingerprint.pb: changed"),
     "added": (added_after_export, "files.manifest", "assets.extra/notes.txt: unlisted"),
-    "manifest damaged": (damaged_manifest, "files.manifest", "is no manifest"),
+    "manifest damaged": (damaged_manifest, "files.manifest", "is not a valid manifest"),
     "goldens damaged": (damaged_goldens, "files.goldens", "tensors.npz"),
     "goldens of nobody": (goldens_of_nobody, "files.goldens", "'gone'"),
 }

@@ -105,8 +105,8 @@ def make(name: str):
         (make("saved_model.pbtxt"), r"saved_model\.pb does not exist, but saved_model\.pbtxt"),
         (make("saved_model.cpb"), r"saved_model\.pb does not exist, but saved_model\.cpb"),
         (make("model.tflite"), r"holds model\.tflite but no saved_model\.pb"),
-        (make("saved_model.pb/inside"), r"saved_model\.pb is no file"),
-        (make("2"), r"2 is a plain file that the server takes for a version"),
+        (make("saved_model.pb/inside"), r"saved_model\.pb is not a file"),
+        (make("2"), r"2 is a file, which the server takes for a version"),
     ],
 )
 def test_what_is_no_saved_model(tmp_path, build, message: str) -> None:

@@ -78,7 +78,7 @@ def test_size_is_compared_first(version) -> None:
 def test_damaged_manifests_are_named(version, text: str) -> None:
     path = version / "assets.extra" / "tfs_deploy.json"
     path.write_text(text)
-    with pytest.raises(ModelError, match=r"tfs_deploy\.json is no manifest"):
+    with pytest.raises(ModelError, match=r"tfs_deploy\.json is not a valid manifest"):
         read_manifest(version)
 
 

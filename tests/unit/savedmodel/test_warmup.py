@@ -54,5 +54,5 @@ def test_no_file(tmp_path) -> None:
 def test_a_record_that_is_no_log_is_named(tmp_path) -> None:
     path = write_warmup(tmp_path, [])
     write_records(path, [protos.PredictionLog().SerializeToString(), b"\xff\xff"])
-    with pytest.raises(ModelError, match="record 1 is no PredictionLog"):
+    with pytest.raises(ModelError, match="record 1 is not a PredictionLog"):
         list(read_warmup(tmp_path))

@@ -11,16 +11,16 @@ from tfs_deploy.store.base_path import check_base_path, check_version
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not a base path"),
-        ("models/../../etc", "steps out of a directory with '..'"),
-        ("models/..", "steps out of a directory with '..'"),
-        ("..", "steps out of a directory with '..'"),
-        ("../..", "steps out of a directory with '..'"),
+        ("", "is not a valid base path"),
+        ("models/../../etc", "leaves a directory with '..'"),
+        ("models/..", "leaves a directory with '..'"),
+        ("..", "leaves a directory with '..'"),
+        ("../..", "leaves a directory with '..'"),
         ("gs://bucket/models/digits", "is not a local directory"),
         ("s3://bucket/digits", "is not a local directory"),
         ("models/digits/3", "ends in '3', which a server would take for a version"),
         ("models/digits/0007", "would take for a version"),
-        ("a\0b", "is not a base path"),
+        ("a\0b", "is not a valid base path"),
     ],
 )
 def test_refused_base_paths(text, message):

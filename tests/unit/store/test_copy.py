@@ -51,7 +51,7 @@ def test_the_copy_is_the_next_version_and_the_source_stays(staged, tmp_path):
 def test_number_and_retention_are_those_of_export(staged, tmp_path):
     base = tmp_path / "models/plain"
     assert publish_version(staged, base, version=7).version == 7
-    with pytest.raises(UsageError, match="version 7 exists"):
+    with pytest.raises(UsageError, match="version 7 already exists"):
         publish_version(staged, base, version=7)
     assert publish_version(staged, base, version="timestamp").version > 1_600_000_000
     assert publish_version(staged, base, keep=1, deployments=[]).pruned[0] == 7
@@ -91,8 +91,8 @@ def pipe(staged: Path) -> None:
         (add, VerdictError, "notes.txt: unlisted"),
         (lose, ModelError, "variables.index"),
         (no_graph, ModelError, "saved_model.pb"),
-        (dangle, UsageError, "link is no file"),
-        (pipe, UsageError, "pipe is no file"),
+        (dangle, UsageError, "link is not a regular file"),
+        (pipe, UsageError, "pipe is not a regular file"),
     ],
 )
 def test_what_is_not_as_exported_is_not_published_and_nothing_is_left(staged, tmp_path, change, kind, message):
@@ -160,7 +160,7 @@ def test_a_file_that_cannot_be_read_is_not_blamed_on_the_target(staged, tmp_path
 
 
 def test_a_version_is_not_published_into_itself(staged):
-    with pytest.raises(UsageError, match="lies inside of"):
+    with pytest.raises(UsageError, match="is inside"):
         publish_version(staged, staged / "models")
     assert "models" not in names(staged)
 

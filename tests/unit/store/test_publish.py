@@ -53,7 +53,7 @@ def test_a_padded_number_and_a_plain_file_count(tmp_path):
     (tmp_path / "200").write_text("")
     assert publish_one(tmp_path) == 201
     for taken in (123, 200):
-        with pytest.raises(UsageError, match=f"version {taken} exists"):
+        with pytest.raises(UsageError, match=f"version {taken} already exists"):
             publish_one(tmp_path, taken)
 
 
@@ -72,7 +72,7 @@ def test_after_the_highest_number_there_is_none(tmp_path):
 def test_an_existing_version_is_never_touched(tmp_path):
     publish_one(tmp_path, 5)
     before = (tmp_path / "5" / "variables" / "variables.data-00000-of-00001").read_bytes()
-    with pytest.raises(UsageError, match="version 5 exists") as caught:
+    with pytest.raises(UsageError, match="version 5 already exists") as caught:
         publish_one(tmp_path, 5)
     assert "6" in caught.value.hint
     assert (tmp_path / "5" / "variables" / "variables.data-00000-of-00001").read_bytes() == before

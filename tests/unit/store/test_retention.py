@@ -124,7 +124,7 @@ def test_files_that_are_none_of_our_business_do_not_stop_removal(base, tmp_path,
 
 @pytest.mark.parametrize("keep", [0, -1, True, "2", 1.0])
 def test_how_many_stay_is_a_number(keep):
-    with pytest.raises(UsageError, match="is not a number of versions"):
+    with pytest.raises(UsageError, match="is not a valid number of versions"):
         check_keep(keep)
 
 

@@ -202,7 +202,7 @@ def test_what_is_no_verdict_is_a_usage_error(base, tmp_path, change):
     with pytest.raises(UsageError):
         read_verdict(path)
     path.write_text("[")
-    with pytest.raises(UsageError, match="is no verdict"):
+    with pytest.raises(UsageError, match="is not a valid verdict"):
         read_verdict(path)
     with pytest.raises(UsageError, match="cannot be read"):
         read_verdict(tmp_path / "nowhere")

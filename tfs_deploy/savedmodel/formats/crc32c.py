@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _POLYNOMIAL: Final = 0x82F63B78
 _MASK_DELTA: Final = 0xA282EAD8
-#: below this many bytes the plain loop is faster than setting up numpy; and where nobody has imported numpy yet, this
+#: below this many bytes the plain loop is faster than setting up numpy; the second if numpy is not imported yet
 _SMALL: Final = 4096
 _SMALL_WITHOUT_NUMPY: Final = 1 << 17
 #: long inputs are cut into this many equal lanes that are worked on side by side

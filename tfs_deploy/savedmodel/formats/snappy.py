@@ -1,4 +1,4 @@
-"""Unpacking Snappy blocks, in which TensorFlow keeps the index of a bundle (google/snappy, format_description.txt)."""
+"""Uncompress Snappy blocks, in which TensorFlow keeps the index of a bundle (google/snappy, format_description.txt)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from tfs_deploy.savedmodel.formats.wire import WireError
 
-#: three bytes can stand for at most 64, so more than this many bytes out for one in is a lie
+#: three bytes can stand for at most 64, so more than this many bytes out for one in is damaged
 _MOST: Final = 24
 
 

@@ -1,4 +1,4 @@
-"""Reading LevelDB-style tables, the format of ``variables.index`` (core/lib/io/format.cc, block.cc, table.cc).
+"""Read LevelDB-style tables, the format of ``variables.index`` (core/lib/io/format.cc, block.cc, table.cc).
 
 A table is data blocks, an index block that names them, and a footer of 48 bytes that names the index block. A block
 holds entries whose keys leave out what they share with the key before, and ends in its restart points; behind it
@@ -30,7 +30,7 @@ def read_table(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield keys and values in order.
 
     Raises:
-        WireError: the file is no table, or damaged: every block is checked against its checksum.
+        WireError: the file is not a table, or is damaged; every block is checked against its checksum.
         OSError: the file cannot be read.
     """
     with FileReader(path) as reader:

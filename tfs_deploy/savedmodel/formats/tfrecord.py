@@ -85,6 +85,6 @@ def _extents(file: BinaryIO, path: str | Path) -> Iterator[tuple[int, int]]:
 
 def _damaged(path: str | Path, number: int, offset: int, reason: str) -> ModelError:
     return ModelError(
-        f"{path}: record {number} (byte {offset}) is no valid TFRecord: {reason}",
+        f"{path}: record {number} (byte {offset}) is not a valid TFRecord: {reason}",
         hint="write the file again; the server refuses to load a version whose warmup file is damaged",
     )

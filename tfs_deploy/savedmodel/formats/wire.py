@@ -1,4 +1,4 @@
-"""Reading protobuf files piece by piece: runs of small fields as bytes, long fields by their position only.
+"""Read protobuf files piece by piece: runs of small fields as bytes, long fields by their position only.
 
 A SavedModel of gigabytes is mostly tensors inside a few nodes. ``read_fields`` walks one message of the file with a
 small window. The caller parses the runs with the real message class (a run of whole fields is a valid message),

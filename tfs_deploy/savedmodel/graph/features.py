@@ -1,4 +1,4 @@
-"""Which features a graph takes out of serialized tf.Examples, read from its ParseExample ops."""
+"""The features that a graph parses from serialized tf.Examples, read from its ParseExample ops."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def short_text(tensor: Any) -> list[bytes]:
 
 
 def is_empty(tensor: Any) -> bool:
-    """Whether a TensorProto has no elements: as a default of a feature it means that there is none."""
+    """Tell whether a TensorProto is empty, which as the default of a feature means that it has no default."""
     return any(dimension.size == 0 for dimension in tensor.tensor_shape.dim)
 
 

@@ -1,4 +1,4 @@
-"""What is known of ops by name: those of stock TensorFlow, those the server adds, and those that mean trouble."""
+"""Ops by name: those of stock TensorFlow, those that the server adds, and those that cause trouble."""
 
 # ruff: noqa: SIM905 (lists of words read better as words)
 

@@ -1,4 +1,4 @@
-"""Reading saved_model.pb into plain facts, without holding it in memory."""
+"""Read saved_model.pb into plain facts, without holding it in memory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except (WireError, DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is damaged or no SavedModel: {error}", hint=_AGAIN) from error
+        raise ModelError(f"{path} is damaged or not a SavedModel: {error}", hint=_AGAIN) from error
     if not found:
         raise ModelError(f"{path} holds no meta graph, so there is nothing to serve", hint=_AGAIN)
     return found

@@ -1,4 +1,4 @@
-"""What a graph is made of: op counts, functions, and what running a signature executes."""
+"""The content of a graph: op counts, functions, and what a call of a signature executes."""
 
 from __future__ import annotations
 

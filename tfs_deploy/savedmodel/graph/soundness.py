@@ -1,4 +1,4 @@
-"""What no TensorFlow has ever written, and over which its loader ends the process instead of failing.
+"""Find graphs that TensorFlow never writes, and on which its loader ends the process instead of failing.
 
 A bit that flips in ``saved_model.pb`` mostly makes it unreadable, which the loader says. Some flips leave a graph that
 parses and is nonsense; TensorFlow trusts it (graph_constructor.cc checks the main graph, not the functions).
@@ -28,7 +28,7 @@ _MOST: Final = 1 << 20
 
 
 class UnsoundError(WireError):
-    """The graph parses, but makes no sense."""
+    """The graph can be parsed, but is nonsense."""
 
 
 def check_node(node: Any) -> None:

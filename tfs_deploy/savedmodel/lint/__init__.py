@@ -1,4 +1,4 @@
-"""Judging a SavedModel before a server meets it: rules with stable ids, each a small function over plain facts."""
+"""Lint a SavedModel before a server loads it: rules with stable ids, each a small function over plain facts."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def lint_model(
     """Apply the rules to a model and return what they find, in the order of the rules.
 
     Args:
-        model: a version directory, a base path (its latest version), or what ``inspect_model`` said of one.
+        model: a version directory, a base path (its latest version), or what ``inspect_model`` returned.
         select: ids, beginnings of ids or names of the only rules to apply.
         ignore: ids, beginnings of ids or names of rules to leave out.
         image_version: version of the server, such as ``2.19``, or its image, ``tensorflow/serving:2.19.1-gpu``.
 
     Raises:
         UsageError: a rule or the version is unknown.
-        ModelError: there is no model, or one of its files is damaged.
+        ModelError: the model does not exist, or one of its files is damaged.
     """
     rules = select_rules(select, ignore)
     version = parse_image_version(image_version) if image_version else None
@@ -65,7 +65,7 @@ def lint_model(
 def inspect_to_lint(path: str | Path) -> SavedModelInfo:
     """Describe a version directory, or the latest version of a base path that holds a model.
 
-    What else the server takes for versions there, plain files and empty directories, is for the rules to report.
+    The rules report what else the server takes for versions there: files and empty directories.
     """
     folder = Path(path)
     if folder.is_dir() and not (folder / layout.SAVED_MODEL).exists():
@@ -85,7 +85,7 @@ def parse_image_version(text: str) -> tuple[int, int]:
     """Return major and minor version of ``2.19``, ``2.19.1-gpu`` or ``tensorflow/serving:2.19.1``."""
     match = re.fullmatch(r"(?:[^\s@]*[:/])?v?(\d+)\.(\d+)(?:[.\-+][\w.\-]*)?(?:@\S*)?", text)
     if match is None:
-        raise UsageError(f"'{text}' names no version of the server", hint="write it like 2.19 or 2.19.1-gpu")
+        raise UsageError(f"'{text}' is not a version of the server", hint="write it like 2.19 or 2.19.1-gpu")
     return int(match[1]), int(match[2])
 
 
@@ -112,14 +112,15 @@ _GROUPS = (
 _INTRODUCTION = """\
 # Rules of `tfs-deploy lint`
 
-`tfs-deploy lint PATH` judges a version directory, or the latest version below a base path, without TensorFlow. It
+`tfs-deploy lint PATH` checks a version directory, or the latest version below a base path, without TensorFlow. It
 exits with 1 if a finding is an error (`--fail-on warning` or `info` to be stricter) and with 2 if the model cannot
-be read at all. `--select` and `--ignore` take ids (`TFS105`), their beginnings (`TFS2`) and names
-(`fixed-batch-dimension`), several with commas. What the server is, is said by `--image-version` (`2.19`, or the image)
-or by the image in a deployment file (`--deployment FILE`). `tfs-deploy lint --rules` prints this page.
+be read at all. `--select` and `--ignore` take ids (`TFS105`), prefixes of ids (`TFS2`) and names
+(`fixed-batch-dimension`), separated by commas. `--image-version` gives the version of the server (`2.19`, or the
+image); with `--deployment FILE` it is that of the image in the deployment file. `tfs-deploy lint --rules` prints this
+page.
 
-What a signature runs is followed from its outputs through the graph and every function it calls; code that is only
-stored, such as a training step, is not held against it.
+What a signature runs is traced from its outputs through the graph and every function that it calls. Code that is only
+stored, such as a training step, does not count.
 """
 
 
@@ -130,5 +131,5 @@ def _matching(entry: str) -> list[Rule]:
             entry.upper(), [rule.id for rule in RULES]
         )
         hint = f"did you mean '{near}'?" if near else "`tfs-deploy lint --rules` lists all rules"
-        raise UsageError(f"there is no rule '{entry}'", hint=hint)
+        raise UsageError(f"unknown rule '{entry}'", hint=hint)
     return found

@@ -52,7 +52,7 @@ def _manifest(model: LintedModel) -> Iterator[Violation]:
 
 def _not_a_number(model: LintedModel) -> Iterator[Violation]:
     if model.info.version is None:
-        yield Violation(f"directory '{model.info.path.resolve().name}'", "its name is no number")
+        yield Violation(f"directory '{model.info.path.resolve().name}'", "its name is not a number")
 
 
 def _zero_prefixed(model: LintedModel) -> Iterator[Violation]:
@@ -141,7 +141,7 @@ RULES: Final = (
         "missing-variables",
         Severity.ERROR,
         "The graph has variables, but `variables/` is not there.",
-        "The server loads the model, says AVAILABLE and fails at every request.",
+        "The server loads the model, reports AVAILABLE and fails every request.",
         "copy the whole directory, or export the model again",
         _missing_variables,
     ),
@@ -150,8 +150,8 @@ RULES: Final = (
         "not-as-exported",
         Severity.ERROR,
         "A file is missing or has another size than the manifest says, or the manifest cannot be read.",
-        "The directory was copied in part or changed after the export. (`tfs-deploy inspect --check` also compares the "
-        "content.)",
+        "The directory was copied only partly, or changed after the export. (`tfs-deploy inspect --check` compares the "
+        "content too.)",
         "copy or export the version again",
         _manifest,
     ),
@@ -160,7 +160,7 @@ RULES: Final = (
         "zero-prefixed-version",
         Severity.WARNING,
         "The name of a version directory is a number in another spelling: `007`, `+7`.",
-        "The server serves it under the plain number, which no path on disk has; tools that look for that miss it.",
+        "The server serves it under the plain number, which no directory has; tools that look for that miss it.",
         "rename the directory to the plain number",
         _zero_prefixed,
     ),
@@ -177,7 +177,7 @@ RULES: Final = (
         "TFS403",
         "file-as-version",
         Severity.ERROR,
-        "A plain file has a number for a name.",
+        "The name of a file is a number.",
         "The server takes it for a version, tries to load it and fails, again and again.",
         "move the file out of the base path",
         _plain_file,
@@ -187,7 +187,7 @@ RULES: Final = (
         "same-version-twice",
         Severity.ERROR,
         "Two directories stand for the same number, such as `1` and `01`.",
-        "The server picks one of them and does not say which.",
+        "The server picks one of them without saying which.",
         "remove or renumber one of them",
         _same_number,
     ),
@@ -195,7 +195,7 @@ RULES: Final = (
         "TFS405",
         "not-a-version",
         Severity.WARNING,
-        "The name of the model's directory is no number.",
+        "The name of the model's directory is not a number.",
         "The server skips it.",
         "publish it under a number, such as models/NAME/1",
         _not_a_number,
@@ -204,7 +204,7 @@ RULES: Final = (
         "TFS406",
         "version-without-model",
         Severity.ERROR,
-        "A directory with a number for a name holds no model.",
+        "A directory whose name is a number holds no model.",
         "The server takes it for a version, tries to load it and fails; if it is the highest, new versions wait.",
         "finish the copy under another name and rename it, or remove the directory",
         _no_model,
@@ -241,7 +241,7 @@ RULES: Final = (
         "no-goldens",
         Severity.INFO,
         "There are no recorded answers (goldens).",
-        "Smoke tests and rollouts can see that the model answers, not that it answers right.",
+        "Smoke tests and rollouts can see that the model answers, but not whether its answers are correct.",
         "export with examples",
         _no_goldens,
     ),

@@ -1,4 +1,4 @@
-"""TFS2xx: what the graph does when it is loaded and called."""
+"""TFS2xx: what the graph does when it is loaded or called."""
 
 from __future__ import annotations
 
@@ -148,8 +148,8 @@ RULES: Final = (
         Severity.ERROR,
         "The graph uses an op that neither TensorFlow nor the stock server has; a warning if only functions that no "
         "signature reaches use it.",
-        "The server fails with `Op type not registered`. Known are the ops of TensorFlow, TensorFlow Text and the "
-        "inference ops of TensorFlow Decision Forests, which the image links in.",
+        "The server fails with `Op type not registered`. Its image links in the ops of TensorFlow, TensorFlow Text and "
+        "the inference ops of TensorFlow Decision Forests.",
         "build a server with this op linked in, or replace the op",
         _custom,
     ),
@@ -179,7 +179,7 @@ RULES: Final = (
         Severity.WARNING,
         "A signature runs an op of training: it computes or applies gradients, computes a loss, or normalises batches "
         "in training mode.",
-        "Serving is slower than it need be, and with batch statistics a row's result depends on the rows beside it.",
+        "Serving is slower than necessary, and with batch statistics a row's result depends on the rows beside it.",
         "export a function that calls the model with training=False",
         _training,
     ),
@@ -188,7 +188,7 @@ RULES: Final = (
         "unseeded-random",
         Severity.WARNING,
         "A signature draws random numbers from an op that has no seed.",
-        "The same request gets another answer each time, so that goldens and comparisons of versions fail.",
+        "The same request gets a different answer each time, so goldens and comparisons of versions fail.",
         "call the model with training=False (dropout), or set the seed",
         _random,
     ),
@@ -196,8 +196,8 @@ RULES: Final = (
         "TFS207",
         "newer-tensorflow",
         Severity.ERROR,
-        "The model was written by a newer TensorFlow than that of the server (`--image-version`, or `--deployment` for "
-        "the image in a deployment file).",
+        "The model was written by a newer TensorFlow than the server has (`--image-version`, or `--deployment` for the "
+        "image in a deployment file).",
         "Ops and attributes that the server does not know make the load fail, which it retries for minutes.",
         "use an image of at least that version, or export with an older TensorFlow",
         _newer,
@@ -207,7 +207,7 @@ RULES: Final = (
         "changes-variables",
         Severity.WARNING,
         "A signature assigns variables.",
-        "An answer depends on the requests before it and on the replica that gives it, and the state ends with the "
+        "An answer depends on earlier requests and on the replica that gives it, and the state is lost with the "
         "version.",
         "keep state outside the model",
         _assigns,
@@ -217,7 +217,7 @@ RULES: Final = (
         "weights-in-graph",
         Severity.INFO,
         "Constants inside the graph hold more than 64 MB.",
-        "They are parsed and copied at every load, and count toward the 2 GB that a protobuf file can have.",
+        "They are parsed and copied at every load, and count towards the 2 GB limit of a protobuf file.",
         "keep weights in variables",
         _frozen,
     ),

@@ -1,4 +1,4 @@
-"""TFS1xx: the contract that clients see."""
+"""TFS1xx: the contract with clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
 
 _METHODS: Final = frozenset({PREDICT_METHOD, CLASSIFY_METHOD, REGRESS_METHOD})
-#: names that TensorFlow and Keras make up where nobody gave one
+#: names that TensorFlow and Keras make up for unnamed tensors
 _MADE_UP_OUTPUT: Final = re.compile(r"output_\d+|Identity(_\d+)?|StatefulPartitionedCall(_\d+)?")
 _MADE_UP_INPUT: Final = re.compile(r"args_\d+(_\d+)?|input_\d+|inputs_\d+|keras_tensor(_?\d+)?|unknown(_\d+)?")
 #: ops that take bytes, not text
@@ -146,7 +146,7 @@ def _dangling(model: LintedModel) -> Iterator[Violation]:
     for side in ("inputs", "outputs"):
         for signature, spec in model.tensors(side):
             if not spec.tensor:
-                message = f"{side[:-1]} '{spec.name}' is no plain tensor (sparse, ragged or composite)"
+                message = f"{side[:-1]} '{spec.name}' is not a dense tensor (but sparse, ragged or composite)"
                 yield Violation(_where(signature), message, hint="take and return its parts as dense tensors")
             elif node_name(spec.tensor) not in nodes:
                 yield Violation(
@@ -175,7 +175,7 @@ RULES: Final = (
         "no-signature",
         Severity.ERROR,
         "The model has no signature that a client can call.",
-        "The server loads such a model and then refuses every request.",
+        "The server loads the model and then refuses every request.",
         "name the signatures at export, such as signatures={'serving_default': ...}",
         _no_signature,
     ),
@@ -229,7 +229,7 @@ RULES: Final = (
         "scalar-inputs-only",
         Severity.WARNING,
         "All inputs of a signature are scalars.",
-        "It answers one question at a time: no batches from clients, none made by the server.",
+        "It answers one request at a time: clients cannot send batches, and the server cannot build them.",
         "give the inputs a first dimension of open size (None)",
         _scalar_only,
     ),
@@ -238,7 +238,7 @@ RULES: Final = (
         "float64-input",
         Severity.WARNING,
         "An input is float64.",
-        "Requests are twice as long as they need be, and clients that send float32 are refused.",
+        "Requests are twice as large as necessary, and clients that send float32 are refused.",
         "take float32 and cast inside the model if it needs more",
         _float64,
     ),
@@ -247,7 +247,7 @@ RULES: Final = (
         "string-input-name",
         Severity.INFO,
         "A string input whose name does not end in `_bytes`; a warning if the graph takes it for binary data.",
-        "The name is how REST clients know that a value must be sent in base64, and how they are told so.",
+        "REST clients tell by the name whether a value is sent and returned in base64.",
         "name it with '_bytes' at the end if it is binary data; leave it if it is text",
         _string_names,
     ),
@@ -255,7 +255,7 @@ RULES: Final = (
         "TFS110",
         "unknown-method",
         Severity.WARNING,
-        "The method name of a signature is none that the server knows.",
+        "The server does not know the method name of a signature.",
         "With `--enable_signature_method_name_check` the server refuses to call it.",
         "use tensorflow/serving/predict, /classify or /regress",
         _methods,
@@ -274,7 +274,7 @@ RULES: Final = (
         "TFS112",
         "tensor-not-in-graph",
         Severity.ERROR,
-        "A signature names a tensor that the graph does not have, or one that is no plain tensor.",
+        "A signature names a tensor that the graph does not have, or one that is not dense.",
         "The server fails when it loads the model or when the signature is called.",
         "export the model again",
         _dangling,
@@ -293,7 +293,7 @@ RULES: Final = (
         "no-inputs",
         Severity.INFO,
         "A signature has no inputs.",
-        "It cannot be called over REST, and always computes the same unless it has state.",
+        "It cannot be called over REST, and always returns the same unless it has state.",
         "call it over gRPC, or give it an input",
         _no_inputs,
     ),

@@ -1,4 +1,4 @@
-"""Whether warmup records fit the signatures of a model, as far as can be told without running it."""
+"""Check whether warmup records fit the signatures of a model, without running it."""
 
 from __future__ import annotations
 

@@ -97,9 +97,9 @@ def test_what_tracing_froze_is_found(tmp_path):
     ("examples", "message", "hint"),
     [
         ([{"x": ROWS}], "examples is a list", "serving_default"),
-        ({"serving_defualt": {"x": ROWS}}, "no signature 'serving_defualt'", "serving_default"),
+        ({"serving_defualt": {"x": ROWS}}, "unknown signature 'serving_defualt'", "serving_default"),
         ({"serving_default": ROWS}, "not a list", "'x'"),
-        ({"serving_default": {"z": ROWS}}, "no input 'z'", "x"),
+        ({"serving_default": {"z": ROWS}}, "unknown input 'z'", "x"),
         ({"serving_default": {}}, "input 'x' is missing", None),
         ({"serving_default": {"x": ROWS[0]}}, "has shape [2]", "array[None]"),
         ({"serving_default": {"x": [[1.0]]}}, "has shape [1, 1]", None),
@@ -138,7 +138,7 @@ def test_a_fresh_process_that_dies_is_an_error(tmp_path, monkeypatch):
     crash.write_text("#!/bin/sh\necho 'went up in smoke' >&2\nexit 9\n")
     crash.chmod(0o700)
     monkeypatch.setattr(validation.sys, "executable", str(crash))
-    with pytest.raises(VerdictError, match="ended with 9: went up in smoke"):
+    with pytest.raises(VerdictError, match="exited with 9: went up in smoke"):
         export(tmp_path)
     assert not (tmp_path / "m").exists()
 
@@ -229,7 +229,7 @@ def test_an_existing_version_is_refused_before_any_work(tmp_path):
     def never(x: Any) -> Any:
         raise AssertionError("traced although the version exists")
 
-    with pytest.raises(UsageError, match="version 3 exists"):
+    with pytest.raises(UsageError, match="version 3 already exists"):
         export(tmp_path, td.Signature(never, inputs={"x": ("float32", ())}, outputs="y"), version=3)
 
 
@@ -240,7 +240,7 @@ def test_a_user_error_inside_the_model_is_no_error_of_the_disk(tmp_path):
     with pytest.raises(UsageError, match="cannot be traced") as caught:
         export(tmp_path, td.Signature(reads_a_file, inputs={"x": ("float32", ())}))
     assert "FileNotFoundError: [Errno 2]" in caught.value.message
-    assert "(test_checks_and_records.py, line" in caught.value.message
+    assert "(test_evidence.py, line" in caught.value.message
 
 
 def test_a_result_is_plain(tmp_path):

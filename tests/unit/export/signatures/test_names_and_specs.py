@@ -229,7 +229,7 @@ def test_choosing_signatures():
     assert choose_signature("old", Signature(), ["old", "serving_default"]) == "old"
     assert choose_signature("new", Signature(), ["old", "serving_default"]) == "serving_default"
     assert choose_signature("new", Signature(), ["old"]) == "old"
-    with pytest.raises(UsageError, match="is not said"):
+    with pytest.raises(UsageError, match="does not name"):
         choose_signature("new", Signature(), ["a", "b"])
     with pytest.raises(UsageError) as caught:
         choose_signature("new", Signature("olf"), ["old", "other"])
@@ -250,5 +250,5 @@ def test_tolerances():
 def test_hints_name_the_nearest_or_some():
     assert did_you_mean("imag", ["image", "label"]) == "did you mean 'image'?"
     assert did_you_mean("zzz", ["image", "label"]) == "known: image, label"
-    assert did_you_mean("zzz", []) == "there is none"
+    assert did_you_mean("zzz", []) == "there are none"
     assert did_you_mean("zzz", [f"name_{n:03}" for n in range(500)]).endswith("...")

@@ -105,7 +105,7 @@ def test_one_function_and_a_dict_of_them(tmp_path):
     assert sorted(export(several, tmp_path).signatures) == ["serving_default", "shift"]
     chosen = export(several, tmp_path, signatures={"serving_default": "shift"})
     assert sorted(chosen.signatures["serving_default"].inputs) == ["by", "value"]
-    with pytest.raises(UsageError, match="no function 'shfit'") as caught:
+    with pytest.raises(UsageError, match="unknown function 'shfit'") as caught:
         export(several, tmp_path, signatures={"serving_default": "shfit"})
     assert "shift" in caught.value.hint
 

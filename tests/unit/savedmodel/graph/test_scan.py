@@ -137,12 +137,12 @@ def test_any_bytes_end_in_pieces_or_an_error(data: bytes, window: int, tmp_path_
     [
         (b"", "is empty"),
         (b"\x08\x01", "holds no meta graph"),
-        (b"not a protobuf", "is damaged or no SavedModel"),
-        (b"\x12\x05ab", "is damaged or no SavedModel"),
-        (b"\x12" + b"\xff" * 20, "is damaged or no SavedModel"),
-        (b"\x12\x02\x0a\x7f", "is damaged or no SavedModel"),
-        (b"\x12" + varint(10**15) + b"abc", "is damaged or no SavedModel"),
-        (b"PK\x03\x04" + bytes(1000), "is damaged or no SavedModel"),
+        (b"not a protobuf", "is damaged or not a SavedModel"),
+        (b"\x12\x05ab", "is damaged or not a SavedModel"),
+        (b"\x12" + b"\xff" * 20, "is damaged or not a SavedModel"),
+        (b"\x12\x02\x0a\x7f", "is damaged or not a SavedModel"),
+        (b"\x12" + varint(10**15) + b"abc", "is damaged or not a SavedModel"),
+        (b"PK\x03\x04" + bytes(1000), "is damaged or not a SavedModel"),
     ],
 )
 def test_files_that_are_no_model_are_named(tmp_path, content: bytes, message: str) -> None:

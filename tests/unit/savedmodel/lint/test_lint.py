@@ -130,7 +130,7 @@ IN_SIGNATURE = "signature 'serving_default'"
         ),
         (
             {"signatures": default({"x": (*BATCH, "")})},
-            [("TFS112", "error", IN_SIGNATURE, "input 'x' is no plain tensor (sparse, ragged or composite)")],
+            [("TFS112", "error", IN_SIGNATURE, "input 'x' is not a dense tensor (but sparse, ragged or composite)")],
         ),
         (
             {"signatures": default(outputs={"y": ("bfloat16", (None,))})},
@@ -292,7 +292,7 @@ def test_image_versions(text: str, version) -> None:
 
 @pytest.mark.parametrize("text", ["latest", "tensorflow/serving", "tensorflow/serving:latest-gpu", "", "2"])
 def test_images_without_version(text: str) -> None:
-    with pytest.raises(UsageError, match="names no version"):
+    with pytest.raises(UsageError, match="is not a version of the server"):
         parse_image_version(text)
 
 
@@ -332,7 +332,7 @@ def test_manifest_sizes(write_model) -> None:
     (folder / "assets.extra" / "tfs_deploy.json").write_text("{")
     ((rule, severity, _, message),) = found(folder)
     assert (rule, severity) == ("TFS304", "error")
-    assert "is no manifest" in message
+    assert "is not a valid manifest" in message
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_manifest_sizes(write_model) -> None:
                 ("TFS404", "error", "directories 01, 1", "the server takes all of them for version 1"),
             ],
         ),
-        ("staging", {}, [("TFS405", "warning", "directory 'staging'", "its name is no number")]),
+        ("staging", {}, [("TFS405", "warning", "directory 'staging'", "its name is not a number")]),
         (
             "1",
             {"2": "empty"},
@@ -494,7 +494,7 @@ def test_selecting_rules(select, ignore, ids) -> None:
     ],
 )
 def test_unknown_rules(entry: str, hint: str) -> None:
-    with pytest.raises(UsageError, match=f"there is no rule '{entry}'") as caught:
+    with pytest.raises(UsageError, match=f"unknown rule '{entry}'") as caught:
         select_rules([entry])
     assert caught.value.hint.startswith(hint)
 
