@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forked_command import run_command
 from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export import Signature
@@ -20,9 +21,8 @@ from tfs_deploy.savedmodel.manifest import read_manifest
 
 
 def cli(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tfs_deploy", *map(str, arguments)]
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=cwd, env=environment, check=False)
+    return run_command(*arguments, cwd=cwd, env=environment, preload="tensorflow")
 
 
 @pytest.mark.parametrize(

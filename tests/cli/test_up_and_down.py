@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
+from forked_command import run_command
 from live import free_ports, until
 from tfs_deploy.client import Client, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
@@ -61,8 +62,7 @@ class Shop:
         self.path.write_text(yaml.safe_dump(self.document, sort_keys=False))
 
     def cli(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "tfs_deploy", command, str(self.path), *arguments]
-        return subprocess.run(line, capture_output=True, text=True, timeout=100, cwd=self.folder, env=ENVIRONMENT)
+        return run_command(command, self.path, *arguments, cwd=self.folder, env=ENVIRONMENT)
 
     def json(self, command: str, *arguments: str) -> dict:
         done = self.cli(command, "--json", *arguments)
@@ -336,7 +336,7 @@ def test_an_interrupted_start_leaves_nothing(shop):
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     record = until(lambda: read_server(shop.state))
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert process.returncode == 130
     assert start_time(record.pid) is None
     assert read_server(shop.state) is None
@@ -379,7 +379,7 @@ def test_logs_are_followed_until_the_server_ends(shop):
     assert process.stdout is not None
     assert process.stdout.readline()
     shop.json("down")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from forked_command import run_command
 from live import free_port, until
 from tfs_deploy.cli.main import run
 
@@ -21,7 +22,7 @@ COMMAND = [sys.executable, "-m", "tfs_deploy", "verify"]
 
 
 def verify(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=100, **options)
+    return run_command("verify", *arguments, **options)
 
 
 def test_a_yes_comes_with_all_reports_and_leaves_nothing_else(tmp_path):
@@ -125,7 +126,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(number, tmp_path):
 
     until(lambda: len(children()) >= 2 and list(tmp_path.iterdir()))
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=200)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     # one that was just being started ends with its parent, a moment later

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from forked_command import run_command
 from live import free_ports, until
 from tfs_deploy.client import Client
 from tfs_deploy.config import model_server_config
@@ -45,7 +46,7 @@ def smoke(file: Path, *options: str) -> list[str]:
 
 
 def run(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(smoke(file, *options), capture_output=True, text=True, timeout=60)
+    return run_command("smoke", file, *options)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_one_round_for_cron(served, tmp_path):
 
 def test_the_doctor_knows_the_deployments_own_server(served):
     command = [sys.executable, "-m", "tfs_deploy", "doctor", str(served.source), "--json"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=200)
     found = {each["id"]: each for each in json.loads(result.stdout)["findings"]}
     for name in ("port.grpc", "port.rest"):
         assert found[name]["level"] == "ok"
@@ -125,7 +126,7 @@ def test_commands_of_the_guide(served, tmp_path, line):
     words = [re.sub(r"\S*digits\.yaml$", str(served.source), word) for word in line.split()]
     words = [str(tmp_path / "zoo.prom") if word.endswith(".prom") else word for word in words]
     command = [sys.executable, "-m", "tfs_deploy", *words]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert result.returncode == 0, result.stdout + result.stderr
     for name in series(tmp_path / "zoo.prom") if "--textfile" in line else ():
         assert f"`{name.partition('{')[0]}`" in GUIDE
@@ -145,7 +146,7 @@ def test_from_good_to_bad_and_back_and_away(served, tmp_path):
         assert watching.stdout is not None
 
         def next_with(word: str) -> str:
-            return until(lambda: line if word in (line := watching.stdout.readline()) else "", seconds=30)
+            return until(lambda: line if word in (line := watching.stdout.readline()) else "")
 
         line = next_with(" ok ")
         assert "4 checks" in line
@@ -153,9 +154,8 @@ def test_from_good_to_bad_and_back_and_away(served, tmp_path):
         assert stat.S_IMODE(metrics.stat().st_mode) == 0o644
 
         label_stable(served, 2)  # somebody moves the label behind the deployment's back
-        line = next_with(" failed ")
-        assert "version 2 answered instead of version 1" in line
         # the label may have moved in the middle of a round, so that only its second half is wrong
+        assert " failed " in next_with("version 2 answered instead of version 1")
         until(lambda: series(metrics)[f"tfs_deploy_smoke_{grpc}"] == 0)
         found = series(metrics)
         assert found['tfs_deploy_smoke_deployment_success{deployment="zoo"}'] == 0

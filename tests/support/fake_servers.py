@@ -6,7 +6,6 @@ reload made it do, and ``FakeClient`` speaks to it with the methods of ``Client`
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +44,8 @@ class FakeServer:
     config_dir: Path
     settings: tuple[str, ...]
     running: bool = True
+    #: whether it has followed a config; at its start it takes a label for a version that it does not serve yet
+    serving: bool = False
     loaded: dict[str, set[int]] = field(default_factory=dict)
     labels: dict[str, dict[str, int]] = field(default_factory=dict)
     reloads: list[list[str]] = field(default_factory=list)
@@ -70,10 +71,10 @@ class FakeServer:
 
     def start(self) -> None:
         """Read the config as a server does at its start."""
-        self.follow(parse((self.config_dir / "models.config").read_text()))
+        self.apply(parse((self.config_dir / "models.config").read_text()))
         self.reloads.clear()
 
-    def follow(self, config: Any) -> None:
+    def apply(self, config: Any) -> None:
         """Load what a config asks for, then set its labels, then unload what it does not ask for."""
         wanted = {
             model.name: set(policy_of(model).select(version_numbers(model.base_path)))
@@ -82,7 +83,7 @@ class FakeServer:
         labels = {model.name: dict(model.version_labels) for model in config.model_config_list.config}
         for name, of_model in labels.items():
             for label, version in of_model.items():
-                if self.reloads and version not in self.loaded.get(name, set()):  # at its start a server may
+                if self.serving and version not in self.loaded.get(name, set()):
                     raise FailedPreconditionError(f"{label} of {name}: version {version} is not currently available")
         lines = [f"load {name} version {n}" for name in wanted for n in wanted[name] - self.loaded.get(name, set())]
         for name, of_model in labels.items():
@@ -98,6 +99,7 @@ class FakeServer:
         self.loaded = {name: versions for name, versions in wanted.items() if versions}
         self.labels = labels
         self.reloads.append(lines)
+        self.serving = True
 
     def _watch(self, labels: Mapping[str, Mapping[str, int]], leaving: Mapping[str, set[int]]) -> None:
         for name, label in sorted(self.watched):
@@ -116,7 +118,7 @@ class FakeServer:
     def usage(self) -> Any:
         raise NotImplementedError
 
-    def follow_log(self) -> Iterator[str]:
+    def follow(self) -> Iterator[str]:
         return iter(())
 
     def log_lines(self, count: int = 20) -> list[str]:
@@ -157,7 +159,7 @@ class FakeClient:
     def reload(self, config: Any, *, timeout: float) -> None:
         message = protos.ModelServerConfig()
         message.CopyFrom(config)
-        self.server.follow(message)
+        self.server.apply(message)
 
     def wait_ready(self, model: str, *, version: int, timeout: float) -> int:
         assert version in self.server.loaded.get(model, set()), f"{model} {version} would never be ready"
@@ -240,8 +242,6 @@ class FakeTarget:
         if server.running:
             self.calls.append(f"stop {server.name}")
         server.stop(timeout)
-        with contextlib.suppress(ValueError):
-            self.servers.remove(server) if server is not self.in_use else None
 
     def clear(self) -> None:
         self.in_use = None

@@ -203,7 +203,7 @@ class World:
         ports = SECOND if found.on_second_pair and found.second_pair else PORTS
         old = self._deployment(found.file, found.had_threads, second_pair=False)
         server = FakeServer(1, ports, config_dir, start_settings(old))
-        server.follow(model_server_config(self._deployment(found.follows or found.written, 1, second_pair=False)))
+        server.apply(model_server_config(self._deployment(found.follows or found.written, 1, second_pair=False)))
         server.reloads.clear()
         self.target.servers.append(server)
         self.target.in_use = server

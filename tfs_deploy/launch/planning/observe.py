@@ -66,6 +66,23 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """The deployment and its server: what the rest of the facts is read from.
+
+    ``written`` is the config in the directory that the server reads, ``settings`` are those in which it differs.
+    """
+
+    deployment: Deployment
+    served: Deployment
+    records: Mapping[str, ActiveModel]
+    target: LaunchTarget[Any]
+    server: Server | None
+    written: Any
+    settings: list[str]
+    replacing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """What a server answered: the versions it serves of each model, and what its labels lead to (None: not known)."""
 
@@ -98,40 +115,43 @@ def observe(
     kept = _still_meant(deployment, served, records)
     target = target_of(deployment) if target is None else target
     server = target.current()
-    config, paths = model_server_config(served), host_paths(served)
-    written = _written(served, server)
     settings = [] if server is None else changed_settings(server, target.settings(served))
     replacing = server is not None and (force_replace or bool(settings))
-    asked = _Asked({})
-    if server is not None:
-        asked = _ask(server, served, written, connect, wait=wait, may_fail=replacing)
+    found = _Found(deployment, served, kept, target, server, _written(served, server), settings, replacing)
+    facts = _facts(found, _ask(found, connect, wait=wait), ended=[name for name in records if name not in kept])
+    return Observation(deployment, served, target, server, kept, tuple(notes), facts)
+
+
+def _facts(found: _Found, asked: _Asked, *, ended: list[str]) -> Facts:
+    deployment, served, server = found.deployment, found.served, found.server
+    config, paths = model_server_config(served), host_paths(served)
     pair = None if server is None else free_pair(served, server.ports)
-    leftovers = target.leftovers()
+    leftovers = found.target.leftovers()
     weights = _traffic_file(served, server)
-    facts = Facts(
-        current=_current(served, written, asked),
+    limit = found.target.memory_limit()
+    return Facts(
+        current=_current(served, found.written, asked),
         target=config,
-        on_disk=versions_on_disk(written, paths) | versions_on_disk(config, paths),
+        on_disk=versions_on_disk(found.written, paths) | versions_on_disk(config, paths),
         loaded=asked.loaded,
         server=None if server is None else server.name,
         ports=ports_of(served),
-        memory=memory_of(served, asked.loaded, side_by_side=replacing, limit=target.memory_limit()),
-        written=written,
-        settings=tuple(settings),
+        memory=memory_of(served, asked.loaded, side_by_side=found.replacing, limit=limit),
+        written=found.written,
+        settings=tuple(found.settings),
         pair=pair,
         start_seconds=read_last_start(served.state_dir),
-        routed=_routed(deployment, weights, kept),
-        traffic={model.name: model.traffic for model in deployment.models if model.name not in kept},
+        routed=_routed(deployment, weights, found.records),
+        traffic={model.name: model.traffic for model in deployment.models if model.name not in found.records},
         traffic_file=weights,
         paths=paths,
         leftovers=tuple(leftover.step for leftover in leftovers),
         config_link=_other_config_dir(served, server),
         endpoint=_other_endpoint(served, server),
-        ended_rollouts=tuple(name for name in records if name not in kept),
-        problems=tuple(_problems(deployment, served, target, server, leftovers, pair, replacing=replacing)),
+        ended_rollouts=tuple(ended),
+        problems=tuple(_problems(found, pair or ports_of(served), leftovers)),
         source=str(deployment.source),
     )
-    return Observation(deployment, served, target, server, kept, tuple(notes), facts)
 
 
 def observe_address(deployment: Deployment, address: str, *, connect: Connect = client_for) -> Facts:
@@ -192,16 +212,19 @@ def _written(served: Deployment, server: Server | None) -> Any:
     return written_config(server.config_dir if server.config_dir.is_dir() else served.config_dir)
 
 
-def _ask(server: Server, served: Deployment, written: Any, connect: Connect, *, wait: float, may_fail: bool) -> _Asked:
-    """Ask a server what it serves; one that is replaced anyway (``may_fail``) need not answer."""
-    with connect(served, server.grpc_address) as client:
+def _ask(found: _Found, connect: Connect, *, wait: float) -> _Asked:
+    """Ask the server what it serves; one that is replaced anyway need not answer."""
+    if found.server is None:
+        return _Asked({})
+    served, written = found.served, found.written
+    with connect(served, found.server.grpc_address) as client:
         try:
-            if wait and not may_fail:
+            if wait and not found.replacing:
                 # An earlier start may have been cut off while its server was still loading.
                 wait_for_answer(client, served.models[0].name, end=time.monotonic() + wait)
             return _Asked(_loaded(client, served, written), _labels(client, served, written))
         except StatusError:
-            if not may_fail:
+            if not found.replacing:
                 raise
             return _Asked({})
 
@@ -303,22 +326,13 @@ def _other_endpoint(served: Deployment, server: Server | None) -> tuple[str, str
     return addresses
 
 
-def _problems(
-    deployment: Deployment,
-    served: Deployment,
-    target: LaunchTarget[Any],
-    server: Server | None,
-    leftovers: list[Leftover],
-    pair: ServerPorts | None,
-    *,
-    replacing: bool,
-) -> list[TfsDeployError]:
-    """Return what keeps a server from starting, where one is to be started."""
-    other = other_server(deployment)
-    found: list[TfsDeployError] = [] if other is None else [other]
-    if server is None or replacing:
+def _problems(found: _Found, ports: ServerPorts, leftovers: list[Leftover]) -> list[TfsDeployError]:
+    """Return what keeps a server from starting on ``ports``, where one is to be started."""
+    other = other_server(found.deployment)
+    problems: list[TfsDeployError] = [] if other is None else [other]
+    if found.server is None or found.replacing:
         freed = [leftover.ports for leftover in leftovers if leftover.ports is not None]
-        if server is not None:
-            freed.append(server.ports)
-        found += target.problems(served, (pair or ports_of(served)).without(freed))
-    return found
+        if found.server is not None:
+            freed.append(found.server.ports)
+        problems += found.target.problems(found.served, ports.without(freed))
+    return problems
