@@ -22,7 +22,7 @@ def next_commands(story: Story, program: str, grpc_port: int) -> list[tuple[str,
         (f"{program} up {deployment}", "start the server again, as the rollout left it"),
         (
             f"{program} predict localhost:{grpc_port} digits --label stable --input image=@{row}",
-            f"ask it (and stop it with: {program} down {deployment})",
+            f"call it (and stop it with: {program} down {deployment})",
         ),
     ]
 

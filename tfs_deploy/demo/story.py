@@ -146,7 +146,7 @@ def _serving(story: Story, deployment: Deployment, view: View) -> Iterator[None]
 
 
 def _compare(story: Story, view: View, clients: Mapping[str, Any], rows: Mapping[str, NDArray[Any]]) -> None:
-    view.heading("3  Check", "every held-out row over both transports, compared with what Keras says itself")
+    view.heading("3  Check", "every held-out row over both transports, compared with Keras' own answers")
     for version in (1, 2):
         expected = _load(story.folder, str(version))
         story.agreements += [agreement(version, name, client, rows, expected) for name, client in clients.items()]

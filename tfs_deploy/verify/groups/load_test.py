@@ -113,9 +113,9 @@ def require_measurable(settings: LoadSettings, *, baseline: bool, own_server: bo
 def judge_errors(measured: LoadTestResult, budgets: Sequence[Budget]) -> Judgement:
     """Judge failed requests: none may fail, unless a budget allows some."""
     if measured.errors and not any(budget.metric == "errors" for budget in budgets):
-        asked = measured.errors + len(measured.latencies)
+        sent = measured.errors + len(measured.latencies)
         return failed(
-            f"{measured.errors} of {asked} requests failed: {measured.last_error}", float(measured.errors), "errors"
+            f"{measured.errors} of {sent} requests failed: {measured.last_error}", float(measured.errors), "errors"
         )
     return passed(f"{len(measured.latencies)} answers, {measured.throughput:.0f} a second", measured.throughput, "/s")
 
