@@ -42,7 +42,7 @@ class Bad:
 
 MODELS_AND_FILES = [
     Bad("up gone.yaml", 2, "gone.yaml:5: models[0].base_path: base path {folder}/gone does not exist", "correct the"),
-    Bad("up empty.yaml", 2, "empty.yaml:5: models[0].base_path: {folder}/empty holds no version, that", "correct the"),
+    Bad("up empty.yaml", 2, "empty.yaml:5: models[0].base_path: {folder}/empty holds no version: no", "correct the"),
     Bad("up nomodel.yaml", 2, "nomodel.yaml:5: models[0].base_path: version directory {folder}/nomodel/1", "correct"),
     Bad("config nomodel.yaml", 2, "nomodel.yaml:5: models[0].base_path: version directory {folder}/nomodel/1", "corr"),
     Bad("up label.yaml", 2, "label.yaml:7: models[0].labels.stable: version 124 is not served", "correct the file"),
