@@ -18,8 +18,8 @@ from tfs_deploy import protos
 from tfs_deploy.errors import StatusError
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.server.batching.options import batch_options
+from tfs_deploy.server.batching.runner import BatchingRunner
 from tfs_deploy.server.batching.scheduler import BatchScheduler
-from tfs_deploy.server.batching.session import BatchingRunner
 from tfs_deploy.server.metrics import ServerMetrics
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import numpy as np
 
 from tfs_deploy import codec
 from tfs_deploy.client import AsyncClient, Client
+from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.protos import methods
 
 MODELS = Path(__file__).parents[1] / "data" / "models"
@@ -203,9 +203,7 @@ async def throughput(call: Callable[[], Any], calls: int = 2000, concurrent: int
 
 
 def serve() -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     flags = [f"--port={port}", "--model_name=zoo", f"--model_base_path={MODELS / 'zoo'}", "--exit_with_parent"]
     command = [sys.executable, "-m", "tfs_deploy.server", *flags]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), f"127.0.0.1:{port}"

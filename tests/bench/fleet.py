@@ -9,7 +9,6 @@ processor time is that of the real thing: every model of the deployment is in th
 from __future__ import annotations
 
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,13 +23,14 @@ import numpy as np
 
 from tfs_deploy import codec, protos
 from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.protos import methods
 from tfs_deploy.protos.signatures import DTYPE_NUMBERS
 from tfs_deploy.rollout import Rollout, Status
 from tfs_deploy.rollout.controller.journal import Journal, replay
 from tfs_deploy.rollout.machine.actions import Apply, Finish, Wait, action_name
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 
 ZOO = Path(__file__).parents[1] / "data" / "models" / "zoo"
@@ -144,7 +144,7 @@ def measure(file: Path, ports: list[int]) -> Cost:
     cost = Cost()
     deployment = load_deployment(file)
     replicas = tuple(f"127.0.0.1:{port}" for port in ports)
-    options = {"steps": (50, 100), "bake": 1.0, "poll": 0.1, "drain": 0.2, "need_memory": False, "need_clean": False}
+    options = {"steps": (50, 100), "bake": 1.0, "poll": 0.1, "drain": 0.2, "ignore_memory": True, "ignore_lint": True}
     rollout = Rollout(deployment, "m0", to=2, replicas=replicas, **options)
     with rollout:
         while True:
@@ -166,12 +166,7 @@ def measure(file: Path, ports: list[int]) -> Cost:
 
 
 def run(models: int, replicas: int) -> Cost:
-    probes = [socket.socket() for _ in range(replicas)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
+    ports = free_ports(replicas)
     command = [sys.executable, __file__, "--serve", *map(str, ports)]
     with tempfile.TemporaryDirectory() as name:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -214,7 +209,7 @@ def main() -> int:
 
 def journal() -> bool:
     """Write and read long journals; print how that grows and return whether it is in proportion."""
-    start = Event("start", detail={"plan": Plan("m0", 1, 2).as_dict()})
+    start = Event("start", detail={"plan": RolloutPlan("m0", 1, 2).as_dict()})
     entry = Event("outcome", "load", detail={"stale_failure": False, "versions": [1, 2], "labels": {"stable": 1}})
     read: dict[int, float] = {}
     print(f"\n{'journal':<58} {'ms':>9}")

@@ -16,7 +16,6 @@ import itertools
 import json
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -29,13 +28,14 @@ from typing import Any
 import numpy as np
 
 from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router
-from tfs_deploy.client.routing.router import choose, position
+from tfs_deploy.client.routing.label_choice import choose, position
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.launch.up import down, up
 from tfs_deploy.report import rollout_html
 from tfs_deploy.rollout import GateVerdict, Rollout, Status, Verdict
-from tfs_deploy.rollout.begin import recorded
+from tfs_deploy.rollout.begin import recorded_rollouts
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 
 MODELS = Path(__file__).parents[1] / "data" / "models"
@@ -203,10 +203,7 @@ def deploy(folder: Path, target: str, image: str | None) -> Path:
         place = folder / "models" / "zoo" / str(version)
         shutil.copytree(MODELS / "zoo" / str(version), place)
         write_goldens(place, [Golden("serving_default", {"x": X}, {"y": X / 2 + np.float32(offset)})])
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        ports = first.getsockname()[1], second.getsockname()[1]
+    ports = free_ports(2)
     file = folder / "bench.yaml"
     server = {"target": target, "grpc_port": ports[0], "rest_port": ports[1]}
     if target == "docker":
@@ -322,7 +319,7 @@ def main() -> int:
         drive(file, stories, load, arguments.requests)
         load.stop()
         if arguments.html:
-            *_, first = recorded(deployment.state_dir, "zoo")
+            *_, first = recorded_rollouts(deployment.state_dir, "zoo")
             arguments.html.write_text(rollout_html(first.plan, first.events))
     return 0 if report(load.rows, stories, arguments.requests) else 1
 

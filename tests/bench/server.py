@@ -24,6 +24,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -111,22 +112,25 @@ def copies(array: np.ndarray) -> int:
     """
     import tracemalloc
 
-    from tfs_deploy.server.api.data_plane import DataPlane
+    from tfs_deploy.server.data_plane import DataPlane
+    from tfs_deploy.server.grpc.prediction_service import predict_answer
     from tfs_deploy.server.metrics import ServerMetrics
-    from tfs_deploy.server.models.core import CoreOptions, ServerCore
-    from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
+    from tfs_deploy.server.models.loader import LoaderOptions, SavedModelLoader
     from tfs_deploy.server.models.manager import ManagerOptions
+    from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions
 
     metrics = ServerMetrics()
-    core = ServerCore(EngineLoader(LoaderOptions(), metrics), CoreOptions(manager=ManagerOptions(load_retries=0)))
+    core = ServerCore(
+        SavedModelLoader(LoaderOptions(), metrics), ServerCoreOptions(manager=ManagerOptions(load_retries=0))
+    )
     config = protos.ModelServerConfig()
     config.model_config_list.config.add(name="default", base_path=str(MODEL), model_platform="tensorflow")
     core.reload(config)
     try:
-        dataplane = DataPlane(core, metrics)
+        predict = predict_answer(DataPlane(core, metrics))
         body = codec.encode_predict_request("default", {"x": array})
         tracemalloc.start()
-        reply = dataplane.predict([body], None)
+        reply = predict([body], SimpleNamespace(time_remaining=lambda: None))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert len(reply) > array.nbytes

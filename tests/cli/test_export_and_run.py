@@ -85,7 +85,7 @@ def test_no_text_is_no_signature():
         (["model", "-s", "a("], "cannot be read"),
         (["no_module:thing"], "module 'no_module' not found"),
         (["json:nothing"], "'nothing' not found"),
-        (["json:dumps"], "nothing that can be exported"),
+        (["json:dumps"], "cannot be exported"),
     ],
 )
 def test_mistakes_are_one_line_with_a_hint(tmp_path, models, arguments, message):

@@ -43,7 +43,7 @@ def file(tmp_path) -> str:
         (["rollout", "start", "FILE"], "has several models", "digits, faces"),
         (["rollout", "start", "FILE", "--model", "x"], "has no model 'x'", "digits, faces"),
         (["rollout", "start", "FILE", "--model", "digits", "--steps", "5,50"], "do not end with 100", "5,25,50,100"),
-        (["rollout", "start", "FILE", "--model", "digits", "--bake", "1x"], "'1x' is not a time", "5m"),
+        (["rollout", "start", "FILE", "--model", "digits", "--bake", "1x"], "'1x' is not a valid time", "5m"),
         (["rollout", "resume", "FILE", "--model", "digits"], "digits was never rolled out", "rollout start"),
         (["rollout", "abort", "FILE", "--model", "digits"], "digits was never rolled out", "rollout start"),
         (["rollout", "start", "nowhere.yaml"], "nowhere.yaml does not exist", ""),

@@ -25,11 +25,11 @@ from tfs_deploy.config.models import parse
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.host.processes import start_time
 from tfs_deploy.host.tcp_ports import is_free
-from tfs_deploy.launch.embedded.process import start_time
-from tfs_deploy.launch.embedded.record import NEXT, read_record
 from tfs_deploy.state.active import read_active, write_active
 from tfs_deploy.state.lock import lock
+from tfs_deploy.state.server_record import Role, read_server
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
@@ -79,9 +79,9 @@ def shop(tmp_path, models):
     shop = Shop(tmp_path, models)
     yield shop
     shop.write()
-    record = read_record(shop.state)
+    record = read_server(shop.state)
     shop.cli("down")
-    assert record is None or start_time(record["pid"]) in (None, not record["started"])
+    assert record is None or start_time(record.pid) in (None, not record.started)
 
 
 def predict(client: Client, **which) -> float:
@@ -251,14 +251,14 @@ def test_what_a_killed_replacement_left_is_cleared_by_the_next_up(shop):
     shop.write()
     line = [sys.executable, "-m", "tfs_deploy", "up", str(shop.path)]
     process = subprocess.Popen(line, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-    left = until(lambda: read_record(shop.state, name=NEXT))
+    left = until(lambda: read_server(shop.state, Role.SUCCESSOR))
     process.kill()
     process.wait()
-    assert start_time(left["pid"]) is not None
+    assert start_time(left.pid) is not None
     assert shop.json("status")["pid"] == pid
     healed = shop.json("up")
-    assert f"stopped server {left['pid']}, left over from a replacement that was cut off" in healed["notes"]
-    assert start_time(left["pid"]) is None
+    assert f"stopped server {left.pid}, left over from a replacement that was cut off" in healed["notes"]
+    assert start_time(left.pid) is None
     assert healed["exit_code"] == 0
 
 
@@ -299,7 +299,7 @@ def test_a_broken_first_version_leaves_nothing_behind(shop):
     assert done.returncode == 3
     assert "the server did not start" in done.stderr
     assert is_free(shop.port)
-    assert read_record(shop.state) is None
+    assert read_server(shop.state) is None
     assert "loading hp version 123 failed" in shop.cli("logs").stdout
 
 
@@ -308,7 +308,7 @@ def test_a_port_in_use_names_who_has_it(shop):
         done = shop.cli("up")
     assert done.returncode == 3
     assert f"port {shop.port} is in use by process {os.getpid()}" in done.stderr
-    assert read_record(shop.state) is None
+    assert read_server(shop.state) is None
 
 
 def test_a_server_that_died_is_noticed_and_started_again(shop):
@@ -334,12 +334,12 @@ def test_one_at_a_time(shop):
 def test_an_interrupted_start_leaves_nothing(shop):
     line = [sys.executable, "-m", "tfs_deploy", "up", str(shop.path)]
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    record = until(lambda: read_record(shop.state))
+    record = until(lambda: read_server(shop.state))
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert start_time(record["pid"]) is None
-    assert read_record(shop.state) is None
+    assert start_time(record.pid) is None
+    assert read_server(shop.state) is None
 
 
 def test_after_a_rollout_a_restart_keeps_what_it_left_and_an_edit_ends_it(shop):

@@ -119,7 +119,7 @@ def test_dtypes_that_only_grpc_carries(client, over_rest, signature, outputs):
     if over_rest:
         with pytest.raises(InvalidArgumentError, match="Failed to write JSON value") as caught:
             client.predict("zoo", inputs, signature=signature)
-        assert caught.value.hint == "the REST API lacks this dtype: use the gRPC client"
+        assert caught.value.hint == "the REST API does not support this dtype: use the gRPC client"
     else:
         check(client.predict("zoo", inputs, signature=signature)["y"], outputs)
 
@@ -155,7 +155,7 @@ def test_signatures_without_inputs(client, over_rest):
             lambda c: c.predict("zoo", {"x": [1.0]}, version=9),
             NotFoundError,
             "Servable not found for request: Specific(zoo, 9)",
-            "the server has of zoo: version 2 AVAILABLE, version 1 AVAILABLE",
+            "the server has these versions of zoo: version 2 AVAILABLE, version 1 AVAILABLE",
         ),
         (
             lambda c: c.predict("zoo", {"x": [1.0]}, label="prod"),
@@ -299,7 +299,7 @@ def test_reload(served):
             labels["stable"] = 125
             with pytest.raises(FailedPreconditionError, match="not currently available for inference") as caught:
                 client.reload(config)
-            assert caught.value.hint == "load the version first, label it in a second reload"
+            assert caught.value.hint == "load the version first, then label it in a second reload"
             assert client.metadata("half_plus_two", label="stable").version == 124
             with pytest.raises(UnimplementedError, match="the REST API has no reload"):
                 rest.reload(served.config)

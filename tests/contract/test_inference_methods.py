@@ -87,7 +87,11 @@ def test_multi_inference(client, over_rest):
         (lambda c: c.classify("zoo", [], signature="tf1_classify"), RequestError, "there are no examples"),
         (lambda c: c.classify("zoo", {"x": 1.0}, signature="tf1_classify"), RequestError, "examples are of type dict"),
         (lambda c: c.classify("zoo", [1], signature="tf1_classify"), RequestError, "example 0 is of type int"),
-        (lambda c: c.regress("zoo", [b"\xff"], signature="tf1_regress"), RequestError, "0 is no serialized tf.Example"),
+        (
+            lambda c: c.regress("zoo", [b"\xff"], signature="tf1_regress"),
+            RequestError,
+            "0 is not a serialized tf.Example",
+        ),
         (
             lambda c: c.regress("zoo", [{}, {"x": [[1.0]]}], signature="tf1_regress"),
             RequestError,
@@ -165,7 +169,7 @@ def test_bad_examples_are_reported_by_index_and_fail_alone(client):
 
 def test_outputs_without_a_row_for_each_example(client):
     found = list(client.predict_many("zoo", [{"x": 1.0}, {"x": 2.0}], signature="toscalar"))
-    assert all("predict_many needs a row for each example" in prediction.error.hint for prediction in found)
+    assert all("predict_many needs one row per example" in prediction.error.hint for prediction in found)
 
 
 def test_sizes_are_checked(client):

@@ -122,7 +122,11 @@ def test_quiet_prints_nothing(predict):
     ("arguments", "message", "hint"),
     [
         (["nosuch", "-i", "x=1"], "Servable not found for request: Latest(nosuch)", "tfs-deploy status"),
-        (["zoo", "-i", "x=1", "--version", "9"], "Specific(zoo, 9)", "the server has of zoo: version 2 AVAILABLE"),
+        (
+            ["zoo", "-i", "x=1", "--version", "9"],
+            "Specific(zoo, 9)",
+            "the server has these versions of zoo: version 2 AVAILABLE",
+        ),
         (["zoo", "-i", "x=1", "--label", "prod"], "Unrecognized servable version label: prod", "tfs-deploy status"),
         (["zoo", "-i", "x=1", "--label", "a", "--version", "1"], "a version or a label, not both", "drop one"),
         (["zoo", "-i", "x=1", "--signature", "strz"], "zoo has no signature strz", "did you mean signature strs?"),

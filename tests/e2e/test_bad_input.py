@@ -74,7 +74,7 @@ SERVE = [
     Bad(
         "--model_base_path={folder}/gone", 2, "base path {folder}/gone does not exist", "export a model there; to wait"
     ),
-    Bad("--model_base_path={folder}/empty", 2, "{folder}/empty holds no version, that is no", "export a model there"),
+    Bad("--model_base_path={folder}/empty", 2, "{folder}/empty holds no version: no directory", "export a model there"),
     Bad(
         "--model_base_path={folder}/nomodel", 2, "version directory {folder}/nomodel/1 has no saved_model.pb", "export"
     ),
@@ -110,7 +110,7 @@ REQUESTS = [
         "hp -i x=1 --version 9",
         2,
         "Servable not found for request: Specific(hp, 9)",
-        "the server has of hp: version 124",
+        "the server has these versions of hp: version 124",
     ),
     Bad("zoo -i y=1", 2, "signature serving_default has no input y; it has: x", "use input x"),
     Bad("zoo -i img=a --signature strlen", 2, "has no input img; it has: img_bytes", "did you mean input img_bytes?"),

@@ -14,9 +14,9 @@ import numpy as np
 
 from live import until
 from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router, read_traffic
-from tfs_deploy.client.routing.recorder import requests_dir
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError
 from tfs_deploy.rollout import RequestStats
+from tfs_deploy.state.request_tallies import requests_dir
 from zoos import ANSWERS, X, Zoo
 
 

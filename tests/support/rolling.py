@@ -26,9 +26,9 @@ from tfs_deploy.cli.main import run
 from tfs_deploy.client import read_traffic
 from tfs_deploy.rollout import ErrorRateGate, Rollout, RolloutResult, Status, Verdict
 from tfs_deploy.rollout.adapters.deployed_server import SystemClock
-from tfs_deploy.rollout.begin import latest
-from tfs_deploy.rollout.controller.journal import journals
+from tfs_deploy.rollout.begin import latest_rollout
 from tfs_deploy.state.active import read_active
+from tfs_deploy.state.journal import journals
 
 if TYPE_CHECKING:
     from zoos import Zoo
@@ -168,7 +168,7 @@ def _kill_and_resume(zoo: Zoo, when: str, number: int) -> None:
     before = len(journals(zoo.state_dir, "zoo"))
     _roll_and_kill(zoo, new, when, number)
     written = len(journals(zoo.state_dir, "zoo")) > before
-    over = written and latest(zoo.state_dir, "zoo").history.finished is not None
+    over = written and latest_rollout(zoo.state_dir, "zoo").history.finished is not None
     assert over == ((when, number) == ("after", ENTRIES))
     resumed = cli("rollout", "resume", zoo.file)
     assert resumed.returncode == (0 if written and not over else 2), resumed.stderr
@@ -176,7 +176,7 @@ def _kill_and_resume(zoo: Zoo, when: str, number: int) -> None:
     assert zoo.served() == ({"stable": stable}, [stable])
     assert read_traffic(zoo.traffic_path).models["zoo"] == {"stable": 100.0}
     if written:
-        assert latest(zoo.state_dir, "zoo").history.finished.value == "done"
+        assert latest_rollout(zoo.state_dir, "zoo").history.finished.value == "done"
         status = json.loads(cli("rollout", "status", zoo.file, "--json").stdout)
         assert status["rollout"]["status"] == "done"
 
@@ -196,15 +196,17 @@ def _doom(when: str, number: int, *arguments: object) -> None:
 def rollbacks_killed_at(zoo: Zoo, positions: Iterable[tuple[str, int]]) -> None:
     """Kill a rollback from version 2 at an entry and ask for one again: it goes on, and never back to version 2."""
     for when, number in positions:
-        assert Rollout(zoo.deployment, "zoo", to=2, steps=(), need_warmup=False).run().done
+        assert Rollout(zoo.deployment, "zoo", to=2, steps=(), allow_missing_warmup=True).run().done
         before = len(journals(zoo.state_dir, "zoo"))
         _doom(when, number, "rollback", zoo.file)
         written = len(journals(zoo.state_dir, "zoo")) > before
         again = cli("rollback", zoo.file)
         over = (when, number) == ("after", BACK_ENTRIES)
         assert again.returncode == (2 if over else 0), again.stderr
-        assert not over or "version 1 of zoo is stable again already: the last rollout went back from 2" in again.stderr
-        assert over or "zoo: version 2 to 1" + (" goes on" if written else ", rollback") in again.stderr
+        assert (
+            not over or "version 1 of zoo is already stable again: the last rollout rolled back from 2" in again.stderr
+        )
+        assert over or "zoo: version 2 to 1" + (" resumed" if written else ", rollback") in again.stderr
         assert zoo.served() == ({"stable": 1}, [1])
 
 
@@ -219,7 +221,7 @@ PHASES = {
     "step": ("50 % of the traffic goes to canary", (Status.ROLLED_BACK, 1)),
     "promote": ("label stable points at version 2", (Status.ROLLED_BACK, 1)),
     "settle": ("all traffic goes to stable", (Status.ROLLED_BACK, 1)),
-    "retire": ("the old version was asked to leave", (Status.DONE, 2)),
+    "retire": ("unloading the old version", (Status.DONE, 2)),
 }
 
 
@@ -248,7 +250,7 @@ def a_server_that_dies_in(zoo: Zoo, phase: str) -> None:
 
 
 def a_server_that_dies_on_the_way_back(zoo: Zoo) -> None:
-    result = roll(zoo, "going back to version 1", gates=["command=false"])
+    result = roll(zoo, "rolling back to version 1", gates=["command=false"])
 
     assert result.reason.startswith("step 50 %: command gate: ")
     assert (result.status, zoo.served()) == (Status.ROLLED_BACK, ({"stable": 1}, [1]))
@@ -287,7 +289,7 @@ def records_that_are_damaged_on_the_way_back(zoo: Zoo) -> None:
     records = zoo.state_dir / "active.json"
 
     def damage(line: str) -> None:
-        if line.startswith("going back to version 1"):
+        if line.startswith("rolling back to version 1"):
             records.write_text('{"models": ')
 
     options = {"steps": (50, 100), "bake": 0.3, "gates": ["command=false"]}
@@ -362,7 +364,7 @@ def a_wall_clock_that_jumps_back_an_hour(zoo: Zoo) -> None:
         result = rollout.run(check=False)
 
     assert result.status is Status.DONE, result.reason
-    walls = [event.at for event in latest(zoo.state_dir, "zoo").events]
+    walls = [event.at for event in latest_rollout(zoo.state_dir, "zoo").events]
     assert max(first - second for first, second in itertools.pairwise(walls)) > 3500.0
     assert 2.1 <= result.seconds < 60
     assert all(step.windows["canary"].requests > 30 for step in result.steps)

@@ -24,6 +24,10 @@ CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "
         ("import tfs_deploy.deployment.file, tfs_deploy.config", (*HEAVY, "grpc")),
         ("import tfs_deploy.launch", HEAVY),
         ("import tfs_deploy.verify, tfs_deploy.report, tfs_deploy.demo; from tfs_deploy.rollout import *", HEAVY),
+        (
+            "from tfs_deploy.state import directory, endpoint, traffic",
+            (*HEAVY, *CLI_ONLY, "numpy", "grpc", "google.protobuf", "tfs_deploy.client", "tfs_deploy.launch"),
+        ),
         ("import tfs_deploy.state.lock", (*HEAVY, *CLI_ONLY, "numpy", "grpc", "tfs_deploy.rollout.run")),
         ("import tfs_deploy.server", HEAVY),
         ("from tfs_deploy.doctor import gather, judge; judge(gather())", (*HEAVY, "grpc", "uvicorn", "pydantic")),

@@ -1,4 +1,4 @@
-"""The methods of the asynchronous clients, written once for gRPC and REST; what they do is in ``core``."""
+"""The methods of the asynchronous clients, written once for gRPC and REST; the work is in ``core``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tfs_deploy.client.bound_model import BoundModel
 from tfs_deploy.client.call.steps import Steps, drive_async
 from tfs_deploy.client.core.operations import Operations
 from tfs_deploy.client.predict_many import predict_many_async
-from tfs_deploy.client.transport import AsyncBalancedTransport, AsyncHedgedTransport, AsyncTransport
+from tfs_deploy.client.transport.hedging import AsyncHedgedTransport
+from tfs_deploy.client.transport.load_balancing import AsyncBalancedTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -18,30 +19,32 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tfs_deploy.client.call.example_replies import ClassifyReply, RegressReply, Task, TaskReply
-    from tfs_deploy.client.call.replies import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.call import FailedAttempt
+    from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply, Task, TaskReply
+    from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
     from tfs_deploy.client.call.stats import ClientStats
     from tfs_deploy.client.core.batching import Prediction
     from tfs_deploy.client.core.dialect import Dialect
     from tfs_deploy.client.options import Settings
     from tfs_deploy.client.predict_many import Progress
+    from tfs_deploy.client.transport.transport import AsyncTransport
     from tfs_deploy.codec import PredictReply
     from tfs_deploy.codec.examples import ExampleLike
 
 T = TypeVar("T")
 
 
-class AwaitingClient:
-    """A client whose calls are awaited; arguments, results and errors are those of ``BlockingClient``."""
+class AsyncClientBase:
+    """A client whose calls are awaited; arguments, results and errors are those of ``ClientBase``."""
 
     def __init__(
-        self, dialect: Dialect, transports: Sequence[AsyncTransport], settings: Settings, transport_name: str
+        self, dialect: Dialect, transports: Sequence[AsyncTransport], settings: Settings, *, transport_name: str
     ) -> None:
         self._operations = Operations(dialect, settings, transport_name)
-        transport = transports[0] if len(transports) == 1 else AsyncBalancedTransport(transports)
+        transport: AsyncTransport = transports[0] if len(transports) == 1 else AsyncBalancedTransport(transports)
         if settings.hedge_after is not None:
             transport = AsyncHedgedTransport(transport, settings.hedge_after)
-        self._transport: AsyncTransport = transport
+        self._transport = transport
 
     async def predict(
         self,
@@ -55,16 +58,25 @@ class AwaitingClient:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> PredictReply:
-        """Run a signature of a model; see ``BlockingClient.predict``."""
+        """Run a signature of a model; see ``ClientBase.predict``."""
         operations = self._operations
-        request = operations.predict(model, inputs, signature, label, version, output_filter, timeout, headers)
-        call = request.call
+        request, call = operations.begin_predict(
+            model,
+            inputs,
+            signature=signature,
+            label=label,
+            version=version,
+            output_filter=output_filter,
+            timeout=timeout,
+            headers=headers,
+        )
+        failed: FailedAttempt | None = None
         if call is not None:
             try:
-                return operations.answered(request, call, await self._transport.perform(call))
-            except BaseException as error:  # noqa: BLE001 - raised again unless the steps can mend it
-                operations.failed(request, call, error)
-        return await self._run(operations.steps(request))
+                return operations.finish_predict(request, call, await self._transport.perform(call))
+            except BaseException as error:  # noqa: BLE001 - raised again unless the steps can handle it
+                failed = operations.failed_attempt(request, call, error)
+        return await self._run(operations.predict_steps(request, failed))
 
     def predict_many(
         self,
@@ -76,12 +88,12 @@ class AwaitingClient:
         progress: Progress | None = None,
         **more: Any,
     ) -> AsyncIterator[Prediction]:
-        """Predict many examples in batches; see ``BlockingClient.predict_many``; iterate with ``async for``."""
-        ask = functools.partial(self.predict, model, **more)
-        return predict_many_async(ask, examples, batch_size=batch_size, concurrency=concurrency, progress=progress)
+        """Predict many examples in concurrent batches; see ``ClientBase.predict_many``; iterate with ``async for``."""
+        predict = functools.partial(self.predict, model, **more)
+        return predict_many_async(predict, examples, batch_size=batch_size, concurrency=concurrency, progress=progress)
 
     def model(self, name: str, **bound: Any) -> BoundModel:
-        """Bind a model, and if given ``label``, ``version``, ``signature`` and more arguments of ``predict``."""
+        """Return the client bound to a model, and optionally to arguments of ``predict`` such as ``label``."""
         return BoundModel(self, name, **bound)
 
     async def classify(
@@ -96,9 +108,17 @@ class AwaitingClient:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ClassifyReply:
-        """Classify examples; see ``BlockingClient.classify``."""
+        """Classify examples; see ``ClientBase.classify``."""
         steps: Steps[ClassifyReply] = self._operations.inference(
-            "classify", model, examples, context, signature, label, version, timeout, headers
+            "classify",
+            model,
+            examples,
+            context=context,
+            signature=signature,
+            label=label,
+            version=version,
+            timeout=timeout,
+            headers=headers,
         )
         return await self._run(steps)
 
@@ -114,9 +134,17 @@ class AwaitingClient:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> RegressReply:
-        """Return the value of each example; see ``BlockingClient.regress``."""
+        """Return the value of each example; see ``ClientBase.regress``."""
         steps: Steps[RegressReply] = self._operations.inference(
-            "regress", model, examples, context, signature, label, version, timeout, headers
+            "regress",
+            model,
+            examples,
+            context=context,
+            signature=signature,
+            label=label,
+            version=version,
+            timeout=timeout,
+            headers=headers,
         )
         return await self._run(steps)
 
@@ -132,8 +160,10 @@ class AwaitingClient:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> list[TaskReply]:
-        """Run several signatures on the same examples; see ``BlockingClient.multi_inference``."""
-        steps = self._operations.multi_inference(model, examples, context, tasks, label, version, timeout, headers)
+        """Run several signatures on the same examples; see ``ClientBase.multi_inference``."""
+        steps = self._operations.multi_inference(
+            model, examples, tasks, context=context, label=label, version=version, timeout=timeout, headers=headers
+        )
         return await self._run(steps)
 
     async def status(
@@ -143,8 +173,8 @@ class AwaitingClient:
         version: int | None = None,
         timeout: float | None = None,
     ) -> list[VersionStatus]:
-        """Return the states of a model's versions; see ``BlockingClient.status``."""
-        return await self._run(self._operations.status(model, version, timeout))
+        """Return the states of a model's versions; see ``ClientBase.status``."""
+        return await self._run(self._operations.status(model, version=version, timeout=timeout))
 
     async def metadata(
         self,
@@ -154,8 +184,8 @@ class AwaitingClient:
         label: str | None = None,
         timeout: float | None = None,
     ) -> ModelMetadata:
-        """Return the signatures of a version, and its number; see ``BlockingClient.metadata``."""
-        return await self._run(self._operations.metadata(model, label, version, timeout))
+        """Return the signatures and the number of a version; see ``ClientBase.metadata``."""
+        return await self._run(self._operations.metadata(model, label=label, version=version, timeout=timeout))
 
     async def wait_ready(
         self,
@@ -165,8 +195,8 @@ class AwaitingClient:
         label: str | None = None,
         timeout: float = 60.0,
     ) -> int:
-        """Wait until a model answers requests; see ``BlockingClient.wait_ready``."""
-        return await self._run(self._operations.wait_ready(model, label, version, timeout))
+        """Wait until a model answers requests; see ``ClientBase.wait_ready``."""
+        return await self._run(self._operations.wait_ready(model, label=label, version=version, timeout=timeout))
 
     async def reload(
         self,
@@ -174,15 +204,15 @@ class AwaitingClient:
         *,
         timeout: float | None = None,
     ) -> None:
-        """Replace the server's whole model configuration; see ``BlockingClient.reload``."""
-        await self._run(self._operations.reload(config, timeout))
+        """Replace the server's whole model configuration; see ``ClientBase.reload``."""
+        await self._run(self._operations.reload(config, timeout=timeout))
 
     def stats(self) -> ClientStats:
-        """Return what this client has done so far; see ``BlockingClient.stats``."""
-        return self._operations.conduct.statistics.read()
+        """Return what this client has done so far; see ``ClientBase.stats``."""
+        return self._operations.policy.statistics.read()
 
     async def close(self) -> None:
-        """Close the connections; calls after this are refused."""
+        """Close the connections; later calls are refused."""
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

@@ -10,7 +10,8 @@ from tfs_deploy.client.bound_model import BoundModel
 from tfs_deploy.client.call.steps import Steps, drive
 from tfs_deploy.client.core.operations import Operations
 from tfs_deploy.client.predict_many import predict_many
-from tfs_deploy.client.transport import BalancedTransport, HedgedTransport, Transport
+from tfs_deploy.client.transport.hedging import HedgedTransport
+from tfs_deploy.client.transport.load_balancing import BalancedTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,30 +19,32 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tfs_deploy.client.call.example_replies import ClassifyReply, RegressReply, Task, TaskReply
-    from tfs_deploy.client.call.replies import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.call import FailedAttempt
+    from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply, Task, TaskReply
+    from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
     from tfs_deploy.client.call.stats import ClientStats
     from tfs_deploy.client.core.batching import Prediction
     from tfs_deploy.client.core.dialect import Dialect
     from tfs_deploy.client.options import Settings
     from tfs_deploy.client.predict_many import Progress
+    from tfs_deploy.client.transport.transport import Transport
     from tfs_deploy.codec import PredictReply
     from tfs_deploy.codec.examples import ExampleLike
 
 T = TypeVar("T")
 
 
-class BlockingClient:
-    """A client whose calls return when the answer is there."""
+class ClientBase:
+    """A blocking client: each call returns when the answer has arrived."""
 
     def __init__(
-        self, dialect: Dialect, transports: Sequence[Transport], settings: Settings, transport_name: str
+        self, dialect: Dialect, transports: Sequence[Transport], settings: Settings, *, transport_name: str
     ) -> None:
         self._operations = Operations(dialect, settings, transport_name)
-        transport = transports[0] if len(transports) == 1 else BalancedTransport(transports)
+        transport: Transport = transports[0] if len(transports) == 1 else BalancedTransport(transports)
         if settings.hedge_after is not None:
             transport = HedgedTransport(transport, settings.hedge_after)
-        self._transport: Transport = transport
+        self._transport = transport
 
     def predict(
         self,
@@ -62,27 +65,36 @@ class BlockingClient:
             inputs: name -> array. Arrays must have the declared dtype; Python numbers, text and nested lists take it.
             signature: ``None`` means ``serving_default``.
             label: a version label.
-            version: a version number; with neither, the server takes its highest loaded version.
+            version: a version number; without label and version, the server uses its highest loaded version.
             output_filter: names of the wanted outputs; none = all.
-            timeout: seconds for everything this call does, retries too; ``None`` = the client's.
-            headers: sent along, besides the client's.
+            timeout: seconds for the whole call, including retries; ``None`` = the client's.
+            headers: sent in addition to the client's.
 
         Returns:
             The outputs by name; arrays are read-only, strings are object arrays of ``bytes``.
 
         Raises:
             RequestError: the inputs do not fit the signature; nothing was sent.
-            StatusError: the server's answer (a subclass by canonical code), or that there was none in time.
+            StatusError: the server's answer (a subclass for each canonical code), or there was none in time.
         """
         operations = self._operations
-        request = operations.predict(model, inputs, signature, label, version, output_filter, timeout, headers)
-        call = request.call
+        request, call = operations.begin_predict(
+            model,
+            inputs,
+            signature=signature,
+            label=label,
+            version=version,
+            output_filter=output_filter,
+            timeout=timeout,
+            headers=headers,
+        )
+        failed: FailedAttempt | None = None
         if call is not None:
             try:
-                return operations.answered(request, call, self._transport.perform(call))
-            except BaseException as error:  # noqa: BLE001 - raised again unless the steps can mend it
-                operations.failed(request, call, error)
-        return self._run(operations.steps(request))
+                return operations.finish_predict(request, call, self._transport.perform(call))
+            except BaseException as error:  # noqa: BLE001 - raised again unless the steps can handle it
+                failed = operations.failed_attempt(request, call, error)
+        return self._run(operations.predict_steps(request, failed))
 
     def predict_many(
         self,
@@ -94,28 +106,28 @@ class BlockingClient:
         progress: Progress | None = None,
         **more: Any,
     ) -> Iterator[Prediction]:
-        """Predict many single examples in batches that are under way at the same time; yield the results in order.
+        """Predict many single examples in concurrent batches; yield the predictions in order.
 
         Args:
             model: the servable's name.
             examples: mappings of input names to values without the batch dimension; any iterable, read as needed.
-            batch_size: how many examples go into one request.
-            concurrency: how many requests are under way at the same time, and so in memory.
-            progress: called with the numbers of examples that are done, and of those the failed ones.
+            batch_size: examples per request.
+            concurrency: concurrent requests, which is also the number of batches in memory.
+            progress: called with the number of finished examples, and how many of them failed.
             more: keyword arguments of ``predict``.
 
         Returns:
             An iterator of ``Prediction``: ``index``, outputs by name, ``error``. One bad example does not fail its
-            batch: the batch is cut in two until the example is found.
+            batch: the batch is halved until the example is found.
 
         Raises:
             UsageError: ``batch_size`` or ``concurrency`` is less than 1.
         """
-        ask = functools.partial(self.predict, model, **more)
-        return predict_many(ask, examples, batch_size=batch_size, concurrency=concurrency, progress=progress)
+        predict = functools.partial(self.predict, model, **more)
+        return predict_many(predict, examples, batch_size=batch_size, concurrency=concurrency, progress=progress)
 
     def model(self, name: str, **bound: Any) -> BoundModel:
-        """Bind a model, and if given ``label``, ``version``, ``signature`` and more arguments of ``predict``."""
+        """Return the client bound to a model, and optionally to arguments of ``predict`` such as ``label``."""
         return BoundModel(self, name, **bound)
 
     def classify(
@@ -130,25 +142,33 @@ class BlockingClient:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ClassifyReply:
-        """Classify tf.Examples with a signature of the method ``tensorflow/serving/classify``.
+        """Return the classes of tf.Examples; the signature's method is ``tensorflow/serving/classify``.
 
         Args:
             model: the servable's name.
             examples: mappings of feature names to numbers, text, bytes or flat lists and arrays of these; or
-                serialized tf.Examples, or messages of that type.
+                tf.Examples, serialized or as messages.
             context: features that all examples share.
             signature: ``None`` means ``serving_default``.
             label: a version label.
             version: a version number.
-            timeout: seconds for everything this call does; ``None`` = the client's.
-            headers: sent along, besides the client's.
+            timeout: seconds for the whole call; ``None`` = the client's.
+            headers: sent in addition to the client's.
 
         Raises:
-            RequestError: an example is none, or there is no such signature; nothing was sent.
-            StatusError: the server's answer, or that there was none in time.
+            RequestError: an example is not valid, or there is no such signature; nothing was sent.
+            StatusError: the server's answer, or there was none in time.
         """
         steps: Steps[ClassifyReply] = self._operations.inference(
-            "classify", model, examples, context, signature, label, version, timeout, headers
+            "classify",
+            model,
+            examples,
+            context=context,
+            signature=signature,
+            label=label,
+            version=version,
+            timeout=timeout,
+            headers=headers,
         )
         return self._run(steps)
 
@@ -164,12 +184,20 @@ class BlockingClient:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> RegressReply:
-        """Return a value for each tf.Example; arguments and errors are those of ``classify``.
+        """Return the value of each tf.Example; the signature's method is ``tensorflow/serving/regress``.
 
-        The signature's method is ``tensorflow/serving/regress``.
+        Arguments and errors are those of ``classify``.
         """
         steps: Steps[RegressReply] = self._operations.inference(
-            "regress", model, examples, context, signature, label, version, timeout, headers
+            "regress",
+            model,
+            examples,
+            context=context,
+            signature=signature,
+            label=label,
+            version=version,
+            timeout=timeout,
+            headers=headers,
         )
         return self._run(steps)
 
@@ -185,7 +213,7 @@ class BlockingClient:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> list[TaskReply]:
-        """Classify and regress the same tf.Examples with several signatures in one request.
+        """Return classes and values of the same tf.Examples, from several signatures in one request.
 
         Args:
             model: the servable's name; all tasks run on one version of it.
@@ -194,36 +222,38 @@ class BlockingClient:
             context: see ``classify``.
             label: a version label.
             version: a version number.
-            timeout: seconds for everything this call does; ``None`` = the client's.
-            headers: sent along, besides the client's.
+            timeout: seconds for the whole call; ``None`` = the client's.
+            headers: sent in addition to the client's.
 
         Returns:
-            A ``ClassifyReply`` or ``RegressReply`` for each task, in their order.
+            A ``ClassifyReply`` or ``RegressReply`` for each task, in order.
 
         Raises:
-            UnimplementedError: over REST, which has no such method.
+            UnimplementedError: the client uses REST, which has no such method.
         """
-        steps = self._operations.multi_inference(model, examples, context, tasks, label, version, timeout, headers)
+        steps = self._operations.multi_inference(
+            model, examples, tasks, context=context, label=label, version=version, timeout=timeout, headers=headers
+        )
         return self._run(steps)
 
     def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionStatus]:
-        """Return the states of a model's versions, highest first; ended versions stay listed.
+        """Return the states of a model's versions, highest version first; ended versions stay listed.
 
         Raises:
             NotFoundError: the server never had such a model or version.
         """
-        return self._run(self._operations.status(model, version, timeout))
+        return self._run(self._operations.status(model, version=version, timeout=timeout))
 
     def metadata(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
     ) -> ModelMetadata:
-        """Return the signatures of the version that a request would reach, and its number.
+        """Return the signatures and the number of the version that a request would reach.
 
         Raises:
             NotFoundError: there is no such version.
             InvalidArgumentError: there is no such label.
         """
-        return self._run(self._operations.metadata(model, label, version, timeout))
+        return self._run(self._operations.metadata(model, label=label, version=version, timeout=timeout))
 
     def wait_ready(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float = 60.0
@@ -231,34 +261,34 @@ class BlockingClient:
         """Wait until the model, or its version or label, answers requests; return the version's number.
 
         Raises:
-            DeadlineExceededError: it did not within ``timeout`` seconds; says what was seen last.
-            StatusError: the version ended with an error, which the server does not retry; with its message.
+            DeadlineExceededError: it was not ready within ``timeout`` seconds; the message names what was seen last.
+            StatusError: the version ended with an error, which the server does not retry; the message is the server's.
         """
-        return self._run(self._operations.wait_ready(model, label, version, timeout))
+        return self._run(self._operations.wait_ready(model, label=label, version=version, timeout=timeout))
 
     def reload(self, config: Any, *, timeout: float | None = None) -> None:
-        """Replace the server's whole model configuration; models that the new one lacks are unloaded.
+        """Replace the server's whole model configuration; models that are not in the new one are unloaded.
 
-        The call returns when newly named models are loaded; new versions of known models are not waited for
-        (model_servers/server_core.cc): use ``wait_ready``.
+        The call returns when newly added models are loaded, but does not wait for new versions of known models
+        (model_servers/server_core.cc): use ``wait_ready`` for those.
 
         Args:
-            config: a ``ModelServerConfig`` message, or one in protobuf text format.
+            config: a ``ModelServerConfig``, as a message or in protobuf text format.
             timeout: seconds; ``None`` = the client's.
 
         Raises:
             FailedPreconditionError: a label names a version that is not loaded; nothing was changed.
-            StatusError: whatever else the server answers, as gRPC status or in the response.
-            UnimplementedError: over REST, which has no such method.
+            StatusError: any other error of the server, as gRPC status or in the response.
+            UnimplementedError: the client uses REST, which has no such method.
         """
-        self._run(self._operations.reload(config, timeout))
+        self._run(self._operations.reload(config, timeout=timeout))
 
     def stats(self) -> ClientStats:
         """Return what this client has done so far: calls, failures, attempts, bytes, latencies."""
-        return self._operations.conduct.statistics.read()
+        return self._operations.policy.statistics.read()
 
     def close(self) -> None:
-        """Close the connections; calls after this are refused."""
+        """Close the connections; later calls are refused."""
         self._transport.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A client that goes where the deployment's server goes, also while one is replaced by another."""
+"""A client that follows a deployment's server, also while ``up`` replaces it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from tfs_deploy.client.call.replies import ModelMetadata, VersionStatus
-    from tfs_deploy.client.call.request import PredictOptions
+    from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.predict_request import PredictOptions
     from tfs_deploy.codec import PredictReply
 
 T = TypeVar("T")
 
-#: seconds between two looks at the file
+#: seconds between two reads of the file
 _INTERVAL: Final = 0.2
 
 
 class DeployedClient:
-    """``Client`` for the server of a deployment: follows ``endpoint.json``; safe to share between threads.
+    """``Client`` for the server of a deployment: it follows ``endpoint.json``; safe to share between threads.
 
-    Pass it to a ``Router`` in the place of a ``Client``, and a server that ``up`` replaces on its second pair of ports
-    goes away without a request failing. A call that finds its server gone is made again where the new one is.
+    With this client, for example in a ``Router``, no request fails when ``up`` replaces the server on its second pair
+    of ports: a call that finds its server gone is sent again to the new one.
 
     Args:
         state_dir: ``.tfs-deploy/NAME`` beside the deployment file.
-        connect: makes a client for a ``HOST:PORT``; default: ``Client`` with ``options``.
+        connect: returns a client for a ``HOST:PORT``; default: ``Client`` with ``options``.
         options: see ``Client``.
     """
 
@@ -47,27 +47,27 @@ class DeployedClient:
         self._connect = connect or (lambda address: Client(address, **options))
         self._timeout: float = options.get("timeout", DEFAULT_TIMEOUT)
         self._lock = threading.Lock()
-        self._looked = -_INTERVAL
+        self._read_at = -_INTERVAL
         self._address = ""
         self._client: Client | None = None
-        # Its calls may still be under way; it goes when the next one does.
-        self._former: Client | None = None
-        self._now()
+        # its calls may still be in progress: it is closed when the next one is replaced
+        self._previous: Client | None = None
+        self._current()
 
     @property
     def address(self) -> str:
-        """Where the server answers."""
-        self._now()
+        """The ``HOST:PORT`` of the server."""
+        self._current()
         return self._address
 
     def predict(self, model: str, inputs: Mapping[str, Any], **options: Unpack[PredictOptions]) -> PredictReply:
         """Run a signature of a model; see ``Client.predict``."""
 
-        def ask(client: Client, left: float) -> PredictReply:
+        def send(client: Client, left: float) -> PredictReply:
             options["timeout"] = left
             return client.predict(model, inputs, **options)
 
-        return self._call(ask, options.get("timeout"))
+        return self._call(send, options.get("timeout"))
 
     def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionStatus]:
         """Return the states of a model's versions; see ``Client.status``."""
@@ -84,11 +84,11 @@ class DeployedClient:
     def close(self) -> None:
         """Close the connections."""
         with self._lock:
-            for client in (self._client, self._former):
+            for client in (self._client, self._previous):
                 if client is not None:
                     client.close()
-            self._client = self._former = None
-            self._looked = -_INTERVAL
+            self._client = self._previous = None
+            self._read_at = -_INTERVAL
 
     def __enter__(self) -> Self:
         return self
@@ -98,32 +98,32 @@ class DeployedClient:
     ) -> None:
         self.close()
 
-    def _call(self, ask: Callable[[Client, float], T], timeout: float | None) -> T:
+    def _call(self, send: Callable[[Client, float], T], timeout: float | None) -> T:
         seconds = self._timeout if timeout is None else timeout
         started = time.monotonic()
-        client = self._now()
+        client = self._current()
         try:
-            return ask(client, seconds)
+            return send(client, seconds)
         except UnavailableError:
-            moved = self._now(at_once=True)
+            current = self._current(force=True)
             left = seconds - (time.monotonic() - started)
-            if moved is client or left <= 0:
+            if current is client or left <= 0:
                 raise
-            return ask(moved, left)
+            return send(current, left)
 
-    def _now(self, *, at_once: bool = False) -> Client:
+    def _current(self, *, force: bool = False) -> Client:
         now = time.monotonic()
         client = self._client
-        if client is not None and not at_once and now - self._looked < _INTERVAL:
+        if client is not None and not force and now - self._read_at < _INTERVAL:
             return client
         with self._lock:
-            self._looked = now
+            self._read_at = now
             endpoint = read_endpoint(self._state_dir)
             if endpoint is None:
-                raise UsageError(f"{self._state_dir} names no server", hint="tfs-deploy up FILE starts it")
+                raise UsageError(f"{self._state_dir} names no server", hint="tfs-deploy up FILE starts one")
             if self._client is None or endpoint.grpc != self._address:
-                if self._former is not None:
-                    self._former.close()
-                self._former, self._client = self._client, self._connect(endpoint.grpc)
+                if self._previous is not None:
+                    self._previous.close()
+                self._previous, self._client = self._client, self._connect(endpoint.grpc)
                 self._address = endpoint.grpc
             return self._client

@@ -1,17 +1,18 @@
-"""The options that every client takes, and those of gRPC."""
+"""The options of every client, and those of the gRPC clients."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from tfs_deploy.client.call.retries import NEVER, Retries
+from tfs_deploy.client.call.retries import NO_RETRIES, Retries
 from tfs_deploy.errors import RequestError, UsageError
 
 if TYPE_CHECKING:
-    from tfs_deploy.client.call.call_record import Hook
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tfs_deploy.client.hooks.hook import Hook
     from tfs_deploy.client.tls import Tls
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -46,21 +47,21 @@ class GrpcOptions(Options, total=False):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
-    """What a client does unless a call says otherwise.
+    """The settings of a client; a call may override some of them.
 
     Attributes:
-        timeout: seconds that a call may take, with all its attempts.
-        attempt_timeout: seconds that one attempt may take; ``None``: as long as the call.
-        retries: a ``Retries``, or the number of attempts; 1 = none is made again.
-        hedge_after: seconds after which a second, equal request is sent and the first answer taken; ``None``: never.
-            Worth it with several servers; it doubles the work on slow ones.
-        check: compare inputs with the server's metadata before sending.
-        signature, label, version: used by calls that name none.
-        headers: sent along with every call.
-        token: sent as ``authorization: Bearer TOKEN``; a function is asked before every call.
-        tls: ``True`` = TLS with the system's authorities, or a ``Tls``.
-        compression: ``"gzip"`` compresses what is sent, and accepts compressed answers.
-        hooks: told of every call.
+        timeout: seconds that a call may take, including all its attempts.
+        attempt_timeout: seconds that one attempt may take; ``None`` = as long as the call.
+        retries: a ``Retries``, or the number of attempts; 1 = no retries.
+        hedge_after: seconds after which the request is sent a second time and the first answer taken; ``None`` = never.
+            It pays with several servers; it doubles the load on slow ones.
+        check: check inputs against the server's metadata before sending.
+        signature, label, version: defaults for calls that name none.
+        headers: sent with every call.
+        token: sent as ``authorization: Bearer TOKEN``; a function is called before every call.
+        tls: ``True`` = TLS with the system's certificate authorities, or a ``Tls``.
+        compression: ``"gzip"`` compresses requests and accepts compressed replies.
+        hooks: observe every call.
     """
 
     timeout: float = DEFAULT_TIMEOUT
@@ -83,19 +84,19 @@ class Settings:
         if self.label is not None and self.version is not None:
             raise RequestError("a request names a version or a label, not both", hint="drop one of the two")
         if self.compression not in (None, "gzip"):
-            raise UsageError(f"compression {self.compression!r} is unknown", hint='use "gzip", or None')
+            raise UsageError(f"unknown compression: {self.compression!r}", hint='use "gzip", or None')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GrpcSettings(Settings):
-    """``Settings``, and what only gRPC has.
+    """``Settings``, and those that only gRPC has.
 
     Attributes:
-        credentials: ``grpc.ChannelCredentials`` in the place of ``tls``.
-        call_credentials: ``grpc.CallCredentials``, asked before every call; needs TLS.
-        keepalive: seconds between pings while calls are under way; shorter than 300 s needs a server that allows it
-            (``grpc.http2.min_ping_interval_without_data_ms``), others close the connection.
-        options: more gRPC channel arguments, which win over the client's own.
+        credentials: ``grpc.ChannelCredentials``, instead of ``tls``.
+        call_credentials: ``grpc.CallCredentials``, called before every call; they need TLS.
+        keepalive: seconds between pings while calls are in progress; a server closes the connection on intervals below
+            300 s unless it allows them (``grpc.http2.min_ping_interval_without_data_ms``).
+        options: more gRPC channel arguments, which override the client's own.
     """
 
     credentials: Any | None = None
@@ -104,7 +105,7 @@ class GrpcSettings(Settings):
     options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        # zero-argument super() does not know the class that slots=True makes anew
+        # zero-argument super() does not know the new class that slots=True makes
         Settings.__post_init__(self)
         check_seconds("keepalive", self.keepalive)
         if self.credentials is not None and self.tls is not None:
@@ -113,30 +114,30 @@ class GrpcSettings(Settings):
             raise UsageError("call_credentials need an encrypted connection", hint="add tls=True, or use token=...")
 
 
-def settings_of(given: Options) -> Settings:
+def make_settings(options: Options) -> Settings:
     """Return the settings of a REST client."""
-    return Settings(**_shorthands(given))
+    return Settings(**_without_shorthands(options))
 
 
-def grpc_settings_of(given: GrpcOptions) -> GrpcSettings:
+def make_grpc_settings(options: GrpcOptions) -> GrpcSettings:
     """Return the settings of a gRPC client."""
-    return GrpcSettings(**_shorthands(given))
+    return GrpcSettings(**_without_shorthands(options))
 
 
 def check_seconds(name: str, value: float | None) -> None:
-    """Raise a ``RequestError`` unless a time is a finite number greater than 0, or ``None`` where there is none."""
+    """Raise a ``RequestError`` unless a time is a finite number greater than 0, or ``None`` where that is allowed."""
     if value is None and name != "timeout":
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise RequestError(f"the {name} is {value} s", hint="give a number of seconds greater than 0")
 
 
-def _shorthands(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Spell out what may be given briefly."""
+def _without_shorthands(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with shorthands replaced, such as a number for ``retries`` or ``True`` for ``tls``."""
     options = dict(given)
     retries = options.get("retries")
     if isinstance(retries, int):
-        options["retries"] = Retries(attempts=retries) if retries != 1 else NEVER
+        options["retries"] = Retries(attempts=retries) if retries != 1 else NO_RETRIES
     if isinstance(options.get("tls"), bool):
         options["tls"] = _default_tls() if options["tls"] else None
     for name in ("hooks", "options"):

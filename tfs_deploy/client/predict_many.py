@@ -1,4 +1,4 @@
-"""``predict_many``: batches under way at the same time, answers in order, bounded memory."""
+"""``predict_many``: concurrent batches, predictions in order, bounded memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import concurrent.futures
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tfs_deploy.client.core.batching import BLAMED_ON_INPUT, Batch, Prediction, batches, check_sizes
+from tfs_deploy.client.core.batching import INPUT_ERRORS, Batch, Prediction, batches, check_sizes
 from tfs_deploy.errors import TfsDeployError
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from tfs_deploy.codec import PredictReply
 
-#: is given the number of examples that are done, and of those the failed ones
+#: called with the number of finished examples, and how many of them failed
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-class _Count:
-    """Tells the progress callback how far it is."""
+class _ProgressCounter:
+    """Counts finished and failed examples for the progress callback."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -35,82 +35,85 @@ class _Count:
 
 
 def predict_many(
-    ask: Callable[[dict[str, Any]], PredictReply],
+    predict: Callable[[dict[str, Any]], PredictReply],
     examples: Iterable[Mapping[str, Any]],
     *,
     batch_size: int,
     concurrency: int,
     progress: Progress | None,
 ) -> Iterator[Prediction]:
-    """Yield the prediction of each example, in order; at most ``concurrency`` batches are in memory beside it."""
+    """Yield the prediction for each example, in order; at most ``concurrency`` batches are in memory."""
     check_sizes(batch_size, concurrency)
-    return _predict_many(ask, batches(examples, batch_size), concurrency, _Count(progress))
+    return _predict_many(predict, batches(examples, batch_size), concurrency, _ProgressCounter(progress))
 
 
 def _predict_many(
-    ask: Callable[[dict[str, Any]], PredictReply], waiting: Iterator[Batch], concurrency: int, count: _Count
+    predict: Callable[[dict[str, Any]], PredictReply],
+    waiting: Iterator[Batch],
+    concurrency: int,
+    counter: _ProgressCounter,
 ) -> Iterator[Prediction]:
-    under_way: collections.deque[concurrent.futures.Future[list[Prediction]]] = collections.deque()
+    pending: collections.deque[concurrent.futures.Future[list[Prediction]]] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(concurrency, thread_name_prefix="predict_many") as pool:
         try:
             for batch in waiting:
-                under_way.append(pool.submit(_ask, ask, batch))
-                if len(under_way) >= concurrency:
-                    found = under_way.popleft().result()
-                    count.add(found)
+                pending.append(pool.submit(_predict_batch, predict, batch))
+                if len(pending) >= concurrency:
+                    found = pending.popleft().result()
+                    counter.add(found)
                     yield from found
-            while under_way:
-                found = under_way.popleft().result()
-                count.add(found)
+            while pending:
+                found = pending.popleft().result()
+                counter.add(found)
                 yield from found
         finally:
-            # the consumer has stopped, or an example could not be read: what has not begun need not
-            for future in under_way:
+            # the consumer has stopped, or reading an example failed: do not start the rest
+            for future in pending:
                 future.cancel()
 
 
-def _ask(ask: Callable[[dict[str, Any]], PredictReply], batch: Batch) -> list[Prediction]:
+def _predict_batch(predict: Callable[[dict[str, Any]], PredictReply], batch: Batch) -> list[Prediction]:
     try:
-        return batch.answered(ask(batch.stacked()))
-    except BLAMED_ON_INPUT as error:
+        return batch.predictions(predict(batch.stacked()))
+    except INPUT_ERRORS as error:
         if len(batch.examples) == 1:
             return batch.failed(error)
     except TfsDeployError as error:
         return batch.failed(error)
-    return [prediction for half in batch.halves() for prediction in _ask(ask, half)]
+    return [prediction for half in batch.halves() for prediction in _predict_batch(predict, half)]
 
 
 async def predict_many_async(
-    ask: Callable[[dict[str, Any]], Awaitable[PredictReply]],
+    predict: Callable[[dict[str, Any]], Awaitable[PredictReply]],
     examples: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
     *,
     batch_size: int,
     concurrency: int,
     progress: Progress | None,
 ) -> AsyncIterator[Prediction]:
-    """Yield as ``predict_many`` does; examples may come from an asynchronous iterable."""
+    """Yield as ``predict_many`` does; the examples may be an asynchronous iterable."""
     check_sizes(batch_size, concurrency)
-    count = _Count(progress)
-    under_way: collections.deque[asyncio.Task[list[Prediction]]] = collections.deque()
+    counter = _ProgressCounter(progress)
+    pending: collections.deque[asyncio.Task[list[Prediction]]] = collections.deque()
     try:
         async for batch in _batches(examples, batch_size):
-            under_way.append(asyncio.ensure_future(_ask_async(ask, batch)))
-            if len(under_way) >= concurrency:
-                found = await under_way[0]
-                under_way.popleft()
-                count.add(found)
+            pending.append(asyncio.ensure_future(_predict_batch_async(predict, batch)))
+            if len(pending) >= concurrency:
+                found = await pending[0]
+                pending.popleft()
+                counter.add(found)
                 for prediction in found:
                     yield prediction
-        while under_way:
-            found = await under_way[0]
-            under_way.popleft()
-            count.add(found)
+        while pending:
+            found = await pending[0]
+            pending.popleft()
+            counter.add(found)
             for prediction in found:
                 yield prediction
     finally:
-        for task in under_way:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await asyncio.gather(*pending, return_exceptions=True)
 
 
 async def _batches(
@@ -131,12 +134,14 @@ async def _batches(
         yield Batch(start, collected)
 
 
-async def _ask_async(ask: Callable[[dict[str, Any]], Awaitable[PredictReply]], batch: Batch) -> list[Prediction]:
+async def _predict_batch_async(
+    predict: Callable[[dict[str, Any]], Awaitable[PredictReply]], batch: Batch
+) -> list[Prediction]:
     try:
-        return batch.answered(await ask(batch.stacked()))
-    except BLAMED_ON_INPUT as error:
+        return batch.predictions(await predict(batch.stacked()))
+    except INPUT_ERRORS as error:
         if len(batch.examples) == 1:
             return batch.failed(error)
     except TfsDeployError as error:
         return batch.failed(error)
-    return [prediction for half in batch.halves() for prediction in await _ask_async(ask, half)]
+    return [prediction for half in batch.halves() for prediction in await _predict_batch_async(predict, half)]

@@ -1,4 +1,4 @@
-"""The parts of a client that others need, so that they take any: one of the four, or one of a test."""
+"""The parts of a client that other code needs, so that it accepts any client: one of the four, or a test's own."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from tfs_deploy.client.call.replies import ModelMetadata
-    from tfs_deploy.client.call.request import PredictOptions
+    from tfs_deploy.client.call.model_replies import ModelMetadata
+    from tfs_deploy.client.call.predict_request import PredictOptions
     from tfs_deploy.codec import PredictReply
 
 
-class PredictingClient(Protocol):
-    """Predicts; see ``Client.predict``."""
+class PredictClient(Protocol):
+    """A client with ``predict``."""
 
     def predict(self, model: str, inputs: Mapping[str, Any], **options: Unpack[PredictOptions]) -> PredictReply:
-        """Send one request; raises ``StatusError`` or ``RequestError``."""
+        """Send one request and return the reply; raises ``StatusError`` or ``RequestError``."""
 
 
-class AwaitedClient(Protocol):
-    """Predicts, awaited."""
+class AsyncPredictClient(Protocol):
+    """An asynchronous client with ``predict``."""
 
     def predict(
         self, model: str, inputs: Mapping[str, Any], **options: Unpack[PredictOptions]
     ) -> Awaitable[PredictReply]:
-        """Send one request; raises ``StatusError`` or ``RequestError``."""
+        """Send one request and return the reply; raises ``StatusError`` or ``RequestError``."""
 
 
-class Predictor(PredictingClient, Protocol):
-    """Predicts, and knows which version answers and what its signatures are."""
+class Predictor(PredictClient, Protocol):
+    """A client with ``predict`` and ``metadata``."""
 
     def metadata(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelMetadata:
-        """Ask which version answers, and for its signatures."""
+        """Return the signatures and the number of the version that answers."""

@@ -1,4 +1,4 @@
-"""TLS and mTLS: files in PEM, as credentials of gRPC or as a context of Python's ssl."""
+"""TLS and mTLS: PEM files as gRPC credentials or as an SSL context."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Whom to trust and how to show who one is.
+    """The certificates of a TLS connection.
 
     Attributes:
-        ca: file with the certificates of the authorities to trust; ``None`` = gRPC's own list, or the system's.
-        certificate: file with the client's certificate chain, for servers that ask for one (mTLS).
-        key: file with the key of ``certificate``.
-        name: the name in the server's certificate, where it is not the host of the target.
+        ca: file with the certificates of the trusted authorities; ``None`` = gRPC's own list, or the system's.
+        certificate: file with the client's certificate chain, for servers that require one (mTLS).
+        key: file with the private key of ``certificate``.
+        name: the name in the server's certificate, if it differs from the host in the address.
     """
 
     ca: str | os.PathLike[str] | None = None
@@ -40,7 +40,7 @@ class Tls:
         return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
 
     def context(self) -> ssl.SSLContext:
-        """Return a context for HTTP; ``EnvironmentFault`` for a file that cannot be used."""
+        """Return the SSL context for HTTP; ``EnvironmentFault`` for a file that cannot be used."""
         for path in (self.ca, self.certificate, self.key):
             _read(path)
         try:
@@ -48,7 +48,7 @@ class Tls:
             if self.certificate is not None and self.key is not None:
                 context.load_cert_chain(self.certificate, self.key)
         except (ssl.SSLError, OSError) as error:
-            raise EnvironmentFault(f"the TLS files cannot be used: {error}", hint="they must be in PEM") from error
+            raise EnvironmentFault(f"the TLS files cannot be used: {error}", hint="give files in PEM format") from error
         return context
 
 

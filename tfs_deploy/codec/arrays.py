@@ -1,4 +1,4 @@
-"""Whatever a caller hands in as a tensor, as a C-contiguous array in this machine's byte order."""
+"""Values that a caller passes as tensors, as C-contiguous arrays in this machine's byte order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def as_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
 
 
 def is_python_value(value: Any) -> bool:
-    """Whether nobody has chosen a dtype for the value yet: Python numbers, text, bytes, and lists."""
+    """Tell whether a value has no dtype yet: Python numbers, text, bytes, and lists."""
     # np.float64 is a float too, and np.str_ a str
     return isinstance(value, _PYTHON_VALUES) and not isinstance(value, np.generic)
 
@@ -45,7 +45,7 @@ def wide_array(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     try:
         array = np.asarray(value)
     except UnicodeError:
-        # text beside bytes that are no ASCII
+        # text beside bytes that are not ASCII
         return np.array(value, object)
     except ValueError as error:
         raise RequestError(

@@ -47,14 +47,14 @@ _MAX_FILLED: Final = 1 << 28
 
 
 class TensorError(ValueError):
-    """A well-formed TensorProto that describes no tensor."""
+    """A well-formed TensorProto that does not describe a tensor."""
 
 
 def decode_tensor(data: bytes | bytearray | memoryview) -> NDArray[Any]:
     """Read a serialized TensorProto; the array is a read-only view on ``data`` where that is possible.
 
     Raises:
-        DataLossError: the bytes are no TensorProto.
+        DataLossError: the bytes are not a TensorProto.
         InvalidArgumentError: its dtype, shape and values do not make a tensor.
     """
     view = as_buffer(data)
@@ -75,7 +75,7 @@ def read_tensor(data: Buffer, start: int, stop: int) -> NDArray[Any]:
     """Read the TensorProto in ``data[start:stop]``.
 
     Raises:
-        MalformedError: the bytes are no TensorProto.
+        MalformedError: the bytes are not a TensorProto.
         TensorError: they do not describe a tensor.
     """
     number = 0
@@ -211,7 +211,7 @@ def _from_values(
 
 
 def _fill(values: NDArray[Any], count: int) -> NDArray[Any]:
-    """Cut or extend the values to ``count`` elements, by zeros or empty strings where there are none."""
+    """Cut or extend the values to ``count`` elements, with zeros or empty strings."""
     if len(values) == count:
         return values
     if len(values) > count:

@@ -28,7 +28,7 @@ def examples_input(examples: Iterable[ExampleLike], context: ExampleLike | None 
     """Return an ``Input`` message (tensorflow_serving/apis/input.proto) of the examples.
 
     Raises:
-        RequestError: an example, or a feature of it, that is none; names it.
+        RequestError: an example or a feature is not valid; the message names it.
     """
     message = protos.Input()
     target = message.example_list
@@ -76,7 +76,7 @@ def _example(value: Any, what: str) -> Any:
     try:
         return protos.Example.FromString(value)
     except DecodeError as error:
-        raise RequestError(f"{what} is no serialized tf.Example: {error}", hint=_HINT) from error
+        raise RequestError(f"{what} is not a serialized tf.Example: {error}", hint=_HINT) from error
 
 
 def _fill(feature: Any, value: Any, what: str) -> None:

@@ -1,4 +1,4 @@
-"""What the codec reads out of Predict messages."""
+"""Predict requests and replies as plain values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PredictReply(Mapping[str, "NDArray[Any]"]):
     """The outputs of a Predict by name, and which model, version and signature answered.
 
     Arrays are read-only views on the reply's bytes: ``.copy()`` one to write to it. String outputs are object arrays
-    of ``bytes``. ``version`` is ``None`` where the transport does not tell (REST).
+    of ``bytes``. ``version`` is ``None`` where the transport does not say (REST).
     """
 
     __slots__ = ("model", "outputs", "signature", "version")
@@ -59,7 +59,7 @@ class PredictReply(Mapping[str, "NDArray[Any]"]):
         try:
             return self.outputs[name]
         except KeyError:
-            raise KeyError(f"{name!r} is no output of {self.model}; it has {sorted(self.outputs)}") from None
+            raise KeyError(f"{name!r} is not an output of {self.model}; it has {sorted(self.outputs)}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.outputs)

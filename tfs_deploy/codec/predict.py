@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tfs_deploy.codec.decode import TensorError, as_buffer, read_tensor
 from tfs_deploy.codec.encode import memory_head, tensor_parts
-from tfs_deploy.codec.layout import LayoutCache
+from tfs_deploy.codec.layout_cache import LayoutCache
 from tfs_deploy.codec.messages import PredictCall, PredictReply, RequestOptions
 from tfs_deploy.codec.wire import Buffer, MalformedError, delimited, scan, signed, text, varint
 from tfs_deploy.errors import DataLossError, InvalidArgumentError, RequestError
@@ -55,7 +55,7 @@ def encode_predict_request(
         output_filter: names of the wanted outputs; none = all.
 
     Raises:
-        RequestError: label and version given, an input that is no tensor, or more than 2 GiB.
+        RequestError: label and version given, an input that cannot be a tensor, or more than 2 GiB.
     """
     spec, tail = _around(model, signature, label, version, output_filter)
     parts: list[Any] = [spec]
@@ -114,8 +114,8 @@ def decode_predict_request(data: bytes | bytearray | memoryview) -> PredictCall:
     """Read a PredictRequest; inputs are read-only views on ``data`` where that is possible.
 
     Raises:
-        DataLossError: the bytes are no PredictRequest (gRPC's own parsers answer INTERNAL).
-        InvalidArgumentError: an input is no tensor; the message is the server's, the hint says why.
+        DataLossError: the bytes are not a PredictRequest (gRPC's own parsers answer INTERNAL).
+        InvalidArgumentError: an input is not a valid tensor; the message is the server's, the hint says why.
     """
     known = _requests.read(data) if type(data) is bytes else None
     if known is None:
@@ -132,7 +132,7 @@ def decode_predict_response(data: bytes | bytearray | memoryview) -> PredictRepl
     """Read a PredictResponse; outputs are read-only views on ``data`` where that is possible.
 
     Raises:
-        DataLossError: the bytes are no PredictResponse, or an output is no tensor.
+        DataLossError: the bytes are not a PredictResponse, or an output is not a valid tensor.
     """
     known = _responses.read(data) if type(data) is bytes else None
     if known is None:
@@ -212,7 +212,7 @@ def _model_spec(tag: bytes, model: str, signature: str | None, label: str | None
         if label is not None:
             raise RequestError("a request names a version or a label, not both", hint="drop one of the two")
         if not -(2**63) <= version < 2**63:
-            raise RequestError(f"version {version} is no 64-bit integer")
+            raise RequestError(f"version {version} does not fit 64 bits")
         spec += delimited(b"\x12", b"\x08" + varint(version) if version else b"")
     if signature:
         spec += delimited(b"\x1a", signature.encode())

@@ -20,7 +20,7 @@ _MASK64: Final = (1 << 64) - 1
 
 
 class MalformedError(ValueError):
-    """The bytes are no message of the expected type; translated at the public functions of ``codec``."""
+    """The bytes are not a message of the expected type; translated at the public functions of ``codec``."""
 
 
 def varint(value: int) -> bytes:
@@ -65,7 +65,7 @@ def scan(data: Buffer, position: int, end: int) -> list[tuple[int, int, int]]:
     value itself. Groups, which no current schema uses, are stepped over.
 
     Raises:
-        MalformedError: a field reaches beyond the message, or its tag is none.
+        MalformedError: a field reaches beyond the message, or its tag is not valid.
     """
     fields: list[tuple[int, int, int]] = []
     add = fields.append
@@ -96,9 +96,9 @@ def scan(data: Buffer, position: int, end: int) -> list[tuple[int, int, int]]:
             elif kind == GROUP_START:
                 position = _skip_group(data, position, end, key >> 3)
             else:
-                raise MalformedError(f"wire type {kind} does not exist here")
+                raise MalformedError(f"unknown wire type {kind}")
             if key < 8:
-                raise MalformedError("field number 0 does not exist")
+                raise MalformedError("field number 0 is not valid")
     except IndexError:
         raise MalformedError("the message ends within a field") from None
     if position != end:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.host.tcp_ports import free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,15 +97,8 @@ def prepare(root: Path) -> Folder:
 
 def write_deployment(folder: Folder) -> None:
     """Write the deployment file, with two ports that are free now."""
-    with contextlib.ExitStack() as sockets:
-        ports = [_bind(sockets.enter_context(socket.socket())) for _ in range(2)]
-    folder.deployment.write_text(_DEPLOYMENT.format(grpc_port=ports[0], rest_port=ports[1]), encoding="utf-8")
-
-
-def _bind(probe: socket.socket) -> int:
-    probe.bind(("127.0.0.1", 0))
-    port: int = probe.getsockname()[1]
-    return port
+    grpc_port, rest_port = free_ports(2)
+    folder.deployment.write_text(_DEPLOYMENT.format(grpc_port=grpc_port, rest_port=rest_port), encoding="utf-8")
 
 
 def _require_mark(root: Path) -> None:

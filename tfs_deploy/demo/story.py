@@ -20,9 +20,9 @@ from tfs_deploy.demo.trainer import train
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.launch import EmbeddedLauncher
-from tfs_deploy.launch.observe import TRAFFIC_NAME
 from tfs_deploy.report import Column, Table
 from tfs_deploy.rollout import ErrorRateGate, LatencyGate, RequestStats, Rollout
+from tfs_deploy.state.traffic import traffic_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -195,7 +195,7 @@ def _refuse(
 
 
 def _load_on(deployment: Deployment, client: Client, stats: RequestStats, rows: Mapping[str, NDArray[Any]]) -> Load:
-    router = Router(client, MODEL, deployment.state_dir / TRAFFIC_NAME)
+    router = Router(client, MODEL, traffic_path(deployment.state_dir))
     return Load(router, stats, rows["image"], rows["label"])
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Target = Literal["embedded", "docker"]
 PolicyKind = Literal["latest", "all", "specific"]
 
-#: beside the deployment file: config, log, lock and records of its server
+#: what holds the state directories, beside the deployment file: config, log, lock and records of its server
 STATE_FOLDER = ".tfs-deploy"
 #: what a REST path can address between its slashes and colons (http_rest_api_handler.cc), without quoting
 REST_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
@@ -151,9 +152,12 @@ class Deployment:
         return next(model for model in self.models if model.name == name)
 
 
-def state_dir_of(source: Path, name: str) -> Path:
-    """Return where the state of deployment ``name``, read from file ``source``, is kept."""
-    return source.parent / STATE_FOLDER / name
+def state_dir_of(source: Path, name: str, *, place: str | None = None) -> Path:
+    """Return the state directory of deployment ``name``, read from file ``source``.
+
+    ``place`` is the directory that holds it, relative to the file's.
+    """
+    return Path(os.path.normpath(source.parent / (place or STATE_FOLDER))) / name
 
 
 def canonical(model: Model) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every way into a version directory: sources, signatures, checks, and publishing in one step.
+"""Export a model to a version directory: sources, signatures, checks and publishing in one step.
 
 Importing this package does not import TensorFlow.
 """

@@ -1,4 +1,4 @@
-"""``export_model``: from a trained model to a numbered version directory that is proven to load."""
+"""``export_model``: write a trained model to a numbered version directory, and prove that it loads."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.export.evidence import checks, provenance
+from tfs_deploy.export.evidence import provenance, validation
 from tfs_deploy.export.evidence.examples import Example, as_examples
-from tfs_deploy.export.evidence.recording import record, warmup_requests
+from tfs_deploy.export.evidence.recording import record_goldens, warmup_requests
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
 from tfs_deploy.export.signatures.signature import Signature, as_signatures
-from tfs_deploy.export.sources.detect import open_source
+from tfs_deploy.export.sources.kinds import open_source
 from tfs_deploy.export.tensorflow.hashing import Hasher
-from tfs_deploy.export.tensorflow.quiet import quiet
-from tfs_deploy.export.tensorflow.write_errors import writing
+from tfs_deploy.export.tensorflow.silence import silence_logs
+from tfs_deploy.export.tensorflow.write_errors import translate_write_errors
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.manifest import FileEntry, Manifest, build_manifest, signature_digest, write_manifest
 from tfs_deploy.savedmodel.warmup import write_warmup
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExportedVersion:
-    """A version that was published: its directory and number, what it serves, its manifest, and what was pruned."""
+    """A published version: its directory and number, its signatures, its manifest, and the versions pruned."""
 
     path: Path
     version: int
@@ -41,7 +41,7 @@ class ExportedVersion:
 
 
 @dataclass(frozen=True)
-class _Checking:
+class _ModelCheck:
     enabled: bool
     timeout: float
     tags: tuple[str, ...]
@@ -65,29 +65,29 @@ def export_model(
     atol: float | Mapping[str, float] = DEFAULT_ATOL,
     warmup: bool = True,
 ) -> ExportedVersion:
-    """Write a model into the next numbered version directory under ``base_path``, complete or not at all.
+    """Write a model to the next numbered version directory under ``base_path`` and return it, complete or not at all.
 
     Args:
         source: a Keras model, a ``tf.Module``, a ``tf.function`` or a dict of them by signature name, a
             ``tf.compat.v1.Session``, a GraphDef, or a path: a ``.keras`` or ``.h5`` file, a SavedModel (copied, or
             with other signatures), a TensorFlow 1 checkpoint with its ``.meta`` file, a frozen GraphDef.
-        base_path: directory of the versions; made if missing.
-        signatures: ``{name: Signature}``; without it the model's own call and names are used.
+        base_path: directory of the versions; created if missing.
+        signatures: ``{name: Signature}``; default: the model's own call, inputs and outputs.
         version: a number; ``None`` = the one after the highest; ``"timestamp"`` = seconds since the epoch.
         examples: ``{signature: {input: array}}`` or lists of such dicts. The original answers them before the model
             is written; the answers are checked against the written model and recorded with it
             (``assets.extra/goldens``), and the requests warm it up (``assets.extra/tf_serving_warmup_requests``).
-            A ``savedmodel.goldens.Golden`` in the place of a dict brings the right answer from elsewhere.
-        metadata: anything JSON can say, kept in the manifest.
-        kind: what ``source`` is, where that is not to be detected.
-        tags: of the meta graph that is served (TensorFlow 1 sources and SavedModels only).
-        keep: remove older versions so that this many stay; never one that a deployment file or a rollout names.
+            A ``savedmodel.goldens.Golden`` instead of a dict brings its own expected answer.
+        metadata: anything that JSON can hold; kept in the manifest.
+        kind: what ``source`` is (see ``sources.kinds``); default: detected.
+        tags: the tags of the served meta graph (TensorFlow 1 sources and SavedModels only).
+        keep: how many versions stay; older ones are removed, except those that a deployment file or a rollout names.
         deployments: the deployment files to respect; default: those found above ``base_path``, in ``configs`` there,
             and in the working directory.
         check: load the written model in a fresh process and compare its answers with the original's.
-        check_timeout: seconds for that process.
-        rtol: relative tolerance of floating outputs, one number or by output name.
-        atol: absolute tolerance of floating outputs, one number or by output name.
+        check_timeout: timeout of that process, in seconds.
+        rtol: relative tolerance of floating-point outputs, one number or by output name.
+        atol: absolute tolerance of floating-point outputs, one number or by output name.
         warmup: write the examples as warmup requests.
 
     Raises:
@@ -105,29 +105,29 @@ def export_model(
     wanted = None if signatures is None else as_signatures(signatures)
     free = provenance.check_metadata(metadata)
     if check_keep(keep) is not None and deployments is not None:
-        named_versions(base, deployments, [])  # a deployment file with mistakes is said before any work is done
-    checking = _Checking(check, check_timeout, tuple(tags))
-    with quiet(), contextlib.ExitStack() as stack:
-        opened = open_source(source, kind, wanted, checking.tags)
+        named_versions(base, deployments, [])  # report mistakes in a deployment file before any work is done
+    model_check = _ModelCheck(check, check_timeout, tuple(tags))
+    with silence_logs(), contextlib.ExitStack() as stack:
+        opened = open_source(source, kind, wanted, model_check.tags)
         stack.callback(opened.close)
         given = as_examples(opened, examples)
         commit = stack.enter_context(provenance.GitCommit())
-        with stage(base) as staged, writing(base):
+        with stage(base) as staged, translate_write_errors(base):
             with Hasher(staged.path) as hasher:
                 opened.save(staged.path, hasher)
-                # Not before: a model that counts its calls must not be written with the count of ours.
-                goldens = record(opened, given, tolerance)
-                infos = checks.inspect_served(staged.path, checking.tags).signatures
-                _record_beside(staged.path, base.name, infos, given if warmup else [], goldens)
-                _check(staged.path, checking)
-                staged.sync()  # the disk works while the hasher catches up
+                # After the save: a model that counts its calls must not be written with ours counted.
+                goldens = record_goldens(opened, given, tolerance)
+                infos = validation.inspect_served(staged.path, model_check.tags).signatures
+                _write_evidence(staged.path, base.name, infos, given if warmup else [], goldens)
+                _check(staged.path, model_check)
+                staged.sync()  # the disk writes while the hasher catches up
             manifest = _describe(staged.path, infos, free, commit.answer(), hasher.entries)
             published = staged.publish(version)
     pruned = () if keep is None else tuple(prune(base, keep, deployments, published.number))
     return ExportedVersion(published.path, published.number, infos, manifest, pruned)
 
 
-def _record_beside(
+def _write_evidence(
     folder: Path,
     model: str,
     infos: Mapping[str, SignatureInfo],
@@ -140,10 +140,10 @@ def _record_beside(
         write_warmup(folder, warmup_requests(model, examples, infos))
 
 
-def _check(folder: Path, checking: _Checking) -> None:
-    checks.refuse_unservable(checks.inspect_served(folder, checking.tags))
-    if checking.enabled:
-        checks.replay_in_fresh_process(folder, checking.tags, checking.timeout)
+def _check(folder: Path, model_check: _ModelCheck) -> None:
+    validation.refuse_unservable(validation.inspect_served(folder, model_check.tags))
+    if model_check.enabled:
+        validation.replay_in_fresh_process(folder, model_check.tags, model_check.timeout)
 
 
 def _describe(

@@ -1,1 +1,1 @@
-"""This machine: processes and what they use, TCP ports, signals, commands."""
+"""This machine: its boot and memory, processes and what they use, TCP ports, signals, commands."""

@@ -1,4 +1,4 @@
-"""Running somebody's command: JSON on its standard input, a limit on its time, nothing of it left afterwards."""
+"""Commands of a user, run with JSON on their standard input and a limit on their time; no process of theirs is left."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _MOST: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A command that has ended: exit code (negative: the signal that ended it) and what it printed."""
+class CommandResult:
+    """How a command ended: exit code (negative: the signal that ended it) and what it printed."""
 
     code: int
     output: str
     errors: str
 
     @property
-    def said(self) -> str:
+    def last_line(self) -> str:
         """The last line that it printed, on standard error first."""
-        return last_line(self.errors) or last_line(self.output)
+        return _last_line(self.errors) or _last_line(self.output)
 
 
-def words(command: str) -> list[str]:
-    """Take a command line apart as a shell does, without running one; raises ``UsageError``."""
+def split_command(command: str) -> list[str]:
+    """Return the words of a command line as a shell splits it, without running one; raises ``UsageError``."""
     try:
         found = shlex.split(command)
     except ValueError as error:
-        message = f"the command {command!r} cannot be taken apart: {error}"
+        message = f"the command {command!r} cannot be split into words: {error}"
         raise UsageError(message, hint="quote as for a shell; for pipes and the like: sh -c '...'") from None
     if not found:
         raise UsageError("the command is empty", hint="for example command=./check.sh or before:promote=./check.sh")
@@ -51,11 +51,11 @@ def words(command: str) -> list[str]:
 
 
 def require_program(command: str, directory: str = "") -> None:
-    """Raise ``UsageError`` if a command cannot be run from ``directory``: now, and not when it is needed."""
-    name = words(command)[0]
+    """Raise ``UsageError`` if a command cannot be run from ``directory``, before it is needed."""
+    name = split_command(command)[0]
     place = str(Path(directory, name)) if os.sep in name else name
     if "$" not in name and shutil.which(place) is None:
-        message = f"{name} cannot be run: it is not there, or not executable"
+        message = f"{name} cannot be run: it does not exist, or is not executable"
         raise UsageError(message, hint="give its path from here, or make it executable: chmod +x")
 
 
@@ -66,13 +66,13 @@ def run_command(
     timeout: float,
     environment: Mapping[str, str] | None = None,
     directory: str = "",
-) -> Done:
-    """Run a command to its end, in ``directory`` if that is not empty.
+) -> CommandResult:
+    """Run a command to its end, in ``directory`` if that is not empty; return how it ended.
 
     Raises ``UnavailableError`` if it cannot be started or takes too long.
 
-    It runs in a session of its own, so that on a timeout whatever it has started is killed as well. Who has left that
-    session may still hold the pipes; that is not waited for.
+    It runs in a session of its own, so that on a timeout whatever it has started is killed as well. A process that has
+    left that session may still hold the pipes; it is not waited for.
     """
     try:
         process = subprocess.Popen(
@@ -104,7 +104,7 @@ def run_command(
     if not ended:
         message = f"{arguments[0]} has not ended within {timeout:g} s"
         raise UnavailableError(message, hint="whatever it has started was killed")
-    return Done(process.returncode, output.text, errors.text)
+    return CommandResult(process.returncode, output.text, errors.text)
 
 
 class _Reader:
@@ -128,7 +128,7 @@ class _Reader:
             _kill(self._process)
 
     def done(self, end: float) -> bool:
-        """Wait until everything is read, until ``end`` of the monotonic clock at most; whether it is."""
+        """Wait until everything is read, until ``end`` of the monotonic clock at most; return whether it is."""
         self._thread.join(max(0.0, end - time.monotonic()))
         return not self._thread.is_alive()
 
@@ -148,7 +148,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def last_line(text: str) -> str:
+def _last_line(text: str) -> str:
     """Return the last line with something on it, at most 300 characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""

@@ -1,4 +1,4 @@
-"""Work that an interrupt must not cut in two."""
+"""Signals that wait until a piece of work is done."""
 
 from __future__ import annotations
 

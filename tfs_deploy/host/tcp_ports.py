@@ -1,4 +1,4 @@
-"""Who listens on a TCP port: a bind test, and a look into /proc for the process behind it (Linux)."""
+"""TCP ports of this machine: free ones, bound ones, and the process that listens on one (Linux)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tfs_deploy.errors import PortInUseError
+from tfs_deploy.errors import EnvironmentFault, PortInUseError
 
 _LISTEN: Final = "0A"
 _PROC: Final = Path("/proc")
@@ -97,9 +97,57 @@ def _can_bind(family: socket.AddressFamily, host: str, port: int) -> bool:
 
 
 def require_free(port: int, key: str) -> None:
-    """Raise ``PortInUseError`` if somebody listens on ``port``; ``key`` is where the port was chosen."""
+    """Raise ``PortInUseError`` if a process listens on ``port``; ``key`` is where the port was chosen."""
     if is_free(port):
         return
-    holder = find_listener(port)
-    by = f" by {holder}" if holder else ""
-    raise PortInUseError(f"port {port} is in use{by}", hint=f"stop it, or choose another {key}")
+    raise PortInUseError(f"port {port} is in use{_by(port)}", hint=f"stop it, or choose another {key}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that no process listens on now, all of them different."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def bind(host: str, port: int, *, what: str) -> socket.socket:
+    """Return a socket that is bound to a port, for the server's ``what`` API.
+
+    Raises:
+        PortInUseError: another process listens there; the message names it where that is known.
+        EnvironmentFault: the port cannot be used for another reason.
+    """
+    # with the protocol named, or asyncio does not switch Nagle's algorithm off: 40 ms for every reply in two packets
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise _in_use(port, what=what) from error
+        raise EnvironmentFault(
+            f"the {what} port {port} cannot be used: {error.strerror}", hint=f"choose another {what} port"
+        ) from error
+    except OverflowError as error:
+        listener.close()
+        raise EnvironmentFault(f"{port} is not a valid {what} port", hint="ports go up to 65535") from error
+    return listener
+
+
+def check_free(host: str, port: int, *, what: str) -> None:
+    """Raise ``PortInUseError`` if a port is taken; gRPC itself would share it or not say which process has it."""
+    bind(host, port, what=what).close()
+
+
+def _in_use(port: int, *, what: str) -> PortInUseError:
+    return PortInUseError(
+        f"the {what} port {port} is in use{_by(port)}", hint=f"stop that process or choose another {what} port"
+    )
+
+
+def _by(port: int) -> str:
+    listener = find_listener(port)
+    return f" by {listener}" if listener is not None else ""

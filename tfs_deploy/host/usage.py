@@ -1,4 +1,4 @@
-"""What a server uses of its machine: processor, memory, threads."""
+"""What a process or a container uses of its machine: processor, memory, threads."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def container_usage(stats: Mapping[str, Any]) -> Usage:
 
 
 def process_usage(pid: int, *, window: float = _WINDOW) -> Usage:
-    """Look twice at a process, ``window`` seconds apart (Linux); ``EnvironmentFault`` if it cannot be looked at."""
+    """Return what a process uses within ``window`` seconds (Linux); ``EnvironmentFault`` if it cannot be read."""
     try:
         before, began = _ticks(pid), time.monotonic()
         time.sleep(window)
         spent = (_ticks(pid) - before) / os.sysconf("SC_CLK_TCK")
         fields = dict(line.split(":", 1) for line in _text(pid, "status").splitlines() if ":" in line)
     except OSError as error:
-        raise EnvironmentFault(f"process {pid} cannot be looked at: {error.strerror}") from error
+        raise EnvironmentFault(f"process {pid} cannot be read: {error.strerror}") from error
     return Usage(
         spent / (time.monotonic() - began), int(fields["VmRSS"].split()[0]) * 1024, None, int(fields["Threads"])
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import EnvironmentFault, ModelError
+from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.savedmodel.versions import list_versions
 from tfs_deploy.text import size_text
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 #: the server reckons with this much RAM for every byte of a version's files (bundle_factory_util.cc)
 _RAM_FOR_A_BYTE: Final = 1.2
-_MEMINFO: Final = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +78,6 @@ def memory_of(served: Deployment, loaded: dict[str, set[int]], *, side_by_side: 
     # What is loaded already is not part of what the machine has available.
     available = available_bytes()
     return Memory(wanted_bytes, held + extra, None if available is None else available + held, "this machine")
-
-
-def available_bytes() -> int | None:
-    """Return how much memory this machine can give to new processes (Linux), None where that is unknown."""
-    try:
-        for line in _MEMINFO.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        return None
-    return None
 
 
 def require_memory(

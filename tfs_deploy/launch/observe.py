@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.atomic import write_atomic
 from tfs_deploy.config.diff import diff
 from tfs_deploy.config.models import PLATFORM, model_server_config
 from tfs_deploy.config.policies import policy_of, set_policy
@@ -22,18 +20,13 @@ from tfs_deploy.launch.plan import Facts, Plan, lost_labels, make_plan
 from tfs_deploy.launch.replace import free_pair, ports_of
 from tfs_deploy.launch.start_settings import needs_another
 from tfs_deploy.state.active import read_active
-from tfs_deploy.state.traffic import read_traffic
+from tfs_deploy.state.last_start import read_last_start
+from tfs_deploy.state.traffic import read_traffic, traffic_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tfs_deploy.client import Client
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.launch.server import Server
-
-#: the traffic file, and how long the last start took, in the state directory
-TRAFFIC_NAME: Final = "traffic.json"
-_LAST_START: Final = "last_start.json"
 
 
 def plan(deployment: Deployment, *, against: str | None = None) -> Plan:
@@ -70,7 +63,7 @@ def _decide(
         ports=ports_of(served),
         settings=tuple(settings),
         pair=None if server is None else free_pair(served, server.ports),
-        start_seconds=last_start(served.state_dir),
+        start_seconds=read_last_start(served.state_dir),
         routed=routed_after(served),
     )
     memory = memory_of(served, loaded, side_by_side=bool(settings))
@@ -143,7 +136,7 @@ def versions_on_disk_of(served: Deployment, name: str) -> list[int]:
 
 def routed_after(served: Deployment) -> dict[str, dict[str, float]]:
     """Return the weights that clients follow once the file is in force: its own, else those of the traffic file."""
-    routed = read_traffic(served.state_dir / TRAFFIC_NAME).models
+    routed = read_traffic(traffic_path(served.state_dir)).models
     return {model.name: dict(model.traffic or routed.get(model.name, {})) for model in served.models}
 
 
@@ -153,16 +146,3 @@ def require_allowed(served: Deployment, current: Any) -> None:
     refused = list(lost_labels(current, target, routed_after(served)))
     if refused:
         raise UsageError(refused[0], hint=f"tfs-deploy plan {served.source} shows everything that would change")
-
-
-def note_start(state_dir: Path, seconds: float) -> None:
-    """Note how long a start took, so that a plan can say how long a gap will be."""
-    write_atomic(state_dir / _LAST_START, json.dumps({"seconds": round(seconds, 3)}) + "\n")
-
-
-def last_start(state_dir: Path) -> float | None:
-    """Return how long the last start took, None if that is not known."""
-    try:
-        return float(json.loads((state_dir / _LAST_START).read_text(encoding="utf-8"))["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.config.files import write_config
 from tfs_deploy.errors import LaunchError, TfsDeployError
+from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.launch.connect import dial
 from tfs_deploy.launch.converge import host_paths, versions_on_disk, wait_for_versions
 from tfs_deploy.launch.docker.container import Ports
 from tfs_deploy.launch.embedded.running_server import STOP_TIMEOUT
-from tfs_deploy.launch.generations import new_generation, use_generation
+from tfs_deploy.state.config_generations import new_generation, use_generation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,5 @@ def _replace_in_place(
 
 def unused_ports(served: Deployment) -> Ports:
     """Return ports of this machine that nobody uses, for a server that only has to prove itself."""
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        return Ports(one.getsockname()[1], two.getsockname()[1] if served.server.rest_port else 0)
+    grpc, rest = free_ports(2)
+    return Ports(grpc, rest if served.server.rest_port else 0)

@@ -10,9 +10,8 @@ from tfs_deploy.errors import Code, NotFoundError, StatusError
 from tfs_deploy.launch.connect import dial
 from tfs_deploy.launch.converge import numbers_under
 from tfs_deploy.launch.hosts import host_of
-from tfs_deploy.launch.up import TRAFFIC_NAME
 from tfs_deploy.state.active import read_active
-from tfs_deploy.state.traffic import read_traffic
+from tfs_deploy.state.traffic import read_traffic, traffic_path
 
 if TYPE_CHECKING:
     from tfs_deploy.client import Client, VersionStatus
@@ -72,7 +71,7 @@ def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
     served, notes = apply_active(deployment, read_active(deployment.state_dir))
     if server is None:
         return Overview(None, notes=tuple(notes), ended=host.ended(), why=host.explain_end() if host.ended() else "")
-    split = read_traffic(deployment.state_dir / TRAFFIC_NAME).models
+    split = read_traffic(traffic_path(deployment.state_dir)).models
     rows: list[VersionRow] = []
     with dial(deployment, server.grpc_address, timeout=timeout) as client:
         for model in served.models:

@@ -23,28 +23,23 @@ from tfs_deploy.launch.converge import (
     written_config,
 )
 from tfs_deploy.launch.embedded.host import EmbeddedHost
-from tfs_deploy.launch.embedded.record import LOG_NAME
 from tfs_deploy.launch.embedded.running_server import STOP_TIMEOUT
-from tfs_deploy.launch.generations import drop_generations, use_generation
 from tfs_deploy.launch.hosts import host_of, require_one_kind
 from tfs_deploy.launch.memory import require_memory
-from tfs_deploy.launch.observe import TRAFFIC_NAME, note_start, require_allowed
+from tfs_deploy.launch.observe import require_allowed
 from tfs_deploy.launch.replace import ports_of, replace, start_verified
 from tfs_deploy.launch.start_settings import needs_another
 from tfs_deploy.state.active import read_active, write_active
+from tfs_deploy.state.config_generations import drop_generations, use_generation
 from tfs_deploy.state.endpoint import write_endpoint
-from tfs_deploy.state.traffic import read_traffic, write_traffic
+from tfs_deploy.state.last_start import write_last_start
+from tfs_deploy.state.traffic import read_traffic, traffic_path, write_traffic
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tfs_deploy.deployment.active import ActiveModel
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
     from tfs_deploy.launch.server import Host, Server
-
-
-__all__ = ["TRAFFIC_NAME", "UpResult", "down", "log_path_of", "up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +118,7 @@ def _bring(host: Host[Any], served: Deployment, target: Any, current: Server | N
     if current is None:
         began = time.monotonic()
         server, config_dir = start_verified(host, served, target, ports_of(served), successor=False, timeout=timeout)
-        note_start(served.state_dir, time.monotonic() - began)
+        write_last_start(served.state_dir, time.monotonic() - began)
         use_generation(served.state_dir, config_dir)
         notes = host.serving(server)
         write_endpoint(served.state_dir, server.grpc_address, server.rest_address)
@@ -184,7 +179,7 @@ def _require_versions(served: Deployment) -> None:
 
 def _follow_traffic(deployment: Deployment, rolled: set[str]) -> None:
     """Give routers the file's weights for every model that no rollout has moved."""
-    path = deployment.state_dir / TRAFFIC_NAME
+    path = traffic_path(deployment.state_dir)
     current = read_traffic(path).models
     for model in deployment.models:
         if model.traffic and model.name not in rolled and current.get(model.name) != model.traffic:
@@ -204,8 +199,3 @@ def down(deployment: Deployment, *, timeout: float = STOP_TIMEOUT, host: Host[An
         place.clear()
         stopped = stopped or server
     return stopped
-
-
-def log_path_of(deployment: Deployment) -> Path:
-    """Return where the log of a deployment's embedded server lies."""
-    return deployment.state_dir / LOG_NAME

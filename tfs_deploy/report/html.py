@@ -10,7 +10,7 @@ from tfs_deploy.report.page import CELLS, html_page, html_table
 from tfs_deploy.report.rollout import arms_table, milliseconds, steps_table, summary, verdicts_table
 from tfs_deploy.report.svg import Bar, Series, bar_chart, line_chart
 from tfs_deploy.report.timeline import timeline
-from tfs_deploy.rollout.machine.observation import Verdict
+from tfs_deploy.rollout.gates.gate import Verdict
 from tfs_deploy.rollout.machine.phases import ROLLBACK
 from tfs_deploy.rollout.machine.strategies import SHADOW
 from tfs_deploy.rollout.result import RolloutResult
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.report.timeline import Judged, Timeline
+    from tfs_deploy.rollout.gates.request_stats import WindowSummary
     from tfs_deploy.rollout.machine.history import Event
-    from tfs_deploy.rollout.machine.plan import Plan
-    from tfs_deploy.rollout.machine.stats import WindowSummary
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
 #: judgements in a plot, roughly
@@ -29,7 +29,7 @@ _MOST: Final = 150
 _MARKS: Final = {Verdict.PASS: "&#10003;", Verdict.FAIL: "&#10007;", Verdict.TOO_FEW: "&#8230;"}
 
 
-def rollout_html(plan: Plan, events: Sequence[Event]) -> str:
+def rollout_html(plan: RolloutPlan, events: Sequence[Event]) -> str:
     """Write a rollout as a page: time line, traffic, errors and latency of both versions, gates, journal."""
     result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
     title = f"Rollout of {plan.model}: version {plan.old} to {plan.new}"
@@ -48,7 +48,7 @@ def rollout_html(plan: Plan, events: Sequence[Event]) -> str:
     return html_page(title, parts, footer="tfs-deploy rollout report")
 
 
-def _facts(plan: Plan, events: Sequence[Event]) -> str:
+def _facts(plan: RolloutPlan, events: Sequence[Event]) -> str:
     begun = datetime.fromtimestamp(events[0].at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC") if events else ""
     steps = ", ".join(f"{step:g}" for step in plan.steps)
     direct = "rollback" if plan.back else "direct switch"
@@ -56,7 +56,7 @@ def _facts(plan: Plan, events: Sequence[Event]) -> str:
     return f"begun {begun}; {how}"
 
 
-def _tiles(plan: Plan, result: RolloutResult) -> str:
+def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
     """Return the few numbers that people look for first."""
     passed = sum(step.verdict is Verdict.PASS for step in result.steps)
     requests = sum(step.requests for step in result.steps)
@@ -78,7 +78,7 @@ def _tiles(plan: Plan, result: RolloutResult) -> str:
     return f'<div class="tiles">{"".join(cells)}</div>'
 
 
-def _plots(plan: Plan, time: Timeline) -> str:
+def _plots(plan: RolloutPlan, time: Timeline) -> str:
     bars = [Bar(entry.phase, _bar_style(entry.phase), entry.start, entry.end) for entry in time.segments]
     bands = [bar for bar in bars if bar.style in ("new", "bad")]
     copied = plan.strategy == SHADOW
@@ -115,7 +115,7 @@ def _bar_style(phase: str) -> str:
     return "good" if phase == "promote" else "plain"
 
 
-def _lines(plan: Plan, time: Timeline, what: str) -> list[Series]:
+def _lines(plan: RolloutPlan, time: Timeline, what: str) -> list[Series]:
     found = []
     for label, style, version in ((plan.stable, "old", plan.old), (plan.canary, "new", plan.new)):
         points, dots = _points(time.judged, label, what)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from tfs_deploy.report.tables import Column, Table, markdown_table
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout.experiment import compare_arms
-from tfs_deploy.rollout.machine.observation import Verdict
+from tfs_deploy.rollout.gates.gate import Verdict
 from tfs_deploy.rollout.result import RolloutResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.rollout.experiment import Estimate
+    from tfs_deploy.rollout.gates.request_stats import WindowSummary
     from tfs_deploy.rollout.machine.history import Event
-    from tfs_deploy.rollout.machine.plan import Plan
-    from tfs_deploy.rollout.machine.stats import WindowSummary
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
 _COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow"}
@@ -76,7 +76,7 @@ def arms_table(step: StepReport, *, stable: str = "stable") -> Table | None:
     return Table.of(["measure", "arm", *right, "real"], rows)
 
 
-def rollout_report(plan: Plan, events: Sequence[Event]) -> str:
+def rollout_report(plan: RolloutPlan, events: Sequence[Event]) -> str:
     """Write a rollout as a whole Markdown page: how it went, its times, its gates, its journal."""
     result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
     phases = [[entry.phase, f"{entry.start:.1f}", f"{entry.seconds:.1f}"] for entry in time.segments]

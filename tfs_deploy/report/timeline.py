@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.rollout.machine.history import elapsed
-from tfs_deploy.rollout.machine.narration import tell
+from tfs_deploy.rollout.machine.narration import narrate
 from tfs_deploy.rollout.machine.phases import ROLLBACK, phase_of
 from tfs_deploy.rollout.result import StepReport
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.rollout.machine.history import Event
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 
 #: what sends all requests to the new version, or none
@@ -55,7 +55,7 @@ class Timeline:
     lines: tuple[tuple[float, str], ...]
 
 
-def timeline(plan: Plan, events: Sequence[Event]) -> Timeline:
+def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
     """Read a journal."""
     times = elapsed(events)
     end = times[-1] if times else 0.0
@@ -75,7 +75,7 @@ def timeline(plan: Plan, events: Sequence[Event]) -> Timeline:
             traffic.append((at, 100.0 if promoted else 0.0))
         elif event.kind == "outcome" and event.ok and event.action == "judge":
             judged.append(Judged(at, StepReport.from_dict(event.detail)))
-        line = tell(event, plan)
+        line = narrate(event, plan)
         if line is not None:
             lines.append((at, line))
     bounds = [*starts, ("", end)]
@@ -83,7 +83,7 @@ def timeline(plan: Plan, events: Sequence[Event]) -> Timeline:
     return Timeline(end, segments, tuple(traffic), tuple(judged), tuple(lines))
 
 
-def _phase(plan: Plan, event: Event, starts: Sequence[tuple[str, float]]) -> str | None:
+def _phase(plan: RolloutPlan, event: Event, starts: Sequence[tuple[str, float]]) -> str | None:
     """Return the phase that an intention belongs to, ``None`` for what can happen in any; a step has its percent."""
     if event.kind != "intend":
         return None

@@ -26,7 +26,16 @@
 seconds). A gate is anything with a ``name`` and ``judge(StepView) -> GateVerdict``; its three answers are
 ``Verdict.PASS``, ``FAIL`` and ``TOO_FEW``.
 
-The names are imported on first use, so that a command that only takes the deployment's lock starts quickly.
+Where is what::
+
+    run               ``Rollout``; begin: the plan for what is served now; setup: the plan's world; result: the report
+    machine/decide    what comes next, and what rolls a rollout back; withdraw: the way back; plan, history: its inputs
+    controller/       one tick: observe, decide, journal, act; world: what it needs, as protocols; judgement; hooks
+    gates/            gate: what a gate sees; one file a gate; registry: all of them, from text to value to gate
+    adapters/         the world for real: server_side, replicas (how they stay consistent), traffic, checks of versions
+
+The lock is in ``tfs_deploy.state.lock``. The names are imported on first use, so that a command that only takes the
+lock starts quickly.
 """
 
 from __future__ import annotations
@@ -35,36 +44,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfs_deploy.rollout.gates.gates import ErrorRateGate as ErrorRateGate
-    from tfs_deploy.rollout.gates.gates import GoldenGate as GoldenGate
-    from tfs_deploy.rollout.gates.gates import LatencyGate as LatencyGate
-    from tfs_deploy.rollout.machine.actions import Status as Status
-    from tfs_deploy.rollout.machine.observation import CheckResult as CheckResult
-    from tfs_deploy.rollout.machine.observation import GateVerdict as GateVerdict
-    from tfs_deploy.rollout.machine.observation import StepView as StepView
-    from tfs_deploy.rollout.machine.observation import Verdict as Verdict
-    from tfs_deploy.rollout.machine.plan import Plan as Plan
-    from tfs_deploy.rollout.machine.stats import RequestStats as RequestStats
-    from tfs_deploy.rollout.machine.stats import WindowSummary as WindowSummary
+    from tfs_deploy.rollout.check_result import CheckResult as CheckResult
+    from tfs_deploy.rollout.gates.errors import ErrorRateGate as ErrorRateGate
+    from tfs_deploy.rollout.gates.gate import GateVerdict as GateVerdict
+    from tfs_deploy.rollout.gates.gate import StepView as StepView
+    from tfs_deploy.rollout.gates.gate import Verdict as Verdict
+    from tfs_deploy.rollout.gates.golden import GoldenGate as GoldenGate
+    from tfs_deploy.rollout.gates.latency import LatencyGate as LatencyGate
+    from tfs_deploy.rollout.gates.request_stats import RequestStats as RequestStats
+    from tfs_deploy.rollout.gates.request_stats import WindowSummary as WindowSummary
+    from tfs_deploy.rollout.machine.actions import RolloutStatus as Status
+    from tfs_deploy.rollout.machine.plan import RolloutPlan as Plan
     from tfs_deploy.rollout.result import RolloutResult as RolloutResult
     from tfs_deploy.rollout.result import StepReport as StepReport
     from tfs_deploy.rollout.run import Rollout as Rollout
 
+#: public name -> its module, and its name there if that differs
 _HOME = {
-    "CheckResult": "tfs_deploy.rollout.machine.observation",
-    "ErrorRateGate": "tfs_deploy.rollout.gates.gates",
-    "GateVerdict": "tfs_deploy.rollout.machine.observation",
-    "GoldenGate": "tfs_deploy.rollout.gates.gates",
-    "LatencyGate": "tfs_deploy.rollout.gates.gates",
-    "Plan": "tfs_deploy.rollout.machine.plan",
-    "RequestStats": "tfs_deploy.rollout.machine.stats",
-    "Rollout": "tfs_deploy.rollout.run",
-    "RolloutResult": "tfs_deploy.rollout.result",
-    "Status": "tfs_deploy.rollout.machine.actions",
-    "StepReport": "tfs_deploy.rollout.result",
-    "StepView": "tfs_deploy.rollout.machine.observation",
-    "Verdict": "tfs_deploy.rollout.machine.observation",
-    "WindowSummary": "tfs_deploy.rollout.machine.stats",
+    "CheckResult": "check_result",
+    "ErrorRateGate": "gates.errors",
+    "GateVerdict": "gates.gate",
+    "GoldenGate": "gates.golden",
+    "LatencyGate": "gates.latency",
+    "Plan": "machine.plan:RolloutPlan",
+    "RequestStats": "gates.request_stats",
+    "Rollout": "run",
+    "RolloutResult": "result",
+    "Status": "machine.actions:RolloutStatus",
+    "StepReport": "result",
+    "StepView": "gates.gate",
+    "Verdict": "gates.gate",
+    "WindowSummary": "gates.request_stats",
 }
 
 __all__ = [
@@ -87,7 +97,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
+        module, _, own_name = _HOME[name].partition(":")
+        value = getattr(importlib.import_module(f"tfs_deploy.rollout.{module}"), own_name or name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""How a rollout begins: the plan for what is served now, or the unfinished rollout to take up again."""
+"""How a rollout begins: with a plan for what is served now, or with the unfinished rollout to resume."""
 
 from __future__ import annotations
 
@@ -8,68 +8,70 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.adapters.active_recovery import active_records
-from tfs_deploy.rollout.controller.journal import Journal, journals, replay
-from tfs_deploy.rollout.machine.actions import Status
-from tfs_deploy.rollout.machine.plan import Plan, checked
+from tfs_deploy.rollout.controller.journal import Journal, replay
+from tfs_deploy.rollout.machine.actions import RolloutStatus
+from tfs_deploy.rollout.machine.plan import RolloutPlan, checked
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions
+from tfs_deploy.state.journal import journals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tfs_deploy.deployment import Deployment, Model
+    from tfs_deploy.rollout.controller.world import ModelServer, TrafficControl
     from tfs_deploy.rollout.machine.history import Event, History
-    from tfs_deploy.rollout.machine.observation import ModelServer, ServerView, Traffic
+    from tfs_deploy.rollout.machine.observation import ServerView
 
 STABLE = "stable"
 CANARY = "canary"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A rollout as its journal has it."""
+class RecordedRollout:
+    """A rollout as its journal holds it."""
 
     journal: Journal
-    plan: Plan
+    plan: RolloutPlan
     history: History
     events: tuple[Event, ...]
 
     @property
     def unfinished(self) -> bool:
-        """Whether there is something left to do."""
-        return self.history.finished in (None, Status.PAUSED)
+        """Whether it can be resumed."""
+        return self.history.finished in (None, RolloutStatus.PAUSED)
 
 
-def recorded(state_dir: Path, model: str, *, mono: float = 0.0) -> Iterator[Recorded]:
-    """Yield the rollouts of a model, the latest first; ``mono`` is the reader's monotonic time."""
+def recorded_rollouts(state_dir: Path, model: str, *, mono: float = 0.0) -> Iterator[RecordedRollout]:
+    """Yield the rollouts of a model, the latest first; ``mono`` is the caller's monotonic time."""
     for path in reversed(journals(state_dir, model)):
         journal = Journal(path)
         events = journal.read(mono=mono)
-        if events:  # a journal without a whole entry is one whose process was killed before it did anything
+        if events:  # without a whole entry: the process was killed before it did anything
             plan, history = replay(events)
-            yield Recorded(journal, plan, history, tuple(events))
+            yield RecordedRollout(journal, plan, history, tuple(events))
 
 
-def latest(state_dir: Path, model: str, *, mono: float = 0.0) -> Recorded | None:
-    """Return the last rollout of a model, ``None`` if there never was one."""
-    return next(recorded(state_dir, model, mono=mono), None)
+def latest_rollout(state_dir: Path, model: str, *, mono: float = 0.0) -> RecordedRollout | None:
+    """Return the last rollout of a model, ``None`` without one."""
+    return next(recorded_rollouts(state_dir, model, mono=mono), None)
 
 
 def previous_version(deployment: Deployment, model: Model, current: int) -> int:
     """Return the version that was stable before ``current``, else the next lower one on disk.
 
-    Raises ``UsageError`` right after a way back: whoever asks twice does not want the version that was left, and may
-    not want to go back further either.
+    Raises ``UsageError`` right after a rollback: a caller who repeats it does not want the version that was just left,
+    and may not want to go back further either.
     """
-    last = latest(deployment.state_dir, model.name)
+    last = latest_rollout(deployment.state_dir, model.name)
     left = None if last is None else _just_left(last, current)
     lower = [version.number for version in list_versions(model.base_path) if version.number < current]
-    found = recorded(deployment.state_dir, model.name)
-    promoted = (entry.plan for entry in found if entry.history.finished is Status.DONE and not entry.plan.back)
+    found = recorded_rollouts(deployment.state_dir, model.name)
+    promoted = (entry.plan for entry in found if entry.history.finished is RolloutStatus.DONE and not entry.plan.back)
     before = next((plan.old for plan in promoted if plan.new == current), max(lower, default=None))
     further = f"tfs-deploy rollback {deployment.source} --model {model.name} --to {before}"
     if left is not None:
-        message = f"version {current} of {model.name} is stable again already: the last rollout went back from {left}"
+        message = f"version {current} of {model.name} is already stable again: the last rollout rolled back from {left}"
         hint = (
             f"to go back further: {further}"
             if before not in (None, left)
@@ -78,22 +80,22 @@ def previous_version(deployment: Deployment, model: Model, current: int) -> int:
         raise UsageError(message, hint=hint)
     if before is None:
         message = f"{model.name} has no version before {current}"
-        raise UsageError(message, hint="name the version to go back to with --to")
+        raise UsageError(message, hint="name the version to roll back to with --to")
     return before
 
 
-def _just_left(last: Recorded, current: int) -> int | None:
-    """Return the version that the last rollout went back from, if what it went back to still serves."""
-    if last.history.finished is Status.DONE and last.plan.back and last.plan.new == current:
+def _just_left(last: RecordedRollout, current: int) -> int | None:
+    """Return the version that the last rollout rolled back from, if the one it rolled back to still serves."""
+    if last.history.finished is RolloutStatus.DONE and last.plan.back and last.plan.new == current:
         return last.plan.old
-    if last.history.finished is Status.ROLLED_BACK and not last.plan.back and last.plan.old == current:
+    if last.history.finished is RolloutStatus.ROLLED_BACK and not last.plan.back and last.plan.old == current:
         return last.plan.new
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What is served before a rollout begins: the server, the stable version, other labels, the traffic's split."""
+class ServedState:
+    """What is served before a rollout begins: the server, the stable version, other labels, the traffic."""
 
     server: ServerView
     stable: int
@@ -101,8 +103,8 @@ class Served:
     weights: Mapping[str, float]
 
 
-def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Traffic) -> Served:
-    """Look at the server, with every label that the deployment knows of, and at the traffic file.
+def observe_served(deployment: Deployment, model: Model, server: ModelServer, traffic: TrafficControl) -> ServedState:
+    """Return what the server says of every label that the deployment knows, and the traffic file.
 
     Raises ``StatusError`` when the server does not answer, ``UsageError`` when it serves no version.
     """
@@ -112,22 +114,22 @@ def look(deployment: Deployment, model: Model, server: ModelServer, traffic: Tra
     others = {label: version for label, version in view.labels.items() if label not in (STABLE, CANARY)}
     split = traffic.read()
     weights = (split.weights if split is not None else None) or model.traffic or {STABLE: 100.0}
-    return Served(view, _stable_version(model, configured, view), others, weights)
+    return ServedState(view, _stable_version(model, configured, view), others, weights)
 
 
-def new_plan(model: Model, to: int | None, served: Served, options: Mapping[str, Any]) -> Plan:
-    """Make the plan from what is served now to version ``to`` (``None``: the newest on disk).
+def new_plan(model: Model, to: int | None, served: ServedState, options: Mapping[str, Any]) -> RolloutPlan:
+    """Return the plan from what is served now to version ``to`` (``None``: the newest on disk).
 
     Raises ``UsageError``, ``ModelError`` for a version that cannot be rolled out.
     """
     new = latest_version(model.base_path).number if to is None else find_version(model.base_path, to).number
     if new == served.stable and STABLE not in served.server.labels and model.version_policy.kind != "specific":
-        message = f"the server has loaded version {new} of {model.name} by itself: versions is not specific"
+        message = f"the server has loaded version {new} of {model.name} by itself: its version policy is not specific"
         hint = f"pin the version that serves, versions: {{specific: [N]}} and labels: {{{STABLE}: N}}; then up"
         raise UsageError(message, hint=hint)
     side = {label: share for label, share in served.weights.items() if label in served.others}
     keep = {"keep_canary": CANARY in model.labels, **options}
-    plan = checked(Plan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
+    plan = checked(RolloutPlan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
     loaded = {version for version in served.server.versions if served.server.answers(version)}
     return replace(plan, leaving=tuple(sorted(loaded - set(plan.versions(plan.old, plan.new)))))
 
@@ -135,7 +137,7 @@ def new_plan(model: Model, to: int | None, served: Served, options: Mapping[str,
 def _stable_version(model: Model, configured: Mapping[str, int], server: ServerView) -> int:
     """Return the version of ``stable``; without that label the highest AVAILABLE one, which unlabelled calls reach.
 
-    A stable version that has died is still the one to leave, so that a rollback from it is possible.
+    A stable version that has died still counts, so that a rollback from it is possible.
     """
     if STABLE in server.labels:
         return server.labels[STABLE]

@@ -1,4 +1,4 @@
-"""An A/B experiment in numbers: each arm with confidence intervals, and its difference from stable. Pure."""
+"""The numbers of an A/B experiment: each arm with confidence intervals, and its change from stable. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tfs_deploy.rollout.machine.stats import Spread, WindowSummary
+    from tfs_deploy.rollout.gates.request_stats import Spread, WindowSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Estimate:
 class Arm:
     """One label of an experiment: error rate, mean latency in seconds, mean of the reported outcomes.
 
-    ``error_change``, ``latency_change`` and ``outcome_change`` are the differences from the arm that is compared with,
-    ``None`` for that arm itself and where there are no numbers. A change whose interval does not hold 0 is significant.
+    ``error_change``, ``latency_change`` and ``outcome_change`` are the differences from the control arm, ``None`` for
+    the control arm itself and without numbers. A change whose interval does not contain 0 is significant.
     """
 
     label: str
@@ -88,7 +88,7 @@ def _share_change(own: Estimate | None, base: Estimate | None) -> Estimate | Non
 
 
 def mean(sample: Spread | None, z: float) -> Estimate | None:
-    """Estimate a mean; with one value there is no telling how far it is off."""
+    """Estimate a mean; ``None`` for fewer than two values, which have no interval."""
     if sample is None or sample.count < 2:
         return None
     reach = _student(z, sample.count - 1) * sample.deviation / math.sqrt(sample.count)

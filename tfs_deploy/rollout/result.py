@@ -1,4 +1,4 @@
-"""What a rollout reports: one ``StepReport`` a step, one ``RolloutResult`` at the end."""
+"""The report of a rollout: one ``StepReport`` for each step, one ``RolloutResult`` at the end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import VerdictError
-from tfs_deploy.rollout.machine.actions import Status
+from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
+from tfs_deploy.rollout.gates.request_stats import WindowSummary
+from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.history import elapsed
-from tfs_deploy.rollout.machine.narration import note
-from tfs_deploy.rollout.machine.observation import GateVerdict, Verdict
+from tfs_deploy.rollout.machine.narration import note_text
 from tfs_deploy.rollout.machine.phases import ROLLBACK
-from tfs_deploy.rollout.machine.stats import WindowSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tfs_deploy.rollout.machine.history import Event
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class StepReport:
     """One traffic step as it was judged.
 
     ``number`` counts from 1; ``weight`` is the canary's percent; ``start`` and ``end`` are ``time.monotonic()``
-    seconds, for callers who count something of their own in the same window; ``windows`` holds requests, errors
+    seconds, for callers that count something of their own in the same window; ``windows`` holds requests, errors
     and latencies in seconds by label; ``verdict`` is the worst of ``verdicts``.
     """
 
@@ -39,7 +39,7 @@ class StepReport:
 
     @property
     def seconds(self) -> float:
-        """How long the step lasted."""
+        """The duration of the step."""
         return self.end - self.start
 
     @property
@@ -80,14 +80,14 @@ class StepReport:
 class RolloutResult:
     """How a rollout ended, or stands: ``status``, the one-line ``reason`` unless it is done, versions, steps.
 
-    ``back``: it is a rollback to an earlier version.
-    ``seconds`` is the time from the first entry of the journal to the last (see ``history.elapsed``).
+    ``back``: it is a rollback to an earlier version. ``seconds``: from the first entry of the journal to the last (see
+    ``history.elapsed``).
     """
 
     model: str
     old: int
     new: int
-    status: Status
+    status: RolloutStatus
     reason: str = ""
     steps: tuple[StepReport, ...] = ()
     seconds: float = 0.0
@@ -97,39 +97,39 @@ class RolloutResult:
 
     @property
     def kind(self) -> str:
-        """The strategy, or that it is a rollback."""
+        """The strategy, or ``rollback``."""
         return ROLLBACK if self.back else self.strategy
 
     @property
     def done(self) -> bool:
-        """Whether the new version is the stable one now."""
-        return self.status is Status.DONE
+        """Whether the new version is stable now."""
+        return self.status is RolloutStatus.DONE
 
-    def check(self, wanted: Status = Status.DONE) -> None:
+    def check(self, wanted: RolloutStatus = RolloutStatus.DONE) -> None:
         """Raise ``VerdictError`` with the reason unless the rollout ended as wanted."""
-        if self.status is Status.DONE and wanted is Status.ROLLED_BACK:
-            message = f"version {self.new} of {self.model} was promoted before the rollout could be sent back"
-            raise VerdictError(message, hint="tfs-deploy rollback switches back to the version before")
+        if self.status is RolloutStatus.DONE and wanted is RolloutStatus.ROLLED_BACK:
+            message = f"version {self.new} of {self.model} was promoted before the rollout could be aborted"
+            raise VerdictError(message, hint="tfs-deploy rollback switches back to the previous version")
         if self.status is not wanted:
             message = (
                 f"rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
             )
-            hint = "tfs-deploy rollout resume, promote or abort" if self.status is Status.PAUSED else None
+            hint = "tfs-deploy rollout resume, promote or abort" if self.status is RolloutStatus.PAUSED else None
             raise VerdictError(message, hint=hint)
 
     @classmethod
-    def from_events(cls, plan: Plan, events: Sequence[Event]) -> RolloutResult:
-        """Read the result out of a journal; a rollout without an end is ``RUNNING``."""
+    def from_events(cls, plan: RolloutPlan, events: Sequence[Event]) -> RolloutResult:
+        """Return the result that a journal holds; a rollout without an end is ``RUNNING``."""
         steps: dict[int, StepReport] = {}
         notes: dict[str, None] = {}
-        status, reason = Status.RUNNING, ""
+        status, reason = RolloutStatus.RUNNING, ""
         for event in events:
             if event.kind == "finish":
-                status, reason = Status(event.detail["status"]), event.detail["reason"]
+                status, reason = RolloutStatus(event.detail["status"]), event.detail["reason"]
             elif event.kind == "resume":
-                status, reason = Status.RUNNING, ""
+                status, reason = RolloutStatus.RUNNING, ""
             elif event.kind == "note":
-                notes[note(event)] = None
+                notes[note_text(event)] = None
             elif event.kind == "outcome" and event.ok and event.action == "judge":
                 steps[event.detail["number"]] = StepReport.from_dict(event.detail)
             elif event.kind == "outcome" and event.ok:

@@ -1,4 +1,4 @@
-"""``Rollout``: a rollout of a deployment's model, begun anew or taken up where its journal ends."""
+"""``Rollout``: a new rollout of a deployment's model, or one that is resumed where its journal ends."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client.routing.recorder import boot_id
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.adapters.deployed_server import TrafficFile
+from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
-from tfs_deploy.rollout.begin import Recorded, latest, look, new_plan, previous_version
+from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
+from tfs_deploy.rollout.begin import RecordedRollout, latest_rollout, new_plan, observe_served, previous_version
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal
-from tfs_deploy.rollout.controller.mailbox import FileMailbox
 from tfs_deploy.rollout.machine.actions import Action, Finish, Wait
-from tfs_deploy.rollout.machine.narration import tell
-from tfs_deploy.rollout.machine.preconditions import option_values, require_gates, steps_of, version_number
+from tfs_deploy.rollout.machine.narration import narrate
+from tfs_deploy.rollout.machine.plan import current_names
+from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, steps_of, version_number
 from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
-from tfs_deploy.rollout.setup import Servers, Surroundings, make_world, reach, require_programs
+from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
 from tfs_deploy.smoke.deployment import find_model
-from tfs_deploy.state.lock import Held, lock, rollout_of
+from tfs_deploy.state.lock import Held, lock, rollout_purpose
+from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,17 +34,19 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tfs_deploy.deployment import Deployment
+    from tfs_deploy.rollout.controller.world import RequestSource
+    from tfs_deploy.rollout.gates.gate import Gate
+    from tfs_deploy.rollout.gates.spec import GateSpec
     from tfs_deploy.rollout.machine.history import Event
-    from tfs_deploy.rollout.machine.observation import Gate, Requests
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
 
 class Rollout:
-    """Moves ``model`` of a deployment to version ``to``, or goes on with the rollout that was left unfinished.
+    """Moves ``model`` of a deployment to version ``to``, or resumes its unfinished rollout.
 
     Args:
-        deployment: a ``Deployment``, or the path of its file; its server has to be running.
+        deployment: a ``Deployment``, or the path of its file; its server must be running.
         model: the model's name.
         to: the version to roll out; ``None`` for the newest on disk, or for that of an unfinished rollout.
         strategy: ``canary``, ``blue-green``, ``shadow`` or ``ab`` (see ``strategies``).
@@ -51,14 +54,13 @@ class Rollout:
             switch; ``None`` for the strategy's.
         bake: seconds for which each step is watched, or a text such as ``"5m"``, as for every time.
         gates: judges of each step beside the golden gate, which always judges: texts such as ``"p99=50ms"`` (see
-            ``gatespecs``), which come on top of the gates whose numbers are at hand, or gates as objects, which are
-            then the only ones.
-        requests: where the numbers about real requests come from, for example a ``RequestStats``; ``None`` for what
+            ``gates.registry``), in addition to the default gates, or gates as objects, which replace the default ones.
+        requests: the source of numbers about real requests, for example a ``RequestStats``; ``None`` for what
             consumers record (``Router`` does), if there are any.
         wait_lock: seconds to wait for another process that is at work on the deployment.
-        options: any other field of ``Plan``, such as ``keep_old=True`` or ``on_too_few="pause"``.
+        options: any other field of ``RolloutPlan``, such as ``keep_old=True`` or ``on_too_few="pause"``.
 
-    An unfinished rollout keeps the plan it was begun with. Only one process at a time can work on a deployment.
+    An unfinished rollout keeps its plan. Only one process at a time can work on a deployment.
     """
 
     def __init__(
@@ -70,8 +72,8 @@ class Rollout:
         strategy: str = CANARY,
         steps: Iterable[float] | str | None = None,
         bake: float | str = 10.0,
-        gates: Sequence[Gate | str] | None = None,
-        requests: Requests | None = None,
+        gates: Sequence[Gate | GateSpec | str] | None = None,
+        requests: RequestSource | None = None,
         wait_lock: float = 0.0,
         **options: Any,
     ) -> None:
@@ -80,15 +82,11 @@ class Rollout:
         self.to = version_number(to)
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self.on_event: Callable[[str], None] = lambda _text: None
-        texts = tuple(gate for gate in gates or () if isinstance(gate, str))
-        objects = [gate for gate in gates or () if not isinstance(gate, str)]
-        if texts and objects:
-            raise UsageError("gates are texts or objects, not both", hint="make objects of the texts: make_gate")
-        require_gates(objects)
+        specs, objects = gates_of(gates)
         percents = steps_of(strategy, steps)
         values = option_values({"bake": bake, **options})
-        self._options = {"strategy": strategy, "steps": percents, "gates": texts, **values}
-        self._own = Surroundings(None if gates is None or texts else objects, requests)
+        self._options = {"strategy": strategy, "steps": percents, "gates": specs, **values}
+        self._own = Overrides(objects, requests)
         self._wait_lock = wait_lock
         self._go_back = False
         self._request = ""
@@ -98,19 +96,20 @@ class Rollout:
 
     @classmethod
     def back(cls, deployment: Deployment | str | Path, model: str, to: int | None = None, **options: Any) -> Rollout:
-        """Return the rollout that switches back to an earlier version at once, after asking it for its answers.
+        """Return the rollout that switches back to an earlier version at once, after its smoke test.
 
-        ``to`` is by default the version that was stable before, else the next lower one on disk; right after a way
-        back it has to be named, and ``run`` raises ``UsageError``. A rollback that was left unfinished goes on.
+        ``to`` is by default the version that was stable before, else the next lower one on disk; right after a
+        rollback it has to be named, else ``run`` raises ``UsageError``. An unfinished rollback is resumed.
         """
-        lenient = dict.fromkeys(("need_goldens", "need_warmup", "need_memory", "need_clean"), False)
-        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, "allow_breaking": True, **options})
+        flags = ("allow_missing_goldens", "allow_missing_warmup", "allow_breaking", "ignore_memory", "ignore_lint")
+        lenient = dict.fromkeys(flags, True)
+        rollout = cls(deployment, model, to, steps=(), back=True, **{**lenient, **current_names(options)})
         rollout._go_back = True
         return rollout
 
     @classmethod
     def abort(cls, deployment: Deployment | str | Path, model: str, **options: Any) -> Rollout:
-        """Return the unfinished rollout of a model, on its way back to the old version."""
+        """Return the unfinished rollout of a model, which ``run`` rolls back to the old version."""
         rollout = cls(deployment, model, **options)
         rollout._request = "abort"
         return rollout
@@ -119,9 +118,9 @@ class Rollout:
     def promote(
         cls, deployment: Deployment | str | Path, model: str, *, skip_steps: bool = False, **options: Any
     ) -> Rollout:
-        """Return the unfinished rollout of a model with a human's yes to its promotion.
+        """Return the unfinished rollout of a model with its promotion approved.
 
-        ``skip_steps``: and to leave out the traffic steps that it has not passed yet.
+        ``skip_steps``: also skip the traffic steps that it has not passed yet.
         """
         rollout = cls(deployment, model, **options)
         rollout._request = "promote-now" if skip_steps else "promote"
@@ -134,10 +133,10 @@ class Rollout:
         on_event: Callable[[str], None] | None = None,
         check: bool = True,
     ) -> RolloutResult:
-        """Carry the rollout through and return how it ended.
+        """Run the rollout to its end and return how it ended.
 
-        ``on_step`` hears each step's verdict, ``on_event`` one line for everything that happens. An interrupt leaves
-        everything as it stands, to be resumed or aborted.
+        ``on_step`` gets each step's report, ``on_event`` one line for everything that happens. An interrupt leaves
+        everything as it is, to be resumed or aborted.
 
         Raises:
             VerdictError: the rollout was rolled back or paused; not with ``check=False``.
@@ -156,27 +155,27 @@ class Rollout:
             result.check()
         return result
 
-    def preview(self) -> Plan:
-        """Return the plan that ``run`` would begin with; asks the server, changes nothing.
+    def preview(self) -> RolloutPlan:
+        """Return the plan that ``run`` would begin with; asks the server and changes nothing.
 
         Raises ``UsageError`` or ``ModelError`` for a plan that cannot be carried out, ``StatusError`` when the server
         does not answer.
         """
-        with reach(self.deployment, self.model.name, self._options.get("replicas", ())) as servers:
-            return self._new_plan(servers)
+        with open_server_side(self.deployment, self.model.name, self._options.get("replicas", ())) as side:
+            return self._new_plan(side)
 
     def tick(self) -> Action:
-        """Do the next thing, inside ``with rollout:``; ``Wait`` asks the caller to wait, ``Finish`` is the end.
+        """Do the next action, inside ``with rollout:``; ``Wait`` asks the caller to wait, ``Finish`` is the end.
 
-        Raises ``LockedError`` if somebody has taken the lock away.
+        Raises ``LockedError`` if the lock was released by force.
         """
         controller, _, held = self._opened
         held.check()
         return controller.tick()
 
     @property
-    def plan(self) -> Plan:
-        """The plan that is carried out, inside ``with rollout:``."""
+    def plan(self) -> RolloutPlan:
+        """The plan in force, inside ``with rollout:``."""
         return self._opened[0].plan
 
     @property
@@ -188,7 +187,7 @@ class Rollout:
         return dataclasses.replace(result, steps=steps)
 
     def __enter__(self) -> Self:
-        purpose = rollout_of(self.model.name)
+        purpose = rollout_purpose(self.model.name)
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(
                 lock(self.deployment.state_dir, purpose, wait=self._wait_lock, on_wait=self._tell)
@@ -211,15 +210,15 @@ class Rollout:
         return self._open
 
     def _begin(self, stack: contextlib.ExitStack) -> tuple[Controller, Journal]:
-        """Take up the unfinished rollout, or begin a new one."""
+        """Resume the unfinished rollout, or begin a new one."""
         state_dir, model = self.deployment.state_dir, self.model
-        past = latest(state_dir, model.name, mono=self._own.clock.monotonic())
+        past = latest_rollout(state_dir, model.name, mono=self._own.clock.monotonic())
         mailbox = FileMailbox(state_dir, model.name)
         mailbox.clear()
         if past is not None and past.unfinished:
             self._require_same(past)
-            servers = stack.enter_context(reach(self.deployment, model.name, past.plan.replicas))
-            controller = self._controller(past.plan, servers, past.journal, stack)
+            side = stack.enter_context(open_server_side(self.deployment, model.name, past.plan.replicas))
+            controller = self._controller(past.plan, side, past.journal, stack)
             controller.history = past.history
             controller.record("resume", boot=boot_id())
             if self._request:
@@ -227,30 +226,33 @@ class Rollout:
             return controller, past.journal
         if self._request:
             raise UsageError(f"{model.name} has no unfinished rollout", hint="rollout status shows the last one")
-        servers = stack.enter_context(reach(self.deployment, model.name, self._options.get("replicas", ())))
-        plan = self._new_plan(servers)
+        side = stack.enter_context(open_server_side(self.deployment, model.name, self._options.get("replicas", ())))
+        plan = self._new_plan(side)
         journal = Journal.create(state_dir, model.name)
-        controller = self._controller(plan, servers, journal, stack)
+        controller = self._controller(plan, side, journal, stack)
         controller.record("start", plan=plan.as_dict(), boot=boot_id())
         return controller, journal
 
-    def _new_plan(self, servers: Servers) -> Plan:
-        served = look(self.deployment, self.model, servers.server, TrafficFile(self.deployment, self.model.name))
+    def _new_plan(self, side: ServerSide) -> RolloutPlan:
+        served = observe_served(self.deployment, self.model, side.server, side.traffic)
         back = self._go_back and not self.to
         to = previous_version(self.deployment, self.model, served.stable) if back else self.to
-        recorded = self._own.requests is None and RecordedRequests(self.deployment.state_dir, self.model.name).anybody()
+        requests = RecordedRequests(self.deployment.state_dir, self.model.name)
+        recorded = self._own.requests is None and requests.has_consumers()
         plan = new_plan(self.model, to, served, {"recorded": recorded, "directory": _here(), **self._options})
         require_programs(plan)
         return plan
 
-    def _require_same(self, past: Recorded) -> None:
+    def _require_same(self, past: RecordedRollout) -> None:
         if self.to in (None, past.plan.new) and (past.plan.back or not self._go_back):
             return
         message = f"the rollout of {self.model.name} from version {past.plan.old} to {past.plan.new} is unfinished"
         raise UsageError(message, hint=f"tfs-deploy rollout resume {self.deployment.source}, or rollout abort")
 
-    def _controller(self, plan: Plan, servers: Servers, journal: Journal, stack: contextlib.ExitStack) -> Controller:
-        world = make_world(self.deployment, self.model, plan, servers, journal, self._own, self._tell)
+    def _controller(
+        self, plan: RolloutPlan, side: ServerSide, journal: Journal, stack: contextlib.ExitStack
+    ) -> Controller:
+        world = make_world(self.deployment, self.model, plan, side, journal, self._own, self._tell)
         stack.callback(world.hooks.close)
         stack.enter_context(journal.reserving())
         controller = Controller(plan, world)
@@ -261,8 +263,8 @@ class Rollout:
     def _tell(self, text: str) -> None:
         self.on_event(text)
 
-    def _tell_event(self, plan: Plan, event: Event) -> None:
-        line = tell(event, plan)
+    def _tell_event(self, plan: RolloutPlan, event: Event) -> None:
+        line = narrate(event, plan)
         if line is not None:
             self.on_event(line)
 
@@ -274,5 +276,5 @@ class Rollout:
 def _here() -> str:
     try:
         return str(Path.cwd())
-    except OSError:  # somebody has removed it
+    except OSError:  # it was removed
         return ""

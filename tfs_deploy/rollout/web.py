@@ -1,14 +1,11 @@
-"""Fetching over HTTP for gates, hooks and notifications, with the standard library alone."""
+"""HTTP for gates, hooks and notifications, with the standard library alone."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import queue
 import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UnavailableError, UsageError
@@ -16,9 +13,9 @@ from tfs_deploy.errors import UnavailableError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: bytes of an answer that are read
+#: bytes of an answer that are read at most
 _MOST: Final = 8 << 20
-#: seconds more than a connection may take, so that its own words come first
+#: seconds beyond the timeout of the connection, so that its own error comes first
 _GRACE: Final = 0.5
 
 
@@ -28,13 +25,13 @@ def is_url(text: str) -> bool:
 
 
 def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5.0) -> str:
-    """Return the text behind a URL; with ``body`` it is posted as JSON. All of it takes ``timeout`` seconds at most.
+    """Return the text behind a URL, to which ``body`` is posted as JSON; takes ``timeout`` seconds at most.
 
-    Raises ``UnavailableError`` with the reason in one line for anything but an answer of 2xx, ``UsageError`` for what
-    is no HTTP URL.
+    Raises ``UnavailableError`` with the reason in one line unless the answer is 2xx, ``UsageError`` for anything but
+    an HTTP URL.
     """
     if not is_url(url):
-        raise UsageError(f"{url!r} is no HTTP URL", hint="for example http://localhost:9090")
+        raise UsageError(f"{url!r} is not a valid HTTP URL", hint="for example http://localhost:9090")
     answers: queue.SimpleQueue[str | UnavailableError] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -43,18 +40,22 @@ def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5
         except UnavailableError as error:
             answers.put(error)
 
-    # The timeout of a connection is that of each read; a server that trickles could hold a rollout up for ever.
+    # A connection's timeout is that of each read, so a server that trickles could hold up a rollout for ever.
     threading.Thread(target=ask, daemon=True, name="fetch").start()
     try:
         answer = answers.get(timeout=timeout + _GRACE)
     except queue.Empty:
-        raise UnavailableError(f"{_short(url)} has not answered within {timeout:g} s") from None
+        raise UnavailableError(f"{_short(url)} did not answer within {timeout:g} s") from None
     if isinstance(answer, UnavailableError):
         raise answer
     return answer
 
 
 def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
+    import http.client  # inside: the command line reads gates without fetching anything
+    import urllib.error
+    import urllib.request
+
     data = None if body is None else json.dumps(body, default=str).encode()
     headers = {"User-Agent": "tfs-deploy", **({} if data is None else {"Content-Type": "application/json"})}
     request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - checked above
@@ -63,23 +64,23 @@ def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
             text: str = reply.read(_MOST).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         with error:
-            raise UnavailableError(f"{_short(url)} answers {error.code} {error.reason}") from error
-    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a URL that cannot be taken apart
+            raise UnavailableError(f"{_short(url)} answered {error.code} {error.reason}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a malformed URL
         reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
         raise UnavailableError(f"{_short(url)} cannot be read: {reason}") from error
     return text
 
 
 def fetch_json(url: str, *, timeout: float = 5.0) -> Any:
-    """Return the JSON document behind a URL; raises as ``fetch``, and for what is no JSON."""
+    """Return the JSON document behind a URL; raises as ``fetch``, and for anything but JSON."""
     text = fetch(url, timeout=timeout)
     try:
         return json.loads(text)
     except ValueError as error:
-        raise UnavailableError(f"{_short(url)} does not answer with JSON") from error
+        raise UnavailableError(f"{_short(url)} did not answer with JSON") from error
 
 
 def _short(url: str) -> str:
-    """Return a URL for people: without its query and without a password in it."""
+    """Return a URL without its query and password, for messages."""
     parts = urllib.parse.urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

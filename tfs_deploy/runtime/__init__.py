@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tfs_deploy.runtime.engine import Engine
-from tfs_deploy.runtime.local import LocalModel, load_model
+from tfs_deploy.runtime.local_model import LocalModel, load_model
 
 __all__ = ["Engine", "LocalModel", "load_model"]

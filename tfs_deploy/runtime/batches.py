@@ -1,4 +1,4 @@
-"""Cutting a call into batches, and putting the results together again."""
+"""Cut a call into batches, and join their results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_in_batches(run: Run, inputs: Mapping[str, Array], info: SignatureInfo, m
     if len(set(rows.values())) > 1:
         raise RequestError(
             "inputs have different numbers of rows: " + ", ".join(f"{name} {count}" for name, count in rows.items()),
-            hint="only calls with as many rows in every input can be cut into batches",
+            hint="a call can be cut into batches if all its inputs have the same number of rows",
         )
     size = next(iter(rows.values()))
     parts = [
@@ -41,7 +41,7 @@ def run_in_batches(run: Run, inputs: Mapping[str, Array], info: SignatureInfo, m
     for name, spec in info.outputs.items():
         if name in parts[0] and (spec.shape == () or parts[0][name].ndim == 0):
             raise RequestError(
-                f"output {name} is one value for all rows, it cannot be put together from batches",
+                f"output {name} is one value for all rows and cannot be joined from batches",
                 hint=f"call with at most {max_batch} rows, or load the model without max_batch",
             )
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,4 +1,4 @@
-"""One SavedModel, loaded and runnable: the single place where LocalModel and the embedded server compute."""
+"""One loaded SavedModel: what LocalModel and the embedded server run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from tfs_deploy.codec import decode_tensor
 from tfs_deploy.errors import DataLossError, ModelError, RequestError
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
-from tfs_deploy.runtime.metagraph import MetaGraph, read_meta_graph
+from tfs_deploy.runtime.meta_graph import MetaGraph, read_meta_graph
 from tfs_deploy.runtime.session import Session
 from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.scan import scan_saved_model
-from tfs_deploy.savedmodel.soundness import UnsoundError
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
+from tfs_deploy.savedmodel.graph.soundness import UnsoundError
 from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ Array = np.ndarray[Any, Any]
 
 
 class Engine:
-    """A loaded SavedModel of any making (TF1, Estimator, TF2, Keras); thread-safe; ``close`` frees its memory.
+    """A loaded SavedModel of any kind (TF1, Estimator, TF2, Keras); thread-safe; ``close`` frees its memory.
 
     Attributes:
         path: the version directory.
-        signatures: by name, without those that TensorFlow keeps for itself.
+        signatures: by name, without TensorFlow's internal ones.
         signature_defs: all SignatureDef messages, by name.
-        tensorflow_version: of the TensorFlow that wrote the model.
+        tensorflow_version: the version of TensorFlow that wrote the model.
     """
 
     def __init__(self, path: Path, session: Session, meta_graph: MetaGraph) -> None:
@@ -52,7 +52,7 @@ class Engine:
             path: holds ``saved_model.pb``.
             tags: choose the meta graph; all must match.
             config: a serialized tensorflow.ConfigProto.
-            check_graph: refuse graphs over which TensorFlow would end the process; not needed after an inspection.
+            check_graph: refuse graphs that would make TensorFlow end the process; not needed after an inspection.
 
         Raises:
             StatusError: the code and text of TensorFlow's own loader; ``DataLossError`` for such a graph.
@@ -81,7 +81,7 @@ class Engine:
             timeout: seconds.
 
         Raises:
-            RequestError: no such signature, input or output; the message names the closest one.
+            RequestError: an unknown signature, input or output; the hint names the closest one.
             StatusError: TensorFlow's code and text.
         """
         info = self.signatures.get(signature)
@@ -120,7 +120,7 @@ class Engine:
 
 
 def _refuse_unsound(folder: Path) -> None:
-    """Raise ``DataLossError`` for a graph that parses and is nonsense; all other damage is TensorFlow's to describe."""
+    """Raise ``DataLossError`` for a graph that parses but is unsound; TensorFlow itself reports all other damage."""
     try:
         scan_saved_model(folder / layout.SAVED_MODEL)
     except ModelError as error:
@@ -143,4 +143,4 @@ def _check_names(info: SignatureInfo, inputs: Mapping[str, Array]) -> None:
 def _unknown(kind: str, name: str, known: Mapping[str, Any]) -> RequestError:
     meant = did_you_mean(name, known, otherwise="")
     hint = f"{meant} {kind}s: {', '.join(sorted(known)) or 'none'}".lstrip()
-    return RequestError(f"there is no {kind} {name!r}", hint=hint)
+    return RequestError(f"unknown {kind} {name!r}", hint=hint)

@@ -1,4 +1,4 @@
-"""Whatever a caller hands to a local model, as the arrays that a signature takes."""
+"""What a caller passes to a local model, as the arrays that a signature takes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def named_arrays(inputs: Any, info: SignatureInfo) -> dict[str, Array]:
     arrays = {}
     for name, value in inputs.items():
         spec = info.inputs.get(name)
-        # names that are none are refused by the engine, with the closest one
+        # the engine refuses an unknown name, with a hint at the closest one
         arrays[name] = as_array(value) if spec is None else _as_input(name, value, spec)
     return arrays
 
@@ -57,7 +57,7 @@ def _columns(frame: Any, info: SignatureInfo) -> dict[str, Any]:
 def _only_input(info: SignatureInfo) -> str:
     if len(info.inputs) != 1:
         raise RequestError(
-            f"signature {info.name!r} has {len(info.inputs)} inputs, give them by name",
+            f"signature {info.name!r} has {len(info.inputs)} inputs, which must be given by name",
             hint=f"its inputs are {', '.join(info.inputs)}",
         )
     return next(iter(info.inputs))

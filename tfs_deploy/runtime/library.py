@@ -98,8 +98,8 @@ _PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
 }
 
 
-#: the functions that may take their time: they run without the interpreter lock. The others are over sooner than
-#: another thread could take the lock, and giving it up a dozen times a request costs more than the request.
+#: functions that may take long: they run without the interpreter lock. The others end before another
+#: thread could take the lock, and releasing it a dozen times per request costs more than the request.
 _SLOW: Final = frozenset(
     {
         "TF_CloseSession",
@@ -132,7 +132,7 @@ def load_library() -> Library:
     """Load TensorFlow's C library, quietly unless ``TF_CPP_MIN_LOG_LEVEL`` says otherwise.
 
     Raises:
-        MissingExtraError: there is no ``tensorflow`` package.
+        MissingExtraError: the package ``tensorflow`` is not installed.
         EnvironmentFault: its library cannot be loaded, or lacks the C API.
     """
     folder = _package_folder()
@@ -152,9 +152,9 @@ def load_library() -> Library:
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """Keep from stderr what TensorFlow logs before it can be told not to; whatever else is written there stays.
+    """Keep TensorFlow's first log lines from stderr; everything else that is written there stays.
 
-    Its first lines (CPU features, missing GPU drivers) are written while the library is loaded, at any log level.
+    They (CPU features, missing GPU drivers) are written while the library is loaded, at any log level.
     """
     wanted = os.environ[_LOG_LEVEL]
     try:

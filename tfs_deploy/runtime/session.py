@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 #: RunOptions{inter_op_thread_pool: -1}: the graph runs in the caller's thread
 _IN_CALLERS_THREAD: Final = b"\x18" + b"\xff" * 9 + b"\x01"
-#: graphs quicker than this run in the caller's thread: handing one to the pool costs about 40 us of CPU, but only
-#: there do branches run side by side and can a deadline cancel the run
+#: graphs that take less run in the caller's thread: the pool costs about 40 us of CPU, but only there branches run
+#: in parallel and a deadline can cancel the run
 _SHORT_SECONDS: Final = 0.001
 #: a run in a caller's thread that takes this long makes the next ones of its kind run in the pool, with their deadline
 _STUCK_SECONDS: Final = 0.05
 _SMOOTHING: Final = 0.1
 _UNKNOWN: Final = 1.0
-#: what may stand behind the colon of a tensor's name
+#: what may follow the colon in a tensor's name
 _INDEX: Final = re.compile(r"[0-9]{0,9}")
 
 
@@ -45,11 +45,11 @@ class _Plan:
         self.inputs = c_void_p * len(feeds)
         self.outputs = c_void_p * len(fetches)
         self.seconds = _UNKNOWN
-        #: when the runs in callers' threads began that have not ended
+        #: when the runs that are going on in callers' threads began
         self.begun: list[float] = []
 
     def is_short(self, now: float) -> bool:
-        """Whether the next run is likely to be over at once: the others are, and none of them has got stuck."""
+        """Tell whether the next run is likely to be short: the earlier ones were, and none of them is stuck."""
         return self.seconds < _SHORT_SECONDS and now - next(iter(self.begun), now) <= _STUCK_SECONDS
 
     def observe(self, seconds: float) -> None:
@@ -221,7 +221,7 @@ class Session:
 
 
 def _run_options(library: Library, timeout: float | None) -> int | None:
-    """Make RunOptions{timeout_in_ms} (at least one: 0 means none); nothing if there is no timeout."""
+    """Return RunOptions{timeout_in_ms} of at least 1, as 0 means no timeout; ``None`` without a timeout."""
     if timeout is None:
         return None
     value = max(1, int(timeout * 1000))
@@ -239,7 +239,7 @@ _MMAP_THRESHOLD: Final = -3
 
 
 def return_large_blocks(size: int) -> None:
-    """Have blocks of memory from ``size`` bytes on go back to the system when they are freed (glibc).
+    """Return blocks of memory of at least ``size`` bytes to the system when they are freed (glibc).
 
     Left alone glibc raises that threshold with every large block it frees, and keeps such blocks in pieces.
     """

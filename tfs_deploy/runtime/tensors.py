@@ -45,7 +45,7 @@ def _dims(shape: tuple[int, ...]) -> Any:
 
 
 def to_tensor(library: Library, array: NDArray[Any]) -> int:
-    """Copy an array into a new ``TF_Tensor`` and return its address; the caller deletes it."""
+    """Copy an array into a new ``TF_Tensor`` and return its address; the caller must delete it."""
     number = dtype_number(array.dtype)
     shape = array.shape
     if number == DT_STRING:
@@ -64,7 +64,7 @@ def to_tensor(library: Library, array: NDArray[Any]) -> int:
 
 
 def from_tensor(library: Library, tensor: int) -> NDArray[Any]:
-    """Make an array of a ``TF_Tensor`` and take the tensor over; the array may be read-only.
+    """Return a ``TF_Tensor``, which is taken over, as an array, which may be read-only.
 
     Raises:
         UnimplementedError: numpy has no such dtype (resource, variant).

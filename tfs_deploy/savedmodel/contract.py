@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
-    from tfs_deploy.savedmodel.features import Feature
+    from tfs_deploy.savedmodel.graph.features import Feature
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
 
     Shape = tuple[int | None, ...] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.ops import is_known_op
+from tfs_deploy.savedmodel.graph.ops import is_known_op
 from tfs_deploy.savedmodel.samples import sample_requests
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.protos.signatures import INTERNAL_SIGNATURES
 from tfs_deploy.savedmodel import layout, versions
 from tfs_deploy.savedmodel.formats.bundle import Bundle, read_bundle, verify_bundle
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
 from tfs_deploy.savedmodel.manifest import read_manifest
-from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.warmup import count_warmup
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.savedmodel.features import Feature
     from tfs_deploy.savedmodel.formats.bundle import Variable
-    from tfs_deploy.savedmodel.graph import Scope
+    from tfs_deploy.savedmodel.graph.features import Feature
+    from tfs_deploy.savedmodel.graph.scan import MetaGraphFacts
+    from tfs_deploy.savedmodel.graph.scopes import Scope
     from tfs_deploy.savedmodel.manifest import Manifest
-    from tfs_deploy.savedmodel.scan import MetaGraphFacts
 
 #: the tag set that tensorflow_model_server loads unless told otherwise (--saved_model_tags)
 SERVE_TAGS: Final = frozenset({"serve"})
@@ -141,7 +141,7 @@ def serving_graph(meta_graphs: Sequence[MetaGraphFacts]) -> MetaGraphFacts:
 def inspect_model(path: str | Path) -> SavedModelInfo:
     """Describe a version directory, or the latest version of a base path, without TensorFlow.
 
-    The data of variables is compared with its checksums up to 4 MB; ``check.check_files`` does it for any size.
+    The data of variables is compared with its checksums up to 4 MB; ``review.check_files`` does so for any size.
 
     Raises:
         ModelError: there is no SavedModel, or one of its files is damaged; the message names the file.
@@ -206,8 +206,7 @@ def _asset(folder: Path, name: str, tensor: str) -> Asset:
 
 
 def _model_file(folder: Path) -> str | None:
-    names = (layout.SAVED_MODEL, layout.SAVED_MODEL_TEXT, layout.SAVED_MODEL_CHUNKED, layout.TFLITE_MODEL)
-    return next((name for name in names if (folder / name).exists()), None)
+    return next((name for name in layout.MODEL_FILES if (folder / name).exists()), None)
 
 
 def _no_model(folder: Path) -> ModelError:

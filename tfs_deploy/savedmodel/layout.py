@@ -8,6 +8,9 @@ SAVED_MODEL: Final = "saved_model.pb"
 SAVED_MODEL_TEXT: Final = "saved_model.pbtxt"
 SAVED_MODEL_CHUNKED: Final = "saved_model.cpb"
 TFLITE_MODEL: Final = "model.tflite"
+#: files that hold the graph of a SavedModel, and all that hold a model
+GRAPH_FILES: Final = (SAVED_MODEL, SAVED_MODEL_TEXT, SAVED_MODEL_CHUNKED)
+MODEL_FILES: Final = (*GRAPH_FILES, TFLITE_MODEL)
 FINGERPRINT: Final = "fingerprint.pb"
 VARIABLES: Final = "variables"
 VARIABLES_PREFIX: Final = "variables/variables"

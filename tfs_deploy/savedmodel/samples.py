@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
-    from tfs_deploy.savedmodel.features import Feature
+    from tfs_deploy.savedmodel.graph.features import Feature
 
 #: dtypes that REST cannot carry (util/json_tensor.cc)
 NOT_IN_JSON: Final = frozenset({"float16", "bfloat16", "complex64", "complex128", "uint16", "resource", "variant"})

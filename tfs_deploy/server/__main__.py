@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: list[str], *, check: Callable[[Any], None] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code. ``check`` may refuse the first ModelServerConfig.
+    """Serve until SIGTERM or SIGINT; return the exit code. ``check`` may refuse the first ModelServerConfig.
 
     Raises:
         TfsDeployError: the flags are wrong, or the server did not start.
@@ -29,7 +29,7 @@ def run(arguments: list[str], *, check: Callable[[Any], None] | None = None) -> 
     for module in ("tensorflow", "uvicorn", "httptools"):
         require_extra(module, "server")
     _set_up_log(flags)
-    from tfs_deploy.server.process.process import serve
+    from tfs_deploy.server.process.server_process import serve
 
     if check is not None:
         from tfs_deploy.server.process.settings import initial_config
@@ -40,7 +40,7 @@ def run(arguments: list[str], *, check: Callable[[Any], None] | None = None) -> 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run as a program: help, one line for an error, and the exit code of the error table."""
+    """Run as a program; return the exit code. An error is one line on stderr."""
     given = sys.argv[1:] if arguments is None else arguments
     if "--help" in given or "-h" in given:
         sys.stdout.write(help_text() + "\n")

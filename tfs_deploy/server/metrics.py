@@ -26,7 +26,7 @@ QUEUE_BUCKETS: Final = exponential_buckets(100, 1.2, 52)
 
 
 class Counter:
-    """Counts, by the values of its labels."""
+    """A count for each combination of label values."""
 
     kind = "counter"
 
@@ -48,7 +48,7 @@ class Counter:
             return sum(self._values.values())
 
     def lines(self) -> Iterator[str]:
-        """Write the samples."""
+        """Yield the samples as text."""
         with self._lock:
             values = sorted(self._values.items())
         for labels, value in values:
@@ -56,7 +56,7 @@ class Counter:
 
 
 class Histogram:
-    """Distributions, by the values of its labels."""
+    """A distribution for each combination of label values."""
 
     kind = "histogram"
 
@@ -85,7 +85,7 @@ class Histogram:
             return int(sum(sum(counts[:-1]) for counts in self._counts.values()))
 
     def lines(self) -> Iterator[str]:
-        """Write the samples."""
+        """Yield the samples as text."""
         with self._lock:
             cells = sorted((labels, list(counts)) for labels, counts in self._counts.items())
         for labels, counts in cells:
@@ -142,13 +142,13 @@ class ServerMetrics:
         self.runtime_latency.add(microseconds, model, api, "TF1")
 
     def graph_ran(self, microseconds: float) -> None:
-        """Record one run of any graph, whoever asked for it."""
+        """Record one run of any graph, for warm-up and batches too."""
         self.session_runs.add()
         self.graph_runs.add()
         self.graph_run_time.add(by=int(microseconds))
 
     def observe_examples(self, model: str, count: int) -> None:
-        """Record how many tf.Examples a request had."""
+        """Record the number of tf.Examples in a request."""
         self.examples.add(model, by=count)
         self.example_counts.add(count, model)
 
@@ -162,12 +162,12 @@ class ServerMetrics:
         self.requests.add(model, code.name)
 
     def value(self, path: str) -> int:
-        """Return a metric's sum over all labels; ``path`` is its slashed name, an unknown one counts nothing."""
+        """Return a metric's sum over all labels; ``path`` is its slashed name, 0 for an unknown one."""
         name = path.replace("/", ":")
         return next((metric.total for metric in self._all() if metric.name == name), 0)
 
     def page(self) -> bytes:
-        """Write the page that Prometheus reads."""
+        """Return the page that Prometheus reads."""
         lines: list[str] = []
         for metric in self._all():
             lines.append(f"# TYPE {metric.name} {metric.kind}")

@@ -19,16 +19,16 @@ from typing import Any, Final
 from tfs_deploy import protos
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import latest_version, list_versions
-from tfs_deploy.server.api.data_plane import DataPlane
-from tfs_deploy.server.grpc.adapter import GrpcServer
+from tfs_deploy.server.data_plane import DataPlane
+from tfs_deploy.server.grpc.server import GrpcServer
+from tfs_deploy.server.inference.function_model import FunctionModel, function_model
 from tfs_deploy.server.inference.servable import ModelServable
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.models.core import CoreOptions, ServerCore, check_reached
-from tfs_deploy.server.models.functions import FunctionModel, function_model
-from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
+from tfs_deploy.server.models.config_checks import TENSORFLOW
+from tfs_deploy.server.models.loader import LoaderOptions, SavedModelLoader
 from tfs_deploy.server.models.manager import ManagerOptions
+from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions, check_reached
 from tfs_deploy.server.models.states import ServableId
-from tfs_deploy.server.models.validate import TENSORFLOW
 
 __all__ = ["FunctionModel", "TestServer", "function_model", "serve_models"]
 
@@ -46,7 +46,7 @@ Served = str | Path | FunctionModel | Mapping[int, FunctionModel]
 class TestServer:
     """A running server; ``rest_url`` is ``None`` without REST."""
 
-    __test__ = False  # for pytest: not a test, whatever its name
+    __test__ = False  # or pytest would collect it for its name
 
     grpc_address: str
     rest_url: str | None
@@ -73,31 +73,31 @@ def serve_models(
         functions = _function_versions(models)
         metrics = ServerMetrics()
         loader = _Loader(functions, metrics)
-        options = CoreOptions(allow_labels_for_unavailable=True, manager=ManagerOptions(load_retries=0))
+        options = ServerCoreOptions(allow_labels_for_unavailable=True, manager=ManagerOptions(load_retries=0))
         core = ServerCore(loader, options)
         stack.callback(core.stop)
         config = _config(models, functions, Path(folder), labels or {})
         core.reload(config)
         check_reached(core.states.wait_until_settled(_versions(config)), "servable(s)")
-        dataplane = DataPlane(core, metrics)
-        grpc_server = GrpcServer(dataplane, threads=_THREADS)
+        data_plane = DataPlane(core, metrics)
+        grpc_server = GrpcServer(data_plane, threads=_THREADS)
         port = grpc_server.listen(f"{_HOST}:0")
         grpc_server.start()
         stack.callback(grpc_server.stop, _DRAIN_SECONDS)
-        rest_port = stack.enter_context(_rest(dataplane)) if rest else None
+        rest_port = stack.enter_context(_rest(data_plane)) if rest else None
         rest_url = None if rest_port is None else f"http://{_HOST}:{rest_port}"
         yield TestServer(f"{_HOST}:{port}", rest_url, core)
 
 
 @contextlib.contextmanager
-def _rest(dataplane: DataPlane) -> Iterator[int]:
-    from tfs_deploy.server.process.listen import bind
-    from tfs_deploy.server.rest.adapter import RestServer
+def _rest(data_plane: DataPlane) -> Iterator[int]:
+    from tfs_deploy.host.tcp_ports import bind
     from tfs_deploy.server.rest.handler import RestHandler
+    from tfs_deploy.server.rest.server import RestServer
 
     listener = bind(_HOST, 0, what="REST")
     port: int = listener.getsockname()[1]
-    server = RestServer(RestHandler(dataplane), listener, threads=_THREADS, timeout=_REST_TIMEOUT_SECONDS, cors=False)
+    server = RestServer(RestHandler(data_plane), listener, threads=_THREADS, timeout=_REST_TIMEOUT_SECONDS, cors=False)
     server.start()
     try:
         yield port
@@ -111,7 +111,7 @@ class _Loader:
     def __init__(self, functions: Mapping[ServableId, FunctionModel], metrics: ServerMetrics) -> None:
         self._functions = functions
         self._metrics = metrics
-        self._engines = EngineLoader(LoaderOptions(), metrics)
+        self._engines = SavedModelLoader(LoaderOptions(), metrics)
 
     def __call__(self, servable: ServableId, path: Path) -> ModelServable:
         function = self._functions.get(servable)
@@ -136,7 +136,7 @@ def _function_versions(models: Mapping[str, Served]) -> dict[ServableId, Functio
 
 
 def _versions(config: Any) -> list[ServableId]:
-    """List every version of a config's models; a reload waits for one of each model only, as the server does."""
+    """Return every version of a config's models; a reload, as the server has it, waits for one of each model only."""
     return [
         ServableId(model.name, version.number)
         for model in config.model_config_list.config
@@ -150,7 +150,7 @@ def _config(
     folder: Path,
     labels: Mapping[str, Mapping[str, int]],
 ) -> Any:
-    """Make the config; functions get a directory per version, so that they are found like any model."""
+    """Return the config; functions get a directory per version, so that the server finds them like any model."""
     config = protos.ModelServerConfig()
     config.model_config_list.SetInParent()
     for number, (name, served) in enumerate(models.items()):

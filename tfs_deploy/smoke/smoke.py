@@ -88,11 +88,6 @@ def smoke_target(
             yield from _unrecorded(question, metadata, made_up_replies)
 
 
-def has_goldens(base_path: Path, version: int) -> bool:
-    """Whether answers of a version were recorded; raises ``ModelError`` if they are damaged."""
-    return bool(_goldens(base_path, version))
-
-
 def _goldens(base_path: Path, version: int | None) -> list[Golden]:
     return [] if version is None else read_goldens(find_version(base_path, version).path)
 

@@ -1,41 +1,42 @@
-"""``active.json``: the versions and labels that a rollout left in force (``deployment.active``)."""
+"""``active.json``: the versions and labels that rollouts left in force (see ``deployment.active``).
+
+Written by ``up`` and by rollouts under the deployment's lock; every command that has to know what is served reads it.
+"""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.atomic import write_atomic
 from tfs_deploy.deployment.active import ActiveModel
-from tfs_deploy.errors import EnvironmentFault, file_hint
+from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.state.json_files import is_damage, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-#: name inside the state directory
-FILE_NAME = "active.json"
+NAME: Final = "active.json"
+VERSION: Final = 1
 
 
 def read_active(state_dir: Path) -> dict[str, ActiveModel]:
-    """Read the records of a state directory, none if no rollout wrote any; ``EnvironmentFault`` if damaged."""
-    path = state_dir / FILE_NAME
+    """Return the records of a state directory, none if no rollout wrote any; ``EnvironmentFault`` if damaged."""
+    hint = "delete it to go back to what the deployment file says"
+    return read_json(state_dir / NAME, _records, known=VERSION, hint=hint) or {}
+
+
+def damage_of(state_dir: Path) -> EnvironmentFault | None:
+    """Return what is wrong with the content of the file, None if it can be read or is not there.
+
+    Raises ``EnvironmentFault`` where the disk fails, or the file has a later format.
+    """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return {name: _record(entry) for name, entry in document["models"].items()}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = "delete it to go back to what the deployment file says"
-        raise EnvironmentFault(f"{path} is damaged: {error!r}", hint=hint) from error
-
-
-def _record(entry: dict[str, Any]) -> ActiveModel:
-    versions = tuple(int(version) for version in entry["versions"])
-    labels = {str(label): int(version) for label, version in entry["labels"].items()}
-    return ActiveModel(versions, labels, str(entry["digest"]))
+        read_active(state_dir)
+    except EnvironmentFault as error:
+        if not is_damage(error):
+            raise
+        return error
+    return None
 
 
 def write_active(state_dir: Path, active: Mapping[str, ActiveModel]) -> Path:
@@ -44,6 +45,16 @@ def write_active(state_dir: Path, active: Mapping[str, ActiveModel]) -> Path:
         name: {"versions": list(record.versions), "labels": record.labels, "digest": record.digest}
         for name, record in sorted(active.items())
     }
-    path = state_dir / FILE_NAME
-    write_atomic(path, json.dumps({"models": models}, indent=2, sort_keys=True) + "\n")
+    path = state_dir / NAME
+    write_json(path, {"models": models}, version=VERSION, indent=2, sort_keys=True)
     return path
+
+
+def _records(document: Any) -> dict[str, ActiveModel]:
+    return {name: _record(entry) for name, entry in document["models"].items()}
+
+
+def _record(entry: dict[str, Any]) -> ActiveModel:
+    versions = tuple(int(version) for version in entry["versions"])
+    labels = {str(label): int(version) for label, version in entry["labels"].items()}
+    return ActiveModel(versions, labels, str(entry["digest"]))

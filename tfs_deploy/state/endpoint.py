@@ -1,21 +1,21 @@
-"""Where a deployment's server answers now: ``endpoint.json`` in the state directory, beside the traffic file.
+"""``endpoint.json``: where a deployment's server answers now, for clients that follow it (``DeployedClient``).
 
-``{"generation": 3, "grpc": "127.0.0.1:8510", "rest": "127.0.0.1:8511"}``. It is replaced atomically when another server
-takes the place of one that serves; ``generation`` counts the replacements.
+``{"generation": 3, "grpc": "127.0.0.1:8510", "rest": "127.0.0.1:8511"}``. ``up`` replaces it under the deployment's
+lock when another server takes the place of one that serves; ``generation`` counts the replacements. Clients of earlier
+releases read it: keys may be added, never changed or removed.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from tfs_deploy.atomic import write_atomic
-from tfs_deploy.errors import EnvironmentFault, file_hint
+from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.state.json_files import is_damage, read_json, write_json
 
-FILE_NAME: Final = "endpoint.json"
-_HINT: Final = "tfs-deploy up writes it again"
+NAME: Final = "endpoint.json"
+VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +27,33 @@ class Endpoint:
     rest: str | None = None
 
 
+def endpoint_path(state_dir: Path) -> Path:
+    """Return where the file is once ``up`` has started a server."""
+    return state_dir / NAME
+
+
 def read_endpoint(state_dir: Path | str) -> Endpoint | None:
-    """Read where the server of a deployment answers, None if ``up`` never said so; ``EnvironmentFault`` if damaged."""
-    path = Path(state_dir) / FILE_NAME
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        rest = document["rest"]
-        return Endpoint(int(document["generation"]), str(document["grpc"]), None if rest is None else str(rest))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be read: {error.strerror or error}", hint=file_hint(error)) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise EnvironmentFault(f"{path} is damaged: {error!r}", hint=_HINT) from error
+    """Return where a deployment's server answers, None before the first ``up``; ``EnvironmentFault`` if damaged."""
+    path = endpoint_path(Path(state_dir))
+    return read_json(path, _endpoint, known=VERSION, hint="tfs-deploy up writes it again")
 
 
 def write_endpoint(state_dir: Path, grpc: str, rest: str | None) -> Endpoint:
     """Replace the file unless it says so already; ``EnvironmentFault`` with the old one untouched if that fails."""
     try:
         before = read_endpoint(state_dir)
-    except EnvironmentFault:
+    except EnvironmentFault as error:
+        if not is_damage(error):
+            raise
         before = None
     if before is not None and (before.grpc, before.rest) == (grpc, rest):
         return before
     endpoint = Endpoint(1 if before is None else before.generation + 1, grpc, rest)
-    text = json.dumps({"generation": endpoint.generation, "grpc": grpc, "rest": rest}) + "\n"
-    write_atomic(state_dir / FILE_NAME, text)
+    document = {"generation": endpoint.generation, "grpc": grpc, "rest": rest}
+    write_json(endpoint_path(state_dir), document, version=VERSION)
     return endpoint
+
+
+def _endpoint(document: Any) -> Endpoint:
+    rest = document["rest"]
+    return Endpoint(int(document["generation"]), str(document["grpc"]), None if rest is None else str(rest))

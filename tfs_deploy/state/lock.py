@@ -1,4 +1,9 @@
-"""One controller a deployment: a lock file that says who holds it, since when, and is free when its holder dies."""
+"""``rollout.lock``: the lock of a deployment, held by the one process that changes something.
+
+Whoever writes a file of the state directory holds it, unless that file's module says otherwise. The file tells who
+holds it, since when and for what; the lock itself is the operating system's (``flock``), so it is free once its holder
+ends.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-LOCK_FILE: Final = "rollout.lock"
+NAME: Final = "rollout.lock"
 _POLL: Final = 0.1
 
 
 def holder(state_dir: Path) -> dict[str, Any] | None:
-    """Return who holds the lock (``holder``, ``host``, ``pid``, ``since``, ``purpose``), ``None`` if it is free."""
-    path = state_dir / LOCK_FILE
+    """Return who holds the lock (``holder``, ``host``, ``pid``, ``since``, ``purpose``), None if it is free."""
+    path = state_dir / NAME
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -35,41 +40,41 @@ def holder(state_dir: Path) -> dict[str, Any] | None:
         os.close(descriptor)
 
 
-def rollout_of(model: str) -> str:
+def rollout_purpose(model: str) -> str:
     """Return the purpose under which a rollout holds the lock."""
     return f"rollout of {model}"
 
 
-def at_work(state_dir: Path, model: str) -> dict[str, Any] | None:
-    """Return who holds the lock for a rollout of ``model``, ``None`` if nobody does: others may be at work."""
+def rollout_holder(state_dir: Path, model: str) -> dict[str, Any] | None:
+    """Return who holds the lock for a rollout of ``model``, None if no process does, whoever else may hold it."""
     about = holder(state_dir)
-    return about if about is not None and about.get("purpose") == rollout_of(model) else None
+    return about if about is not None and about.get("purpose") == rollout_purpose(model) else None
 
 
 class Held:
-    """A lock that is held; ``check`` is for those who work for long under it."""
+    """A lock that is held; ``check`` is for a process that works for long under it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
 
     def check(self) -> None:
-        """Raise ``LockedError`` if somebody has released the lock by force: from then on another may hold it."""
+        """Raise ``LockedError`` if the lock was released by force: from then on another process may hold it."""
         if not _is_at(self._path, self._descriptor):
             hint = "tfs-deploy rollout status shows how it stands"
-            raise LockedError("the lock was released by somebody else, so this process stops", hint=hint)
+            raise LockedError("the lock was released by force, so this process stops", hint=hint)
 
 
 @contextlib.contextmanager
 def lock(
     state_dir: Path, purpose: str, *, wait: float = 0.0, on_wait: Callable[[str], None] = lambda _text: None
 ) -> Iterator[Held]:
-    """Hold the deployment's lock; raises ``LockedError`` with the holder if somebody else has it for ``wait`` seconds.
+    """Hold the deployment's lock; raises ``LockedError`` with the holder if it is not free within ``wait`` seconds.
 
-    The operating system frees it when the process ends in whatever way, so there is no stale lock to remove.
-    ``on_wait`` hears once for whom it is waited.
+    The operating system frees it when the process ends in whatever way, so a lock never has to be removed by hand.
+    ``on_wait`` is called once, with a text that names the holder.
     """
-    path = state_dir / LOCK_FILE
+    path = state_dir / NAME
     descriptor = _acquire(path, wait, on_wait)
     try:
         _write(descriptor, purpose)
@@ -90,13 +95,13 @@ def release(state_dir: Path) -> dict[str, Any]:
     if about is None:
         raise UsageError("the deployment is not locked", hint="there is nothing to release: go on")
     with contextlib.suppress(FileNotFoundError):
-        (state_dir / LOCK_FILE).unlink()
+        (state_dir / NAME).unlink()
     return about
 
 
-def words(about: dict[str, Any]) -> str:
-    """Say who holds a lock, since when and for what."""
-    if not about:  # its holder is just about to write it
+def describe_holder(about: dict[str, Any]) -> str:
+    """Return who holds a lock, since when and for what, as a text."""
+    if not about:  # the holder has not written it yet
         return "another process"
     who = f"{about['holder']} on {about['host']} (process {about['pid']})"
     return f"{who} since {about['since']}: {about['purpose']}"
@@ -115,10 +120,10 @@ def _acquire(path: Path, wait: float, on_wait: Callable[[str], None]) -> int:
         about = _read(descriptor)
         os.close(descriptor)
         if time.monotonic() >= end:
-            hint = "wait for it (--wait-lock), or stop that process; tfs-deploy lock release if it hangs"
-            raise LockedError(f"the deployment is locked by {words(about)}", hint=hint)
+            hint = "wait for it (--wait-lock), or stop that process; if it hangs: tfs-deploy lock release"
+            raise LockedError(f"the deployment is locked by {describe_holder(about)}", hint=hint)
         if not told:
-            on_wait(f"waiting for {words(about)}")
+            on_wait(f"waiting for {describe_holder(about)}")
             told = True
         time.sleep(_POLL)
 

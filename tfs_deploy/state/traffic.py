@@ -1,27 +1,31 @@
-"""The traffic file: how the requests for each model are split over its labels, for routers in other processes.
+"""``traffic.json``: how the requests for each model are split over its labels, for routers in other processes.
 
-``traffic.json`` holds ``{"generation": 7, "models": {"digits": {"stable": 95.0, "canary": 5.0}}}``. It is replaced
-atomically, so a reader sees the old split or the new one; ``generation`` counts the replacements. With ``"copies":
-{"digits": {"canary": 10.0}}`` 10 % of the requests are also sent, as copies, to ``canary``, and the answers
-to the copies are compared and thrown away.
+``{"generation": 7, "models": {"digits": {"stable": 95.0, "canary": 5.0}}}``. ``up`` and rollouts replace it under the
+deployment's lock, each time as a whole, so a reader sees the old split or the new one; ``generation`` counts the
+replacements. With ``"copies": {"digits": {"canary": 10.0}}`` 10 % of the requests are also sent, as copies, to
+``canary``, and the answers to the copies are compared and thrown away. Routers of earlier releases read it: keys may be
+added, never changed or removed.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.atomic import write_atomic
-from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
+from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.state.json_files import is_damage, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NAME: Final = "traffic.json"
+DAMAGED: Final = "traffic.damaged"
+VERSION: Final = 1
 _TOTAL: Final = 100.0
 _TOLERANCE: Final = 1e-6
+_REWRITE: Final = "remove the file, then start or resume the rollout, which writes it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +37,33 @@ class Traffic:
     copies: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
+def traffic_path(state_dir: Path) -> Path:
+    """Return where the traffic file of a deployment is, whether it exists or not."""
+    return state_dir / NAME
+
+
 def read_traffic(path: Path | str) -> Traffic:
-    """Read a traffic file; one that does not exist is generation 0 without models.
+    """Return what a traffic file says; one that does not exist is generation 0 without models.
 
     Raises:
-        EnvironmentFault: it cannot be read, or is no traffic file.
+        EnvironmentFault: it cannot be read, or is not a traffic file.
+    """
+    found = read_json(Path(path), _traffic, known=VERSION, hint=_REWRITE, subject=f"the traffic file {path}")
+    return found or Traffic()
+
+
+def set_aside_if_damaged(path: Path) -> Path | None:
+    """Rename a file whose content cannot be understood to ``.damaged``; return its new path, None if it is sound.
+
+    Raises ``EnvironmentFault`` where the disk fails, or the file has a later format.
     """
     try:
-        document = json.loads(Path(path).read_text("utf-8"))
-    except FileNotFoundError:
-        return Traffic()
-    except OSError as error:
-        raise EnvironmentFault(
-            f"the traffic file {path} cannot be read: {error.strerror or error}", hint=file_hint(error)
-        ) from error
-    except ValueError as error:
-        raise EnvironmentFault(f"the traffic file {path} is damaged: {error}", hint=_REWRITE) from error
-    try:
-        models = {str(model): check_weights(weights, model) for model, weights in dict(document["models"]).items()}
-        copied = dict(document.get("copies", {}))
-        copies = {str(model): check_copies(percents, model) for model, percents in copied.items()}
-        return Traffic(int(document["generation"]), models, copies)
-    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
-        raise EnvironmentFault(f"the traffic file {path} is damaged: {error!r}", hint=_REWRITE) from error
+        read_traffic(path)
+    except EnvironmentFault as error:
+        if not is_damage(error):
+            raise
+        return path.replace(path.with_name(DAMAGED))
+    return None
 
 
 def write_traffic(
@@ -73,7 +81,7 @@ def write_traffic(
         What the file says now.
 
     Raises:
-        UsageError: a weight is negative or no number, or they do not add up to 100.
+        UsageError: a weight is negative or not a number, or they do not add up to 100.
         EnvironmentFault: the file cannot be read or written.
     """
     checked = check_weights(weights, model)
@@ -84,9 +92,8 @@ def write_traffic(
         before.generation + 1, {**before.models, model: checked}, {**kept, model: copied} if copied else kept
     )
     document = {key: value for key, value in asdict(traffic).items() if key != "copies" or value}
-    text = json.dumps(document, indent=2, sort_keys=True)
     try:
-        write_atomic(Path(path), text + "\n")
+        write_json(Path(path), document, version=VERSION, indent=2, sort_keys=True)
     except EnvironmentFault as error:
         raise EnvironmentFault(
             f"the traffic file {path} cannot be written: {error.message}", hint=error.hint
@@ -122,4 +129,8 @@ def _numbers(weights: Mapping[str, Any], model: str, limit: float = math.inf) ->
     return checked
 
 
-_REWRITE: Final = "remove the file, then start or resume the rollout, which writes it again"
+def _traffic(document: Any) -> Traffic:
+    models = {str(model): check_weights(weights, model) for model, weights in dict(document["models"]).items()}
+    copied = dict(document.get("copies", {}))
+    copies = {str(model): check_copies(percents, model) for model, percents in copied.items()}
+    return Traffic(int(document["generation"]), models, copies)

@@ -9,17 +9,20 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError, file_hint
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.savedmodel.manifest import Manifest, read_manifest, verify_manifest
+from tfs_deploy.savedmodel.manifest import Manifest, read_manifest
+from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 from tfs_deploy.store.base_path import check_base_path, check_version
-from tfs_deploy.store.publish import refuse_taken, stage, translated
+from tfs_deploy.store.publish import refuse_taken, stage, translate_os_errors
 from tfs_deploy.store.retention import check_keep, named_versions, prune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+_ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,14 @@ def publish_version(
     if base.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"base path {base} lies inside of {folder}, which is to be published", hint="give another one")
     with stage(base) as staged:
-        with translated(base):
+        with translate_os_errors(base):
             size = _copy(folder, staged.path)
-        manifest = read_manifest(staged.path)
-        problems = [] if manifest is None else verify_manifest(staged.path)
-        if problems:
-            raise VerdictError(f"{folder} is not as it was exported: {problems[0]}", hint="export the version again")
+        refused = _ACCEPTS.refused(review_manifest(staged.path))
+        if refused:
+            raise VerdictError(f"{folder} is not as it was exported: {refused[0]}", hint="export the version again")
         if check is not None:
             check(staged.path)
+        manifest = read_manifest(staged.path)
         published = staged.publish(version)
     pruned = () if keep is None else tuple(prune(base, keep, deployments, published.number))
     return PublishedVersion(published.path, published.number, size, manifest, pruned)

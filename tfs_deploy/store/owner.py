@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tfs_deploy.host.machine import boot_id
+from tfs_deploy.host.processes import is_running, start_time
+
 PREFIX: Final = ".tfs-deploy-staging"
 #: an owner on another machine cannot be asked; its directory counts as left behind after this many seconds
 FOREIGN_GRACE_S: Final = 24 * 3600.0
@@ -59,31 +62,7 @@ def is_dead(owner: Owner, me: Owner, newest_change: float) -> bool:
         return True
     if (owner.host, owner.space) != (me.host, me.space):
         return time.time() - newest_change > FOREIGN_GRACE_S
-    return start_time(owner.pid) != owner.start
-
-
-def start_time(pid: int) -> int | None:
-    """Return when a process started (clock ticks since boot, proc(5) field 22), ``None`` if there is none.
-
-    0 where the system has no /proc but the process exists.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None if Path("/proc/self/stat").exists() else _is_alive(pid)
-    # The name, in parentheses, may hold spaces and parentheses itself.
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
-
-
-def _is_alive(pid: int) -> int | None:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return 0
-    return 0
+    return not is_running(owner.pid, owner.start)
 
 
 @functools.cache
@@ -93,10 +72,7 @@ def _host() -> str:
 
 @functools.cache
 def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", "")[:12]
-    except OSError:
-        return "0"
+    return boot_id().replace("-", "")[:12] or "0"
 
 
 def _pid_namespace() -> str:

@@ -47,7 +47,7 @@ class Stage:
 
     def sync(self) -> None:
         """Have what is there so far on disk; ``publish`` then has only the rest to wait for."""
-        with translated(self.base_path):
+        with translate_os_errors(self.base_path):
             sync_tree(self.path)
 
     def publish(self, version: int | str | None = None) -> VersionDir:
@@ -57,9 +57,9 @@ class Stage:
         free number after), or a number. Raises ``UsageError`` if that number exists.
         """
         wanted = check_version(version)
-        with translated(self.base_path):
+        with translate_os_errors(self.base_path):
             sync_tree(self.path)
-            with locked(self.base_path):
+            with lock_base_path(self.base_path):
                 published = _rename_to_version(self.path, self.base_path, wanted)
                 _sync(self.base_path)
         return published
@@ -73,7 +73,7 @@ def stage(base_path: str | os.PathLike[str]) -> Iterator[Stage]:
     the directory cannot be written.
     """
     base = check_base_path(base_path)
-    with translated(base):
+    with translate_os_errors(base):
         made = _missing_directories(base)
         try:
             folder = _make_staging_directory(base)
@@ -100,7 +100,7 @@ def remove_abandoned(base: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def locked(base: Path) -> Iterator[None]:
+def lock_base_path(base: Path) -> Iterator[None]:
     """Hold the lock of a base path, against other threads, processes and (where flock reaches) machines.
 
     The lock is on the directory itself: nothing is left behind, and the kernel releases it when its holder dies.
@@ -119,7 +119,7 @@ def locked(base: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def translated(base: Path) -> Iterator[None]:
+def translate_os_errors(base: Path) -> Iterator[None]:
     """Turn errors of the file system under ``base`` into ones that say what to do."""
     try:
         yield

@@ -14,7 +14,7 @@ from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 from tfs_deploy.state.active import read_active
 from tfs_deploy.store import owner
-from tfs_deploy.store.publish import locked, translated
+from tfs_deploy.store.publish import lock_base_path, translate_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,7 +48,7 @@ def prune(base: Path, keep: int, deployments: Sequence[str | os.PathLike[str]] |
             them and in the working directory. If one that was found cannot be read, nothing is removed.
         published: the version that was just published; it stays, whatever its number.
     """
-    with translated(base), locked(base):
+    with translate_os_errors(base), lock_base_path(base):
         there = [version for version in list_versions(base) if version.path.is_dir() and not version.path.is_symlink()]
         try:
             named = named_versions(base, deployments, [version.number for version in there])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.atomic import write_files
 from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError, file_hint
-from tfs_deploy.savedmodel.manifest import verify_manifest
-from tfs_deploy.store.identity import MANIFEST, identify
+from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
+from tfs_deploy.store.identity import identify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,8 @@ KIND: Final = "tfs-deploy verdict"
 ESSENTIAL: Final = ("files", "load", "smoke")
 #: raised when the document changes in a way that older readers would misread
 SCHEMA_VERSION: Final = 1
+#: without a manifest the identity is that of the files themselves
+_ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
 
 
 def write_verdict(document: Mapping[str, Any], folder: Path) -> Path:
@@ -64,9 +66,9 @@ def require_verdict(path: str | Path, version_dir: Path) -> str:
     """
     identity = identify(version_dir)
     note = require_yes(path, version_dir, identity)
-    problems = verify_manifest(version_dir) if identity.of == MANIFEST else []
-    if problems:
-        raise VerdictError(f"{version_dir} is not what was verified: {problems[0]}", hint=_hint(version_dir))
+    refused = _ACCEPTS.refused(review_manifest(version_dir))
+    if refused:
+        raise VerdictError(f"{version_dir} is not what was verified: {refused[0]}", hint=_hint(version_dir))
     return note
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import socket
 import tempfile
 import time
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.deployment import Deployment, Docker, Server
 from tfs_deploy.errors import PortInUseError, UsageError
 from tfs_deploy.extras import require_extra
+from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.launch.connect import dial
 from tfs_deploy.launch.docker.container import Ports
 from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
+from tfs_deploy.state.server_log import log_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -176,7 +177,7 @@ def _start(deployment: Deployment, timeout: float) -> Started:
         require_extra("tensorflow", "server")
         flags = [*server_flags(deployment, deployment.config_dir), _DRAIN]
         # not detached: it ends with this process, however this process ends
-        return EmbeddedLauncher().start(flags, log_path=deployment.state_dir / "server.log", timeout=timeout)
+        return EmbeddedLauncher().start(flags, log_path=log_path(deployment.state_dir), timeout=timeout)
     from tfs_deploy.launch.docker.host import DockerHost
 
     server = deployment.server
@@ -191,12 +192,3 @@ def _discard(deployment: Deployment, started: Started) -> None:
     from tfs_deploy.launch.docker.host import DockerHost
 
     DockerHost(deployment).clear()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 import threading
 
-from tfs_deploy.server.api.data_plane import DataPlane
-from tfs_deploy.server.grpc.adapter import GrpcServer
+from tfs_deploy.host.tcp_ports import bind
+from tfs_deploy.server.data_plane import DataPlane
+from tfs_deploy.server.grpc.server import GrpcServer
 from tfs_deploy.server.metrics import ServerMetrics
-from tfs_deploy.server.process.listen import bind
-from tfs_deploy.server.rest.adapter import RestServer
 from tfs_deploy.server.rest.handler import RestHandler
+from tfs_deploy.server.rest.server import RestServer
 from tfs_deploy.server.testing import function_model, serve_models
 
 

@@ -203,7 +203,7 @@ def test_batches_under_way_have_one_deadline(relays):
 
 
 def test_more_hedged_calls_than_threads(relays, monkeypatch):
-    monkeypatch.setattr("tfs_deploy.client.transport._HEDGING_THREADS", 2)
+    monkeypatch.setattr("tfs_deploy.client.transport.hedging._HEDGING_THREADS", 2)
     for kind in ("grpc", "rest"):
         with CLIENTS[kind](relays[kind].address, hedge_after=0.05, check=False) as client:
             client.predict("half_plus_two", X)

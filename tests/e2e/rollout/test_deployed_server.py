@@ -6,8 +6,10 @@ import pytest
 
 from tfs_deploy.client import Client
 from tfs_deploy.errors import FailedPreconditionError, UnavailableError
-from tfs_deploy.rollout.adapters.deployed_server import DeployedServer, TrafficFile
-from tfs_deploy.rollout.machine.observation import AVAILABLE, Split
+from tfs_deploy.rollout.adapters.deployed_server import DeployedServer
+from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
+from tfs_deploy.rollout.machine.observation import AVAILABLE
+from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 from tfs_deploy.state.active import read_active
 
 
@@ -50,16 +52,16 @@ def test_without_an_answer_the_files_keep_what_is_to_be(zoo):
 
 def test_weights_of_zero_and_damaged_files_read_as_nothing_and_are_written_anew(zoo):
     traffic = TrafficFile(zoo.deployment, "zoo")
-    traffic.write(Split({"stable": 100.0, "canary": 0.0}))
-    assert traffic.read() == Split({"stable": 100.0})
-    traffic.write(Split({"stable": 100.0}, {"canary": 10.0}))
-    assert traffic.read() == Split({"stable": 100.0}, {"canary": 10.0})
+    traffic.write(TrafficSplit({"stable": 100.0, "canary": 0.0}))
+    assert traffic.read() == TrafficSplit({"stable": 100.0})
+    traffic.write(TrafficSplit({"stable": 100.0}, {"canary": 10.0}))
+    assert traffic.read() == TrafficSplit({"stable": 100.0}, {"canary": 10.0})
 
     for text in ("nonsense", '{"generation": "x"}', "", '{"generation": 1, "models": {"zoo": {"stable": 3}}}'):
         traffic.path.write_text(text)
         assert traffic.read() is None
-        traffic.write(Split({"stable": 60.0, "canary": 40.0}))
-        assert traffic.read() == Split({"stable": 60.0, "canary": 40.0})
+        traffic.write(TrafficSplit({"stable": 60.0, "canary": 40.0}))
+        assert traffic.read() == TrafficSplit({"stable": 60.0, "canary": 40.0})
         assert traffic.path.with_suffix(".damaged").read_text() == text
     traffic.path.unlink()
     assert traffic.read() is None

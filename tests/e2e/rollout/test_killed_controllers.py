@@ -7,7 +7,7 @@ import random
 import pytest
 
 import rolling
-from tfs_deploy.rollout.begin import latest
+from tfs_deploy.rollout.begin import latest_rollout
 
 
 def test_a_controller_killed_at_some_entries(zoo):
@@ -33,4 +33,4 @@ def test_a_rollback_killed_at_every_entry_goes_on_and_never_back(zoo):
 def test_the_entries_of_a_whole_rollout_are_as_many_as_are_tried(zoo, cli):
     done = cli("rollout", "start", zoo.file, "--to", 2, *rolling.STEPS)
     assert done.returncode == 0, done.stderr
-    assert len(latest(zoo.state_dir, "zoo").events) == rolling.ENTRIES
+    assert len(latest_rollout(zoo.state_dir, "zoo").events) == rolling.ENTRIES

@@ -10,8 +10,8 @@ import pytest
 from browser import Browser, find_browser
 from tfs_deploy.report import rollout_html
 from tfs_deploy.rollout import Plan, StepReport, Verdict, WindowSummary
+from tfs_deploy.rollout.gates.gate import GateVerdict
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.rollout.machine.observation import GateVerdict
 
 PLAN = Plan("digits", 1, 2, steps=(5.0, 100.0), bake=30.0)
 SIZES = "[...document.querySelectorAll('{}')].map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])"

@@ -16,9 +16,9 @@ import pytest
 
 from live import until
 from tfs_deploy.client import Client
-from tfs_deploy.rollout.begin import latest
+from tfs_deploy.rollout.begin import latest_rollout
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
-from tfs_deploy.state.lock import holder, lock, rollout_of
+from tfs_deploy.state.lock import holder, lock, rollout_purpose
 
 
 def command(*arguments: object) -> list[str]:
@@ -26,7 +26,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def finished(zoo) -> str | None:
-    last = latest(zoo.state_dir, "zoo")
+    last = latest_rollout(zoo.state_dir, "zoo")
     return None if last is None or last.history.finished is None else last.history.finished.value
 
 
@@ -109,7 +109,7 @@ def test_a_rollout_from_start_to_rollback(zoo, cli):
         "100 %: pass (golden, memory, drift)",
         "label stable points at version 2",
         "all traffic goes to stable",
-        "the old version was asked to leave",
+        "unloading the old version",
         "done",
     ]
     assert zoo.served() == ({"stable": 2}, [2])
@@ -173,7 +173,7 @@ def test_who_is_at_work_on_another_model_is_not_asked_but_waited_for(zoo, runnin
     running.kill()
     running.wait()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(lock(zoo.state_dir, rollout_of("other")))
+        stack.enter_context(lock(zoo.state_dir, rollout_purpose("other")))
         assert "no process is at work on it" in cli("rollout", "status", zoo.file).stderr
         assert cli("rollout", "pause", zoo.file).returncode == 2
         promote = cli("rollout", "promote", zoo.file)
@@ -212,7 +212,7 @@ def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, runni
     arguments = command("rollout", "resume", zoo.file)
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as resumed:
         try:
-            assert resumed.stderr.readline() == "zoo: version 1 to 2 goes on\n"
+            assert resumed.stderr.readline() == "zoo: version 1 to 2 resumed\n"
             aborted = cli("rollout", "abort", zoo.file)
             assert resumed.wait(20) == 1
         finally:

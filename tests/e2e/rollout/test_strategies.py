@@ -199,7 +199,7 @@ def test_a_lock_that_hangs_is_shown_waited_for_and_released(zoo, cli):
         assert waited.returncode == 4
         released = cli("lock", "release", zoo.file)
         assert released.returncode == 0, released.stderr
-        with pytest.raises(Exception, match="released by somebody else"):
+        with pytest.raises(Exception, match="released by force"):
             rollout.tick()
     aborted = cli("rollout", "abort", zoo.file)
     assert aborted.returncode == 0, aborted.stderr
@@ -209,12 +209,12 @@ def test_a_lock_that_hangs_is_shown_waited_for_and_released(zoo, cli):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"strategy": "canaries"}, "'canaries' is no strategy"),
-        ({"strategy": "ab", "steps": (10, 50)}, "not one share of an experiment"),
-        ({"strategy": "blue-green", "steps": (10, 100)}, "not those of a blue-green switch"),
-        ({"gates": ["erors=1%"]}, "there is no gate 'erors'"),
-        ({"hooks": ("before:x=true",)}, "'x' is no phase"),
-        ({"replicas": ("nowhere",)}, "is no address"),
+        ({"strategy": "canaries"}, "unknown strategy: canaries"),
+        ({"strategy": "ab", "steps": (10, 50)}, "do not fit an experiment"),
+        ({"strategy": "blue-green", "steps": (10, 100)}, "do not fit blue-green"),
+        ({"gates": ["erors=1%"]}, "unknown gate: erors"),
+        ({"hooks": ("before:x=true",)}, "unknown phase: x"),
+        ({"replicas": ("nowhere",)}, "is not a valid server address"),
         ({"gates": ["drift=1"], "requests_file": "/nowhere.npz"}, "holds no requests"),
         ({"retain": 1}, "has to stay"),
         ({"strategy": "blue-green", "gates": ["p99=1.5x"]}, "p99=1.5x compares with stable, which gets no requests"),

@@ -33,7 +33,7 @@ REFUSED = {
     "no such config": (["--model_config_file=WORK/nosuch"], "nosuch cannot be read: No such file"),
     "config is a folder": (["--model_config_file=WORK"], "cannot be read: Is a directory"),
     "config no text proto": (["--model_config_file=WORK/bad"], "the model config file WORK/bad does not parse"),
-    "config no UTF-8": (["--model_config_file=WORK/binary"], "WORK/binary cannot be read: it is no UTF-8"),
+    "config no UTF-8": (["--model_config_file=WORK/binary"], "WORK/binary cannot be read: it is not UTF-8"),
     "config empty": (["--model_config_file=WORK/empty"], "the model config file WORK/empty is empty"),
     "bad batching file": (
         [MODEL, "--enable_batching", "--batching_parameters_file=WORK/bad"],
@@ -53,7 +53,10 @@ REFUSED = {
 }
 MISUSED = {
     "unknown flag": (["--modl_name=x"], "unknown flag --modl_name, did you mean --model_name?"),
-    "channel argument": ([MODEL, "--grpc_channel_arguments=grpc.x"], "takes key=value,key=value; 'grpc.x' is not such a pair"),
+    "channel argument": (
+        [MODEL, "--grpc_channel_arguments=grpc.x"],
+        "takes key=value,key=value; 'grpc.x' is not such a pair",
+    ),
     "no model": ([], "no model to serve"),
     "parallelism twice": (
         [MODEL, "--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"],
@@ -256,7 +259,7 @@ def test_log_lines(start: Callable[..., Server], models: Path) -> None:
         MODEL.replace("MODELS", str(models)), "--log_level=info", "--enable_profiler=true", "--num_tflite_pools=3"
     )
     text = loud.log.read_text()
-    assert text.count("flags have no meaning here: enable_profiler, num_tflite_pools") == 1
+    assert text.count("these flags are ignored: enable_profiler, num_tflite_pools") == 1
     assert "serving default version 123" in text
     assert "gRPC listens on" in text
     quiet = start(MODEL.replace("MODELS", str(models)), "--log_level=error")

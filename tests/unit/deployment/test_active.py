@@ -10,8 +10,6 @@ import pytest
 from tfs_deploy.config import model_server_config, server_flags
 from tfs_deploy.deployment import Deployment, Model, VersionPolicy
 from tfs_deploy.deployment.active import ActiveModel, apply_active, model_digest
-from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.state.active import read_active, write_active
 
 MODEL = Model("m", Path("/m"), VersionPolicy.specific([1]), {"stable": 1}, {"stable": 100.0})
 DEPLOYMENT = Deployment("d", Path("/x/d.yaml"), Path("/x/.tfs-deploy/d"), (MODEL,))
@@ -65,23 +63,3 @@ def test_the_digest_does_not_depend_on_order_or_number_type():
     one = Model("m", Path("/m"), VersionPolicy.specific([1, 2]), {"a": 1, "b": 2}, {"a": 50, "b": 50})
     two = Model("m", Path("/m"), VersionPolicy.specific([2, 1]), {"b": 2, "a": 1}, {"b": 50.0, "a": 50.0})
     assert model_digest(one) == model_digest(two)
-
-
-def test_records_are_written_and_read(tmp_path):
-    active = {"m": ActiveModel((1, 2), {"stable": 1}, "sha256:x"), "n": ActiveModel((3,))}
-    assert read_active(tmp_path / "new") == {}
-    path = write_active(tmp_path / "new", active)
-    assert path == tmp_path / "new/active.json"
-    assert read_active(tmp_path / "new") == active
-    write_active(tmp_path / "new", {})
-    assert read_active(tmp_path / "new") == {}
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"models": {"m": {}}}', '{"models": {"m": {"versions": ["x"]}}}']
-)
-def test_a_damaged_record_is_never_taken_for_none(tmp_path, text):
-    (tmp_path / "active.json").write_text(text)
-    with pytest.raises(EnvironmentFault, match="damaged") as caught:
-        read_active(tmp_path)
-    assert "delete it" in str(caught.value.hint)

@@ -14,10 +14,10 @@ import pytest
 
 from live import free_ports
 from tfs_deploy.errors import LaunchError, PortInUseError
+from tfs_deploy.host.processes import start_time
 from tfs_deploy.host.tcp_ports import is_free
 from tfs_deploy.launch import EmbeddedLauncher
 from tfs_deploy.launch.embedded.launcher import port_of
-from tfs_deploy.launch.embedded.process import start_time
 
 STAND_IN = (sys.executable, str(Path(__file__).parent / "stand_in.py"))
 

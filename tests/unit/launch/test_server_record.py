@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.launch.embedded.process import Process, boot_id, start_time
-from tfs_deploy.launch.embedded.record import NEXT, read_record, remove_record, running_server, write_record
+from tfs_deploy.host.machine import boot_id
+from tfs_deploy.host.processes import start_time
+from tfs_deploy.launch.embedded.process import Process
+from tfs_deploy.launch.embedded.record import record_server, running_server
 from tfs_deploy.launch.embedded.running_server import RunningServer
+from tfs_deploy.state.server_record import Role, read_server, remove_server
 
 SETTINGS = ("port=1", "batching.config=sha256:x")
 
@@ -22,28 +25,28 @@ def this_process(**changes) -> RunningServer:
 
 
 def test_a_note_is_read_back(tmp_path):
-    write_record(tmp_path, this_process())
+    record_server(tmp_path, this_process())
     found = running_server(tmp_path)
     assert found == this_process()
     assert found.settings == ("port=1", "batching.config=sha256:x")
-    assert running_server(tmp_path, name=NEXT) is None
-    remove_record(tmp_path)
+    assert running_server(tmp_path, Role.SUCCESSOR) is None
+    remove_server(tmp_path)
     assert running_server(tmp_path) is None
-    remove_record(tmp_path)
+    remove_server(tmp_path)
 
 
 def test_no_note_is_no_server(tmp_path):
-    assert read_record(tmp_path) is None
+    assert read_server(tmp_path) is None
     assert running_server(tmp_path) is None
 
 
 def test_another_process_with_the_same_number_is_not_the_server(tmp_path):
-    write_record(tmp_path, this_process(started=1))
+    record_server(tmp_path, this_process(started=1))
     assert running_server(tmp_path) is None
 
 
 def test_a_process_of_an_earlier_boot_is_not_the_server(tmp_path):
-    write_record(tmp_path, this_process())
+    record_server(tmp_path, this_process())
     record = json.loads((tmp_path / "server.json").read_text())
     assert record["boot"] == boot_id()
     (tmp_path / "server.json").write_text(json.dumps(record | {"boot": "another"}))
@@ -61,10 +64,3 @@ def test_a_note_that_lacks_something_is_damaged(tmp_path):
     (tmp_path / "server.json").write_text(json.dumps({"boot": boot_id()}))
     with pytest.raises(EnvironmentFault, match="damaged"):
         running_server(tmp_path)
-
-
-def test_start_times():
-    own = start_time(os.getpid())
-    assert own is not None
-    assert own >= start_time(1)
-    assert start_time(2**22 + 1) is None

@@ -13,7 +13,6 @@ from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.host.usage import container_usage, process_usage
 from tfs_deploy.launch.connect import certificate_name
 from tfs_deploy.launch.docker.mount_access import may_read, require_readable
-from tfs_deploy.launch.generations import drop_generations, new_generation, use_generation
 from tfs_deploy.launch.memory import Memory, memory_of, require_memory
 from tfs_deploy.text import size_text
 
@@ -89,32 +88,6 @@ def test_only_versions_that_are_served_have_to_be_readable(tmp_path):
     require_readable(served, "4711:4711", mapped=True)
 
 
-def test_generations_follow_each_other_and_the_link_moves_at_once(tmp_path):
-    first = new_generation(tmp_path)
-    (first / "models.config").write_text("1")
-    use_generation(tmp_path, first)
-    second = new_generation(tmp_path)
-    (second / "models.config").write_text("2")
-    assert (tmp_path / "config/models.config").read_text() == "1"
-    use_generation(tmp_path, second)
-    assert (tmp_path / "config/models.config").read_text() == "2"
-    drop_generations(tmp_path, ())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config", "config.2"]
-
-
-def test_a_config_directory_of_before_is_kept_as_a_generation(tmp_path):
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config/models.config").write_text("0")
-    use_generation(tmp_path, new_generation(tmp_path))
-    assert (tmp_path / "config.0/models.config").read_text() == "0"
-
-
-def test_a_generation_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(EnvironmentFault, match=r"config\.1 cannot be made"):
-        new_generation(tmp_path / "file")
-
-
 def test_the_name_in_a_certificate(tmp_path):
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
@@ -133,7 +106,7 @@ def test_usage_of_a_process():
     usage = process_usage(os.getpid(), window=0.01)
     assert usage.memory > 1 << 20
     assert usage.threads >= 1
-    with pytest.raises(EnvironmentFault, match="cannot be looked at"):
+    with pytest.raises(EnvironmentFault, match="cannot be read"):
         process_usage(2**22 + 1)
 
 

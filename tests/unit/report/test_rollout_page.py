@@ -15,8 +15,8 @@ from tfs_deploy.report import arms_table, rollout_html, rollout_report
 from tfs_deploy.report.svg import WIDTH, Bar, Series, bar_chart, line_chart, nice_ticks
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout import Plan, RolloutResult, StepReport, Verdict, WindowSummary
+from tfs_deploy.rollout.gates.gate import GateVerdict
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.rollout.machine.observation import GateVerdict
 
 PLAN = Plan("digits", 1, 2, steps=(5.0, 100.0), bake=30.0)
 

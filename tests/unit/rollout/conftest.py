@@ -15,23 +15,16 @@ from tfs_deploy.errors import (
     LaunchError,
     UnavailableError,
 )
-from tfs_deploy.rollout.adapters.replicas import Fleet
+from tfs_deploy.rollout.adapters.replicas import ReplicaSet
+from tfs_deploy.rollout.check_result import CheckResult
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.world import World
-from tfs_deploy.rollout.machine.actions import Finish, Status, Wait
+from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
+from tfs_deploy.rollout.machine.actions import Finish, RolloutStatus, Wait
 from tfs_deploy.rollout.machine.history import History
-from tfs_deploy.rollout.machine.observation import (
-    AVAILABLE,
-    END,
-    LOADING,
-    CheckResult,
-    GateVerdict,
-    ServerView,
-    Split,
-    Verdict,
-    VersionView,
-)
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, ServerView, VersionView
+from tfs_deploy.rollout.machine.plan import RolloutPlan
+from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 
 
 class KilledError(Exception):
@@ -183,7 +176,7 @@ class Traffic:
     copies: dict[str, float] = field(default_factory=dict)
 
     def read(self):
-        return None if self.weights is None else Split(self.weights, self.copies)
+        return None if self.weights is None else TrafficSplit(self.weights, self.copies)
 
     def write(self, split) -> None:
         self.weights, self.copies = dict(split.weights), dict(split.copies)
@@ -286,7 +279,7 @@ class Simulation:
 
     def __init__(self, **plan) -> None:
         defaults = {"steps": (5.0, 50.0, 100.0), "bake": 2.0, "load_timeout": 60.0}
-        self.plan = Plan("digits", 1, 2, **{**defaults, **plan})
+        self.plan = RolloutPlan("digits", 1, 2, **{**defaults, **plan})
         self.server = Server()
         self.traffic = self.server.traffic = Traffic(self.server)
         self.checks = Checks()
@@ -406,7 +399,7 @@ class FleetSimulation(Simulation):
     def __init__(self, count: int = 3, **plan) -> None:
         self.servers = [Server() for _ in range(count)]
         self.file = SharedFile(self.servers)
-        self.fleet = Fleet([Replica(number, server) for number, server in enumerate(self.servers, 1)], self.file)
+        self.fleet = ReplicaSet([Replica(number, server) for number, server in enumerate(self.servers, 1)], self.file)
         super().__init__(**plan)
 
     def _world(self) -> World:
@@ -471,7 +464,7 @@ def drive(sim: Simulation, schedule, ticks: int = 3000) -> Finish | None:
         try:
             action = sim.tick()
             if isinstance(action, Finish):
-                if action.status is not Status.PAUSED:
+                if action.status is not RolloutStatus.PAUSED:
                     return action
                 sim.clock.sleep(1.0)
                 sim.resume()

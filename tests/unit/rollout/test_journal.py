@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.rollout.controller.journal import RESERVE, Journal, journals, models_with_journals, replay
+from tfs_deploy.rollout.controller.journal import Journal, replay
 from tfs_deploy.rollout.machine.history import Event, elapsed
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 
-START = Event("start", detail={"plan": Plan("digits", 1, 2).as_dict()}, at=1_700_000_000.5)
+START = Event("start", detail={"plan": RolloutPlan("digits", 1, 2).as_dict()}, at=1_700_000_000.5)
 LOAD = Event("intend", "load", detail={"versions": [1, 2]}, at=1_700_000_001.0)
 
 
@@ -26,110 +24,13 @@ def test_entries_come_back_in_order(tmp_path):
     assert events[0].at == START.at
     assert {event.mono for event in events} == {7.0}
     plan, history = replay(events)
-    assert plan == Plan("digits", 1, 2)
+    assert plan == RolloutPlan("digits", 1, 2)
     assert history.touched
-
-
-@pytest.mark.parametrize("rest", [b'{"kind": "outc', b"\x00\x00\x00", b'{"kind": "outcome", "ok": true}'])
-def test_half_a_line_of_a_killed_process_is_dropped(tmp_path, rest):
-    journal = Journal.create(tmp_path, "digits")
-    journal.append(START)
-    with journal.path.open("ab") as file:
-        file.write(rest)
-
-    assert len(journal.read()) == 1
-    journal.append(LOAD)
-    assert [event.kind for event in journal.read()] == ["start", "intend"]
-
-
-def test_each_rollout_has_its_own_file_and_the_highest_number_is_the_last(tmp_path):
-    for _ in range(11):
-        Journal.create(tmp_path, "digits").append(START)
-
-    assert [path.name for path in journals(tmp_path, "digits")][-2:] == ["0010.jsonl", "0011.jsonl"]
-
-
-def test_a_model_name_may_hold_what_a_file_name_may_not(tmp_path):
-    Journal.create(tmp_path, "a/b..c").append(START)
-
-    assert models_with_journals(tmp_path) == ["a/b..c"]
-    assert len(list(tmp_path.rglob("*.jsonl"))) == 1
-
-
-def test_a_damaged_journal_says_what_to_do(tmp_path):
-    journal = Journal.create(tmp_path, "digits")
-    journal.append(START)
-    journal.path.write_bytes(b"not json\n" + journal.path.read_bytes())
-
-    with pytest.raises(EnvironmentFault, match="is damaged") as caught:
-        journal.read()
-    assert "move the file away" in (caught.value.hint or "")
 
 
 def test_a_journal_without_beginning_is_refused():
     with pytest.raises(EnvironmentFault, match="no beginning"):
         replay([LOAD])
-
-
-def test_a_full_disk_leaves_the_entries_that_were_there(tmp_path, monkeypatch):
-    journal = Journal.create(tmp_path, "digits")
-    journal.append(START)
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(EnvironmentFault, match="No space left on device"):
-        journal.append(LOAD)
-    monkeypatch.undo()
-
-    assert [event.kind for event in journal.read()] == ["start"]
-    assert journal.path.read_bytes().endswith(b"\n")
-
-
-class FullDisk:
-    """fsync fails while the reserve takes up the room."""
-
-    def __init__(self, monkeypatch, reserve) -> None:
-        self._sync = os.fsync
-        self._reserve = reserve
-        monkeypatch.setattr(os, "fsync", self)
-
-    def __call__(self, descriptor: int) -> None:
-        if self._reserve.exists():
-            raise OSError(28, "No space left on device")
-        self._sync(descriptor)
-
-
-def test_the_reserve_is_given_up_for_an_entry_that_has_no_room(tmp_path, monkeypatch):
-    journal = Journal.create(tmp_path, "digits")
-    journal.append(START)
-    reserve = journal.path.with_name("reserve")
-    with journal.reserving():
-        assert reserve.stat().st_size == RESERVE
-        FullDisk(monkeypatch, reserve)
-        journal.append(LOAD)
-
-    assert journal.starved.endswith("No space left on device")
-    assert [event.kind for event in journal.read()] == ["start", "intend"]
-    assert not reserve.exists()
-
-
-def test_room_is_made_for_other_files_too_but_only_on_a_full_disk(tmp_path):
-    journal = Journal.create(tmp_path, "digits")
-    with journal.reserving():
-        assert not journal.make_room(OSError(13, "Permission denied"))
-        assert not journal.make_room(None)
-        assert journal.starved == ""
-        assert journal.make_room(OSError(28, "No space left on device"))
-        assert not journal.make_room(OSError(28, "No space left on device"))
-
-
-def test_nothing_is_left_of_the_reserve(tmp_path):
-    journal = Journal.create(tmp_path, "digits")
-    with pytest.raises(ZeroDivisionError), journal.reserving():
-        raise ZeroDivisionError
-    assert list(journal.path.parent.iterdir()) == []
 
 
 def entry(kind: str, at: float, uptime: float | None, boot: str = "") -> Event:

@@ -123,9 +123,9 @@ def test_integers_take_the_signatures_dtype(zoo: td.LocalModel) -> None:
         ([[1.0]], None, r"input x is float32 \[1, 1\], the model expects float32 \[\?\]"),
         ([[1.0, 2.0]], "mat", r"input m is float32 \[1, 2\], the model expects float32 \[\?, 3\]"),
         (["text"], None, r"input x is string \[1\]"),
-        ([1.0], "two", "signature 'two' has 2 inputs, give them by name"),
-        ([1.0], "tow", "there is no signature 'tow'"),
-        ({"y": [1.0]}, None, "there is no input 'y'"),
+        ([1.0], "two", "signature 'two' has 2 inputs, which must be given by name"),
+        ([1.0], "tow", "unknown signature 'tow'"),
+        ({"y": [1.0]}, None, "unknown input 'y'"),
     ],
 )
 def test_inputs_that_do_not_fit(zoo: td.LocalModel, inputs: Any, signature: str | None, message: str) -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.savedmodel.check import check_files
 from tfs_deploy.savedmodel.describe import describe
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
+from tfs_deploy.savedmodel.review import check_files
 from tfs_deploy.savedmodel.warmup import write_warmup
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tfs_deploy import protos
 from tfs_deploy.errors import DeadlineExceededError, InternalError, InvalidArgumentError, UnavailableError, UsageError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
-from tfs_deploy.savedmodel.features import Feature
 from tfs_deploy.savedmodel.goldens import Golden
+from tfs_deploy.savedmodel.graph.features import Feature
 from tfs_deploy.savedmodel.lint import Finding, Severity
+from tfs_deploy.savedmodel.review import of_findings
 from tfs_deploy.smoke.made_up_inputs import misfit
 from tfs_deploy.verify.checks import Check, Examiner, Status, failed, left_out, passed
 from tfs_deploy.verify.groups.behaviour import (
@@ -338,7 +339,7 @@ def test_two_ways_have_to_answer_the_same_requests(ordinary, error, status):
 )
 def test_lint_errors_fail_but_for_those_that_the_server_is_asked_about(found, status):
     findings = [Finding(rule, "name", severity, "", "message", "hint") for rule, severity in found]
-    judgement = judge_lint(findings)
+    judgement = judge_lint(of_findings(findings))
     assert judgement.status is status
     assert all(rule in judgement.reason for rule, _ in found[-1:])
 

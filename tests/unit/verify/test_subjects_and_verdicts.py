@@ -12,8 +12,8 @@ import pytest
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError, VerdictError
-from tfs_deploy.rollout.adapters.version_checks import FileChecks
-from tfs_deploy.rollout.machine.plan import Plan
+from tfs_deploy.rollout.adapters.version_checks import VersionChecks
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
 from tfs_deploy.state.active import write_active
@@ -211,16 +211,18 @@ def test_what_is_no_verdict_is_a_usage_error(base, tmp_path, change):
 def test_a_rollout_asks_for_the_verdict_before_it_loads_anything(base, tmp_path):
     file = base.parent / "shop.yaml"
     file.write_text(FILE)
-    checks = FileChecks(load_deployment(file), "shop", base, {})
+    checks = VersionChecks(load_deployment(file), "shop", base, {})
     no = written(verification(base / "2", Status.FAILED), tmp_path)
-    plan = Plan("shop", 1, 2, need_goldens=False, need_warmup=False, need_memory=False, verdict=str(no))
+    plan = RolloutPlan(
+        "shop", 1, 2, allow_missing_goldens=True, allow_missing_warmup=True, ignore_memory=True, verdict=str(no)
+    )
     refused = checks.preflight(plan)
     assert (refused.ok, "says no" in refused.reason) == (False, True)
     written(verification(base / "2", Status.PASSED), tmp_path)
     allowed = checks.preflight(plan)
     assert allowed.ok, allowed.reason
     assert any("verified at" in note for note in allowed.notes)
-    missing = checks.preflight(Plan("shop", 1, 2, need_goldens=False, verdict=str(tmp_path / "nowhere")))
+    missing = checks.preflight(RolloutPlan("shop", 1, 2, allow_missing_goldens=True, verdict=str(tmp_path / "nowhere")))
     assert (missing.ok, "cannot be read" in missing.reason) == (False, True)
 
 

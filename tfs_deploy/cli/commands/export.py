@@ -22,8 +22,8 @@ from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
-from tfs_deploy.export.sources.detect import OPENERS
-from tfs_deploy.export.tensorflow.quiet import load_tensorflow
+from tfs_deploy.export.sources.kinds import KINDS
+from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.text import counted, size_text
 
@@ -49,7 +49,7 @@ _NUMBER = re.compile(r"[0-9]+")
 @click.option(
     "--to", "base_path", required=True, metavar="BASE", help="Base path: the directory of the numbered versions."
 )
-@click.option("--kind", type=click.Choice(sorted(OPENERS)), help="Kind of SOURCE.  [default: detected]")
+@click.option("--kind", type=click.Choice(sorted(KINDS)), help="Kind of SOURCE.  [default: detected]")
 @click.option("--version", metavar="N|timestamp", help="Version number.  [default: the next one]")
 @click.option(
     "--signature",

@@ -12,13 +12,13 @@ from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import UsageError, VerdictError
-from tfs_deploy.savedmodel.check import check_files
 from tfs_deploy.savedmodel.describe import describe
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.text import counted, did_you_mean, size_text
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.savedmodel import SavedModelInfo
 
 #: this many kinds of ops are listed, the most frequent first
 _OPS_SHOWN = 8
@@ -56,7 +56,7 @@ def command(
     document = describe(info, model=model)
     if signature is not None:
         _keep_one(document, signature)
-    problems = check_files(info) if check else []
+    problems = _problems(info) if check else []
     if check:
         document["check"] = {"ok": not problems, "problems": problems}
     output.result(document, render(printable(document), requests=requests))
@@ -66,6 +66,12 @@ def command(
             hint="export or copy the version again; do not serve this one",
         )
     return 1 if problems else 0
+
+
+def _problems(info: SavedModelInfo) -> list[str]:
+    from tfs_deploy.savedmodel.review import check_files  # with numpy, which showing a model does without
+
+    return check_files(info)
 
 
 def _keep_one(document: dict[str, Any], signature: str) -> None:

@@ -37,10 +37,10 @@ def status(output: Output, file: Path) -> None:
     Use it to see which user, machine and process works on a deployment FILE, since when and for what.
     """
     from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.state.lock import holder, words
+    from tfs_deploy.state.lock import describe_holder, holder
 
     about = holder(load_deployment(file).state_dir)
-    output.result({"lock": about}, "not locked" if about is None else f"locked by {words(about)}")
+    output.result({"lock": about}, "not locked" if about is None else f"locked by {describe_holder(about)}")
 
 
 @command.command(examples=("tfs-deploy lock release digits.yaml", "tfs-deploy lock release digits.yaml --json"))
@@ -53,8 +53,8 @@ def release(output: Output, file: Path) -> None:
     ends releases its lock by itself. A holder that is still alive stops before its next action.
     """
     from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.state.lock import describe_holder
     from tfs_deploy.state.lock import release as take_away
-    from tfs_deploy.state.lock import words
 
     about = take_away(load_deployment(file).state_dir)
-    output.result({"released": about}, f"released; it was held by {words(about)}")
+    output.result({"released": about}, f"released; it was held by {describe_holder(about)}")

@@ -46,10 +46,10 @@ def command(output: Output, file: Path, *, model: str | None, to: int | None, ke
     """
     from tfs_deploy.cli.shared.rollout_runs import carry_through, choose, send_back
     from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.begin import latest
+    from tfs_deploy.rollout.begin import latest_rollout
 
     deployment, name = choose(file, model)
-    last = latest(deployment.state_dir, name)
+    last = latest_rollout(deployment.state_dir, name)
     if last is not None and last.unfinished and not last.plan.back and to in (None, last.plan.old):
         return send_back(output, deployment, name, timeout=timeout)
     return carry_through(output, Rollout.back(deployment, name, to, keep_old=keep_old, wait_lock=timeout))

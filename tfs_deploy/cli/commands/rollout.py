@@ -116,7 +116,7 @@ def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, wat
     """
     from tfs_deploy.cli.shared.rollout_runs import carry_through, choose, require_unfinished
     from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.machine.plan import parse_seconds
+    from tfs_deploy.rollout.notation import parse_seconds
 
     deployment, name = choose(file, model)
     require_unfinished(deployment, name)
@@ -176,12 +176,12 @@ def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> i
     """
     from tfs_deploy.cli.shared.rollout_runs import ask_and_wait, choose, require_unfinished
     from tfs_deploy.rollout import Status
-    from tfs_deploy.state.lock import at_work
+    from tfs_deploy.state.lock import rollout_holder
 
     deployment, name = choose(file, model)
     require_unfinished(deployment, name)
     code = None
-    if at_work(deployment.state_dir, name) is not None:
+    if rollout_holder(deployment.state_dir, name) is not None:
         code = ask_and_wait(output, deployment, name, "pause", Status.PAUSED, timeout)
     if code is None:
         raise UsageError(f"no process is at work on {name}", hint=f"tfs-deploy rollout status {file}")

@@ -62,7 +62,7 @@ def command(
     path (its newest version).
     """
     from tfs_deploy.runtime import load_model
-    from tfs_deploy.runtime.local import choose_signature
+    from tfs_deploy.runtime.local_model import choose_signature
 
     archive = archive_path(form)
     with load_model(path, version, tags=tuple(tag.strip() for tag in tags.split(","))) as model:

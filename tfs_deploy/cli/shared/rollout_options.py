@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.rollout.gates.registry import gate_usage, parse_gate
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -123,20 +125,10 @@ OPTIONS = (
     click.option("--ignore-memory", is_flag=True, help="Load even if both versions may not fit into memory."),
 )
 
-REFERENCE = """\
+REFERENCE = f"""\
 Times: 500ms, 10s, 5m, 1h30m, 7d.
 Gates (each may be repeated; the golden gate always applies):
-  errors=1%               failed requests, above those of stable
-  finite=0.1%             answers with NaN or infinity, above those of stable
-  p50|p90|p95|p99=50ms    latency, or relative to stable: p99=1.5x
-  memory=20%|2GB          growth of the server's process, or its size
-  drift=0.1               distance of the outputs from those of stable
-  agreement=99%           answers equal to those of stable
-  metrics=1%              failed requests on the server's metrics page
-  command='CMD'           exit code 0 passes, 75 cannot tell yet, others fail
-  command='CMD :: $.ctr >= 0.1'   the command prints JSON
-  url='URL :: $.ctr >= 0.1'       JSON from a URL
-  promql='QUERY < 0.01'           with --prometheus, or 'URL :: QUERY < 0.01'
+{gate_usage()}
 Hooks: before:PHASE or after:PHASE, with JSON on standard input; phases:
   preflight load smoke label step promote settle retire rollback
 """
@@ -155,21 +147,19 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.adapters.replicas import Replica
     from tfs_deploy.rollout.controller.hooks import Hook, check_target
-    from tfs_deploy.rollout.gates.specs import Sources, make_gate
-    from tfs_deploy.rollout.machine.plan import parse_seconds, parse_steps
+    from tfs_deploy.rollout.machine.strategies import parse_steps
+    from tfs_deploy.rollout.notation import parse_seconds
 
     deployment, name = choose(file, options.pop("model"))
     strategy, steps = options.pop("strategy"), options.pop("steps")
-    gates = tuple(with_server(text, options["prometheus"]) for text in options.pop("gates"))
-    for text in gates:
-        make_gate(text, Sources(metrics_url="http://localhost"))
+    prometheus = options.pop("prometheus") or ""
+    gates = [parse_gate(text, prometheus=prometheus) for text in options.pop("gates")]
     for text in options["hooks"]:
         Hook.parse(text)
     for target in options["notify"]:
         check_target(target)
     for text in options["replicas"]:
         Replica.parse(text)
-    del options["prometheus"]
     for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout", "outage"):
         options[time] = parse_seconds(options[time])
     if not options["keep_canary"]:
@@ -184,21 +174,9 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         default_gates=not options.pop("no_default_gates"),
         verdict=_verdict(options.pop("verdict")),
         requests_file=_absolute(options.pop("requests_file")),
-        need_goldens=not options.pop("allow_missing_goldens"),
-        need_warmup=not options.pop("allow_missing_warmup"),
-        need_clean=not options.pop("ignore_lint"),
-        need_memory=not options.pop("ignore_memory"),
         wait_lock=parse_seconds(wait_lock),
         **options,
     )
-
-
-def with_server(gate: str, prometheus: str | None) -> str:
-    """Return a gate; a promql gate without a URL gets that of ``prometheus``."""
-    name, equals, setting = gate.partition("=")
-    if name.strip() == "promql" and equals and prometheus and "://" not in setting.partition("::")[0]:
-        return f"promql={prometheus} :: {setting.strip()}"
-    return gate
 
 
 def _verdict(path: str | None) -> str:

@@ -10,7 +10,6 @@ from tfs_deploy.cli.shared.rollout_watch import view
 from tfs_deploy.client import read_traffic
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
-from tfs_deploy.launch.up import TRAFFIC_NAME
 from tfs_deploy.report import (
     Column,
     Table,
@@ -22,11 +21,12 @@ from tfs_deploy.report import (
 )
 from tfs_deploy.report.rollout import summary
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
-from tfs_deploy.rollout.begin import latest, recorded
-from tfs_deploy.rollout.controller.mailbox import FileMailbox
+from tfs_deploy.rollout.begin import latest_rollout, recorded_rollouts
 from tfs_deploy.rollout.machine.timing import timing
 from tfs_deploy.smoke.deployment import find_model
-from tfs_deploy.state.lock import at_work, words
+from tfs_deploy.state.lock import describe_holder, rollout_holder
+from tfs_deploy.state.mailbox import FileMailbox
+from tfs_deploy.state.traffic import traffic_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def choose(file: Path, name: str | None) -> tuple[Deployment, str]:
 
 def require_unfinished(deployment: Deployment, model: str) -> None:
     """Raise ``UsageError`` unless there is a rollout to go on with."""
-    last = latest(deployment.state_dir, model)
+    last = latest_rollout(deployment.state_dir, model)
     if last is None or not last.unfinished:
         how = "was never rolled out" if last is None else "has no unfinished rollout"
         raise UsageError(f"{model} {how}", hint=f"begin one with: tfs-deploy rollout start {deployment.source}")
@@ -77,9 +77,9 @@ def carry_through(output: Output, rollout: Rollout, *, wanted: Status = Status.D
 
 def send_back(output: Output, deployment: Deployment, model: str, *, timeout: float) -> int:
     """Abort an unfinished rollout: here, or in the process that is at work on it; others are waited for."""
-    busy = at_work(deployment.state_dir, model)
+    busy = rollout_holder(deployment.state_dir, model)
     if busy is not None:
-        output.note(f"asking the process at work to go back: {words(busy)}")
+        output.note(f"asking the process at work to go back: {describe_holder(busy)}")
         code = ask_and_wait(output, deployment, model, "abort", Status.ROLLED_BACK, timeout)
         if code is not None:
             return code
@@ -89,12 +89,12 @@ def send_back(output: Output, deployment: Deployment, model: str, *, timeout: fl
 
 def say_yes(output: Output, deployment: Deployment, model: str, *, skip_steps: bool, watch: bool) -> int:
     """Approve an unfinished rollout: go on with it here, or tell the process that is at work on it."""
-    busy = at_work(deployment.state_dir, model)
+    busy = rollout_holder(deployment.state_dir, model)
     if busy is None:
         return carry_through(output, Rollout.promote(deployment, model, skip_steps=skip_steps), watch=watch)
     request = "promote-now" if skip_steps else "promote"
     FileMailbox(deployment.state_dir, model).post(request)
-    output.note(f"told the process at work: {words(busy)}")
+    output.note(f"told the process at work: {describe_holder(busy)}")
     output.result({"asked": request}, "approved: the process at work goes on")
     return 0
 
@@ -109,8 +109,8 @@ def ask_and_wait(
     FileMailbox(deployment.state_dir, model).post(request)
     end = time.monotonic() + timeout
     while True:
-        busy = at_work(deployment.state_dir, model)  # looked at first: who leaves has written the end before
-        last = latest(deployment.state_dir, model)
+        busy = rollout_holder(deployment.state_dir, model)  # looked at first: who leaves has written the end before
+        last = latest_rollout(deployment.state_dir, model)
         if last is not None and last.history.finished is not None:
             break
         if busy is None:
@@ -146,14 +146,14 @@ def show(console: Console, result: RolloutResult) -> None:
 
 def show_status(output: Output, deployment: Deployment, model: str) -> None:
     """Print the last rollout of a model and who is at work on it."""
-    last, worker = latest(deployment.state_dir, model), at_work(deployment.state_dir, model)
+    last, worker = latest_rollout(deployment.state_dir, model), rollout_holder(deployment.state_dir, model)
     if last is None:
         output.result({"rollout": None, "at_work": worker}, f"{model} was never rolled out")
         return
     result = RolloutResult.from_events(last.plan, last.events)
     facts = {"rollout": result.as_dict(), "at_work": worker, "phase": last.history.phase, "traffic": None}
     if last.unfinished:
-        facts["traffic"] = dict(read_traffic(deployment.state_dir / TRAFFIC_NAME).models.get(model, {}))
+        facts["traffic"] = dict(read_traffic(traffic_path(deployment.state_dir)).models.get(model, {}))
 
     def render(console: Console) -> None:
         if result.status is Status.RUNNING and worker is not None:
@@ -171,7 +171,7 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
     """Print a line for each rollout of a model."""
     found = [
         (int(entry.journal.path.stem), entry.events[0].at, RolloutResult.from_events(entry.plan, entry.events))
-        for entry in recorded(deployment.state_dir, model)
+        for entry in recorded_rollouts(deployment.state_dir, model)
     ]
     documents = [{"number": number, "begun": _when(begun), **result.as_dict()} for number, begun, result in found]
     rows = [
@@ -195,7 +195,7 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
 
 def show_report(output: Output, deployment: Deployment, model: str, number: int | None, html: Path | None) -> None:
     """Write the report of one rollout: to standard output as Markdown, or into a file as HTML."""
-    found = list(recorded(deployment.state_dir, model))
+    found = list(recorded_rollouts(deployment.state_dir, model))
     chosen = found if number is None else [entry for entry in found if int(entry.journal.path.stem) == number]
     if not chosen:
         what = f"{model} was never rolled out" if not found else f"{model} has no rollout of number {number}"

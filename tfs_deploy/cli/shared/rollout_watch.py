@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.client import read_traffic
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.launch.up import TRAFFIC_NAME
 from tfs_deploy.report import steps_table, terminal_table
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout import RolloutResult
-from tfs_deploy.rollout.begin import latest
-from tfs_deploy.state.lock import at_work, words
+from tfs_deploy.rollout.begin import latest_rollout
+from tfs_deploy.state.lock import describe_holder, rollout_holder
+from tfs_deploy.state.traffic import traffic_path
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tfs_deploy.cli.shared.output import Output
     from tfs_deploy.deployment import Deployment
-    from tfs_deploy.rollout.begin import Recorded
+    from tfs_deploy.rollout.begin import RecordedRollout
 
 _EVERY: Final = 0.5
 _LINES: Final = 8
@@ -35,14 +35,14 @@ def watch_status(output: Output, deployment: Deployment, model: str) -> None:
 
     console = output.console(stderr=True)
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        while (last := latest(deployment.state_dir, model)) is not None and _goes_on(deployment, last):
+        while (last := latest_rollout(deployment.state_dir, model)) is not None and _goes_on(deployment, last):
             live.update(view(deployment, model, last), refresh=True)
             time.sleep(_EVERY)
 
 
 def _watch_lines(output: Output, deployment: Deployment, model: str) -> None:
     told = 0
-    while (last := latest(deployment.state_dir, model)) is not None:
+    while (last := latest_rollout(deployment.state_dir, model)) is not None:
         lines = timeline(last.plan, last.events).lines
         for _, text in lines[told:]:
             output.note(text)
@@ -52,11 +52,11 @@ def _watch_lines(output: Output, deployment: Deployment, model: str) -> None:
         time.sleep(_EVERY)
 
 
-def _goes_on(deployment: Deployment, last: Recorded) -> bool:
-    return last.history.finished is None and at_work(deployment.state_dir, last.plan.model) is not None
+def _goes_on(deployment: Deployment, last: RecordedRollout) -> bool:
+    return last.history.finished is None and rollout_holder(deployment.state_dir, last.plan.model) is not None
 
 
-def view(deployment: Deployment, model: str, last: Recorded, *, now: float | None = None) -> RenderableType:
+def view(deployment: Deployment, model: str, last: RecordedRollout, *, now: float | None = None) -> RenderableType:
     """Return what a terminal shows of a rollout: phase, traffic, steps so far, the last lines of the journal."""
     from rich.console import Group
     from rich.text import Text
@@ -68,10 +68,10 @@ def view(deployment: Deployment, model: str, last: Recorded, *, now: float | Non
     head = f"{plan.model}: version {plan.old} to {plan.new}, {plan.strategy}, {since:.0f} s"
     if phase is not None:
         head += f"; {phase.phase} for {max(0.0, since - phase.start):.0f} s"
-    about = at_work(deployment.state_dir, model)
+    about = rollout_holder(deployment.state_dir, model)
     parts: list[RenderableType] = [Text(head, "bold"), Text(f"traffic: {_split(deployment, model)}")]
     if about is not None:
-        parts.append(Text(f"at work: {words(about)}", "dim"))
+        parts.append(Text(f"at work: {describe_holder(about)}", "dim"))
     steps = RolloutResult.from_events(plan, last.events).steps
     if steps:
         parts.append(terminal_table(steps_table(steps)))
@@ -81,7 +81,7 @@ def view(deployment: Deployment, model: str, last: Recorded, *, now: float | Non
 
 def _split(deployment: Deployment, model: str) -> str:
     try:
-        traffic = read_traffic(deployment.state_dir / TRAFFIC_NAME)
+        traffic = read_traffic(traffic_path(deployment.state_dir))
     except EnvironmentFault as error:
         return error.message
     shares = [f"{share:g} % {label}" for label, share in sorted(traffic.models.get(model, {}).items()) if share]

@@ -1,1 +1,1 @@
-"""One call as values: the request, its attempts, deadline, headers, record and reply. No I/O."""
+"""The values of one call: the request, its deadline, headers, retries, record and reply. No I/O."""

@@ -1,28 +1,28 @@
-"""One call of a client as hooks see it."""
+"""The record of one call, as hooks see it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tfs_deploy.client.call.replies import ModelRef
+    from tfs_deploy.client.call.model_ref import ModelRef
 
 
 class CallRecord:
-    """What is known of a call: at its start the request, at its end also how it went.
+    """What is known about a call: the request when it starts, and the outcome when it ends.
 
     Attributes:
         method: ``predict``, ``classify``, ``regress``, ``multi_inference``, ``status``, ``metadata``, ``wait_ready``
             or ``reload``.
-        model, label, version: whom it is for; at the end ``version`` is the one that answered, where it is known.
+        model, label, version: the servable; when the call has ended, ``version`` is the one that answered, if known.
         signature: ``None`` = ``serving_default``.
         transport: ``grpc`` or ``rest``.
-        headers: what is sent along; a hook's ``started`` may add some (names in lower case).
-        attempts, hedges: requests sent, with those for metadata; hedges are not counted among the attempts.
+        headers: what is sent along; a hook's ``started`` may add headers (lower-case names).
+        attempts, hedges: requests sent, including those for metadata; hedges do not count as attempts.
         bytes_sent, bytes_received: sizes of the messages, without headers.
-        seconds: from the call to its result.
-        status: ``OK``, the name of a canonical code, ``CANCELLED``, or the name of another error's class.
-        error: what the call raises.
+        seconds: from the start of the call to its result.
+        status: ``OK``, the name of a canonical code, ``CANCELLED``, or the class name of any other error.
+        error: the exception that the call raises.
     """
 
     __slots__ = (
@@ -49,13 +49,3 @@ class CallRecord:
 
     def __repr__(self) -> str:
         return f"CallRecord({self.method} {self.model}: {self.status}, {self.attempts} attempts, {self.seconds:.4f} s)"
-
-
-class Hook(Protocol):
-    """Is told of every call. What it raises is logged and goes no further: watching never fails a call."""
-
-    def started(self, record: CallRecord) -> None:
-        """Take note of a call before anything is sent; may add to ``record.headers``."""
-
-    def finished(self, record: CallRecord) -> None:
-        """Take note of a call that has returned or raised."""

@@ -1,4 +1,4 @@
-"""The time that an operation has, over all its requests."""
+"""The time that a call may take, over all the requests it sends."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tfs_deploy.errors import DeadlineExceededError, RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tfs_deploy.client.call.steps import Call
+    from tfs_deploy.client.call.call import Call
 
 
-#: seconds: longer timeouts count as this one (11 days), beyond it systems count wrongly
+#: seconds (11 days): the longest timeout; operating systems miscount beyond it
 LONGEST: Final = 1e6
 
 
 class Deadline:
-    """A moment on a clock by which a whole operation has to be done."""
+    """The moment by which a whole call has to be done."""
 
     __slots__ = ("_clock", "_end", "seconds")
 
@@ -31,19 +31,19 @@ class Deadline:
         self._end = (clock() if since is None else since) + seconds
 
     def remaining(self) -> float:
-        """Return the seconds until the deadline, negative behind it."""
+        """Return the seconds until the deadline, negative once it has passed."""
         return self._end - self._clock()
 
     def limit(self, call: Call, longest: float = math.inf) -> Call:
-        """Give a call the time that is left, and no more than ``longest`` seconds.
+        """Return the call with the time that is left as its timeout, at most ``longest`` seconds.
 
         Raises:
-            DeadlineExceededError: none is left.
+            DeadlineExceededError: no time is left.
         """
         left = self.remaining()
         if left <= 0:
             raise DeadlineExceededError(f"no answer within {self.seconds:g} s", hint="give a longer timeout")
         call.timeout = min(left, longest)
         call.end = self._end - max(0.0, left - longest)
-        call.given = self.seconds if longest == math.inf else 0.0
+        call.caller_timeout = self.seconds if longest == math.inf else 0.0
         return call

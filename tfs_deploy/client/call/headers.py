@@ -1,4 +1,4 @@
-"""Names and values that are sent along with a call: gRPC metadata, HTTP headers."""
+"""The headers of a call (gRPC metadata, HTTP headers): which names and values can be sent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 
 from tfs_deploy.errors import UsageError
 
-#: what gRPC takes (Custom-Metadata in its HTTP/2 protocol description); HTTP takes no less
+#: what gRPC accepts (Custom-Metadata in its HTTP/2 protocol description); HTTP accepts at least as much
 _NAME: Final = re.compile(r"[0-9a-z_.-]+")
 _VALUE: Final = re.compile(r"[\x20-\x7e]*")
-#: these belong to the protocols
-_TAKEN: Final = re.compile(r"grpc-.*|:.*|content-(type|length|encoding)|host|te")
+#: names that belong to the protocols
+_RESERVED: Final = re.compile(r"grpc-.*|:.*|content-(type|length|encoding)|host|te")
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -26,9 +26,9 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     checked = {}
     for given, value in headers.items():
         name = str(given).lower()
-        if not _NAME.fullmatch(name) or name.endswith("-bin") or _TAKEN.fullmatch(name):
+        if not _NAME.fullmatch(name) or name.endswith("-bin") or _RESERVED.fullmatch(name):
             raise UsageError(
-                f"{given!r} cannot be the name of a header",
+                f"not a valid header name: {given!r}",
                 hint="use letters, digits, _ . and -; grpc-..., ...-bin and content-type belong to the protocol",
             )
         if not isinstance(value, str) or not _VALUE.fullmatch(value):

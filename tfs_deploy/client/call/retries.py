@@ -1,4 +1,4 @@
-"""Whether a failed attempt is made again, and after which pause: pure decisions within a budget."""
+"""The retry decision: whether a failed attempt is retried, and after which pause. Pure, within a budget."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from tfs_deploy.errors import DeadlineExceededError, ResourceExhaustedError, Una
 if TYPE_CHECKING:
     from tfs_deploy.errors import StatusError
 
-#: the real server refuses a call beyond its threads with this, before any work (gRPC's own resource quota)
+#: how the real server refuses a call when all its threads are busy, before any work (gRPC's resource quota)
 EXHAUSTED: Final = "Server Threadpool Exhausted"
-#: a Python gRPC server with ``maximum_concurrent_rpcs`` refuses with this
+#: how a Python gRPC server with ``maximum_concurrent_rpcs`` refuses a call
 _PYTHON_EXHAUSTED: Final = "Concurrent RPC limit exceeded"
-#: seconds: with less left, another attempt is not worth its while
+#: seconds: with less time left, another attempt is not worthwhile
 _SHORTEST_ATTEMPT: Final = 0.005
-#: what a refusal without work takes out of the budget, next to 1 for any other attempt
-_REFUSAL: Final = 0.1
+#: what retrying a refused call costs, compared with 1 for any other retry
+_REFUSAL_COST: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often and how fast failed attempts are made again.
+    """How often and how fast failed attempts are retried.
 
-    An UNAVAILABLE is tried again ``attempts - 1`` times; a refusal for want of server threads, which costs the server
-    nothing, as long as the deadline allows. Pauses double from ``first_pause`` to ``longest_pause`` seconds, each
-    shortened by chance by up to one half. All calls of a client share a budget, so that retries cannot multiply the
-    load on servers that are down: ``reserve`` retries at once, refilled by ``per_second`` a second and ``per_call``
-    a call.
+    UNAVAILABLE is retried up to ``attempts - 1`` times. A call that the server refused because all its threads were
+    busy, which costs the server nothing, is retried as long as the deadline allows. Pauses double from ``first_pause``
+    to ``longest_pause`` seconds, each randomly shortened by up to one half. All calls of a client share a budget, so
+    that retries cannot multiply the load on failing servers: ``reserve`` retries at once, refilled by ``per_second``
+    retries per second and ``per_call`` retries per call.
     """
 
     attempts: int = 6
@@ -42,21 +42,25 @@ class Retries:
     def __post_init__(self) -> None:
         if self.attempts < 1 or not 0 < self.first_pause <= self.longest_pause:
             raise UsageError(
-                f"{self} is no way to retry", hint="attempts is 1 or more, pauses are greater than 0 and grow"
+                f"not valid retry settings: {self}",
+                hint="give attempts of 1 or more, and pauses greater than 0 with first_pause <= longest_pause",
             )
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after the given number of failures."""
+        """Return the seconds to wait after that many failures."""
         longest = min(self.first_pause * 2.0 ** min(failures - 1, 30), self.longest_pause)
-        # S311: jitter keeps clients apart, it guards nothing
+        # S311: jitter keeps clients apart, it protects nothing
         return longest * (1.0 - random.random() / 2)  # noqa: S311
 
 
-NEVER: Final = Retries(attempts=1)
+NO_RETRIES: Final = Retries(attempts=1)
 
 
-class Budget:
-    """Tokens for retries; losing an update between threads only makes it a little inexact."""
+class RetryBudget:
+    """Tokens for retries, shared by all calls of a client.
+
+    It has no lock: an update lost between threads only makes it slightly inexact.
+    """
 
     __slots__ = ("_retries", "_since", "tokens")
 
@@ -65,23 +69,23 @@ class Budget:
         self._since = now
         self.tokens = retries.reserve
 
-    def called(self) -> None:
-        """Put in what a first attempt brings."""
+    def earn(self) -> None:
+        """Add what a call's first attempt earns."""
         if self.tokens < self._retries.reserve:
             self.tokens += self._retries.per_call
 
-    def take(self, cost: float, now: float) -> bool:
-        """Take out the cost of a retry, if there is as much."""
-        gained = (now - self._since) * self._retries.per_second
+    def spend(self, cost: float, now: float) -> bool:
+        """Spend the cost of a retry and return whether there was enough."""
+        earned = (now - self._since) * self._retries.per_second
         self._since = now
-        tokens = min(self.tokens + gained, self._retries.reserve)
+        tokens = min(self.tokens + earned, self._retries.reserve)
         enough = tokens >= cost
         self.tokens = tokens - cost if enough else tokens
         return enough
 
 
-def refused(error: StatusError) -> bool:
-    """Whether the server refused a call because all its threads were busy."""
+def is_refusal(error: StatusError) -> bool:
+    """Return whether the server refused a call because all its threads were busy."""
     return isinstance(error, ResourceExhaustedError) and (
         EXHAUSTED in error.message or _PYTHON_EXHAUSTED in error.message
     )
@@ -89,32 +93,33 @@ def refused(error: StatusError) -> bool:
 
 def retry_after(
     error: StatusError,
+    *,
     failures: int,
     left: float,
     retries: Retries,
-    budget: Budget,
+    budget: RetryBudget,
     now: float,
     refusals: int = 0,
 ) -> float | None:
-    """Return the seconds to wait before the next attempt; ``None``: report the error.
+    """Return the seconds to wait before the next attempt; ``None`` = report the error.
 
     Args:
-        error: how the attempt failed.
+        error: how the last attempt failed.
         failures: attempts so far.
-        left: seconds until the deadline of the whole call. A DEADLINE_EXCEEDED with time left is that of an attempt.
-        retries: how to retry.
-        budget: what the retries of all calls share.
+        left: seconds until the deadline of the whole call. If time is left, a DEADLINE_EXCEEDED is that of one attempt.
+        retries: the client's settings.
+        budget: shared by all calls of the client.
         now: monotonic seconds.
-        refusals: how many of the failures before this one were refusals, which ``attempts`` does not limit.
+        refusals: how many earlier failures were refusals, which ``attempts`` does not limit.
     """
     if retries.attempts == 1:
         return None
-    refusal = refused(error)
+    refusal = is_refusal(error)
     if not refusal:
-        passing = isinstance(error, (UnavailableError, DeadlineExceededError)) and error.retriable
-        if not passing or failures - refusals >= retries.attempts:
+        transient = isinstance(error, (UnavailableError, DeadlineExceededError)) and error.retriable
+        if not transient or failures - refusals >= retries.attempts:
             return None
     pause = 0.0 if isinstance(error, DeadlineExceededError) else retries.pause(failures)
-    if pause + _SHORTEST_ATTEMPT >= left or not budget.take(_REFUSAL if refusal else 1.0, now):
+    if pause + _SHORTEST_ATTEMPT >= left or not budget.spend(_REFUSAL_COST if refusal else 1.0, now):
         return None
     return pause

@@ -1,4 +1,4 @@
-"""What a client counts of its calls: numbers by status, attempts, bytes, latencies."""
+"""The statistics of a client: calls by status, attempts, bytes, latencies."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call_record import CallRecord
 
-#: latencies are counted in buckets, each 5 % wider than the one below, from a microsecond on
+#: latencies are counted in buckets from one microsecond on, each 5 % wider than the one before
 _WIDTH: Final = math.log(1.05)
 _FLOOR: Final = 1e-6
 _BUCKETS: Final = 420
-#: so many calls are counted at once
-_TOGETHER: Final = 128
+#: finished calls that are collected before they are counted
+_BATCH: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class ClientStats:
-    """What a client has done so far; latencies are seconds of whole calls, quantiles exact to 5 %."""
+    """What a client has done so far; latencies are seconds of whole calls, quantiles are accurate to 5 %."""
 
     calls: int = 0
     failed: dict[str, int] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class ClientStats:
 
     @property
     def succeeded(self) -> int:
-        """Calls that returned a result."""
+        """The number of calls that returned a result."""
         return self.calls - sum(self.failed.values())
 
 
@@ -56,17 +56,17 @@ class Statistics:
         _all.add(self)
 
     def add(self, record: CallRecord) -> None:
-        """Take note of a finished call; it is counted with others, beside the calls that wait for their answer."""
+        """Add a finished call; calls are counted in batches, so that most calls do not pay for it."""
         waiting = self._waiting
         waiting.append(
             (record.seconds, record.attempts, record.hedges, record.bytes_sent, record.bytes_received, record.status)
         )
-        if len(waiting) >= _TOGETHER:
+        if len(waiting) >= _BATCH:
             with self._lock:
                 self._count()
 
     def read(self) -> ClientStats:
-        """Return the counts as of now."""
+        """Return the current counts."""
         with self._lock:
             self._count()
             return ClientStats(
@@ -84,11 +84,11 @@ class Statistics:
             )
 
     def after_fork(self) -> None:
-        """Replace the lock, which another thread may have held while the process forked."""
+        """Replace the lock, which another thread may have held when the process forked."""
         self._lock = threading.Lock()
 
     def _count(self) -> None:
-        """Count the calls that were noted; the caller holds the lock."""
+        """Count the calls added so far; the caller holds the lock."""
         while self._waiting:
             seconds, attempts, hedges, sent, received, status = self._waiting.popleft()
             self._calls += 1

@@ -1,1 +1,1 @@
-"""What every client does, without I/O: checks, call policy, steps and reading replies."""
+"""What every client does, without I/O: input checks, the steps of each request, retries, hooks, reading replies."""

@@ -1,4 +1,4 @@
-"""Single examples to batches and back, without I/O: how ``predict_many`` stacks, splits and reports."""
+"""Batching for ``predict_many``, without I/O: stack single examples, split batches, report predictions."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     from tfs_deploy.codec import PredictReply
 
-#: what one bad example can cause: the batch is cut in two until the example is found
-BLAMED_ON_INPUT: Final = (RequestError, InvalidArgumentError, FailedPreconditionError, OutOfRangeError)
+#: errors that one bad example can cause: the batch is halved until the example is found
+INPUT_ERRORS: Final = (RequestError, InvalidArgumentError, FailedPreconditionError, OutOfRangeError)
 
 
 class Prediction(Mapping[str, "NDArray[Any]"]):
-    """What became of one example: its outputs, or ``error``.
+    """The result for one example: its outputs, or ``error``.
 
     Attributes:
-        index: the example's place in the iterable, from 0.
-        error: why it has no outputs; reading an output raises it.
-        version: the version that answered, where the transport tells.
+        index: the position of the example in the iterable, from 0.
+        error: why there are no outputs; reading an output raises it.
+        version: the version that answered, if the reply names it.
     """
 
     __slots__ = ("_outputs", "error", "index", "version")
@@ -80,15 +80,15 @@ class Batch:
     examples: list[Mapping[str, Any]]
 
     def halves(self) -> tuple[Batch, Batch]:
-        """Cut the batch in two."""
+        """Return the two halves of the batch."""
         middle = len(self.examples) // 2
         return Batch(self.start, self.examples[:middle]), Batch(self.start + middle, self.examples[middle:])
 
     def stacked(self) -> dict[str, Any]:
-        """Return the inputs with a batch dimension in front.
+        """Return the inputs with a leading batch dimension.
 
         Raises:
-            RequestError: the examples have different names, or shapes of one name.
+            RequestError: the examples have different names, or different shapes for one name.
         """
         first = self.examples[0]
         for example in self.examples:
@@ -101,16 +101,16 @@ class Batch:
         try:
             return {name: _stack([example[name] for example in self.examples]) for name in first}
         except ValueError as error:
-            raise RequestError(f"the examples cannot be stacked: {error}", hint="give them one shape") from error
+            raise RequestError(f"the examples cannot be stacked: {error}", hint="give them the same shape") from error
 
-    def answered(self, reply: PredictReply) -> list[Prediction]:
-        """Return the rows of a reply."""
+    def predictions(self, reply: PredictReply) -> list[Prediction]:
+        """Return the predictions in a reply, one for each example."""
         count = len(self.examples)
         for name, array in reply.items():
             if not array.ndim or array.shape[0] != count:
                 raise RequestError(
                     f"output {name} has the shape {list(array.shape)} for {count} examples",
-                    hint="leave it out with output_filter, or call predict: predict_many needs a row for each example",
+                    hint="leave it out with output_filter, or call predict: predict_many needs one row per example",
                 )
         return [
             Prediction(self.start + row, {name: array[row] for name, array in reply.items()}, version=reply.version)
@@ -118,12 +118,12 @@ class Batch:
         ]
 
     def failed(self, error: TfsDeployError) -> list[Prediction]:
-        """Return the error once for each example."""
+        """Return failed predictions, one for each example."""
         return [Prediction(self.start + row, {}, error=error) for row in range(len(self.examples))]
 
 
 def batches(examples: Iterable[Mapping[str, Any]], size: int) -> Iterator[Batch]:
-    """Group examples as they come; the last batch may be smaller."""
+    """Yield the examples in batches, in order; the last batch may be smaller."""
     start = 0
     collected: list[Mapping[str, Any]] = []
     if isinstance(examples, Mapping) or not isinstance(examples, Iterable):
@@ -148,7 +148,7 @@ def check_sizes(batch_size: int, concurrency: int) -> None:
 
 
 def _stack(values: list[Any]) -> Any:
-    # Python values stay a list: they take the dtype that the signature declares
+    # Python values stay a list, so that they take the declared dtype
     if all(is_python_value(value) for value in values):
         return values
     return np.stack([as_array(value) for value in values])

@@ -1,4 +1,4 @@
-"""How the calls of one client are conducted, without I/O: defaults, headers, attempts, hooks, statistics."""
+"""The policy of a client's calls, without I/O: defaults, headers, attempts and retries, hooks, statistics."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfs_deploy.client.call.call_record import CallRecord
 from tfs_deploy.client.call.headers import checked_headers
-from tfs_deploy.client.call.replies import ModelRef, model_ref
-from tfs_deploy.client.call.retries import NEVER, Budget, refused, retry_after
+from tfs_deploy.client.call.model_ref import ModelRef, model_ref
+from tfs_deploy.client.call.retries import NO_RETRIES, RetryBudget, is_refusal, retry_after
 from tfs_deploy.client.call.stats import Statistics
-from tfs_deploy.client.call.steps import Call, Pause, Steps
+from tfs_deploy.client.call.steps import Pause, Steps
 from tfs_deploy.errors import DeadlineExceededError, StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tfs_deploy.client.call.steps import Failure
+    from tfs_deploy.client.call.call import Call, FailedAttempt
     from tfs_deploy.client.options import Settings
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 
-class Conduct:
-    """What the calls of a client share besides the transport."""
+class CallPolicy:
+    """What all calls of a client share, except the transport."""
 
     def __init__(self, settings: Settings, transport: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
@@ -36,10 +36,10 @@ class Conduct:
         self._clock = clock
         self._headers = checked_headers(settings.headers)
         self._plain = not settings.hooks and settings.token is None
-        self._budget = Budget(settings.retries, clock())
+        self._budget = RetryBudget(settings.retries, clock())
 
-    def ref(self, model: str, label: str | None, version: int | None) -> ModelRef:
-        """Return whom a call is for: as it says, or else by the client's defaults."""
+    def model_ref(self, model: str, label: str | None, version: int | None) -> ModelRef:
+        """Return the servable of a call; the client's default label and version apply if the call has neither."""
         if label is None and version is None:
             return model_ref(model, self.settings.label, self.settings.version)
         return model_ref(model, label, version)
@@ -47,7 +47,7 @@ class Conduct:
     def begin(
         self, method: str, ref: ModelRef, signature: str | None = None, headers: Mapping[str, str] | None = None
     ) -> CallRecord:
-        """Open the record of a call and tell the hooks."""
+        """Open the record of a call and notify the hooks."""
         settings = self.settings
         began = self._clock()
         if headers is None and self._plain:
@@ -58,11 +58,11 @@ class Conduct:
             sent["authorization"] = f"Bearer {token}"
         record = CallRecord(method, ref, signature, self._transport, sent, began)
         for hook in settings.hooks:
-            _tell(hook.started, record)
+            _notify(hook.started, record)
         return record
 
     def end(self, record: CallRecord, result: Any = None, error: BaseException | None = None) -> None:
-        """Close the record of a call, count it and tell the hooks."""
+        """Close the record of a call, count it and notify the hooks."""
         record.seconds = self._clock() - record.began
         if error is not None:
             record.error = error
@@ -72,21 +72,21 @@ class Conduct:
             record.version = version if isinstance(version, int) else None
         self.statistics.add(record)
         for hook in self.settings.hooks:
-            _tell(hook.finished, record)
+            _notify(hook.finished, record)
 
-    def first(self, call: Call, record: CallRecord) -> Call:
-        """Count a call that is sent before any steps are taken."""
-        self._budget.called()
-        return self._sent(call, record)
+    def begin_first_attempt(self, call: Call, record: CallRecord) -> None:
+        """Count a first attempt that the client sends without steps."""
+        self._budget.earn()
+        self._begin_attempt(call, record)
 
-    def over(self, end: float) -> bool:
-        """Whether a moment has passed."""
+    def has_passed(self, end: float) -> bool:
+        """Return whether a moment has passed."""
         return self._clock() >= end
 
-    def attempts(self, steps: Steps[T], record: CallRecord, failure: Failure | None = None) -> Steps[T]:
-        """Run the steps of an operation, each of its calls in as many attempts as the settings allow.
+    def attempts(self, steps: Steps[T], record: CallRecord, failed: FailedAttempt | None = None) -> Steps[T]:
+        """Run the steps of a request, each of its calls in as many attempts as the settings allow.
 
-        ``failure``: how the first attempt of the first call went, which was made already.
+        ``failed`` is the first attempt of the first call, if it was made already.
         """
         answer: bytes | None = None
         error: StatusError | None = None
@@ -100,68 +100,76 @@ class Conduct:
             if isinstance(step, Pause):
                 yield step
                 continue
-            fault: StatusError | None = None
-            if failure is not None and step.path == failure.call.path:
-                first, fault, total, end = failure
-                step.tried = first.tried
+            last: StatusError | None = None
+            if failed is not None and step.path == failed.call.path:
+                first, last, seconds, end = failed
+                step.failed_servers = first.failed_servers
             else:
-                total, end = step.allowed, step.end
-                self._budget.called()
+                seconds, end = step.message_timeout, step.end
+                self._budget.earn()
                 try:
-                    answer = yield self._sent(step, record)
-                except StatusError as found:
-                    fault = found
-            failure = None
-            if fault is not None:
+                    answer = yield self._begin_attempt(step, record)
+                except StatusError as raised:
+                    last = raised
+            failed = None
+            if last is not None:
                 try:
-                    answer = yield from self._again(step, record, fault, total, end)
-                except StatusError as last:
-                    error = last
+                    answer = yield from self._retry(step, record, last, seconds, end)
+                except StatusError as raised:
+                    error = raised
             if answer is not None:
                 record.bytes_received += len(answer)
 
-    def _sent(self, call: Call, record: CallRecord) -> Call:
-        """Count a request that is sent now."""
+    def _begin_attempt(self, call: Call, record: CallRecord) -> Call:
+        """Return the call, limited to the time of one attempt and counted as sent."""
         call.record = record
         limit = self.settings.attempt_timeout
-        if limit is not None and call.again and call.timeout > limit:
-            call.timeout, call.given = limit, 0.0
+        if limit is not None and call.may_retry and call.timeout > limit:
+            call.timeout, call.caller_timeout = limit, 0.0
             call.end = self._clock() + limit
         record.attempts += 1
         if call.body is not None:
             record.bytes_sent += len(call.body)
         return call
 
-    def _again(self, call: Call, record: CallRecord, error: StatusError, total: float, end: float) -> Steps[bytes]:
-        """Send a call again after failures that pass, until ``end``."""
-        retries = self.settings.retries if call.again else NEVER
+    def _retry(self, call: Call, record: CallRecord, error: StatusError, seconds: float, end: float) -> Steps[bytes]:
+        """Send a call again after transient failures, until ``end``; return the answer."""
+        retries = self.settings.retries if call.may_retry else NO_RETRIES
         refusals = 0
         for failures in itertools.count(1):
             now = self._clock()
-            pause = retry_after(error, failures, end - now, retries, self._budget, now, refusals)
-            refusals += refused(error)
+            pause = retry_after(
+                error,
+                failures=failures,
+                refusals=refusals,
+                left=end - now,
+                retries=retries,
+                budget=self._budget,
+                now=now,
+            )
+            refusals += is_refusal(error)
             if pause is None:
-                raise _final(error, failures, total) from error.__cause__
+                raise _final_error(error, failures, seconds) from error.__cause__
             if pause:
                 yield Pause(pause)
-            call.timeout, call.end, call.given = end - self._clock(), end, 0.0
+            call.timeout, call.end, call.caller_timeout = end - self._clock(), end, 0.0
             if call.timeout <= 0:
-                raise _final(error, failures, total) from error.__cause__
+                raise _final_error(error, failures, seconds) from error.__cause__
             try:
-                answer: bytes = yield self._sent(call, record)
-            except StatusError as fault:
-                error = fault
+                answer: bytes = yield self._begin_attempt(call, record)
+            except StatusError as raised:
+                error = raised
             else:
                 return answer
-        raise AssertionError("counting has no end")
+        raise AssertionError("unreachable: itertools.count never ends")
 
 
-def _final(error: StatusError, failures: int, total: float) -> StatusError:
-    """Say of a call that was late in its last attempt how long all of them took."""
+def _final_error(error: StatusError, failures: int, seconds: float) -> StatusError:
+    """Return the error to raise; one for a late last attempt names the time that all attempts took together."""
     if failures == 1 or not isinstance(error, DeadlineExceededError):
         return error
     return DeadlineExceededError(
-        f"no answer within {total:.3g} s, in {failures} attempts; the last one: {error.message}", hint=error.hint
+        f"no answer within {seconds:.3g} s, in {failures} attempts; the last one: {error.message}", hint=error.hint
     )
 
 
@@ -172,9 +180,9 @@ def _status(error: BaseException) -> str:
     return "CANCELLED" if cancelled else type(error).__name__
 
 
-def _tell(hook: Callable[[CallRecord], None], record: CallRecord) -> None:
+def _notify(hook: Callable[[CallRecord], None], record: CallRecord) -> None:
     try:
         hook(record)
     except Exception:  # noqa: BLE001 - logged with its traceback
-        # watching must not fail what is watched
+        # observing a call must not fail it
         _LOG.exception("the hook %r failed", hook)

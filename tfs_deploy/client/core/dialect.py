@@ -1,4 +1,4 @@
-"""What a transport has to know of the model server's API: how requests are written and replies read."""
+"""The interface of the two APIs, gRPC and REST: how requests are written and replies are read."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tfs_deploy.client.call.example_replies import Task, TaskReply
-    from tfs_deploy.client.call.replies import ModelMetadata, ModelRef, VersionStatus
-    from tfs_deploy.client.call.request import PredictRequest
-    from tfs_deploy.client.call.steps import Call
+    from tfs_deploy.client.call.call import Call
+    from tfs_deploy.client.call.inference_replies import Task, TaskReply
+    from tfs_deploy.client.call.model_ref import ModelRef
+    from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.predict_request import PredictRequest
     from tfs_deploy.codec import PredictReply
     from tfs_deploy.codec.examples import ExampleLike
     from tfs_deploy.protos.signatures import SignatureInfo
 
 
 class Dialect(Protocol):
-    """gRPC or REST, without I/O."""
+    """One API of the model server, gRPC or REST, without I/O."""
 
-    #: whether a reply can only be read with the signature at hand (JSON has no dtypes)
+    #: whether reading a reply needs the signature (JSON has no dtypes)
     needs_signature: bool
-    #: how many seconds metadata of an unpinned version is believed; ``inf`` where replies carry the version
+    #: seconds for which metadata of an unpinned version is trusted; ``inf`` if replies carry the version
     metadata_age: float
 
     def predict(self, request: PredictRequest, inputs: Mapping[str, Any]) -> Call:
-        """Write a Predict."""
+        """Return the call for a Predict."""
 
     def frame(self, request: PredictRequest) -> tuple[bytes, ...] | None:
-        """Return the bytes around the arrays of a Predict; ``None`` where it is not made of the arrays' memory."""
+        """Return the bytes around the arrays of a Predict; ``None`` if the arrays' memory is not sent as it is."""
 
     def read_predict(self, data: bytes, request: PredictRequest, signature: SignatureInfo | None) -> PredictReply:
-        """Read the answer to a Predict."""
+        """Return the reply to a Predict."""
 
     def inference(
         self,
@@ -41,10 +42,10 @@ class Dialect(Protocol):
         context: ExampleLike | None,
         signature: str | None,
     ) -> Call:
-        """Write a Classify or Regress (``method`` in lower case)."""
+        """Return the call for a Classify or Regress (``method`` in lower case)."""
 
     def read_inference(self, method: str, data: bytes, ref: ModelRef, signature: str | None) -> TaskReply:
-        """Read the answer to a Classify or Regress."""
+        """Return the reply to a Classify or Regress."""
 
     def tasks(
         self,
@@ -53,25 +54,25 @@ class Dialect(Protocol):
         context: ExampleLike | None,
         tasks: list[Task],
     ) -> Call:
-        """Write a MultiInference."""
+        """Return the call for a MultiInference."""
 
     def read_tasks(self, data: bytes) -> list[TaskReply]:
-        """Read the answer to a MultiInference, in the order of the tasks."""
+        """Return the replies to a MultiInference, in the order of the tasks."""
 
     def status(self, ref: ModelRef) -> Call:
-        """Ask for the states of a model's versions."""
+        """Return the call for the states of a model's versions."""
 
     def read_status(self, data: bytes) -> list[VersionStatus]:
-        """Read the states, highest version first."""
+        """Return the states, highest version first."""
 
     def metadata(self, ref: ModelRef) -> Call:
-        """Ask for the signatures of a version."""
+        """Return the call for the signatures of a version."""
 
     def read_metadata(self, data: bytes) -> ModelMetadata:
-        """Read the signatures."""
+        """Return the signatures."""
 
     def reload(self, config: Any) -> Call:
-        """Write a ReloadConfig."""
+        """Return the call for a ReloadConfig."""
 
     def read_reload(self, data: bytes) -> None:
-        """Raise the error that the answer may carry."""
+        """Raise the error that the reply may carry."""

@@ -1,4 +1,4 @@
-"""Inputs against the signature they are for, before a byte is sent: names, dtypes and shapes."""
+"""The check of inputs against the signature before anything is sent: names, dtypes and shapes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,17 @@ _KINDS = {"b": "bool", "i": "integers", "u": "integers", "f": "floats", "c": "co
 def check_inputs(signature: SignatureInfo, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Return the inputs as arrays of the declared dtypes.
 
-    Python numbers, lists and text take the declared dtype where every value fits it; arrays keep theirs and must
-    match.
+    Python numbers, lists and text take the declared dtype if every value fits; arrays must have it.
 
     Raises:
-        RequestError: an unknown or missing name, a wrong dtype or shape; says what is expected and what was given.
+        RequestError: an unknown or missing name, or a wrong dtype or shape; it names what is expected and given.
     """
     _check_names(signature, inputs)
     return {name: _check_input(signature.inputs[name], value) for name, value in inputs.items()}
 
 
 def find_signature(signatures: Mapping[str, SignatureInfo], name: str, model: str) -> SignatureInfo:
-    """Return a signature, or raise a ``RequestError`` that lists those that exist."""
+    """Return a signature, or raise a ``RequestError`` that lists the existing ones."""
     try:
         return signatures[name]
     except KeyError:
@@ -60,7 +59,7 @@ def check_output_filter(signature: SignatureInfo, names: Iterable[str]) -> None:
 
 
 def suggestion(name: str, known: Iterable[str], what: str) -> str:
-    """Suggest the most similar known name, or list the first ones where none is similar."""
+    """Return a hint with the most similar known name, or with the first names if none is similar."""
     names = list(known)
     near = closest(name, names, cutoff=0.5)
     if near is not None:
@@ -104,29 +103,30 @@ def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
     expected = numpy_dtype(spec.dtype)
     if array.dtype != expected and not _same_type(array.dtype, expected):
         raise RequestError(
-            f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_how_to_cast(spec, array, expected)
+            f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_cast_hint(spec, array, expected)
         )
     if not fits(array.shape, spec.shape) and not _lacks_only_ones(array.shape, spec.shape):
-        raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_how_to_shape(spec, array))
+        raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_shape_hint(spec, array))
     return array
 
 
 def fits(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bool:
-    """Whether a shape is one that a signature allows."""
+    """Return whether a signature allows a shape."""
     if expected is None:
         return True
     if len(shape) != len(expected):
         return False
-    for have, want in zip(shape, expected):  # noqa: B905, SIM110 - of one length, and run for every call
+    for have, want in zip(shape, expected):  # noqa: B905, SIM110 - same length, and this runs for every call
         if have != want and want is not None:
             return False
     return True
 
 
 def _lacks_only_ones(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bool:
-    """Whether [3] is given for [?, 1]: old signatures declare this of placeholders that take both.
+    """Return whether only trailing dimensions of size 1 are missing, such as [3] for [?, 1].
 
-    The server compares no shapes with the signature, so whether it fits is up to the graph.
+    Old signatures declare [?, 1] for placeholders that accept both. The server does not compare shapes with the
+    signature, so the graph decides.
     """
     if not shape or expected is None or len(shape) >= len(expected):
         return False
@@ -141,7 +141,7 @@ def _wide(spec: TensorSpec, value: Any) -> NDArray[Any]:
 
 
 def _convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
-    """Give Python values the declared dtype, where that loses nothing that the caller wrote."""
+    """Return Python values as an array of the declared dtype; ``RequestError`` if that would change a value."""
     wide = _wide(spec, value)
     expected = numpy_dtype(spec.dtype)
     if wide.dtype == expected or not wide.size:
@@ -159,7 +159,7 @@ def _convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
 
 
 def _kind(wide: NDArray[Any]) -> str:
-    """Say what Python values are; where numpy found no dtype for them, which one of them is to blame."""
+    """Return what kind of values these are; if numpy found no dtype for them, name the value that prevents it."""
     values = list(wide.flat) if wide.dtype.kind == "O" else []
     for value in values:
         if not isinstance(value, (str, bytes, int, float, complex)):
@@ -187,7 +187,7 @@ def _overflowed(converted: NDArray[Any], wide: NDArray[Any]) -> NDArray[np.bool_
 
 
 def _same_type(given: np.dtype[Any], expected: np.dtype[Any]) -> bool:
-    """Whether two dtypes are the same to the server: byte order and kind of text do not matter."""
+    """Return whether two dtypes are the same to the server: byte order and kind of text do not matter."""
     return given.newbyteorder("=") == expected or (expected.kind == "O" and given.kind in "SUT")
 
 
@@ -196,7 +196,7 @@ def _describe(array: NDArray[Any]) -> str:
     return f"{name} {list(array.shape)}"
 
 
-def _how_to_cast(spec: TensorSpec, array: NDArray[Any], expected: np.dtype[Any]) -> str:
+def _cast_hint(spec: TensorSpec, array: NDArray[Any], expected: np.dtype[Any]) -> str:
     if expected.kind == "O":
         return f"give {spec.name} as text or bytes"
     if array.dtype.kind in "OSUT":
@@ -210,7 +210,7 @@ def _dtype_text(dtype: np.dtype[Any]) -> str:
     )
 
 
-def _how_to_shape(spec: TensorSpec, array: NDArray[Any]) -> str:
+def _shape_hint(spec: TensorSpec, array: NDArray[Any]) -> str:
     shape = spec.shape or ()
     if shape and shape[0] in (None, 1) and fits(array.shape, shape[1:]):
         return f"add the batch dimension: {spec.name}[np.newaxis]"

@@ -1,23 +1,25 @@
-"""What the methods of a client do, as steps: blocking and awaiting clients only run them."""
+"""The methods of a client as steps, each call with its record and its attempts; the clients only run them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tfs_deploy.client.call.replies import NO_MODEL, ModelMetadata, VersionStatus, model_ref
-from tfs_deploy.client.call.request import PredictRequest
-from tfs_deploy.client.call.steps import Failure
-from tfs_deploy.client.core.call_policy import Conduct
-from tfs_deploy.client.core.requests import Core
+from tfs_deploy.client.call.call import FailedAttempt
+from tfs_deploy.client.call.model_ref import NO_MODEL, model_ref
+from tfs_deploy.client.call.predict_request import PredictRequest
+from tfs_deploy.client.core.call_policy import CallPolicy
+from tfs_deploy.client.core.request_steps import RequestSteps
 from tfs_deploy.errors import RequestError, StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tfs_deploy.client.call.call import Call
     from tfs_deploy.client.call.call_record import CallRecord
-    from tfs_deploy.client.call.example_replies import TaskReply
-    from tfs_deploy.client.call.steps import Call, Steps
+    from tfs_deploy.client.call.inference_replies import TaskReply
+    from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.steps import Steps
     from tfs_deploy.client.core.dialect import Dialect
     from tfs_deploy.client.options import Settings
     from tfs_deploy.codec import PredictReply
@@ -27,64 +29,72 @@ T = TypeVar("T")
 
 
 class Operations:
-    """The calls of one client: whom they are for, their record, and their attempts."""
+    """The calls of one client.
+
+    A Predict has two ways. If it is like an earlier request, ``begin_predict`` also returns a ``Call``, which the
+    client sends at once: the answer goes to ``finish_predict``, a failure to ``failed_attempt``. Everything else, and
+    whatever follows a failed attempt, is done by ``predict_steps``.
+    """
 
     def __init__(self, dialect: Dialect, settings: Settings, transport_name: str) -> None:
-        self.core = Core(dialect, timeout=settings.timeout, check=settings.check)
-        self.conduct = Conduct(settings, transport_name)
+        self.request_steps = RequestSteps(dialect, timeout=settings.timeout, check=settings.check)
+        self.policy = CallPolicy(settings, transport_name)
 
-    def predict(
+    def begin_predict(
         self,
         model: str,
         inputs: Mapping[str, Any],
+        *,
         signature: str | None,
         label: str | None,
         version: int | None,
         output_filter: Iterable[str],
         timeout: float | None,
         headers: Mapping[str, str] | None,
-    ) -> PredictRequest:
-        """Begin a Predict; with a ``call`` that is like an earlier one's, or else it takes ``steps``."""
-        conduct = self.conduct
-        ref = conduct.ref(model, label, version)
-        signature = signature or conduct.settings.signature
-        record = conduct.begin("predict", ref, signature, headers)
+    ) -> tuple[PredictRequest, Call | None]:
+        """Open the record of a Predict; return the request, and the call to send at once if there is a template."""
+        policy = self.policy
+        ref = policy.model_ref(model, label, version)
+        signature = signature or policy.settings.signature
+        record = policy.begin("predict", ref, signature, headers)
         try:
-            request = PredictRequest(ref, inputs, record, signature, _names(output_filter), timeout)
-            call = request.call = self.core.ready(request)
+            names = () if output_filter == () else _checked_names(output_filter)
+            request = PredictRequest(ref, inputs, record, signature, names, timeout)
+            call = self.request_steps.from_template(request)
             if call is not None:
-                conduct.first(call, record)
+                policy.begin_first_attempt(call, record)
         except BaseException as error:
-            conduct.end(record, error=error)
+            policy.end(record, error=error)
             raise
-        return request
+        return request, call
 
-    def answered(self, request: PredictRequest, call: Call, answer: bytes) -> PredictReply:
-        """Read the answer to the ``call`` of a Predict, which ends it."""
+    def finish_predict(self, request: PredictRequest, call: Call, answer: bytes) -> PredictReply:
+        """Return the reply in the answer to a call written from a template; this ends the client's call."""
         record = request.record
         record.bytes_received = len(answer)
-        reply = self.core.read_ready(request, call, answer)
-        self.conduct.end(record, reply)
+        reply = self.request_steps.read_reply(request, call, answer)
+        self.policy.end(record, reply)
         return reply
 
-    def failed(self, request: PredictRequest, call: Call, error: BaseException) -> None:
-        """Leave a failure of the ``call`` to the ``steps``; raise what they cannot mend, or not in time."""
-        total = self.core.seconds(request)
-        end = request.record.began + total
-        if not isinstance(error, StatusError) or self.conduct.over(end):
-            self.conduct.end(request.record, error=error)
+    def failed_attempt(self, request: PredictRequest, call: Call, error: BaseException) -> FailedAttempt:
+        """Return a failed attempt for ``predict_steps`` to take over; raise the error if nothing can follow it."""
+        seconds = self.request_steps.timeout_of(request)
+        end = request.record.began + seconds
+        if not isinstance(error, StatusError) or self.policy.has_passed(end):
+            self.policy.end(request.record, error=error)
             raise error
-        request.failure = Failure(call, error, total, end)
+        return FailedAttempt(call, error, seconds, end)
 
-    def steps(self, request: PredictRequest) -> Steps[PredictReply]:
-        """Check the inputs of a Predict, send them, read the reply."""
-        return self._recorded(self.core.predict(request), request.record, request.failure)
+    def predict_steps(self, request: PredictRequest, failed: FailedAttempt | None) -> Steps[PredictReply]:
+        """Return the steps of a Predict, which go on from the attempt that failed, if there was one."""
+        return self._recorded(self.request_steps.predict(request), request.record, failed)
 
     def inference(
         self,
         method: str,
         model: str,
         examples: Iterable[ExampleLike],
+        *,
         context: ExampleLike | None,
         signature: str | None,
         label: str | None,
@@ -92,63 +102,63 @@ class Operations:
         timeout: float | None,
         headers: Mapping[str, str] | None,
     ) -> Steps[Any]:
-        """Classify or regress tf.Examples (``method`` in lower case)."""
-        ref = self.conduct.ref(model, label, version)
-        signature = signature or self.conduct.settings.signature
-        steps = self.core.inference(method, ref, examples, context, signature=signature, timeout=timeout)
-        return self._recorded(steps, self.conduct.begin(method, ref, signature, headers))
+        """Return the steps of a Classify or Regress (``method`` in lower case)."""
+        ref = self.policy.model_ref(model, label, version)
+        signature = signature or self.policy.settings.signature
+        steps = self.request_steps.inference(method, ref, examples, context, signature=signature, timeout=timeout)
+        return self._recorded(steps, self.policy.begin(method, ref, signature, headers))
 
     def multi_inference(
         self,
         model: str,
         examples: Iterable[ExampleLike],
-        context: ExampleLike | None,
         tasks: Sequence[Any],
+        *,
+        context: ExampleLike | None,
         label: str | None,
         version: int | None,
         timeout: float | None,
         headers: Mapping[str, str] | None,
     ) -> Steps[list[TaskReply]]:
-        """Classify and regress the same tf.Examples."""
-        ref = self.conduct.ref(model, label, version)
-        steps = self.core.multi_inference(ref, examples, context, tasks, timeout=timeout)
-        return self._recorded(steps, self.conduct.begin("multi_inference", ref, None, headers))
+        """Return the steps of a MultiInference."""
+        ref = self.policy.model_ref(model, label, version)
+        steps = self.request_steps.multi_inference(ref, examples, context, tasks, timeout=timeout)
+        return self._recorded(steps, self.policy.begin("multi_inference", ref, None, headers))
 
-    def status(self, model: str, version: int | None, timeout: float | None) -> Steps[list[VersionStatus]]:
-        """Ask for the states of a model's versions; the client's label and version do not count."""
+    def status(self, model: str, *, version: int | None, timeout: float | None) -> Steps[list[VersionStatus]]:
+        """Return the steps of a GetModelStatus; the client's default label and version do not apply."""
         ref = model_ref(model, None, version)
-        return self._recorded(self.core.status(ref, timeout=timeout), self.conduct.begin("status", ref))
+        return self._recorded(self.request_steps.status(ref, timeout=timeout), self.policy.begin("status", ref))
 
     def metadata(
-        self, model: str, label: str | None, version: int | None, timeout: float | None
+        self, model: str, *, label: str | None, version: int | None, timeout: float | None
     ) -> Steps[ModelMetadata]:
-        """Ask for the signatures of a version."""
-        ref = self.conduct.ref(model, label, version)
-        return self._recorded(self.core.metadata(ref, timeout=timeout), self.conduct.begin("metadata", ref))
+        """Return the steps of a GetModelMetadata."""
+        ref = self.policy.model_ref(model, label, version)
+        return self._recorded(self.request_steps.metadata(ref, timeout=timeout), self.policy.begin("metadata", ref))
 
-    def wait_ready(self, model: str, label: str | None, version: int | None, timeout: float) -> Steps[int]:
-        """Ask until the model answers."""
-        ref = self.conduct.ref(model, label, version)
-        return self._recorded(self.core.wait_ready(ref, timeout=timeout), self.conduct.begin("wait_ready", ref))
+    def wait_ready(self, model: str, *, label: str | None, version: int | None, timeout: float) -> Steps[int]:
+        """Return the steps that ask until the model answers."""
+        ref = self.policy.model_ref(model, label, version)
+        steps = self.request_steps.wait_ready(ref, timeout=timeout)
+        return self._recorded(steps, self.policy.begin("wait_ready", ref))
 
-    def reload(self, config: Any, timeout: float | None) -> Steps[None]:
-        """Replace the server's configuration."""
-        return self._recorded(self.core.reload(config, timeout=timeout), self.conduct.begin("reload", NO_MODEL))
+    def reload(self, config: Any, *, timeout: float | None) -> Steps[None]:
+        """Return the steps of a ReloadConfig."""
+        return self._recorded(self.request_steps.reload(config, timeout=timeout), self.policy.begin("reload", NO_MODEL))
 
-    def _recorded(self, steps: Steps[T], record: CallRecord, failure: Failure | None = None) -> Steps[T]:
-        """Run the steps in attempts; close the record with what comes of them."""
+    def _recorded(self, steps: Steps[T], record: CallRecord, failed: FailedAttempt | None = None) -> Steps[T]:
+        """Run the steps in attempts, and close the record with the outcome."""
         try:
-            result = yield from self.conduct.attempts(steps, record, failure)
+            result = yield from self.policy.attempts(steps, record, failed)
         except BaseException as error:
-            self.conduct.end(record, error=error)
+            self.policy.end(record, error=error)
             raise
-        self.conduct.end(record, result)
+        self.policy.end(record, result)
         return result
 
 
-def _names(output_filter: Iterable[str]) -> tuple[str, ...]:
-    if output_filter == ():
-        return ()
+def _checked_names(output_filter: Iterable[str]) -> tuple[str, ...]:
     names = tuple(output_filter) if isinstance(output_filter, Iterable) else (output_filter,)
     if isinstance(output_filter, str) or not all(isinstance(name, str) for name in names):
         raise RequestError(f"output_filter is {output_filter!r}", hint='give a list of names: ["y"]')

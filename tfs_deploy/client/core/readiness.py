@@ -1,10 +1,10 @@
-"""When a model is ready, by the states of its versions."""
+"""When a model is ready, judged by the states of its versions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfs_deploy.client.call.replies import END
+from tfs_deploy.client.call.model_replies import END
 from tfs_deploy.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -14,17 +14,18 @@ from tfs_deploy.errors import (
 )
 
 if TYPE_CHECKING:
-    from tfs_deploy.client.call.replies import ModelRef, VersionStatus
+    from tfs_deploy.client.call.model_ref import ModelRef
+    from tfs_deploy.client.call.model_replies import VersionStatus
 
 
-def judge(versions: list[VersionStatus], ref: ModelRef) -> int | None:
-    """Return the version that makes a model ready, ``None`` to go on waiting.
+def ready_version(versions: list[VersionStatus], ref: ModelRef) -> int | None:
+    """Return the version that makes a model ready; ``None`` = keep waiting.
 
-    With a version asked for, that one has to be AVAILABLE; without, the highest AVAILABLE one counts.
+    If ``ref`` names a version, that one has to be AVAILABLE; otherwise the highest AVAILABLE version counts.
 
     Raises:
-        StatusError: the version asked for, or with none asked for every version, ended with an error; the server
-            does not try the same number again (core/aspired_versions_manager.cc).
+        StatusError: the named version, or without one every version, ended with an error; the server does not try the
+            same number again (core/aspired_versions_manager.cc).
     """
     wanted = [status for status in versions if ref.version is None or status.version == ref.version]
     available = [status.version for status in wanted if status.available]
@@ -42,21 +43,21 @@ def judge(versions: list[VersionStatus], ref: ModelRef) -> int | None:
 
 
 def summary(versions: list[VersionStatus]) -> str:
-    """Name the versions and their states in one line; ended ones only where there is nothing else."""
+    """Return the versions and their states in one line; ended ones only if there are no others."""
     alive = [status for status in versions if status.state != END or status.failed]
     return ", ".join(str(status) for status in alive or versions) or "no version"
 
 
 def is_final(error: StatusError, ref: ModelRef) -> bool:
-    """Whether waiting cannot help: the port speaks another protocol, or the request itself is wrong."""
+    """Return whether waiting cannot help: the port speaks another protocol, or the request itself is wrong."""
     if isinstance(error, UnavailableError):
         return not error.retriable
-    # an unknown label is an invalid argument, until a reload makes it known
+    # an unknown label is an invalid argument, until a reload defines it
     return isinstance(error, InvalidArgumentError) and ref.label is None
 
 
-def not_ready(ref: ModelRef, timeout: float, last: StatusError | list[VersionStatus]) -> DeadlineExceededError:
-    """Make the error for a model that did not get ready in time; says what was seen last."""
+def not_ready_error(ref: ModelRef, timeout: float, last: StatusError | list[VersionStatus]) -> DeadlineExceededError:
+    """Return the error for a model that was not ready in time; it names what was seen last."""
     if isinstance(last, StatusError):
         seen, hint = last.message, last.hint
     else:

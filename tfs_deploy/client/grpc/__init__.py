@@ -1,1 +1,1 @@
-"""gRPC: the dialect of the API, and channels."""
+"""gRPC: the dialect of the API, channels and transports."""

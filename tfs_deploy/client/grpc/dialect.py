@@ -1,4 +1,4 @@
-"""The gRPC API (tensorflow_serving/apis/*.proto): Predict on the byte level, the rest as protobuf messages."""
+"""The gRPC API (tensorflow_serving/apis/*.proto): Predict as bytes, the rest as protobuf messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.text_format import ParseError
 
 from tfs_deploy import protos
-from tfs_deploy.client.call.replies import ModelMetadata, ModelRef, VersionStatus
-from tfs_deploy.client.call.steps import Call
+from tfs_deploy.client.call.call import Call
+from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
 from tfs_deploy.client.grpc.inference import (
     fill_spec,
     parse_message,
@@ -27,19 +27,20 @@ from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tfs_deploy.client.call.example_replies import Task, TaskReply
-    from tfs_deploy.client.call.request import PredictRequest
+    from tfs_deploy.client.call.inference_replies import Task, TaskReply
+    from tfs_deploy.client.call.model_ref import ModelRef
+    from tfs_deploy.client.call.predict_request import PredictRequest
     from tfs_deploy.codec.examples import ExampleLike
 
 
 class GrpcDialect:
-    """Writes requests and reads replies of PredictionService and ModelService."""
+    """Writes requests to PredictionService and ModelService and reads the replies."""
 
     needs_signature = False
     metadata_age = math.inf
 
     def predict(self, request: PredictRequest, inputs: Mapping[str, Any]) -> Call:
-        """Write a PredictRequest."""
+        """Return the call with a PredictRequest."""
         data = encode_predict_request(request.ref.name, inputs, **request.options())
         return Call(methods.PREDICT, data)
 
@@ -48,7 +49,7 @@ class GrpcDialect:
         return frame_predict_request(request.ref.name, request.inputs, **request.options())
 
     def read_predict(self, data: bytes, request: PredictRequest, signature: SignatureInfo | None) -> PredictReply:
-        """Read a PredictResponse."""
+        """Return the reply in a PredictResponse."""
         del request, signature
         return decode_predict_response(data)
 
@@ -60,11 +61,11 @@ class GrpcDialect:
         context: ExampleLike | None,
         signature: str | None,
     ) -> Call:
-        """Write a ClassificationRequest or RegressionRequest."""
+        """Return the call with a ClassificationRequest or RegressionRequest."""
         return Call(*write_inference(method, ref, examples, context, signature))
 
     def read_inference(self, method: str, data: bytes, ref: ModelRef, signature: str | None) -> TaskReply:
-        """Read a ClassificationResponse or RegressionResponse."""
+        """Return the reply in a ClassificationResponse or RegressionResponse."""
         del ref, signature
         return read_inference(method, data)
 
@@ -75,20 +76,20 @@ class GrpcDialect:
         context: ExampleLike | None,
         tasks: list[Task],
     ) -> Call:
-        """Write a MultiInferenceRequest."""
+        """Return the call with a MultiInferenceRequest."""
         return Call(*write_tasks(ref, examples, context, tasks))
 
     def read_tasks(self, data: bytes) -> list[TaskReply]:
-        """Read a MultiInferenceResponse."""
+        """Return the replies in a MultiInferenceResponse."""
         return read_tasks(data)
 
     def status(self, ref: ModelRef) -> Call:
-        """Write a GetModelStatusRequest."""
+        """Return the call with a GetModelStatusRequest."""
         request = protos.GetModelStatusRequest(model_spec=_model_spec(ref))
         return Call(methods.GET_MODEL_STATUS, request.SerializeToString())
 
     def read_status(self, data: bytes) -> list[VersionStatus]:
-        """Read a GetModelStatusResponse."""
+        """Return the states in a GetModelStatusResponse."""
         response = parse_message(protos.GetModelStatusResponse, data)
         states = type(response.model_version_status.add()).State
         del response.model_version_status[-1]
@@ -104,12 +105,12 @@ class GrpcDialect:
         return sorted(found, key=lambda status: -status.version)
 
     def metadata(self, ref: ModelRef) -> Call:
-        """Write a GetModelMetadataRequest for the field ``signature_def``, the only one there is."""
+        """Return the call with a GetModelMetadataRequest for ``signature_def``, the only field there is."""
         request = protos.GetModelMetadataRequest(model_spec=_model_spec(ref), metadata_field=["signature_def"])
         return Call(methods.GET_MODEL_METADATA, request.SerializeToString())
 
     def read_metadata(self, data: bytes) -> ModelMetadata:
-        """Read a GetModelMetadataResponse."""
+        """Return the metadata in a GetModelMetadataResponse."""
         response = parse_message(protos.GetModelMetadataResponse, data)
         definitions = parse_message(protos.SignatureDefMap, response.metadata["signature_def"].value)
         spec = response.model_spec
@@ -117,7 +118,7 @@ class GrpcDialect:
         return ModelMetadata(spec.name, version, signature_infos(definitions.signature_def))
 
     def reload(self, config: Any) -> Call:
-        """Write a ReloadConfigRequest from a ModelServerConfig, as message or in text format."""
+        """Return the call with a ReloadConfigRequest, from a ModelServerConfig as a message or in text format."""
         request = protos.ReloadConfigRequest(config=_server_config(config))
         return Call(methods.RELOAD_CONFIG, request.SerializeToString())
 
@@ -146,11 +147,11 @@ def _server_config(config: Any) -> Any:
         try:
             return protos.parse_text(config, protos.ModelServerConfig())
         except ParseError as error:
-            raise RequestError(f"the configuration is no ModelServerConfig: {error}") from error
+            raise RequestError(f"the configuration is not a valid ModelServerConfig: {error}") from error
     if getattr(getattr(config, "DESCRIPTOR", None), "full_name", "") != "tensorflow.serving.ModelServerConfig":
         raise RequestError(
             f"the configuration is of type {type(config).__name__}",
             hint="give a ModelServerConfig message, or one in protobuf text format",
         )
-    # the message may be one of tensorflow-serving-api's own classes
+    # the message may be of one of tensorflow-serving-api's own classes
     return protos.ModelServerConfig.FromString(config.SerializeToString())

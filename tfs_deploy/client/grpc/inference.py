@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from tfs_deploy import protos
-from tfs_deploy.client.call.example_replies import ClassifyReply, RegressReply, ScoredClass, Task, TaskReply
+from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply, ScoredClass, Task, TaskReply
 from tfs_deploy.codec.examples import ExampleLike, examples_input
 from tfs_deploy.errors import DataLossError
 from tfs_deploy.protos import methods
@@ -16,7 +16,7 @@ from tfs_deploy.protos import methods
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tfs_deploy.client.call.replies import ModelRef
+    from tfs_deploy.client.call.model_ref import ModelRef
 
 #: method -> path, request, response, and the name of the method in a SignatureDef
 _METHODS: Final = {
@@ -28,7 +28,7 @@ _METHODS: Final = {
 def write_inference(
     method: str, ref: ModelRef, examples: Iterable[ExampleLike], context: ExampleLike | None, signature: str | None
 ) -> tuple[str, bytes]:
-    """Return path and body of a Classify or Regress."""
+    """Return the path and body of a Classify or Regress."""
     path, kind, _, _ = _METHODS[method]
     request = getattr(protos, kind)()
     fill_spec(request.model_spec, ref, signature)
@@ -37,7 +37,7 @@ def write_inference(
 
 
 def read_inference(method: str, data: bytes) -> TaskReply:
-    """Read a ClassificationResponse or RegressionResponse."""
+    """Return the reply in a ClassificationResponse or RegressionResponse."""
     response = parse_message(getattr(protos, _METHODS[method][2]), data)
     read = _classes if method == "classify" else _values
     return read(response.result, response.model_spec)
@@ -46,7 +46,7 @@ def read_inference(method: str, data: bytes) -> TaskReply:
 def write_tasks(
     ref: ModelRef, examples: Iterable[ExampleLike], context: ExampleLike | None, tasks: list[Task]
 ) -> tuple[str, bytes]:
-    """Return path and body of a MultiInference; all tasks are for one model and version, as the server demands."""
+    """Return the path and body of a MultiInference; all tasks name one model and version, as the server requires."""
     request = protos.MultiInferenceRequest()
     request.input.CopyFrom(examples_input(examples, context))
     for task in tasks:
@@ -56,7 +56,7 @@ def write_tasks(
 
 
 def read_tasks(data: bytes) -> list[TaskReply]:
-    """Read a MultiInferenceResponse: the results in the order of the tasks."""
+    """Return the replies in a MultiInferenceResponse, in the order of the tasks."""
     response = parse_message(protos.MultiInferenceResponse, data)
     return [
         _classes(result.classification_result, result.model_spec)
@@ -67,7 +67,7 @@ def read_tasks(data: bytes) -> list[TaskReply]:
 
 
 def fill_spec(spec: Any, ref: ModelRef, signature: str | None = None) -> None:
-    """Write whom a request is for into a ModelSpec."""
+    """Write the servable and signature of a request into a ModelSpec."""
     spec.name = ref.name
     if ref.version is not None:
         spec.version.value = ref.version
@@ -78,11 +78,11 @@ def fill_spec(spec: Any, ref: ModelRef, signature: str | None = None) -> None:
 
 
 def parse_message(kind: Any, data: bytes) -> Any:
-    """Parse a reply; ``DataLossError`` if it is none."""
+    """Return the parsed reply; ``DataLossError`` if it is not valid."""
     try:
         return kind.FromString(data)
     except DecodeError as error:
-        raise DataLossError(f"the reply is no {kind.DESCRIPTOR.name}: {error}") from error
+        raise DataLossError(f"the reply is not a valid {kind.DESCRIPTOR.name}: {error}") from error
 
 
 def _classes(result: Any, spec: Any) -> ClassifyReply:

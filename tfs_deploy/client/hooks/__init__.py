@@ -1,1 +1,1 @@
-"""Hooks that come with the toolkit: Prometheus metrics and OpenTelemetry spans."""
+"""Hooks: what a client tells about its calls, as Prometheus metrics and OpenTelemetry spans."""

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class TracingHook:
-    """Makes a client span of each call and sends its context along (``traceparent``), by the global propagator.
+    """Makes a client span for each call and sends its context along (``traceparent``), with the global propagator.
 
-    A span is named like ``predict digits``, and carries model, version, label, signature, transport, attempts, bytes
-    and status. Without an SDK only the context of the caller's own span is sent.
+    A span has a name such as ``predict digits`` and the attributes model, version, label, signature, transport,
+    attempts, bytes and status. Without an SDK only the context of the caller's own span is sent.
 
     Args:
         provider: a ``TracerProvider``; ``None`` = the global one.
@@ -28,17 +28,17 @@ class TracingHook:
         self._trace = import_extra("opentelemetry.trace", "otel")
         self._propagate = import_extra("opentelemetry.propagate", "otel")
         self._tracer = self._trace.get_tracer("tfs_deploy.client", tracer_provider=provider)
-        # a call that never ends leaves nothing behind
+        # weak keys: a call that never ends leaves no span behind
         self._spans: weakref.WeakKeyDictionary[CallRecord, Any] = weakref.WeakKeyDictionary()
 
     def started(self, record: CallRecord) -> None:
-        """Open a span under the caller's, and put its context into the headers."""
+        """Start a span within the caller's, and put its context into the headers."""
         span = self._tracer.start_span(f"{record.method} {record.model}".strip(), kind=self._trace.SpanKind.CLIENT)
         self._spans[record] = span
         self._propagate.inject(record.headers, context=self._trace.set_span_in_context(span))
 
     def finished(self, record: CallRecord) -> None:
-        """Close the span."""
+        """End the span."""
         span = self._spans.pop(record, None)
         if span is None:
             return

@@ -1,1 +1,1 @@
-"""REST: the dialect of the API, and HTTP connections."""
+"""REST: the dialect of the API, HTTP connections and transports."""

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from google.protobuf.json_format import ParseDict, ParseError
 
 from tfs_deploy import protos
-from tfs_deploy.client.call.replies import ModelMetadata, ModelRef, VersionStatus
-from tfs_deploy.client.call.steps import Call
+from tfs_deploy.client.call.call import Call
+from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
 from tfs_deploy.client.rest.inference import read_inference_body, write_inference_body
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.codec.json.client import decode_predict_body, encode_predict_body, parse_json
@@ -19,32 +19,33 @@ from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tfs_deploy.client.call.example_replies import Task, TaskReply
-    from tfs_deploy.client.call.request import PredictRequest
+    from tfs_deploy.client.call.inference_replies import Task, TaskReply
+    from tfs_deploy.client.call.model_ref import ModelRef
+    from tfs_deploy.client.call.predict_request import PredictRequest
     from tfs_deploy.codec.examples import ExampleLike
 
 _METADATA_AGE: Final = 5.0
 
 
 class RestDialect:
-    """Writes requests to and reads replies of ``/v1/models``."""
+    """Writes requests to ``/v1/models`` and reads the replies."""
 
     needs_signature = True
-    #: replies do not tell the version, so the signatures of an unpinned model are asked for again now and then
+    #: replies do not name the version, so the signatures of an unpinned model are requested again now and then
     metadata_age = _METADATA_AGE
 
     def predict(self, request: PredictRequest, inputs: Mapping[str, Any]) -> Call:
-        """Write a columnar ``:predict``; the API has no output filter, the reply is cut down instead."""
+        """Return the call for a columnar ``:predict``; the API has no output filter, so the reply is filtered."""
         body = encode_predict_body(inputs, signature=request.signature)
         return Call(f"{model_path(request.ref)}:predict", body)
 
     def frame(self, request: PredictRequest) -> tuple[bytes, ...] | None:
-        """Return ``None``: JSON is no memory."""
+        """Return ``None``: JSON does not hold the arrays' memory."""
         del request
         return None
 
     def read_predict(self, data: bytes, request: PredictRequest, signature: SignatureInfo | None) -> PredictReply:
-        """Read the reply to a columnar ``:predict``."""
+        """Return the reply to a columnar ``:predict``."""
         if signature is None:
             raise DataLossError("a REST reply cannot be read without the signature's dtypes")
         outputs = decode_predict_body(data, signature.outputs)
@@ -61,11 +62,11 @@ class RestDialect:
         context: ExampleLike | None,
         signature: str | None,
     ) -> Call:
-        """Write a ``:classify`` or ``:regress``."""
+        """Return the call for a ``:classify`` or ``:regress``."""
         return Call(f"{model_path(ref)}:{method}", write_inference_body(examples, context, signature))
 
     def read_inference(self, method: str, data: bytes, ref: ModelRef, signature: str | None) -> TaskReply:
-        """Read the reply to a ``:classify`` or ``:regress``."""
+        """Return the reply to a ``:classify`` or ``:regress``."""
         return read_inference_body(method, data, ref, signature)
 
     def tasks(
@@ -75,35 +76,35 @@ class RestDialect:
         context: ExampleLike | None,
         tasks: list[Task],
     ) -> Call:
-        """Refuse: the REST API has no MultiInference."""
+        """Raise an ``UnimplementedError``: the REST API has no MultiInference."""
         del ref, examples, context, tasks
         raise UnimplementedError(
             "the REST API has no multi_inference", hint="call classify and regress, or use Client on the gRPC port"
         )
 
     def read_tasks(self, data: bytes) -> list[TaskReply]:
-        """Return nothing: there is no such reply."""
+        """Return nothing: the REST API has no such reply."""
         del data
         return []
 
     def status(self, ref: ModelRef) -> Call:
-        """Ask for ``model_version_status``."""
+        """Return the call for ``model_version_status``."""
         return Call(model_path(ref), None)
 
     def read_status(self, data: bytes) -> list[VersionStatus]:
-        """Read ``model_version_status``."""
+        """Return the states in ``model_version_status``."""
         try:
             found = [_version_status(entry) for entry in parse_json(data)["model_version_status"]]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DataLossError(f"the reply is no model status: {error!r}") from error
+            raise DataLossError(f"the reply is not a valid model status: {error!r}") from error
         return sorted(found, key=lambda status: -status.version)
 
     def metadata(self, ref: ModelRef) -> Call:
-        """Ask for ``/metadata``."""
+        """Return the call for ``/metadata``."""
         return Call(f"{model_path(ref)}/metadata", None)
 
     def read_metadata(self, data: bytes) -> ModelMetadata:
-        """Read ``/metadata``: the JSON form of a GetModelMetadataResponse."""
+        """Return the metadata in ``/metadata``, the JSON form of a GetModelMetadataResponse."""
         body = parse_json(data)
         try:
             spec = body["model_spec"]
@@ -115,16 +116,16 @@ class RestDialect:
             )
             version = int(spec["version"]) if spec.get("version") else None
         except (AttributeError, KeyError, TypeError, ValueError, ParseError) as error:
-            raise DataLossError(f"the reply is no model metadata: {error!r}") from error
+            raise DataLossError(f"the reply is not valid model metadata: {error!r}") from error
         return ModelMetadata(spec.get("name", ""), version, signature_infos(definitions.signature_def))
 
     def reload(self, config: Any) -> Call:
-        """Refuse: the REST API has no reload."""
+        """Raise an ``UnimplementedError``: the REST API has no reload."""
         del config
         raise UnimplementedError("the REST API has no reload", hint="use Client on the gRPC port")
 
     def read_reload(self, data: bytes) -> None:
-        """Do nothing: there is no such reply."""
+        """Do nothing: the REST API has no such reply."""
 
 
 def model_path(ref: ModelRef) -> str:

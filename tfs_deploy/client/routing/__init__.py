@@ -1,1 +1,1 @@
-"""Routers: requests split over labels by weight, recorded, and shadowed to a candidate."""
+"""Routers: split requests over labels by weight, record them, and send copies to a candidate."""

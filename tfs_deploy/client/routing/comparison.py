@@ -1,4 +1,4 @@
-"""How far two answers to the same request are apart, output by output."""
+"""The differences between two replies to the same request, output by output."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: relative difference up to which two numbers count as the same answer
-_SAME: Final = 0.01
-#: values of an output that are looked at to find broken ones
-_LOOKED_AT: Final = 1 << 14
+#: relative difference up to which two numbers agree
+_TOLERANCE: Final = 0.01
+#: values of an output that are checked for NaN and infinity
+_CHECKED: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One output of two answers.
+    """The difference between two replies in one output.
 
-    ``distance``: mean absolute difference in units of the expected values' mean magnitude, 0.0 for equal values; for
-    text and whole numbers the share that differs. ``agreement``: share of rows, 0.0 to 1.0, with the same answer: the
-    same largest entry of a vector of floats, a float within 1 %, anything else equal. ``broken``: values that are NaN
-    or infinite where the expected ones are not.
+    Attributes:
+        distance: mean absolute difference relative to the mean magnitude of the expected values, 0.0 for equal values;
+            for text and whole numbers, the share that differs.
+        agreement: share of the rows, 0.0 to 1.0, that agree: the largest entry of a vector of floats is the same, a
+            float is within 1 %, anything else is equal.
+        broken: values that are NaN or infinite where the expected ones are not.
     """
 
     distance: float
@@ -35,11 +37,11 @@ class Difference:
 
 
 def has_broken(outputs: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether any of the first values of the outputs, some ten thousand of each, are NaN or infinite."""
+    """Return whether any of the first 16,384 values of an output is NaN or infinite."""
     for array in outputs.values():
         if array.dtype.kind == "f":
-            some = array.reshape(-1)[:_LOOKED_AT]
-            # a sum is the quickest look; one that is not finite may have overflowed
+            some = array.reshape(-1)[:_CHECKED]
+            # a sum is the fastest check; one that is not finite may just have overflowed
             with np.errstate(all="ignore"):
                 total = some.sum()
             if not math.isfinite(total) and not np.isfinite(some).all():
@@ -48,7 +50,7 @@ def has_broken(outputs: Mapping[str, NDArray[Any]]) -> bool:
 
 
 def differences(expected: Mapping[str, NDArray[Any]], actual: Mapping[str, NDArray[Any]]) -> dict[str, Difference]:
-    """Compare all outputs of ``expected``; one that is missing, or of another shape, does not agree at all."""
+    """Return the difference in each output of ``expected``; a missing output, or one of another shape, never agrees."""
     return {name: _compare(array, actual.get(name)) for name, array in expected.items()}
 
 
@@ -80,10 +82,10 @@ def _float_agreement(first: NDArray[Any], second: NDArray[Any]) -> float:
     if first.ndim >= 2 and first.shape[-1] > 1 and first.dtype.kind == "f":
         sound = np.isfinite(first).all(axis=-1) == np.isfinite(second).all(axis=-1)
         return float(((np.argmax(first, axis=-1) == np.argmax(second, axis=-1)) & sound).mean())
-    same = np.isclose(first, second, rtol=_SAME, atol=1e-9, equal_nan=True)
+    same = np.isclose(first, second, rtol=_TOLERANCE, atol=1e-9, equal_nan=True)
     return float(_rows(same).all(axis=1).mean())
 
 
 def _rows(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array as one line a row; a scalar is one row."""
+    """Return the array with one dimension per row; a scalar is one row."""
     return array.reshape(array.shape[0] if array.ndim else 1, -1)

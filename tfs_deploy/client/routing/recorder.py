@@ -1,81 +1,34 @@
-"""The request recorder: what a consumer sees of its requests while a rollout is on, for the process that judges it.
+"""The request recorder: counts a consumer's requests during a rollout, for the process that judges the rollout.
 
-Every consumer process appends to a file of its own in a folder beside the traffic file, one JSON line for each half
-second: requests, errors, a histogram of latencies, by label. No file is shared by writers, none is ever waited for,
-and nothing is written while all traffic goes to the stable version; only the file's time says then that somebody is
-there. Times are ``time.monotonic()``, which processes of one machine share; ``boot`` and ``at`` are for other machines.
+Every consumer process appends to a file of its own beside the traffic file (see ``state.request_tallies``); no process
+waits for another. Nothing is written while all traffic goes to the stable version: then only the file's modification
+time shows that there is a consumer.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
-import secrets
-import socket
 import threading
 import time
-import urllib.parse
 import weakref
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from tfs_deploy.state.request_tallies import Tally, TallyWriter, latency_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from tfs_deploy.client.routing.comparison import Difference
 
-FOLDER: Final = "requests"
-#: latency classes: this many for each doubling, counted from a microsecond, so that a class is 9 % wide
-_PER_DOUBLING: Final = 8
-#: bytes of a file beyond which its older half is dropped
-_LARGEST: Final = 4 << 20
-#: seconds between two signs of life while there is nothing to write
-_SIGN: Final = 5.0
-#: seconds without a line after which a file begins anew: what an earlier rollout left is of no use
-_STALE: Final = 3600.0
 _LOG = logging.getLogger(__name__)
 
 
-def requests_dir(state_dir: Path, model: str) -> Path:
-    """Return the folder of one model's recorders; a model name may hold characters that a file name may not."""
-    return state_dir / FOLDER / urllib.parse.quote(model, safe="")
-
-
-def latency_class(seconds: float) -> int:
-    """Return the class of a latency; class ``n`` ends at ``class_end(n)``."""
-    return max(0, math.ceil(_PER_DOUBLING * math.log2(max(seconds, 1e-6) * 1e6)))
-
-
-def class_end(number: int) -> float:
-    """Return the upper end of a latency class in seconds."""
-    return float(2 ** (number / _PER_DOUBLING)) * 1e-6
-
-
-@dataclass(slots=True)
-class Tally:
-    """The requests of one label since the last line: counts, latencies, outcomes, comparisons."""
-
-    requests: int = 0
-    errors: int = 0
-    broken: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    classes: dict[int, int] = field(default_factory=dict)
-    outcomes: list[float] = field(default_factory=lambda: [0, 0.0, 0.0])
-    compared: dict[str, list[float]] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-
 class RequestRecorder:
-    """Counts requests by label; a thread of its own writes, so that no request waits for a disk.
+    """Counts requests by label; a background thread writes the counts, so that no request waits for the disk.
 
-    A folder that cannot be written is warned about once and then left alone: requests go on.
+    If the folder cannot be written, the recorder logs one warning; requests go on.
     """
 
     def __init__(self, folder: Path, *, interval: float = 0.5, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,9 +41,9 @@ class RequestRecorder:
         self._reset()
 
     def record(self, label: str, seconds: float, *, error: bool = False, broken: bool = False) -> None:
-        """Count one request that just ended; ``seconds`` of a failed one are not used.
+        """Count one request that just ended; for a failed one, ``seconds`` is not used.
 
-        ``broken`` says that the answer holds values that are NaN or infinite.
+        ``broken``: the reply holds values that are NaN or infinite.
         """
         number = latency_class(seconds)
         with self._ready():
@@ -105,7 +58,7 @@ class RequestRecorder:
             tally.classes[number] = tally.classes.get(number, 0) + 1
 
     def outcome(self, label: str, value: float) -> None:
-        """Count what came of an answer of a label: 1.0 for a click or sale and 0.0 for none, or any number."""
+        """Count the outcome of a label's reply: 1.0 for a click or sale and 0.0 for none, or any number."""
         with self._ready():
             outcomes = self._tally(label).outcomes
             outcomes[0] += 1
@@ -113,7 +66,7 @@ class RequestRecorder:
             outcomes[2] += value * value
 
     def compare(self, label: str, found: Mapping[str, Difference]) -> None:
-        """Count one comparison of a label's answer with the one that was served."""
+        """Count one comparison of a label's reply with the one that was served."""
         with self._ready():
             compared = self._tally(label).compared
             for output, difference in found.items():
@@ -124,13 +77,13 @@ class RequestRecorder:
                 sums[3] += difference.broken
 
     def alive(self) -> None:
-        """Say that there are requests, though nothing about them is recorded now."""
+        """Note that there are requests, although nothing about them is recorded now."""
         if not self._seen:
             with self._ready():
                 self._seen = True
 
     def flush(self) -> None:
-        """Write what was counted since the last time."""
+        """Write the counts since the last write."""
         self._ready()
         self._write()
 
@@ -142,16 +95,16 @@ class RequestRecorder:
                 since, self._since = self._since, self._clock()
             try:
                 if tallies:
-                    self._append(tallies, since, self._since)
+                    self._file.append(tallies, since, self._since)
                 elif seen:
-                    self._touch()
+                    self._file.touch(self._clock())
             except OSError as error:
                 if not self._warned:
                     self._warned = True
                     _LOG.warning("requests are not recorded: %s", error)
 
     def close(self) -> None:
-        """Write the rest and end the thread; the next record starts another."""
+        """Write the remaining counts and stop the thread; the next request starts a new one."""
         if self._stop is not None:
             self._stop.set()
         self._write()
@@ -164,12 +117,11 @@ class RequestRecorder:
         self._tallies = {}
         self._since = self._clock()
         self._seen = False
-        self._touched = self._written = -math.inf
-        self._path = self._folder / f"{socket.gethostname()}-{self._pid}-{secrets.token_hex(4)}.jsonl"
+        self._file = TallyWriter(self._folder)
 
     def _ready(self) -> threading.Lock:
-        """Return the lock; sees to it that there is a thread that writes."""
-        if self._pid != os.getpid():  # forked: the thread and the lock stayed with the parent
+        """Return the lock, after starting the writing thread if there is none."""
+        if self._pid != os.getpid():  # after a fork, the thread and the lock are the parent's
             self._reset()
         if self._stop is None or self._stop.is_set():
             self._start()
@@ -181,7 +133,7 @@ class RequestRecorder:
                 return
             self._stop = threading.Event()
             arguments = (weakref.ref(self), self._stop, self._interval)
-            threading.Thread(target=_write_now_and_then, args=arguments, daemon=True, name="recorder").start()
+            threading.Thread(target=_write_periodically, args=arguments, daemon=True, name="recorder").start()
 
     def _tally(self, label: str) -> Tally:
         tally = self._tallies.get(label)
@@ -189,32 +141,9 @@ class RequestRecorder:
             tally = self._tallies[label] = Tally()
         return tally
 
-    def _append(self, tallies: Mapping[str, Tally], start: float, end: float) -> None:
-        labels = {label: tally.as_dict() for label, tally in tallies.items()}
-        document = {"boot": boot_id(), "mono": [start, end], "at": time.time(), "labels": labels}
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if self._path.exists() and self._path.stat().st_size > _LARGEST:
-            self._drop_half()
-        with self._path.open("w" if end - self._written > _STALE else "a", encoding="utf-8") as file:
-            file.write(json.dumps(document) + "\n")
-        self._touched = self._written = end
 
-    def _drop_half(self) -> None:
-        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text("".join(lines[len(lines) // 2 :]), encoding="utf-8")
-        fresh.replace(self._path)
-
-    def _touch(self) -> None:
-        if self._clock() - self._touched < _SIGN:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._path.touch()
-        self._touched = self._clock()
-
-
-def _write_now_and_then(reference: weakref.ref[RequestRecorder], stop: threading.Event, interval: float) -> None:
-    pause = min(interval, 0.05)  # the first sign of life comes soon
+def _write_periodically(reference: weakref.ref[RequestRecorder], stop: threading.Event, interval: float) -> None:
+    pause = min(interval, 0.05)  # the first write shows soon that there is a consumer
     while not stop.wait(pause):
         pause = interval
         recorder = reference()
@@ -222,11 +151,3 @@ def _write_now_and_then(reference: weakref.ref[RequestRecorder], stop: threading
             return
         recorder._write()  # noqa: SLF001 - this is its own thread
         del recorder
-
-
-def boot_id() -> str:
-    """Return what tells one boot of this machine from the next, empty where that cannot be known."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

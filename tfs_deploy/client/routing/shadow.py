@@ -1,4 +1,4 @@
-"""Copies of requests for a candidate that serves nobody yet: sent aside, compared, dropped."""
+"""Shadow requests: copies for a candidate that serves no traffic yet, sent in the background and compared."""
 
 from __future__ import annotations
 
@@ -20,44 +20,48 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tfs_deploy.client.routing.comparison import Difference
+    from tfs_deploy.client.routing.label_choice import Place
     from tfs_deploy.client.routing.recorder import RequestRecorder
-    from tfs_deploy.client.routing.splitting import Place
     from tfs_deploy.codec import PredictReply
 
-#: is told who answered a copy, and how far its outputs are from those that were served
-Told: TypeAlias = "Callable[[str | int, dict[str, Difference]], None]"
+#: called with the label that answered a copy, and the differences of its outputs from those that were served
+ComparisonCallback: TypeAlias = "Callable[[str | int, dict[str, Difference]], None]"
 
-#: copies that may wait or be under way; what comes on top is dropped, never waited for
-MOST: Final = 64
+#: copies that may be waiting or in progress; further ones are dropped, so that no request waits for a copy
+MAX_PENDING: Final = 64
 _THREADS: Final = 4
 _LOG = logging.getLogger(__name__)
 
 
-def wanted_copies(copies: Mapping[Place, float], served: Place) -> list[Place]:
-    """Return by chance the labels (or versions) that get a copy of a request; never the one that has served it."""
+def sample_copies(copies: Mapping[Place, float], served_by: Place) -> list[Place]:
+    """Return the labels (or versions) that get a copy of a request, by chance; never the one that served it."""
     # S311: which request is copied is no secret
-    return [label for label, percent in copies.items() if label != served and random.random() * 100 < percent]  # noqa: S311
+    return [label for label, percent in copies.items() if label != served_by and random.random() * 100 < percent]  # noqa: S311
 
 
-def kept(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return inputs that stay as they are when the caller fills its arrays anew."""
+def copy_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the inputs, because the caller may reuse its arrays."""
     return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
 
 
-class Comparison:
-    """One copy: the answer that was served, who is asked again, and where the result is counted or told."""
+class ShadowRequest:
+    """One copy of a request: its label, the reply that was served, and where the comparison goes."""
 
     def __init__(
-        self, label: str | int, served: PredictReply, recorder: RequestRecorder | None, told: Told | None = None
+        self,
+        label: str | int,
+        served_reply: PredictReply,
+        recorder: RequestRecorder | None,
+        compared: ComparisonCallback | None = None,
     ) -> None:
         self.label = label
-        self._served = served
+        self._served_reply = served_reply
         self._recorder = recorder
-        self._told = told
+        self._compared = compared
         self._started = time.perf_counter()
 
     def start(self) -> None:
-        """Take the time: the copy is sent now."""
+        """Start measuring the time: the copy is sent now."""
         self._started = time.perf_counter()
 
     def failed(self) -> None:
@@ -66,70 +70,70 @@ class Comparison:
             self._recorder.record(str(self.label), time.perf_counter() - self._started, error=True)
 
     def answered(self, reply: PredictReply) -> None:
-        """Compare with the answer that was served."""
+        """Compare the reply to the copy with the one that was served."""
         seconds = time.perf_counter() - self._started
-        if self._recorder is None and self._told is None:
+        if self._recorder is None and self._compared is None:
             return
-        found = differences(self._served.outputs, reply.outputs)
+        found = differences(self._served_reply.outputs, reply.outputs)
         if self._recorder is not None:
             self._recorder.record(str(self.label), seconds)
             self._recorder.compare(str(self.label), found)
-        if self._told is not None:
+        if self._compared is not None:
             try:
-                self._told(self.label, found)
+                self._compared(self.label, found)
             except Exception:  # noqa: BLE001 - logged with its traceback
-                # watching must not fail what is watched
-                _LOG.exception("what is told of copies failed: %r", self._told)
+                # observing copies must not fail them
+                _LOG.exception("the callback for compared copies failed: %r", self._compared)
 
 
-class CopyThreads:
-    """A few threads that send copies one by one; ``dropped`` counts those for which there was no room."""
+class ShadowThreads:
+    """A few threads that send copies; ``dropped`` counts those that did not fit into the queue."""
 
     def __init__(self) -> None:
         self.dropped = 0
         self._pid = 0
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
-    def submit(self, ask: Callable[[], PredictReply], comparison: Comparison) -> None:
-        """Send a copy when a thread is free; returns at once."""
+    def submit(self, send: Callable[[], PredictReply], shadow: ShadowRequest) -> None:
+        """Send a copy when a thread is free; return at once."""
         if self._pid != os.getpid():
             self._start()
-        if self._jobs.qsize() >= MOST:
+        if self._jobs.qsize() >= MAX_PENDING:
             self.dropped += 1
             return
 
         def job() -> None:
-            comparison.start()
+            shadow.start()
             try:
-                reply = ask()
+                reply = send()
             except TfsDeployError:
-                comparison.failed()
+                shadow.failed()
             else:
-                comparison.answered(reply)
+                shadow.answered(reply)
 
         self._jobs.put(job)
 
     def _start(self) -> None:
-        """Start the threads; in a forked process anew, since threads stay with the parent."""
+        """Start the threads; a forked process starts its own, since threads do not survive a fork."""
         self._pid = os.getpid()
         self._jobs = queue.SimpleQueue()
         for _ in range(_THREADS):
             threading.Thread(target=_work, args=(self._jobs,), daemon=True, name="copies").start()
-        weakref.finalize(self, _end, self._jobs)
+        weakref.finalize(self, _stop_threads, self._jobs)
 
 
 def _work(jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
     while (job := jobs.get()) is not None:
-        _carry_out(job)
+        _run_job(job)
 
 
-def _carry_out(job: Callable[[], None]) -> None:
+def _run_job(job: Callable[[], None]) -> None:
     try:
         job()
-    except Exception:  # noqa: BLE001 - whatever it is, the request itself was served
+    except Exception:  # noqa: BLE001 - the request itself was served
         _LOG.warning("a copy of a request was not compared", exc_info=True)
 
 
-def _end(jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
+def _stop_threads(jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
     for _ in range(_THREADS):
         jobs.put(None)

@@ -1,4 +1,4 @@
-"""The split in force: given in code, or followed in the traffic file, looked up again now and then."""
+"""The traffic split in force: fixed by code, or read from the traffic file."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from tfs_deploy.state.traffic import read_traffic
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: seconds between two looks at the file
+#: seconds between two reads of the file
 _INTERVAL: Final = 0.2
-_LOG = logging.getLogger("tfs_deploy.client.routing.router")
+_LOG = logging.getLogger(__name__)
 
 
-class FixedTraffic:
-    """A split that code gives and may replace."""
+class FixedTrafficSplit:
+    """A split that code sets and may replace."""
 
-    #: nobody judges it: there is no rollout
+    #: there is no rollout that would judge the requests
     experimenting: Final = False
 
     def __init__(self, weights: Mapping[Any, float], copies: Mapping[Any, float]) -> None:
         self.weights: dict[Any, float] = dict(weights)
         self.copies: dict[Any, float] = dict(copies)
 
-    def look(self) -> None:
-        """Nothing changes by itself."""
+    def refresh(self) -> None:
+        """Do nothing: only code changes the split."""
 
 
-class TrafficFollower:
+class FileTrafficSplit:
     """One model's part of a traffic file, at most 0.2 s old.
 
-    Without file, or without the model in it, everything goes to ``fallback``. A file that is damaged later leaves the
-    split as it was; one that is damaged from the beginning raises ``EnvironmentFault``.
+    Without the file, or without the model in it, all requests go to ``fallback``. If the file is damaged later, the
+    split stays as it was; a file that is damaged from the start raises ``EnvironmentFault``.
     """
 
     def __init__(
@@ -46,27 +46,27 @@ class TrafficFollower:
         self._model = model
         self._fallback = fallback
         self._clock = clock
-        self._looked = -_INTERVAL
+        self._read_at = -_INTERVAL
         self._stamp: tuple[int, int, int] | None = None
         self.weights: dict[Any, float] = {fallback: 100.0}
         self.copies: dict[Any, float] = {}
-        self.look()
+        self.refresh()
 
     @property
     def experimenting(self) -> bool:
-        """Whether anything but the fallback is asked."""
+        """Whether any requests go to another label than the fallback."""
         return bool(self.copies) or any(weight > 0 for label, weight in self.weights.items() if label != self._fallback)
 
-    def look(self) -> None:
-        """Read the file again if it may have changed; keep the split in force while it is damaged."""
+    def refresh(self) -> None:
+        """Read the file again if it may have changed; keep the current split while the file is damaged."""
         now = self._clock()
-        if now - self._looked < _INTERVAL:
+        if now - self._read_at < _INTERVAL:
             return
-        first = self._looked < 0
-        self._looked = now
+        first = self._read_at < 0
+        self._read_at = now
         try:
-            status = self.path.stat()
-            stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+            found = self.path.stat()
+            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
         except FileNotFoundError:
             stamp = None
         if stamp == self._stamp and not first:

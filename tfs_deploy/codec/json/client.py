@@ -59,7 +59,7 @@ def decode_predict_body(data: bytes, outputs: Mapping[str, TensorSpec]) -> dict[
         outputs: the signature's outputs: they tell names and dtypes, which JSON lacks. A single output comes bare.
 
     Raises:
-        DataLossError: the body is no such reply.
+        DataLossError: the body is not such a reply.
     """
     body = parse_json(data)
     if not isinstance(body, dict) or "outputs" not in body:
@@ -73,10 +73,10 @@ def decode_predict_body(data: bytes, outputs: Mapping[str, TensorSpec]) -> dict[
 
 
 def parse_json(data: bytes) -> Any:
-    """Parse JSON as the server writes it: bare NaN and Infinity, bytes that are no UTF-8 in strings.
+    """Parse JSON as the server writes it: bare NaN and Infinity, bytes in strings that are not UTF-8.
 
     Raises:
-        DataLossError: it is no JSON.
+        DataLossError: it is not JSON.
     """
     orjson = import_extra("orjson", "rest")
     try:
@@ -85,14 +85,14 @@ def parse_json(data: bytes) -> Any:
         try:
             return json.loads(data.decode("utf-8", "surrogateescape"))
         except ValueError as error:
-            raise DataLossError(f"the reply is no JSON: {error}") from error
+            raise DataLossError(f"the reply is not JSON: {error}") from error
 
 
 def _tensor(orjson: Any, name: str, array: NDArray[Any]) -> bytes:
     array = wire_order(array)
     if 0 in array.shape[:-1]:
         raise RequestError(
-            f"input {name} has the shape {list(array.shape)}, which JSON lists cannot tell",
+            f"input {name} has the shape {list(array.shape)}, which JSON lists cannot express",
             hint="send empty batches over gRPC",
         )
     if array.dtype.kind in "OSUT":
@@ -131,7 +131,7 @@ def _read_tensor(name: str, value: Any, spec: TensorSpec) -> NDArray[Any]:
         if dtype.kind == "O":
             array = _read_strings(array)
     except (TypeError, ValueError, OverflowError, binascii.Error) as error:
-        raise DataLossError(f"output {name} of the reply is no {spec}: {error}") from error
+        raise DataLossError(f"output {name} of the reply is not {spec}: {error}") from error
     if not array.size and spec.shape is not None and len(spec.shape) > array.ndim:
         array = _empty(spec.shape, array)
     array.flags.writeable = False
@@ -139,7 +139,7 @@ def _read_tensor(name: str, value: Any, spec: TensorSpec) -> NDArray[Any]:
 
 
 def _empty(shape: tuple[int | None, ...], array: NDArray[Any]) -> NDArray[Any]:
-    """Give an empty list the dimensions that it could not tell, where the signature knows them."""
+    """Give an empty list the dimensions that it cannot express, where the signature knows them."""
     rest = shape[array.ndim :]
     return array.reshape(array.shape + tuple(size for size in rest if size)) if None not in rest else array
 
@@ -156,4 +156,4 @@ def _read_string(item: Any) -> bytes:
         return item.encode("utf-8", "surrogateescape")
     if isinstance(item, dict) and isinstance(item.get("b64"), str):
         return base64.b64decode(item["b64"])
-    raise ValueError(f"{type(item).__name__} is no string")
+    raise ValueError(f"{type(item).__name__} is not a string")

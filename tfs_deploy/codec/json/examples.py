@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 
 from tfs_deploy import protos
-from tfs_deploy.codec.json.reply import dump_array
-from tfs_deploy.codec.json.request import parse_body
+from tfs_deploy.codec.json.server_reply import dump_array
+from tfs_deploy.codec.json.server_request import parse_body
 from tfs_deploy.codec.json.tensors import decode_base64, is_base64, kind_name
 from tfs_deploy.codec.json.text import members, print_json
 from tfs_deploy.errors import InvalidArgumentError

@@ -41,7 +41,7 @@ def integer_or_float(text: str) -> int | float:
 
 
 def to_double(text: str) -> float:
-    """Read a number token that is no integer; raises ``ValueError`` if it is too big for a double."""
+    """Read a number token that is not an integer; raises ``ValueError`` if it is too big for a double."""
     if "e" not in text and "E" not in text:
         whole, _, fraction = text.lstrip("-").partition(".")
         if len(whole) < _EASY and len(fraction) <= _EXACT_POWER:
@@ -109,7 +109,7 @@ def _significand(whole: str, fraction: str, *, limit: int) -> tuple[float, int]:
 
 
 def _long_integer(whole: str, limit: int) -> float:
-    """Collect the digits of an integer that fits no 64 bits."""
+    """Collect the digits of an integer that does not fit 64 bits."""
     fits = len(whole)
     while int(whole[:fits]) > limit:
         fits -= 1

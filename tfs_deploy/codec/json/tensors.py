@@ -49,7 +49,7 @@ def kind_name(value: Any) -> str:
 
 
 def is_base64(value: Any) -> bool:
-    """Whether a value is ``{"b64": "..."}`` and nothing else."""
+    """Tell whether a value is ``{"b64": "..."}`` and nothing else."""
     return (
         isinstance(value, dict)
         and len(value) == 1

@@ -29,7 +29,7 @@ _STOP: Final = "\0"
 _MAX_DEPTH: Final = 200
 #: characters up to which this parser, which takes its time, looks for what is wrong
 _MAX_EXAMINED: Final = 1 << 20
-#: what it would say, by what the fast parser says: in larger texts that has to do
+#: what it would say, by what the fast parser says; in larger texts the fast parser decides
 _PROBLEMS: Final = {
     "Expecting ',' delimiter": "Missing a comma or ] after an array element.",
     "Expecting ':' delimiter": "Missing a colon after a name of object member.",

@@ -74,5 +74,5 @@ def _open_to_others(deployment: Deployment) -> Iterator[Advice]:
     if deployment.ssl is None or not deployment.ssl.client_verify:
         yield (
             ("server", "docker", "address"),
-            "any client that reaches this address can send requests and replace the server's config",
+            "any client that reaches it can send requests and replace the server's config",
         )

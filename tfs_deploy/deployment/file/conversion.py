@@ -37,7 +37,7 @@ def to_deployment(file: DeploymentFile, source: Path) -> Deployment:
     return Deployment(
         name=file.name,
         source=source,
-        state_dir=state_dir_of(source, file.name),
+        state_dir=state_dir_of(source, file.name, place=file.state),
         models=tuple(_model(model, folder) for model in file.models),
         server=_server(file.server, folder),
         batching=None if file.batching is None else to_batching(file.batching),

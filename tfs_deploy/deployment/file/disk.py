@@ -11,9 +11,9 @@ from tfs_deploy.deployment.certificates import check_ssl
 from tfs_deploy.deployment.file.text_values import parse_release
 from tfs_deploy.errors import ModelError, SpecError, UsageError
 from tfs_deploy.protos.text_format import read_message
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
 from tfs_deploy.savedmodel.inspect import serving_graph
-from tfs_deploy.savedmodel.layout import SAVED_MODEL, SAVED_MODEL_CHUNKED, SAVED_MODEL_TEXT, TFLITE_MODEL
-from tfs_deploy.savedmodel.scan import scan_saved_model
+from tfs_deploy.savedmodel.layout import GRAPH_FILES, MODEL_FILES, SAVED_MODEL, TFLITE_MODEL
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 
 if TYPE_CHECKING:
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
     Finding = tuple[KeyPath, str]
 
-_MODEL_FILES = (SAVED_MODEL, SAVED_MODEL_TEXT, SAVED_MODEL_CHUNKED)
-
 
 def check_disk(deployment: Deployment) -> Iterator[Finding]:
     """Yield what the server would not find or not load, by the path of the key that names it."""
     lite = deployment.server.flags.get("prefer_tflite_model") is True
-    names = (*_MODEL_FILES, TFLITE_MODEL) if lite else _MODEL_FILES
+    names = MODEL_FILES if lite else GRAPH_FILES
     release = deployment.server.docker.release if deployment.server.docker is not None else None
     places: dict[str, str] = {}
     for index, model in enumerate(deployment.models):
@@ -129,4 +127,7 @@ def _check_version(where: KeyPath, directory: VersionDir, names: tuple[str, ...]
     if not directory.path.is_dir():
         yield where, f"{directory.path} is named like a version, but is not a directory"
     elif not any((directory.path / name).is_file() for name in names):
-        yield where, f"version directory {directory.path} has no {names[0] if len(names) == 3 else TFLITE_MODEL}"
+        yield (
+            where,
+            f"version directory {directory.path} has no {TFLITE_MODEL if TFLITE_MODEL in names else SAVED_MODEL}",
+        )

@@ -15,6 +15,7 @@ from tfs_deploy.deployment.file.conversion import to_deployment
 from tfs_deploy.deployment.file.disk import check_disk as disk_findings
 from tfs_deploy.deployment.file.messages import explain, nearest_keys, path_text
 from tfs_deploy.deployment.file.schema import DeploymentFile
+from tfs_deploy.deployment.file.state_place import check_state, check_state_on_disk
 from tfs_deploy.deployment.file.yaml_reader import ParsedYaml, read_yaml
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
 from tfs_deploy.text import closest
@@ -57,10 +58,12 @@ def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deploy
         raise _error(source, findings)
     deployment = to_deployment(file, Path(os.path.abspath(source)))  # noqa: PTH100 - resolve() would follow links
     found = list(check_file(file, unknown, parsed.line, allow_latest=allow_latest))
+    found += check_state(file, deployment, unknown)
     if check_disk:
         hidden = {path[:2] for path in unknown if path[2:3] in _LOCATING}
         refused = unknown | {place for place, _ in found}
-        found += [item for item in disk_findings(deployment) if item[0][:2] not in hidden and item[0] not in refused]
+        on_disk = [*disk_findings(deployment), *check_state_on_disk(file, deployment)]
+        found += [item for item in on_disk if item[0][:2] not in hidden and item[0] not in refused]
     if findings or found:
         raise _error(source, findings | {item: parsed.line(item[0]) for item in found})
     return deployment, parsed

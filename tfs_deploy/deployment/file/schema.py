@@ -150,6 +150,7 @@ class DeploymentFile(Section):
     batching: BatchingSection | None = None
     monitoring: MonitoringSection | None = None
     ssl: SslSection | None = None
+    state: str | None = None
 
 
 #: path without list positions -> the section there

@@ -1,1 +1,1 @@
-"""What is written beside a model to prove it: goldens, warmup requests, provenance, checks."""
+"""Evidence that a version works: goldens, warmup requests, provenance, validation."""

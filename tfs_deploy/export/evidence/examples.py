@@ -1,4 +1,4 @@
-"""Examples of requests: checked against the signatures and turned into arrays."""
+"""Example requests, checked against the signatures and converted to arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Example:
-    """One request: a signature, an array for each of its inputs, and the right answer where the caller knows it."""
+    """One request: a signature, an array for each of its inputs, and the expected answer if the caller gave it."""
 
     signature: str
     inputs: dict[str, Array]
@@ -31,9 +31,9 @@ class Example:
 
 
 def as_examples(source: Source, examples: Any) -> list[Example]:
-    """Check an ``examples`` argument against the signatures.
+    """Check an ``examples`` argument against the signatures and return the examples.
 
-    It is ``{signature: {input: array}}``; instead of that dict there may be a ``Golden``, or a list of either.
+    It is ``{signature: {input: array}}``; the inner dict may also be a ``Golden``, or a list of either.
     """
     if examples is None:
         return []
@@ -46,7 +46,7 @@ def as_examples(source: Source, examples: Any) -> list[Example]:
         specs = source.inputs(signature)
         if specs is None:
             raise UsageError(
-                f"examples: there is no signature {signature!r}", hint=did_you_mean(signature, source.signature_names())
+                f"examples: unknown signature {signature!r}", hint=did_you_mean(signature, source.signature_names())
             )
         several = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
         found += [_one(signature, specs, one) for one in (given if several else [given])]
@@ -67,7 +67,7 @@ def _one_example(signature: str, specs: dict[str, TensorSpec], example: Any) -> 
         )
     for name in example:
         if name not in specs:
-            raise UsageError(f"examples of {signature!r}: there is no input {name!r}", hint=did_you_mean(name, specs))
+            raise UsageError(f"examples of {signature!r}: unknown input {name!r}", hint=did_you_mean(name, specs))
     missing = [name for name in specs if name not in example]
     if missing:
         raise UsageError(
@@ -98,7 +98,7 @@ def _array(signature: str, spec: TensorSpec, value: Any) -> Array:
     if not fits:
         raise UsageError(
             f"examples of {signature!r}: input {spec.name!r} has shape {list(array.shape)}, the signature takes {spec}",
-            hint="an example is a batch of rows, also if there is just one: array[None]",
+            hint="an example is a batch, even of a single row: array[None]",
         )
     return array
 

@@ -1,4 +1,4 @@
-"""Where a version comes from: the software that wrote it, and the commit that was checked out."""
+"""Where a version comes from: the software that wrote it, and the git commit that was checked out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _GIT_SECONDS: Final = 5
 
 
 def keras_version() -> str | None:
-    """Return the version of Keras if it is in use in this process."""
+    """Return the version of Keras, ``None`` if this process does not use it."""
     return getattr(sys.modules.get("keras"), "__version__", None)
 
 
 def tensorflow_version() -> str | None:
-    """Return the version of the installed TensorFlow."""
+    """Return the version of the installed TensorFlow, ``None`` without one."""
     loaded = getattr(sys.modules.get("tensorflow"), "__version__", None)
     if loaded is not None:
         return str(loaded)
@@ -34,7 +34,7 @@ def tensorflow_version() -> str | None:
 
 
 class GitCommit:
-    """Asks git for the commit of the working directory's repository, while the model is written."""
+    """Asks git for the commit of the working directory while the model is written."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -56,7 +56,7 @@ class GitCommit:
             self._process.communicate()
 
     def answer(self) -> str | None:
-        """Return the commit, ``None`` outside of a repository, without git, and if git takes seconds."""
+        """Return the commit; ``None`` outside a repository, without git, or if git takes too long."""
         if self._process is None:
             return None
         try:
@@ -67,7 +67,7 @@ class GitCommit:
 
 
 def check_metadata(metadata: Any) -> dict[str, Any]:
-    """Return free metadata as the manifest will hold it; raises ``UsageError`` for what JSON cannot say."""
+    """Return metadata as the manifest will hold it; raises ``UsageError`` for what JSON cannot hold."""
     try:
         document = json.loads(json.dumps(dict(metadata or {}), default=_number, allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -79,7 +79,7 @@ def check_metadata(metadata: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    """Turn numpy scalars and arrays into what JSON has."""
+    """Return a numpy scalar or array as plain values."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"a {type(value).__name__} is not a JSON value")

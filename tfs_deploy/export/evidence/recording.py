@@ -1,4 +1,4 @@
-"""What is recorded beside a model: goldens with the original's answers, and requests that warm it up."""
+"""Recordings kept with a version: goldens with the answers of the original, and warmup requests."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def record(source: Source, examples: Sequence[Example], tolerance: Tolerance) -> list[Golden]:
-    """Run the original on every example without an answer; outputs of one tolerance make one golden."""
+def record_goldens(source: Source, examples: Sequence[Example], tolerance: Tolerance) -> list[Golden]:
+    """Return goldens of the examples, answered by the original unless they bring their answer; one per tolerance."""
     goldens = []
     seen: set[str] = set()
     for example in examples:
@@ -46,15 +46,15 @@ def record(source: Source, examples: Sequence[Example], tolerance: Tolerance) ->
 
 
 def _plain(array: Any) -> Any:
-    """Return an array; the strings of TensorFlow are ``bytes`` in object arrays, also where there is just one."""
+    """Return an array, with strings as ``bytes`` in an object array, a single one included."""
     result = np.asarray(array)
     return result.astype(object) if result.dtype.kind in "SU" else result
 
 
 def warmup_requests(model: str, examples: Sequence[Example], infos: Mapping[str, SignatureInfo]) -> list[Any]:
-    """Make the request of each example, of the kind that its signature's method answers; the server takes 1000."""
+    """Return the request of each example, of the kind that its signature answers; the server accepts 1000."""
     if len(examples) > MAX_RECORDS:
-        logger.warning("only the first %d of %d examples warm the model up", MAX_RECORDS, len(examples))
+        logger.warning("only the first %d of %d examples are written as warmup requests", MAX_RECORDS, len(examples))
     return [_request(model, example, infos[example.signature]) for example in examples[:MAX_RECORDS]]
 
 

@@ -1,4 +1,4 @@
-"""Replays the goldens of a version directory in a process that never saw the model: ``python -m ... DIRECTORY``.
+"""Replay the goldens of a version directory in a process that never saw the model: ``python -m ... DIRECTORY``.
 
 Prints one JSON document: ``{"signatures": [...], "calls": n}``, or ``{"error": "..."}`` with exit code 1.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def replay(directory: str, tags: Sequence[str]) -> dict[str, Any]:
-    """Load the directory as a server does and compare every golden; raises ``VerdictError`` at the first mismatch."""
+    """Load the directory as a server does and replay every golden; raises ``VerdictError`` at the first mismatch."""
     goldens = read_goldens(directory)
     with Engine.load(directory, tags=tags) as engine:
         for number, golden in enumerate(goldens):
@@ -27,13 +27,13 @@ def replay(directory: str, tags: Sequence[str]) -> dict[str, Any]:
             if mismatch is not None:
                 raise VerdictError(
                     f"signature {golden.signature!r}, example {number}: {mismatch}",
-                    hint="give rtol or atol if that is close enough; else the graph is not what the function computes",
+                    hint="raise rtol or atol if that is close enough; otherwise the graph differs from the function",
                 )
         return {"signatures": sorted(engine.signatures), "calls": len(goldens)}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run as a process: ``DIRECTORY [TAG ...]``."""
+    """Print the result for ``DIRECTORY [TAG ...]`` and return the exit code."""
     directory, *tags = arguments
     try:
         document = replay(directory, tags or ("serve",))

@@ -1,4 +1,4 @@
-"""How far the written model may be from the original."""
+"""Numeric tolerance between the answers of the written model and the original."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ class Tolerance:
         for value in (self.rtol, self.atol):
             for number in value.values() if isinstance(value, Mapping) else [value]:
                 if not (isinstance(number, (int, float)) and number >= 0):
-                    raise UsageError(f"{number!r} is not a tolerance", hint="give a number from 0 up, such as 1e-5")
+                    raise UsageError(
+                        f"{number!r} is not a valid tolerance", hint="give a number of 0 or more, such as 1e-5"
+                    )
 
     def of(self, output: str) -> tuple[float, float]:
         """Return ``(rtol, atol)`` of an output."""
         return _of(self.rtol, output, DEFAULT_RTOL), _of(self.atol, output, DEFAULT_ATOL)
 
     def check_outputs(self, known: set[str]) -> None:
-        """Raise ``UsageError`` if a tolerance is for an output that no example has."""
+        """Raise ``UsageError`` if a tolerance names an output that no example has."""
         for value in (self.rtol, self.atol):
             for name in value if isinstance(value, Mapping) else ():
                 if name not in known:
-                    raise UsageError(f"a tolerance is for the unknown output {name!r}", hint=did_you_mean(name, known))
+                    raise UsageError(f"a tolerance names the unknown output {name!r}", hint=did_you_mean(name, known))
 
 
 def _of(value: float | Mapping[str, float], output: str, default: float) -> float:

@@ -1,4 +1,4 @@
-"""How the named inputs of a signature reach the parameters of a function, and its results get their names."""
+"""Pass the named inputs of a signature to a function, and name its results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def pass_inputs(signature: str, function: Callable[..., Any], names: Sequence[str]) -> NamedCall:
-    """Return a call that passes inputs by keyword, else in order, else as one dict; ``UsageError`` if none fits."""
+    """Return a call that passes inputs by keyword, in order, or as one dict; ``UsageError`` if none of these fits."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -48,7 +48,7 @@ def _takes_keywords(parameters: Sequence[inspect.Parameter], names: Sequence[str
 
 
 def name_outputs(signature: str, result: Any, outputs: Outputs) -> dict[str, Any]:
-    """Give the results of a call their output names; raises ``UsageError`` where that is not possible."""
+    """Return the results of a call by output name; raises ``UsageError`` if they cannot be named."""
     if hasattr(result, "_asdict"):
         result = _of_namedtuple(result, outputs)
     if result is None:
@@ -76,7 +76,7 @@ def name_outputs(signature: str, result: Any, outputs: Outputs) -> dict[str, Any
 
 
 def _of_namedtuple(result: Any, outputs: Outputs) -> Any:
-    """Take a named tuple by its fields, or as a plain one where the names are not its own."""
+    """Return a named tuple as a dict of its fields, or as a plain tuple if the names are not its own."""
     fields: dict[Any, Any] = result._asdict()
     if outputs is None or isinstance(outputs, Mapping):
         return {**fields, **dict(enumerate(result))} if outputs else fields
@@ -102,7 +102,7 @@ def _pick(signature: str, results: Mapping[Any, Any], name: str, key: Any) -> An
             hint="results are counted from 0",
         )
     raise UsageError(
-        f"Signature {signature!r}: the function returns no {key!r} for output {name!r}",
+        f"Signature {signature!r}: the function does not return {key!r} for output {name!r}",
         hint=did_you_mean(str(key), [str(known) for known in results]),
     )
 

@@ -1,4 +1,4 @@
-"""A signature whose function, input names and specs are all settled: what can be traced, and run as the original."""
+"""A signature bound to a function and its input specs: it can be traced, and run as the original."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.export.signatures.arguments import NamedCall, Outputs, name_outputs
-from tfs_deploy.export.signatures.contract import check_method
+from tfs_deploy.export.signatures.method_contract import check_method
 from tfs_deploy.export.signatures.names import check_name, check_traced_input
 from tfs_deploy.export.signatures.specs import tf_spec
 
@@ -46,14 +46,14 @@ class BoundSignature:
         outputs: Outputs,
         graph: NamedCall | None = None,
     ) -> BoundSignature:
-        """Bind a call whose results get their names from ``outputs``; ``graph`` differs where tracing needs it."""
+        """Return the signature of a call whose results ``outputs`` names; ``graph``: another call to trace."""
 
         def naming(function: NamedCall) -> NamedCall:
             return lambda tensors: name_outputs(name, function(tensors), outputs)
 
         return cls(name, inputs, method, naming(call), naming(graph or call))
 
-    def around(
+    def wrap(
         self,
         inputs: dict[str, TensorSpec],
         before: Callable[[Mapping[str, Any]], Mapping[str, Any]],
@@ -107,7 +107,7 @@ class BoundSignature:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an exception says, cut to one readable line."""
+    """Return the message of an exception as one readable line."""
     # Keras prints parts of its messages in bold.
     lines = [line.strip() for line in _STYLE.sub("", str(error)).splitlines() if line.strip()]
     if lines and lines[0] == "in user code:":
@@ -117,7 +117,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _of_user_code(lines: list[str]) -> list[str]:
-    """Shorten what AutoGraph writes: the error itself, and the last place in the user's own code (marked ``*``)."""
+    """Shorten AutoGraph's report to the error itself and the last place in the user's own code (marked ``*``)."""
     places = [match for line in lines if (match := _PLACE.match(line))]
     start = next((number for number, line in enumerate(lines) if _ERROR.match(line)), len(lines) - 1)
     where = [f"({Path(places[-1]['file']).name}, line {places[-1]['line']})"] if places else []

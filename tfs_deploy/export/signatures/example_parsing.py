@@ -1,4 +1,4 @@
-"""Serialized tf.Examples in: the step that parses them in the graph."""
+"""The wrapper step that parses serialized tf.Examples in the graph."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PARSED_AS: Final = {
 
 @dataclass(frozen=True)
 class ParseExamples:
-    """Parses a batch of serialized tf.Examples into the inputs of what it wraps."""
+    """Parses a batch of serialized tf.Examples into the inputs of the inner signature."""
 
     features: Mapping[str, Any] | None
     input_name: str
 
-    def makes(self) -> Mapping[str, Any] | None:
+    def input_specs(self) -> Mapping[str, Any] | None:
         """Return the specs of the parsed features, ``None`` if they are those of the wrapped signature."""
         if self.features is None:
             return None
@@ -53,7 +53,7 @@ class ParseExamples:
             return {name: _cast(parsed[name], spec) for name, spec in inner.inputs.items()}
 
         spec = TensorSpec(self.input_name, "string", (None,))
-        return inner.around({self.input_name: spec}, parse, lambda outputs: outputs)
+        return inner.wrap({self.input_name: spec}, parse, lambda outputs: outputs)
 
 
 def _feature(name: str, feature: Any) -> Any:
@@ -68,8 +68,8 @@ def _feature(name: str, feature: Any) -> Any:
     rest = None if spec.shape is None else spec.shape[1:]
     if rest is None or None in rest or spec.dtype not in _PARSED_AS:
         raise UsageError(
-            f"Feature {name!r}: {spec} cannot be parsed from a tf.Example without more knowledge",
-            hint="give a feature_spec with tf.io.VarLenFeature or tf.io.FixedLenSequenceFeature for it",
+            f"Feature {name!r}: {spec} cannot be parsed from a tf.Example without a feature_spec",
+            hint="describe it with tf.io.VarLenFeature or tf.io.FixedLenSequenceFeature",
         )
     return tf.io.FixedLenFeature(rest, tf.dtypes.as_dtype(_PARSED_AS[spec.dtype]))
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.arguments import pass_inputs
 from tfs_deploy.export.signatures.bound_signature import BoundSignature
-from tfs_deploy.export.signatures.composition import Wrapped
 from tfs_deploy.export.signatures.names import did_you_mean, naming_hint
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec
+from tfs_deploy.export.signatures.wrapped_signature import WrappedSignature
 from tfs_deploy.protos.signatures import TensorSpec
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OwnCall(Protocol):
-    """What a model knows of its own call (or a ``tf.function`` of its input signature)."""
+    """The call that a model or a ``tf.function`` offers by itself, with what it knows of its inputs and outputs."""
 
     @property
     def inputs(self) -> list[TensorSpec] | None:
@@ -38,14 +38,14 @@ Binder = Callable[[str, Signature], BoundSignature]
 
 
 def bind_all(binder: Binder, signatures: Mapping[str, Signature]) -> list[BoundSignature]:
-    """Bind every signature to a source; wrappers are put around what they wrap."""
+    """Return every signature bound to a source, with wrappers put around their inner signatures."""
     return [_bind(binder, name, signature) for name, signature in signatures.items()]
 
 
 def _bind(binder: Binder, name: str, signature: Signature) -> BoundSignature:
-    if not isinstance(signature, Wrapped):
+    if not isinstance(signature, WrappedSignature):
         return binder(name, signature)
-    inner, made = signature.inner, signature.step.makes()
+    inner, made = signature.inner, signature.step.input_specs()
     if callable(inner.function) and inner.inputs is None and made is not None:
         inner = replace(inner, inputs=made)
     bound = signature.step.attach(_bind(binder, name, inner), signature)
@@ -88,7 +88,7 @@ def own_inputs(
         )
     specs = {key: TensorSpec(key, spec.dtype, spec.shape) for key, spec in zip(names, own, strict=True)}
     if len(specs) != len(own):
-        raise UsageError(f"Signature {name!r}: two inputs have one name in {names}", hint="give each its own")
+        raise UsageError(f"Signature {name!r}: two inputs have the same name in {names}", hint="give each its own")
     return specs
 
 
@@ -101,7 +101,7 @@ def bind_function(name: str, function: Callable[..., Any], signature: Signature)
         own = TfFunctionCall.of(function)
         if own is None:
             raise UsageError(
-                f"Signature {name!r}: the inputs of its function are not known", hint=naming_hint(name, "input")
+                f"Signature {name!r}: the inputs of its function are unknown", hint=naming_hint(name, "input")
             )
         return bind_own(name, own, signature)
     inputs = {key: as_spec(key, value) for key, value in signature.inputs.items()}

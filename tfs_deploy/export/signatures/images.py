@@ -1,4 +1,4 @@
-"""JPEG and PNG bytes in: the step that decodes and resizes them in the graph."""
+"""The wrapper step that decodes and resizes encoded images in the graph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DecodeImages:
-    """Decodes a batch of encoded images into one input of what it wraps; its other inputs stay."""
+    """Decodes a batch of encoded images into one input of the inner signature; its other inputs stay."""
 
     size: tuple[int, int]
     channels: int
@@ -28,7 +28,7 @@ class DecodeImages:
     offset: float
     method: str
 
-    def makes(self) -> Mapping[str, Any] | None:
+    def input_specs(self) -> Mapping[str, Any] | None:
         """Return the spec of the decoded images under the name that the wrapped function shall take them by."""
         if self.image_input is None:
             return None
@@ -57,20 +57,20 @@ class DecodeImages:
             )
             for name, other in inner.inputs.items()
         }
-        return inner.around(inputs, decode, lambda outputs: outputs)
+        return inner.wrap(inputs, decode, lambda outputs: outputs)
 
     def _target(self, inner: BoundSignature) -> str:
         if self.image_input is not None:
             if self.image_input not in inner.inputs:
                 raise UsageError(
-                    f"Signature {inner.name!r}: there is no input {self.image_input!r} for the images",
+                    f"Signature {inner.name!r}: unknown input {self.image_input!r} for the images",
                     hint=did_you_mean(self.image_input, inner.inputs),
                 )
             return self.image_input
         if len(inner.inputs) == 1:
             return next(iter(inner.inputs))
         raise UsageError(
-            f"Signature {inner.name!r}: which of {', '.join(inner.inputs)} takes the images is not said",
+            f"Signature {inner.name!r}: several inputs could take the images: {', '.join(inner.inputs)}",
             hint="from_image_bytes(..., image_input='image')",
         )
 

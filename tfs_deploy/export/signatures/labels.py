@@ -1,4 +1,4 @@
-"""Class labels out: the steps that turn scores and class numbers into text in the graph."""
+"""The wrapper steps that turn scores and class numbers into labels in the graph."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AddLabels:
     source: str
     name: str
 
-    def makes(self) -> Mapping[str, Any] | None:
+    def input_specs(self) -> Mapping[str, Any] | None:
         """Return ``None``: the inputs stay."""
         return None
 
@@ -39,7 +39,7 @@ class AddLabels:
             numbers = scores if scores.dtype.is_integer else tf.argmax(scores, axis=-1)
             return {**outputs, self.name: self.vocabulary.label(numbers)}
 
-        return inner.around(inner.inputs, lambda tensors: tensors, add)
+        return inner.wrap(inner.inputs, lambda tensors: tensors, add)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Classify:
     scores: str
     vocabulary: Vocabulary | None
 
-    def makes(self) -> Mapping[str, Any] | None:
+    def input_specs(self) -> Mapping[str, Any] | None:
         """Return ``None``: the inputs stay."""
         return None
 
@@ -67,7 +67,7 @@ class Classify:
             classes = self.vocabulary.label(tf.broadcast_to(tf.range(shape[-1], dtype=tf.int64), shape))
             return {"scores": scores, "classes": classes}
 
-        return inner.around(inner.inputs, lambda tensors: tensors, answer)
+        return inner.wrap(inner.inputs, lambda tensors: tensors, answer)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Regress:
 
     output: str
 
-    def makes(self) -> Mapping[str, Any] | None:
+    def input_specs(self) -> Mapping[str, Any] | None:
         """Return ``None``: the inputs stay."""
         return None
 
@@ -89,14 +89,14 @@ class Regress:
 
             return {"outputs": tf.cast(pick(inner.name, outputs, self.output), tf.float32)}
 
-        return inner.around(inner.inputs, lambda tensors: tensors, answer)
+        return inner.wrap(inner.inputs, lambda tensors: tensors, answer)
 
 
 def pick(signature: str, outputs: Mapping[str, Any], name: str) -> Any:
-    """Return an output of the wrapped signature; ``UsageError`` names the closest one."""
+    """Return an output of the inner signature; ``UsageError`` names the closest one."""
     if name in outputs:
         return outputs[name]
-    raise UsageError(f"Signature {signature!r}: there is no output {name!r}", hint=did_you_mean(name, outputs))
+    raise UsageError(f"Signature {signature!r}: unknown output {name!r}", hint=did_you_mean(name, outputs))
 
 
 class Vocabulary:

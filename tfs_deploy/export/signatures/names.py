@@ -1,4 +1,4 @@
-"""Names of signatures, inputs and outputs: which are refused, and what to write instead."""
+"""Names of inputs and outputs: which are refused, and what to write instead."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from tfs_deploy.text import closest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Names that TensorFlow and Keras make up where nobody gave one; they change from one export to the next.
-_MADE_UP: Final = re.compile(
+#: names that TensorFlow and Keras generate for unnamed tensors; they change from one export to the next
+_GENERATED: Final = re.compile(
     r"(output|args|unknown)_\d+|(keras_tensor|input_layer|StatefulPartitionedCall)(_\d+)*|.+:\d+"
 )
 _TRACEABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def is_made_up(name: str) -> bool:
-    """Tell whether a name is one that TensorFlow or Keras invents (``output_0``, ``keras_tensor_3``)."""
-    return _MADE_UP.fullmatch(name) is not None
+def is_generated(name: str) -> bool:
+    """Tell whether a name is one that TensorFlow or Keras generates (``output_0``, ``keras_tensor_3``)."""
+    return _GENERATED.fullmatch(name) is not None
 
 
 def check_name(signature: str, role: str, name: object) -> str:
-    """Return the name of an ``input`` or ``output``; raises ``UsageError`` for none and for a made-up one."""
+    """Return the name of an ``input`` or ``output``; raises ``UsageError`` if it is missing or generated."""
     if not isinstance(name, str) or not name:
         raise UsageError(
-            f"Signature {signature!r}: an {role} name must be a non-empty text, not {name!r}",
+            f"Signature {signature!r}: an {role} name must be a non-empty string, not {name!r}",
             hint=naming_hint(signature, role),
         )
-    if is_made_up(name):
+    if is_generated(name):
         raise UsageError(
-            f"Signature {signature!r}: the {role} name {name!r} is one that TensorFlow makes up, not a contract",
+            f"Signature {signature!r}: TensorFlow generates the {role} name {name!r}, so it may change",
             hint=naming_hint(signature, role),
         )
     return name
@@ -42,7 +42,7 @@ def check_name(signature: str, role: str, name: object) -> str:
 def check_traced_input(signature: str, name: object) -> str:
     """Return the name of an input of a traced signature.
 
-    ``tf.saved_model.save`` silently rewrites names that are no Python identifiers; they raise ``UsageError`` here.
+    ``tf.saved_model.save`` silently rewrites names that are not Python identifiers; here they raise ``UsageError``.
     """
     checked = check_name(signature, "input", name)
     if _TRACEABLE.fullmatch(checked) is None or keyword.iskeyword(checked):
@@ -50,7 +50,7 @@ def check_traced_input(signature: str, name: object) -> str:
         better = f"{better}_" if keyword.iskeyword(better) else better
         raise UsageError(
             f"Signature {signature!r}: {checked!r} cannot be an input name, TensorFlow would rename it silently",
-            hint=f"name it {better or 'x'!r}: letters, digits and underscores, a letter first, no Python keyword",
+            hint=f"name it {better or 'x'!r}: letters, digits, underscores, a letter first, not a Python keyword",
         )
     return checked
 
@@ -70,4 +70,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near is not None:
         return f"did you mean {near!r}?"
     first = [*known[:12], "..."] if len(known) > 12 else known
-    return f"there is: {', '.join(first)}" if known else "there is none"
+    return f"known: {', '.join(first)}" if known else "there are none"

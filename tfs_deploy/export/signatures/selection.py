@@ -1,4 +1,4 @@
-"""Choosing and renaming the inputs and outputs of a signature that exists already."""
+"""Select and rename the inputs and outputs of an existing signature."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def choose_signature(name: str, signature: Signature, known: Sequence[str]) -> s
     if len(known) == 1:
         return known[0]
     raise UsageError(
-        f"Signature {name!r}: which signature of the SavedModel it is made from is not said",
-        hint=f"Signature('NAME'), there is: {', '.join(sorted(known)) or 'none'}",
+        f"Signature {name!r}: it does not name the signature of the SavedModel that it is made from",
+        hint=f"Signature('NAME'); signatures there: {', '.join(sorted(known)) or 'none'}",
     )
 
 
 def choose_names(
     signature: str, role: str, given: Mapping[str, Any] | Sequence[str] | None, known: Sequence[str]
 ) -> dict[str, str]:
-    """Return ``{new name: existing name}``; inputs must all be there, of outputs some may be left out.
+    """Return ``{new name: existing name}``; every input must be listed, outputs may be left out.
 
     Args:
         signature: for messages.
@@ -66,8 +66,8 @@ def choose_names(
     if role == "input" and missing:
         raise UsageError(
             f"Signature {signature!r}: the SavedModel's signature also takes {missing[0]!r}",
-            hint="name every input; only outputs may be left out",
+            hint="list every input; only outputs may be left out",
         )
     if len(set(chosen.values())) != len(chosen):
-        raise UsageError(f"Signature {signature!r}: one {role} under two names", hint="give each one name")
+        raise UsageError(f"Signature {signature!r}: one {role} has two names", hint=f"give each {role} one name")
     return chosen

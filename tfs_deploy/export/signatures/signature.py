@@ -1,4 +1,4 @@
-"""What a caller says about one signature, before anything is traced."""
+"""A signature as the caller describes it, before anything is traced."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ METHODS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Signature:
-    """One function of a model that TensorFlow Serving shall answer requests with.
+    """One function of a model for TensorFlow Serving to answer requests with.
 
     ``function``: a callable that takes and returns tensors, the name of a method of the model (or of a signature that
     a SavedModel has), or ``None`` for the model's own call. Inputs are passed by keyword where the parameters carry
     their names, else in order; a function with a single parameter takes several inputs as one dict.
 
     ``inputs``: ``{name: spec}``, a spec being a ``(dtype, shape)`` tuple, a ``tf.TensorSpec``, a ``keras.InputSpec``
-    or a ``protos.signatures.TensorSpec``; a size of ``None`` is free. A sequence of specs that have names is as good.
+    or a ``protos.signatures.TensorSpec``; a size of ``None`` is free. A sequence of named specs works too.
     A sequence of names keeps the model's own specs; ``None`` keeps its names too. For TensorFlow 1 graphs and
     SavedModels the values are tensors, tensor names or names in the signature that the SavedModel has.
 
@@ -51,7 +51,7 @@ class Signature:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise UsageError(f"{self.method!r} is not a signature method", hint=did_you_mean(str(self.method), METHODS))
+            raise UsageError(f"unknown signature method {self.method!r}", hint=did_you_mean(str(self.method), METHODS))
         for field in ("inputs", "outputs"):
             value = getattr(self, field)
             if isinstance(value, str):
@@ -78,7 +78,7 @@ def _by_name(field: str, specs: Sequence[Any]) -> dict[str, Any]:
 
 
 def as_signatures(signatures: Any) -> dict[str, Signature]:
-    """Check a ``signatures`` argument: ``{name: Signature, callable or method name}``, or one ``Signature``."""
+    """Return a ``signatures`` argument by name: ``{name: Signature, callable or method}``, or one ``Signature``."""
     if isinstance(signatures, Signature):
         signatures = {DEFAULT_SIGNATURE: signatures}
     if not isinstance(signatures, Mapping) or not signatures:
@@ -90,8 +90,8 @@ def as_signatures(signatures: Any) -> dict[str, Signature]:
     for name, given in signatures.items():
         if not isinstance(name, str) or not name:
             raise UsageError(
-                f"A signature name must be a non-empty text, not {name!r}",
-                hint="clients that name none ask for 'serving_default'",
+                f"A signature name must be a non-empty string, not {name!r}",
+                hint="clients that name no signature call 'serving_default'",
             )
         if name in INTERNAL_SIGNATURES:
             raise UsageError(f"The signature name {name!r} is reserved by TensorFlow", hint="choose another name")

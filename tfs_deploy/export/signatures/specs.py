@@ -1,4 +1,4 @@
-"""Tensor specs in the forms that callers have at hand, turned into the one that the toolkit uses."""
+"""Tensor specs in the forms that callers have, converted to the one that the toolkit uses."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _UNSAVED: Final = frozenset({"resource", "variant"})
 
 
 def dtype_name_of(dtype: Any) -> str:
-    """Name a dtype given as text, numpy dtype, Python type or ``tf.DType``; raises ``UsageError`` if unknown."""
+    """Return the name of a dtype given as text, numpy dtype, Python type or ``tf.DType``; ``UsageError`` if unknown."""
     if dtype in (str, bytes):
         return "string"
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
     if name is None and isinstance(dtype, type):
         name = dtype.__name__
     if not isinstance(name, str):
-        raise UsageError(f"{dtype!r} is not a dtype", hint="write it as text, e.g. 'float32'")
+        raise UsageError(f"{dtype!r} is not a valid dtype", hint="write it as text, such as 'float32'")
     name = name.removesuffix("_ref")
     if name in _TEXT or re.fullmatch(r"(str|bytes)\d+", name):
         return "string"
     if name not in DTYPE_NUMBERS or name in _UNSAVED:
-        raise UsageError(f"{name!r} is not a dtype", hint=did_you_mean(name, set(DTYPE_NUMBERS) - _UNSAVED))
+        raise UsageError(f"{name!r} is not a valid dtype", hint=did_you_mean(name, set(DTYPE_NUMBERS) - _UNSAVED))
     return name
 
 
 def shape_of(shape: Any) -> tuple[int | None, ...] | None:
-    """Turn a shape (tuple, list, ``tf.TensorShape``, ``None`` = any rank) into a tuple; -1 and ``None`` are free."""
+    """Return a shape (tuple, list, ``tf.TensorShape``, ``None`` = any rank) as a tuple; -1 and ``None`` are free."""
     if shape is None or getattr(shape, "rank", 0) is None:
         return None
     if isinstance(shape, int):
-        raise UsageError(f"{shape} is not a shape", hint=f"write ({shape},) for one dimension")
+        raise UsageError(f"{shape} is not a valid shape", hint=f"write ({shape},) for one dimension")
     sizes: list[int | None] = []
     for size in shape:
         if size is None or (isinstance(size, int) and size == -1):
@@ -44,12 +44,14 @@ def shape_of(shape: Any) -> tuple[int | None, ...] | None:
         elif hasattr(size, "__index__") and not isinstance(size, bool) and size.__index__() >= 0:
             sizes.append(size.__index__())
         else:
-            raise UsageError(f"{size!r} is not the size of a dimension", hint="use a number, or None for a free one")
+            raise UsageError(
+                f"{size!r} is not a valid size of a dimension", hint="use a number, or None for a free one"
+            )
     return tuple(sizes)
 
 
 def as_spec(name: str, value: Any) -> TensorSpec:
-    """Turn one input spec into a ``TensorSpec`` called ``name``.
+    """Return one input spec as a ``TensorSpec`` called ``name``.
 
     Takes a ``(dtype, shape)`` tuple in either order, ``tf.TensorSpec``, ``keras.InputSpec``, a Keras tensor, or
     ``protos.signatures.TensorSpec``. Raises ``UsageError`` for anything else, ragged and sparse specs included.

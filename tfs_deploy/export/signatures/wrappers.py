@@ -1,6 +1,6 @@
-"""Ready-made signatures: work around a model that belongs into the graph, so that every client gets it alike.
+"""Ready-made signatures that put preprocessing and labels into the graph, so that every client gets the same.
 
-Each takes the signature it goes around (default: the model's own call) and returns one, so they nest::
+Each takes an inner signature (default: the model's own call) and returns a signature, so they nest::
 
     classify_examples(labels, from_image_bytes((28, 28), 1), scores="probabilities")
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.signatures.composition import Step, Wrapped
 from tfs_deploy.export.signatures.example_parsing import ParseExamples
 from tfs_deploy.export.signatures.images import DecodeImages
 from tfs_deploy.export.signatures.labels import AddLabels, Classify, Regress, Vocabulary
 from tfs_deploy.export.signatures.signature import Signature
+from tfs_deploy.export.signatures.wrapped_signature import WrappedSignature, WrapperStep
 
 Inner: TypeAlias = "Signature | Callable[..., Any] | str | None"
 
@@ -29,7 +29,7 @@ def from_examples(
     Args:
         feature_spec: ``{input: tf.io.FixedLenFeature and the like, or (dtype, shape) with the batch dimension}``;
             default: from the inputs' own specs. Dtypes that a tf.Example cannot hold are cast.
-        signature: what gets the features.
+        signature: the one that takes the features.
         input_name: default ``examples``; ``inputs`` for Classify and Regress, as TensorFlow Serving wants it.
     """
     inner = _inner(signature)
@@ -53,9 +53,9 @@ def from_image_bytes(
     Args:
         size: height and width that the model takes.
         channels: 1 (gray), 3 (RGB) or 4 (RGBA).
-        signature: what gets the images, float32 (or its own dtype) [batch, height, width, channels].
+        signature: the one that takes the images, float32 (or its own dtype) [batch, height, width, channels].
         input_name: must end in ``_bytes``, the ending that other REST tools of TensorFlow Serving know as base64.
-        image_input: the input that takes the images, where there are several.
+        image_input: the input that takes the images, if there are several.
         scale: pixels of 0..255 are multiplied by this, for inputs of a floating dtype; the default gives 0..1.
         offset: added after scaling.
         resize: method of ``tf.image.resize``.
@@ -66,7 +66,8 @@ def from_image_bytes(
         )
     if len(size) != 2 or min(size) < 1 or channels not in (1, 3, 4):
         raise UsageError(
-            f"size {size} with {channels} channels is no image", hint="from_image_bytes((height, width), channels=3)"
+            f"size {size} with {channels} channels is not a valid image",
+            hint="from_image_bytes((height, width), channels=3)",
         )
     step = DecodeImages((int(size[0]), int(size[1])), channels, input_name, image_input, scale, offset, resize)
     return _around(_inner(signature), step)
@@ -85,7 +86,7 @@ def with_vocabulary(
     Args:
         vocabulary: the labels in order, a file with one per line (becomes an asset of the SavedModel), or a Keras
             lookup layer such as ``StringLookup``.
-        signature: what computes ``output``.
+        signature: the one that computes ``output``.
         output: class numbers (an integer dtype), or scores whose last dimension is the classes: the highest counts.
         name: of the new output.
         unknown: the label of numbers beyond the vocabulary.
@@ -115,13 +116,15 @@ def regress_examples(
     return _example_method("regress", Regress(output), signature, feature_spec)
 
 
-def _example_method(method: str, answer: Step, signature: Inner, feature_spec: Mapping[str, Any] | None) -> Signature:
+def _example_method(
+    method: str, answer: WrapperStep, signature: Inner, feature_spec: Mapping[str, Any] | None
+) -> Signature:
     parsed = from_examples(feature_spec, signature, input_name="inputs")
-    return Wrapped(method=method, inner=parsed, step=answer)
+    return WrappedSignature(method=method, inner=parsed, step=answer)
 
 
-def _around(inner: Signature, step: Step) -> Signature:
-    return Wrapped(method=inner.method, inner=inner, step=step)
+def _around(inner: Signature, step: WrapperStep) -> Signature:
+    return WrappedSignature(method=inner.method, inner=inner, step=step)
 
 
 def _inner(signature: Inner) -> Signature:

@@ -1,1 +1,1 @@
-"""Sources: every kind of model that can be exported."""
+"""The kinds of models that can be exported; ``kinds`` lists them."""

@@ -1,4 +1,4 @@
-"""TensorFlow 1 graphs out of files: checkpoints with a ``.meta`` graph, and frozen GraphDefs."""
+"""TensorFlow 1 graphs in files: checkpoints with a ``.meta`` graph, and frozen GraphDefs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checkpoint_prefix(path: Path) -> Path | None:
 
 
 def _latest(folder: Path) -> Path | None:
-    """Return what the file ``checkpoint`` names, else the only checkpoint with a graph."""
+    """Return the checkpoint that the file ``checkpoint`` names, else the only one with a graph."""
     state = folder / "checkpoint"
     if state.is_file():
         for line in state.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -46,7 +46,7 @@ def open_checkpoint(
 
     prefix = checkpoint_prefix(Path(source))
     if prefix is None:
-        raise ModelError(f"{source} is no checkpoint", hint="give PREFIX of PREFIX.meta and PREFIX.index")
+        raise ModelError(f"{source} is not a checkpoint", hint="give PREFIX of PREFIX.meta and PREFIX.index")
     meta = Path(f"{prefix}.meta")
     if not meta.is_file():
         raise ModelError(
@@ -72,7 +72,7 @@ def open_checkpoint(
                 f"the checkpoint {prefix} cannot be restored: {first_line(error)}",
                 hint="copy all files of the checkpoint again",
             ) from error
-    return _owned(graph, session, signatures, tags)
+    return _open_graph(graph, session, signatures, tags)
 
 
 def open_graph_def(source: Any, signatures: Mapping[str, Signature] | None, tags: Sequence[str]) -> OwnedGraphSource:
@@ -92,10 +92,10 @@ def open_graph_def(source: Any, signatures: Mapping[str, Signature] | None, tags
             raise ModelError(
                 f"the GraphDef cannot be used: {first_line(error)}", hint="freeze it with the TensorFlow that made it"
             ) from error
-    return _owned(graph, tf.compat.v1.Session(graph=graph), signatures, tags)
+    return _open_graph(graph, tf.compat.v1.Session(graph=graph), signatures, tags)
 
 
-def _owned(
+def _open_graph(
     graph: Any, session: Any, signatures: Mapping[str, Signature] | None, tags: Sequence[str]
 ) -> OwnedGraphSource:
     try:
@@ -118,7 +118,7 @@ def _read_graph_def(path: Path) -> Any:
         else:
             definition.ParseFromString(data)
     except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is no GraphDef: {first_line(error)}", hint="give a frozen graph") from error
+        raise ModelError(f"{path} is not a valid GraphDef: {first_line(error)}", hint="give a frozen graph") from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", hint="check the path") from error
     if not definition.node:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.bound_signature import first_line
-from tfs_deploy.export.signatures.composition import Wrapped
-from tfs_deploy.export.signatures.contract import check_method
+from tfs_deploy.export.signatures.method_contract import check_method
 from tfs_deploy.export.signatures.names import check_name, did_you_mean
 from tfs_deploy.export.signatures.signature import METHODS, Signature
+from tfs_deploy.export.signatures.wrapped_signature import WrappedSignature
 from tfs_deploy.export.sources.pruning import pruned_meta_graph, unfed_placeholders, variables_of
 from tfs_deploy.protos.signatures import TensorSpec, signature_info
 
@@ -28,14 +28,14 @@ _HOUSEKEEPING: Final = frozenset(
 
 
 class GraphSource:
-    """Tensors of a graph with a session that knows its variables; neither is changed."""
+    """Tensors of a graph, with the session that holds its variables; neither is changed."""
 
     def __init__(
         self, graph: Any, session: Any, signatures: Mapping[str, Signature] | None, tags: Sequence[str]
     ) -> None:
         if not signatures:
             raise UsageError(
-                "a TensorFlow 1 graph says nothing of what shall be served",
+                "a TensorFlow 1 graph does not say what to serve",
                 hint="signatures={'serving_default': Signature(inputs={'x': 'x:0'}, outputs={'y': 'y:0'})}, "
                 f"or -s 'serving_default(x=x:0) -> y=y:0'; {_candidates(graph)}",
             )
@@ -55,8 +55,8 @@ class GraphSource:
         missing = unfed_placeholders(self._outputs[signature].values(), self._inputs[signature].values())
         if missing:
             raise UsageError(
-                f"Signature {signature!r}: the outputs need the placeholder {missing[0]!r}, which is no input",
-                hint=f"add it to the inputs: {{'{missing[0]}': '{missing[0]}:0'}}, or choose outputs before it",
+                f"Signature {signature!r}: the outputs need the placeholder {missing[0]!r}, which is not an input",
+                hint=f"add it to the inputs: {{'{missing[0]}': '{missing[0]}:0'}}, or choose outputs without it",
             )
 
     def inputs(self, signature: str) -> dict[str, TensorSpec] | None:
@@ -108,7 +108,7 @@ class GraphSource:
             builder.save()
 
     def close(self) -> None:
-        """Leave the session to its owner."""
+        """Do nothing: the caller owns the session."""
 
     def _values(self, names: Sequence[str]) -> dict[str, Any]:
         """Read variables out of the session, by the name of their op."""
@@ -140,7 +140,7 @@ def open_session(session: Any, signatures: Mapping[str, Signature] | None, tags:
 
 def _tensors(signature: str, role: str, graph: Any, given: Signature) -> dict[str, Any]:
     """Return the tensors of one side of a signature by name."""
-    if isinstance(given, Wrapped) or given.function is not None:
+    if isinstance(given, WrappedSignature) or given.function is not None:
         raise UsageError(
             f"Signature {signature!r}: a TensorFlow 1 graph has tensors, not functions",
             hint="export it as it is, then export that SavedModel with the function or wrapper around its signature",
@@ -150,14 +150,14 @@ def _tensors(signature: str, role: str, graph: Any, given: Signature) -> dict[st
         return {}
     if not isinstance(side, Mapping) or not side:
         raise UsageError(
-            f"Signature {signature!r}: its {role}s are not said",
+            f"Signature {signature!r}: it does not name its {role}s",
             hint=f"{role}s={{'name': 'tensor:0'}}; {_candidates(graph)}",
         )
     return {check_name(signature, role, name): find_tensor(signature, graph, value) for name, value in side.items()}
 
 
 def find_tensor(signature: str, graph: Any, value: Any) -> Any:
-    """Return the tensor of a graph that a tensor, an operation, a variable or a name stands for."""
+    """Return the tensor of a graph that a tensor, operation, variable or name refers to."""
     import tensorflow as tf
 
     if isinstance(value, (tf.SparseTensor, tf.RaggedTensor)):
@@ -185,7 +185,7 @@ def _definition(name: str, method: str, inputs: Mapping[str, Any], outputs: Mapp
 
 
 def _candidates(graph: Any) -> str:
-    """Say which tensors a signature may have meant: placeholders, and what nobody consumes."""
+    """Return a hint with likely tensors: placeholders, and results that no other operation consumes."""
     operations = graph.get_operations()
     fed = [op.name for op in operations if op.type == "Placeholder"][:6]
     results = [op.name for op in operations if _is_result(op)][-6:]
@@ -193,7 +193,7 @@ def _candidates(graph: Any) -> str:
 
 
 def _is_result(operation: Any) -> bool:
-    """Tell whether nobody consumes an operation's results; what variables and savers add is none."""
+    """Tell whether an operation computes a result that no other one consumes, apart from variables and savers."""
     if operation.type in _HOUSEKEEPING or operation.name.startswith("save/"):
         return False
     return bool(operation.outputs) and not any(tensor.consumers() for tensor in operation.outputs)

@@ -1,11 +1,12 @@
-"""Keras models: what they know of their own inputs and outputs, and how they are called for serving."""
+"""Keras models: their own inputs and outputs, and the call that is served."""
 
 from __future__ import annotations
 
 import inspect
 import logging
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from tfs_deploy.export.signatures.functions import bind_all, bind_function, bind
 from tfs_deploy.export.signatures.names import naming_hint
 from tfs_deploy.export.signatures.signature import Signature
 from tfs_deploy.export.signatures.specs import as_spec, free_batch
+from tfs_deploy.export.sources.keras_file import load_keras_file
+from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
@@ -24,6 +27,16 @@ logger = logging.getLogger(__name__)
 _OWN = frozenset({"__call__", "call"})
 #: methods that take and return numpy arrays
 _LOOPS = frozenset({"predict", "predict_on_batch", "fit", "evaluate"})
+
+
+def open_keras(source: Any, signatures: Mapping[str, Signature] | None, _tags: Sequence[str]) -> TracedSource:
+    """Open a Keras model, or the file of one."""
+    model = load_keras_file(source) if isinstance(source, (str, os.PathLike)) else source
+    if not is_keras(model):
+        raise UsageError(
+            f"a {type(model).__name__} is not a Keras model", hint="leave the kind out to have it detected"
+        )
+    return TracedSource(bind_keras(model, signatures))
 
 
 def bind_keras(model: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:
@@ -68,13 +81,13 @@ def is_keras(value: Any) -> bool:
 
 def _check_backend(model: Any) -> None:
     if any(cls.__module__.startswith("tf_keras.") for cls in type(model).__mro__):
-        return  # Keras 2 knows no other backend
+        return  # Keras 2 has no other backend
     import keras
 
     backend = keras.config.backend()
     if backend != "tensorflow":
         raise UsageError(
-            f"Keras runs on {backend}, whose models are no TensorFlow graphs",
+            f"Keras runs on {backend}, whose models are not TensorFlow graphs",
             hint="set KERAS_BACKEND=tensorflow before keras is imported, and load the model again",
         )
 
@@ -84,12 +97,12 @@ def _check_own_outputs(name: str, outputs: list[str] | None) -> None:
         return
     if len(set(outputs)) != len(outputs):
         raise UsageError(
-            f"Signature {name!r}: two outputs have one name in {outputs}", hint=naming_hint(name, "output")
+            f"Signature {name!r}: two outputs have the same name in {outputs}", hint=naming_hint(name, "output")
         )
     for output in outputs:
         if re.search(r"_\d+$", output):
             logger.warning(
-                "signature %s: Keras may have counted up the output name %s, the next export would differ; %s",
+                "signature %s: Keras may have numbered the output name %s, so the next export could differ; %s",
                 *(name, output, naming_hint(name, "output")),
             )
 
@@ -152,7 +165,7 @@ def _pack(structure: Any, values: Iterator[Any]) -> Any:
 def _spec(model: Any, name: str, tensor: Any) -> TensorSpec:
     """Return the spec of an input, its batch dimension free unless the model's author fixed it on an Input.
 
-    A Sequential without an Input takes over the batch size of its first batch, which nobody meant.
+    A Sequential without an Input keeps the size of its first batch, which is never intended.
     """
     spec = as_spec(name, tensor)
     return spec if getattr(model, "_functional", None) is None else free_batch(spec)

@@ -1,8 +1,8 @@
-"""``tf.Module``s and plain ``tf.function``s: which functions they offer, and binding signatures to them."""
+"""``tf.Module``s and ``tf.function``s: the functions they offer, and the signatures bound to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
@@ -10,10 +10,21 @@ from tfs_deploy.export.signatures.functions import TfFunctionCall, bind_all, bin
 from tfs_deploy.export.signatures.names import did_you_mean
 from tfs_deploy.export.signatures.signature import Signature
 from tfs_deploy.export.sources.keras_source import KerasCall, is_keras
+from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
     from tfs_deploy.export.signatures.bound_signature import BoundSignature
+
+
+def open_module(source: Any, signatures: Mapping[str, Signature] | None, _tags: Sequence[str]) -> TracedSource:
+    """Open a ``tf.Module``."""
+    return TracedSource(bind_module(source, signatures))
+
+
+def open_functions(source: Any, signatures: Mapping[str, Signature] | None, _tags: Sequence[str]) -> TracedSource:
+    """Open one ``tf.function``, or a dict of them by signature name."""
+    return TracedSource(bind_functions(source, signatures))
 
 
 def bind_module(module: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:
@@ -29,7 +40,7 @@ def bind_module(module: Any, signatures: Mapping[str, Signature] | None) -> list
             function = _saved_signatures(module).get(function) or method_of(name, module, function)
         return _bind_beside(name, module if function is None else function, signature)
 
-    return bind_all(bind, signatures or _offered(module))
+    return bind_all(bind, signatures or _served_functions(module))
 
 
 def bind_functions(source: Any, signatures: Mapping[str, Signature] | None) -> list[BoundSignature]:
@@ -40,7 +51,7 @@ def bind_functions(source: Any, signatures: Mapping[str, Signature] | None) -> l
         function = signature.function
         if isinstance(function, str) and function not in functions:
             raise UsageError(
-                f"Signature {name!r}: there is no function {function!r}", hint=did_you_mean(function, functions)
+                f"Signature {name!r}: unknown function {function!r}", hint=did_you_mean(function, functions)
             )
         if isinstance(function, str):
             function = functions[function]
@@ -54,7 +65,7 @@ def bind_functions(source: Any, signatures: Mapping[str, Signature] | None) -> l
 def _bind_beside(name: str, function: Any, signature: Signature) -> BoundSignature:
     if function is None or not callable(function):
         raise UsageError(
-            f"Signature {name!r}: it names no function, and the model itself cannot be called",
+            f"Signature {name!r}: it does not name a function, and the model itself cannot be called",
             hint="Signature('method name', inputs={...}), or pass the function itself",
         )
     if is_keras(function):
@@ -65,7 +76,7 @@ def _bind_beside(name: str, function: Any, signature: Signature) -> BoundSignatu
     return bind_function(name, function, signature)
 
 
-def _offered(module: Any) -> dict[str, Signature]:
+def _served_functions(module: Any) -> dict[str, Signature]:
     saved = _saved_signatures(module)
     if saved:
         return {name: Signature(function) for name, function in saved.items()}

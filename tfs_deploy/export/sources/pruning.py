@@ -1,4 +1,4 @@
-"""The part of a TensorFlow 1 graph that a signature needs, without losses, optimizers and input pipelines."""
+"""The part of a TensorFlow 1 graph that its signatures need, without losses, optimizers and input pipelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variables of an old TensorFlow 1 graph, as TensorFlow 2 knows them.
+"""Convert the variables of a TensorFlow 1 graph to resource variables.
 
 Until TensorFlow 2 a variable was a tensor that other ops changed in place (``VariableV2``). TensorFlow 2 runs such a
 graph, but cannot save what it has loaded: the variables would stay without values. A resource variable
@@ -29,7 +29,7 @@ def has_old_variables(meta_graph: Any) -> bool:
     return any(node.op in _OLD for node in meta_graph.graph_def.node)
 
 
-def modernize(meta_graph: Any) -> None:
+def use_resource_variables(meta_graph: Any) -> None:
     """Change a MetaGraphDef in place: resource variables, and only the ops that loading and its signatures need.
 
     Raises:
@@ -85,7 +85,7 @@ def _roots(meta_graph: Any, definitions: Iterable[Any]) -> Iterator[str]:
 
 
 def _convert_readers(graph: Any, old: dict[str, Any]) -> None:
-    """Have every op that takes an old variable take its value, or its handle where it assigns or reads."""
+    """Feed every op on an old variable with its value, or with its handle if the op assigns or reads it."""
     readers: dict[str, Any] = {}
     for node in list(graph.node):
         for position, tensor in enumerate(node.input):

@@ -1,4 +1,4 @@
-"""A SavedModel that is loaded with TensorFlow and traced again, for signatures that its own do not contain."""
+"""A SavedModel that is loaded with TensorFlow and traced again, for signatures that it does not have."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tfs_deploy.export.signatures.functions import bind_all, bind_function
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec
-from tfs_deploy.export.sources.resource_variables import has_old_variables, modernize
-from tfs_deploy.export.sources.savedmodel_source import CopyExtras
+from tfs_deploy.export.sources.model_copy import copy_extras
+from tfs_deploy.export.sources.resource_variables import has_old_variables, use_resource_variables
 from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.savedmodel import layout
 
@@ -33,10 +33,10 @@ class RetracedSource(TracedSource):
     ) -> None:
         """``old_graph``: the MetaGraphDef, if the SavedModel is of TensorFlow 1."""
         with contextlib.ExitStack() as stack:
-            place = stack.enter_context(_modernized(folder, old_graph))
+            place = stack.enter_context(_with_resource_variables(folder, old_graph))
             self._load(folder, place, tags)
-            self._extras = CopyExtras(folder)
-            resources = _of_initialization(self._loaded) if old_graph is not None else []
+            self._folder = folder
+            resources = _initializers(self._loaded) if old_graph is not None else []
             super().__init__(bind_all(self._bind, signatures), resources)
             self._opened = stack.pop_all()  # saving copies assets from there
 
@@ -47,7 +47,7 @@ class RetracedSource(TracedSource):
             self._loaded = tf.saved_model.load(str(place), tags=list(tags))
         except (tf.errors.OpError, OSError, ValueError, AttributeError) as error:
             raise ModelError(
-                f"{folder} cannot be loaded: {first_line(error)}", hint="`tfs-deploy lint` says more about it"
+                f"{folder} cannot be loaded: {first_line(error)}", hint=f"tfs-deploy lint {folder}"
             ) from error
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class RetracedSource(TracedSource):
     def save(self, directory: Path, hasher: Hasher) -> None:
         """Write the traced functions, and what the SavedModel had beside its graph."""
         super().save(directory, hasher)
-        self._extras.to(directory)
+        copy_extras(self._folder, directory)
 
     def _bind(self, name: str, signature: Signature) -> BoundSignature:
         function = signature.function
@@ -71,16 +71,16 @@ class RetracedSource(TracedSource):
         renamed = choose_names(name, "input", signature.inputs, list(specs))
         outputs = choose_names(name, "output", signature.outputs, list(existing.structured_outputs))
         inputs = {new: _spec(name, new, specs[old], signature.inputs) for new, old in renamed.items()}
-        return BoundSignature.of(name, inputs, METHODS[signature.method], _calling(existing, renamed), outputs)
+        return BoundSignature.of(name, inputs, METHODS[signature.method], _call_renamed(existing, renamed), outputs)
 
 
 @contextlib.contextmanager
-def _modernized(folder: Path, old_graph: Any | None) -> Iterator[Path]:
-    """Lend the directory, or one beside it with variables that TensorFlow 2 can save again."""
+def _with_resource_variables(folder: Path, old_graph: Any | None) -> Iterator[Path]:
+    """Yield the directory, or a temporary one with variables that TensorFlow 2 can save again."""
     if old_graph is None or not has_old_variables(old_graph):
         yield folder
         return
-    modernize(old_graph)
+    use_resource_variables(old_graph)
     with tempfile.TemporaryDirectory(prefix="tfs-deploy-") as place:
         for name in (layout.VARIABLES, layout.ASSETS):
             Path(place, name).symlink_to((folder / name).resolve())
@@ -89,15 +89,15 @@ def _modernized(folder: Path, old_graph: Any | None) -> Iterator[Path]:
         yield Path(place)
 
 
-def _of_initialization(loaded: Any) -> list[Any]:
-    """Return what fills the tables of a TensorFlow 1 graph, and the files it reads.
+def _initializers(loaded: Any) -> list[Any]:
+    """Return what fills the tables of a TensorFlow 1 graph, and the files that it reads.
 
-    No function captures them: functions know the tables by their shared names only.
+    Functions know those tables by their shared names only, so no function captures them.
     """
     return [loaded.initializer, *loaded.asset_paths]
 
 
-def _calling(existing: Callable[..., Any], renamed: Mapping[str, str]) -> Callable[[Mapping[str, Any]], Any]:
+def _call_renamed(existing: Callable[..., Any], renamed: Mapping[str, str]) -> Callable[[Mapping[str, Any]], Any]:
     return lambda tensors: existing(**{old: tensors[new] for new, old in renamed.items()})
 
 

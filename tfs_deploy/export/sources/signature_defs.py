@@ -1,4 +1,4 @@
-"""Editing the SignatureDefs of a SavedModel: what TensorFlow 2 has no way to say, and all that TensorFlow 1 needs."""
+"""Edit the SignatureDefs of a SavedModel: methods that TensorFlow 2 cannot write, and all of TensorFlow 1's."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
-from tfs_deploy.export.signatures.contract import check_method
+from tfs_deploy.export.signatures.method_contract import check_method
 from tfs_deploy.export.signatures.names import check_name
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.sources.graph_source import find_tensor
-from tfs_deploy.export.tensorflow.quiet import load_tensorflow
+from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import INTERNAL_SIGNATURES, PREDICT_METHOD, signature_info
 from tfs_deploy.savedmodel import layout
 
@@ -37,17 +37,17 @@ def set_methods(directory: Path, methods: Mapping[str, str]) -> None:
     _write(directory, model)
 
 
-def edited(graph: Any, signatures: Mapping[str, Signature]) -> dict[str, Any]:
-    """Make new SignatureDefs for a meta graph: other names, fewer outputs, another method, other tensors.
+def edit_signature_defs(graph: Any, signatures: Mapping[str, Signature]) -> dict[str, Any]:
+    """Return new SignatureDefs for a meta graph: other names, fewer outputs, another method, other tensors.
 
     A signature keeps the method of the one it is made from unless it asks for another.
     """
     tensors = Tensors(graph.graph_def)
     known = {name: made for name, made in graph.signature_def.items() if name not in INTERNAL_SIGNATURES}
-    return {name: _edited(name, signature, known, tensors) for name, signature in signatures.items()}
+    return {name: _edit(name, signature, known, tensors) for name, signature in signatures.items()}
 
 
-def _edited(name: str, signature: Signature, known: Mapping[str, Any], tensors: Tensors) -> Any:
+def _edit(name: str, signature: Signature, known: Mapping[str, Any], tensors: Tensors) -> Any:
     existing = protos.SignatureDef(method_name=PREDICT_METHOD)
     by_tensor = [_names_tensors(side) for side in (signature.inputs, signature.outputs)]
     if signature.function is not None or not all(by_tensor):
@@ -78,7 +78,7 @@ def _names_tensors(side: Any) -> bool:
 
 
 class Tensors:
-    """Finds tensors of a graph by name, with dtype and shape; imports TensorFlow if it is asked for one."""
+    """Finds tensors of a graph by name, with dtype and shape; imports TensorFlow on first use."""
 
     def __init__(self, graph_def: Any) -> None:
         self._graph_def = graph_def

@@ -1,4 +1,4 @@
-"""What every kind of source offers to the exporter: it can be saved, and run as the original."""
+"""What the exporter needs of a source: it can be saved, and run as the original."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Source(Protocol):
         """List the signatures that will be written."""
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run the original, not what was written."""
+        """Run the original model, not the written one."""
 
     def save(self, directory: Path, hasher: Hasher, /) -> None:
         """Write ``saved_model.pb``, variables and assets into an empty directory that ``hasher`` follows."""
 
     def close(self) -> None:
-        """Free what the source opened itself."""
+        """Release what the source opened itself."""
 
 
 class TracedSource:
@@ -62,16 +62,16 @@ class TracedSource:
         import tensorflow as tf
 
         from tfs_deploy.export.sources.signature_defs import set_methods
-        from tfs_deploy.export.tensorflow.checkpoint_checksum import Ahead, observed
+        from tfs_deploy.export.tensorflow.checkpoint_checksum import HeadHasher, save_options
         from tfs_deploy.export.tensorflow.resources import holder_of
 
         holder = holder_of(list(self._concrete.values()), self._resources)
-        # In this order a checkpoint gets them.
+        # in the order in which a checkpoint stores them
         variables = [child for child in tf.train.TrackableView(holder).descendants() if isinstance(child, tf.Variable)]
-        ahead = Ahead(variables)
-        hasher.expect(ahead)
-        tf.saved_model.save(holder, str(directory), signatures=self._concrete, options=observed(ahead))
+        head_hasher = HeadHasher(variables)
+        hasher.expect(head_hasher)
+        tf.saved_model.save(holder, str(directory), signatures=self._concrete, options=save_options(head_hasher))
         set_methods(directory, {name: bound.method for name, bound in self._bound.items()})
 
     def close(self) -> None:
-        """Leave the model to its owner."""
+        """Do nothing: the caller owns the model."""

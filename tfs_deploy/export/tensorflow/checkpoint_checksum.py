@@ -1,15 +1,15 @@
-"""The checksum of a checkpoint's data file from the memory of its variables, before TensorFlow writes it.
+"""Hash the head of a checkpoint's data file from the memory of its variables, before TensorFlow writes it.
 
-A save first builds the graph, for about as long as the hash of the variables takes, and leaves the other cores idle.
-So the variables are hashed in that time, in the order in which they will be written. None of this is taken on trust:
+A save first builds the graph, which takes about as long as hashing the variables and leaves the other cores idle. So
+the variables are hashed in that time, in the order in which they will be written. Nothing is taken on trust:
 
 - TensorFlow tells, just before it writes, which tensors it writes in which order (a sharding callback, its public
   hook). What was hashed counts as far as these are the same memory in the same order;
-- that memory cannot have changed: it is held here, and TensorFlow copies a variable before it updates it while somebody
-  else holds its buffer (training_op_helpers.h: PrepareToUpdateVariable);
+- that memory cannot have changed: it is held here, and TensorFlow copies a variable before an update if its buffer is
+  held elsewhere (training_op_helpers.h: PrepareToUpdateVariable);
 - the index that was written must have the tensors at these places (``Head.leads``).
 
-Whatever fails one of these is hashed from the file.
+Tensors that fail one of these are hashed from the file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.savedmodel.formats.bundle import Bundle
 
-#: how much is hashed before a look whether it is still wanted
+#: bytes that are hashed before the thread checks whether they are still needed
 _CHUNK: Final = 16 << 20
 
 
@@ -52,19 +52,19 @@ class Head:
         return [(entry.name, entry.offset, entry.size) for entry in first] == expected
 
 
-class Ahead:
-    """Hashes variables in a thread, from the first on, until the saver wants another one."""
+class HeadHasher:
+    """Hashes variables in a thread, in order, up to the first that the saver does not write next."""
 
     def __init__(self, variables: Iterable[Any]) -> None:
         self._views = list(_leading(memory_of(variable.read_value()) for variable in variables))
         self._digests: list[Any] = []
         self._wanted = len(self._views)
-        self._thread = threading.Thread(target=self._hash, name="tfs-deploy-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._hash, name="tfs-deploy-head-hasher", daemon=True)
         self._tensors: tuple[tuple[str, int], ...] = ()
         self._thread.start()
 
     def written(self, tensors: Sequence[tuple[str, Any]]) -> None:
-        """Take note of what is about to be written: key and tensor, in order."""
+        """Note what is about to be written: keys and tensors, in order."""
         same = []
         for (key, tensor), ours in zip(tensors, self._views, strict=False):
             theirs = memory_of(tensor)
@@ -79,7 +79,7 @@ class Ahead:
         return self._thread.is_alive()
 
     def head(self) -> Head | None:
-        """Wait for the checksum of what is written as it was hashed; ``None`` if that is nothing."""
+        """Wait for the hash of the tensors that are written as they were hashed; ``None`` if there are none."""
         if not self._tensors:
             return None
         self._thread.join()
@@ -102,30 +102,30 @@ class Ahead:
 
 
 def _leading(views: Iterable[memoryview | None]) -> Iterator[memoryview]:
-    """Yield those before the first that is missing."""
+    """Yield the views before the first that is missing."""
     for view in views:
         if view is None:
             return
         yield view
 
 
-def observed(ahead: Ahead) -> Any:
-    """Return the options of a save that tell ``ahead`` what is about to be written."""
+def save_options(head_hasher: HeadHasher) -> Any:
+    """Return the options of a save that tell ``head_hasher`` what is about to be written."""
     import tensorflow as tf
 
     class Observer(tf.train.experimental.ShardingCallback):  # type: ignore[misc]
-        """TensorFlow's own policy, overheard."""
+        """TensorFlow's own policy, which also tells the hasher."""
 
         def __init__(self) -> None:
             self._policy = tf.train.experimental.ShardByTaskPolicy()
 
         @property
         def description(self) -> str:
-            """What a policy must say of itself."""
+            """The description that every policy has."""
             return str(self._policy.description)
 
         def __call__(self, shardable_tensors: Sequence[Any]) -> Any:
-            ahead.written([(tensor.checkpoint_key, tensor.tensor) for tensor in shardable_tensors])
+            head_hasher.written([(tensor.checkpoint_key, tensor.tensor) for tensor in shardable_tensors])
             return self._policy(shardable_tensors)
 
     return tf.saved_model.SaveOptions(experimental_sharding_callback=Observer())

@@ -1,8 +1,8 @@
-"""Checksums of large files, computed while TensorFlow still writes them.
+"""Checksums of large files, computed while TensorFlow writes them.
 
 A checkpoint's data files are only ever appended to (tensor_bundle.cc: BundleWriter), so what is there can be hashed
-already, and the variables that begin one even before (``ahead``). That hides the time of the manifest behind the time
-of the save; reading the files again would double it.
+already, and the variables at its head even before (``checkpoint_checksum``). The manifest then costs no time of its
+own; reading the files again would double that of the save.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tfs_deploy.export.tensorflow.checkpoint_checksum import Ahead, Head
+    from tfs_deploy.export.tensorflow.checkpoint_checksum import Head, HeadHasher
 
 _APPENDED: Final = re.compile(r".*\.data-\d{5}-of-\d{5}(\.tempstate\d+)?")
 _PAUSE_S: Final = 0.002
-#: hashed at once without the interpreter lock, which other threads give back only every few milliseconds
+#: hashed in one go without the interpreter lock, which other threads release only every few milliseconds
 _CHUNK: Final = 16 << 20
 _WRITEBACK_EVERY: Final = 16 << 20
 
@@ -37,12 +37,12 @@ _WRITEBACK_EVERY: Final = 16 << 20
 class _Growing:
     """The checksum of one file so far; it stays with the file when that is renamed.
 
-    ``ahead``: who may have hashed the beginning already; whether the file does begin so is judged in the end.
+    ``head_hasher``: may have hashed the beginning already; whether the file begins so is checked at the end.
     """
 
-    def __init__(self, file: io.FileIO, buffer: memoryview, ahead: Ahead | None) -> None:
+    def __init__(self, file: io.FileIO, buffer: memoryview, head_hasher: HeadHasher | None) -> None:
         self._file = file
-        self._ahead = ahead
+        self._head_hasher = head_hasher
         self._head: Head | None = None
         self._digest = hashlib.sha256()
         self._buffer = buffer
@@ -55,7 +55,7 @@ class _Growing:
         if written - self._started >= _WRITEBACK_EVERY:
             self._started = written
             start_writeback(self._file.fileno())
-        if self._ahead is not None and self._ahead.busy():
+        if self._head_hasher is not None and self._head_hasher.busy():
             return
         self._take_head()
         while count := self._file.readinto(self._buffer):
@@ -71,10 +71,10 @@ class _Growing:
         return FileEntry(self._digest.hexdigest(), self.size)
 
     def _take_head(self) -> None:
-        """Begin after what was hashed ahead."""
-        ahead, self._ahead = self._ahead, None
-        self._head = self._head if ahead is None else ahead.head()
-        if ahead is not None and self._head is not None:
+        """Continue after what was hashed ahead."""
+        head_hasher, self._head_hasher = self._head_hasher, None
+        self._head = self._head if head_hasher is None else head_hasher.head()
+        if head_hasher is not None and self._head is not None:
             self._digest = self._head.digest.copy()
             self.size = self._head.size
             self._file.seek(self.size)
@@ -87,7 +87,7 @@ class Hasher:
         self._directory = directory
         self._files: dict[tuple[int, int], _Growing] = {}
         self._buffer = memoryview(bytearray(_CHUNK))  # one for all files: they are read one after the other
-        self._ahead: Ahead | None = None
+        self._head_hasher: HeadHasher | None = None
         self._opened = contextlib.ExitStack()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="tfs-deploy-hasher", daemon=True)
@@ -104,13 +104,13 @@ class Hasher:
             if failed is None:
                 self._finish()
 
-    def expect(self, ahead: Ahead) -> None:
-        """Take the beginning of the data file that is written next from what was hashed ahead; closes it in the end."""
-        self._opened.callback(ahead.close)
-        self._ahead = ahead
+    def expect(self, head_hasher: HeadHasher) -> None:
+        """Take the head of the next data file from ``head_hasher``, which is closed at the end."""
+        self._opened.callback(head_hasher.close)
+        self._head_hasher = head_hasher
 
     def _finish(self) -> None:
-        """Pair the checksums with the names that the files have in the end."""
+        """Pair the checksums with the final names of the files."""
         for path in self._directory.rglob("*"):
             growing = self._files.get(_identity(path.stat())) if _APPENDED.fullmatch(path.name) else None
             entry = None if growing is None else growing.finish(self._directory, path)
@@ -129,15 +129,15 @@ class Hasher:
         for path in self._directory.glob("variables/**/*.data-*"):
             if _APPENDED.fullmatch(path.name) and _identity(path.stat()) not in self._files:
                 file = self._opened.enter_context(path.open("rb", buffering=0))
-                self._files[_identity(os.fstat(file.fileno()))] = _Growing(file, self._buffer, self._ahead)
-                self._ahead = None
+                self._files[_identity(os.fstat(file.fileno()))] = _Growing(file, self._buffer, self._head_hasher)
+                self._head_hasher = None
 
 
 def _leads(head: Head, version_dir: Path, path: Path) -> bool:
     try:
         bundle = read_bundle(version_dir)
     except ModelError:
-        return False  # an index that cannot be read proves nothing; the checks of the export judge it
+        return False  # a damaged index proves nothing; the export validates it later
     return bundle is not None and head.leads(bundle, path)
 
 

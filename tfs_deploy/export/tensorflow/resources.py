@@ -1,4 +1,4 @@
-"""What traced functions depend on: the variables and lookup tables that must be saved with them."""
+"""The variables and lookup tables that must be saved with traced functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def holder_of(functions: Sequence[Any], more: Iterable[Any] = ()) -> Any:
     """Return a ``tf.Module`` that tracks all that the functions need, and nothing else.
 
-    ``more``: resources that no function knows, such as the initializer of the tables of a TensorFlow 1 graph.
+    ``more``: resources that no function captures, such as the initializer of the tables of a TensorFlow 1 graph.
 
     Saving the model object itself would also save optimizer slots and every function it ever traced.
     """
@@ -50,7 +50,7 @@ def _named(variables: Iterable[Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _tables(functions: Sequence[Any]) -> list[Any]:
-    """Find the objects behind captured handles that are no variables: lookup tables, with their assets.
+    """Return the objects behind captured handles other than variables: lookup tables, with their assets.
 
     A handle knows the object that made it (``CapturableResource``); a function only knows its handles.
     """

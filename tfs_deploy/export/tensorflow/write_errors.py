@@ -1,4 +1,4 @@
-"""The errors of TensorFlow's file system, as errors that say what to do."""
+"""Errors of TensorFlow's file system, translated to errors that say what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.export.signatures.bound_signature import first_line
-from tfs_deploy.store.publish import translated
+from tfs_deploy.store.publish import translate_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +18,9 @@ _DENIED = ("Permission denied", "Read-only file system")
 
 
 @contextlib.contextmanager
-def writing(base: Path) -> Iterator[None]:
-    """Translate what goes wrong while TensorFlow writes below ``base``: its own exceptions are no ``OSError``."""
-    with translated(base):
+def translate_write_errors(base: Path) -> Iterator[None]:
+    """Translate what fails while TensorFlow writes below ``base``: its exceptions are not ``OSError``s."""
+    with translate_os_errors(base):
         try:
             yield
         except Exception as error:

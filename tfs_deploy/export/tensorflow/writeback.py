@@ -1,4 +1,4 @@
-"""Asking the kernel to start writing a file to disk early, so that a later fsync has little left to wait for."""
+"""Ask the kernel to start writing a file to disk early, so that a later fsync has little left to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SYNC_FILE_RANGE_WRITE: Final = 2
 
 
 def start_writeback(descriptor: int) -> None:
-    """Start writing what is dirty (sync_file_range(2)); does not wait, and is no promise of anything.
+    """Start writing dirty pages (sync_file_range(2)) without waiting or any guarantee.
 
     Nothing happens where the system or the file system has no such call.
     """

@@ -19,6 +19,7 @@ from tfs_deploy.launch.docker.mount_access import require_readable
 from tfs_deploy.launch.embedded.launcher import answers
 from tfs_deploy.launch.logs import reason, tail
 from tfs_deploy.launch.start_settings import settings_of
+from tfs_deploy.state.server_log import failed_log_path, keep_failed_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +33,6 @@ _POLL: Final = 0.1
 _LAST_WORDS: Final = 200
 #: the init process's own exit codes for a program that cannot be run
 _NOT_FOUND: Final = (126, 127)
-#: where the log of a container that did not come up is kept, since the container is removed
-LAST_LOG: Final = "failed.log"
 
 
 class DockerHost:
@@ -165,9 +164,7 @@ class DockerHost:
 
     def _keep_log(self, server: ContainerServer) -> list[str]:
         lines = server.log_lines(_LAST_WORDS)
-        path = self._deployment.state_dir / LAST_LOG
-        with contextlib.suppress(OSError):  # a full disk must not hide why the server ended
-            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        keep_failed_log(self._deployment.state_dir, lines)
         return lines
 
     def _require_ports(self, ports: Ports) -> None:
@@ -231,7 +228,7 @@ class DockerHost:
         found = self._find()
         if found is not None:
             return found.log_lines(count)
-        path = self._deployment.state_dir / LAST_LOG
+        path = failed_log_path(self._deployment.state_dir)
         return tail(path, count) if path.exists() else None
 
     def _find(self, suffix: str = "") -> ContainerServer | None:

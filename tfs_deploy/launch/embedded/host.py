@@ -7,19 +7,12 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
-from tfs_deploy.launch.embedded.record import (
-    FILE_NAME,
-    LOG_NAME,
-    NEXT,
-    OLD,
-    read_record,
-    remove_record,
-    running_server,
-    write_record,
-)
+from tfs_deploy.launch.embedded.record import record_server, running_server
 from tfs_deploy.launch.embedded.running_server import STOP_TIMEOUT, RunningServer
 from tfs_deploy.launch.logs import tail
 from tfs_deploy.launch.start_settings import settings_of
+from tfs_deploy.state.server_log import log_path, set_aside
+from tfs_deploy.state.server_record import Role, read_server, remove_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,13 +31,13 @@ class EmbeddedHost:
     def heal(self) -> list[str]:
         """Stop servers of a replacement that was cut off."""
         notes = []
-        for name in (NEXT, OLD):
-            left = running_server(self._state_dir, name=name)
+        for role in (Role.SUCCESSOR, Role.PREDECESSOR):
+            left = running_server(self._state_dir, role)
             current = self.current()
             if left is not None and (current is None or left.pid != current.pid):
                 left.stop(STOP_TIMEOUT)
                 notes.append(f"stopped {left.name}, left over from a replacement that was cut off")
-            remove_record(self._state_dir, name=name)
+            remove_server(self._state_dir, role)
         return notes
 
     def current(self) -> RunningServer | None:
@@ -53,7 +46,7 @@ class EmbeddedHost:
 
     def ended(self) -> bool:
         """Tell whether the server in use ended without being asked."""
-        return read_record(self._state_dir) is not None and self.current() is None
+        return read_server(self._state_dir) is not None and self.current() is None
 
     def explain_end(self) -> str:
         """Nothing: only a parent learns the exit code of a process."""
@@ -63,35 +56,33 @@ class EmbeddedHost:
         self, served: Deployment, ports: Ports, config_dir: Path, *, successor: bool, timeout: float
     ) -> RunningServer:
         """Start a process and wait for its ports."""
-        name = NEXT if successor else FILE_NAME
+        role = Role.SUCCESSOR if successor else Role.CURRENT
         settings = settings_of(served)
-        log_path = self._log_path(successor=successor)
-        if log_path.exists():
-            log_path.replace(log_path.with_suffix(".log.1"))
+        log = log_path(self._state_dir, successor=successor)
+        set_aside(log)
 
         def note(server: RunningServer) -> None:
             server.settings = settings
-            write_record(self._state_dir, server, name=name)
+            record_server(self._state_dir, server, role)
 
         on_these = dataclasses.replace(served.server, grpc_port=ports.grpc, rest_port=ports.rest)
         flags = server_flags(dataclasses.replace(served, server=on_these), config_dir)
         try:
-            return self._launcher.start(flags, log_path=log_path, detach=True, timeout=timeout, on_spawn=note)
+            return self._launcher.start(flags, log_path=log, detach=True, timeout=timeout, on_spawn=note)
         except BaseException:
-            remove_record(self._state_dir, name=name)
+            remove_server(self._state_dir, role)
             raise
 
     def promote(self, successor: RunningServer, current: RunningServer | None) -> None:
         """Note the successor as the server in use."""
         if current is not None:
-            write_record(self._state_dir, current, name=OLD)
-        log_path = self._log_path(successor=False)
-        if log_path.exists():
-            log_path.replace(log_path.with_suffix(".log.1"))
-        successor.log_path.replace(log_path)
-        successor.log_path = log_path
-        write_record(self._state_dir, successor)
-        remove_record(self._state_dir, name=NEXT)
+            record_server(self._state_dir, current, Role.PREDECESSOR)
+        log = log_path(self._state_dir)
+        set_aside(log)
+        successor.log_path.replace(log)
+        successor.log_path = log
+        record_server(self._state_dir, successor)
+        remove_server(self._state_dir, Role.SUCCESSOR)
 
     def pause(self, server: RunningServer, timeout: float) -> None:
         """Stop the process; its note stays."""
@@ -103,7 +94,7 @@ class EmbeddedHost:
 
         def note(started: RunningServer) -> None:
             started.settings = settings
-            write_record(self._state_dir, started)
+            record_server(self._state_dir, started)
 
         self._launcher.start(server.flags, log_path=server.log_path, detach=True, timeout=timeout, on_spawn=note)
 
@@ -114,21 +105,18 @@ class EmbeddedHost:
     def discard(self, server: RunningServer, timeout: float) -> None:
         """Stop the process and remove its notes."""
         server.stop(timeout)
-        for name in (FILE_NAME, NEXT, OLD):
-            record = read_record(self._state_dir, name=name)
-            if record is not None and record.get("pid") == server.pid:
-                remove_record(self._state_dir, name=name)
+        for role in Role:
+            record = read_server(self._state_dir, role)
+            if record is not None and record.pid == server.pid:
+                remove_server(self._state_dir, role)
 
     def clear(self) -> None:
         """Remove what was left of servers that ended, and stop those of a replacement that was cut off."""
         self.heal()
         if self.current() is None:
-            remove_record(self._state_dir)
+            remove_server(self._state_dir)
 
     def log(self, count: int) -> list[str] | None:
         """Return the last lines of the server's log."""
-        path = self._log_path(successor=False)
+        path = log_path(self._state_dir)
         return tail(path, count) if path.exists() else None
-
-    def _log_path(self, *, successor: bool) -> Path:
-        return self._state_dir / (f"next-{LOG_NAME}" if successor else LOG_NAME)

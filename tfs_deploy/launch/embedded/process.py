@@ -7,14 +7,15 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import LaunchError
+from tfs_deploy.host.processes import is_running, start_time
 from tfs_deploy.launch.exit_status import exit_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _POLL: Final = 0.02
 
@@ -62,7 +63,7 @@ class Process:
             if pid == self.pid:
                 self.exit_code = exit_status(status)
                 return False
-        return start_time(self.pid) == self.started
+        return is_running(self.pid, self.started)
 
     def stop(self, timeout: float) -> bool:
         """Ask the process to stop, kill it after ``timeout`` seconds; return whether it stopped by itself."""
@@ -84,22 +85,3 @@ class Process:
                 return False
             time.sleep(_POLL)
         return True
-
-
-def start_time(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot; None if it does not run (a zombie does not)."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    # The name, in parentheses, may itself hold spaces and parentheses; field 3 follows the last one.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def boot_id() -> str:
-    """Return what tells one boot of this machine from the next, empty where that cannot be known."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

@@ -1,1 +1,1 @@
-"""A rollout in the real world: the deployed server, its config, replicas, checks of versions and requests."""
+"""The world of a real rollout, one file for each: servers and replicas, their config, traffic, checks, requests."""

@@ -1,4 +1,4 @@
-"""``active.json`` when it is damaged: what it held is in the ``models.config`` that was written in the same breath."""
+"""A damaged ``active.json``: what it held is read from ``models.config``, which a rollout writes together with it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.config import model_server_config, parse
+from tfs_deploy.config.files import MODELS
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.errors import EnvironmentFault, SpecError
-from tfs_deploy.state.active import read_active, write_active
+from tfs_deploy.state.active import damage_of, read_active, write_active
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
 
 _LOG = logging.getLogger(__name__)
-#: the file that the server reads when it starts, which a rollout writes together with its records
-_SERVED = "models.config"
 
 
 def active_records(deployment: Deployment) -> Mapping[str, ActiveModel]:
@@ -26,29 +25,19 @@ def active_records(deployment: Deployment) -> Mapping[str, ActiveModel]:
     Nothing is written: the next action of a rollout replaces the file. Raises ``EnvironmentFault`` where neither can
     be read.
     """
-    damage = _damage(deployment)
+    damage = damage_of(deployment.state_dir)
     return read_active(deployment.state_dir) if damage is None else _recovered(deployment, damage)
 
 
 def mend(deployment: Deployment) -> None:
-    """Write ``active.json`` anew if it is damaged; raises ``EnvironmentFault``."""
-    damage = _damage(deployment)
+    """Replace ``active.json`` if it is damaged; raises ``EnvironmentFault``."""
+    damage = damage_of(deployment.state_dir)
     if damage is not None:
         write_active(deployment.state_dir, _recovered(deployment, damage))
 
 
-def _damage(deployment: Deployment) -> EnvironmentFault | None:
-    try:
-        read_active(deployment.state_dir)
-    except EnvironmentFault as error:
-        if isinstance(error.__cause__, OSError):
-            raise
-        return error
-    return None
-
-
 def _recovered(deployment: Deployment, damage: EnvironmentFault) -> Mapping[str, ActiveModel]:
-    path = deployment.config_dir / _SERVED
+    path = deployment.config_dir / MODELS
     try:
         found = parse(path.read_text(encoding="utf-8"), source=str(path))
     except (OSError, ValueError, SpecError) as error:

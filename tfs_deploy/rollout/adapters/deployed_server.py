@@ -1,16 +1,12 @@
-"""The world of a real rollout: a server behind a client, its config files, the traffic file."""
+"""A deployment's own server: its versions and labels through a client, its config files, its process."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import logging
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from tfs_deploy.client import read_traffic, write_traffic
 from tfs_deploy.errors import (
     EnvironmentFault,
     InvalidArgumentError,
@@ -19,12 +15,13 @@ from tfs_deploy.errors import (
     TfsDeployError,
     UsageError,
 )
+from tfs_deploy.host.machine import available_bytes
+from tfs_deploy.host.processes import resident_bytes
 from tfs_deploy.launch.hosts import host_of
-from tfs_deploy.launch.memory import available_bytes
-from tfs_deploy.launch.up import TRAFFIC_NAME, up
+from tfs_deploy.launch.up import up
 from tfs_deploy.rollout.adapters.active_recovery import mend
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
-from tfs_deploy.rollout.machine.observation import ServerView, Split, VersionView
+from tfs_deploy.rollout.machine.observation import ServerView, VersionView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.launch.server import Host, Server
 
-_LOG = logging.getLogger(__name__)
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
 _LOOK: Final = 3.0
 _RELOAD: Final = 30.0
@@ -168,59 +164,6 @@ class DeployedProcess:
         with contextlib.suppress(TfsDeployError):
             return self._running()
         return None
-
-
-class TrafficFile:
-    """One model's weights in the deployment's traffic file, which routers follow."""
-
-    def __init__(self, deployment: Deployment, model: str) -> None:
-        self.path = deployment.state_dir / TRAFFIC_NAME
-        self._model = model
-        self._others = {other.name: other.traffic for other in deployment.models if other.traffic}
-
-    def read(self) -> Split | None:
-        """Return the split without shares of 0; ``None`` when there is none, or the file is damaged."""
-        try:
-            traffic = read_traffic(self.path)
-        except EnvironmentFault:  # writing will say so
-            return None
-        weights = traffic.models.get(self._model)
-        copies = traffic.copies.get(self._model, {})
-        return None if weights is None else Split(_positive(weights), _positive(copies))
-
-    def write(self, split: Split) -> None:
-        """Replace the split at once; raises ``EnvironmentFault``.
-
-        A file that somebody has damaged is put aside (``.damaged``): nothing may keep the way back from being taken.
-        """
-        try:
-            read_traffic(self.path)
-        except EnvironmentFault as error:
-            if isinstance(error.__cause__, OSError):
-                raise
-            self._begin_anew()
-        write_traffic(self.path, self._model, split.weights, copies=split.copies)
-
-    def _begin_anew(self) -> None:
-        """Put the file aside and write what the deployment file says of the models."""
-        aside = self.path.with_suffix(".damaged")
-        _LOG.warning("the traffic file %s is damaged: it is %s now, and written anew", self.path, aside.name)
-        self.path.replace(aside)
-        for model, weights in self._others.items():
-            write_traffic(self.path, model, weights)
-
-
-def resident_bytes(pid: int) -> int | None:
-    """Return how much memory a process of this machine holds (Linux), ``None`` where that is unknown."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _positive(shares: Mapping[str, float]) -> dict[str, float]:
-    return {label: share for label, share in shares.items() if share > 0}
 
 
 class SystemClock:

@@ -1,32 +1,20 @@
-"""What consumers recorded of their requests, read from their files (see ``client.recorder``)."""
+"""What consumers recorded of their requests, as windows that gates judge (the files: ``state.request_tallies``)."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.client.routing.recorder import boot_id, class_end, requests_dir
-from tfs_deploy.rollout.machine.stats import QUANTILES, Compared, Spread, WindowSummary
+from tfs_deploy.host.machine import boot_id
+from tfs_deploy.rollout.gates.request_stats import QUANTILES, OutputComparison, Spread, WindowSummary
+from tfs_deploy.state.request_tallies import TallyReader, class_end, requests_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 #: seconds since a file's last sign of life within which its writer counts as there
 _FRESH: Final = 30.0
-
-
-@dataclass(slots=True)
-class _File:
-    """One consumer's file, read as far as ``offset``."""
-
-    inode: int = 0
-    offset: int = 0
-    lines: list[dict[str, Any]] = field(default_factory=list)
 
 
 class RecordedRequests:
@@ -40,42 +28,23 @@ class RecordedRequests:
         now: Callable[[], float] = time.time,
         mono: Callable[[], float] | None = None,
     ) -> None:
-        self._folder = requests_dir(state_dir, model)
+        self._tallies = TallyReader(requests_dir(state_dir, model))
         self._now = now
         self._mono = mono or time.monotonic
         self._boot = boot_id()
-        self._files: dict[Path, _File] = {}
 
-    def anybody(self) -> bool:
-        """Whether a consumer is at work that would record a rollout."""
-        return any(self._now() - _written(path) < _FRESH for path in self._paths())
+    def has_consumers(self) -> bool:
+        """Tell whether a consumer is at work that would record a rollout."""
+        return self._now() - self._tallies.last_written() < _FRESH
 
     def window(self, start: float, end: float) -> Mapping[str, WindowSummary]:
         """Summarise by label the requests of ``[start, end)``, in monotonic seconds."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for path in self._paths():
-            for line in self._read(path):
-                if start <= self._middle(line) < end:
-                    for label, tally in line["labels"].items():
-                        found.setdefault(label, []).append(tally)
+        for line in self._tallies.lines():
+            if start <= self._middle(line) < end:
+                for label, tally in line["labels"].items():
+                    found.setdefault(label, []).append(tally)
         return {label: summarise(tallies) for label, tallies in found.items()}
-
-    def _paths(self) -> Iterator[Path]:
-        yield from sorted(self._folder.glob("*.jsonl"))
-
-    def _read(self, path: Path) -> list[dict[str, Any]]:
-        """Read what was added since the last time; a file that began anew is read from its beginning."""
-        known = self._files.setdefault(path, _File())
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_ino != known.inode or status.st_size < known.offset:
-                known = self._files[path] = _File(status.st_ino)
-            file.seek(known.offset)
-            fresh = file.read()
-        whole = fresh[: fresh.rfind(b"\n") + 1]
-        known.offset += len(whole)
-        known.lines += [json.loads(line) for line in whole.splitlines()]
-        return known.lines
 
     def _middle(self, line: Mapping[str, Any]) -> float:
         """Return the middle of a line in this process's monotonic time; by wall clock if it is of another machine."""
@@ -83,13 +52,6 @@ class RecordedRequests:
         if self._boot and line["boot"] == self._boot:
             return float(start + end) / 2
         return float(line["at"] - (end - start) / 2 - self._now() + self._mono())
-
-
-def _written(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:  # its consumer has just tidied it up
-        return -math.inf
 
 
 def summarise(tallies: Iterable[Mapping[str, Any]]) -> WindowSummary:
@@ -120,7 +82,7 @@ def summarise(tallies: Iterable[Mapping[str, Any]]) -> WindowSummary:
         latency=Spread.of_sums(requests - errors, total, squares),
         outcomes=Spread.of_sums(int(outcomes[0]), outcomes[1], outcomes[2]),
         compared={
-            output: Compared(int(count), distance / count, agreement / count, int(broken))
+            output: OutputComparison(int(count), distance / count, agreement / count, int(broken))
             for output, (count, distance, agreement, broken) in compared.items()
         },
     )

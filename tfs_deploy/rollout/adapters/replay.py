@@ -1,10 +1,12 @@
-"""Requests that are at hand, sent to two labels, and the answers compared."""
+"""Requests at hand, sent to two labels to compare the answers."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from tfs_deploy.client.routing.comparison import Difference, differences
 from tfs_deploy.codec import decode_predict_request
 from tfs_deploy.errors import ModelError, StatusError, UsageError
-from tfs_deploy.rollout.machine.stats import Compared
+from tfs_deploy.rollout.gates.request_stats import OutputComparison
 from tfs_deploy.savedmodel.formats.tfrecord import read_records
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.savedmodel.versions import find_version
@@ -20,11 +22,11 @@ from tfs_deploy.savedmodel.warmup import read_warmup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tfs_deploy.client.protocols import Predictor
+    from tfs_deploy.deployment import Model
 
 #: requests that are replayed for one judgement
 MOST: Final = 200
@@ -38,11 +40,42 @@ class Request:
     inputs: Mapping[str, NDArray[Any]]
 
 
+class Replay:
+    """Sends the requests at hand to two labels and compares the answers.
+
+    They are those of ``file`` if it is not empty, else those recorded with ``versions``.
+    """
+
+    def __init__(
+        self, client: Predictor, model: Model, versions: Sequence[int], file: str = "", most: int | None = None
+    ) -> None:
+        self._client = client
+        self._model = model
+        self._versions = versions
+        self._file = file
+        self._most = most
+
+    @functools.cached_property
+    def requests(self) -> list[Request]:
+        """The requests; raises ``UsageError`` for a file that holds none."""
+        if self._file:
+            return requests_in_file(Path(self._file))[: self._most]
+        return requests_at_hand(self._model.base_path, self._versions)[: self._most]
+
+    def first(self, count: int) -> Replay:
+        """Return the same with at most ``count`` requests."""
+        return Replay(self._client, self._model, self._versions, self._file, count)
+
+    def __call__(self, stable: str, canary: str) -> dict[str, OutputComparison]:
+        """Send the requests to both labels and return the comparison by output."""
+        return compare_labels(self._client, self._model.name, self.requests, stable, canary)
+
+
 def requests_at_hand(base_path: Path, versions: Iterable[int]) -> list[Request]:
-    """Return the requests recorded with versions: those of their goldens and of their warmup files."""
+    """Return the requests recorded with versions: those of their goldens and warmup files."""
     found: list[Request] = []
     for version in versions:
-        with contextlib.suppress(ModelError):  # preflight says so
+        with contextlib.suppress(ModelError):  # preflight reports it
             folder = find_version(base_path, version).path
             found += [Request(golden.signature, golden.inputs) for golden in read_goldens(folder)]
             found += _logged(read_warmup(folder))
@@ -69,10 +102,10 @@ def requests_in_file(path: Path) -> list[Request]:
 
 def compare_labels(
     client: Predictor, model: str, requests: Sequence[Request], stable: str, canary: str
-) -> dict[str, Compared]:
+) -> dict[str, OutputComparison]:
     """Send the requests to both labels and average the differences by output; a refused answer does not agree.
 
-    A request that ``stable`` refuses is left out. Raises ``StatusError`` when the server cannot be asked.
+    A request that ``stable`` refuses is left out. Raises ``StatusError`` when the server does not answer.
     """
     sums: dict[str, list[Difference]] = {}
     for request in requests:
@@ -99,11 +132,11 @@ def _against(
     return differences(expected, actual)
 
 
-def _mean(found: Sequence[Difference]) -> Compared:
+def _mean(found: Sequence[Difference]) -> OutputComparison:
     count = len(found)
     distance = sum(difference.distance for difference in found) / count
     agreement = sum(difference.agreement for difference in found) / count
-    return Compared(count, distance, agreement, sum(difference.broken for difference in found))
+    return OutputComparison(count, distance, agreement, sum(difference.broken for difference in found))
 
 
 def _logged(logs: Iterable[Any]) -> Iterator[Request]:

@@ -1,4 +1,4 @@
-"""Several servers that serve the same model as one: each is asked, each is told, and they are kept consistent."""
+"""Replicas: several servers of the same model, observed and changed as one, and kept consistent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 #: the least advanced state comes first: a version is as far as it is on the slowest server
 _ORDER: Final = (START, LOADING, UNLOADING, END, AVAILABLE)
 _THREADS: Final = 16
-#: servers that a message names
+#: servers that a message names at most
 _TOLD: Final = 3
 
 
@@ -25,16 +25,16 @@ class Member(Protocol):
 
     @property
     def address(self) -> str:
-        """How people know it."""
+        """The address for messages."""
 
     def observe(self, labels: Iterable[str]) -> ServerView:
         """See ``ModelServer.observe``."""
 
     def reload(self, config: Any) -> None:
-        """Send a whole config (``ModelServerConfig``); raises ``StatusError``."""
+        """Send a whole ``ModelServerConfig``; raises ``StatusError``."""
 
 
-class Config(Protocol):
+class SharedConfig(Protocol):
     """The config that all servers read when they start; a state of it is an opaque value."""
 
     def read(self) -> Any:
@@ -52,7 +52,7 @@ class Config(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """Where one server answers: ``HOST:PORT`` over gRPC, and over REST if that is known."""
+    """The address of one server: ``HOST:PORT`` over gRPC, and over REST if that is known."""
 
     grpc: str
     rest: str | None = None
@@ -64,25 +64,26 @@ class Replica:
         host, colon, port = address.rpartition(":")
         if not colon or not host or not port.isdecimal() or (slash and not rest.isdecimal()):
             hint = "for example 10.0.0.1:8500, or 10.0.0.1:8500/8501 with the REST port"
-            raise UsageError(f"{text!r} is no address of a server", hint=hint)
+            raise UsageError(f"{text!r} is not a valid server address", hint=hint)
         return cls(address, f"{host}:{rest}" if rest else None)
 
 
-class Fleet:
-    """Replicas of one model, seen and told as one (a ``ModelServer``).
+class ReplicaSet:
+    """The replicas of one model as one ``ModelServer``.
 
-    A replica that does not answer is ``missing``; the others are seen. A config is written to the file first, so that
-    a replica that starts again comes up with it; then it is sent to all. If one of them refuses it, those that took
-    it get the former one back. If one cannot be reached, the others keep it and ``UnavailableError`` names it.
+    A replica that does not answer is ``missing``; the view is that of the others. How they are kept consistent: a
+    config is written to the file first, so that a replica that restarts comes up with it, then sent to all. If one
+    refuses it, those that accepted it get the former config back. If one cannot be reached, the others keep the new
+    config and ``UnavailableError`` names the missing one.
     """
 
-    def __init__(self, members: Sequence[Member], config: Config) -> None:
+    def __init__(self, members: Sequence[Member], config: SharedConfig) -> None:
         self._members = members
         self._config = config
         self._pool = concurrent.futures.ThreadPoolExecutor(min(_THREADS, len(members)), "fleet")
 
     def observe(self, labels: Iterable[str]) -> ServerView:
-        """Ask every replica; raises ``UnavailableError`` when none of them answers."""
+        """Return what the replicas say as one view; raises ``UnavailableError`` when none answers."""
         wanted = list(labels)
         answers = self._ask(lambda member: member.observe(wanted))
         views = {address: answer for address, answer in answers.items() if isinstance(answer, ServerView)}
@@ -92,7 +93,7 @@ class Fleet:
         return merged(views, tuple(address for address in answers if address not in views))
 
     def apply(self, versions: tuple[int, ...], labels: Mapping[str, int]) -> None:
-        """Write the file, then tell every replica; see the class for what happens when one does not follow."""
+        """Write the file, then send it to every replica; the class says what happens when one does not follow."""
         before = self._config.read()
         after = self._config.after(before, versions, labels)
         self._config.write(after)
@@ -114,7 +115,7 @@ class Fleet:
         self._pool.shutdown()
 
     def _ask(self, question: Callable[[Member], T]) -> dict[str, T | StatusError]:
-        """Ask all replicas at once; an answer is what the question returns or the ``StatusError`` it raises."""
+        """Ask all replicas at once; return by address what the question returns or the ``StatusError`` it raises."""
 
         def one(member: Member) -> T | StatusError:
             try:
@@ -127,14 +128,14 @@ class Fleet:
 
 
 def _told(errors: Mapping[str, StatusError]) -> str:
-    """Say in one line what a few of the servers answered."""
+    """Return in one line what the first few of the servers answered."""
     told = [f"{address}: {error.message}" for address, error in itertools.islice(errors.items(), _TOLD)]
     more = len(errors) - len(told)
     return "; ".join([*told, f"and {more} more"] if more else told)
 
 
 def merged(views: Mapping[str, ServerView], missing: tuple[str, ...] = ()) -> ServerView:
-    """Return what several servers say as one view; the address of one that failed stands before its message."""
+    """Return the views of several servers as one; the message of a failed one begins with its address."""
     numbers = sorted({number for view in views.values() for number in view.versions})
     versions = {number: _slowest(number, views) for number in numbers}
     names = sorted({label for view in views.values() for label in view.labels})

@@ -1,4 +1,4 @@
-"""The config that a server reads, with one model in the hands of a rollout and all others as they are served."""
+"""The config that a server reads: one model as the rollout sets it, all others as they are served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfs_deploy.deployment.active import ActiveModel, model_digest
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.rollout.adapters.active_recovery import active_records
 from tfs_deploy.state.active import write_active
-from tfs_deploy.state.endpoint import FILE_NAME as ENDPOINT
+from tfs_deploy.state.endpoint import endpoint_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class DeployedConfig:
-    """What a deployment's servers read, with one model in the hands of a rollout; a state is ``active.json``.
+    """The config of a deployment's servers, in which a rollout sets one model; a state is that of ``active.json``.
 
-    Where ``up`` started the server (and with ``own``, which replicas are not), other models stay as its file has them:
-    an edit of the deployment file that waits for the next ``up`` must not come into force by the rollout of another
-    model. Elsewhere the deployment file says what the others are.
+    Where ``up`` started the server (and with ``own``, which replicas do not have), other models stay as its config file
+    has them: a rollout of one model must not bring an edit of another one into force before the next ``up``. Elsewhere
+    the deployment file says what the others are.
     """
 
     def __init__(self, deployment: Deployment, model: str, *, own: bool = False) -> None:
@@ -66,12 +66,12 @@ class DeployedConfig:
 
     @functools.cached_property
     def _served(self) -> Any:
-        """The config as it is when the rollout begins or goes on; nobody else changes it under the lock."""
-        if not self._own or not (self._deployment.state_dir / ENDPOINT).exists():
+        """The config at the beginning of the rollout or its resumption; the lock keeps others from changing it."""
+        if not self._own or not endpoint_path(self._deployment.state_dir).exists():
             return None
         try:
             return parse((self._deployment.config_dir / MODELS).read_text(encoding="utf-8"))
-        except (OSError, ValueError, TfsDeployError):  # there is nothing to keep
+        except (OSError, ValueError, TfsDeployError):  # nothing to keep
             return None
 
 

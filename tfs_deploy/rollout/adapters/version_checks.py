@@ -1,4 +1,4 @@
-"""Checks of a rollout that need the model's files: before the load, and of the answers of what is served."""
+"""What a rollout checks with the files of a version: before it is loaded, and of its answers once it is served."""
 
 from __future__ import annotations
 
@@ -6,38 +6,64 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
-from tfs_deploy.launch.memory import available_bytes, version_bytes
-from tfs_deploy.rollout.machine.observation import CheckResult
-from tfs_deploy.savedmodel.contract import diff_models
+from tfs_deploy.host.machine import available_bytes
+from tfs_deploy.launch.memory import version_bytes
+from tfs_deploy.rollout.check_result import CheckResult
 from tfs_deploy.savedmodel.inspect import inspect_model
-from tfs_deploy.savedmodel.lint import Severity, lint_model
-from tfs_deploy.savedmodel.manifest import read_manifest, verify_manifest
+from tfs_deploy.savedmodel.review import (
+    BREAKING,
+    GOLDENS_WITHOUT_SIGNATURE,
+    LINT_CODES,
+    NO_GOLDENS,
+    NO_MANIFEST,
+    NO_WARMUP,
+    NOT_AS_EXPORTED,
+    Accepts,
+    Remark,
+    Review,
+    review_contract,
+    review_goldens,
+    review_lint,
+    review_manifest,
+    review_warmup,
+)
 from tfs_deploy.savedmodel.versions import find_version, list_versions
 from tfs_deploy.savedmodel.warmup import count_warmup
 from tfs_deploy.smoke.report import Outcome, Target
-from tfs_deploy.smoke.smoke import has_goldens, smoke_target
+from tfs_deploy.smoke.smoke import smoke_target
 from tfs_deploy.store.retention import prune
 from tfs_deploy.store.verdict import require_verdict
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.deployment import Deployment
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
-#: lint rules that are about other versions beside this one, or are checked here anyway
+#: lint rules about the versions beside this one, and the one that the manifest covers
 _NOT_HERE: Final = ("TFS4", "TFS304")
+_NOT_VERIFIED: Final = "not-verified"
+#: what no plan refuses: the smoke checks see whether recorded answers fit
+_ALWAYS: Final = frozenset({NO_MANIFEST, GOLDENS_WITHOUT_SIGNATURE})
+#: what follows a remark that is refused, and one that is accepted
+_REFUSED: Final = {
+    NO_GOLDENS: " to compare with (allow it: --allow-missing-goldens)",
+    NO_WARMUP: "; version {old} has some (allow it: --allow-missing-warmup)",
+    BREAKING: " (allow it: --allow-breaking)",
+    **dict.fromkeys(LINT_CODES, " (go on all the same: --ignore-lint)"),
+}
+_NOTED: Final = {NO_GOLDENS: ", so its values are not compared"}
 
 
 @dataclass(frozen=True, slots=True)
-class FileChecks:
-    """Checks with the model's files and with the answers recorded in them.
+class VersionChecks:
+    """The checks of one model's versions: their files, and the answers recorded in them.
 
-    ``members``: the clients of each server by transport name, by the address under which its findings are told, which
-    is empty for the only server. ``room``: the bytes of memory that the server can still have, ``None`` where unknown.
+    ``members``: the clients of each server by transport name, keyed by the address that messages name (empty if there
+    is only one server). ``room``: the bytes of memory that the server can still take, ``None`` if unknown.
     """
 
     deployment: Deployment
@@ -46,18 +72,15 @@ class FileChecks:
     members: Mapping[str, Mapping[str, Predictor]]
     room: Callable[[], int | None] = available_bytes
 
-    def preflight(self, plan: Plan) -> CheckResult:
-        """Judge the new version's files: intact, clean, with recorded answers, no surprise to callers."""
+    def preflight(self, plan: RolloutPlan) -> CheckResult:
+        """Judge the new version's files: intact, clean, with recorded answers, compatible with its callers."""
         notes: list[str] = []
         try:
-            for check in (_intact, _verified, _clean, _recorded, _warm, _compatible):
-                reason = check(self.base_path, plan, notes)
-                if reason is not None:
-                    return CheckResult(ok=False, reason=reason, notes=tuple(notes))
-            reason = self._fits(plan, notes)
+            reason = _refusal(self.base_path, plan, notes) or self._fits(plan, notes)
         except ModelError as error:
             return CheckResult(ok=False, reason=error.message, notes=tuple(notes))
-        notes += [*_unlabelled(plan), *([plan.told_leaving()] if plan.leaving else [])]
+        if reason is None:
+            notes += [*_unlabelled(plan), *([plan.told_leaving()] if plan.leaving else [])]
         return CheckResult(ok=reason is None, reason=reason or "", notes=tuple(notes))
 
     def smoke(self, version: int) -> CheckResult:
@@ -91,7 +114,7 @@ class FileChecks:
         names = ", ".join(map(str, gone))
         return f"versions removed from the disk: {names}" if gone else "no version had to be removed from the disk"
 
-    def _fits(self, plan: Plan, notes: list[str]) -> str | None:
+    def _fits(self, plan: RolloutPlan, notes: list[str]) -> str | None:
         """Say if the new version is too big to be loaded beside the old one."""
         needed, room = version_bytes(find_version(self.base_path, plan.new).path), self.room()
         if room is None and plan.replicas:
@@ -101,86 +124,81 @@ class FileChecks:
         if room is None or needed <= room:
             return None
         text = f"version {plan.new} needs about {size_text(needed)} of memory, {size_text(room)} are available"
-        if plan.need_memory:
+        if not plan.ignore_memory:
             return f"{text} (go on all the same: --ignore-memory)"
         notes.append(text)
         return None
 
 
-def _intact(base: Path, plan: Plan, notes: list[str]) -> str | None:
+def _refusal(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
+    """Return the first reason not to load the new version, ``None`` if there is none; what is accepted is noted."""
+    for review, accepts in _reviews(base, plan, notes):
+        refused = accepts.refused(review)
+        if refused:
+            return _told(refused[0], plan) + _REFUSED.get(refused[0].code, "").format(old=plan.old)
+        notes += [_told(remark, plan) + _NOTED.get(remark.code, "") for remark in accepts.accepted(review)[:1]]
+    return None
+
+
+def _reviews(base: Path, plan: RolloutPlan, notes: list[str]) -> Iterator[tuple[Review, Accepts]]:
+    """Yield the reviews of the new version, each with what the plan accepts, from the cheapest to the widest."""
+    accepts = _accepts(plan)
     folder = find_version(base, plan.new).path
-    if read_manifest(folder) is None:
-        notes.append(f"version {plan.new} has no manifest, so its files were not verified")
-        return None
-    problems = verify_manifest(folder)
-    return f"version {plan.new} is not what was exported: {problems[0]}" if problems else None
-
-
-def _verified(base: Path, plan: Plan, notes: list[str]) -> str | None:
-    """Demand the yes of a verification to exactly these files, if one was asked for."""
-    if not plan.verdict:
-        return None
-    try:
-        notes.append(f"version {plan.new} was {require_verdict(plan.verdict, find_version(base, plan.new).path)}")
-    except (VerdictError, UsageError) as error:
-        return error.message
-    return None
-
-
-def _clean(base: Path, plan: Plan, notes: list[str]) -> str | None:
-    findings = lint_model(find_version(base, plan.new).path, ignore=_NOT_HERE)
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if not errors:
-        return None
-    first = errors[0]
-    text = f"lint of version {plan.new}: {first.rule} {first.where}: {first.message}"
-    if plan.need_clean:
-        return f"{text} (go on all the same: --ignore-lint)"
-    notes.append(text)
-    return None
-
-
-def _recorded(base: Path, plan: Plan, notes: list[str]) -> str | None:
-    if has_goldens(base, plan.new):
-        return None
-    if plan.need_goldens:
-        return f"version {plan.new} has no recorded answers to compare with (allow it: --allow-missing-goldens)"
-    notes.append(f"version {plan.new} has no recorded answers, so its values are not compared")
-    return None
-
-
-def _warm(base: Path, plan: Plan, notes: list[str]) -> str | None:
-    """Demand warmup requests of the new version where the old one has some."""
-    if count_warmup(find_version(base, plan.new).path):
-        return None
-    text = f"version {plan.new} has no warmup requests, so its first answers are slow"
-    old = [version.path for version in list_versions(base) if version.number == plan.old]
-    if plan.need_warmup and old and count_warmup(old[0]):
-        return f"{text}; version {plan.old} has some (allow it: --allow-missing-warmup)"
-    notes.append(text)
-    return None
-
-
-def _compatible(base: Path, plan: Plan, notes: list[str]) -> str | None:
+    yield review_manifest(folder), accepts
+    if plan.verdict:
+        yield _review_verdict(plan.verdict, folder, plan, notes), accepts
+    info = inspect_model(folder)
+    yield review_lint(info, ignore=_NOT_HERE), accepts
+    yield review_goldens(info), accepts
+    warmup = review_warmup(info)
+    yield warmup, accepts if not warmup.remarks or _has_warmup(base, plan.old) else Accepts(frozenset({NO_WARMUP}))
     try:
         old = inspect_model(find_version(base, plan.old).path)
     except ModelError as error:
         notes.append(f"the contract was not compared: {error.message}")
-        return None
-    new = inspect_model(find_version(base, plan.new).path)
-    breaking = diff_models(old, new).breaking
-    if not breaking:
-        return None
-    first = breaking[0]
-    tensor = f" {first.tensor}" if first.tensor else ""
-    text = f"version {plan.new} breaks callers of version {plan.old}: {first.signature}{tensor}: {first.message}"
-    if not plan.allow_breaking:
-        return f"{text} (allow it: --allow-breaking)"
-    notes.append(text)
-    return None
+    else:
+        yield review_contract(info, old), accepts
 
 
-def _unlabelled(plan: Plan) -> Sequence[str]:
+def _accepts(plan: RolloutPlan) -> Accepts:
+    """Return what the plan accepts; a version without a manifest is always accepted."""
+    flags = (
+        (plan.ignore_lint, LINT_CODES),
+        (plan.allow_missing_goldens, {NO_GOLDENS}),
+        (plan.allow_missing_warmup, {NO_WARMUP}),
+        (plan.allow_breaking, {BREAKING}),
+    )
+    return Accepts(_ALWAYS.union(*(codes for is_set, codes in flags if is_set)))
+
+
+def _review_verdict(verdict: str, folder: Path, plan: RolloutPlan, notes: list[str]) -> Review:
+    """Look for a verification that passed exactly these files."""
+    try:
+        notes.append(f"version {plan.new} was {require_verdict(verdict, folder)}")
+    except (VerdictError, UsageError) as error:
+        return Review((Remark(_NOT_VERIFIED, (), error.message),))
+    return Review()
+
+
+def _has_warmup(base: Path, number: int) -> bool:
+    return any(count_warmup(version.path) for version in list_versions(base) if version.number == number)
+
+
+def _told(remark: Remark, plan: RolloutPlan) -> str:
+    """Say what a remark means for the rollout."""
+    texts = {
+        NO_MANIFEST: "version {new} has no manifest, so its files were not verified",
+        NOT_AS_EXPORTED: "version {new} is not what was exported: {remark}",
+        NO_GOLDENS: "version {new} has no recorded answers",
+        GOLDENS_WITHOUT_SIGNATURE: "version {new}, {remark}",
+        NO_WARMUP: "version {new} has no warmup requests, so its first answers are slow",
+        BREAKING: "version {new} breaks callers of version {old}: {remark}",
+        **dict.fromkeys(LINT_CODES, "lint of version {new}: {remark.code} {remark}"),
+    }
+    return texts.get(remark.code, "{remark}").format(new=plan.new, old=plan.old, remark=remark)
+
+
+def _unlabelled(plan: RolloutPlan) -> Sequence[str]:
     """Warn of requests that no traffic file can hold back: those without label go to the highest loaded version."""
     if plan.new < max((plan.old, *plan.others.values())) or not plan.steps:
         return ()

@@ -7,42 +7,44 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UnavailableError
-from tfs_deploy.rollout.gates.judgement import judge_step
+from tfs_deploy.rollout.controller.judgement import judge_step
 from tfs_deploy.rollout.machine.actions import (
     Action,
     Apply,
-    Calm,
     Finish,
     Judge,
     Preflight,
     Prune,
-    Revive,
+    RestartServer,
+    RestoreTraffic,
+    RolloutStatus,
+    SetTraffic,
     Smoke,
-    Status,
     Wait,
-    Weigh,
     Withdraw,
     action_name,
 )
-from tfs_deploy.rollout.machine.decide import Observation, decide
+from tfs_deploy.rollout.machine.decide import decide
 from tfs_deploy.rollout.machine.history import Event, History
-from tfs_deploy.rollout.machine.observation import LOADING, START, Split
+from tfs_deploy.rollout.machine.observation import LOADING, START, Observation
 from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
+from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tfs_deploy.rollout.check_result import CheckResult
     from tfs_deploy.rollout.controller.world import World
-    from tfs_deploy.rollout.machine.observation import CheckResult, ServerView
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.observation import ServerView
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
 
 class Controller:
     """Carries out one plan; ``on_event`` hears every entry of the journal, ``on_step`` every step's verdict."""
 
-    def __init__(self, plan: Plan, world: World, history: History | None = None) -> None:
+    def __init__(self, plan: RolloutPlan, world: World, history: History | None = None) -> None:
         self.plan = plan
         self.world = world
         self.history = history or History()
@@ -55,7 +57,7 @@ class Controller:
         self._judged: StepReport | None = None
 
     def record(self, kind: str, action: str = "", *, ok: bool = True, **detail: Any) -> None:
-        """Write one entry to the journal and learn from it."""
+        """Write one entry to the journal and add it to the history."""
         clock = self.world.clock
         event = Event(kind, action, ok, detail, clock.now(), clock.monotonic())
         self.world.log.append(event)
@@ -63,10 +65,10 @@ class Controller:
         self.on_event(event)
 
     def tick(self) -> Action:
-        """Do the next thing and return it; the time of a ``Wait`` is left to the caller.
+        """Do the next action and return it; the caller waits where it is a ``Wait``.
 
-        Raises ``EnvironmentFault`` when the journal cannot be written: nobody could take the rollout up where it
-        stands, so the canary is taken out of the traffic first.
+        Raises ``EnvironmentFault`` when the journal cannot be written. No process could then resume the rollout where
+        it stands, so the canary is taken out of the traffic first.
         """
         try:
             return self._tick()
@@ -105,7 +107,7 @@ class Controller:
         return action
 
     def observe(self) -> Observation:
-        """Look at the server, the traffic file and the mailbox."""
+        """Return what the server, the traffic file and the mailbox say now."""
         world = self.world
         server: ServerView | None = None
         error, asked = "", world.clock.monotonic()
@@ -123,7 +125,7 @@ class Controller:
             error = f"version {self.plan.old} is {server.state(self.plan.old)}"
         whole = server is not None and not server.missing and not coming
         if not whole and self._silent_since is None:
-            self._silent_since = asked  # an answer that does not come is waited for
+            self._silent_since = asked  # the silence began with the question
             self._silent = f"version {self.plan.old}" if coming else self._silent
         silent_for = 0.0 if whole or self._silent_since is None else now - self._silent_since
         ended = self._note_replacement() or (server is None and world.process.ended())
@@ -132,40 +134,40 @@ class Controller:
         return Observation(now, server, split, silent_for, error, ended, coming, request, world.log.starved)
 
     def _is_coming(self, server: ServerView) -> bool:
-        """Whether the old version, which has to serve, is loaded again: a server answers before its models do."""
+        """Whether the old version, which has to serve, is loading again: a server answers before its models do."""
         serves = bool(self.plan.steps) and "retire" not in self.history.intended
         return serves and server.state(self.plan.old) in (START, LOADING)
 
     def _note_replacement(self) -> bool:
-        """Tell whether another process serves; an end that fell between two looks is an outage from the last answer."""
+        """Return whether another process serves; an end between two looks is an outage since the last answer."""
         before, self._replaced = self._replaced, self.world.process.replaced()
         if self._replaced and not before and self._silent_since is None:
             self._silent, self._silent_since = "the server", self._answered_at
         return self._replaced
 
     def _note_outage(self, seen: Observation) -> None:
-        """Take down for how long there was no answer, once there is one again."""
+        """Record how long there was no answer, once there is one again."""
         if seen.silent or self._silent_since is None:
             return
         since, self._silent_since = self._silent_since, None
         self.record("note", "outage", seconds=seen.now - since, who=self._silent)
 
     def _enter(self, action: Action) -> str | None:
-        """Run the hooks between two phases; return in one line why one of them objects."""
+        """Run the hooks between two phases; return in one line why one of them objects, ``None`` if none does."""
         past, hooks = self.history, self.world.hooks
-        step = action.step if isinstance(action, Weigh | Judge) else 0
+        step = action.step if isinstance(action, SetTraffic | Judge) else 0
         rank = past.rank_of(action_name(action), step)
         if rank is None or rank <= past.rank:
             return None
         phase, facts = PHASES[rank[0]], self._facts(rank)
         objection = None
-        if phase != ROLLBACK:  # going back waits for nobody
+        if phase != ROLLBACK:  # nothing may hold up the way back
             if past.phase:
                 objection = hooks.run("after", past.phase, self._facts(past.rank))
             objection = objection or hooks.run("before", phase, facts)
         if objection is None:
             reason = action.reason if isinstance(action, Withdraw) else ""
-            hooks.tell({**facts, "status": Status.RUNNING.value, "reason": reason})
+            hooks.tell({**facts, "status": RolloutStatus.RUNNING.value, "reason": reason})
         return objection
 
     def _finish(self, action: Finish) -> None:
@@ -173,14 +175,14 @@ class Controller:
         self.world.mailbox.clear()
         past = self.history
         facts = {**self._facts(past.rank), "status": action.status.value, "reason": action.reason}
-        if past.phase and action.status is not Status.PAUSED:
+        if past.phase and action.status is not RolloutStatus.PAUSED:
             objection = self.world.hooks.run("after", past.phase, facts)
-            if objection is not None:  # it is over: this changes nothing any more
+            if objection is not None:  # the rollout is over: only a note
                 self.record("note", "hook", text=objection)
         self.world.hooks.tell(facts)
 
     def _facts(self, rank: tuple[int, int]) -> dict[str, Any]:
-        """Return what hooks are told of a phase."""
+        """Return the facts about a phase that hooks get."""
         plan, (place, step) = self.plan, rank
         phase = PHASES[place] if place >= 0 else ""
         facts = {"model": plan.model, "from": plan.old, "to": plan.new, "strategy": plan.strategy, "phase": phase}
@@ -195,18 +197,18 @@ class Controller:
             return _checked(world.checks.smoke(action.version))
         if isinstance(action, Apply):
             return self._apply(action)
-        if isinstance(action, Weigh):
+        if isinstance(action, SetTraffic):
             memory = self._memory() if self.history.memory is None else None
-            world.traffic.write(Split(action.weights, action.copies))
+            world.traffic.write(TrafficSplit(action.weights, action.copies))
             return {"step": action.step, "memory": memory}
-        if isinstance(action, Calm):
-            world.traffic.write(Split(action.weights))
+        if isinstance(action, RestoreTraffic):
+            world.traffic.write(TrafficSplit(action.weights))
             return {}
         if isinstance(action, Judge):
             return self._judge(action)
         if isinstance(action, Prune):
             return {"notes": [world.checks.prune(action.keep, self.plan.new)]}
-        if isinstance(action, Revive):
+        if isinstance(action, RestartServer):
             world.process.revive()
         return asdict(action)
 
@@ -235,13 +237,13 @@ class Controller:
         }
 
     def _memory(self) -> int | None:
-        """Return what the server's process uses, ``None`` where that is not known now: its gate says so."""
+        """Return the memory of the server's process, ``None`` where it is unknown now, which its gate reports."""
         with contextlib.suppress(EnvironmentFault):
             return self.world.process.memory()
         return None
 
     def _make_safe(self) -> None:
-        """Take the canary out of the traffic without a journal, as far as that is possible."""
+        """Take the canary out of the traffic without a journal, as far as possible."""
         plan, past = self.plan, self.history
         if not past.exposed or "promote" in past.intended or past.finished is not None:
             return

@@ -1,8 +1,8 @@
-"""Hooks before and after phases, and notifications: commands or URLs that get JSON.
+"""Hooks before and after phases, and notifications: commands or URLs that receive JSON.
 
 A hook is written ``before:PHASE=TARGET`` or ``after:PHASE=TARGET``; ``TARGET`` is an HTTP URL, to which the facts are
-posted, or a command, which gets them on standard input. A hook that fails objects: the rollout goes back, or does not
-begin. Going back itself waits for nobody, so there is no ``before:rollback``. After a crash a hook may run once more.
+posted, or a command, which gets them on standard input. A hook that fails objects: the rollout rolls back, or does not
+begin. Nothing may hold up the way back, so there is no ``before:rollback``. After a crash a hook may run once more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError
-from tfs_deploy.host.commands import require_program, run_command, words
+from tfs_deploy.host.commands import require_program, run_command, split_command
 from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
 from tfs_deploy.rollout.web import fetch, is_url
 from tfs_deploy.text import did_you_mean
@@ -42,21 +42,19 @@ class Hook:
         place, equals, target = text.partition("=")
         when, colon, phase = place.strip().partition(":")
         if not equals or not colon or when not in ("before", "after"):
-            raise UsageError(f"{text!r} is no hook", hint=_HINT)
+            raise UsageError(f"{text!r} is not a valid hook", hint=_HINT)
         if phase not in PHASES:
             hint = did_you_mean(phase, PHASES, otherwise=f"phases: {', '.join(PHASES)}")
-            raise UsageError(f"{phase!r} is no phase", hint=hint)
+            raise UsageError(f"unknown phase: {phase}", hint=hint)
         if (when, phase) == ("before", ROLLBACK):
-            raise UsageError(
-                "there is no hook before the way back", hint="nothing may hold it up; after:rollback is told"
-            )
+            raise UsageError("there is no hook before the rollback", hint="nothing may hold it up; use after:rollback")
         return cls(when, phase, check_target(target))
 
 
 def check_target(target: str) -> str:
-    """Return a command or URL without the blanks around it; raises ``UsageError`` for what is neither."""
+    """Return a command or URL without surrounding blanks; raises ``UsageError`` for what is neither."""
     if not is_url(target.strip()):
-        words(target)
+        split_command(target)
     return target.strip()
 
 
@@ -66,15 +64,16 @@ def call(target: str, facts: Mapping[str, Any], *, timeout: float, directory: st
         fetch(target, body=facts, timeout=timeout)
         return
     environment = {f"TFS_DEPLOY_{key.upper()}": str(value)[:_MOST] for key, value in facts.items()}
-    done = run_command(words(target), facts, timeout=timeout, environment=environment, directory=directory)
+    words = split_command(target)
+    done = run_command(words, facts, timeout=timeout, environment=environment, directory=directory)
     if done.code != 0:
-        raise UnavailableError(f"{words(target)[0]} ended with exit code {done.code}: {done.said}".rstrip(": "))
+        raise UnavailableError(f"{words[0]} ended with exit code {done.code}: {done.last_line}".rstrip(": "))
 
 
 class RolloutHooks:
-    """Runs the hooks of a plan and sends its notifications; see ``ports.Hooks``.
+    """Runs the hooks of a plan and sends its notifications (the ``Hooks`` of ``world``).
 
-    ``on_trouble`` hears in one line of a notification that could not be delivered. Commands run in ``directory``.
+    ``on_trouble`` gets a line for each notification that could not be delivered. Commands run in ``directory``.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class RolloutHooks:
         self._teller: threading.Thread | None = None
 
     def require(self) -> None:
-        """Raise ``UsageError`` for a command that cannot be run now."""
+        """Raise ``UsageError`` for a command that cannot be run."""
         for target in (*(hook.target for hook in self._hooks), *self._notify):
             if not is_url(target):
                 require_program(target, self._directory)
@@ -117,7 +116,7 @@ class RolloutHooks:
         return None
 
     def tell(self, facts: Mapping[str, Any]) -> None:
-        """Send a notification from a thread aside."""
+        """Send a notification from a thread of its own."""
         if not self._notify:
             return
         if self._teller is None:
@@ -126,7 +125,7 @@ class RolloutHooks:
         self._waiting.put(facts)
 
     def close(self) -> None:
-        """Wait a moment for notifications that are under way."""
+        """Wait a moment for notifications that are not sent yet."""
         if self._teller is not None:
             self._waiting.put(None)
             self._teller.join(_TELL)
@@ -141,4 +140,4 @@ class RolloutHooks:
         try:
             call(target, facts, timeout=_TELL, directory=self._directory)
         except TfsDeployError as error:
-            self._on_trouble(f"a notification was not delivered: {error.message}")
+            self._on_trouble(f"notification not delivered: {error.message}")

@@ -1,1 +1,1 @@
-"""Gates: judgements of a step, on requests, metrics, commands and servers."""
+"""Gates: judgements of a step. One file a gate; all of them, with their texts, are listed in ``registry``."""

@@ -1,4 +1,4 @@
-"""Conditions on a number, ``$.data.ctr >= 0.1``: where it is in a JSON document, and what it has to be. Pure."""
+"""Conditions on a number, ``$.data.ctr >= 0.1``: where it is in a JSON document and how it compares. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STEP: Final = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\[\"([^\"]*)\"\]|\['([
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a number has to be: ``value OPERATOR limit``."""
+    """A comparison that a number has to satisfy: ``value OPERATOR limit``; ``subject`` says which number."""
 
     subject: str
     operator: str
@@ -36,7 +36,7 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """Read ``SUBJECT OPERATOR NUMBER``; the last operator of the text counts. Raises ``UsageError``."""
+        """Read ``SUBJECT OPERATOR NUMBER``; the last operator in the text counts. Raises ``UsageError``."""
         match = _CONDITION.fullmatch(text)
         try:
             if match is not None and math.isfinite(limit := float(match[3])):
@@ -46,7 +46,7 @@ class Condition:
         raise UsageError(f"{text!r} does not end with a comparison", hint="for example: ... < 0.01")
 
     def holds(self, value: float) -> bool:
-        """Whether a number is as it should be; NaN never is."""
+        """Whether a number satisfies the comparison; NaN never does."""
         return not math.isnan(value) and _OPERATORS[self.operator](value, self.limit)
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class Condition:
 
 def number_at(document: Any, path: str) -> float:
     """Return the number at a path such as ``$.data[0].ctr``; raises ``UnavailableError`` if there is none."""
-    steps: list[Any] = [document, *steps_of(path)]
+    steps: list[Any] = [document, *path_steps(path)]
     try:
         value = functools.reduce(operator.getitem, steps)
     except (KeyError, IndexError, TypeError):
@@ -65,18 +65,18 @@ def number_at(document: Any, path: str) -> float:
             return number
     except (TypeError, ValueError):
         pass
-    raise UnavailableError(f"{value!r} at {path} is no number")
+    raise UnavailableError(f"{value!r} at {path} is not a number")
 
 
-def steps_of(path: str) -> list[str | int]:
-    """Take a path apart; raises ``UsageError`` for what is none."""
+def path_steps(path: str) -> list[str | int]:
+    """Return the keys and indices of a path; raises ``UsageError`` for an invalid one."""
     text = path.strip().removeprefix("$")
     steps: list[str | int] = []
     place = 0
     while place < len(text):
         match = _STEP.match(text, place)
         if match is None:
-            raise UsageError(f"{path!r} is no path into JSON", hint='for example $.data[0].ctr or $["a b"]')
+            raise UsageError(f"{path!r} is not a valid JSON path", hint='for example $.data[0].ctr or $["a b"]')
         name, index, double, single = match.groups()
         steps.append(int(index) if index is not None else next(s for s in (name, double, single) if s is not None))
         place = match.end()

@@ -1,7 +1,7 @@
 """A gate on the server's own metrics page (Prometheus text, ``monitoring_config_file``).
 
-The page has no version and no label anywhere (servables/tensorflow/util.cc), so it says how the model as a whole does
-since the step began: the share of requests with another status than OK, and latencies out of the histogram.
+The page has no version and no label anywhere (servables/tensorflow/util.cc), so it is about the model as a whole since
+the step began: the share of requests with another status than OK, and latencies out of the histogram.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import UnavailableError
-from tfs_deploy.rollout.machine.observation import GateVerdict, Verdict
+from tfs_deploy.errors import UnavailableError, UsageError
+from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
+from tfs_deploy.rollout.gates.spec import GateKind, GateSources
+from tfs_deploy.rollout.notation import parse_share
 from tfs_deploy.rollout.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tfs_deploy.rollout.machine.observation import StepView
+    from tfs_deploy.rollout.gates.gate import StepView
 
 _COUNT: Final = ":tensorflow:serving:request_count"
 _LATENCY: Final = ":tensorflow:serving:request_latency_bucket"
@@ -28,7 +30,7 @@ _LABEL: Final = re.compile(r'([\w]+)="((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What a page says of one model since the server's start: requests by status, latencies by bucket end in us."""
+    """A page's numbers for one model since the server's start: requests by status, latencies by bucket end in us."""
 
     statuses: Mapping[str, float] = field(default_factory=dict)
     buckets: Mapping[float, float] = field(default_factory=dict)
@@ -89,21 +91,21 @@ class Counters:
 
 
 def _counted(text: str) -> float:
-    """Read a counter; raises ``UnavailableError`` for what no counter can be, which no limit would ever catch."""
+    """Read a counter; raises ``UnavailableError`` for NaN and the like, which no limit would ever catch."""
     try:
         count = float(text)
     except ValueError:
         count = math.nan
     if not 0 <= count < math.inf:
-        raise UnavailableError(f"{text!r} on the metrics page is no count")
+        raise UnavailableError(f"{text!r} on the metrics page is not a valid count")
     return count
 
 
 class MetricsPageGate:
     """Limits the share of failed requests of the model, and its p99, both since the step began.
 
-    The server's counters only ever grow, so the numbers of a step are a difference: the first look at a step is
-    compared with the last look before it, and the very first look is too few samples.
+    The server's counters only ever grow, so the numbers of a step are a difference to the last reading before it; the
+    very first reading is too few samples.
     """
 
     name = "metrics"
@@ -127,7 +129,7 @@ class MetricsPageGate:
         self._weight = -1.0
 
     def judge(self, step: StepView) -> GateVerdict:
-        """Look at the page and judge what has been counted since the step began."""
+        """Read the page and judge what has been counted since the step began."""
         try:
             now = Counters.read(self._read(self._url), step.model)
         except UnavailableError as error:
@@ -137,7 +139,7 @@ class MetricsPageGate:
         self._last = now
         if self._before is None:
             self._before = now
-            return GateVerdict(self.name, Verdict.TOO_FEW, "the first look at the metrics page")
+            return GateVerdict(self.name, Verdict.TOO_FEW, "first reading of the metrics page")
         return self._verdict(now.since(self._before))
 
     def _verdict(self, step: Counters) -> GateVerdict:
@@ -156,3 +158,18 @@ class MetricsPageGate:
         if p99 > self._max_p99:
             return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self._max_p99 * 1000:.1f} ms")
         return GateVerdict(self.name, Verdict.PASS, text)
+
+
+def _make(options: Mapping[str, Any], sources: GateSources) -> MetricsPageGate:
+    if sources.metrics_url is None:
+        hint = "set monitoring: {prometheus: true} and a rest_port in the deployment file"
+        raise UsageError("the server has no metrics page", hint=hint)
+    return MetricsPageGate(sources.metrics_url, **options, min_samples=sources.min_samples)
+
+
+METRICS: Final = GateKind(
+    ("metrics",),
+    (("metrics=1%", "failed requests on the server's metrics page"),),
+    lambda _name, setting: {"max_rate": parse_share(setting)},
+    _make,
+)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Status(enum.Enum):
+class RolloutStatus(enum.Enum):
     """How a rollout stands or ended."""
 
     RUNNING = "running"
@@ -21,7 +21,7 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Let ``seconds`` pass; the only action that is not journaled."""
+    """Let ``seconds`` pass; the only action that the journal does not hold."""
 
     seconds: float
     why: str
@@ -29,15 +29,15 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Judge the new version's files before anything is touched."""
+    """Check the new version's files before anything is touched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Make exactly ``versions`` wanted and ``labels`` set.
+    """Ask the server for exactly ``versions`` and ``labels``.
 
-    ``purpose``: ``load``, ``label``, ``promote``, ``retire`` on the way forward; ``isolate`` (canary answers with
-    the old version at once), ``restore`` (load the old version again), ``unload`` (of the new one) on the way back.
+    ``purpose``: ``load``, ``label``, ``promote``, ``retire`` on the way forward; ``isolate`` (point the canary label at
+    the old version), ``restore`` (load the old version again), ``unload`` (the new version) on the way back.
     """
 
     purpose: str
@@ -47,14 +47,14 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Smoke:
-    """Ask the new version by number, before any label points at it."""
+    """Send the recorded requests to the new version by number, before any label points at it."""
 
     version: int
 
 
 @dataclass(frozen=True, slots=True)
-class Weigh:
-    """Set the traffic of a step, counted from 0: percents by label, of requests and of copies."""
+class SetTraffic:
+    """Set the traffic of a step, counted from 0: the percents of requests and of copies by label."""
 
     step: int
     weights: Mapping[str, float]
@@ -62,15 +62,15 @@ class Weigh:
 
 
 @dataclass(frozen=True, slots=True)
-class Calm:
-    """Send all of the canary's traffic to stable again."""
+class RestoreTraffic:
+    """Give stable the canary's traffic back."""
 
     weights: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """Take down that a human said yes; with ``skip`` to the steps that are left, too."""
+    """Record that a person approved the promotion; with ``skip``, also without the remaining steps."""
 
     skip: bool = False
 
@@ -84,7 +84,7 @@ class Prune:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Ask all gates about a step; only the verdict of a ``final`` one lets the rollout go on."""
+    """Ask all gates about a step; only a ``final`` judgement lets the rollout go on."""
 
     step: int
     final: bool
@@ -92,29 +92,50 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Decide to go back; from here on nothing leads to promotion any more."""
+    """Decide to roll back; from here on nothing leads to the promotion any more."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Revive:
-    """Start the server's process again, from the files; it has ended without being asked."""
+class RestartServer:
+    """Start the server's process again from its files, after it ended unexpectedly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing is left to do."""
+    """End the rollout, or pause it."""
 
-    status: Status
+    status: RolloutStatus
     reason: str = ""
 
 
 Action: TypeAlias = (
-    Wait | Preflight | Apply | Smoke | Weigh | Calm | Judge | Approve | Prune | Withdraw | Revive | Finish
+    Wait
+    | Preflight
+    | Apply
+    | Smoke
+    | SetTraffic
+    | RestoreTraffic
+    | Judge
+    | Approve
+    | Prune
+    | Withdraw
+    | RestartServer
+    | Finish
 )
+
+#: names in the journal that differ from the class: files on disk keep theirs
+_NAMES: Final[dict[type, str]] = {SetTraffic: "weigh", RestoreTraffic: "calm", RestartServer: "revive"}
 
 
 def action_name(action: Action) -> str:
     """Return the journal's name of an action: the purpose of an ``Apply``, else its class in lower case."""
-    return action.purpose if isinstance(action, Apply) else type(action).__name__.lower()
+    if isinstance(action, Apply):
+        return action.purpose
+    return _NAMES.get(type(action), type(action).__name__.lower())
+
+
+def action_text(name: str) -> str:
+    """Return the journal's name of an action as messages show it."""
+    return {"weigh": "traffic change", "calm": "traffic restore", "revive": "server restart"}.get(name, name)

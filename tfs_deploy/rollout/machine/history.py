@@ -1,14 +1,14 @@
-"""What the journal says so far, folded into the few facts that decide what comes next."""
+"""The journal so far, folded into the few facts that decide what comes next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.rollout.machine.actions import Status
-from tfs_deploy.rollout.machine.observation import Verdict
+from tfs_deploy.rollout.gates.gate import Verdict
+from tfs_deploy.rollout.gates.request_stats import WindowSummary
+from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.phases import PHASES, phase_of
-from tfs_deploy.rollout.machine.stats import WindowSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,8 +23,9 @@ class Event:
 
     ``kind``: ``start``, ``resume``, ``intend`` (before an action), ``outcome`` (after it), ``note`` (something seen),
     ``finish``. ``at`` is wall-clock time for people; ``mono`` is this process's monotonic time, which alone is used for
-    durations, so a clock that jumps cannot shorten a bake. An entry read back gets the time of reading: the step bakes
-    again. ``uptime`` is the monotonic time of the process that wrote it, comparable within one boot of the machine.
+    durations, so a clock that jumps cannot shorten a bake. An entry read back gets the time of reading, so the step
+    bakes again. ``uptime`` is the monotonic time of the process that wrote it, comparable within one boot of the
+    machine.
     """
 
     kind: str
@@ -37,9 +38,9 @@ class Event:
 
 
 def elapsed(events: Sequence[Event]) -> list[float]:
-    """Return for each entry of a journal the seconds since the first one, whatever the wall clock did meanwhile.
+    """Return for each entry of a journal the seconds since the first one, immune to jumps of the wall clock.
 
-    Between entries of different boots only the wall clock can tell; there a time that lies in the past counts as now.
+    Between entries of different boots only the wall clock can tell; there a time in the past counts as the present.
     """
     times: list[float] = []
     boot, last = "", None
@@ -57,7 +58,7 @@ def elapsed(events: Sequence[Event]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last action failed: which, why, whether trying again can help, since when it has been failing."""
+    """An action that failed last: which, why, whether a retry can help, when it failed first and last."""
 
     action: str
     message: str
@@ -79,7 +80,7 @@ class History:
     preflight: bool | None = None  # whether it passed, None before its verdict
     smoked: bool | None = None
     check_reason: str = ""  # why preflight or smoke did not pass
-    stale_failure: bool = False  # the new version had ended in an error before it was asked for
+    stale_failure: bool = False  # the new version had ended in an error before the load
     step: int = -1  # the step whose weights are set, counted from 0
     step_at: float = 0.0
     passed: int = 0  # steps passed
@@ -88,19 +89,19 @@ class History:
     verdict_reason: str = ""
     fails: int = 0
     baseline: WindowSummary = field(default_factory=WindowSummary)
-    memory: int | None = None  # bytes of the server's process before the first step, or when they were first known
-    approved: bool = False  # a human said yes to the promotion
-    skip: bool = False  # and to the steps that are left
+    memory: int | None = None  # bytes of the server's process before the first step, or when first known
+    approved: bool = False  # a person approved the promotion
+    skip: bool = False  # and to skip the remaining steps
     rank: tuple[int, int] = (-1, 0)  # the last phase that was entered: its place in ``PHASES``, and the step
     safe_at: float | None = None  # since when all traffic goes to stable again
     reason: str | None = None  # why the new version is withdrawn
     failure: Failure | None = None
-    finished: Status | None = None
+    finished: RolloutStatus | None = None
     finish_reason: str = ""
 
     @property
     def touched(self) -> bool:
-        """Whether the server may have been asked for anything."""
+        """Whether anything may have been asked of the server."""
         return "load" in self.intended
 
     @property
@@ -114,9 +115,9 @@ class History:
         return PHASES[self.rank[0]] if self.rank[0] >= 0 else ""
 
     def rank_of(self, action: str, step: int) -> tuple[int, int] | None:
-        """Return where an action stands in the order of phases, ``None`` for one that can happen in any.
+        """Return where an action stands in the order of phases, ``None`` for one that fits any phase.
 
-        One that is not beyond ``rank`` is done again, after a restart say, and enters no phase.
+        One that is not beyond ``rank`` is a repetition, for example after a restart, and enters no phase.
         """
         phase = phase_of(action, going_back=self.reason is not None, promoting="promote" in self.intended)
         return None if phase is None else (PHASES.index(phase), step)
@@ -130,7 +131,7 @@ class History:
         if event.kind == "resume":
             return _resumed(self, event.mono)
         if event.kind == "finish":
-            status = Status(event.detail["status"])
+            status = RolloutStatus(event.detail["status"])
             return replace(self, finished=status, finish_reason=str(event.detail.get("reason", "")))
         if event.kind == "outcome":
             return _succeeded(self, event) if event.ok else replace(self, failure=_failure(self, event))
@@ -138,7 +139,7 @@ class History:
 
 
 def _resumed(past: History, mono: float) -> History:
-    """A step bakes again from its beginning; a verdict that said no stays."""
+    """Return the facts after a resume: the step bakes again from its beginning, a failing verdict stays."""
     verdict = past.verdict if past.verdict is Verdict.FAIL else None
     fresh = replace(past, finished=None, finish_reason="", failure=None)
     return replace(fresh, step_at=mono, judged_at=None, verdict=verdict)
@@ -179,7 +180,7 @@ def _succeeded(past: History, event: Event) -> History:
 
 
 def _weighed(past: History, step: int, mono: float) -> History:
-    if step == past.step:  # the same weights again, after somebody removed the file
+    if step == past.step:  # the same weights again, after the file was removed
         return past
     return replace(past, step=step, step_at=mono, judged_at=None, verdict=None, fails=0, safe_at=None)
 

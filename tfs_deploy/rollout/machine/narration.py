@@ -1,10 +1,11 @@
-"""A rollout in words: one line for what just happened, for people who watch."""
+"""A rollout in words: one line for each entry of the journal, for people who watch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.rollout.machine.observation import Verdict
+from tfs_deploy.rollout.gates.gate import Verdict
+from tfs_deploy.rollout.machine.actions import action_text
 from tfs_deploy.rollout.machine.phases import ROLLBACK
 from tfs_deploy.rollout.machine.strategies import CANARY, SHADOW
 
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tfs_deploy.rollout.machine.history import Event
-    from tfs_deploy.rollout.machine.plan import Plan
+    from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 
-def tell(event: Event, plan: Plan) -> str | None:
-    """Return the line for one entry of the journal, ``None`` for entries that say nothing new."""
+def narrate(event: Event, plan: RolloutPlan) -> str | None:
+    """Return the line for one entry of the journal, ``None`` for an entry that says nothing new."""
     if event.kind == "start":
         how = ", ".join(f"{step:g}" for step in plan.steps)
         through = f" through {how} %" if how else ""
@@ -24,41 +25,41 @@ def tell(event: Event, plan: Plan) -> str | None:
         kind = f", {ROLLBACK}" if plan.back else kind
         return f"{plan.model}: version {plan.old} to {plan.new}{through}{kind}"
     if event.kind == "resume":
-        return f"{plan.model}: version {plan.old} to {plan.new} goes on"
+        return f"{plan.model}: version {plan.old} to {plan.new} resumed"
     if event.kind == "note":
-        return note(event)
+        return note_text(event)
     if event.kind == "finish":
         reason = event.detail.get("reason")
         return f"{event.detail['status']}: {reason}" if reason else str(event.detail["status"])
     if event.kind == "intend":
         return f"waiting for version {plan.new} to load" if event.action == "load" else None
     if not event.ok:
-        return f"{event.action} failed: {event.detail.get('error', '')}"
+        return f"{action_text(event.action)} failed: {event.detail.get('error', '')}"
     return _done(event.action, event.detail, plan)
 
 
-def note(event: Event) -> str:
-    """Return the words of something that was seen."""
+def note_text(event: Event) -> str:
+    """Return the text of a note."""
     if event.action == "outage":
         return f"{event.detail.get('who', 'the server')} did not answer for {event.detail['seconds']:.1f} s"
     return str(event.detail.get("text", ""))
 
 
 def _gates(judged: Mapping[str, Any]) -> str:
-    """Name the gates that let a step pass, or those that decided otherwise, with their reasons."""
+    """Return the gates that passed a step, or those that decided otherwise, with their reasons."""
     deciding = [entry for entry in judged["verdicts"] if entry["verdict"] == judged["verdict"]]
     if judged["verdict"] == Verdict.PASS.value:
         return ", ".join(entry["gate"] for entry in deciding)
     return "; ".join(f"{entry['gate']}: {entry['reason']}" for entry in deciding)
 
 
-def _done(action: str, detail: Mapping[str, Any], plan: Plan) -> str | None:
+def _done(action: str, detail: Mapping[str, Any], plan: RolloutPlan) -> str | None:
     if action in ("preflight", "smoke"):
         verdict = "passed" if detail["passed"] else "failed"
         return f"{action} {verdict}" + (f": {detail['reason']}" if detail["reason"] else "")
     if action == "judge":
         if detail["verdict"] == Verdict.PASS.value and not detail["final"]:
-            return None  # so far so good, many times in a long step
+            return None  # the same in every check of a long step
         return f"{detail['weight']:g} %: {detail['verdict']} ({_gates(detail)})"
     if action == "weigh":
         what = "requests is copied" if plan.strategy == SHADOW else "traffic goes"
@@ -70,12 +71,12 @@ def _done(action: str, detail: Mapping[str, Any], plan: Plan) -> str | None:
         "label": f"label {plan.canary} points at version {plan.new}",
         "promote": f"label {plan.stable} points at version {plan.new}",
         "calm": f"all traffic goes to {plan.stable}",
-        "approve": "approved" + (", the steps that are left are skipped" if detail.get("skip") else ""),
-        "retire": "the old version was asked to leave" if not plan.keep_old else "the old version stays loaded",
-        "withdraw": f"going back to version {plan.old}: {detail.get('reason', '')}",
+        "approve": "approved" + (", the remaining steps are skipped" if detail.get("skip") else ""),
+        "retire": "unloading the old version" if not plan.keep_old else "the old version stays loaded",
+        "withdraw": f"rolling back to version {plan.old}: {detail.get('reason', '')}",
         "isolate": f"label {plan.canary} answers with version {plan.old} again",
-        "revive": "the server was started again",
+        "revive": "the server was restarted",
         "restore": f"version {plan.old} is loaded again",
-        "unload": f"version {plan.new} was asked to leave",
+        "unload": f"unloading version {plan.new}",
     }
     return lines[action]

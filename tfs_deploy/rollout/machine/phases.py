@@ -1,4 +1,4 @@
-"""The phases of a rollout: what hooks and reports are about. Pure."""
+"""The phases of a rollout, by which hooks and reports are named. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OF_ACTION: Final = {
 
 
 def phase_of(action: str, *, going_back: bool, promoting: bool) -> str | None:
-    """Return the phase that an action (see ``actions.action_name``) is part of, ``None`` if it can happen in any.
+    """Return the phase of an action (see ``actions.action_name``), ``None`` for one that fits any phase.
 
-    ``going_back``: the new version was withdrawn before; ``promoting``: the promotion was begun before.
+    ``going_back``: the new version has been withdrawn; ``promoting``: the promotion has begun.
     """
     if going_back:
         return ROLLBACK

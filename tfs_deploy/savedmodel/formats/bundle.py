@@ -13,7 +13,7 @@ from tfs_deploy.protos.signatures import dtype_name
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.crc32c import crc32c, mask
 from tfs_deploy.savedmodel.formats.sstable import read_table
-from tfs_deploy.savedmodel.formats.wire import Source, WireError
+from tfs_deploy.savedmodel.formats.wire import FileReader, WireError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,11 +111,11 @@ def verify_bundle(bundle: Bundle) -> list[tuple[Path, str]]:
 def _damaged(bundle: Bundle, number: int, path: Path) -> list[str]:
     """Return the tensors of one data file that do not match their checksums."""
     try:
-        with Source(path) as source:
+        with FileReader(path) as reader:
             return [
                 entry.name
                 for entry in bundle.entries
-                if entry.shard == number and entry.dtype != _VARIANT and mask(_checksum(source, entry)) != entry.crc
+                if entry.shard == number and entry.dtype != _VARIANT and mask(_checksum(reader, entry)) != entry.crc
             ]
     except (OSError, WireError) as error:
         hint = file_hint(error) if isinstance(error, OSError) else _HINT
@@ -176,23 +176,23 @@ def _shards(version_dir: Path, entries: list[_Entry], count: int) -> dict[int, P
     return shards
 
 
-def _checksum(source: Source, entry: _Entry) -> int:
+def _checksum(reader: FileReader, entry: _Entry) -> int:
     """Return the CRC-32C of a tensor as the writer of bundles computes it."""
     if entry.dtype == _STRING:
-        return _string_checksum(source, entry)
+        return _string_checksum(reader, entry)
     crc, at, stop = 0, entry.offset, entry.offset + entry.size
     while at < stop:
-        crc = crc32c(source.read(at, min(at + _CHUNK, stop)), crc)
+        crc = crc32c(reader.read(at, min(at + _CHUNK, stop)), crc)
         at += _CHUNK
     return crc
 
 
-def _string_checksum(source: Source, entry: _Entry) -> int:
+def _string_checksum(reader: FileReader, entry: _Entry) -> int:
     """Checksum a string tensor: its lengths as integers, the checksum of those, then all bytes (WriteStringTensor).
 
     The file holds the lengths as varints, then that inner checksum, then the bytes.
     """
-    data = source.read(entry.offset, entry.offset + entry.size)
+    data = reader.read(entry.offset, entry.offset + entry.size)
     if entry.elements > len(data):
         return -1
     at, crc = 0, 0

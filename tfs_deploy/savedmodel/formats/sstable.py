@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.savedmodel.formats.crc32c import masked_crc32c
 from tfs_deploy.savedmodel.formats.snappy import uncompress
-from tfs_deploy.savedmodel.formats.wire import Source, WireError
+from tfs_deploy.savedmodel.formats.wire import FileReader, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,30 +33,30 @@ def read_table(path: Path) -> Iterator[tuple[bytes, bytes]]:
         WireError: the file is no table, or damaged: every block is checked against its checksum.
         OSError: the file cannot be read.
     """
-    with Source(path) as source:
-        if source.size < _FOOTER:
-            raise WireError(f"it has {source.size} bytes, fewer than the footer of a table")
-        footer = source.read(source.size - _FOOTER, source.size)
+    with FileReader(path) as reader:
+        if reader.size < _FOOTER:
+            raise WireError(f"it has {reader.size} bytes, fewer than the footer of a table")
+        footer = reader.read(reader.size - _FOOTER, reader.size)
         if struct.unpack_from("<Q", footer, _FOOTER - 8) != (_MAGIC,):
             raise WireError("it does not end like a table")
         start, size, at = _handle(footer, 0)
-        _block(source, start, size)  # about the table itself; empty, but damage there is damage
+        _block(reader, start, size)  # about the table itself; empty, but damage there is damage
         start, size, _ = _handle(footer, at)
         position = 0
-        for _, handle in _entries(_block(source, start, size)):
+        for _, handle in _entries(_block(reader, start, size)):
             start, size, _ = _handle(handle, 0)
             # Blocks follow one another; a damaged index must not make us read the same one over and over.
             if start < position:
                 raise WireError(f"its index names the block at byte {start} out of order")
-            yield from _entries(_block(source, start, size))
+            yield from _entries(_block(reader, start, size))
             position = start + size
 
 
-def _block(source: Source, start: int, size: int) -> bytes:
+def _block(reader: FileReader, start: int, size: int) -> bytes:
     """Return the content of a block after checking it."""
-    if start + size + _TRAILER.size > source.size:
+    if start + size + _TRAILER.size > reader.size:
         raise WireError(f"its block at byte {start} runs past the end")
-    data = source.read(start, start + size + _TRAILER.size)
+    data = reader.read(start, start + size + _TRAILER.size)
     compression, checksum = _TRAILER.unpack_from(data, size)
     if masked_crc32c(memoryview(data)[: size + 1]) != checksum:
         raise WireError(f"its block at byte {start} does not match its checksum")

@@ -1,8 +1,8 @@
-"""Reading protobuf files in pieces: runs of small fields as bytes, big fields by their place only.
+"""Reading protobuf files piece by piece: runs of small fields as bytes, long fields by their position only.
 
-A SavedModel of gigabytes is mostly tensors inside a few nodes. ``pieces`` walks one message of the file with a small
-window; the caller parses the runs with the real message class (a run of whole fields is a valid message), descends
-into the big fields it knows and skips the others unread.
+A SavedModel of gigabytes is mostly tensors inside a few nodes. ``read_fields`` walks one message of the file with a
+small window. The caller parses the runs with the real message class (a run of whole fields is a valid message),
+descends into the long fields it knows, and skips the others unread.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 class WireError(ValueError):
-    """The bytes are no protobuf message."""
+    """The bytes are not a valid protobuf message."""
 
 
-class Source:
+class FileReader:
     """A file that is read by position; a context manager."""
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +51,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Big:
+class LongField:
     """A length-delimited field too long to be read whole: its number, where its tag and its content are."""
 
     number: int
@@ -60,22 +60,22 @@ class Big:
     stop: int
 
 
-def pieces(source: Source, start: int, stop: int) -> Iterator[bytes | Big]:
-    """Yield the message at ``start:stop`` as runs of whole fields and big fields, in order.
+def read_fields(reader: FileReader, start: int, stop: int) -> Iterator[bytes | LongField]:
+    """Yield the message at ``start:stop`` as runs of whole fields and long fields, in order.
 
     Raises:
         WireError: with the byte offset, where a field is malformed or runs past the end.
     """
     position = start
     while position < stop:
-        data = source.read(position, min(position + WINDOW, stop))
+        data = reader.read(position, min(position + WINDOW, stop))
         whole = _whole_fields(data, position)
         if whole:
             yield data if whole == len(data) else data[:whole]
             position += whole
             continue
-        number, offset, length = _big_header(data, position)
-        big = Big(number, position, position + offset, position + offset + length)
+        number, offset, length = _long_header(data, position)
+        big = LongField(number, position, position + offset, position + offset + length)
         if big.stop > stop:
             raise WireError(f"field {number} at byte {position} runs {big.stop - stop} bytes past the end")
         yield big
@@ -142,7 +142,7 @@ def _varint(data: bytes, at: int, base: int) -> tuple[int, int]:
     return 0, size + 1
 
 
-def _big_header(data: bytes, base: int) -> tuple[int, int, int]:
+def _long_header(data: bytes, base: int) -> tuple[int, int, int]:
     """Return field number, offset of the content and its length of the one field that ``data`` begins."""
     tag, at = _varint(data, 0, base)
     if at > len(data) or tag & 7 != _LENGTH:

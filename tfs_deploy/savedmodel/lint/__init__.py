@@ -10,7 +10,7 @@ from tfs_deploy.errors import ModelError, UsageError, file_hint
 from tfs_deploy.savedmodel import layout, versions
 from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
 from tfs_deploy.savedmodel.lint import files, graphs, signatures
-from tfs_deploy.savedmodel.lint.rules import Finding, Rule, Severity, Subject
+from tfs_deploy.savedmodel.lint.rules import Finding, LintedModel, Rule, Severity
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def lint_model(
     rules = select_rules(select, ignore)
     version = parse_image_version(image_version) if image_version else None
     info = model if isinstance(model, SavedModelInfo) else inspect_to_lint(model)
-    subject = Subject(info, version)
+    linted = LintedModel(info, version)
     try:
-        return [finding for rule in rules for finding in rule.findings(subject)]
+        return [finding for rule in rules for finding in rule.findings(linted)]
     except OSError as error:
         raise ModelError(
             f"{error.filename or info.path} cannot be read: {error.strerror}", hint=file_hint(error)

@@ -7,118 +7,114 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject, listed
-from tfs_deploy.savedmodel.lint.warmup_fit import replay_problems
-from tfs_deploy.savedmodel.ops import VARIABLE_OPS
+from tfs_deploy.savedmodel.graph.ops import VARIABLE_OPS
+from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation, listed
+from tfs_deploy.savedmodel.lint.warmup_records import replay_problems
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LARGE_GRAPH: Final = 1 << 30
-_MODEL_FILES: Final = (
-    layout.SAVED_MODEL,
-    layout.SAVED_MODEL_TEXT,
-    layout.SAVED_MODEL_CHUNKED,
-    layout.TFLITE_MODEL,
-)
 
 
-def _large_graph(subject: Subject) -> Iterator[Problem]:
-    if subject.info.pb_bytes > _LARGE_GRAPH:
-        yield Problem(layout.SAVED_MODEL, f"it has {subject.info.pb_bytes / 1e9:.2f} GB")
+def _large_graph(model: LintedModel) -> Iterator[Violation]:
+    if model.info.pb_bytes > _LARGE_GRAPH:
+        yield Violation(layout.SAVED_MODEL, f"it has {model.info.pb_bytes / 1e9:.2f} GB")
 
 
-def _missing_assets(subject: Subject) -> Iterator[Problem]:
-    for asset in subject.info.assets:
+def _missing_assets(model: LintedModel) -> Iterator[Violation]:
+    for asset in model.info.assets:
         if asset.size is None:
-            yield Problem(f"{layout.ASSETS}/{asset.name}", "the graph reads this file, but it does not exist")
+            yield Violation(f"{layout.ASSETS}/{asset.name}", "the graph reads this file, but it does not exist")
 
 
-def _missing_variables(subject: Subject) -> Iterator[Problem]:
-    count = sum(subject.info.serving.graph.main.ops[op] for op in VARIABLE_OPS)
-    if count and subject.info.bundle is None:
-        yield Problem(layout.VARIABLES, f"the graph has {count} variables, but there are no files with their values")
+def _missing_variables(model: LintedModel) -> Iterator[Violation]:
+    count = sum(model.info.serving.graph.main.ops[op] for op in VARIABLE_OPS)
+    if count and model.info.bundle is None:
+        yield Violation(layout.VARIABLES, f"the graph has {count} variables, but there are no files with their values")
 
 
-def _manifest(subject: Subject) -> Iterator[Problem]:
+def _manifest(model: LintedModel) -> Iterator[Violation]:
     try:
-        manifest = subject.info.manifest
+        manifest = model.info.manifest
     except ModelError as error:
-        yield Problem(layout.MANIFEST, error.message)
+        yield Violation(layout.MANIFEST, error.message)
         return
     for name, entry in manifest.files.items() if manifest else ():
-        path = subject.info.path / name
+        path = model.info.path / name
         size = path.stat().st_size if path.is_file() else None
         if size is None:
-            yield Problem(name, "it is missing, though the manifest lists it")
+            yield Violation(name, "it is missing, though the manifest lists it")
         elif size != entry.size:
-            yield Problem(name, f"it has {size} bytes, the manifest says {entry.size}")
+            yield Violation(name, f"it has {size} bytes, the manifest says {entry.size}")
 
 
-def _not_a_number(subject: Subject) -> Iterator[Problem]:
-    if subject.info.version is None:
-        yield Problem(f"directory '{subject.info.path.resolve().name}'", "its name is no number")
+def _not_a_number(model: LintedModel) -> Iterator[Violation]:
+    if model.info.version is None:
+        yield Violation(f"directory '{model.info.path.resolve().name}'", "its name is no number")
 
 
-def _zero_prefixed(subject: Subject) -> Iterator[Problem]:
-    for version in subject.siblings:
+def _zero_prefixed(model: LintedModel) -> Iterator[Violation]:
+    for version in model.siblings:
         if version.path.name != str(version.number) and version.number >= 0:
-            yield Problem(f"directory '{version.path.name}'", f"the server takes it for version {version.number}")
+            yield Violation(f"directory '{version.path.name}'", f"the server takes it for version {version.number}")
 
 
-def _negative(subject: Subject) -> Iterator[Problem]:
-    for version in subject.siblings:
+def _negative(model: LintedModel) -> Iterator[Violation]:
+    for version in model.siblings:
         if version.number < 0:
-            yield Problem(f"directory '{version.path.name}'", f"the server takes it for version {version.number}")
+            yield Violation(f"directory '{version.path.name}'", f"the server takes it for version {version.number}")
 
 
-def _plain_file(subject: Subject) -> Iterator[Problem]:
-    for version in subject.siblings:
+def _plain_file(model: LintedModel) -> Iterator[Violation]:
+    for version in model.siblings:
         if not version.path.is_dir():
-            yield Problem(f"file '{version.path.name}'", f"the server takes it for version {version.number}")
+            yield Violation(f"file '{version.path.name}'", f"the server takes it for version {version.number}")
 
 
-def _same_number(subject: Subject) -> Iterator[Problem]:
+def _same_number(model: LintedModel) -> Iterator[Violation]:
     by_number: dict[int, list[str]] = defaultdict(list)
-    for version in subject.siblings:
+    for version in model.siblings:
         by_number[version.number].append(version.path.name)
     for number, names in by_number.items():
         if len(names) > 1:
-            yield Problem(f"directories {listed(names)}", f"the server takes all of them for version {number}")
+            yield Violation(f"directories {listed(names)}", f"the server takes all of them for version {number}")
 
 
-def _no_model(subject: Subject) -> Iterator[Problem]:
-    for version in subject.siblings:
-        if version.path.is_dir() and not any((version.path / name).exists() for name in _MODEL_FILES):
-            yield Problem(f"directory '{version.path.name}'", "the server takes it for a version, but it has no model")
+def _no_model(model: LintedModel) -> Iterator[Violation]:
+    for version in model.siblings:
+        if version.path.is_dir() and not any((version.path / name).exists() for name in layout.MODEL_FILES):
+            yield Violation(
+                f"directory '{version.path.name}'", "the server takes it for a version, but it has no model"
+            )
 
 
-def _warmup(subject: Subject) -> Iterator[Problem]:
+def _warmup(model: LintedModel) -> Iterator[Violation]:
     try:
-        for number, reason in replay_problems(subject.info):
-            yield Problem(layout.WARMUP, f"record {number} cannot be replayed: {reason}")
+        for number, reason in replay_problems(model.info):
+            yield Violation(layout.WARMUP, f"record {number} cannot be replayed: {reason}")
     except ModelError as error:
-        yield Problem(layout.WARMUP, error.message)
+        yield Violation(layout.WARMUP, error.message)
 
 
-def _long_warmup(subject: Subject) -> Iterator[Problem]:
+def _long_warmup(model: LintedModel) -> Iterator[Violation]:
     try:
-        count = subject.info.warmup_records or 0
+        count = model.info.warmup_records or 0
     except ModelError:
         return  # the rule above says so
     if count > MAX_RECORDS:
-        yield Problem(layout.WARMUP, f"it has {count} records, the server accepts {MAX_RECORDS}")
+        yield Violation(layout.WARMUP, f"it has {count} records, the server accepts {MAX_RECORDS}")
 
 
-def _no_warmup(subject: Subject) -> Iterator[Problem]:
-    if not (subject.info.path / layout.WARMUP).exists():
-        yield Problem(layout.WARMUP, "there is no warmup file")
+def _no_warmup(model: LintedModel) -> Iterator[Violation]:
+    if not (model.info.path / layout.WARMUP).exists():
+        yield Violation(layout.WARMUP, "there is no warmup file")
 
 
-def _no_goldens(subject: Subject) -> Iterator[Problem]:
-    if not (subject.info.path / layout.GOLDENS).is_dir():
-        yield Problem(layout.GOLDENS, "there are no recorded answers")
+def _no_goldens(model: LintedModel) -> Iterator[Violation]:
+    if not (model.info.path / layout.GOLDENS).is_dir():
+        yield Violation(layout.GOLDENS, "there are no recorded answers")
 
 
 RULES: Final = (

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.savedmodel.graph import TRAINING, UNSEEDED
-from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject
-from tfs_deploy.savedmodel.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, is_known_op, is_training_op
+from tfs_deploy.savedmodel.graph.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, is_known_op, is_training_op
+from tfs_deploy.savedmodel.graph.scopes import TRAINING, UNSEEDED
+from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tfs_deploy.savedmodel.graph import Scope
+    from tfs_deploy.savedmodel.graph.scopes import Scope
 
 #: a graph with this many bytes of weights inside is likely a frozen one
 _LARGE_CONSTANTS: Final = 64 << 20
@@ -25,21 +25,21 @@ _LOADING: Final = "loading"
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 
 
-def _places(subject: Subject) -> Iterator[tuple[str, Scope]]:
+def _places(model: LintedModel) -> Iterator[tuple[str, Scope]]:
     """Yield what runs, with what runs it first: a signature, or loading the model; each function once."""
     seen: set[str] = set()
-    everything = [(f"signature '{name}'", scopes) for name, scopes in subject.calls.items()]
-    for where, scopes in (*everything, (_LOADING, subject.info.reached_at_load)):
+    everything = [(f"signature '{name}'", scopes) for name, scopes in model.calls.items()]
+    for where, scopes in (*everything, (_LOADING, model.info.reached_at_load)):
         for scope in scopes:
             if not scope.name or scope.name not in seen:
                 seen.add(scope.name)
                 yield where, scope
 
 
-def _reached(subject: Subject, wanted: Callable[[str], bool]) -> dict[str, tuple[str, str]]:
+def _reached(model: LintedModel, wanted: Callable[[str], bool]) -> dict[str, tuple[str, str]]:
     """Return the wanted ops that run somewhere: op -> (what runs it first, its node)."""
     found: dict[str, tuple[str, str]] = {}
-    for where, scope in _places(subject):
+    for where, scope in _places(model):
         for op, node in scope.examples.items():
             if op not in found and wanted(op):
                 found[op] = (where, f"'{node}'{_inside(scope)}")
@@ -50,85 +50,85 @@ def _inside(scope: Scope) -> str:
     return f" in function '{scope.name}'" if scope.name else ""
 
 
-def _python(subject: Subject) -> Iterator[Problem]:
-    reached = _reached(subject, PYTHON_OPS.__contains__)
+def _python(model: LintedModel) -> Iterator[Violation]:
+    reached = _reached(model, PYTHON_OPS.__contains__)
     for op, (where, node) in reached.items():
-        yield Problem(where, f"{op} {node} calls a function of the Python process that exported the model")
-    for op in sorted(PYTHON_OPS.intersection(subject.info.ops) - reached.keys()):
-        yield Problem("the graph", f"it holds {op}, though no signature reaches it", severity=Severity.WARNING)
+        yield Violation(where, f"{op} {node} calls a function of the Python process that exported the model")
+    for op in sorted(PYTHON_OPS.intersection(model.info.ops) - reached.keys()):
+        yield Violation("the graph", f"it holds {op}, though no signature reaches it", severity=Severity.WARNING)
 
 
-def _custom(subject: Subject) -> Iterator[Problem]:
-    functions = subject.info.serving.graph.functions
+def _custom(model: LintedModel) -> Iterator[Violation]:
+    functions = model.info.serving.graph.functions
 
     def unknown(op: str) -> bool:
         return op not in functions and not is_known_op(op)
 
-    reached = _reached(subject, unknown)
+    reached = _reached(model, unknown)
     for op, (where, node) in reached.items():
-        yield Problem(where, f"op {op} {node} is not part of TensorFlow")
-    main = subject.info.serving.graph.main.ops
-    for op in sorted(filter(unknown, subject.info.ops.keys() - reached.keys())):
+        yield Violation(where, f"op {op} {node} is not part of TensorFlow")
+    main = model.info.serving.graph.main.ops
+    for op in sorted(filter(unknown, model.info.ops.keys() - reached.keys())):
         # The server checks the ops of the main graph when it loads it, those of functions when they are called.
         severity = Severity.ERROR if op in main else Severity.WARNING
-        yield Problem("the graph", f"op {op} is not part of TensorFlow; no signature reaches it", severity=severity)
+        yield Violation("the graph", f"op {op} is not part of TensorFlow; no signature reaches it", severity=severity)
 
 
-def _host(subject: Subject) -> Iterator[Problem]:
-    for op, (where, node) in _reached(subject, HOST_OPS.__contains__).items():
-        yield Problem(where, f"{op} {node} reaches out of the model, to files or other machines")
+def _host(model: LintedModel) -> Iterator[Violation]:
+    for op, (where, node) in _reached(model, HOST_OPS.__contains__).items():
+        yield Violation(where, f"{op} {node} reaches out of the model, to files or other machines")
 
 
-def _prints(subject: Subject) -> Iterator[Problem]:
-    for op, (where, node) in _reached(subject, PRINT_OPS.__contains__).items():
-        yield Problem(where, f"{op} {node} writes to the server's log at every call")
+def _prints(model: LintedModel) -> Iterator[Violation]:
+    for op, (where, node) in _reached(model, PRINT_OPS.__contains__).items():
+        yield Violation(where, f"{op} {node} writes to the server's log at every call")
 
 
-def _training(subject: Subject) -> Iterator[Problem]:
-    reached = _reached(subject, is_training_op)
+def _training(model: LintedModel) -> Iterator[Violation]:
+    reached = _reached(model, is_training_op)
     for op, (where, node) in reached.items():
-        yield Problem(where, f"{op} {node} belongs to training")
-    yield from _flagged(subject, TRAINING, "runs in training mode")
+        yield Violation(where, f"{op} {node} belongs to training")
+    yield from _flagged(model, TRAINING, "runs in training mode")
 
 
-def _random(subject: Subject) -> Iterator[Problem]:
-    yield from _flagged(subject, UNSEEDED, "draws random numbers without a seed")
+def _random(model: LintedModel) -> Iterator[Violation]:
+    yield from _flagged(model, UNSEEDED, "draws random numbers without a seed")
 
 
-def _flagged(subject: Subject, flag: str, what: str) -> Iterator[Problem]:
+def _flagged(model: LintedModel, flag: str, what: str) -> Iterator[Violation]:
     seen: set[str] = set()
-    for where, scope in _places(subject):
+    for where, scope in _places(model):
         for op, found in scope.flagged:
             # Initial values that are drawn when the model is loaded are overwritten by the variables.
             if found == flag and op not in seen and where != _LOADING:
                 seen.add(op)
-                yield Problem(where, f"{op}{_inside(scope)} {what}")
+                yield Violation(where, f"{op}{_inside(scope)} {what}")
 
 
-def _assigns(subject: Subject) -> Iterator[Problem]:
-    for name, scopes in subject.calls.items():
+def _assigns(model: LintedModel) -> Iterator[Violation]:
+    for name, scopes in model.calls.items():
         ops = set().union(*(scope.ops for scope in scopes)) - _NOT_ASSIGN
         changing = sorted(op for op in ops if _ASSIGN_OP.fullmatch(op))
         if changing:
-            yield Problem(f"signature '{name}'", f"it changes variables ({', '.join(changing)})")
+            yield Violation(f"signature '{name}'", f"it changes variables ({', '.join(changing)})")
 
 
-def _newer(subject: Subject) -> Iterator[Problem]:
-    match = _VERSION.match(subject.info.tensorflow_version)
-    if subject.image_version is None or match is None:
+def _newer(model: LintedModel) -> Iterator[Violation]:
+    match = _VERSION.match(model.info.tensorflow_version)
+    if model.image_version is None or match is None:
         return
-    if (int(match[1]), int(match[2])) > subject.image_version:
-        image = ".".join(map(str, subject.image_version))
-        yield Problem(
-            "saved_model.pb", f"it was written by TensorFlow {subject.info.tensorflow_version}, the server is {image}"
+    if (int(match[1]), int(match[2])) > model.image_version:
+        image = ".".join(map(str, model.image_version))
+        yield Violation(
+            "saved_model.pb", f"it was written by TensorFlow {model.info.tensorflow_version}, the server is {image}"
         )
 
 
-def _frozen(subject: Subject) -> Iterator[Problem]:
-    graph = subject.info.serving.graph
+def _frozen(model: LintedModel) -> Iterator[Violation]:
+    graph = model.info.serving.graph
     if graph.large_constant_bytes > _LARGE_CONSTANTS:
         size = graph.large_constant_bytes / 1e6
-        yield Problem("saved_model.pb", f"{graph.large_constants} constants of the graph hold {size:.0f} MB")
+        yield Violation("saved_model.pb", f"{graph.large_constants} constants of the graph hold {size:.0f} MB")
 
 
 RULES: Final = (

@@ -1,4 +1,4 @@
-"""What a rule is, what it finds, and what it may look at."""
+"""A lint rule, the model that it looks at, and what it finds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
-    from tfs_deploy.savedmodel.graph import Scope
+    from tfs_deploy.savedmodel.graph.scopes import Scope
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.savedmodel.versions import VersionDir
 
 
 class Severity(enum.Enum):
-    """How bad a finding is: ``error`` fails in serving, ``warning`` likely hurts, ``info`` is worth knowing."""
+    """How serious a finding is: an ``error`` breaks serving, a ``warning`` probably hurts, ``info`` is good to know."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -33,7 +33,7 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a rule found: where (a signature, a file, a directory) and what; ``hint`` says what to do."""
+    """A violation with the rule that found it: where (a signature, a file, a directory), what, and what to do."""
 
     rule: str
     name: str
@@ -44,20 +44,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """The model that is judged, and the server it is for (``image_version`` like ``(2, 19)``, if that is known)."""
+class LintedModel:
+    """A model, and the version of the server that it is for (``image_version``, such as ``(2, 19)``), if known."""
 
     info: SavedModelInfo
     image_version: tuple[int, int] | None = None
 
     @cached_property
     def calls(self) -> dict[str, list[Scope]]:
-        """What each signature executes."""
+        """What a call of each signature executes."""
         return {name: self.info.reached_by(name) for name in self.info.signatures}
 
     @cached_property
     def siblings(self) -> list[VersionDir]:
-        """What the server takes for versions beside this one; nothing if this is no numbered directory."""
+        """What the server takes for versions beside this one; empty if this directory has no number."""
         return versions.list_versions(self.info.path.resolve().parent) if self.info.version is not None else []
 
     def tensors(self, side: str) -> Iterator[tuple[SignatureInfo, TensorSpec]]:
@@ -68,16 +68,13 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What the function of a rule yields; the rule's own severity and hint hold unless others are given."""
+class Violation:
+    """One breach of a rule: its severity and hint are those of the rule unless given."""
 
     where: str
     message: str
     hint: str | None = None
     severity: Severity | None = None
-
-
-Check = "Callable[[Subject], Iterable[Problem]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +87,11 @@ class Rule:
     summary: str
     reason: str
     hint: str
-    check: Callable[[Subject], Iterable[Problem]] = field(repr=False)
+    check: Callable[[LintedModel], Iterable[Violation]] = field(repr=False)
 
-    def findings(self, subject: Subject) -> Iterator[Finding]:
+    def findings(self, model: LintedModel) -> Iterator[Finding]:
         """Apply the rule."""
-        for problem in self.check(subject):
+        for problem in self.check(model):
             severity, hint = problem.severity or self.severity, problem.hint or self.hint
             yield Finding(self.id, self.name, severity, problem.where, problem.message, hint)
 

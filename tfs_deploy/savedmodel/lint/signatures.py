@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, PREDICT_METHOD, REGRESS_METHOD
-from tfs_deploy.savedmodel.graph import node_name
+from tfs_deploy.savedmodel.graph.scopes import node_name
 from tfs_deploy.savedmodel.inspect import SERVE_TAGS
-from tfs_deploy.savedmodel.lint.rules import Problem, Rule, Severity, Subject, listed
+from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation, listed
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 
 if TYPE_CHECKING:
@@ -32,34 +32,34 @@ def _where(signature: SignatureInfo) -> str:
     return f"signature '{signature.name}'"
 
 
-def _no_signature(subject: Subject) -> Iterator[Problem]:
-    if not subject.info.signatures:
-        yield Problem("saved_model.pb", "the model has no signature")
+def _no_signature(model: LintedModel) -> Iterator[Violation]:
+    if not model.info.signatures:
+        yield Violation("saved_model.pb", "the model has no signature")
 
 
-def _no_default(subject: Subject) -> Iterator[Problem]:
-    names = subject.info.signatures
+def _no_default(model: LintedModel) -> Iterator[Violation]:
+    names = model.info.signatures
     if names and DEFAULT_SIGNATURE not in names:
-        yield Problem("saved_model.pb", f"there is no signature '{DEFAULT_SIGNATURE}', only {listed(names)}")
+        yield Violation("saved_model.pb", f"there is no signature '{DEFAULT_SIGNATURE}', only {listed(names)}")
 
 
-def _no_serve_tag(subject: Subject) -> Iterator[Problem]:
-    tag_sets = subject.info.tag_sets
+def _no_serve_tag(model: LintedModel) -> Iterator[Violation]:
+    tag_sets = model.info.tag_sets
     if not any(set(tags) == SERVE_TAGS for tags in tag_sets):
         there = " | ".join(", ".join(tags) or "none" for tags in tag_sets)
-        yield Problem("saved_model.pb", f"no meta graph is tagged exactly 'serve' (tags: {there})")
+        yield Violation("saved_model.pb", f"no meta graph is tagged exactly 'serve' (tags: {there})")
 
 
-def _made_up_outputs(subject: Subject) -> Iterator[Problem]:
-    for signature, spec in subject.tensors("outputs"):
+def _made_up_outputs(model: LintedModel) -> Iterator[Violation]:
+    for signature, spec in model.tensors("outputs"):
         if _MADE_UP_OUTPUT.fullmatch(spec.name):
-            yield Problem(_where(signature), f"output '{spec.name}' has a made-up name")
+            yield Violation(_where(signature), f"output '{spec.name}' has a made-up name")
 
 
-def _made_up_inputs(subject: Subject) -> Iterator[Problem]:
-    for signature, spec in subject.tensors("inputs"):
+def _made_up_inputs(model: LintedModel) -> Iterator[Violation]:
+    for signature, spec in model.tensors("inputs"):
         if _MADE_UP_INPUT.fullmatch(spec.name):
-            yield Problem(_where(signature), f"input '{spec.name}' has a made-up name")
+            yield Violation(_where(signature), f"input '{spec.name}' has a made-up name")
 
 
 def _takes_tensors(signature: SignatureInfo) -> bool:
@@ -67,10 +67,10 @@ def _takes_tensors(signature: SignatureInfo) -> bool:
     return signature.method not in (CLASSIFY_METHOD, REGRESS_METHOD)
 
 
-def _fixed_batch(subject: Subject) -> Iterator[Problem]:
-    for signature, spec in subject.tensors("inputs"):
+def _fixed_batch(model: LintedModel) -> Iterator[Violation]:
+    for signature, spec in model.tensors("inputs"):
         if spec.shape and spec.shape[0] is not None:
-            yield Problem(
+            yield Violation(
                 _where(signature), f"input '{spec.name}' has the fixed first dimension {spec.shape[0]}: {spec}"
             )
 
@@ -79,90 +79,94 @@ def _is_scalar(spec: TensorSpec) -> bool:
     return spec.shape == ()
 
 
-def _no_batch(subject: Subject) -> Iterator[Problem]:
-    for signature in filter(_takes_tensors, subject.info.signatures.values()):
+def _no_batch(model: LintedModel) -> Iterator[Violation]:
+    for signature in filter(_takes_tensors, model.info.signatures.values()):
         inputs, outputs = signature.inputs.values(), signature.outputs.values()
         if not inputs or all(map(_is_scalar, inputs)):
             continue
         for side, specs in (("input", inputs), ("output", outputs)):
             for spec in filter(_is_scalar, specs):
-                yield Problem(_where(signature), f"{side} '{spec.name}' is a scalar: it has no batch dimension")
+                yield Violation(_where(signature), f"{side} '{spec.name}' is a scalar: it has no batch dimension")
 
 
-def _scalar_only(subject: Subject) -> Iterator[Problem]:
-    for signature in filter(_takes_tensors, subject.info.signatures.values()):
+def _scalar_only(model: LintedModel) -> Iterator[Violation]:
+    for signature in filter(_takes_tensors, model.info.signatures.values()):
         if signature.inputs and all(map(_is_scalar, signature.inputs.values())):
-            yield Problem(_where(signature), f"every input is a scalar: {listed(signature.inputs)}")
+            yield Violation(_where(signature), f"every input is a scalar: {listed(signature.inputs)}")
 
 
-def _float64(subject: Subject) -> Iterator[Problem]:
-    for signature, spec in subject.tensors("inputs"):
+def _float64(model: LintedModel) -> Iterator[Violation]:
+    for signature, spec in model.tensors("inputs"):
         if spec.dtype == "float64":
-            yield Problem(_where(signature), f"input '{spec.name}' is float64")
+            yield Violation(_where(signature), f"input '{spec.name}' is float64")
 
 
-def _string_names(subject: Subject) -> Iterator[Problem]:
-    for signature, spec in subject.tensors("inputs"):
+def _string_names(model: LintedModel) -> Iterator[Violation]:
+    for signature, spec in model.tensors("inputs"):
         if spec.dtype != "string" or spec.name.endswith("_bytes") or not _takes_tensors(signature):
             continue
-        binary = sorted(_BINARY_OPS.intersection(*[set().union(*(s.ops for s in subject.calls[signature.name]))]))
+        binary = sorted(_BINARY_OPS.intersection(*[set().union(*(s.ops for s in model.calls[signature.name]))]))
         if binary:
             message = f"string input '{spec.name}' does not end in '_bytes', but the graph uses {binary[0]}"
-            yield Problem(_where(signature), message, severity=Severity.WARNING)
+            yield Violation(_where(signature), message, severity=Severity.WARNING)
         else:
-            yield Problem(_where(signature), f"string input '{spec.name}' does not end in '_bytes'")
+            yield Violation(_where(signature), f"string input '{spec.name}' does not end in '_bytes'")
 
 
-def _methods(subject: Subject) -> Iterator[Problem]:
-    for signature in subject.info.signatures.values():
+def _methods(model: LintedModel) -> Iterator[Violation]:
+    for signature in model.info.signatures.values():
         if signature.method not in _METHODS:
-            yield Problem(_where(signature), f"its method name is '{signature.method}'")
+            yield Violation(_where(signature), f"its method name is '{signature.method}'")
 
 
-def _example_contract(subject: Subject) -> Iterator[Problem]:
-    for signature in subject.info.signatures.values():
+def _example_contract(model: LintedModel) -> Iterator[Violation]:
+    for signature in model.info.signatures.values():
         if _takes_tensors(signature):
             continue
         classify = signature.method == CLASSIFY_METHOD
         allowed = {"classes", "scores"} if classify else {"outputs"}
         if list(signature.inputs) != ["inputs"]:
-            yield Problem(_where(signature), f"its inputs are {listed(signature.inputs) or 'none'} instead of 'inputs'")
+            yield Violation(
+                _where(signature), f"its inputs are {listed(signature.inputs) or 'none'} instead of 'inputs'"
+            )
         for spec in signature.inputs.values():
             if spec.dtype != "string":
-                yield Problem(
+                yield Violation(
                     _where(signature), f"input '{spec.name}' is {spec.dtype}, but tf.Examples arrive as string"
                 )
         if not signature.outputs or not set(signature.outputs) <= allowed:
             wanted = "'classes' and 'scores'" if classify else "'outputs'"
-            yield Problem(
+            yield Violation(
                 _where(signature), f"its outputs are {listed(signature.outputs) or 'none'} instead of {wanted}"
             )
 
 
-def _dangling(subject: Subject) -> Iterator[Problem]:
-    nodes = subject.info.serving.graph.nodes
+def _dangling(model: LintedModel) -> Iterator[Violation]:
+    nodes = model.info.serving.graph.nodes
     for side in ("inputs", "outputs"):
-        for signature, spec in subject.tensors(side):
+        for signature, spec in model.tensors(side):
             if not spec.tensor:
                 message = f"{side[:-1]} '{spec.name}' is no plain tensor (sparse, ragged or composite)"
-                yield Problem(_where(signature), message, hint="take and return its parts as dense tensors")
+                yield Violation(_where(signature), message, hint="take and return its parts as dense tensors")
             elif node_name(spec.tensor) not in nodes:
-                yield Problem(
+                yield Violation(
                     _where(signature), f"{side[:-1]} '{spec.name}' is tensor '{spec.tensor}', which is not in the graph"
                 )
 
 
-def _not_in_json(subject: Subject) -> Iterator[Problem]:
+def _not_in_json(model: LintedModel) -> Iterator[Violation]:
     for side in ("inputs", "outputs"):
-        for signature, spec in subject.tensors(side):
+        for signature, spec in model.tensors(side):
             if spec.dtype in NOT_IN_JSON:
-                yield Problem(_where(signature), f"{side[:-1]} '{spec.name}' is {spec.dtype}, which REST cannot carry")
+                yield Violation(
+                    _where(signature), f"{side[:-1]} '{spec.name}' is {spec.dtype}, which REST cannot carry"
+                )
 
 
-def _no_inputs(subject: Subject) -> Iterator[Problem]:
-    for signature in subject.info.signatures.values():
+def _no_inputs(model: LintedModel) -> Iterator[Violation]:
+    for signature in model.info.signatures.values():
         if not signature.inputs:
-            yield Problem(_where(signature), "it has no inputs")
+            yield Violation(_where(signature), "it has no inputs")
 
 
 RULES: Final = (

@@ -1,1 +1,1 @@
-"""Request batching: options, scheduler, and the session that runs batches."""
+"""Request batching: options, scheduler, and the runner in front of an engine."""

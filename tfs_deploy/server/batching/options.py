@@ -19,17 +19,17 @@ PER_MODEL_FILE: Final = "batching_params.pbtxt"
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """How requests are put together; the defaults are the batch scheduler's own.
+    """How requests are batched; the defaults are those of TensorFlow's scheduler.
 
     Attributes:
-        max_batch_size: the largest request that is accepted.
-        max_execution_size: the largest batch that runs.
+        max_batch_size: rows of the largest request that is accepted.
+        max_execution_size: rows of the largest batch that runs.
         timeout_seconds: how long a batch that is not full waits for more.
         max_enqueued: batches that may wait; more are refused.
         threads: batches that run at a time, over all models.
-        allowed_sizes: batches are padded to one of these; empty allows all.
-        pad_variable_length: pad inputs of unequal shapes with zeros instead of refusing them.
-        split_large: cut a request over several batches.
+        allowed_sizes: batches are padded to one of these sizes; empty allows all.
+        pad_variable_length: pad inputs of unequal shapes instead of refusing them.
+        split_large: spread a request over several batches.
     """
 
     max_batch_size: int = 1000

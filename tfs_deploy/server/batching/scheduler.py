@@ -1,4 +1,4 @@
-"""Collects tasks into batches and runs them in a few threads that all queues share.
+"""Collects requests into batches and runs them in a few threads that all queues share.
 
 (tensorflow/core/kernels/batching_util/shared_batch_scheduler.h)
 """
@@ -31,12 +31,12 @@ _CLOSE_SECONDS = 0.005
 
 
 def expired() -> StatusError:
-    """Return what a task is answered with whose deadline passed before its batch ran."""
+    """Return the error of a task whose deadline passed before its batch ran."""
     return ResourceExhaustedError("Run() timeout exceeded while waiting in batching queue")
 
 
 class Task:
-    """One request, or a part of one: ``size`` rows of ``inputs`` (arrays with as many rows)."""
+    """One request, or a part of one: ``inputs`` are arrays of ``size`` rows."""
 
     __slots__ = ("_done", "deadline", "enqueued", "error", "inputs", "result", "size", "taken")
 
@@ -52,13 +52,13 @@ class Task:
         self._done.acquire()
 
     def finish(self, result: list[Any] | None, error: StatusError | None) -> None:
-        """Hand the result to whoever waits."""
+        """Hand the result, or the error, to the thread that waits."""
         self.result, self.error = result, error
         if self._done.locked():
             self._done.release()
 
     def wait(self) -> list[Any]:
-        """Return the result; raises the error, or ``ResourceExhaustedError`` if it is not begun at its deadline."""
+        """Return the result; raises the error, or ``ResourceExhaustedError`` if it has not begun at its deadline."""
         if self.deadline is None:
             self._done.acquire()
         elif not self._done.acquire(timeout=max(0.0, self.deadline - time.monotonic())):
@@ -89,9 +89,9 @@ class _Batch:
 
 
 class BatchQueue:
-    """The batches of one signature of one version, the oldest first; made by ``BatchScheduler.queue``.
+    """The batches of one signature of one version, oldest first; made by ``BatchScheduler.queue``.
 
-    Only the last batch takes tasks; an empty one that the original has behind the others is not kept.
+    Only the last batch is open for tasks; the original also keeps an empty one behind the others.
     """
 
     def __init__(self, scheduler: BatchScheduler, options: BatchOptions, process: Process) -> None:
@@ -105,7 +105,7 @@ class BatchQueue:
         """Enqueue a request of ``size`` rows; it may be cut into several tasks, in order.
 
         Raises:
-            InvalidArgumentError: it is larger than a request may be.
+            InvalidArgumentError: it is larger than ``max_batch_size``.
             UnavailableError: too many batches wait already.
         """
         now = time.monotonic()
@@ -118,13 +118,13 @@ class BatchQueue:
                 tasks.append(Task(part, stop - start, deadline, now))
                 opened += self._add(tasks[-1], now)
             last = self.batches[-1]
-            # an open batch that was there before is due when it was
+            # a batch that was open before is due when it was
             if opened or last.size >= self.options.max_execution_size:
                 self._scheduler.changed.notify(max(1, opened))
         return tasks
 
     def _free(self) -> int:
-        """Rows that the open batch still takes."""
+        """Return how many rows the open batch still takes."""
         taken = self.batches[-1].size if self.batches else 0
         return self.options.max_execution_size - taken
 
@@ -137,7 +137,7 @@ class BatchQueue:
         return list(zip(starts, [*starts[1:], size], strict=True))
 
     def _add(self, task: Task, now: float) -> int:
-        """Put a task into the open batch, or into a new one; returns how many batches that opened."""
+        """Put a task into the open batch, or into a new one; return how many batches that opened."""
         fresh = not self.batches or task.size > self._free()
         if fresh:
             self.batches.append(_Batch(now))
@@ -168,7 +168,7 @@ class BatchQueue:
             )
 
     def due_in(self, now: float) -> float | None:
-        """Return in how many seconds the oldest batch should run, ``None`` if there is none."""
+        """Return in how many seconds the oldest batch should run, ``None`` without a batch."""
         if not self.batches:
             return None
         first = self.batches[0]
@@ -177,14 +177,14 @@ class BatchQueue:
         return max(0.0, first.opened + self.options.timeout_seconds - now)
 
     def take(self) -> _Batch:
-        """Remove the oldest batch; from now on its tasks are being worked on."""
+        """Remove and return the oldest batch; its tasks have begun from now on."""
         batch = self.batches.popleft()
         for task in batch.tasks:
             task.taken = True
         return batch
 
     def close(self) -> None:
-        """Take no more tasks; those that wait run at once."""
+        """Accept no more tasks; those that wait run at once."""
         self._scheduler.remove(self)
 
 

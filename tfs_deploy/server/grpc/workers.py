@@ -1,7 +1,7 @@
-"""The threads that answer gRPC requests: a pool with less ceremony than the standard one.
+"""The threads that answer gRPC requests: a pool that costs less than the standard one.
 
-The one that became idle last is woken first, its stack and caches are still warm; a request costs a lock and a wake-up
-instead of a future with its own condition.
+The thread that became idle last is woken first, as its stack and caches are still warm; a request costs a lock and a
+wake-up instead of a future with a condition of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], "Pending"]
 
 
 class Pending:
-    """What ``submit`` returns: as much of a future as gRPC uses."""
+    """What ``submit`` returns: the part of a future that gRPC uses."""
 
     __slots__ = ("_callbacks", "_done", "_lock")
 
@@ -38,7 +38,7 @@ class Pending:
         callback(self)
 
     def finish(self) -> None:
-        """Say that the job is done."""
+        """Mark the job as done."""
         with self._lock:
             self._done = True
             callbacks = self._callbacks
@@ -47,7 +47,7 @@ class Pending:
 
 
 class Gate:
-    """Lets a number of requests in at a time and refuses the others, as the server's thread limit does."""
+    """Admits a number of requests at a time and refuses the others, as the server's thread limit does."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -66,7 +66,7 @@ class Gate:
 
 
 class _Worker:
-    """A thread and the job it is woken for."""
+    """A thread's next job, and the lock that wakes it."""
 
     __slots__ = ("job", "wake")
 
@@ -77,7 +77,7 @@ class _Worker:
 
 
 class WorkerPool:
-    """Runs jobs in up to ``threads`` threads; further ones wait in order."""
+    """Runs jobs in up to ``threads`` threads; more jobs wait in order."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._limit = threads
@@ -107,7 +107,7 @@ class WorkerPool:
         return pending
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Take no more jobs; idle threads end."""
+        """Accept no more jobs; idle threads end."""
         del wait
         with self._lock:
             self._stopped = True

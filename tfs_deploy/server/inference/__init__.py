@@ -1,1 +1,1 @@
-"""One request on one servable: Predict, Classify, Regress and signature metadata."""
+"""One request on one servable: Predict, Classify, Regress and MultiInference."""

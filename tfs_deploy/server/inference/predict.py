@@ -1,4 +1,4 @@
-"""What Predict checks and runs (servables/tensorflow/predict_util.cc, tensorflow/cc/saved_model/util.cc)."""
+"""Predict on one servable (servables/tensorflow/predict_util.cc, tensorflow/cc/saved_model/util.cc)."""
 
 from __future__ import annotations
 
@@ -12,42 +12,55 @@ from tfs_deploy.protos.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, PRE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tfs_deploy.codec import PredictCall
     from tfs_deploy.server.inference.servable import ModelServable, ServedSignature
 
 Array = np.ndarray[Any, Any]
 
 
-def predict_signature(servable: ModelServable, name: str | None) -> ServedSignature:
-    """Find the signature of a Predict request; raises ``FailedPreconditionError`` with the server's text."""
-    signature = servable.signatures.get(name or DEFAULT_SIGNATURE)
-    if signature is None:
-        raise FailedPreconditionError(f'Serving signature key "{name or DEFAULT_SIGNATURE}" not found.')
-    return signature
-
-
 def run_predict(
-    servable: ModelServable,
-    signature: ServedSignature,
-    inputs: Mapping[str, Array],
-    output_filter: Sequence[str],
-    timeout: float | None,
-    *,
-    api: str = "Predict",
+    servable: ModelServable, call: PredictCall, timeout: float | None = None, *, check_method: bool, api: str = ""
 ) -> dict[str, Array]:
-    """Check a request's names against the signature, run it and name the outputs.
+    """Check a call against its signature, run it and return the outputs by alias.
+
+    Args:
+        servable: runs it.
+        call: its model, version and label do not count here.
+        timeout: in seconds.
+        check_method: refuse a signature of another API, as with --enable_signature_method_name_check.
+        api: what the run is counted as; nothing for warm-up.
 
     Raises:
         StatusError: with the server's code and text.
     """
-    if inputs.keys() != signature.inputs.keys():
-        inputs = complete_inputs(signature, inputs)
+    signature, inputs = check_call(servable, call, check_method=check_method)
     feeds = {tensor: inputs[alias] for alias, tensor in signature.inputs.items()}
-    aliases, fetches = filtered_outputs(signature, output_filter) if output_filter else signature.all_outputs
+    wanted = call.output_filter
+    aliases, fetches = filtered_outputs(signature, wanted) if wanted else signature.all_outputs
     return dict(zip(aliases, servable.run(feeds, fetches, api=api, timeout=timeout), strict=True))
 
 
+def check_call(
+    servable: ModelServable, call: PredictCall, *, check_method: bool
+) -> tuple[ServedSignature, Mapping[str, Array]]:
+    """Return the signature that a call means and the inputs to feed; their values are not looked at.
+
+    Raises:
+        StatusError: the signature is unknown or of another API, or the names of the inputs do not fit it.
+    """
+    signature = servable.signatures.get(call.signature or DEFAULT_SIGNATURE)
+    if signature is None:
+        raise FailedPreconditionError(f'Serving signature key "{call.signature or DEFAULT_SIGNATURE}" not found.')
+    if check_method:
+        check_predict_method(signature)
+    inputs = call.inputs
+    if inputs.keys() == signature.inputs.keys():
+        return signature, inputs
+    return signature, complete_inputs(signature, inputs)
+
+
 def complete_inputs(signature: ServedSignature, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Add default values for inputs that the request lacks, or say what does not fit."""
+    """Return the inputs with default values for those that the request lacks, or raise what does not fit."""
     wanted = signature.inputs
     extra = sorted(inputs.keys() - wanted.keys())
     missing = sorted(wanted.keys() - inputs.keys())
@@ -71,7 +84,7 @@ def complete_inputs(signature: ServedSignature, inputs: Mapping[str, Array]) -> 
 
 
 def check_predict_method(signature: ServedSignature) -> None:
-    """Refuse a signature of another API, as with --enable_signature_method_name_check."""
+    """Refuse a signature of an unknown API, as with --enable_signature_method_name_check."""
     known = (PREDICT_METHOD, CLASSIFY_METHOD, REGRESS_METHOD)
     if signature.info.method not in known:
         raise InternalError(

@@ -1,4 +1,4 @@
-"""One served model version: an engine, and per signature what a request for it needs, worked out once."""
+"""One served version of a model: the graph, and what a request needs of each signature, worked out once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ServedSignature:
 
     @classmethod
     def from_definition(cls, name: str, definition: Any) -> ServedSignature:
-        """Prepare a SignatureDef."""
+        """Return a SignatureDef with what requests need of it."""
         info = signature_info(name, definition)
         outputs = {alias: spec.tensor for alias, spec in info.outputs.items()}
         return cls(
@@ -49,7 +49,7 @@ class ServedSignature:
 
 
 class Runner(Protocol):
-    """Runs a graph: an engine, or what batches requests in front of one."""
+    """Runs a graph: an engine, or the batching in front of one."""
 
     def compute(
         self, feeds: Mapping[str, Array], fetches: Sequence[str], *, timeout: float | None = None
@@ -69,7 +69,14 @@ class Model(Runner, Protocol):
 
 
 class ModelServable:
-    """A loaded version as the data plane sees it."""
+    """A loaded version as requests see it.
+
+    Args:
+        engine: the model.
+        name: its name in the metrics.
+        metrics: where runs are counted.
+        runner: stands in front of the engine, for batching.
+    """
 
     def __init__(self, engine: Model, *, name: str, metrics: ServerMetrics, runner: Runner | None = None) -> None:
         self._runner: Runner = engine if runner is None else runner
@@ -83,12 +90,19 @@ class ModelServable:
     def run(
         self, feeds: dict[str, Array], fetches: Sequence[str], *, api: str = "", timeout: float | None = None
     ) -> list[Array]:
-        """Run the graph for a request of ``api`` (``Predict``); raises ``StatusError`` with TensorFlow's text."""
+        """Return the tensors of ``fetches``; raises ``StatusError`` with TensorFlow's text.
+
+        A run for a request of an ``api`` (``Predict``) is measured, one for warm-up is not.
+        """
         started = time.perf_counter()
         results = self._runner.compute(feeds, fetches, timeout=timeout)
         if api:
             self._metrics.observe_run(self._name, api, (time.perf_counter() - started) * 1e6)
         return results
+
+    def count_examples(self, count: int) -> None:
+        """Count the tf.Examples of a request."""
+        self._metrics.observe_examples(self._name, count)
 
     def close(self) -> None:
         """Wait for requests in flight and free the model."""

@@ -1,4 +1,4 @@
-"""Makes a servable of a version directory, as TensorFlow Serving's SavedModelBundleFactory does."""
+"""Loads a version directory as a servable, as TensorFlow Serving's SavedModelBundleFactory does."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from tfs_deploy.errors import FailedPreconditionError, NotFoundError, StatusError
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.server.batching.options import BatchOptions, check_options, model_options
+from tfs_deploy.server.batching.runner import BatchingRunner
 from tfs_deploy.server.batching.scheduler import BatchScheduler
-from tfs_deploy.server.batching.session import BatchingRunner
 from tfs_deploy.server.inference.servable import ModelServable
 from tfs_deploy.server.models.warmup import warm_up
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoaderOptions:
-    """What the flags say of loading; ``session_config`` is a serialized tensorflow.ConfigProto."""
+    """The flags that concern loading; ``session_config`` is a serialized tensorflow.ConfigProto."""
 
     tags: Sequence[str] = ("serve",)
     session_config: bytes = b""
@@ -63,8 +63,8 @@ class CountedEngine:
             self._metrics.graph_ran((time.perf_counter() - started) * 1e6)
 
 
-class EngineLoader:
-    """Loads versions with the runtime's engine and warms them up."""
+class SavedModelLoader:
+    """Loads versions with the runtime's engine, batches their requests if that is enabled, and warms them up."""
 
     def __init__(self, options: LoaderOptions, metrics: ServerMetrics) -> None:
         self._options = options
@@ -72,7 +72,7 @@ class EngineLoader:
         self._scheduler = BatchScheduler(options.batching.threads) if options.batching is not None else None
 
     def __call__(self, servable: ServableId, path: Path) -> ModelServable:
-        """Load one version; raises ``StatusError`` with the server's code and text."""
+        """Return one version as a servable; raises ``StatusError`` with the server's code and text."""
         check_version(servable, path)
         engine = self._load(path)
         try:
@@ -85,7 +85,7 @@ class EngineLoader:
         return loaded
 
     def _runner(self, engine: CountedEngine, path: Path) -> BatchingRunner | None:
-        """Put batching in front of an engine, if it is asked for."""
+        """Return the batching in front of an engine, ``None`` if it is not enabled."""
         if self._scheduler is None or self._options.batching is None:
             return None
         options = model_options(self._options.batching, path, per_model=self._options.per_model_batching)
@@ -119,7 +119,7 @@ class EngineLoader:
 
 
 def check_version(servable: ServableId, path: Path) -> None:
-    """Refuse what the server refuses before its loader sees it."""
+    """Refuse a version directory that the server refuses before it loads anything."""
     if not path.is_dir():
         raise FailedPreconditionError(
             f"Error while attempting to reserve resources to load servable {servable}: {path}; Not a directory"

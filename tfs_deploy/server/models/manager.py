@@ -1,6 +1,29 @@
 """Loads and unloads model versions until what is served is what is aspired.
 
 (core/aspired_versions_manager.cc, core/basic_manager.cc, core/loader_harness.cc)
+
+The life of a version. The upper line is its ``State``, which clients see; the lower one its ``Phase``, by which the
+manager decides:
+
+    aspire        _load            _serve            _unload
+    ------> START ------> LOADING --------> AVAILABLE -------> UNLOADING ------> END -------> forgotten
+            NEW           BUSY              READY              BUSY              ENDED  _flush
+             |              |                                                      ^
+             |              +-- StatusError, when no retry is left ----------------+
+             +-- no longer aspired before it was loaded: _flush -------------------+
+
+What a method may assume, and what its caller may:
+
+- ``aspire`` may be called at any time and from any thread; it takes effect once ``start`` was called, and never after
+  ``stop``.
+- ``latest`` and ``specific`` take no lock. They return a version from just before it is AVAILABLE until just after it
+  is UNLOADING: a client that has seen AVAILABLE can call it.
+- ``_load`` is called with a version that was NEW and aspired, ``_unload`` with one that was READY and no longer
+  aspired. It is BUSY meanwhile, so that it is not chosen a second time.
+- ``_flush`` forgets a version at its END only when it is no longer aspired. Aspired again before that, it starts over
+  once it is forgotten: a failed version is tried again only after it was withdrawn.
+- ``stop`` may be called without ``start``. It waits for loads in progress, but not for their retries, and returns when
+  every version that was served is at its END.
 """
 
 from __future__ import annotations
@@ -16,7 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tfs_deploy.errors import NotFoundError, StatusError
-from tfs_deploy.server.models.policy import Action, Phase, Snapshot, next_action
+from tfs_deploy.server.models.availability_policy import Action, Phase, Snapshot, next_action
 from tfs_deploy.server.models.states import EventBus, ServableId, State, VersionState
 
 if TYPE_CHECKING:
@@ -24,12 +47,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: how often the manager looks what to do
+#: how often the manager decides what to do
 _INTERVAL_SECONDS = 0.1
 
 
 class Servable(Protocol):
-    """What a loader makes of a version directory."""
+    """A loaded version."""
 
     def close(self) -> None:
         """Wait for requests in flight and free everything."""
@@ -80,14 +103,14 @@ class AspiredVersionsManager:
     # Requests
 
     def latest(self, name: str) -> tuple[int, Servable]:
-        """Return the highest version served; ``NotFoundError`` if there is none."""
+        """Return the highest version that is served; raises ``NotFoundError`` without one."""
         found = self._latest.get(name)
         if found is None:
             raise NotFoundError(f"Servable not found for request: Latest({name})")
         return found
 
     def specific(self, name: str, version: int) -> tuple[int, Servable]:
-        """Return one version; ``NotFoundError`` if it is not served."""
+        """Return one version; raises ``NotFoundError`` if it is not served."""
         servable = self._serving.get(name, {}).get(version)
         if servable is None:
             raise NotFoundError(f"Servable not found for request: Specific({name}, {version})")
@@ -99,14 +122,14 @@ class AspiredVersionsManager:
         """Ask for exactly these versions of a model; takes effect in the manager's thread."""
         with self._lock:
             requests = self._pending.setdefault(name, [])
-            # a removal is carried out even if the model is wanted again right after it: who waits for the new one
-            # waits for its events
+            # a removal is carried out even if the model is wanted again right after it: a reload that waits for the
+            # new one waits for its events
             if requests and requests[-1]:
                 requests.pop()
             requests.append(tuple(versions))
 
     def start(self) -> None:
-        """Begin to work."""
+        """Begin to load and unload."""
         self._thread.start()
 
     @contextlib.contextmanager
@@ -148,7 +171,7 @@ class AspiredVersionsManager:
                 self._perform(*action)
 
     def _flush(self) -> None:
-        """Forget versions that are over and no longer wanted."""
+        """Forget versions that have ended or never began, and are no longer wanted."""
         with self._lock:
             for name, versions in list(self._managed.items()):
                 for number, harness in list(versions.items()):
@@ -160,14 +183,14 @@ class AspiredVersionsManager:
                     del self._managed[name]
 
     def _take_requests(self) -> bool:
-        """Mark versions as aspired or not; returns whether there are new ones."""
+        """Mark versions as aspired or not; return whether there are new ones."""
         started: list[_Harness] = []
         with self._lock:
             for name, requests in list(self._pending.items()):
                 managed = self._managed.setdefault(name, {})
                 wanted = {version.number: version.path for version in requests[0]}
                 if any(not managed[number].aspired for number in wanted if number in managed):
-                    continue  # wanted again while it is still on its way out: once it is gone
+                    continue  # wanted again while it is being unloaded: it comes back once it is gone
                 requests.pop(0)
                 if not requests:
                     del self._pending[name]
@@ -199,7 +222,7 @@ class AspiredVersionsManager:
     def _perform(self, action: Action, harness: _Harness) -> None:
         work, pool = (self._load, self._loads) if action.load else (self._unload, self._unloads)
         if pool is not None:
-            with contextlib.suppress(RuntimeError):  # shut down in between: the usual way it is
+            with contextlib.suppress(RuntimeError):  # the pool was shut down in between
                 pool.submit(work, harness)
                 return
         work(harness)

@@ -1,4 +1,4 @@
-"""States of model versions, who hears of changes, and waiting for a model to be served.
+"""The states of model versions, and waiting for a model to be served; ``manager`` draws how they follow each other.
 
 (core/servable_state.h, core/servable_state_monitor.cc)
 """
@@ -42,7 +42,7 @@ class ServableId:
 
 @dataclass(frozen=True, slots=True)
 class VersionState:
-    """A version's state; ``error`` is set when it ended because of one."""
+    """A version's state; ``error`` is set if it ended because of one."""
 
     id: ServableId
     state: State
@@ -53,7 +53,7 @@ Listener = Callable[[VersionState], None]
 
 
 class EventBus:
-    """Hands every change of state to all who listen, one change at a time."""
+    """Tells all listeners of every change of state, one change at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class EventBus:
 
 
 class StateMonitor:
-    """Remembers the last state of every version since it was made; versions that ended stay listed."""
+    """Remembers the last state of every version; versions that ended stay listed."""
 
     def __init__(self, bus: EventBus) -> None:
         self._changed = threading.Condition()
@@ -109,7 +109,7 @@ class StateMonitor:
     ) -> list[VersionState] | None:
         """Block until each model has a version that is AVAILABLE or at its END; return these, ordered by id.
 
-        There is no limit of time, as in the server; ``None`` once ``stop`` is set.
+        It waits without a limit, as the server does; ``None`` once ``stop`` is set.
         """
         wanted = sorted(set(names))
         with self._changed:

@@ -13,16 +13,10 @@ from tfs_deploy.errors import DataLossError, InvalidArgumentError, ModelError, U
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.tfrecord import read_records
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
-from tfs_deploy.server.inference.examples import (
-    classification_result,
-    classify_tensors,
-    find_signature,
-    regress_tensors,
-    regression_result,
-    run_multi,
-    serialized_examples,
-)
-from tfs_deploy.server.inference.predict import check_predict_method, predict_signature, run_predict
+from tfs_deploy.server.inference.classification import run_classify
+from tfs_deploy.server.inference.multi_inference import run_multi_inference
+from tfs_deploy.server.inference.predict import run_predict
+from tfs_deploy.server.inference.regression import run_regress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def warm_up(servable: ModelServable, version_dir: Path, *, iterations: int = 1, check_method: bool = False) -> int:
-    """Run every recorded request ``iterations`` times; returns how many records there are, 0 without a file.
+    """Run every recorded request ``iterations`` times; return the number of records, 0 without a file.
 
-    A record of no kind is passed over. ``check_method`` compares signatures' methods with the API of the record.
+    A record without a request is skipped. ``check_method`` compares the signature's method with the record's API.
 
     Raises:
-        StatusError: of the first record that cannot be read or answered; such a version is not served.
+        StatusError: the first record that cannot be read or answered; the version is not served.
     """
     path = version_dir / layout.WARMUP
     if not path.exists():
@@ -72,31 +66,19 @@ def _runner(servable: ModelServable, record: bytes, path: Path, *, check_method:
 
 
 def _predict(servable: ModelServable, request: Any, *, check_method: bool) -> None:
-    call = decode_predict_request(request.SerializeToString())
-    signature = predict_signature(servable, call.signature)
-    if check_method:
-        check_predict_method(signature)
-    run_predict(servable, signature, call.inputs, call.output_filter, None, api="")
+    run_predict(servable, decode_predict_request(request.SerializeToString()), check_method=check_method)
 
 
 def _classify(servable: ModelServable, request: Any, *, check_method: bool) -> None:
-    signature = find_signature(servable, request.model_spec.signature_name)
-    tensor, outputs = classify_tensors(signature, check_method=check_method)
-    examples = serialized_examples(request.input)
-    results = servable.run({tensor: examples}, list(outputs.values()))
-    classification_result(len(examples), dict(zip(outputs, results, strict=True)))
+    run_classify(servable, request.model_spec.signature_name, request.input, check_method=check_method)
 
 
 def _regress(servable: ModelServable, request: Any, *, check_method: bool) -> None:
-    signature = find_signature(servable, request.model_spec.signature_name)
-    tensor, outputs = regress_tensors(signature, check_method=check_method)
-    examples = serialized_examples(request.input)
-    results = servable.run({tensor: examples}, list(outputs.values()))
-    regression_result(len(examples), results[0])
+    run_regress(servable, request.model_spec.signature_name, request.input, check_method=check_method)
 
 
 def _multi_inference(servable: ModelServable, request: Any, *, check_method: bool) -> None:
-    run_multi(servable, request.tasks, request.input, None, check_method=check_method)
+    run_multi_inference(servable, request.tasks, request.input, check_method=check_method)
 
 
 _RUNNERS: Final[dict[str, Callable[..., None]]] = {

@@ -1,4 +1,4 @@
-"""Command line flags: all of tensorflow_model_server's, and a few of our own."""
+"""Command-line flags: all of tensorflow_model_server's, and a few of this server's own."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ OWN_FLAGS: Final[dict[str, Flag]] = {
     )
 }
 OWN_HELP: Final[dict[str, str]] = {
-    "drain_seconds": "how long requests in flight may take after SIGTERM or SIGINT",
+    "drain_seconds": "seconds that requests in flight may take after SIGTERM or SIGINT",
     "exit_with_parent": "stop when the process that started this one ends",
     "log_level": "debug, info, warning or error",
 }
-#: accepted, because scripts pass them, but nothing here depends on them
-WITHOUT_MEANING: Final = frozenset(
+#: accepted, because scripts pass them, but they change nothing here
+IGNORED_FLAGS: Final = frozenset(
     {
         "enable_profiler",
         "flush_filesystem_caches",
@@ -72,9 +72,9 @@ class ServerFlags:
         return bool(self.values[name])
 
     @property
-    def meaningless(self) -> list[str]:
-        """The flags that were given, ask for something, and change nothing here: switched off, they keep their word."""
-        return [name for name in self.given if name in WITHOUT_MEANING and self.values[name]]
+    def ignored(self) -> list[str]:
+        """The flags that were given but change nothing here; one that is switched off does what it says."""
+        return [name for name in self.given if name in IGNORED_FLAGS and self.values[name]]
 
 
 def _known() -> dict[str, Flag]:
@@ -82,7 +82,7 @@ def _known() -> dict[str, Flag]:
 
 
 def default_value(flag: Flag) -> FlagValue:
-    """Return a flag's default; where the server computes it, from the number of CPUs."""
+    """Return a flag's default; some depend on the number of CPUs, as in the server."""
     if flag.default is not None:
         return flag.default
     cpus = os.cpu_count() or 1
@@ -93,7 +93,7 @@ def parse_flags(arguments: list[str]) -> ServerFlags:
     """Read a command line: ``--flag=value``, ``--flag value``, and ``--flag`` alone for true; the last one wins.
 
     Raises:
-        UsageError: an unknown flag (the original ignores it), a positional argument, or a value that does not fit.
+        UsageError: an unknown flag (the original ignores it), a positional argument, or a value that is not valid.
     """
     known = _known()
     values = {name: default_value(flag) for name, flag in known.items()}
@@ -165,11 +165,11 @@ def _unknown(name: str, known: dict[str, Flag]) -> UsageError:
 
 
 def help_text(program: str = "python -m tfs_deploy.server", about: str = "") -> str:
-    """List every flag with its type and default, after what the program is about."""
+    """Return the help: what the program is about, then every flag with its type and default."""
     lines = [f"Usage: {program} --flag=value ...", *(["", about] if about else [])]
     lines += ["", "Flags of tensorflow_model_server:"]
     for flag in FLAGS.values():
-        note = "  (no meaning here)" if flag.name in WITHOUT_MEANING else ""
+        note = "  (ignored here)" if flag.name in IGNORED_FLAGS else ""
         lines.append(f"  --{flag.name}={_shown(flag)}  {flag.type}{note}")
     lines += ["", "Flags of the embedded server:"]
     lines += [f"  --{flag.name}={_shown(flag)}  {flag.type}: {OWN_HELP[flag.name]}" for flag in OWN_FLAGS.values()]

@@ -1,4 +1,4 @@
-"""What the ``serve`` command finds out before it starts: the original server waits for these things without a word."""
+"""Checks of the ``serve`` command before it starts a server, which would wait for such models in silence."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.savedmodel.graph.scan import scan_saved_model
 from tfs_deploy.savedmodel.layout import SAVED_MODEL, SAVED_MODEL_TEXT
-from tfs_deploy.savedmodel.scan import scan_saved_model
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
-from tfs_deploy.server.models.policy import VersionPolicy, aspired_versions
+from tfs_deploy.server.models.version_policy import VersionPolicy, aspired_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    #: what is wrong, and what to do about it
+    #: a problem and a hint
     Finding = tuple[str, str]
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -23,9 +23,9 @@ _WAITS: Final = "export a model there; to wait for one as tensorflow_model_serve
 
 
 def check_models_on_disk(config: Any) -> None:
-    """Refuse a ModelServerConfig whose models the server would wait for: ``UsageError`` with the first that is wrong.
+    """Raise ``UsageError`` with the first problem of the models that the server would wait for, or fail to load.
 
-    Wrong is a base path that does not exist or is not on this machine, one without a version that the policy would
+    A problem is a base path that does not exist or is not on this machine, one without a version that the policy would
     serve, a version of the policy ``specific`` that is missing, and a version directory without a SavedModel or with
     a damaged one.
     """
@@ -43,7 +43,10 @@ def _findings(model: Any) -> Iterator[Finding]:
 
 def _in_base_path(base_path: str, policy: VersionPolicy) -> Iterator[Finding]:
     if _URI.match(base_path):
-        yield f"{base_path} is not on this machine", "copy the versions here, the embedded server reads local files"
+        yield (
+            f"{base_path} is not on this machine",
+            "copy the versions to this machine: the embedded server reads local files",
+        )
         return
     if not Path(base_path).is_absolute():
         yield f"base path {base_path} is not absolute", f"write {Path(base_path).absolute()}"
@@ -56,7 +59,7 @@ def _in_base_path(base_path: str, policy: VersionPolicy) -> Iterator[Finding]:
     chosen = aspired_versions(policy, versions)
     missing = sorted((policy.specific or frozenset()) - {version.number for version in chosen})
     if not versions:
-        yield f"{base_path} holds no version, that is no directory whose name is a number", _how_to_fill(base_path)
+        yield f"{base_path} holds no version: no directory in it is named by a number", _how_to_fill(base_path)
     elif missing:
         yield _missing(base_path, missing, versions)
     for version in chosen:
@@ -72,12 +75,15 @@ def _how_to_fill(base_path: str) -> str:
 def _missing(base_path: str, missing: Sequence[int], versions: Sequence[VersionDir]) -> Finding:
     there = ", ".join(str(version.number) for version in versions[-10:])
     wanted = ", ".join(map(str, missing))
-    return f"no version {wanted} under {base_path}, it has {there}", "name versions that exist, or export the missing"
+    return (
+        f"no version {wanted} under {base_path}, it has {there}",
+        "name versions that exist, or export the missing ones",
+    )
 
 
 def _in_version(version: VersionDir) -> Iterator[Finding]:
     if not version.path.is_dir():
-        yield f"{version.path} is taken for a version, but is no directory", "move it out of the base path"
+        yield f"{version.path} has the name of a version, but is not a directory", "move it out of the base path"
     elif not _has_model(version.path):
         yield f"version directory {version.path} has no {SAVED_MODEL}", "export it again, or remove it"
     elif (version.path / SAVED_MODEL).is_file():

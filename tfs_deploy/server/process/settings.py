@@ -1,4 +1,4 @@
-"""From flags to the settings of the parts: files are read here, and what is wrong with them is said in one sentence."""
+"""Turns flags, and the files that they name, into the settings of the server's parts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import grpc
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 from tfs_deploy.server.batching.options import BatchOptions, batch_options
-from tfs_deploy.server.models.core import CoreOptions, ServerCore
-from tfs_deploy.server.models.loader import EngineLoader, LoaderOptions
+from tfs_deploy.server.models.config_checks import TENSORFLOW
+from tfs_deploy.server.models.loader import LoaderOptions, SavedModelLoader
 from tfs_deploy.server.models.manager import ManagerOptions
-from tfs_deploy.server.models.validate import TENSORFLOW
+from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions
 
 if TYPE_CHECKING:
     from tfs_deploy.server.metrics import ServerMetrics
@@ -23,7 +23,7 @@ DEFAULT_METRICS_PATH: Final = "/monitoring/prometheus/metrics"
 
 
 def initial_config(flags: ServerFlags) -> Any:
-    """Return the first ModelServerConfig: of the config file, or made of --model_name and --model_base_path.
+    """Return the first ModelServerConfig: the config file, or one made of --model_name and --model_base_path.
 
     Raises:
         UsageError: neither is given.
@@ -53,7 +53,7 @@ def read_config_file(path: Path) -> Any:
 
 
 def batching(flags: ServerFlags) -> BatchOptions | None:
-    """Read the batching parameters, ``None`` if batching is off."""
+    """Return the batching parameters, ``None`` if batching is off."""
     path = flags.text("batching_parameters_file")
     if not flags.on("enable_batching"):
         if path:
@@ -77,7 +77,7 @@ def _batch_options(message: Any) -> BatchOptions:
 
 
 def session_config(flags: ServerFlags) -> bytes:
-    """Build the ConfigProto of all sessions from the flags (model_servers/server.cc).
+    """Return the serialized ConfigProto of all sessions (model_servers/server.cc).
 
     Raises:
         UsageError: the flags contradict each other.
@@ -97,7 +97,7 @@ def session_config(flags: ServerFlags) -> bytes:
     config.intra_op_parallelism_threads = both or intra or config.intra_op_parallelism_threads
     config.inter_op_parallelism_threads = both or inter or config.inter_op_parallelism_threads
     if config.intra_op_parallelism_threads < 0:
-        # TensorFlow would end the process over it
+        # it would make TensorFlow end the process
         raise UsageError(
             f"{config.intra_op_parallelism_threads} threads within an operation are not possible",
             hint="0 lets TensorFlow choose",
@@ -109,13 +109,13 @@ def session_config(flags: ServerFlags) -> bytes:
 
 
 def read_text_file(path: Path, message: Any, what: str) -> Any:
-    """Read a text proto file into a message; both kinds of failure name the file."""
+    """Read a text proto file into a message and return it; errors name the file."""
     from google.protobuf import text_format
 
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         hint = file_hint(error) if isinstance(error, OSError) else "save it as UTF-8"
         raise EnvironmentFault(f"the {what} file {path} cannot be read: {reason}", hint=hint) from error
     try:
@@ -155,8 +155,8 @@ def server_credentials(flags: ServerFlags) -> grpc.ServerCredentials | None:
 
 
 def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
-    """Build the core that the flags describe."""
-    options = CoreOptions(
+    """Return the core that the flags describe."""
+    options = ServerCoreOptions(
         poll_seconds=flags.number("file_system_poll_wait_seconds"),
         allow_labels_for_unavailable=flags.on("allow_version_labels_for_unavailable_models"),
         manager=ManagerOptions(
@@ -167,11 +167,11 @@ def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
         ),
     )
     loading = platform_options(flags) if flags.text("platform_config_file") else loader_options(flags)
-    return ServerCore(EngineLoader(loading, metrics), options)
+    return ServerCore(SavedModelLoader(loading, metrics), options)
 
 
 def loader_options(flags: ServerFlags) -> LoaderOptions:
-    """Return what the flags say of loading models."""
+    """Return the flags that concern loading models."""
     return LoaderOptions(
         tags=tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag),
         session_config=session_config(flags),
@@ -184,7 +184,7 @@ def loader_options(flags: ServerFlags) -> LoaderOptions:
 
 
 def platform_options(flags: ServerFlags) -> LoaderOptions:
-    """Return what the platform config file says of loading models; the flags for it do not count then.
+    """Return the settings of the platform config file for loading models, which replace those of the flags.
 
     Raises:
         EnvironmentFault: the file cannot be read, or has no entry for the platform ``tensorflow``.
@@ -209,7 +209,7 @@ def platform_options(flags: ServerFlags) -> LoaderOptions:
 
 
 def channel_options(flags: ServerFlags) -> list[tuple[str, Any]]:
-    """Read --grpc_channel_arguments."""
+    """Return --grpc_channel_arguments as gRPC takes them."""
     options: list[tuple[str, Any]] = []
     for entry in filter(None, flags.text("grpc_channel_arguments").split(",")):
         key, _, value = entry.partition("=")

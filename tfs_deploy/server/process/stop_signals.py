@@ -1,4 +1,4 @@
-"""How a server process is asked to stop."""
+"""The request to stop that a signal makes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class StopRequest:
     """An event that a signal handler may set.
 
-    ``threading.Event`` is none: its ``set`` waits for a lock that the interrupted thread may hold, for ever.
+    ``threading.Event`` would not do: its ``set`` may wait for ever for a lock that the interrupted thread holds.
     """
 
     def __init__(self) -> None:
@@ -27,11 +27,11 @@ class StopRequest:
         self._bell.put(None)
 
     def is_set(self) -> bool:
-        """Whether somebody has asked."""
+        """Tell whether the process was asked to stop."""
         return self._asked
 
     def wait(self, seconds: float) -> bool:
-        """Wait until somebody asks, that long at most; returns whether somebody has."""
+        """Wait for the request, so many seconds at most; return whether it was made."""
         if not self._asked:
             with contextlib.suppress(queue.Empty):
                 self._bell.get(timeout=seconds)

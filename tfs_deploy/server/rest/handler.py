@@ -1,4 +1,4 @@
-"""REST requests to replies: what the adapter's worker threads do (model_servers/http_rest_api_handler.cc)."""
+"""Answers REST requests, in worker threads (model_servers/http_rest_api_handler.cc)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from tfs_deploy.codec import PredictCall
 from tfs_deploy.codec.json.examples import encode_classifications, encode_regressions, parse_examples_body
-from tfs_deploy.codec.json.reply import encode_predictions
-from tfs_deploy.codec.json.request import parse_body, read_inputs
+from tfs_deploy.codec.json.server_reply import encode_predictions
+from tfs_deploy.codec.json.server_request import parse_body, read_inputs
 from tfs_deploy.codec.json.text import print_json
 from tfs_deploy.errors import Code, InternalError, InvalidArgumentError, StatusError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
-from tfs_deploy.server.api.data_plane import DataPlane, ModelSpec
-from tfs_deploy.server.inference.predict import run_predict
-from tfs_deploy.server.inference.signature_json import signature_defs_json
+from tfs_deploy.server.data_plane import UNEXPECTED_FAILURE, DataPlane, ModelSpec
 from tfs_deploy.server.rest.routes import HANDLED, BadUrlError, Route, VersionTooBigError, parse_route
+from tfs_deploy.server.rest.signature_json import signature_defs_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,46 +56,46 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def page(status: int) -> Reply:
-    """Return the HTTP library's own page for a status."""
+def html_page(status: int) -> Reply:
+    """Return libevent's own page for a status."""
     name = _PAGES[status]
     text = f"<HTML><HEAD>\n<TITLE>{status} {name}</TITLE>\n</HEAD><BODY>\n<H1>{name}</H1>\n</BODY></HTML>\n"
     return Reply(status, text.encode(), "text/html")
 
 
 def error_reply(error: StatusError) -> Reply:
-    """Turn an error into the server's ``{"error": ...}``."""
+    """Return an error as the server's ``{"error": ...}``."""
     body = print_json({"error": error.message}).encode("utf-8", "surrogateescape")
     return Reply(HTTP_CODES.get(error.code, 500), body)
 
 
 class RestHandler:
-    """Answers one request at a time; called from several threads."""
+    """Turns requests into replies; safe to call from several threads."""
 
-    def __init__(self, dataplane: DataPlane, *, metrics_path: str | None = None) -> None:
-        self._dataplane = dataplane
+    def __init__(self, data_plane: DataPlane, *, metrics_path: str | None = None) -> None:
+        self._data_plane = data_plane
         self._metrics_path = metrics_path
 
     def handle(self, method: str, path: str, body: bytes, timeout: float | None) -> Reply:
-        """Answer a request; ``path`` is as sent, with its query string."""
+        """Return the reply to a request; ``path`` is as sent, with its query string."""
         if path == self._metrics_path:
-            return Reply(200, self._dataplane.metrics.page(), "text/plain")
+            return Reply(200, self._data_plane.metrics.page(), "text/plain")
         if not HANDLED.fullmatch(path) and path.lower() != "/v1/models":
-            return page(404)
+            return html_page(404)
         try:
             route = parse_route(method, path)
         except BadUrlError:
-            return page(400)
+            return html_page(400)
         except VersionTooBigError:
             return Reply(400)
         except StatusError as error:
-            self._dataplane.metrics.failed("", error.code)
+            self._data_plane.metrics.failed("", error.code)
             return error_reply(error)
         return self._measured(route, body, timeout)
 
     def _measured(self, route: Route, body: bytes, timeout: float | None) -> Reply:
         started = time.perf_counter()
-        metrics = self._dataplane.metrics
+        metrics = self._data_plane.metrics
         try:
             answer = self._answer(route, body, timeout)
         except StatusError as error:
@@ -107,39 +107,39 @@ class RestHandler:
         except Exception:  # noqa: BLE001 - only this request fails
             _log.exception("a %s request for model %s failed", route.verb, route.model)
             metrics.failed(route.model, Code.INTERNAL)
-            return error_reply(InternalError("the server failed to answer; its log has the details"))
+            return error_reply(InternalError(UNEXPECTED_FAILURE))
         api = "" if route.verb in ("status", "metadata") else route.verb
         metrics.succeeded(route.model, api, "REST", (time.perf_counter() - started) * 1e6)
         return Reply(200, answer)
 
     def _answer(self, route: Route, body: bytes, timeout: float | None) -> bytes:
-        spec = ModelSpec(route.model, route.version, route.label)
         if route.verb == "predict":
-            return self._predict(spec, body, timeout)
+            return self._predict(route, body, timeout)
         if route.verb == "status":
-            return self._status(spec)
+            return self._status(route)
         if route.verb == "metadata":
-            return self._metadata(spec)
+            return self._metadata(route)
         examples = parse_examples_body(body)
-        infer = self._dataplane.classify if route.verb == "classify" else self._dataplane.regress
         spec = ModelSpec(route.model, route.version, route.label, examples.signature)
-        result = infer(spec, examples.input, timeout).result
-        return encode_classifications(result) if route.verb == "classify" else encode_regressions(result)
+        if route.verb == "classify":
+            return encode_classifications(self._data_plane.classify(spec, examples.input, timeout)[1])
+        return encode_regressions(self._data_plane.regress(spec, examples.input, timeout)[1])
 
-    def _predict(self, spec: ModelSpec, data: bytes, timeout: float | None) -> bytes:
+    def _predict(self, route: Route, data: bytes, timeout: float | None) -> bytes:
         body = parse_body(data)
-        _, servable = self._dataplane.servable(spec)
+        # JSON has no dtypes: its numbers become what the signature takes
+        found = self._data_plane.find(route.model, route.version, route.label)
         name = body.signature or DEFAULT_SIGNATURE
-        signature = servable.signatures.get(name)
+        signature = found[1].signatures.get(name)
         if signature is None:
             raise InvalidArgumentError(f'Serving signature name: "{name}" not found in signature def')
         inputs, form = read_inputs(body, signature.info.inputs)
-        self._dataplane.check_method(signature)
-        return encode_predictions(run_predict(servable, signature, inputs, (), timeout), form)
+        call = PredictCall(route.model, name, route.version, route.label, inputs)
+        return encode_predictions(self._data_plane.predict(call, timeout, found=found)[1], form)
 
-    def _status(self, spec: ModelSpec) -> bytes:
+    def _status(self, route: Route) -> bytes:
         states = []
-        for state in self._dataplane.status(spec):
+        for state in self._data_plane.status(ModelSpec(route.model, route.version)):
             error = state.error
             status = {
                 "error_code": "OK" if error is None else error.code.name,
@@ -148,11 +148,11 @@ class RestHandler:
             states.append({"version": str(state.id.version), "state": state.state.name, "status": status})
         return _dump({"model_version_status": states})
 
-    def _metadata(self, spec: ModelSpec) -> bytes:
-        version, servable = self._dataplane.servable(spec)
+    def _metadata(self, route: Route) -> bytes:
+        version, servable = self._data_plane.find(route.model, route.version, route.label)
         return _dump(
             {
-                "model_spec": {"name": spec.name, "version": str(version), "signature_name": ""},
+                "model_spec": {"name": route.model, "version": str(version), "signature_name": ""},
                 "metadata": {"signature_def": {"signature_def": signature_defs_json(servable.signature_defs)}},
             }
         )

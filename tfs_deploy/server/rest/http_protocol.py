@@ -1,6 +1,6 @@
-"""uvicorn's HTTP protocol with the manners of the server's own (libevent).
+"""uvicorn's HTTP protocol, changed to behave like the server's own (libevent).
 
-Half-closed connections get their reply; what is no HTTP, or an unknown method, gets libevent's pages.
+Half-closed connections get their reply; unknown methods, and bytes that are not HTTP, get libevent's pages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from tfs_deploy.extras import import_extra
-from tfs_deploy.server.rest.handler import Reply, page
+from tfs_deploy.server.rest.handler import Reply, html_page
 
 
 def http_protocol() -> type[Any]:
@@ -21,8 +21,8 @@ def http_protocol() -> type[Any]:
     class HttpProtocol(HttpToolsProtocol):
         """One connection."""
 
-        #: what a sender of garbage gets once the requests before it are answered
-        _farewell: Reply | None = None
+        #: the reply to bytes that are not HTTP, once the requests before them are answered
+        _last_reply: Reply | None = None
 
         def eof_received(self) -> bool | None:  # type: ignore[override]
             # the sender of a request may have closed its side of the connection after it
@@ -35,22 +35,22 @@ def http_protocol() -> type[Any]:
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002
             # called where the parser's error is handled
             unknown = isinstance(sys.exc_info()[1], httptools.HttpParserInvalidMethodError)
-            self._farewell = page(501 if unknown else 400)
+            self._last_reply = html_page(501 if unknown else 400)
             cycle = self.cycle
             if cycle is None or cycle.response_complete or cycle.more_body:
-                self._say_farewell()
+                self._send_last_reply()
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if self._farewell is not None and not self.pipeline:
-                self._say_farewell()
+            if self._last_reply is not None and not self.pipeline:
+                self._send_last_reply()
 
         def data_received(self, data: bytes) -> None:
-            if self._farewell is None:
+            if self._last_reply is None:
                 super().data_received(data)
 
-        def _say_farewell(self) -> None:
-            reply = self._farewell
+        def _send_last_reply(self) -> None:
+            reply = self._last_reply
             if reply is None or self.transport.is_closing():
                 return
             head = (

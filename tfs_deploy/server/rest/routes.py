@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from tfs_deploy.errors import InvalidArgumentError
 
-#: paths the handler sees at all; others get the HTTP library's own 404 page
+#: paths that reach the handler; others get libevent's own 404 page
 HANDLED: Final = re.compile(r"/v1/.*", re.IGNORECASE)
 _MODEL: Final = r"([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?"
 _PREDICTION: Final = re.compile(rf"/v1/models/{_MODEL}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)
@@ -24,16 +24,16 @@ _MAX_VERSION: Final = 2**63 - 1
 
 
 class BadUrlError(ValueError):
-    """A path that the HTTP library refuses."""
+    """A path that libevent refuses."""
 
 
 class VersionTooBigError(ValueError):
-    """A version beyond int64: the server answers 400 with nothing in it."""
+    """A version beyond int64: the server answers 400 with an empty body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a request asks for: ``verb`` is predict, classify, regress, status or metadata."""
+    """The target of a request; ``verb`` is predict, classify, regress, status or metadata."""
 
     verb: str
     model: str
@@ -42,7 +42,7 @@ class Route:
 
 
 def parse_route(method: str, path: str) -> Route:
-    """Read a request line.
+    """Return the route of a request line.
 
     Args:
         method: GET, POST, ...

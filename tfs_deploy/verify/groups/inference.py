@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tfs_deploy.client import Client, RestClient
-    from tfs_deploy.client.call.example_replies import ClassifyReply, RegressReply
+    from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.verify.checks import Examiner, Judgement
     from tfs_deploy.verify.probing.cases import Case

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.savedmodel.features import Feature
     from tfs_deploy.savedmodel.goldens import Golden
+    from tfs_deploy.savedmodel.graph.features import Feature
     from tfs_deploy.verify.checks import Examiner, Judgement
     from tfs_deploy.verify.probing.cases import Case
     from tfs_deploy.verify.probing.prober import Answer, Asker

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
-    from tfs_deploy.savedmodel.features import Feature
     from tfs_deploy.savedmodel.goldens import Golden
+    from tfs_deploy.savedmodel.graph.features import Feature
 
     Array = NDArray[Any]
 

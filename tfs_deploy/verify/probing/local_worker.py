@@ -41,7 +41,7 @@ def main(path: str) -> int:
     # Whatever TensorFlow prints must not get between the frames.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    from tfs_deploy.runtime.local import load_model
+    from tfs_deploy.runtime.local_model import load_model
 
     try:
         model = load_model(path, allow_newer=True)

@@ -32,7 +32,7 @@ CASES = {
     ),
     "open to the network": (
         MODEL + CONTAINER % (", address: 0.0.0.0", ""),
-        "5: server.docker.address: any client that reaches this address can send requests and replace the server's config",
+        "5: server.docker.address: any client that reaches it can send requests and replace the server's config",
     ),
 }
 

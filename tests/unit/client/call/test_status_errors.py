@@ -1,0 +1,85 @@
+"""Failures of gRPC and HTTP as errors of the one tree."""
+
+from __future__ import annotations
+
+import pytest
+
+from tfs_deploy.client.call.status_errors import grpc_error, rest_error, server_error
+from tfs_deploy.errors import Code, UnavailableError, UnimplementedError
+
+LAST = "failed to connect to all addresses; last error: "
+
+
+@pytest.mark.parametrize(
+    ("details", "message", "hint"),
+    [
+        (
+            LAST + "UNKNOWN: ipv4:127.0.0.1:8500: Failed to connect to remote host: Connection refused",
+            "cannot reach host:8500: Failed to connect to remote host: Connection refused",
+            "is the server running at host:8500? tfs-deploy up starts one",
+        ),
+        (
+            "errors resolving host:8500: [field:hostname lookup error: Domain name not found]",
+            "cannot reach host:8500: [field:hostname lookup error: Domain name not found]",
+            "is the server running",
+        ),
+        ("DNS resolution failed for host:8500: C-ares status is not ARES_SUCCESS", "cannot reach host:8500", None),
+        (LAST + "UNKNOWN: unix:/tmp/x: No such file or directory", "cannot reach host:8500: No such file", None),
+        (LAST + "UNAVAILABLE: ipv4:1.2.3.4:8500: Socket closed", "host:8500 closed the connection", "TLS"),
+        (
+            LAST + "UNKNOWN: ipv4:1.2.3.4:8500: Tls handshake failed (TSI_PROTOCOL_FAILURE): CERTIFICATE_VERIFY_FAILED",
+            "no TLS connection to host:8500: Tls handshake failed",
+            "certificate",
+        ),
+        (
+            LAST + "UNAVAILABLE: ipv4:1.2.3.4:8501: Failed parsing HTTP/2 (Expected SETTINGS frame as the first frame)",
+            "host:8500 speaks HTTP/1, not gRPC",
+            "8500",
+        ),
+        (LAST + "INTERNAL: Trying to connect an http1.x server", "host:8500 speaks HTTP/1, not gRPC", "8500"),
+        ("the server drains", "the server drains", None),
+    ],
+)
+def test_unavailable(details: str, message: str, hint: str | None) -> None:
+    error = grpc_error(Code.UNAVAILABLE, details, "host:8500", 10)
+    assert isinstance(error, UnavailableError)
+    assert message in error.message
+    assert hint is None or hint in (error.hint or "")
+
+
+def test_a_port_without_the_service() -> None:
+    error = grpc_error(Code.UNIMPLEMENTED, "", "host:8500", 10)
+    assert isinstance(error, UnimplementedError)
+    assert error.message == "host:8500 has no such method"
+
+
+def test_a_message_that_is_too_large() -> None:
+    error = grpc_error(Code.RESOURCE_EXHAUSTED, "Received message larger than max (5 vs. 4)", "host:8500", 10)
+    assert error.hint == "send smaller batches: the other side limits the size of a message"
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code is not Code.OK])
+def test_the_servers_message_stays(code: Code) -> None:
+    error = server_error(code, "Incompatible shapes: [2] vs. [3]")
+    assert (error.code, error.message, error.hint) == (code, "Incompatible shapes: [2] vs. [3]", None)
+    assert server_error(code, "").message == "the server gave no reason"
+
+
+def test_every_http_status_of_the_server_has_its_error() -> None:
+    """model_servers/http_rest_api_handler.cc answers with these."""
+    codes = {status: rest_error(status, "x", "http://host").code.name for status in (400, 401, 403, 404, 409, 429)}
+    codes |= {status: rest_error(status, "x", "http://host").code.name for status in (499, 500, 501, 503, 504, 418)}
+    assert codes == {
+        400: "INVALID_ARGUMENT",
+        401: "UNAUTHENTICATED",
+        403: "PERMISSION_DENIED",
+        404: "NOT_FOUND",
+        409: "ABORTED",
+        418: "UNKNOWN",
+        429: "RESOURCE_EXHAUSTED",
+        499: "CANCELLED",
+        500: "INTERNAL",
+        501: "UNIMPLEMENTED",
+        503: "UNAVAILABLE",
+        504: "DEADLINE_EXCEEDED",
+    }

@@ -1,0 +1,152 @@
+"""A client that follows the endpoint file to where the deployment's server is now."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import pytest
+
+from tfs_deploy.client import deployed
+from tfs_deploy.client.deployed import DeployedClient
+from tfs_deploy.errors import NotFoundError, UnavailableError, UsageError
+from tfs_deploy.state.endpoint import write_endpoint
+
+
+class Server:
+    """Stands for the client of one server: answers with its address, or as if the server were gone."""
+
+    made: dict[str, Server]
+
+    def __init__(self, address: str) -> None:
+        self.address, self.gone, self.closed, self.calls = address, False, False, 0
+        self.timeouts: list[float] = []
+
+    def predict(self, model, inputs, **wanted):
+        self.calls += 1
+        self.timeouts.append(wanted["timeout"])
+        if self.gone:
+            raise UnavailableError("gone")
+        if model == "unknown":
+            raise NotFoundError("no such model")
+        return self.address, wanted.get("label")
+
+    def status(self, model, **_):
+        return [self.address]
+
+    def metadata(self, model, **_):
+        return self.address
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def servers() -> dict[str, Server]:
+    return {}
+
+
+@pytest.fixture
+def connect(servers):
+    def make(address: str) -> Server:
+        servers[address] = Server(address)
+        return servers[address]
+
+    return make
+
+
+def test_without_a_server_it_says_how_to_start_one(tmp_path, connect):
+    with pytest.raises(UsageError, match="names no server"):
+        DeployedClient(tmp_path, connect=connect)
+
+
+def test_it_moves_when_the_server_moves(tmp_path, connect, servers, monkeypatch):
+    monkeypatch.setattr(deployed, "_INTERVAL", 0.0)
+    write_endpoint(tmp_path, "a:1", None)
+    with DeployedClient(tmp_path, connect=connect) as client:
+        assert client.predict("m", {}, label="stable") == ("a:1", "stable")
+        write_endpoint(tmp_path, "b:1", None)
+        assert client.predict("m", {}, label="stable") == ("b:1", "stable")
+        assert (client.status("m"), client.metadata("m"), client.address) == (["b:1"], "b:1", "b:1")
+        assert not servers["a:1"].closed  # calls may still be under way there
+        write_endpoint(tmp_path, "c:1", None)
+        client.status("m")
+        assert servers["a:1"].closed
+        assert not servers["b:1"].closed
+    assert all(server.closed for server in servers.values())
+
+
+def test_a_call_that_finds_its_server_gone_is_made_again_at_the_new_one(tmp_path, connect, servers, monkeypatch):
+    monkeypatch.setattr(deployed, "_INTERVAL", 3600.0)
+    write_endpoint(tmp_path, "a:1", None)
+    client = DeployedClient(tmp_path, connect=connect)
+    write_endpoint(tmp_path, "b:1", None)
+    servers["a:1"].gone = True
+    assert client.predict("m", {}, label="x") == ("b:1", "x")
+    client.close()
+
+
+@pytest.mark.parametrize(("timeout", "asked"), [(None, 10.0), (7.5, 7.5)])
+def test_both_calls_share_one_deadline(tmp_path, connect, servers, monkeypatch, timeout, asked):
+    now = itertools.count(0.0, 2.0)
+    monkeypatch.setattr(deployed, "_INTERVAL", 3600.0)
+    monkeypatch.setattr(deployed.time, "monotonic", lambda: next(now))
+    write_endpoint(tmp_path, "a:1", None)
+    client = DeployedClient(tmp_path, connect=connect)
+    write_endpoint(tmp_path, "b:1", None)
+    servers["a:1"].gone = True
+    client.predict("m", {}, timeout=timeout)
+    assert servers["a:1"].timeouts == [asked]
+    assert 0 < servers["b:1"].timeouts[0] < asked - 1
+    client.close()
+
+
+def test_a_call_whose_time_is_up_is_not_made_again(tmp_path, connect, servers, monkeypatch):
+    now = itertools.count(0.0, 2.0)
+    monkeypatch.setattr(deployed, "_INTERVAL", 3600.0)
+    monkeypatch.setattr(deployed.time, "monotonic", lambda: next(now))
+    write_endpoint(tmp_path, "a:1", None)
+    client = DeployedClient(tmp_path, connect=connect)
+    write_endpoint(tmp_path, "b:1", None)
+    servers["a:1"].gone = True
+    with pytest.raises(UnavailableError):
+        client.predict("m", {}, timeout=1.0)
+    assert servers["b:1"].timeouts == []
+    client.close()
+
+
+def test_a_server_that_is_gone_without_a_successor_is_an_error(tmp_path, connect, servers):
+    write_endpoint(tmp_path, "a:1", None)
+    client = DeployedClient(tmp_path, connect=connect)
+    servers["a:1"].gone = True
+    with pytest.raises(UnavailableError):
+        client.predict("m", {})
+    assert servers["a:1"].calls == 1
+    client.close()
+
+
+def test_other_errors_are_not_tried_again(tmp_path, connect, servers):
+    write_endpoint(tmp_path, "a:1", None)
+    client = DeployedClient(tmp_path, connect=connect)
+    with pytest.raises(NotFoundError):
+        client.predict("unknown", {})
+    assert servers["a:1"].calls == 1
+    client.close()
+
+
+def test_threads_share_one_connection(tmp_path, servers):
+    write_endpoint(tmp_path, "a:1", None)
+    made = []
+
+    def connect(address: str) -> Server:
+        made.append(address)
+        return Server(address)
+
+    client = DeployedClient(tmp_path, connect=connect)
+    threads = [threading.Thread(target=client.predict, args=("m", {})) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == ["a:1"]
+    client.close()

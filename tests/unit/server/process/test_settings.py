@@ -1,0 +1,26 @@
+"""Flags that the server refuses when it makes its settings of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tfs_deploy.errors import UsageError
+from tfs_deploy.server.process.flags import parse_flags
+from tfs_deploy.server.process.settings import batching, session_config
+
+
+@pytest.mark.parametrize("flag", ["--tensorflow_session_parallelism=-1", "--tensorflow_intra_op_parallelism=-2"])
+def test_fewer_than_no_threads_are_refused(flag: str) -> None:
+    """TensorFlow would end the process over them; between operations -1 stands for the caller's thread."""
+    with pytest.raises(UsageError, match="threads within an operation are not possible"):
+        session_config(parse_flags([flag]))
+    assert session_config(parse_flags(["--tensorflow_inter_op_parallelism=-1"]))
+
+
+def test_no_batch_threads_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "batching"
+    file.write_text("num_batch_threads { value: 0 }")
+    with pytest.raises(UsageError, match="num_batch_threads must be positive; was 0"):
+        batching(parse_flags(["--enable_batching", f"--batching_parameters_file={file}"]))

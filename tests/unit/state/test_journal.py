@@ -1,0 +1,114 @@
+"""The file of a journal: every entry whole or not there."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.state.journal import RESERVE, JournalFile, journals, models_with_journals
+
+START = {"kind": "start"}
+LOAD = {"kind": "intend", "action": "load"}
+
+
+def kinds(journal: JournalFile) -> list[str]:
+    return journal.entries(lambda entry: entry["kind"])
+
+
+@pytest.mark.parametrize("rest", [b'{"kind": "outc', b"\x00\x00\x00", b'{"kind": "outcome", "ok": true}'])
+def test_half_a_line_of_a_killed_process_is_dropped(tmp_path, rest):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry(START)
+    with journal.path.open("ab") as file:
+        file.write(rest)
+
+    assert len(kinds(journal)) == 1
+    journal.append_entry(LOAD)
+    assert kinds(journal) == ["start", "intend"]
+
+
+def test_each_rollout_has_its_own_file_and_the_highest_number_is_the_last(tmp_path):
+    for _ in range(11):
+        JournalFile.create(tmp_path, "digits").append_entry(START)
+
+    assert [path.name for path in journals(tmp_path, "digits")][-2:] == ["0010.jsonl", "0011.jsonl"]
+
+
+def test_a_model_name_may_hold_what_a_file_name_may_not(tmp_path):
+    JournalFile.create(tmp_path, "a/b..c").append_entry(START)
+
+    assert models_with_journals(tmp_path) == ["a/b..c"]
+    assert len(list(tmp_path.rglob("*.jsonl"))) == 1
+
+
+def test_a_damaged_journal_says_what_to_do(tmp_path):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry(START)
+    journal.path.write_bytes(b"not json\n" + journal.path.read_bytes())
+
+    with pytest.raises(EnvironmentFault, match="is damaged") as caught:
+        kinds(journal)
+    assert "move the file away" in (caught.value.hint or "")
+
+
+def test_a_full_disk_leaves_the_entries_that_were_there(tmp_path, monkeypatch):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry(START)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EnvironmentFault, match="No space left on device"):
+        journal.append_entry(LOAD)
+    monkeypatch.undo()
+
+    assert kinds(journal) == ["start"]
+    assert journal.path.read_bytes().endswith(b"\n")
+
+
+class FullDisk:
+    """fsync fails while the reserve takes up the room."""
+
+    def __init__(self, monkeypatch, reserve) -> None:
+        self._sync = os.fsync
+        self._reserve = reserve
+        monkeypatch.setattr(os, "fsync", self)
+
+    def __call__(self, descriptor: int) -> None:
+        if self._reserve.exists():
+            raise OSError(28, "No space left on device")
+        self._sync(descriptor)
+
+
+def test_the_reserve_is_given_up_for_an_entry_that_has_no_room(tmp_path, monkeypatch):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry(START)
+    reserve = journal.path.with_name("reserve")
+    with journal.reserving():
+        assert reserve.stat().st_size == RESERVE
+        FullDisk(monkeypatch, reserve)
+        journal.append_entry(LOAD)
+
+    assert journal.starved.endswith("No space left on device")
+    assert kinds(journal) == ["start", "intend"]
+    assert not reserve.exists()
+
+
+def test_room_is_made_for_other_files_too_but_only_on_a_full_disk(tmp_path):
+    journal = JournalFile.create(tmp_path, "digits")
+    with journal.reserving():
+        assert not journal.make_room(OSError(13, "Permission denied"))
+        assert not journal.make_room(None)
+        assert journal.starved == ""
+        assert journal.make_room(OSError(28, "No space left on device"))
+        assert not journal.make_room(OSError(28, "No space left on device"))
+
+
+def test_nothing_is_left_of_the_reserve(tmp_path):
+    journal = JournalFile.create(tmp_path, "digits")
+    with pytest.raises(ZeroDivisionError), journal.reserving():
+        raise ZeroDivisionError
+    assert list(journal.path.parent.iterdir()) == []

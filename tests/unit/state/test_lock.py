@@ -1,0 +1,105 @@
+"""The lock: one holder, named to everybody else, free when its process is gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tfs_deploy.errors import LockedError, UsageError
+from tfs_deploy.state.lock import holder, lock, release
+
+HOLD = """
+import pathlib, sys, time
+from tfs_deploy.state.lock import lock
+with lock(pathlib.Path(sys.argv[1]), "rollout of digits"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_holder_is_told_who_has_it(tmp_path):
+    with lock(tmp_path, "rollout of digits"):
+        assert holder(tmp_path)["pid"] == os.getpid()
+        with (
+            pytest.raises(LockedError, match=rf"process {os.getpid()}\) since .*: rollout of digits") as caught,
+            lock(tmp_path, "up"),
+        ):
+            pass
+    assert caught.value.exit_code == 4
+    assert caught.value.retriable
+    assert holder(tmp_path) is None
+
+
+def test_it_is_free_again_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), lock(tmp_path, "rollout"):
+        raise ZeroDivisionError
+    with lock(tmp_path, "up"):
+        pass
+
+
+def test_a_killed_holder_leaves_no_lock(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        assert holder(tmp_path)["pid"] == process.pid
+        with pytest.raises(LockedError), lock(tmp_path, "up"):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+    assert holder(tmp_path) is None
+    with lock(tmp_path, "up"):
+        pass
+
+
+def test_waiting_for_a_lock_says_for_whom_and_gets_it(tmp_path):
+    words: list[str] = []
+    first, told = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock(tmp_path, "rollout of digits"):
+            first.set()
+            told.wait(20)
+
+    def on_wait(text: str) -> None:
+        words.append(text)
+        told.set()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    first.wait()
+    with lock(tmp_path, "up", wait=20, on_wait=on_wait):
+        assert holder(tmp_path)["purpose"] == "up"
+    thread.join()
+    assert len(words) == 1
+    assert words[0].startswith("waiting for ")
+    assert words[0].endswith(": rollout of digits")
+
+
+def test_waiting_ends(tmp_path):
+    with lock(tmp_path, "rollout"), pytest.raises(LockedError), lock(tmp_path, "up", wait=0.15):
+        pass
+
+
+def test_a_lock_that_is_released_by_force_can_be_taken_and_its_holder_notices(tmp_path):
+    with lock(tmp_path, "rollout of digits") as held:
+        held.check()
+        assert release(tmp_path)["purpose"] == "rollout of digits"
+        with pytest.raises(LockedError, match="released by force"):
+            held.check()
+        with lock(tmp_path, "up") as other:
+            other.check()
+            with pytest.raises(LockedError):
+                held.check()
+    assert holder(tmp_path) is None
+
+
+def test_what_is_not_locked_cannot_be_released(tmp_path):
+    with pytest.raises(UsageError, match="not locked"):
+        release(tmp_path)

@@ -1,0 +1,106 @@
+"""The asynchronous gRPC transport, on grpc.aio."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+
+from tfs_deploy.client.call.status_errors import grpc_error, late_error
+from tfs_deploy.client.grpc.channel import (
+    DEADLINE_GRACE,
+    SMALL_REQUEST,
+    UNANSWERED,
+    Channel,
+    call_metadata,
+    channel_credentials,
+    channel_options,
+    closed_error,
+)
+
+if TYPE_CHECKING:
+    from tfs_deploy.client.call.call import Call
+    from tfs_deploy.client.options import GrpcSettings
+
+
+class AsyncGrpcTransport:
+    """Sends calls over a channel of the running event loop."""
+
+    def __init__(self, target: str, settings: GrpcSettings) -> None:
+        self._target = target
+        self._credentials = channel_credentials(settings)
+        self._options = channel_options(target, settings)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._channel: Channel | None = None
+        self._closed = False
+
+    async def perform(self, call: Call) -> bytes:
+        """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
+        loop = asyncio.get_running_loop()
+        channel = self._channel if self._channel is not None and loop is self._loop else self._connect(loop)
+        try:
+            left = call.end - time.monotonic()
+            sent = channel.method(call.path)(call.body, timeout=left, metadata=call_metadata(call))
+            if channel.pending_writes or len(call.body or b"") > SMALL_REQUEST:
+                return await self._watch(channel, sent, call, left)
+            answer: bytes = await sent
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                channel.pending_writes.add(UNANSWERED)
+            raise grpc_error(code.value[0], error.details() or "", self._target, call.message_timeout) from error
+        except grpc.aio.UsageError as error:
+            # another task has closed the channel
+            raise closed_error(self._target) from error
+        return answer
+
+    async def _watch(self, channel: Channel, sent: Any, call: Call, left: float) -> bytes:
+        """Await a call that may outlast its deadline, and abandon it then (see ``Channel``)."""
+        waiting = asyncio.ensure_future(_answer(sent))
+        if len(call.body or b"") > SMALL_REQUEST:
+            channel.pending_writes.add(sent)
+            sent.add_done_callback(channel.pending_writes.discard)
+        try:
+            done, _ = await asyncio.wait({waiting}, timeout=max(left, 0.0) + DEADLINE_GRACE)
+        except BaseException:
+            waiting.cancel()
+            raise
+        if not done:
+            waiting.cancel()
+            waiting.add_done_callback(_retrieve_exception)
+            channel.pending_writes.add(UNANSWERED)
+            raise late_error(self._target, call.message_timeout)
+        answer = waiting.result()
+        channel.pending_writes -= {sent, UNANSWERED}
+        return answer
+
+    def _connect(self, loop: asyncio.AbstractEventLoop) -> Channel:
+        if self._closed:
+            raise closed_error(self._target)
+        if self._credentials is None:
+            made = grpc.aio.insecure_channel(self._target, self._options)
+        else:
+            made = grpc.aio.secure_channel(self._target, self._credentials, self._options)
+        self._loop, self._channel = loop, Channel(made)
+        return self._channel
+
+    async def close(self) -> None:
+        """Close the channel; later calls are refused."""
+        self._closed = True
+        channel, self._channel = self._channel, None
+        if channel is not None and self._loop is asyncio.get_running_loop():
+            await channel.channel.close()
+
+
+def _retrieve_exception(task: asyncio.Task[bytes]) -> None:
+    """Retrieve the exception of an abandoned call; otherwise asyncio logs that it was never retrieved."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _answer(sent: Any) -> bytes:
+    answer: bytes = await sent
+    return answer

@@ -1,0 +1,115 @@
+"""gRPC channels: their targets, arguments and credentials."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+
+from tfs_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfs_deploy.client.call.call import Call
+    from tfs_deploy.client.options import GrpcSettings
+
+DEFAULT_PORT: Final = 8500
+_ARGUMENTS: Final = (
+    # gRPC's own limit for received messages is 4 MiB, less than a batch of images
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # connections shared between channels do not survive a fork
+    ("grpc.use_local_subchannel_pool", 1),
+    # Find a server that restarts at once, not after gRPC's backoff of 1 to 120 s: while a channel waits to reconnect,
+    # all its calls fail, so that wait has to be shorter than the pauses between a call's attempts.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 250),
+    # With keepalive on, gRPC also makes the kernel give up on a machine that does not acknowledge what is sent
+    # (TCP_USER_TIMEOUT) after 10 s instead of a quarter of an hour. Servers allow a ping every 300 s.
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+_GZIP: Final = 2
+#: targets that may stand for several addresses, over which calls are spread
+_SEVERAL_ADDRESSES: Final = ("dns:", "ipv4:", "ipv6:")
+_LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
+
+#: bytes of a request that a connection accepts at once, even if the server reads nothing
+SMALL_REQUEST: Final = 16_384
+#: seconds that gRPC may take to report that a deadline has passed
+DEADLINE_GRACE: Final = 0.01
+#: stands for calls that ended without an answer, until a call is answered again
+UNANSWERED: Final = object()
+
+
+class Channel:
+    """An open channel and its methods by path; requests and replies are bytes.
+
+    ``pending_writes`` holds calls whose requests may have filled the connection. While a server reads no more of them,
+    gRPC ends no call on that connection, not even at its deadline (a call ends after its last write), so the calls
+    beside and behind them have to be watched.
+    """
+
+    __slots__ = ("channel", "methods", "pending_writes")
+
+    def __init__(self, channel: Any) -> None:
+        self.channel = channel
+        self.methods: dict[str, Any] = {}
+        self.pending_writes: set[Any] = set()
+
+    def method(self, path: str) -> Any:
+        """Return the callable of a method."""
+        found = self.methods.get(path)
+        if found is None:
+            found = self.methods[path] = self.channel.unary_unary(path)
+        return found
+
+
+def grpc_target(target: str) -> str:
+    """Return the target, with the default port for a bare host name; ``unix:``, ``dns:///`` and the like stay.
+
+    Raises:
+        UsageError: the target is a URL, which is for the REST client.
+    """
+    if re.match(r"https?://", target):
+        raise UsageError(
+            f"{target} is a URL, but the gRPC client takes HOST:PORT", hint="use RestClient (--rest) for URLs"
+        )
+    if not target or target.startswith(":"):
+        raise UsageError(f"not a valid HOST:PORT: {target!r}", hint="give for example localhost:8500")
+    return target if re.search(r":", target) else f"{target}:{DEFAULT_PORT}"
+
+
+def channel_options(target: str, settings: GrpcSettings) -> tuple[tuple[str, Any], ...]:
+    """Return the arguments of a channel; the caller's own come last and win."""
+    more: list[tuple[str, Any]] = []
+    if _LOOPBACK.match(target):
+        more.append(("grpc.enable_http_proxy", 0))
+    if target.startswith(_SEVERAL_ADDRESSES):
+        more.append(("grpc.lb_policy_name", "round_robin"))
+    if settings.keepalive is not None:
+        more.append(("grpc.keepalive_time_ms", int(settings.keepalive * 1000)))
+    if settings.compression is not None:
+        more.append(("grpc.default_compression_algorithm", _GZIP))
+    if settings.tls is not None and settings.tls.name is not None:
+        more.append(("grpc.ssl_target_name_override", settings.tls.name))
+    return (*_ARGUMENTS, *more, *settings.options)
+
+
+def channel_credentials(settings: GrpcSettings) -> Any | None:
+    """Return the ``grpc.ChannelCredentials`` for the settings; ``None`` = plain text."""
+    credentials = settings.tls.credentials() if settings.tls is not None else settings.credentials
+    if settings.call_credentials is None:
+        return credentials
+    return grpc.composite_channel_credentials(credentials, settings.call_credentials)
+
+
+def call_metadata(call: Call) -> tuple[tuple[str, str], ...] | None:
+    """Return the headers of a call as gRPC takes them."""
+    record = call.record
+    return tuple(record.headers.items()) if record is not None and record.headers else None
+
+
+def closed_error(target: str) -> UsageError:
+    """Return the error for a call on a closed client."""
+    return UsageError(f"the client of {target} is closed", hint="make a new one")

@@ -1,0 +1,121 @@
+"""A SavedModel that is published with its own graph: copied as it is, or with other SignatureDefs."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.errors import ModelError, StatusError
+from tfs_deploy.export.signatures.names import is_generated, naming_hint
+from tfs_deploy.export.sources.signature_defs import rewrite
+from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec, signature_infos
+from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.savedmodel import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from tfs_deploy.export.tensorflow.hashing import Hasher
+
+    Array = np.ndarray[Any, Any]
+
+logger = logging.getLogger(__name__)
+#: what describes exactly the files that it lies with
+_DESCRIPTIONS = (layout.MANIFEST,)
+#: what belongs to the signatures that it was recorded for
+_RECORDINGS = (layout.MANIFEST, layout.GOLDENS, layout.WARMUP)
+
+
+class CopiedSource:
+    """A SavedModel that is published as it is: all meta graphs, assets, warmup requests and goldens."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tags: Sequence[str],
+        infos: dict[str, SignatureInfo],
+        left_out: tuple[str, ...] = _DESCRIPTIONS,
+    ) -> None:
+        self._folder = folder
+        self._tags = tags
+        self._infos = infos
+        self._left_out = left_out
+        self._engine: Engine | None = None
+        for info in infos.values():
+            for name in filter(is_generated, info.outputs):
+                logger.warning(
+                    "signature %s: TensorFlow generated the output name %s; rename it: %s",
+                    *(info.name, name, naming_hint(info.name, "output")),
+                )
+
+    def inputs(self, signature: str) -> dict[str, TensorSpec] | None:
+        """Return the input specs of a signature, ``None`` if there is no such signature."""
+        info = self._infos.get(signature)
+        return None if info is None else info.inputs
+
+    def signature_names(self) -> list[str]:
+        """List the signatures that will be written."""
+        return list(self._infos)
+
+    def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a signature of the SavedModel that is copied."""
+        if self._engine is None:
+            try:
+                self._engine = Engine.load(self._folder, tags=self._tags)
+            except StatusError as error:
+                raise ModelError(
+                    f"{self._folder} cannot be loaded: {error.message}", hint=f"tfs-deploy lint {self._folder}"
+                ) from error
+        info = self._infos[signature]
+        feeds = {spec.tensor: inputs[name] for name, spec in info.inputs.items()}
+        fetches = [spec.tensor for spec in info.outputs.values()]
+        return dict(zip(info.outputs, self._engine.compute(feeds, fetches), strict=True))
+
+    def save(self, directory: Path, _hasher: Hasher) -> None:
+        """Copy every file but those that the export writes itself; links are copied as what they point to."""
+        self.close()
+        copy_model(self._folder, directory, self._left_out)
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+class EditedSource(CopiedSource):
+    """A TensorFlow 1 SavedModel with other SignatureDefs in one of its meta graphs; the rest is copied."""
+
+    def __init__(self, folder: Path, tags: Sequence[str], model: Any, graph: Any, definitions: dict[str, Any]) -> None:
+        super().__init__(folder, tags, signature_infos(definitions), _RECORDINGS)
+        self._model = model
+        self._graph = graph
+        self._definitions = definitions
+
+    def save(self, directory: Path, hasher: Hasher) -> None:
+        """Copy the files, then write the graphs with the new SignatureDefs."""
+        super().save(directory, hasher)
+        rewrite(directory, self._model, self._graph, self._definitions)
+
+
+def copy_extras(folder: Path, directory: Path) -> None:
+    """Copy what a SavedModel has in ``assets.extra`` beside what the toolkit records there."""
+    extras = folder / layout.ASSETS_EXTRA
+    if extras.is_dir():
+        _copy(extras, directory / layout.ASSETS_EXTRA, folder, _RECORDINGS)
+
+
+def copy_model(folder: Path, directory: Path, left_out: Sequence[str]) -> None:
+    """Copy a SavedModel's files into an existing directory, except those left out (paths below it)."""
+    _copy(folder, directory, folder, left_out)
+
+
+def _copy(source: Path, target: Path, root: Path, left_out: Sequence[str]) -> None:
+    def ignore(place: str, names: list[str]) -> list[str]:
+        return [name for name in names if (Path(place) / name).relative_to(root).as_posix() in left_out]
+
+    shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True, copy_function=shutil.copyfile)

@@ -1,0 +1,76 @@
+"""What a gate is, what it sees of a step (``StepView``) and what it answers (``GateVerdict``)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tfs_deploy.rollout.gates.request_stats import WindowSummary
+
+
+class Verdict(enum.Enum):
+    """What a gate says of a step."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    TOO_FEW = "too few samples"
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """What one gate says of one step, with its reason in one line."""
+
+    gate: str
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """What a gate sees: the requests of the step's canary and of stable in one window.
+
+    ``baseline`` is the window of ``stable`` to compare with: that of this step, or, where ``stable`` has next to no
+    requests left, its slowest window of the earlier steps. ``seconds``: how long the window is. ``memory``: the bytes
+    that the server's process used before the first step and uses now, ``None`` where unknown.
+    """
+
+    model: str
+    version: int
+    label: str
+    weight: float
+    canary: WindowSummary
+    stable: WindowSummary
+    baseline: WindowSummary
+    seconds: float = 0.0
+    memory: tuple[int, int] | None = None
+
+
+class Gate(Protocol):
+    """One judgement of each step."""
+
+    @property
+    def name(self) -> str:
+        """The gate's name in reports."""
+
+    def judge(self, step: StepView) -> GateVerdict:
+        """Judge one step; a source of numbers that does not answer is ``TOO_FEW``, never ``PASS``."""
+
+
+def worst(verdicts: Iterable[GateVerdict]) -> Verdict:
+    """Return the verdict of all gates together: one failure fails, else one with too few samples waits."""
+    answers = {entry.verdict for entry in verdicts}
+    for verdict in (Verdict.FAIL, Verdict.TOO_FEW):
+        if verdict in answers:
+            return verdict
+    return Verdict.PASS
+
+
+def too_few(label: str, window: WindowSummary, needed: int) -> str:
+    """Say which requests are missing for a judgement."""
+    if window.requests >= needed:
+        return f"no latencies of {label}"
+    return f"{window.requests} requests of {label}, {needed} needed"

@@ -1,0 +1,155 @@
+"""Numbers about requests: a recorder that callers feed, and the summary of a window that gates see."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+#: field of ``WindowSummary`` -> share of the requests that are as fast or faster
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A sample of numbers: how many, their mean and standard deviation."""
+
+    count: int
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of_sums(cls, count: int, total: float, squares: float) -> Spread | None:
+        """Summarise from a count, a sum and a sum of squares; ``None`` for nothing."""
+        if count < 1:
+            return None
+        mean = total / count
+        variance = max(0.0, squares / count - mean * mean) * count / max(1, count - 1)
+        return cls(count, mean, math.sqrt(variance))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputComparison:
+    """One output of the canary against stable's, averaged over ``count`` (see ``client.routing.comparison``)."""
+
+    count: int
+    distance: float
+    agreement: float
+    broken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSummary:
+    """Requests of one label in a window: how many, how many failed, latencies of the others in seconds.
+
+    The quantiles are ``None`` while no request succeeded. ``latency``: mean and deviation of the same. ``outcomes``:
+    what consumers reported of the answers, for an experiment. ``compared``: by output, where copies were compared.
+    ``broken``: answers that hold values that are NaN or infinite, as far as that was looked at.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    latency: Spread | None = None
+    outcomes: Spread | None = None
+    compared: Mapping[str, OutputComparison] = field(default_factory=dict)
+    broken: int = 0
+
+    @property
+    def error_rate(self) -> float:
+        """Share of failed requests, 0.0 to 1.0; 0.0 for an empty window."""
+        return self.errors / self.requests if self.requests else 0.0
+
+    @classmethod
+    def of(cls, latencies: Sequence[float], errors: int = 0, outcomes: Sequence[float] = ()) -> WindowSummary:
+        """Summarise the latencies of successful requests, a count of failed ones, and reported outcomes."""
+        reported = _spread(outcomes)
+        if not latencies:
+            return cls(errors, errors, outcomes=reported)
+        values = np.quantile(np.asarray(latencies), list(QUANTILES.values()))
+        quantiles: dict[str, Any] = {name: float(value) for name, value in zip(QUANTILES, values, strict=True)}
+        return cls(len(latencies) + errors, errors, **quantiles, latency=_spread(latencies), outcomes=reported)
+
+    def slowest(self, other: WindowSummary) -> WindowSummary:
+        """Return the worse of each quantile of two windows, and the counts of the bigger one."""
+        bigger = max(self, other, key=lambda window: window.requests)
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in QUANTILES}
+        worse: dict[str, Any] = {
+            name: max((value for value in pair if value is not None), default=None) for name, pair in pairs.items()
+        }
+        return WindowSummary(bigger.requests, bigger.errors, **worse)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> WindowSummary:
+        """Read what ``as_dict`` wrote."""
+        spreads = {name: Spread(**values[name]) for name in ("latency", "outcomes") if values.get(name)}
+        compared = {name: OutputComparison(**entry) for name, entry in values.get("compared", {}).items()}
+        return cls(**{**values, **spreads, "compared": compared})
+
+
+def _spread(values: Sequence[float]) -> Spread | None:
+    array = np.asarray(values, np.float64)
+    return Spread.of_sums(len(values), float(array.sum()), float((array * array).sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    at: float
+    label: str
+    seconds: float
+    error: bool
+
+
+class RequestStats:
+    """Records requests as they end and summarises any recent window of them; safe to feed from many threads.
+
+    ``keep`` bounds the memory: the oldest records are dropped beyond it.
+    """
+
+    def __init__(self, *, keep: int = 200_000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._samples: deque[_Sample] = deque(maxlen=keep)
+        self._outcomes: deque[tuple[float, str, float]] = deque(maxlen=keep)
+
+    def record(self, label: str, seconds: float, *, error: bool = False) -> None:
+        """Count one request that just ended: the label it went to, how long it took, whether it failed."""
+        self._samples.append(_Sample(self._clock(), label, seconds, error))
+
+    def outcome(self, label: str, value: float) -> None:
+        """Count the outcome of an answer of a label: 1.0 or 0.0 for a conversion, or any number."""
+        self._outcomes.append((self._clock(), label, value))
+
+    def window(self, start: float, end: float) -> Mapping[str, WindowSummary]:
+        """Summarise by label the requests that ended within ``[start, end)``, in seconds of the clock."""
+        latencies: dict[str, list[float]] = {}
+        errors: dict[str, int] = {}
+        outcomes: dict[str, list[float]] = {}
+        for sample in self._samples.copy():  # one step for the interpreter, so writers need no lock
+            if start <= sample.at < end:
+                times = latencies.setdefault(sample.label, [])
+                if sample.error:
+                    errors[sample.label] = errors.get(sample.label, 0) + 1
+                else:
+                    times.append(sample.seconds)
+        for at, label, value in self._outcomes.copy():
+            if start <= at < end:
+                outcomes.setdefault(label, []).append(value)
+        labels = {**latencies, **outcomes}
+        return {
+            label: WindowSummary.of(latencies.get(label, ()), errors.get(label, 0), outcomes.get(label, ()))
+            for label in labels
+        }

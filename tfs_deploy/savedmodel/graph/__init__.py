@@ -1,0 +1,1 @@
+"""What ``saved_model.pb`` holds, read into plain facts without TensorFlow."""

@@ -1,0 +1,173 @@
+"""Reading saved_model.pb into plain facts, without holding it in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy import protos
+from tfs_deploy.errors import ModelError, file_hint
+from tfs_deploy.protos.signatures import signature_infos
+from tfs_deploy.savedmodel.formats.wire import FileReader, LongField, WireError, read_fields
+from tfs_deploy.savedmodel.graph.scopes import Graph, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tfs_deploy.protos.signatures import SignatureInfo
+
+#: fields of a MetaGraphDef that are read whole however long: meta_info_def, signature_def, asset_file_def
+_WHOLE_IN_META_GRAPH = {1, 5, 6}
+#: collections of TF1 that name an op which runs when the model is loaded
+_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+#: the collection in which TF1 keeps what later became the field asset_file_def
+_ASSET_COLLECTION = "saved_model_assets"
+
+
+@dataclass(slots=True)
+class MetaGraphFacts:
+    """One MetaGraphDef: who wrote it for what, its signatures, assets (file name -> tensor) and graph."""
+
+    tags: list[str] = field(default_factory=list)
+    tensorflow_version: str = ""
+    signature_defs: dict[str, Any] = field(default_factory=dict)
+    assets: dict[str, str] = field(default_factory=dict)
+    init_ops: list[str] = field(default_factory=list)
+    graph: Graph = field(default_factory=Graph)
+
+    @property
+    def signatures(self) -> dict[str, SignatureInfo]:
+        """The signatures that a client can call."""
+        return signature_infos(self.signature_defs)
+
+
+def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
+    """Read all meta graphs of a ``saved_model.pb``.
+
+    Raises:
+        ModelError: the file is missing, empty, damaged or holds no meta graph.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        with FileReader(path) as reader:
+            if reader.size == 0:
+                raise ModelError(f"{path} is empty", hint=_AGAIN)
+            found = list(_meta_graphs(reader))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
+    except (WireError, DecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is damaged or no SavedModel: {error}", hint=_AGAIN) from error
+    if not found:
+        raise ModelError(f"{path} holds no meta graph, so there is nothing to serve", hint=_AGAIN)
+    return found
+
+
+_AGAIN = "copy or export the version again; the server refuses to load it"
+
+
+def _meta_graphs(reader: FileReader) -> Iterator[MetaGraphFacts]:
+    for piece in read_fields(reader, 0, reader.size):
+        if isinstance(piece, LongField):
+            if piece.number == 2:
+                yield _meta_graph(reader, piece)
+            continue
+        for message in protos.SavedModel.FromString(piece).meta_graphs:
+            facts = MetaGraphFacts()
+            _add_meta_graph(facts, message)
+            yield facts
+
+
+def _meta_graph(reader: FileReader, place: LongField) -> MetaGraphFacts:
+    facts = MetaGraphFacts()
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
+            _add_meta_graph(facts, protos.MetaGraphDef.FromString(piece))
+        elif piece.number == 2:
+            _graph(facts.graph, reader, piece)
+        elif piece.number in _WHOLE_IN_META_GRAPH:
+            _add_meta_graph(facts, protos.MetaGraphDef.FromString(reader.read(piece.tag, piece.stop)))
+    return facts
+
+
+def _add_meta_graph(facts: MetaGraphFacts, part: Any) -> None:
+    facts.tags += part.meta_info_def.tags
+    facts.tensorflow_version = part.meta_info_def.tensorflow_version or facts.tensorflow_version
+    facts.signature_defs.update(part.signature_def)
+    facts.assets.update({asset.filename: asset.tensor_info.name for asset in part.asset_file_def})
+    if _ASSET_COLLECTION in part.collection_def:
+        for packed in part.collection_def[_ASSET_COLLECTION].any_list.value:
+            asset = protos.AssetFileDef.FromString(packed.value)
+            facts.assets.setdefault(asset.filename, asset.tensor_info.name)
+    for name in _INIT_COLLECTIONS:
+        if name in part.collection_def:
+            facts.init_ops += part.collection_def[name].node_list.value
+    if part.HasField("graph_def"):
+        _add_graph(facts.graph, part.graph_def)
+
+
+def _graph(graph: Graph, reader: FileReader, place: LongField) -> None:
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
+            _add_graph(graph, protos.GraphDef.FromString(piece))
+        elif piece.number == 1:
+            node = _node(reader, piece)
+            graph.add_main(node)
+            _note_size(graph, node, piece)
+        elif piece.number == 2:
+            _library(graph, reader, piece)
+
+
+def _add_graph(graph: Graph, part: Any) -> None:
+    if part.HasField("versions"):
+        graph.producer, graph.min_consumer = part.versions.producer, part.versions.min_consumer
+    for node in part.node:
+        graph.add_main(node)
+    for function in part.library.function:
+        _add_function(graph, Scope(), function)
+
+
+def _library(graph: Graph, reader: FileReader, place: LongField) -> None:
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
+            for function in protos.FunctionDefLibrary.FromString(piece).function:
+                _add_function(graph, Scope(), function)
+        elif piece.number == 1:
+            _function(graph, reader, piece)
+
+
+def _function(graph: Graph, reader: FileReader, place: LongField) -> None:
+    scope = Scope()
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
+            _add_function(graph, scope, protos.FunctionDef.FromString(piece))
+        elif piece.number == 1:
+            _add_function(graph, scope, protos.FunctionDef.FromString(reader.read(piece.tag, piece.stop)))
+        elif piece.number == 3:
+            node = _node(reader, piece)
+            graph.add_to(scope, node)
+            _note_size(graph, node, piece)
+
+
+def _add_function(graph: Graph, scope: Scope, part: Any) -> None:
+    if part.signature.name:
+        scope.name = part.signature.name
+        graph.functions[scope.name] = scope
+    for node in part.node_def:
+        graph.add_to(scope, node)
+
+
+def _note_size(graph: Graph, node: Any, place: LongField) -> None:
+    if node.op == "Const":
+        graph.large_constants += 1
+        graph.large_constant_bytes += place.stop - place.start
+
+
+def _node(reader: FileReader, place: LongField) -> Any:
+    """Read a NodeDef without its long attributes, which are tensors."""
+    node = protos.NodeDef()
+    for piece in read_fields(reader, place.start, place.stop):
+        if not isinstance(piece, LongField):
+            node.MergeFromString(piece)
+    return node

@@ -1,0 +1,181 @@
+"""What a graph is made of: op counts, functions, and what running a signature executes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tfs_deploy.savedmodel.graph.features import Parser, is_empty, short_text
+from tfs_deploy.savedmodel.graph.ops import BATCH_NORM_OPS, stock_ops
+from tfs_deploy.savedmodel.graph.soundness import check_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+#: what ``Scope.flagged`` counts: random ops without a seed, batch normalisation in training mode
+UNSEEDED: Final = "unseeded"
+TRAINING: Final = "training"
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
+class Node(NamedTuple):
+    """What is kept of a NodeDef of the main graph: inputs one a line, a flag or nothing, and the functions it calls."""
+
+    op: str
+    inputs: str
+    flag: str
+    calls: frozenset[str]
+
+
+@dataclass(slots=True)
+class Scope:
+    """The main graph, a part of it, or one library function; ``examples`` names one node of each op."""
+
+    name: str = ""
+    ops: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    calls: set[str] = field(default_factory=set)
+    flagged: Counter[tuple[str, str]] = field(default_factory=Counter)
+    texts: dict[str, list[bytes]] = field(default_factory=dict)
+    empty: set[str] = field(default_factory=set)
+    parsers: list[Parser] = field(default_factory=list)
+
+    def count(self, name: str, op: str, flag: str, calls: frozenset[str]) -> None:
+        """Count one node."""
+        if op not in self.ops:
+            self.examples[op] = name
+        self.ops[op] += 1
+        if flag:
+            self.flagged[op, flag] += 1
+        if calls:
+            self.calls |= calls
+
+    def keep(self, name: str, op: str, node: Any) -> None:
+        """Remember what a NodeDef says about parsing tf.Example: the parsers, and the constants that name features."""
+        if op == "Const":
+            tensor = node.attr["value"].tensor
+            if text := short_text(tensor):
+                self.texts[name] = text
+            elif is_empty(tensor):
+                self.empty.add(name)
+        elif op.startswith("ParseExample"):
+            self.parsers.append(Parser.of(node))
+
+
+@dataclass(slots=True)
+class Graph:
+    """The facts of one GraphDef; ``large_constants`` are tensors that live in it instead of the variables."""
+
+    producer: int = 0
+    min_consumer: int = 0
+    main: Scope = field(default_factory=Scope)
+    functions: dict[str, Scope] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    large_constants: int = 0
+    large_constant_bytes: int = 0
+    callees: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
+
+    def add_main(self, definition: Any) -> None:
+        """Add a NodeDef of the main graph."""
+        check_node(definition)
+        op, name = definition.op, definition.name
+        flag, calls = _flag_and_calls(definition, op)
+        self.nodes[name] = Node(op, "\n".join(definition.input), flag, calls)
+        self.main.count(name, op, flag, calls)
+        self.main.keep(name, op, definition)
+
+    def add_to(self, scope: Scope, definition: Any) -> None:
+        """Add a NodeDef of a library function."""
+        check_node(definition)
+        op, name = definition.op, definition.name
+        flag, calls = _flag_and_calls(definition, op)
+        scope.count(name, op, flag, calls)
+        scope.keep(name, op, definition)
+
+    def scopes(self) -> Iterator[Scope]:
+        """Yield the main graph and all functions."""
+        yield self.main
+        yield from self.functions.values()
+
+    @property
+    def node_count(self) -> int:
+        """Number of nodes in the main graph and all functions."""
+        return sum(sum(scope.ops.values()) for scope in self.scopes())
+
+    @property
+    def ops(self) -> Counter[str]:
+        """Count of every op in the main graph and all functions."""
+        total: Counter[str] = Counter()
+        for scope in self.scopes():
+            total.update(scope.ops)
+        return total
+
+    def reachable(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> list[Scope]:
+        """Return what computing ``tensors`` (``node:0``) from ``fed`` executes: a part of the main graph, functions."""
+        part = Scope(texts=self.main.texts, empty=self.main.empty)
+        seen = {_output_name(tensor) for tensor in fed}
+        todo = list(map(_output_name, tensors))
+        visited: set[str] = set()
+        while todo:
+            tensor = todo.pop()
+            name = node_name(tensor)
+            node = self.nodes.get(name)
+            if node is None or tensor in seen or name in visited:
+                continue
+            visited.add(name)
+            part.count(name, node.op, node.flag, node.calls)
+            todo += [_output_name(name) for name in node.inputs.split("\n") if name]
+        part.parsers = [parser for parser in self.main.parsers if parser.node in visited]
+        return [part, *self._called(part)]
+
+    def _called(self, scope: Scope) -> list[Scope]:
+        found: set[str] = set()
+        todo = [self._callees(scope)]
+        while todo:
+            names = todo.pop() - found
+            found |= names
+            todo += [self._called_by(name) for name in names]
+        return [self.functions[name] for name in sorted(found)]
+
+    def _called_by(self, name: str) -> frozenset[str]:
+        if name not in self.callees:
+            self.callees[name] = self._callees(self.functions[name])
+        return self.callees[name]
+
+    def _callees(self, scope: Scope) -> frozenset[str]:
+        # A TF1 graph calls a function by using its name as an op.
+        return frozenset((scope.calls | scope.ops.keys()) & self.functions.keys())
+
+
+def node_name(tensor: str) -> str:
+    """Return the node of a tensor's name: ``^a``, ``a:0`` and, in functions, ``a:output:0`` are node ``a``."""
+    return tensor.removeprefix("^").partition(":")[0]
+
+
+def _output_name(tensor: str) -> str:
+    """Return a tensor's full name: ``a`` is ``a:0``."""
+    return tensor if ":" in tensor or tensor.startswith("^") else f"{tensor}:0"
+
+
+def _flag_and_calls(node: Any, op: str) -> tuple[str, frozenset[str]]:
+    letters = stock_ops().get(op)
+    if letters is None or "f" in letters:
+        return "", _functions_of(node)
+    if "r" in letters and not (node.attr["seed"].i or node.attr["seed2"].i):
+        return UNSEEDED, _NOTHING
+    # The attribute is true unless written down otherwise.
+    if op in BATCH_NORM_OPS and ("is_training" not in node.attr or node.attr["is_training"].b):
+        return TRAINING, _NOTHING
+    return "", _NOTHING
+
+
+def _functions_of(node: Any) -> frozenset[str]:
+    found = set()
+    for value in node.attr.values():
+        kind = value.WhichOneof("value")
+        if kind == "func":
+            found.add(value.func.name)
+        elif kind == "list" and value.list.func:
+            found |= {function.name for function in value.list.func}
+    return frozenset(found)

@@ -1,1 +1,0 @@
-"""The data plane: requests as plain values to answers as plain values."""

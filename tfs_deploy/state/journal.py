@@ -1,0 +1,159 @@
+"""``rollouts/MODEL/0001.jsonl`` and so on: the journals of a model's rollouts, one fsynced JSON line an entry.
+
+The highest number is the current one. What an entry says is up to the rollout (``rollout.controller.journal``), which
+appends under the deployment's lock; everybody may read. Beside the journals ``reserve`` keeps some room on the disk: on
+a full disk it is given up, which is enough to go back in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.state.json_files import reason, require_known, stamped, unreadable
+from tfs_deploy.state.model_dirs import model_dir, models_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+T = TypeVar("T")
+FOLDER: Final = "rollouts"
+RESERVE_NAME: Final = "reserve"
+VERSION: Final = 1
+#: bytes that are enough for the way back: a few entries, and a few small files replaced while their former ones exist
+RESERVE: Final = 256 << 10
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+def rollout_dir(state_dir: Path, model: str) -> Path:
+    """Return where the journals of one model are, and the requests to its rollout."""
+    return model_dir(state_dir / FOLDER, model)
+
+
+def journals(state_dir: Path, model: str) -> list[Path]:
+    """Return the journals of a model, the oldest first."""
+    found = rollout_dir(state_dir, model).glob("*.jsonl")
+    return sorted((path for path in found if path.stem.isdecimal()), key=lambda path: int(path.stem))
+
+
+def models_with_journals(state_dir: Path) -> list[str]:
+    """Return the models that have ever been rolled out."""
+    return [model for model in models_in(state_dir / FOLDER) if journals(state_dir, model)]
+
+
+class JournalFile:
+    """One journal; an entry is on the disk when ``append_entry`` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        #: why entries are written with the last room on the disk; empty while they are not
+        self.starved = ""
+
+    @classmethod
+    def create(cls, state_dir: Path, model: str) -> Self:
+        """Return the journal of a new rollout; it appears on the disk with its first entry."""
+        existing = journals(state_dir, model)
+        number = int(existing[-1].stem) + 1 if existing else 1
+        return cls(rollout_dir(state_dir, model) / f"{number:04d}.jsonl")
+
+    def append_entry(self, entry: Mapping[str, Any]) -> None:
+        """Write one entry and wait until the disk has it; raises ``EnvironmentFault`` and leaves no half a line."""
+        line = json.dumps(stamped(entry, VERSION), sort_keys=True, default=str).encode() + b"\n"
+        try:
+            self._write_or_make_room(line)
+        except OSError as error:
+            message = f"the rollout's journal {self.path} cannot be written: {error.strerror or error}"
+            raise EnvironmentFault(
+                message, hint="make room or grant access, then: tfs-deploy rollout resume"
+            ) from error
+
+    def entries(self, parse: Callable[[Any], T]) -> list[T]:
+        """Return what ``parse`` makes of each whole entry; raises ``EnvironmentFault`` for a damaged file."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")[:-1]
+        except OSError as error:
+            raise unreadable(str(self.path), error) from error
+        try:
+            documents = [json.loads(line) for line in lines]
+            for document in documents:
+                require_known(document, VERSION, str(self.path))
+            return [parse(document) for document in documents]
+        except (ValueError, KeyError, TypeError) as error:
+            hint = "move the file away to start over; what the server serves is not changed by that"
+            raise EnvironmentFault(f"{self.path} is damaged: {reason(error)}", hint=hint) from error
+
+    @contextlib.contextmanager
+    def reserving(self) -> Iterator[None]:
+        """Keep some room on the disk for as long as the rollout is worked on, if there is any."""
+        reserve = self.path.with_name(RESERVE_NAME)
+        with contextlib.suppress(OSError):
+            reserve.parent.mkdir(parents=True, exist_ok=True)
+            with reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE)
+        try:
+            yield
+        finally:
+            reserve.unlink(missing_ok=True)
+
+    def make_room(self, error: BaseException | None) -> bool:
+        """Give the reserve up if ``error`` is that of a full disk; return whether there was one to give up."""
+        if not isinstance(error, OSError) or error.errno not in _FULL:
+            return False
+        try:
+            self.path.with_name(RESERVE_NAME).unlink()
+        except FileNotFoundError:
+            return False
+        self.starved = f"the disk is full: {self.path.parent}: {error.strerror}"
+        return True
+
+    def _write_or_make_room(self, line: bytes) -> None:
+        try:
+            self._write(line)
+        except OSError as error:
+            if not self.make_room(error):
+                raise
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        fresh = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("r+b" if not fresh else "w+b") as file:
+            end = _end_of_last_line(file)
+            file.truncate(end)  # half a line of a process that was killed
+            file.seek(end)
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), end)
+                raise
+        if fresh:
+            _sync_directory(self.path.parent)
+
+
+def _end_of_last_line(file: Any) -> int:
+    size: int = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return 0
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return size
+    file.seek(0)
+    data: bytes = file.read()
+    return data.rfind(b"\n") + 1
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
