@@ -129,7 +129,12 @@ REQUESTS = [
     Bad("zoo -i m=@six.npy --signature mat", 2, "expects float32 [?, 3], got float32 [6]", "m.reshape(-1, 3)"),
     Bad("zoo -i x=[[1],[2,3]]", 2, "rows of unequal lengths", "pad the rows"),
     Bad("zoo -i x=@doubel.npy", 2, "doubel.npy cannot be read: No such file or directory", "did you mean double.npy?"),
-    Bad("zoo -i x=@other/x.npy", 2, "other/x.npy cannot be read: No such file", "there is no directory {folder}/other"),
+    Bad(
+        "zoo -i x=@other/x.npy",
+        2,
+        "other/x.npy cannot be read: No such file",
+        "directory {folder}/other does not exist",
+    ),
     Bad("zoo -i x=@text.config", 2, "text.config can only be sent as a string", "decode it and save the values"),
     Bad("zoo -i x", 2, "--input x is not NAME=VALUE", "for example --input x=[1.0,2.0]"),
     Bad("zoo -i x=1 --filter z", 2, "signature serving_default has no output z; it has: y", "use output y"),

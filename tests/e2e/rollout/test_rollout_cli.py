@@ -192,7 +192,7 @@ def test_an_abort_is_carried_out_here_if_the_process_at_work_dies_of_it(zoo, run
     threading.Timer(1.0, running.kill).start()
     aborted = cli("rollout", "abort", zoo.file)
     assert aborted.returncode == 0, aborted.stderr
-    assert "the process at work has ended without going back" in aborted.stderr
+    assert "the process at work ended without rolling back" in aborted.stderr
     assert zoo.served() == ({"stable": 1}, [1])
 
 

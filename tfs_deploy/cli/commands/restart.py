@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfs_deploy.cli.shared.bring_up import bring
+from tfs_deploy.cli.shared.bring_up import bring_up
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
@@ -41,4 +41,4 @@ def command(output: Output, file: Path, **options: Any) -> None:
     Use it to start the server of a deployment FILE afresh, as `up` does when flags have changed. The old server stops
     once the new one serves if FILE has server.alternate_ports, else shortly before.
     """
-    bring(output, file, anew=True, **options)
+    bring_up(output, file, force_replace=True, **options)

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from tfs_deploy.launch.up import UpResult
 
 
-def bring(output: Output, file: Path, *, anew: bool, timeout: float, allow_latest: bool, ignore_memory: bool) -> None:
-    """Bring a deployment up and print what was done."""
+def bring_up(
+    output: Output, file: Path, *, force_replace: bool, timeout: float, allow_latest: bool, ignore_memory: bool
+) -> None:
+    """Bring a deployment up and print what was done; ``force_replace`` replaces a server that needs no change."""
     from tfs_deploy.deployment.file import load_with_advice
     from tfs_deploy.launch.hosts import host_of
     from tfs_deploy.launch.up import up
@@ -23,21 +25,21 @@ def bring(output: Output, file: Path, *, anew: bool, timeout: float, allow_lates
     for problem in advice:
         output.note(f"warning: {problem}")
     with lock(deployment.state_dir, "up"), output.progress(f"bringing up {deployment.name}") as progress:
-        host = host_of(deployment, progress=Pulling(progress))
-        result = up(deployment, timeout=timeout, host=host, anew=anew, check_memory=not ignore_memory)
+        host = host_of(deployment, progress=PullProgress(progress))
+        result = up(deployment, timeout=timeout, host=host, anew=force_replace, check_memory=not ignore_memory)
     for note in result.notes:
         output.note(note)
     output.result(_document(result), _text(result))
 
 
-class Pulling:
-    """Shows how much of an image has come."""
+class PullProgress:
+    """Shows how much of an image has been pulled."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Say it."""
+        """Show it."""
         share = f" {done / total:.0%} of {total / 1e6:.0f} MB" if total else ""
         self._progress.say(f"{what}{share}")
         self._progress.advance(0)
@@ -64,8 +66,8 @@ def _text(result: UpResult) -> str:
     if result.started:
         head = f"started {server.name}: {where}"
     elif result.gap is not None:
-        gap = f"nobody served for {result.gap:.2f} s" if result.gap else "without a gap"
-        head = f"{server.name} is in the place of the one before, {gap}: {where}"
+        gap = f"{result.gap:.2f} s" if result.gap else "no"
+        head = f"{server.name} replaced the previous server ({gap} downtime): {where}"
     else:
-        head = f"{server.name} runs{' and was changed' if result.changes else ', nothing to change'}: {where}"
+        head = f"{server.name} is running, {'changed' if result.changes else 'nothing to change'}: {where}"
     return "\n".join([head, *(f"  {change}" for change in result.changes)])

@@ -69,5 +69,7 @@ def _shape(text: str, listed: str) -> tuple[int | None, ...]:
     sizes = [size.strip() for size in listed.split(",") if size.strip()]
     for size in sizes:
         if size not in ("?", "None", "-1") and not size.isdecimal():
-            raise UsageError(f"{size!r} in the signature {text!r} is no size", hint="write a number, or ? for any size")
+            raise UsageError(
+                f"{size!r} in the signature {text!r} is not a valid size", hint="write a number, or ? for any size"
+            )
     return tuple(int(size) if size.isdecimal() else None for size in sizes)
