@@ -1,4 +1,4 @@
-"""``tfs-deploy restart``: another server in the place of the one that runs."""
+"""``tfs-deploy restart``: replace the running server with a new one."""
 
 from __future__ import annotations
 

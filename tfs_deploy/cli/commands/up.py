@@ -1,4 +1,4 @@
-"""``tfs-deploy up``: start a deployment's server, or bring a running one to its file."""
+"""``tfs-deploy up``: start a deployment's server, or bring a running one in line with its file."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _near(path: Path) -> str | None:
-    """Suggest a file with a similar name, else say where a relative path was looked for."""
+    """Suggest a file with a similar name, else name the directory that was searched."""
     folder = path.parent
     if not folder.is_dir():
         return f"directory {folder.absolute()} does not exist"

@@ -25,7 +25,7 @@ _EXAMPLE: Final = "for example 'serving_default(image) -> probabilities' or 'ser
 
 
 def parse_signatures(texts: Iterable[str]) -> dict[str, Signature] | None:
-    """Read ``NAME(INPUTS) = FUNCTION -> OUTPUTS as METHOD``, where all but NAME may be left out.
+    """Read ``NAME(INPUTS) = FUNCTION -> OUTPUTS as METHOD``, where all but NAME are optional.
 
     INPUTS and OUTPUTS are separated by commas. Each is a name, ``name=existing`` (an input, output or tensor that the
     source has) or ``name: dtype[8, ?]``. FUNCTION is a method of the model, or a signature of the SavedModel. Returns
