@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from forked_command import run_command
 from tfs_deploy.config.models import parse
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
@@ -33,9 +32,7 @@ models:
 
 
 def cli(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tfs_deploy", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=cwd, env=environment)
+    return run_command(*arguments, cwd=cwd)
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ def test_an_engine_that_hangs_is_given_up_soon(tmp_path):
         found = findings(deployment(tmp_path), DOCKER_HOST=host)
     assert found["docker.engine"]["level"] == "warning"
     assert "does not answer" in found["docker.engine"]["detail"]
-    assert time.monotonic() - started < 30  # not the minute that commands give an engine
+    assert time.monotonic() - started < 50  # not the minute that commands give an engine
 
 
 class Strange(EngineApi):

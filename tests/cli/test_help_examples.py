@@ -19,8 +19,8 @@ from commands import EVERY_COMMAND
 from live import free_ports, is_open, until
 from tfs_deploy.cli.main import run
 from tfs_deploy.deployment.file import load_deployment
-from tfs_deploy.rollout.begin import latest
-from tfs_deploy.state.lock import at_work
+from tfs_deploy.rollout.begin import latest_rollout
+from tfs_deploy.state.lock import rollout_holder
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
@@ -245,12 +245,12 @@ def in_a_step(place: Place, bake: str, *, to: int = 2) -> Iterator[subprocess.Po
     state_dir = load_deployment(place.file).state_dir
 
     def reached() -> bool:
-        last = latest(state_dir, "digits")
+        last = latest_rollout(state_dir, "digits")
         return last is not None and last.unfinished and last.history.phase == "step"
 
     with place.background(*words) as process:
         try:
-            until(lambda: reached() and at_work(state_dir, "digits") is not None, 60)
+            until(lambda: reached() and rollout_holder(state_dir, "digits") is not None, 60)
             yield process
             process.wait(60)
         finally:

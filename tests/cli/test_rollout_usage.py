@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import pytest
 
+from forked_command import run_command
 from tfs_deploy.cli.shared.rollout_views import duration_text
 
 FILE = """
@@ -23,7 +23,7 @@ models:
 
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "tfs_deploy", *arguments], capture_output=True, text=True, timeout=100)
+    return run_command(*arguments)
 
 
 @pytest.fixture

@@ -43,12 +43,12 @@ def server(models, tmp_path_factory) -> Iterator[tuple[str, str]]:
             [*command, f"--model_config_file={folder / 'models.config'}"], stdout=log, stderr=log
         )
     try:
-        until(lambda: process.poll() is not None or all(is_open(port) for port in ports), 60)
+        until(lambda: process.poll() is not None or all(is_open(port) for port in ports))
         assert process.poll() is None, (folder / "log").read_text()
         yield f"localhost:{ports[0]}", f"localhost:{ports[1]}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(100)
 
 
 @pytest.fixture(scope="module")

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from forked_command import run_command
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
 
 EXPECTED = Path(__file__).parent / "expected"
 
 
 def cli(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tfs_deploy", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=cwd, encoding="utf-8")
+    return run_command(*arguments, cwd=cwd)
 
 
 @pytest.fixture

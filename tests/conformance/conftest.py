@@ -101,7 +101,7 @@ class Server:
     def grpc_address(self) -> str:
         return f"127.0.0.1:{self.grpc_port}"
 
-    def wait(self, seconds: float = 30.0) -> Server:
+    def wait(self, seconds: float = 100.0) -> Server:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -112,7 +112,7 @@ class Server:
         self.stop()
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
-    def wait_for_versions(self, model: str, versions: set[str], seconds: float = 30.0) -> None:
+    def wait_for_versions(self, model: str, versions: set[str], seconds: float = 100.0) -> None:
         deadline = time.monotonic() + seconds
         there: set[str] = set()
         while there != versions and time.monotonic() < deadline:
@@ -124,7 +124,7 @@ class Server:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(100)
 
 
 def own_paths(text: str, models: Path) -> str:

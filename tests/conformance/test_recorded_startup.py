@@ -19,7 +19,7 @@ from live import free_ports, is_open
 RECORDED = Path(__file__).parent / "recorded" / "startup"
 #: not about how a start ends: they are replayed elsewhere, or are about signals
 ELSEWHERE = ("059", "060", "062", "063")
-START_SECONDS = 30.0
+START_SECONDS = 100.0
 #: what a server that waits for a model says after a while
 WAITING = ("(no version)", "more attempts")
 
@@ -126,7 +126,7 @@ def begin(name: str, work: Path, models: Path) -> Outcome:
         kind = watch(process, log, [] if "grpc_port_zero" in name else watched)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(100)
         for holder in occupied:
             holder.close()
     return Outcome(kind, process.returncode if kind == "exits" else None, log.read_text())

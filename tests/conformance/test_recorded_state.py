@@ -29,7 +29,7 @@ STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOAD
 #: states that a version only passes through; whether a poll sees them is luck
 PASSING = ("START", "LOADING", "UNLOADING")
 ORDER = ["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 #: how long nothing must happen where nothing happened
 QUIET_SECONDS = 1.5
 
@@ -77,7 +77,7 @@ class Watcher:
         request.model_spec.name = "m"
         call = self.channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
         try:
-            reply = protos.GetModelStatusResponse.FromString(call(request.SerializeToString(), timeout=5))
+            reply = protos.GetModelStatusResponse.FromString(call(request.SerializeToString(), timeout=30))
         except grpc.RpcError:
             return {}
         return {
@@ -238,7 +238,7 @@ def answer(watcher: Watcher, name: str) -> None:
     expected = case["response"]
     if case["api"] == "REST":
         url = f"http://127.0.0.1:{watcher.server.rest_port}{case['request']['path']}"
-        with urllib.request.urlopen(url, timeout=5) as reply:
+        with urllib.request.urlopen(url, timeout=30) as reply:
             assert json.loads(watcher.there(reply.read().decode())) == json.loads(expected["body"]), name
         return
     request = json_format.ParseDict(case["request"], protos.PredictRequest(), descriptor_pool=protos.pool())

@@ -94,7 +94,7 @@ def starting(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Starting(process, served, log)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(100)
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ def test_an_image_with_the_models_inside(shop, image):
     try:
         container = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
         with Client(f"127.0.0.1:{shop.port}") as client:
-            client.wait_ready("hp", timeout=30)
+            client.wait_ready("hp", timeout=100)
             assert client.predict("hp", X, label="stable")["y"] == [3.0]
         # The health check of `render compose`.
         probe = ["docker", "exec", container, "bash", "-c"]
@@ -233,7 +233,7 @@ def test_the_image_keeps_the_contract_of_the_official_one(shop, image):
     words += ["-v", f"{shop.folder / 'hp'}:/models/hp:ro", "-e", "MODEL_NAME=hp", image, "--rest_api_timeout_in_ms=500"]
     subprocess.run(words, check=True, capture_output=True, timeout=60)
     with Client(f"127.0.0.1:{shop.port}") as client:
-        client.wait_ready("hp", timeout=30)
+        client.wait_ready("hp", timeout=100)
         assert client.predict("hp", X)["y"] == [3.0]
     inspected = json.loads(subprocess.run(["docker", "inspect", image], capture_output=True, text=True).stdout)[0]
     assert inspected["Config"]["Entrypoint"] == ["/usr/bin/tf_serving_entrypoint.sh"]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from forked_command import run_command
 from live import free_ports, processes_in
 from tfs_deploy.client import Client
 from tfs_deploy.host.tcp_ports import is_free
@@ -155,10 +156,7 @@ models:
 
 
 def run(folder: Path, line: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tfs_deploy", *line]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=90, cwd=folder, env={**os.environ, **environment}
-    )
+    return run_command(*line, cwd=folder, env={**os.environ, **environment})
 
 
 @pytest.fixture(scope="session")
@@ -339,7 +337,7 @@ def test_the_program_of_the_server_waits_as_the_original_does(folder, ports):
         assert process.poll() is None
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
     assert is_free(ports[0])
 
 
@@ -357,5 +355,5 @@ def test_a_flag_without_meaning_is_mentioned_only_if_it_asks_for_something(value
                 break
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
     assert any("enable_profiler" in line for line in lines) is said

@@ -244,11 +244,11 @@ def test_interrupt_stops_everything(told, moment, tmp_path):
     with started(tmp_path, told if moment is traffic_moved else None) as process:
         until(lambda: moment(tmp_path) or process.poll() is not None)
         os.killpg(process.pid, signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=100)
         assert process.returncode == 130, stderr
         assert stderr.rstrip().endswith("interrupted")
         assert "Traceback" not in stderr
-        until(lambda: not processes_in(tmp_path), 10)
+        until(lambda: not processes_in(tmp_path))
 
 
 @pytest.mark.full
@@ -259,10 +259,10 @@ def test_interrupt_at_any_moment(seconds, tmp_path):
             process.communicate(timeout=seconds)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=100)
         assert process.returncode in (0, 130), stderr
         assert "Traceback" not in stderr
-        until(lambda: not processes_in(tmp_path), 10)
+        until(lambda: not processes_in(tmp_path))
 
 
 def test_even_a_kill_leaves_no_server(told, tmp_path):
@@ -270,4 +270,4 @@ def test_even_a_kill_leaves_no_server(told, tmp_path):
         until(lambda: traffic_moved(tmp_path) or process.poll() is not None)
         assert process.poll() is None
         process.kill()
-        until(lambda: not processes_in(tmp_path), 15)
+        until(lambda: not processes_in(tmp_path))

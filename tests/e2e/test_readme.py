@@ -102,7 +102,7 @@ def test_foreground_recipe(place):
                         break
                 time.sleep(0.05)
             server.send_signal(signal.SIGINT)
-            _, log = server.communicate(timeout=30)
+            _, log = server.communicate(timeout=100)
         finally:
             server.kill()
     assert server.returncode in (0, 130), log

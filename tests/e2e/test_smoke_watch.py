@@ -165,7 +165,7 @@ def test_from_good_to_bad_and_back_and_away(served, tmp_path):
         down(served)
         assert "first: zoo label stable, grpc answers: failed" in next_with("2 of 2 checks")
         watching.send_signal(signal.SIGINT)
-        rest, errors = watching.communicate(timeout=30)
+        rest, errors = watching.communicate(timeout=100)
     assert watching.returncode == 130
     assert errors.split() == ["interrupted"]
     assert all(" failed " in line for line in rest.splitlines())

@@ -180,8 +180,21 @@ def public_types() -> frozenset[str]:
     return frozenset(name for module in MODULES for name in public_names(importlib.import_module(module)))
 
 
+@functools.cache
+def aliases() -> dict[str, str]:
+    """Return the public names of classes that are called otherwise inside, by their own name."""
+    found = {
+        name: getattr(importlib.import_module(module), name)
+        for module in MODULES
+        for name in public_names(importlib.import_module(module))
+    }
+    own = {name: value.__name__ for name, value in found.items() if isinstance(value, type)}
+    return {inside: name for name, inside in own.items() if inside not in found}
+
+
 def plain(text: str) -> str:
-    return _PLACE.sub("", _FORWARD.sub(r"\1", text))
+    text = _PLACE.sub("", _FORWARD.sub(r"\1", text))
+    return re.sub(r"\b[A-Z]\w*", lambda word: aliases().get(word[0], word[0]), text)
 
 
 def test_the_options_of_every_command(command_group, recorded):

@@ -55,7 +55,7 @@ def processes_in(folder: Path) -> list[str]:
     return found
 
 
-def until(condition: Callable[[], Found], seconds: float = 30.0) -> Found:
+def until(condition: Callable[[], Found], seconds: float = 100.0) -> Found:
     """Return the first true value of a condition; it is an error if none comes in time."""
     end = time.monotonic() + seconds
     while not (value := condition()):

@@ -66,9 +66,9 @@ class OwnEngine:
         """End it and its containerd."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(100)
         self.containerd.terminate()
-        self.containerd.wait(30)
+        self.containerd.wait(100)
 
 
 @contextlib.contextmanager

@@ -366,7 +366,7 @@ def a_wall_clock_that_jumps_back_an_hour(zoo: Zoo) -> None:
     assert result.status is Status.DONE, result.reason
     walls = [event.at for event in latest_rollout(zoo.state_dir, "zoo").events]
     assert max(first - second for first, second in itertools.pairwise(walls)) > 3500.0
-    assert 2.1 <= result.seconds < 60
+    assert 2.1 <= result.seconds < 1000
     assert all(step.windows["canary"].requests > 30 for step in result.steps)
     assert load.failures == []
     assert re.search(r"Done after \d+\.\d s", cli("rollout", "report", zoo.file).stdout)

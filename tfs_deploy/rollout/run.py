@@ -24,7 +24,7 @@ from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
 from tfs_deploy.smoke.deployment import find_model
-from tfs_deploy.state.lock import Held, lock, rollout_purpose
+from tfs_deploy.state.lock import HeldLock, lock, rollout_purpose
 from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.rollout.controller.world import RequestSource
-    from tfs_deploy.rollout.gates.gate import Gate
-    from tfs_deploy.rollout.gates.spec import GateSpec
+    from tfs_deploy.rollout.gates.spec import GateLike
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
@@ -72,7 +71,7 @@ class Rollout:
         strategy: str = CANARY,
         steps: Iterable[float] | str | None = None,
         bake: float | str = 10.0,
-        gates: Sequence[Gate | GateSpec | str] | None = None,
+        gates: Sequence[GateLike | str] | None = None,
         requests: RequestSource | None = None,
         wait_lock: float = 0.0,
         **options: Any,
@@ -91,7 +90,7 @@ class Rollout:
         self._go_back = False
         self._request = ""
         self._stack = contextlib.ExitStack()
-        self._open: tuple[Controller, Journal, Held] | None = None
+        self._open: tuple[Controller, Journal, HeldLock] | None = None
         self._reports: dict[int, StepReport] = {}
 
     @classmethod
@@ -204,7 +203,7 @@ class Rollout:
         self._stack.close()
 
     @property
-    def _opened(self) -> tuple[Controller, Journal, Held]:
+    def _opened(self) -> tuple[Controller, Journal, HeldLock]:
         if self._open is None:
             raise UsageError("the rollout is not open", hint="use it inside `with rollout:`, or call run()")
         return self._open

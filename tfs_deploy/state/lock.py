@@ -51,7 +51,7 @@ def rollout_holder(state_dir: Path, model: str) -> dict[str, Any] | None:
     return about if about is not None and about.get("purpose") == rollout_purpose(model) else None
 
 
-class Held:
+class HeldLock:
     """A lock that is held; ``check`` is for a process that works for long under it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -68,7 +68,7 @@ class Held:
 @contextlib.contextmanager
 def lock(
     state_dir: Path, purpose: str, *, wait: float = 0.0, on_wait: Callable[[str], None] = lambda _text: None
-) -> Iterator[Held]:
+) -> Iterator[HeldLock]:
     """Hold the deployment's lock; raises ``LockedError`` with the holder if it is not free within ``wait`` seconds.
 
     The operating system frees it when the process ends in whatever way, so a lock never has to be removed by hand.
@@ -78,7 +78,7 @@ def lock(
     descriptor = _acquire(path, wait, on_wait)
     try:
         _write(descriptor, purpose)
-        yield Held(path, descriptor)
+        yield HeldLock(path, descriptor)
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
     finally:

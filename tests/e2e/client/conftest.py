@@ -37,7 +37,7 @@ class Replica:
     def wait(self) -> None:
         for kind, address in ((Client, self.address), (RestClient, self.rest_address)):
             with kind(address) as client:
-                client.wait_ready("half_plus_two", timeout=60)
+                client.wait_ready("half_plus_two", timeout=100)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -120,7 +120,7 @@ def test_frozen_in_the_middle_of_a_request(relays):
             assert_punctual(is_late(client, timeout=LIMIT), LIMIT)
             started = time.monotonic()
         # closing waits for nothing either
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
 
 
 def test_frozen_after_attempts_that_failed(relays):
@@ -173,7 +173,7 @@ def test_refused_until_the_end(free_port):
 def test_every_method_has_its_deadline(relays, call):
     def work(kind):
         with CLIENTS[kind](relays[kind].address) as client:
-            client.wait_ready("half_plus_two", timeout=20)
+            client.wait_ready("half_plus_two", timeout=100)
             relays[kind].frozen = True
 
             def late():

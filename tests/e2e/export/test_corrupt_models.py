@@ -136,7 +136,7 @@ def test_the_server_survives_damaged_models(server: RunningServer, models: Path,
         client.wait_ready("good")
         serve(client, models, bases)
         for name, base in bases.items():
-            (state,) = until(lambda name=name: settled(client, name), 60)
+            (state,) = until(lambda name=name: settled(client, name))
             if state.state == "AVAILABLE":  # without an index the original loads it, too, and fails at each request
                 assert name == "index-gone"
                 with pytest.raises(StatusError):

@@ -75,7 +75,7 @@ def replicas(idle_zoo):
     found = SimpleNamespace(zoo=zoo, ports=ports, start=start, running={port: start(port) for port in ports})
     for port in ports:
         with Client(f"127.0.0.1:{port}") as client:
-            client.wait_ready("zoo", timeout=60)
+            client.wait_ready("zoo", timeout=100)
     yield found
     for process in found.running.values():
         process.kill()

@@ -167,7 +167,7 @@ def test_every_command_of_the_guide_does_what_it_says(digits, cli, consumers, mo
             result = cli(*words[1:])
             assert result.returncode == code, f"{line}\n{result.stderr}"
             if "pause" in line:
-                background.communicate(timeout=20)
+                background.communicate(timeout=100)
         told = [json.loads(text) for text in (tmp_path / "told").read_text().replace("}{", "}\n{").splitlines()]
         exec(next(text for language, text in BLOCKS if language == "python" and "Rollout(" in text), {})
     assert load.failures == []

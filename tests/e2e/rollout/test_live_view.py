@@ -43,7 +43,7 @@ def watch(file, awaited: str, then: Callable[[], object]) -> tuple[str, int]:
             if not called and awaited.encode() in written:
                 called = True
                 then()
-        return written.decode(), view.wait(10)
+        return written.decode(), view.wait(100)
     finally:
         view.kill()
         os.close(ours)
@@ -67,7 +67,7 @@ def test_a_terminal_shows_phase_traffic_and_verdicts_and_ends_with_the_rollout(z
 
     written, code = watch(zoo.file, "25 % canary, 75 % stable", skip)
 
-    assert (code, rolling.wait(20)) == (0, 0)
+    assert (code, rolling.wait(100)) == (0, 0)
     assert "\x1b[1A" in written or "\x1b[2K" in written  # lines were redrawn in place
     assert "\x1b[?25l" in written  # the cursor is hidden while that goes on
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")  # and comes back

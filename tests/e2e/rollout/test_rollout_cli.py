@@ -205,7 +205,7 @@ def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, runni
     assert document["at_work"]["pid"] == running.pid
     paused = cli("rollout", "pause", zoo.file)
     assert paused.returncode == 0, paused.stderr
-    assert running.wait(20) == 1
+    assert running.wait(100) == 1
     assert finished(zoo) == "paused"
     assert zoo.served() == ({"stable": 1, "canary": 2}, [1, 2])
 
@@ -214,7 +214,7 @@ def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, runni
         try:
             assert resumed.stderr.readline() == "zoo: version 1 to 2 resumed\n"
             aborted = cli("rollout", "abort", zoo.file)
-            assert resumed.wait(20) == 1
+            assert resumed.wait(100) == 1
         finally:
             resumed.kill()
     assert aborted.returncode == 0, aborted.stderr
@@ -225,7 +225,7 @@ def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, runni
 
 def test_an_interrupt_leaves_everything_and_says_how_to_go_on(zoo, running):
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=20)
+    _, errors = running.communicate(timeout=100)
 
     assert running.returncode == 130
     assert f"go on with: tfs-deploy rollout resume {zoo.file}, or rollout abort" in errors

@@ -157,12 +157,12 @@ def test_a_server_that_dies_is_started_again_with_the_old_version(zoo):
         if line == "10 % of the traffic goes to canary":
             os.kill(running_server(zoo.state_dir).pid, signal.SIGKILL)
 
-    result = Rollout(zoo.deployment, "zoo", to=2, steps=(10, 100), bake=30).run(on_event=kill, check=False)
+    result = Rollout(zoo.deployment, "zoo", to=2, steps=(10, 100), bake=200).run(on_event=kill, check=False)
 
     assert result.status is Status.ROLLED_BACK
     assert result.reason == "the server's process ended while version 2 was being rolled out"
     assert zoo.served() == ({"stable": 1}, [1])
-    assert result.seconds < 20
+    assert result.seconds < 150
 
 
 def test_a_server_that_was_started_by_somebody_else_is_waited_for(zoo):

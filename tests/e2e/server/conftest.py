@@ -76,7 +76,7 @@ def serving(folder: Path, *flags: str, wait: bool = True) -> Iterator[Server]:
         yield Server(process, grpc_port, rest_port, log)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(100)
 
 
 @pytest.fixture

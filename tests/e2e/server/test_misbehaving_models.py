@@ -114,7 +114,7 @@ def test_a_graph_that_takes_too_long(slow: Server) -> None:
             with pytest.raises(DeadlineExceededError):
                 client.predict("zoo", {"x": np.float32([100_000.0])}, signature="slow", timeout=0.3)
             assert client.predict("zoo", {"x": np.float32([1.0])}, timeout=10)["y"] == 3.5
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
     assert_times_out_over_rest(slow)
 
 
@@ -129,7 +129,7 @@ def test_a_graph_that_was_quick_before(slow: Server) -> None:
             assert client.predict("zoo", {"x": np.float32([1.0])}, timeout=10)["y"] == 3.5
     assert_times_out_over_rest(slow)
     slow.process.send_signal(signal.SIGTERM)
-    assert slow.process.wait(30) == 0
+    assert slow.process.wait(100) == 0
 
 
 def assert_times_out_over_rest(slow: Server) -> None:

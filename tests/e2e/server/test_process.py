@@ -171,7 +171,7 @@ def test_requests_in_flight_are_answered(start: Callable[..., Server], models: P
     until(lambda: not _answers(server))
     thread.join(60)
     assert found == [60.0]
-    assert server.process.wait(30) == 0
+    assert server.process.wait(100) == 0
 
 
 def _answers(server: Server) -> bool:
@@ -187,8 +187,8 @@ def test_draining_ends_in_time(start: Callable[..., Server], models: Path) -> No
     thread, found = slow_call(server, 100_000.0)
     begun(server)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(20) == 0
-    thread.join(20)
+    assert server.process.wait(50) == 0  # not the minute of the call
+    thread.join(100)
     assert isinstance(found[0], Exception)
 
 
@@ -197,7 +197,7 @@ def test_stopping_while_a_model_is_awaited(start: Callable[..., Server], tmp_pat
     server = start("--model_name=m", f"--model_base_path={tmp_path / 'nothing'}", wait=False)
     until(lambda: "no version" in server.log.read_text())
     server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(20) == 0
+    assert server.process.wait(100) == 0
     assert "error" not in server.log.read_text()
 
 
@@ -218,14 +218,14 @@ def test_ends_with_its_parent_not_with_a_thread_of_it(models: Path, tmp_path: Pa
         pid = int(parent.stdout.readline())
         try:
             with Client(f"127.0.0.1:{port}") as client:
-                client.wait_ready("default", timeout=30)
+                client.wait_ready("default", timeout=100)
                 time.sleep(0.5)  # longer than the server takes to look
                 client.predict("default", {"x": np.float32([[1]])})
             assert Path(f"/proc/{pid}").exists()
         finally:
             parent.kill()
-        parent.wait(10)
-    until(lambda: _gone(pid), seconds=10)
+        parent.wait(100)
+    until(lambda: _gone(pid))
 
 
 def _gone(pid: int) -> bool:
@@ -264,5 +264,5 @@ def test_log_lines(start: Callable[..., Server], models: Path) -> None:
     assert "gRPC listens on" in text
     quiet = start(MODEL.replace("MODELS", str(models)), "--log_level=error")
     quiet.process.send_signal(signal.SIGTERM)
-    assert quiet.process.wait(20) == 0
+    assert quiet.process.wait(100) == 0
     assert json.dumps(quiet.log.read_text()) == '""'

@@ -81,7 +81,7 @@ def test_the_deadline_holds_when_the_server_freezes():
         for kind in (AsyncClient, AsyncRestClient):
             started = time.monotonic()
             asyncio.run(main(kind, f"127.0.0.1:{frozen.getsockname()[1]}"))
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 20
 
 
 def test_nobody_listens(free_port):
@@ -102,7 +102,7 @@ def test_waiting_does_not_block_the_loop(new_client, tiny, new_model):
 
     async def main():
         async with new_client() as client:
-            waiting = asyncio.create_task(client.wait_ready("half", timeout=20))
+            waiting = asyncio.create_task(client.wait_ready("half", timeout=100))
             assert await asyncio.to_thread(asked.wait, 10)
             tiny.versions[1].state = "AVAILABLE"
             return await waiting

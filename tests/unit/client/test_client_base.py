@@ -173,7 +173,7 @@ def test_the_deadline_holds_when_the_server_freezes():
             started = time.monotonic()
             with kind(address) as client, pytest.raises(DeadlineExceededError, match=r"within 0\.3 s"):
                 client.status("half", timeout=0.3)
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 20
 
 
 def test_the_deadline_holds_when_the_reply_trickles():
@@ -281,13 +281,13 @@ def test_wrong_ports_are_recognised(grpc_address, rest_address):
         assert "8500" in caught.value.hint
         assert not caught.value.retriable
         with pytest.raises(UnavailableError, match="speaks HTTP/1"):
-            client.wait_ready("half", timeout=30)
+            client.wait_ready("half", timeout=100)
     with RestClient(grpc_address) as client:
         with pytest.raises(UnavailableError, match=f"{grpc_address} does not speak HTTP/1") as caught:
             client.status("half")
         assert "8501" in caught.value.hint
         with pytest.raises(UnavailableError, match="does not speak HTTP/1"):
-            client.wait_ready("half", timeout=30)
+            client.wait_ready("half", timeout=100)
 
 
 def test_a_grpc_server_that_is_no_model_server(listen):
@@ -349,7 +349,7 @@ def test_a_server_that_comes_back_is_found_again(tiny, free_port, listen):
     with Client(f"127.0.0.1:{free_port}") as client:
         for _ in range(2):
             with listen(tiny, f"127.0.0.1:{free_port}"):
-                assert client.wait_ready("half", timeout=30) == 1
+                assert client.wait_ready("half", timeout=100) == 1
             with pytest.raises(UnavailableError):
                 client.status("half")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tfs_deploy.errors import UsageError
 
@@ -39,6 +39,10 @@ class GateSpec:
 
     def __str__(self) -> str:
         return self.text
+
+
+#: a gate as a caller gives it beside texts
+GateLike: TypeAlias = "Gate | GateSpec"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ class RolloutPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        values = {**asdict(self), "gates": [gate.text for gate in self.gates]}
+        values = {**asdict(self), "gates": [str(gate) for gate in self.gates]}
         values |= {written: not values.pop(name) for written, name in _INVERTED.items()}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tfs_deploy.rollout.gates.gate import Gate
+    from tfs_deploy.rollout.gates.spec import GateLike
 
 #: fields that a rollout finds out by itself
 _FOUND: Final = ("model", "old", "new", "others", "side_traffic", "leaving")
@@ -51,7 +52,7 @@ def version_number(version: Any) -> int | None:
     raise UsageError(f"{version!r} is not a valid version", hint="a version is a whole number, for example to=2")
 
 
-def gates_of(gates: Iterable[Gate | GateSpec | str] | None) -> tuple[tuple[GateSpec, ...], list[Gate] | None]:
+def gates_of(gates: Iterable[GateLike | str] | None) -> tuple[tuple[GateSpec, ...], list[Gate] | None]:
     """Return the gates that were given as texts, and those given as objects: ``None`` unless these are the only ones.
 
     Raises ``UsageError`` for anything else now: in the middle of a rollout the canary would go unwatched.

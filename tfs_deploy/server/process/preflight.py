@@ -45,7 +45,7 @@ def _in_base_path(base_path: str, policy: VersionPolicy) -> Iterator[Finding]:
     if _URI.match(base_path):
         yield (
             f"{base_path} is not on this machine",
-            "copy the versions to this machine: the embedded server reads local files",
+            "copy the versions here: the embedded server reads local files only",
         )
         return
     if not Path(base_path).is_absolute():

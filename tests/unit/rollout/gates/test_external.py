@@ -126,11 +126,11 @@ def test_a_server_that_talks_nonsense_never_passes_and_a_hook_that_asks_it_objec
 
 
 def test_a_server_that_trickles_is_not_waited_for():
-    with answering(*[b"HTTP/1.1 200 OK\r\n"], *[b"X: y\r\n"] * 50, pause=0.1) as url:
+    with answering(*[b"HTTP/1.1 200 OK\r\n"], *[b"X: y\r\n"] * 600, pause=0.1) as url:
         began = time.monotonic()
         verdict = UrlGate(url, Condition.parse("$.x < 1"), timeout=0.5).judge(STEP)
         assert (verdict.verdict, verdict.reason) == (FEW, f"{url} did not answer within 0.5 s")
-        assert time.monotonic() - began < 4.0
+        assert time.monotonic() - began < 30
 
 
 def python(code: str) -> str:
@@ -187,9 +187,10 @@ def test_a_command_that_is_not_there_or_does_not_end_is_too_few_samples(tmp_path
     script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\nwait\n")
     script.chmod(0o755)
 
-    slow = CommandGate(str(script), timeout=0.5).judge(STEP)
+    # long enough for the shell to start its child
+    slow = CommandGate(str(script), timeout=2.0).judge(STEP)
 
-    assert (slow.verdict, slow.reason) == (FEW, f"{script} has not ended within 0.5 s")
+    assert (slow.verdict, slow.reason) == (FEW, f"{script} has not ended within 2 s")
     child = int((tmp_path / "child").read_text())
     until(lambda: start_time(child) is None)  # nor is anything left of it, once its parent has looked
 

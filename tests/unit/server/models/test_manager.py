@@ -17,7 +17,7 @@ from tfs_deploy.server.models.states import EventBus, ServableId, State, StateMo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 class Model:
