@@ -140,7 +140,7 @@ def read_budgets(given: Iterable[str]) -> list[Budget]:
 
 
 def _of_file(path: Path) -> list[Budget]:
-    tree = import_extra("tfs_deploy.deployment.file.tree", "cli").read_tree(_read(path))
+    tree = import_extra("tfs_deploy.deployment.file.yaml_reader", "cli").read_yaml(_read(path))
     problems = [Problem(str(path), line, "", message) for line, _, message in tree.problems]
 
     def wrong(place: tuple[Any, ...], message: str) -> None:
