@@ -13,7 +13,7 @@ from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
 from tfs_deploy.store.identity import identify
 from tfs_deploy.store.verdict import write_verdict
-from tfs_deploy.verify.checks import Check, Status
+from tfs_deploy.verify.checks import Check, CheckStatus
 from tfs_deploy.verify.subjects import Subject
 from tfs_deploy.verify.verification import Evidence, Verification
 
@@ -32,12 +32,14 @@ def with_manifest(folder: Path, **metadata: str) -> None:
     write_manifest(folder, build_manifest(folder, signature_digest=digest, metadata=metadata))
 
 
-def verdict(folder: Path, report: Path, status: Status = Status.PASSED, left_out: tuple[str, ...] = ()) -> Path:
+def verdict(
+    folder: Path, report: Path, status: CheckStatus = CheckStatus.PASSED, excluded_checks: tuple[str, ...] = ()
+) -> Path:
     """Write the verdict that a verification with one check would leave."""
     check = Check("smoke.recorded", "plain 1", "serving_default", "embedded", status, "4 instead of 3")
     subjects = (Subject("plain", 1, folder),)
     found = Verification(
-        *(subjects, (identify(folder),), ("embedded",), (check,), Evidence(), "2026-01-01", 1.0, left_out)
+        *(subjects, (identify(folder),), ("embedded",), (check,), Evidence(), "2026-01-01", 1.0, excluded_checks)
     )
     return write_verdict(found.as_dict(), report)
 
@@ -72,17 +74,17 @@ def test_files_without_a_manifest_are_bound_to_the_verdict_by_their_sums(staged,
 
 def says_no(staged: Path, report: Path) -> Path:
     with_manifest(staged)
-    return verdict(staged, report, Status.FAILED)
+    return verdict(staged, report, CheckStatus.FAILED)
 
 
 def proved_nothing(staged: Path, report: Path) -> Path:
     with_manifest(staged)
-    return verdict(staged, report, Status.SKIPPED)
+    return verdict(staged, report, CheckStatus.SKIPPED)
 
 
 def left_out_the_answers(staged: Path, report: Path) -> Path:
     with_manifest(staged)
-    return verdict(staged, report, left_out=("smoke",))
+    return verdict(staged, report, excluded_checks=("smoke",))
 
 
 def of_another_export(staged: Path, report: Path) -> Path:

@@ -56,16 +56,16 @@ def test_a_no_names_the_first_failed_check_on_the_last_line(tmp_path, capsys):
     ("arguments", "message", "hint"),
     [
         (["nowhere"], "nowhere does not exist", "deployment file"),
-        (["PLAIN", "--target", "cloud"], "'cloud' is no target", "HOST:PORT"),
-        (["PLAIN", "--skip", "smok"], "there is no check 'smok'", "did you mean 'smoke'?"),
-        (["PLAIN", "--budget", "p98 < 1s"], "there is no 'p98' to limit", "did you mean"),
+        (["PLAIN", "--target", "cloud"], "unknown target: cloud", "HOST:PORT"),
+        (["PLAIN", "--skip", "smok"], "unknown check: smok", "did you mean 'smoke'?"),
+        (["PLAIN", "--budget", "p98 < 1s"], "unknown metric 'p98'", "did you mean"),
         (["PLAIN", "--budget", "p99 < 2x"], "relative to a baseline", "--baseline"),
         (["PLAIN", "--budget", "p99 < 1s", "--load", "0"], "budgets need a load test", "--load"),
         (["PLAIN", "--metric", "accuracy>=0.9"], "a metric needs a data set", "--dataset"),
         (["PLAIN", "--dataset", "nowhere.csv"], "nowhere.csv does not exist", "--dataset"),
         (["PLAIN", "--baseline", "7"], "has no version 7", "versions there: 1"),
         (["PLAIN", "--ignore", "TFS999"], "unknown rule 'TFS999'", ""),
-        (["PLAIN", "--image", "a:1", "--target", "embedded"], "--image names containers", "--target docker"),
+        (["PLAIN", "--image", "a:1", "--target", "embedded"], "--image needs the target docker", "--target docker"),
     ],
 )
 def test_a_mistake_is_a_usage_error(arguments, message, hint, capsys):

@@ -155,7 +155,7 @@ def test_from_good_to_bad_and_back_and_away(served, tmp_path):
 
         label_stable(served, 2)  # somebody moves the label behind the deployment's back
         # the label may have moved in the middle of a round, so that only its second half is wrong
-        assert " failed " in next_with("version 2 answers, version 1 should")
+        assert " failed " in next_with("version 2 answered instead of version 1")
         until(lambda: series(metrics)[f"tfs_deploy_smoke_{grpc}"] == 0)
         found = series(metrics)
         assert found['tfs_deploy_smoke_deployment_success{deployment="zoo"}'] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from tfs_deploy.demo.checks import agreement_table
+from tfs_deploy.demo.agreement import agreement_table
 from tfs_deploy.demo.story import steps_table
 from tfs_deploy.report import Column, Table, markdown_table, rollout_markdown
 

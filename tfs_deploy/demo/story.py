@@ -12,7 +12,7 @@ import numpy as np
 
 from tfs_deploy.client import Client, RestClient, Router
 from tfs_deploy.config import server_flags, write_config
-from tfs_deploy.demo.checks import Agreement, agreement, agreement_table
+from tfs_deploy.demo.agreement import Agreement, agreement, agreement_table
 from tfs_deploy.demo.folder import Folder, prepare, write_deployment
 from tfs_deploy.demo.load import Live, Load, Window
 from tfs_deploy.demo.train import CONVOLUTION_EPOCHS, SOFTMAX_EPOCHS

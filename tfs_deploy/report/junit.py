@@ -1,4 +1,4 @@
-"""A verification as JUnit XML, which CI services show as tests: a suite for each model and target, a case a check."""
+"""A verification as JUnit XML, which CI services show as tests: a suite per model and target, a case per check."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape, quoteattr
 
-from tfs_deploy.verify.checks import Check, Status
+from tfs_deploy.verify.checks import Check, CheckStatus
 
 if TYPE_CHECKING:
     from tfs_deploy.verify.verification import Verification
 
-#: characters that XML 1.0 does not have
+#: characters that XML 1.0 forbids
 _FORBIDDEN: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_xml(verification: Verification) -> str:
-    """Write the checks as test cases; a failed one carries its reason, a skipped one too."""
+    """Return the checks as test cases; failed and skipped ones carry their reasons."""
     suites: dict[tuple[str, str], list[Check]] = {}
     for check in verification.checks:
         suites.setdefault((check.model, check.target), []).append(check)
@@ -33,10 +33,10 @@ def junit_xml(verification: Verification) -> str:
 
 
 def _totals(name: str, checks: tuple[Check, ...] | list[Check]) -> str:
-    counts = {status: sum(check.status is status for check in checks) for status in Status}
+    counts = {status: sum(check.status is status for check in checks) for status in CheckStatus}
     return (
-        f'name={_attribute(name)} tests="{len(checks)}" failures="{counts[Status.FAILED]}" errors="0" '
-        f'skipped="{counts[Status.SKIPPED]}" time="{sum(check.seconds for check in checks):.3f}"'
+        f'name={_attribute(name)} tests="{len(checks)}" failures="{counts[CheckStatus.FAILED]}" errors="0" '
+        f'skipped="{counts[CheckStatus.SKIPPED]}" time="{sum(check.seconds for check in checks):.3f}"'
     )
 
 
@@ -44,9 +44,9 @@ def _case(check: Check) -> str:
     name = f"{check.id} [{check.about}]" if check.about else check.id
     where = ".".join(part.replace(".", "_").replace(" ", "-") for part in ("verify", check.model, check.target) if part)
     head = f'    <testcase name={_attribute(name)} classname={_attribute(where)} time="{check.seconds:.3f}"'
-    if check.status is Status.FAILED:
+    if check.status is CheckStatus.FAILED:
         return f"{head}><failure message={_attribute(check.reason)}>{escape(_clean(str(check)))}</failure></testcase>"
-    if check.status is Status.SKIPPED:
+    if check.status is CheckStatus.SKIPPED:
         return f"{head}><skipped message={_attribute(check.reason)}/></testcase>"
     return f"{head}/>"
 

@@ -25,9 +25,9 @@ _COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow"}
 def steps_table(
     steps: Sequence[StepReport], *, title: str = "", stable: str = "stable", canary: str = "canary"
 ) -> Table:
-    """Return one row a step: weight, seconds, requests, errors and latencies of both labels, the verdict.
+    """Return one row per step: weight, seconds, requests, errors and latencies of both labels, the verdict.
 
-    Where no requests were counted at all, their columns are left out.
+    If no requests were counted at all, their columns are left out.
     """
     labels = (canary, stable) if any(step.windows for step in steps) else ()
     columns = [Column("canary %", "right"), Column("seconds", "right")]
@@ -57,7 +57,7 @@ def verdicts_table(steps: Sequence[StepReport]) -> Table:
 def arms_table(step: StepReport, *, stable: str = "stable") -> Table | None:
     """Return a row for each label and measure of a step, with 95 % confidence intervals; ``None`` without a comparison.
 
-    A change from ``stable`` is ``real`` if its interval does not hold 0.
+    A change from ``stable`` is ``real`` if its interval does not contain 0.
     """
     arms = compare_arms(step.windows, stable)
     if len(arms) < 2:
@@ -77,7 +77,7 @@ def arms_table(step: StepReport, *, stable: str = "stable") -> Table | None:
 
 
 def rollout_report(plan: RolloutPlan, events: Sequence[Event]) -> str:
-    """Write a rollout as a whole Markdown page: how it went, its times, its gates, its journal."""
+    """Return a rollout as a Markdown page: result, phases, gates, journal."""
     result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
     phases = [[entry.phase, f"{entry.start:.1f}", f"{entry.seconds:.1f}"] for entry in time.segments]
     head: list[Column | str] = ["phase", Column("begins at s", "right"), Column("seconds", "right")]
@@ -91,7 +91,7 @@ def rollout_report(plan: RolloutPlan, events: Sequence[Event]) -> str:
 
 
 def rollout_markdown(result: RolloutResult, *, title: str | None = None) -> str:
-    """Write a rollout as a section of a Markdown page."""
+    """Return a rollout as a section of a Markdown page."""
     heading = title or f"Rollout of {result.model}: version {result.old} to {result.new}"
     lines = [f"## {heading}", "", f"{summary(result)}", ""]
     if result.steps:
@@ -101,7 +101,7 @@ def rollout_markdown(result: RolloutResult, *, title: str | None = None) -> str:
 
 
 def summary(result: RolloutResult) -> str:
-    """Say in one line how a rollout ended."""
+    """Return in one line how a rollout ended."""
     requests = sum(step.requests for step in result.steps)
     errors = sum(step.errors for step in result.steps)
     counted = f", {errors} of {requests} requests failed" if requests else ""
@@ -117,12 +117,12 @@ def _cells(step: StepReport, label: str) -> list[str]:
 
 
 def milliseconds(seconds: float | None) -> str:
-    """Write seconds as milliseconds; nothing where they are not known."""
+    """Return seconds as milliseconds; empty if unknown."""
     return "" if seconds is None else f"{seconds * 1000:.1f}"
 
 
 def _cells_of(value: Estimate | None, change: Estimate | None, factor: float, unit: str) -> list[str]:
-    """Return a value, its interval, its change, the change's interval, and whether that is more than chance."""
+    """Return a value, its interval, its change, the change's interval, and whether it is more than chance."""
     if value is None:
         return ["", "", "", "", ""]
     cells = [f"{value.value * factor:.3g}{unit}", _between(value, factor, "")]

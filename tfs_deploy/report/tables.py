@@ -1,4 +1,4 @@
-"""Tables: one description, several renderers."""
+"""Tables: described once, written for the terminal or as Markdown (as HTML: ``html_page``)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TONES: Final = {"ok": "green", "pass": "green", "done": "green", "fail": "red",
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The head of a column; numbers are aligned ``right``, words such as ``pass`` in a ``verdict`` column coloured.
+    """The header of a column; numbers are aligned ``right``, words such as ``pass`` in a ``verdict`` column coloured.
 
-    ``least``: the characters that a narrow terminal leaves to it.
+    ``least``: the minimum width in characters on a narrow terminal.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Table:
         title: str = "",
         styles: Iterable[str | None] = (),
     ) -> Table:
-        """Make a table out of any values; a bare column name is aligned left, ``None`` becomes an empty cell."""
+        """Return a table of any values; a bare column name is aligned left, ``None`` becomes an empty cell."""
         heads = tuple(column if isinstance(column, Column) else Column(column) for column in columns)
         cells = tuple(tuple("" if cell is None else str(cell) for cell in row) for row in rows)
         for row in cells:
@@ -57,7 +57,7 @@ class Table:
 
 
 def markdown_table(table: Table) -> str:
-    """Write a table as Markdown (GitHub's), columns padded so that it reads well as plain text too."""
+    """Return a table as GitHub Markdown, its columns padded so that it also reads well as plain text."""
     rows = [
         [_escape(column.name) for column in table.columns],
         *([_escape(cell) for cell in row] for row in table.rows),
@@ -74,7 +74,7 @@ def markdown_table(table: Table) -> str:
 
 
 def terminal_table(table: Table) -> RichTable:
-    """Make a rich table; cells are literal text, never rich's markup."""
+    """Return a rich table; cells are literal text, never rich's markup."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text

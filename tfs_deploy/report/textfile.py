@@ -1,7 +1,7 @@
 """A smoke test as metrics for the textfile collector of Prometheus's node_exporter.
 
-The collector reads every ``*.prom`` file of its directory at each scrape, so a file must be replaced whole, and be
-readable for the collector's user (node_exporter README, "Textfile Collector").
+The collector reads every ``*.prom`` file of its directory at each scrape, so a file must be replaced atomically, and
+be readable by the collector's user (node_exporter README, "Textfile Collector").
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HELP: Final = {
     "latency_seconds": "The slowest answer of the last round; absent without an answer.",
     "version": "The version that answered in the last round; absent without an answer.",
     "timestamp_seconds": "When the last round ended, in Unix time.",
-    "deployment_success": "Whether the last round asked something and nothing failed.",
+    "deployment_success": "Whether the last round made a check and none failed.",
     "deployment_timestamp_seconds": "When the last round of the whole deployment ended, in Unix time.",
 }
 _OUTCOMES: Final = ("ok", "failed", "skipped")
@@ -30,8 +30,8 @@ _OUTCOMES: Final = ("ok", "failed", "skipped")
 def smoke_textfile(deployment: str, checks: Sequence[SmokeCheck], *, ok: bool, now: float) -> str:
     """Return one round as text of the Prometheus exposition format, version 0.0.4.
 
-    One series a model, target and transport: ``label`` names the label asked, ``version`` the version asked by number;
-    the other one of the two is empty, which Prometheus takes for absent. ``now`` is Unix time.
+    One series per model, target and transport: ``label`` is the label called, or ``version`` the version called by
+    number; the other one is empty, which Prometheus takes for absent. ``now`` is Unix time.
     """
     groups: dict[tuple[str, str, str], list[SmokeCheck]] = {}
     for check in checks:

@@ -1,4 +1,4 @@
-"""A rollout over time, out of its journal: phases, traffic, judgements. Pure; times are seconds since its start."""
+"""The timeline of a rollout from its journal: phases, traffic, judgements; times are seconds since its start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.machine.plan import RolloutPlan
 
 
-#: what sends all requests to the new version, or none
+#: actions that send all requests to the new version, or none
 _MOVES: Final = ("promote", "calm", "isolate")
 
 
@@ -37,7 +37,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class TimedJudgement:
     """One judgement and when it was made."""
 
     at: float
@@ -46,22 +46,22 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """``traffic``: at what time the new version got how many percent; ``lines``: the journal in words."""
+    """A rollout over time; ``traffic``: (time, percent of the new version), ``lines``: the journal in words."""
 
     seconds: float
     segments: tuple[Segment, ...]
     traffic: tuple[tuple[float, float], ...]
-    judged: tuple[Judged, ...]
+    judged: tuple[TimedJudgement, ...]
     lines: tuple[tuple[float, str], ...]
 
 
 def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
-    """Read a journal."""
+    """Return the timeline of a journal."""
     times = elapsed(events)
     end = times[-1] if times else 0.0
     starts: list[tuple[str, float]] = []
     traffic = [(0.0, 0.0)]
-    judged: list[Judged] = []
+    judged: list[TimedJudgement] = []
     lines: list[tuple[float, str]] = []
     promoted = False
     for at, event in zip(times, events, strict=True):
@@ -74,7 +74,7 @@ def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
             promoted = event.action == "promote" or (promoted and event.action == "calm")
             traffic.append((at, 100.0 if promoted else 0.0))
         elif event.kind == "outcome" and event.ok and event.action == "judge":
-            judged.append(Judged(at, StepReport.from_dict(event.detail)))
+            judged.append(TimedJudgement(at, StepReport.from_dict(event.detail)))
         line = narrate(event, plan)
         if line is not None:
             lines.append((at, line))
@@ -84,7 +84,7 @@ def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
 
 
 def _phase(plan: RolloutPlan, event: Event, starts: Sequence[tuple[str, float]]) -> str | None:
-    """Return the phase that an intention belongs to, ``None`` for what can happen in any; a step has its percent."""
+    """Return the phase of an intention, ``None`` if it can happen in any phase; a step is named by its percent."""
     if event.kind != "intend":
         return None
     before = {phase for phase, _ in starts}

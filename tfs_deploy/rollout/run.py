@@ -23,7 +23,7 @@ from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, st
 from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
-from tfs_deploy.smoke.deployment import find_model
+from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.lock import HeldLock, lock, rollout_purpose
 from tfs_deploy.state.mailbox import FileMailbox
 

@@ -1,4 +1,4 @@
-"""Inputs made from a signature alone, and what its outputs must look like."""
+"""Inputs made up from a signature alone, and the check of outputs against a signature."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def made_up_inputs(signature: SignatureInfo) -> dict[str, NDArray[Any]]:
-    """Return one row of ones (of empty strings, which also are valid tf.Examples) for each input; free sizes are 1."""
+    """Return one row of ones (or empty strings, which are valid tf.Examples too) for each input; free sizes are 1."""
     return {name: _ones(spec) for name, spec in signature.inputs.items()}
 
 
-def misfit(signature: SignatureInfo, outputs: Mapping[str, NDArray[Any]]) -> str | None:
-    """Say which output is missing or has another dtype or shape than the signature promises."""
+def output_mismatch(signature: SignatureInfo, outputs: Mapping[str, NDArray[Any]]) -> str | None:
+    """Return which output is missing or has another dtype or shape than in the signature; ``None`` if none."""
     for name, spec in signature.outputs.items():
         if name not in outputs:
             return f"output '{name}' is missing; the reply has {sorted(outputs)}"
@@ -30,7 +30,7 @@ def misfit(signature: SignatureInfo, outputs: Mapping[str, NDArray[Any]]) -> str
         if array.dtype != numpy_dtype(spec.dtype):
             return f"output '{name}' is {array.dtype.name} instead of {spec.dtype}"
         if not _fits(array.shape, spec.shape):
-            return f"output '{name}' has shape {list(array.shape)}, which is no {spec}"
+            return f"output '{name}' has shape {list(array.shape)}, which does not fit {spec}"
     return None
 
 

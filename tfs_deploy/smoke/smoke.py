@@ -1,8 +1,8 @@
-"""Smoke: ask a label or a version over each transport and compare with the answers recorded at export.
+"""Smoke: call a label or a version over each transport and compare with the answers recorded at export.
 
-First the version that answers is established by the metadata of a label (GetModelStatus ignores labels,
-get_model_status_impl.cc). Then each recorded call is sent; where nothing was recorded, inputs are made up from the
-signature, and the transports have to agree with it and with each other.
+The metadata of a label tell which version answers (GetModelStatus ignores labels, get_model_status_impl.cc). Then each
+recorded call is sent; where nothing was recorded, inputs are made up from the signature, and the outputs must fit the
+signature and agree between the transports.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tfs_deploy.errors import InvalidArgumentError, ModelError, TfsDeployError
 from tfs_deploy.savedmodel.goldens import Golden, compare, read_goldens
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 from tfs_deploy.savedmodel.versions import find_version
-from tfs_deploy.smoke.made_up_inputs import made_up_inputs, misfit
-from tfs_deploy.smoke.report import Outcome, SmokeCheck, Target
+from tfs_deploy.smoke.made_up_inputs import made_up_inputs, output_mismatch
+from tfs_deploy.smoke.results import Outcome, SmokeCheck, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """Limits that replace those recorded with a golden."""
+    """Tolerances that replace those recorded with a golden."""
 
     rtol: float | None = None
     atol: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """One target of one model over one transport."""
+class _TargetCaller:
+    """Calls one target of one model over one transport."""
 
     model: str
     target: Target
@@ -69,39 +69,39 @@ def smoke_target(
     """Yield the checks of one label or version, over each of ``clients`` by transport name (``grpc``, ``rest``)."""
     made_up_replies: dict[str, PredictReply] = {}
     for transport, client in clients.items():
-        question = _Question(model, target, transport, client)
+        caller = _TargetCaller(model, target, transport, client)
         try:
-            metadata = question.metadata()
+            metadata = caller.metadata()
         except TfsDeployError as error:
-            yield question.check("answers", Outcome.FAILED, error.message, retriable=error.retriable)
+            yield caller.check("answers", Outcome.FAILED, error.message, retriable=error.retriable)
             continue
-        yield _answers(question, metadata.version)
+        yield _answers(caller, metadata.version)
         version = target.version if metadata.version is None else metadata.version
         try:
             goldens = _goldens(base_path, version)
         except ModelError as error:
-            yield question.check("goldens", Outcome.FAILED, error.message)
+            yield caller.check("goldens", Outcome.FAILED, error.message)
             continue
         if goldens:
-            yield from _recorded(question, metadata, goldens, tolerance or Tolerance())
+            yield from _recorded(caller, metadata, goldens, tolerance or Tolerance())
         else:
-            yield from _unrecorded(question, metadata, made_up_replies)
+            yield from _unrecorded(caller, metadata, made_up_replies)
 
 
 def _goldens(base_path: Path, version: int | None) -> list[Golden]:
     return [] if version is None else read_goldens(find_version(base_path, version).path)
 
 
-def _answers(question: _Question, version: int | None) -> SmokeCheck:
-    expected = question.target.version
+def _answers(caller: _TargetCaller, version: int | None) -> SmokeCheck:
+    expected = caller.target.version
     if expected is not None and version is not None and version != expected:
-        detail = f"version {version} answers, version {expected} should"
-        return question.check("answers", Outcome.FAILED, detail, version=version)
-    return question.check("answers", Outcome.OK, version=version)
+        detail = f"version {version} answered instead of version {expected}"
+        return caller.check("answers", Outcome.FAILED, detail, version=version)
+    return caller.check("answers", Outcome.OK, version=version)
 
 
 def _recorded(
-    question: _Question, metadata: ModelMetadata, goldens: list[Golden], tolerance: Tolerance
+    caller: _TargetCaller, metadata: ModelMetadata, goldens: list[Golden], tolerance: Tolerance
 ) -> Iterator[SmokeCheck]:
     seen: dict[str, int] = {}
     for golden in goldens:
@@ -110,66 +110,68 @@ def _recorded(
         signature = metadata.signatures.get(golden.signature)
         if signature is None:
             there = ", ".join(metadata.signatures) or "none"
-            yield question.check(name, Outcome.FAILED, f"the served version has no such signature, it has: {there}")
-        elif question.transport == "rest" and (dtype := _not_in_json(signature)):
-            yield question.check(name, Outcome.SKIPPED, f"the REST API cannot carry {dtype}")
+            yield caller.check(name, Outcome.FAILED, f"the served version has no such signature; it has: {there}")
+        elif caller.transport == "rest" and (dtype := _not_in_json(signature)):
+            yield caller.check(name, Outcome.SKIPPED, f"the REST API cannot carry {dtype}")
         else:
-            yield _one_recorded(question, name, golden, metadata.version, tolerance)
+            yield _one_recorded(caller, name, golden, metadata.version, tolerance)
 
 
 def _one_recorded(
-    question: _Question, name: str, golden: Golden, version: int | None, tolerance: Tolerance
+    caller: _TargetCaller, name: str, golden: Golden, version: int | None, tolerance: Tolerance
 ) -> SmokeCheck:
     started = time.perf_counter()
     try:
-        reply = question.predict(golden.signature, golden.inputs)
+        reply = caller.predict(golden.signature, golden.inputs)
     except TfsDeployError as error:
-        return question.check(name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)
+        return caller.check(name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)
     seconds = time.perf_counter() - started
     answered = version if reply.version is None else reply.version
     facts: dict[str, Any] = {"version": answered, "seconds": seconds}
     if version is not None and answered != version:
-        return question.check(name, Outcome.FAILED, f"version {answered} answers, version {version} should", **facts)
+        return caller.check(name, Outcome.FAILED, f"version {answered} answered instead of version {version}", **facts)
     rtol = golden.rtol if tolerance.rtol is None else tolerance.rtol
     atol = golden.atol if tolerance.atol is None else tolerance.atol
     mismatch = compare(golden.outputs, reply.outputs, rtol, atol)
     if mismatch is not None:
-        return question.check(name, Outcome.FAILED, str(mismatch), **facts)
-    return question.check(name, Outcome.OK, "as recorded", **facts)
+        return caller.check(name, Outcome.FAILED, str(mismatch), **facts)
+    return caller.check(name, Outcome.OK, "as recorded", **facts)
 
 
-def _unrecorded(question: _Question, metadata: ModelMetadata, replies: dict[str, PredictReply]) -> Iterator[SmokeCheck]:
-    """Send made-up inputs to each signature; ``replies`` collects those of the transports asked before."""
+def _unrecorded(
+    caller: _TargetCaller, metadata: ModelMetadata, replies: dict[str, PredictReply]
+) -> Iterator[SmokeCheck]:
+    """Yield the checks of each signature with made-up inputs; ``replies``: those over the transports before."""
     for name, signature in metadata.signatures.items():
         if not signature.inputs:
-            yield question.check(name, Outcome.SKIPPED, "no recorded answers, and the signature takes no inputs")
-        elif question.transport == "rest" and (dtype := _not_in_json(signature)):
-            yield question.check(name, Outcome.SKIPPED, f"the REST API cannot carry {dtype}")
+            yield caller.check(name, Outcome.SKIPPED, "no recorded answers, and the signature takes no inputs")
+        elif caller.transport == "rest" and (dtype := _not_in_json(signature)):
+            yield caller.check(name, Outcome.SKIPPED, f"the REST API cannot carry {dtype}")
         else:
-            yield _one_unrecorded(question, signature, metadata.version, replies)
+            yield _one_unrecorded(caller, signature, metadata.version, replies)
 
 
 def _one_unrecorded(
-    question: _Question, signature: SignatureInfo, version: int | None, replies: dict[str, PredictReply]
+    caller: _TargetCaller, signature: SignatureInfo, version: int | None, replies: dict[str, PredictReply]
 ) -> SmokeCheck:
     started = time.perf_counter()
     try:
-        reply = question.predict(signature.name, made_up_inputs(signature))
-    except InvalidArgumentError as error:  # not every model takes every value: this proves nothing against it
+        reply = caller.predict(signature.name, made_up_inputs(signature))
+    except InvalidArgumentError as error:  # a correct model may refuse these values
         detail = f"no recorded answers, and made-up inputs were refused: {error.message}"
-        return question.check(signature.name, Outcome.SKIPPED, detail, version=version)
+        return caller.check(signature.name, Outcome.SKIPPED, detail, version=version)
     except TfsDeployError as error:
-        return question.check(signature.name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)
+        return caller.check(signature.name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)
     answered = version if reply.version is None else reply.version
     facts: dict[str, Any] = {"version": answered, "seconds": time.perf_counter() - started}
-    problem = misfit(signature, reply.outputs)
+    problem = output_mismatch(signature, reply.outputs)
     earlier = replies.setdefault(signature.name, reply)
     if problem is None and earlier is not reply:
         mismatch = compare(earlier.outputs, reply.outputs, 1e-5, 1e-5)
         problem = None if mismatch is None else f"the transports disagree: {mismatch}"
     if problem is not None:
-        return question.check(signature.name, Outcome.FAILED, problem, **facts)
-    return question.check(signature.name, Outcome.OK, "made-up inputs", **facts)
+        return caller.check(signature.name, Outcome.FAILED, problem, **facts)
+    return caller.check(signature.name, Outcome.OK, "made-up inputs", **facts)
 
 
 def _not_in_json(signature: SignatureInfo) -> str | None:

@@ -1,4 +1,4 @@
-"""What a verification reports: checks with stable ids, each passed, failed or skipped, and why."""
+"""The checks of a verification: stable ids, each passed, failed or skipped, with the reason."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from tfs_deploy.text import did_you_mean, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-#: characters of a reason; what is longer is cut
+#: longest reason in characters; a longer one is cut
 _REASON_LENGTH: Final = 400
 
-#: group -> what it asks, in the order in which the groups run; a check's id is ``GROUP.NAME``
+#: group -> what it checks, in the order in which the groups run; a check's id is ``GROUP.NAME``.
+#: A group NAME is the file ``groups/NAME.py`` (a long one has parts, ``groups/NAME_*.py``), called in ``run``.
 GROUPS: Final[dict[str, str]] = {
-    "files": "the files: as exported, clean, no surprise for callers of the baseline",
-    "load": "the server loads them, at the first try",
-    "smoke": "every signature answers, as recorded where answers were recorded",
-    "behaviour": "the same answer twice, alone and in a batch; finite; labels in one order",
-    "parity": "the model in this machine's TensorFlow, gRPC and REST give the same",
-    "refusals": "requests that are wrong are refused, and nothing breaks by them",
-    "data": "a data set reaches its metrics on served answers",
-    "load-test": "latency, throughput, memory and processor stay within budgets",
+    "files": "the files: unchanged since the export, free of lint errors, compatible with the baseline",
+    "load": "the server loads the version at the first try",
+    "smoke": "every signature answers, and as recorded where answers were recorded",
+    "behaviour": "the same answer twice, alone and in a batch; finite numbers; labels in one order",
+    "parity": "gRPC, REST and this machine's TensorFlow give the same answers",
+    "refusals": "invalid requests are refused and do no harm",
+    "data": "served answers to a data set reach its metrics",
+    "load-test": "latency, throughput, memory and CPU stay within their budgets",
 }
 
 
-class Status(enum.Enum):
-    """How a check ended; a skipped one proves nothing, and says why."""
+class CheckStatus(enum.Enum):
+    """How a check ended; a skipped check proves nothing."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -40,9 +41,9 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a check found: one line why, and the value it measured in ``unit``, if it measured one."""
+    """The result of a check: its status, the reason in one line, and the value measured in ``unit``, if any."""
 
-    status: Status
+    status: CheckStatus
     reason: str
     measured: float | None = None
     unit: str = ""
@@ -50,28 +51,28 @@ class Judgement:
 
 def passed(reason: str, measured: float | None = None, unit: str = "") -> Judgement:
     """Return the judgement of a check that holds."""
-    return Judgement(Status.PASSED, reason, measured, unit)
+    return Judgement(CheckStatus.PASSED, reason, measured, unit)
 
 
 def failed(reason: str, measured: float | None = None, unit: str = "") -> Judgement:
     """Return the judgement of a check that does not hold."""
-    return Judgement(Status.FAILED, reason, measured, unit)
+    return Judgement(CheckStatus.FAILED, reason, measured, unit)
 
 
 def skipped(reason: str) -> Judgement:
-    """Return the judgement of a check that could not be made, or was not to be."""
-    return Judgement(Status.SKIPPED, reason)
+    """Return the judgement of a check that was not made."""
+    return Judgement(CheckStatus.SKIPPED, reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: ``id`` is stable, ``model`` and ``about`` say what was looked at, ``target`` on which server."""
+    """One check: ``id`` is stable, ``model`` and ``about`` say what was checked, ``target`` on which server."""
 
     id: str
     model: str
     about: str
     target: str
-    status: Status
+    status: CheckStatus
     reason: str
     measured: float | None = None
     unit: str = ""
@@ -84,8 +85,8 @@ class Check:
 
     @property
     def failed(self) -> bool:
-        """Whether it says no."""
-        return self.status is Status.FAILED
+        """Whether the check failed."""
+        return self.status is CheckStatus.FAILED
 
     def __str__(self) -> str:
         where = ", ".join(part for part in (self.model, self.about, self.target) if part)
@@ -108,29 +109,29 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Examiner:
-    """Makes checks and hands each to ``sink``; ``left_out`` are ids, or groups, of checks that are not to be made."""
+class Checker:
+    """Makes checks and hands each to ``sink``; ``excluded_checks``: ids and groups of checks that are not made."""
 
     sink: Callable[[Check], None]
     model: str = ""
     target: str = ""
-    left_out: frozenset[str] = field(default=frozenset())
+    excluded_checks: frozenset[str] = field(default=frozenset())
 
-    def of(self, *, model: str | None = None, target: str | None = None) -> Examiner:
-        """Return an examiner of another model, or on another server."""
+    def of(self, *, model: str | None = None, target: str | None = None) -> Checker:
+        """Return a checker of another model, or on another server."""
         return replace(
             self, model=self.model if model is None else model, target=self.target if target is None else target
         )
 
     def wants(self, identity: str) -> bool:
-        """Whether a check, or any of a group, is to be made."""
-        return identity not in self.left_out and identity.partition(".")[0] not in self.left_out
+        """Return whether a check, or any check of a group, is to be made."""
+        return identity not in self.excluded_checks and identity.partition(".")[0] not in self.excluded_checks
 
     def check(self, identity: str, about: str, judge: Callable[[], Judgement]) -> Check | None:
-        """Make one check and time it; ``None`` if it is left out.
+        """Make one check, time it and return it; ``None`` if it is excluded.
 
-        An answer of the server or a damaged file is the check's own failure. What is wrong with this machine or the
-        command line is not, and is raised.
+        An error of the server or a damaged file fails the check. Errors of this machine or of the command line are
+        raised.
         """
         if not self.wants(identity):
             return None
@@ -139,31 +140,31 @@ class Examiner:
             judgement = judge()
         except (StatusError, ModelError, RequestError, LaunchError) as error:
             judgement = failed(one_line(error.message, most=_REASON_LENGTH))
-        return self.tell(identity, about, judgement, time.perf_counter() - started)
+        return self.record(identity, about, judgement, time.perf_counter() - started)
 
-    def tell(self, identity: str, about: str, judgement: Judgement, seconds: float = 0.0) -> Check | None:
-        """Report a check whose judgement is known."""
+    def record(self, identity: str, about: str, judgement: Judgement, seconds: float = 0.0) -> Check | None:
+        """Report a check whose judgement is known and return it; ``None`` if it is excluded."""
         if not self.wants(identity):
             return None
         made = Check(
-            *(
-                identity,
-                self.model,
-                about,
-                self.target,
-                judgement.status,
-                one_line(judgement.reason, most=_REASON_LENGTH),
-            ),
-            *(judgement.measured, judgement.unit, seconds),
+            id=identity,
+            model=self.model,
+            about=about,
+            target=self.target,
+            status=judgement.status,
+            reason=one_line(judgement.reason, most=_REASON_LENGTH),
+            measured=judgement.measured,
+            unit=judgement.unit,
+            seconds=seconds,
         )
         self.sink(made)
         return made
 
 
-def left_out(skip: Iterable[str], only: Iterable[str] = ()) -> frozenset[str]:
-    """Return the checks that are not made: ``skip``, and with ``only`` all groups but those named there.
+def excluded_checks(skip: Iterable[str], only: Iterable[str] = ()) -> frozenset[str]:
+    """Return the checks that are not made: ``skip``, and with ``only`` every group that it does not name.
 
-    Raises ``UsageError`` for a name of no group.
+    Raises ``UsageError`` for an unknown check or group.
     """
     chosen = _known(only)
     return _known(skip) | (GROUPS.keys() - chosen if chosen else frozenset())
@@ -174,5 +175,5 @@ def _known(names: Iterable[str]) -> frozenset[str]:
     for name in sorted(found):
         if name.partition(".")[0] not in GROUPS:
             hint = did_you_mean(name.partition(".")[0], GROUPS, otherwise=f"groups: {', '.join(GROUPS)}")
-            raise UsageError(f"there is no check '{name}'", hint=hint)
+            raise UsageError(f"unknown check: {name}", hint=hint)
     return found

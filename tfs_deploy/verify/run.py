@@ -1,4 +1,4 @@
-"""A verification from beginning to end: every subject, on every target, group by group."""
+"""Run a verification: every version, on every target, group by group."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING
 from tfs_deploy.errors import LaunchError, ModelError, UsageError
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.store.identity import identify
-from tfs_deploy.verify.checks import GROUPS, Check, Examiner, failed, passed, skipped
-from tfs_deploy.verify.groups.behaviour import examine_baseline_labels, examine_behaviour
-from tfs_deploy.verify.groups.data import DataSettings, examine_data, require_fit
-from tfs_deploy.verify.groups.empty_batch import examine_empty_batches
-from tfs_deploy.verify.groups.files import examine_files
-from tfs_deploy.verify.groups.inference import examine_inference
-from tfs_deploy.verify.groups.load import examine_load, is_refusal, load_timeout, require_rest, tell_refusal
-from tfs_deploy.verify.groups.load_test import NO_LOAD, LoadSettings, examine_performance, require_possible
-from tfs_deploy.verify.groups.parity import examine_parity
-from tfs_deploy.verify.groups.refusals import examine_refusals
-from tfs_deploy.verify.groups.smoke import choose_cases, examine_answers
+from tfs_deploy.verify.checks import GROUPS, Check, Checker, failed, passed, skipped
+from tfs_deploy.verify.groups.behaviour import verify_baseline_labels, verify_behaviour
+from tfs_deploy.verify.groups.data import DataSettings, require_fit, verify_data
+from tfs_deploy.verify.groups.files import verify_files
+from tfs_deploy.verify.groups.load import is_refusal, load_timeout, record_refusal, require_rest, verify_load
+from tfs_deploy.verify.groups.load_test import NO_LOAD, LoadSettings, require_measurable, verify_under_load
+from tfs_deploy.verify.groups.parity import verify_parity
+from tfs_deploy.verify.groups.refusals import verify_refusals
+from tfs_deploy.verify.groups.smoke import choose_cases, verify_smoke
+from tfs_deploy.verify.groups.smoke_empty_batch import verify_empty_batches
+from tfs_deploy.verify.groups.smoke_inference import verify_inference
 from tfs_deploy.verify.probing.local_runner import LocalRunner
-from tfs_deploy.verify.probing.prober import Asker
+from tfs_deploy.verify.probing.prober import Prober
 from tfs_deploy.verify.probing.warmup_cases import warmup_cases, warmup_requests
-from tfs_deploy.verify.serving import Endpoint, serving, workspace
+from tfs_deploy.verify.served_version import ServedVersion
+from tfs_deploy.verify.serving import ServingEndpoint, serving, workspace
 from tfs_deploy.verify.staging import staged_models
 from tfs_deploy.verify.verification import Evidence, Verification
 
@@ -37,112 +38,125 @@ if TYPE_CHECKING:
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.store.identity import Identity
     from tfs_deploy.verify.probing.cases import Case
-    from tfs_deploy.verify.serving import Target
+    from tfs_deploy.verify.serving import VerificationTarget
     from tfs_deploy.verify.subjects import Subject
 
-    #: what is there to be served: subject -> what its files say
+    #: the versions that can be served, with what their files hold
     Readable = dict[Subject, SavedModelInfo]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is verified and how.
+class VerificationPlan:
+    """What to verify, and how.
 
     Attributes:
         subjects: the versions.
-        targets: the servers, in turn.
-        template: the deployment whose server settings count, if there is a file.
-        timeout: seconds that an answer may take.
-        load_timeout: seconds that a server may take to load everything; ``None``: by the size of the models.
-        left_out: ids and groups of checks that are not made.
+        targets: the servers, one after the other.
+        template: the deployment file whose server settings apply, if there is one.
+        timeout: timeout per request, in seconds.
+        load_timeout: seconds that a server may take to load all models; ``None``: by their size.
+        excluded_checks: ids and groups of checks that are not made.
         ignore: lint rules that are not applied.
-        load: the load test; none with 0 seconds.
-        data: the data set and what it has to reach, if there is one.
+        load: the load test; 0 seconds: no load test.
+        data: the data set and the limits of its metrics, if there is one.
     """
 
     subjects: tuple[Subject, ...]
-    targets: tuple[Target, ...]
+    targets: tuple[VerificationTarget, ...]
     template: Deployment | None = None
     timeout: float = 10.0
     load_timeout: float | None = None
-    left_out: frozenset[str] = frozenset()
+    excluded_checks: frozenset[str] = frozenset()
     ignore: tuple[str, ...] = ()
     load: LoadSettings = NO_LOAD
     data: DataSettings | None = None
 
 
 def verify(
-    plan: Plan, watch: Callable[[Check], None] = lambda _: None, progress: Callable[[int], None] = lambda _: None
+    plan: VerificationPlan,
+    watch: Callable[[Check], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Verification:
-    """Make all checks; ``watch`` is told of each as it is made, ``progress`` of rows of the data set.
+    """Make all checks and return the verification.
+
+    Args:
+        plan: what to verify, and how.
+        watch: called with each check as soon as it is made.
+        progress: called with the number of rows of the data set that were just answered.
 
     Raises:
-        EnvironmentFault: a server cannot be started on this machine, or the one to ask does not answer.
-        UsageError: something in the plan cannot be.
+        EnvironmentFault: a server cannot be started on this machine, or the server at an address does not answer.
+        UsageError: the plan contradicts itself.
     """
     own_server = all(target.kind != "address" for target in plan.targets)
     baseline = all(subject.baseline is not None for subject in plan.subjects)
     if plan.data is not None and len(plan.subjects) > 1:
-        raise UsageError("a data set is for one version", hint="name the model with --model, or give its directory")
-    require_possible(plan.load, baseline=baseline, own_server=own_server)
+        raise UsageError("a data set belongs to one version", hint="name the model with --model, or give its directory")
+    require_measurable(plan.load, baseline=baseline, own_server=own_server)
     return _Run(plan, watch, progress).verify()
 
 
 class _Run:
-    """One verification under way."""
+    """A verification in progress."""
 
-    def __init__(self, plan: Plan, watch: Callable[[Check], None], progress: Callable[[int], None]) -> None:
+    def __init__(self, plan: VerificationPlan, watch: Callable[[Check], None], progress: Callable[[int], None]) -> None:
         self._plan = plan
         self._checks: list[Check] = []
         self._watch = watch
         self._progress = progress
         self._evidence = Evidence()
-        self._examiner = Examiner(self._sink, left_out=plan.left_out)
+        self._checker = Checker(self._sink, excluded_checks=plan.excluded_checks)
 
     def verify(self) -> Verification:
         plan, began = self._plan, time.monotonic()
         created_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-        # The model is loaded here while its files are hashed and the server starts.
+        # The local model loads while the files are hashed and the server starts.
         with contextlib.ExitStack() as stack:
             early = {
                 subject: stack.enter_context(LocalRunner(subject.path))
                 for subject in plan.subjects[:1]
-                if self._asks_local()
+                if self._needs_local_model()
             }
             readable: Readable = {}
             for subject in plan.subjects:
-                info = examine_files(self._examiner.of(model=str(subject)), subject, plan.ignore)
+                info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore)
                 if info is not None:
                     readable[subject] = info
                     self._evidence.signatures[str(subject)] = info.signatures
-                    if plan.data is not None and self._examiner.wants("data"):
+                    if plan.data is not None and self._checker.wants("data"):
                         require_fit(info.signatures, plan.data)
             identities = tuple(_identity(subject) if subject in readable else None for subject in plan.subjects)
-            for target in plan.targets if self._asks_servers() else ():
+            for target in plan.targets if self._needs_server() else ():
                 self._on_target(target, readable, early)
         return Verification(
-            *(plan.subjects, identities, tuple(target.name for target in plan.targets), tuple(self._checks)),
-            *(self._evidence, created_at, time.monotonic() - began, tuple(sorted(plan.left_out))),
+            subjects=plan.subjects,
+            identities=identities,
+            targets=tuple(target.name for target in plan.targets),
+            checks=tuple(self._checks),
+            evidence=self._evidence,
+            created_at=created_at,
+            seconds=time.monotonic() - began,
+            excluded_checks=tuple(sorted(plan.excluded_checks)),
         )
 
-    def _asks_servers(self) -> bool:
-        """Whether any check needs a server."""
-        return any(self._examiner.wants(group) for group in GROUPS if group != "files")
+    def _needs_server(self) -> bool:
+        """Return whether any check needs a server."""
+        return any(self._checker.wants(group) for group in GROUPS if group != "files")
 
-    def _asks_local(self) -> bool:
-        """Whether the model is run in a process of this machine; without that nothing here needs TensorFlow."""
-        return self._examiner.wants("parity") and self._asks_servers()
+    def _needs_local_model(self) -> bool:
+        """Return whether the model also runs in a local process; only that needs TensorFlow here."""
+        return self._checker.wants("parity") and self._needs_server()
 
     def _sink(self, check: Check) -> None:
         self._checks.append(check)
         self._watch(check)
 
-    def _on_target(self, target: Target, readable: Readable, early: Mapping[Subject, LocalRunner]) -> None:
-        examiner = self._examiner.of(target=target.name)
+    def _on_target(self, target: VerificationTarget, readable: Readable, early: Mapping[Subject, LocalRunner]) -> None:
+        checker = self._checker.of(target=target.name)
         for subject in self._plan.subjects:
             if subject not in readable:
                 reason = skipped("its files cannot be read, so there is nothing to load")
-                examiner.of(model=str(subject)).tell("load.served", "", reason)
+                checker.of(model=str(subject)).record("load.served", "", reason)
         if not readable:
             return
         limit = self._plan.load_timeout
@@ -155,22 +169,45 @@ class _Run:
                 with serving(target, models, self._plan.template, folder, timeout=limit) as endpoint:
                     for subject, info in readable.items():
                         with self._runner(subject, early) as local:
-                            self._ask(examiner.of(model=str(subject)), subject, info, endpoint, local)
+                            self._on_endpoint(
+                                checker.of(model=str(subject)), subject, info, endpoint=endpoint, local=local
+                            )
             except LaunchError as error:
                 if not is_refusal(error):
                     raise
-                tell_refusal(examiner, readable, error, time.monotonic() - began)
+                record_refusal(checker, readable, error, time.monotonic() - began)
 
     @contextlib.contextmanager
     def _runner(self, subject: Subject, early: Mapping[Subject, LocalRunner]) -> Iterator[LocalRunner | None]:
-        if subject in early or not self._asks_local():
+        if subject in early or not self._needs_local_model():
             yield early.get(subject)
             return
         with LocalRunner(subject.path) as runner:
             yield runner
 
-    def _ask(
-        self, examiner: Examiner, subject: Subject, info: SavedModelInfo, endpoint: Endpoint, local: LocalRunner | None
+    def _verify_version(self, version: ServedVersion) -> None:
+        """Run the groups that send requests, in their order."""
+        verify_smoke(version)
+        verify_inference(version)
+        # a model that answers at random differs from itself before it differs between transports
+        verify_behaviour(version)
+        baseline = version.subject.baseline
+        if baseline is not None and self._needs_local_model():
+            verify_baseline_labels(version, baseline)
+        verify_parity(version)
+        verify_refusals(version)
+        verify_data(version, self._plan.data, self._progress)
+        verify_under_load(version, self._plan.load)
+        verify_empty_batches(version)
+
+    def _on_endpoint(
+        self,
+        checker: Checker,
+        subject: Subject,
+        info: SavedModelInfo,
+        *,
+        endpoint: ServingEndpoint,
+        local: LocalRunner | None,
     ) -> None:
         """Make all checks of one version on one server."""
         with contextlib.ExitStack() as stack:
@@ -178,54 +215,58 @@ class _Run:
             rest = endpoint.rest(self._plan.timeout)
             if rest is not None:
                 stack.enter_context(rest)
-            if not examine_load(examiner, subject, grpc, endpoint, info.signatures):
+            seconds = endpoint.start_seconds
+            if not verify_load(checker, subject, grpc, signatures=info.signatures, start_seconds=seconds):
                 return
-            if rest is not None and endpoint.started is None:
+            if rest is not None and endpoint.server is None:
                 require_rest(subject, rest)
-            asker = Asker(subject.name, subject.version, grpc, rest, local, self._plan.timeout)
-            cases = _cases(examiner, asker, info)
-            examine_answers(examiner, asker, info.signatures, cases)
-            examine_inference(examiner, asker, info.signatures, cases)
-            # a model that answers at random differs from itself before it differs between transports
-            examine_behaviour(examiner, asker, info.signatures, cases)
-            if subject.baseline is not None and self._asks_local():
-                examine_baseline_labels(examiner, asker, cases, subject.baseline)
-            examine_parity(examiner, asker, info.signatures, cases, self._evidence.differences)
-            examine_refusals(examiner, asker, info.signatures, cases, endpoint.rest_address)
-            examine_data(examiner, asker, info.signatures, self._plan.data, self._progress)
-            measured = self._evidence.measured
-            examine_performance(examiner, asker, cases, self._plan.load, endpoint.started, measured)
-            examine_empty_batches(examiner, asker, info.signatures, cases, batching=endpoint.batching)
-            _still_there(examiner, endpoint)
+            prober = Prober(
+                subject.name, subject.version, grpc=grpc, rest=rest, local=local, timeout=self._plan.timeout
+            )
+            cases = _cases(checker, prober, info)
+            self._verify_version(
+                ServedVersion(
+                    subject=subject,
+                    signatures=info.signatures,
+                    endpoint=endpoint,
+                    prober=prober,
+                    checker=checker,
+                    evidence=self._evidence,
+                    cases=cases,
+                )
+            )
+            _check_survival(checker, endpoint)
 
 
 def _identity(subject: Subject) -> Identity | None:
     try:
         return identify(subject.path)
-    except ModelError:  # a manifest that cannot be understood: ``files.manifest`` says so
+    except ModelError:  # the manifest is damaged: ``files.manifest`` reports it
         return None
 
 
-def _cases(examiner: Examiner, asker: Asker, info: SavedModelInfo) -> dict[str, list[Case]]:
+def _cases(checker: Checker, prober: Prober, info: SavedModelInfo) -> dict[str, list[Case]]:
     goldens: list[Golden] = []
     try:
         goldens = read_goldens(info.path)
     except ModelError as error:
-        examiner.tell("smoke.recorded", "", failed(error.message))
+        checker.record("smoke.recorded", "", failed(error.message))
     requests = warmup_requests(info.path)
     return {
-        name: choose_cases(asker, signature, goldens, info.features(name), warmup_cases(signature, requests))
+        name: choose_cases(prober, signature, goldens, info.features(name), warmup_cases(signature, requests))
         for name, signature in info.signatures.items()
     }
 
 
-def _still_there(examiner: Examiner, endpoint: Endpoint) -> None:
-    """Report whether the server outlived what it was asked."""
-    server = endpoint.started
+def _check_survival(checker: Checker, endpoint: ServingEndpoint) -> None:
+    """Report whether the server survived all requests."""
+    server = endpoint.server
     if server is None:
         return
     if server.alive():
-        examiner.tell("load.survived", "", passed("the server still runs"))
+        checker.record("load.survived", "", passed("the server is still running"))
         return
     words = server.log_lines(1)
-    examiner.tell("load.survived", "", failed(f"the server ended while it was asked: {' '.join(words) or 'no word'}"))
+    checker.record(
+        "load.survived", "", failed(f"the server ended during the checks: {' '.join(words) or 'its log is empty'}")
+    )

@@ -1,4 +1,4 @@
-"""A server to ask: started for the verification and gone after it, or one that runs somewhere."""
+"""The server of a verification: started for it and stopped afterwards, or one that already runs elsewhere."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 EMBEDDED: Final = "embedded"
 DOCKER: Final = "docker"
 DEFAULT_IMAGE: Final = "tensorflow/serving:2.19.1"
-#: seconds until a server of our own is ended by force; nobody else waits for its answers
+#: seconds until a server started here is killed; it has no other callers
 _STOP: Final = 5.0
 _DRAIN: Final = "--drain_seconds=0.5"
 _ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where models are served: ``kind`` is embedded, docker or address; ``name`` is what reports call it.
+class VerificationTarget:
+    """Where models are served: ``kind`` is embedded, docker or address; ``name`` is its name in reports.
 
-    ``address`` is that of a server that runs already, ``rest`` the port of its REST API.
+    ``address`` and ``rest`` are the gRPC and REST addresses of a server that already runs.
     """
 
     kind: Literal["embedded", "docker", "address"]
@@ -51,65 +51,73 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A server that answers; ``started`` is ``None`` for one that ran already, ``seconds`` is what its start took.
+class ServingEndpoint:
+    """A server that answers, started for the verification or not.
 
-    ``deployment`` is what it was started with, ``template`` the deployment file whose TLS counts for one that was not.
+    Attributes:
+        grpc_address: where it answers over gRPC.
+        rest_address: where it answers over REST, ``None``: not at all.
+        deployment: what it was started with, ``None`` for a server that already ran.
+        server: its process or container, ``None`` for a server that already ran.
+        start_seconds: how long its start took.
+        template: the deployment file whose TLS settings count for a server that already ran.
     """
 
     grpc_address: str
     rest_address: str | None
     deployment: Deployment | None
-    started: Started | None = None
-    seconds: float = 0.0
+    server: Started | None = None
+    start_seconds: float = 0.0
     template: Deployment | None = None
 
     def grpc(self, timeout: float) -> Client:
-        """Return a gRPC client that sends what it is given, once."""
+        """Return a gRPC client that neither checks inputs nor retries."""
         deployment = self.deployment or self.template
         if deployment is not None:
             return client_for(deployment, self.grpc_address, timeout=timeout, retries=1, check=False)
         return Client(self.grpc_address, timeout=timeout, retries=1, check=False)
 
     def rest(self, timeout: float) -> RestClient | None:
-        """Return a REST client, ``None`` where there is no REST API."""
+        """Return such a REST client, ``None`` without a REST API."""
         if self.rest_address is None:
             return None
         return RestClient(self.rest_address, timeout=timeout, retries=1, check=False)
 
     @property
     def batching(self) -> bool | None:
-        """Whether the server batches requests, ``None`` where that is not known."""
+        """Whether the server batches requests; ``None``: unknown."""
         return None if self.deployment is None else self.deployment.batching is not None
 
 
-def targets_of(target: str | None, images: Sequence[str], deployment: Deployment | None) -> list[Target]:
-    """Return the servers to verify on, in turn; ``UsageError`` for a target that is none."""
+def verification_targets(
+    target: str | None, images: Sequence[str], deployment: Deployment | None
+) -> list[VerificationTarget]:
+    """Return the targets to verify on; ``UsageError`` for an invalid one."""
     of_file = deployment.server if deployment is not None else Server()
     if target is None:
         target = DOCKER if images else of_file.target
     if images and target != DOCKER:
-        raise UsageError(f"--image names containers, and the target is {target}", hint="--target docker, or no --image")
+        raise UsageError(f"--image needs the target docker, not {target}", hint="use --target docker, or drop --image")
     if target == EMBEDDED:
-        return [Target(EMBEDDED, EMBEDDED)]
+        return [VerificationTarget(EMBEDDED, EMBEDDED)]
     if target == DOCKER:
         own = [of_file.docker.image] if of_file.docker is not None else [DEFAULT_IMAGE]
-        return [Target(DOCKER, f"docker {image}", image=image) for image in images or own]
+        return [VerificationTarget(DOCKER, f"docker {image}", image=image) for image in images or own]
     return [_address(target)]
 
 
-def _address(text: str) -> Target:
+def _address(text: str) -> VerificationTarget:
     address, slash, rest = text.strip().partition("/")
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdecimal() or (slash and not rest.isdecimal()):
-        hint = "embedded, docker, HOST:PORT, or HOST:PORT/RESTPORT"
-        raise UsageError(f"{text!r} is no target", hint=hint)
-    return Target("address", text, address=address, rest=f"{host}:{rest}" if rest else None)
+        hint = "targets: embedded, docker, HOST:PORT, HOST:PORT/RESTPORT"
+        raise UsageError(f"unknown target: {text}", hint=hint)
+    return VerificationTarget("address", text, address=address, rest=f"{host}:{rest}" if rest else None)
 
 
 @contextlib.contextmanager
 def workspace() -> Iterator[Path]:
-    """Make a folder for what a server reads and writes; it is gone afterwards. A container's user may enter it."""
+    """Yield a temporary folder for the files of a server, readable for a container's user."""
     with tempfile.TemporaryDirectory(prefix="tfs-deploy-verify-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -118,23 +126,23 @@ def workspace() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def serving(
-    target: Target, models: Sequence[Model], template: Deployment | None, folder: Path, *, timeout: float
-) -> Iterator[Endpoint]:
-    """Serve models on a target until the block ends; loads are tried once.
+    target: VerificationTarget, models: Sequence[Model], template: Deployment | None, folder: Path, *, timeout: float
+) -> Iterator[ServingEndpoint]:
+    """Serve models on a target until the block ends, and yield where; each load is tried once.
 
     Args:
-        target: where.
-        models: what the server is told to serve.
-        template: the deployment whose flags, batching, TLS and container settings count, if it is a file's.
+        target: the kind of server, its image or its address.
+        models: the models to serve.
+        template: the deployment file whose flags, batching, TLS and container settings apply, if there is one.
         folder: an empty folder for config and log.
-        timeout: seconds until its ports have to be open, which they are once everything is loaded.
+        timeout: seconds until the ports must be open, which they are once all models are loaded.
 
     Raises:
-        LaunchError: the server ended, with its own reason, or did not answer in time.
-        EnvironmentFault: it cannot be started on this machine.
+        LaunchError: the server ended, with its reason, or did not answer in time.
+        EnvironmentFault: the server cannot be started on this machine.
     """
     if target.kind == "address":
-        yield Endpoint(target.address, target.rest, None, template=template)
+        yield ServingEndpoint(target.address, target.rest, None, template=template)
         return
     deployment = _deployment(target, models, template, folder)
     began = time.monotonic()
@@ -143,18 +151,20 @@ def serving(
         try:
             started = _start(deployment, timeout)
             break
-        except PortInUseError:  # somebody else was faster: these ports are anybody's
+        except PortInUseError:  # another process took a port in between
             if attempt == _ATTEMPTS - 1:
                 raise
             deployment = _deployment(target, models, template, folder)
     try:
         seconds = time.monotonic() - began
-        yield Endpoint(started.grpc_address, started.rest_address, deployment, started, seconds)
+        yield ServingEndpoint(started.grpc_address, started.rest_address, deployment, started, seconds)
     finally:
         _discard(deployment, started)
 
 
-def _deployment(target: Target, models: Sequence[Model], template: Deployment | None, folder: Path) -> Deployment:
+def _deployment(
+    target: VerificationTarget, models: Sequence[Model], template: Deployment | None, folder: Path
+) -> Deployment:
     grpc, rest = free_ports(2)
     base = template or Deployment("verify", folder / "verify.yaml", folder / "state", ())
     kind: Literal["embedded", "docker"] = DOCKER if target.kind == DOCKER else EMBEDDED
@@ -162,7 +172,7 @@ def _deployment(target: Target, models: Sequence[Model], template: Deployment | 
     server = dataclasses.replace(
         base.server, target=kind, grpc_port=grpc, rest_port=rest, alternate_ports=None, docker=None
     )
-    # one attempt, whatever the file says: a second one would only take time
+    # one attempt, whatever the file says: a retry would only hide that the first load fails
     flags = {**server.flags, "max_num_load_retries": 0, "load_retry_interval_micros": 0}
     server = dataclasses.replace(server, flags=flags)
     if kind == DOCKER:
@@ -176,7 +186,7 @@ def _start(deployment: Deployment, timeout: float) -> Started:
     if deployment.server.target == EMBEDDED:
         require_extra("tensorflow", "server")
         flags = [*server_flags(deployment, deployment.config_dir), _DRAIN]
-        # not detached: it ends with this process, however this process ends
+        # not detached: the server ends with this process, however this process ends
         return EmbeddedLauncher().start(flags, log_path=log_path(deployment.state_dir), timeout=timeout)
     from tfs_deploy.launch.docker.target import DockerTarget
 

@@ -1,4 +1,4 @@
-"""Where a server finds the versions that are verified: where they lie, or a folder of links to their files."""
+"""Where the server finds the versions to verify: in place, or in a folder of links to their files."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
     from tfs_deploy.verify.subjects import Subject
 
-#: the model under which the baseline is served beside the candidate
+#: suffix of the model that serves the baseline beside the candidate
 BASELINE_SUFFIX = ".baseline"
 
 
 def staged_models(subjects: Iterable[Subject], folder: Path, *, with_baseline: bool) -> tuple[Model, ...]:
-    """Return what a server is told to serve: each version by number, and with it the baseline as a model of its own.
+    """Return the models to serve: each version by number, and the baseline as a model of its own.
 
-    A version directory that is not called by its number is linked into ``folder`` under it; nothing is written
-    beside the model.
+    A version directory without a number for a name is linked into ``folder``; nothing is written beside the model.
     """
     served: dict[str, dict[int, Path]] = {}
     labels: dict[str, dict[str, int]] = {}

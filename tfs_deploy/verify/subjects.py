@@ -1,4 +1,4 @@
-"""What is verified: the versions that a path means, and the one each is compared with."""
+"""The versions to verify: those that a path stands for, and the baseline of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfs_deploy.deployment.deployment import REST_NAME
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
-from tfs_deploy.smoke.deployment import find_model
+from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.active import read_active
 
 if TYPE_CHECKING:
@@ -25,8 +25,12 @@ _GRAPHS: Final = (layout.SAVED_MODEL, "saved_model.pbtxt")
 class Subject:
     """One version of one model.
 
-    ``name`` is the servable's, ``version`` the number it is served under, ``path`` its directory, ``labels`` those
-    that the deployment file points at it, ``baseline`` the directory of the version it is compared with.
+    Attributes:
+        name: the servable.
+        version: the number under which it is served.
+        path: its directory.
+        labels: those that the deployment file points at it.
+        baseline: the directory of the version to compare it with.
     """
 
     name: str
@@ -40,9 +44,9 @@ class Subject:
 
 
 def subjects_of_directory(path: Path, *, name: str | None = None, baseline: str | None = None) -> list[Subject]:
-    """Return the version that a version directory, or the newest that a base path, stands for.
+    """Return the version of a version directory, or the newest of a base path.
 
-    Raises ``UsageError`` if there is no such directory, or nothing in it that a server would take for a version.
+    Raises ``UsageError`` if the directory does not exist or holds no version.
     """
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
@@ -52,7 +56,7 @@ def subjects_of_directory(path: Path, *, name: str | None = None, baseline: str 
     chosen = name or (folder.resolve().parent.name if number is not None else folder.resolve().name)
     if not REST_NAME.fullmatch(chosen):
         if name:
-            raise UsageError(f"{name!r} is no name of a model", hint="letters, digits, '_', '.' and '-'")
+            raise UsageError(f"{name!r} is not a valid model name", hint="use letters, digits, '_', '.' and '-'")
         chosen = "model"
     base = folder.parent if number is not None else None
     return [Subject(chosen, 1 if number is None else number, folder, baseline=_baseline(baseline, base))]
@@ -61,7 +65,7 @@ def subjects_of_directory(path: Path, *, name: str | None = None, baseline: str 
 def subjects_of_deployment(
     deployment: Deployment, *, name: str | None = None, baseline: str | None = None
 ) -> list[Subject]:
-    """Return every version that the deployment serves, as rollouts have moved its labels; or those of one model."""
+    """Return every version that the deployment, or one model of it, serves; labels as rollouts have moved them."""
     current, _ = apply_active(deployment, read_active(deployment.state_dir))
     models = current.models if name is None else (find_model(current, name),)
     if baseline is not None and len(models) > 1:
@@ -69,17 +73,17 @@ def subjects_of_deployment(
     found = [subject for model in models for subject in _served(model, baseline)]
     if not found:
         names = ", ".join(f"{model.name} ({model.version_policy})" for model in models)
-        raise ModelError(f"there is no version to serve of: {names}", hint="export one, or correct base_path")
+        raise ModelError(f"no version to serve of: {names}", hint="export one, or correct base_path")
     return found
 
 
 def is_version(path: Path) -> bool:
-    """Whether a directory holds a SavedModel itself."""
+    """Return whether a directory itself holds a SavedModel."""
     return any((path / name).exists() for name in _GRAPHS)
 
 
 def _has_number(path: Path) -> bool:
-    """Whether a directory is called like a version and holds none: one that lost its graph."""
+    """Return whether a directory has a version's name and holds no versions: it lost its graph."""
     if version_number(path.resolve().name) is None:
         return False
     return not any(is_version(version.path) for version in list_versions(path))
@@ -98,15 +102,15 @@ def _served(model: Model, baseline: str | None) -> list[Subject]:
 
 
 def _baseline(text: str | None, base: Path | None) -> Path | None:
-    """Find the version that ``--baseline`` names: a number beside the version, or a path."""
+    """Return the directory that ``--baseline`` names: a number beside the version, or a path."""
     if text is None:
         return None
     number = version_number(text)
     if number is not None:
         if base is None:
-            raise UsageError(f"there is no version {number} beside it", hint="give the baseline as a path")
+            raise UsageError(f"baseline {number} needs a numbered version directory", hint="give its path")
         return find_version(base, number).path
     path = Path(text)
     if not path.is_dir():
-        raise UsageError(f"the baseline {text} is no directory", hint="give a version number, or a path")
+        raise UsageError(f"the baseline {text} is not a directory", hint="give a version number, or a path")
     return path if is_version(path) else latest_version(path).path

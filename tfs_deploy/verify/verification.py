@@ -1,4 +1,4 @@
-"""A whole verification as plain values: what was looked at, every check, and what the report draws."""
+"""The result of a verification as plain values: the versions, every check, and the evidence for the report."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import __version__
 from tfs_deploy.store.verdict import KIND, SCHEMA_VERSION
-from tfs_deploy.verify.checks import Status
+from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.store.identity import Identity
     from tfs_deploy.verify.checks import Check
-    from tfs_deploy.verify.measure.measurements import Measured
+    from tfs_deploy.verify.measure.load_test_result import LoadTestResult
     from tfs_deploy.verify.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far two ways of asking the same were apart, at most, for one output; ``allowed`` is what it may be."""
+    """The largest difference of one output between two transports, and the largest ``allowed``."""
 
     model: str
     target: str
@@ -32,16 +32,16 @@ class Difference:
 
 @dataclass(slots=True)
 class Evidence:
-    """What is shown beside the checks: signatures by model, differences of values, load tests."""
+    """What the report shows beside the checks: signatures by model, value differences, load tests."""
 
     signatures: dict[str, dict[str, SignatureInfo]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
-    measured: list[Measured] = field(default_factory=list)
+    load_tests: list[LoadTestResult] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The end of a verification: ``identities`` are those of the subjects, ``None`` where files cannot be read."""
+    """The result of a verification; ``identities``: one for each subject, ``None`` if its files cannot be read."""
 
     subjects: tuple[Subject, ...]
     identities: tuple[Identity | None, ...]
@@ -50,7 +50,7 @@ class Verification:
     evidence: Evidence
     created_at: str
     seconds: float
-    left_out: tuple[str, ...] = ()
+    excluded_checks: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -59,16 +59,16 @@ class Verification:
 
     @property
     def first_failed(self) -> Check | None:
-        """The check to look at first."""
+        """The first check that failed."""
         return next(iter(self.failed), None)
 
     @property
     def ok(self) -> bool:
         """Whether something was proven and nothing failed."""
-        return not self.failed and any(check.status is Status.PASSED for check in self.checks)
+        return not self.failed and any(check.status is CheckStatus.PASSED for check in self.checks)
 
-    def count(self, status: Status) -> int:
-        """Return how many checks ended so."""
+    def count(self, status: CheckStatus) -> int:
+        """Return the number of checks with this status."""
         return sum(check.status is status for check in self.checks)
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,14 +82,14 @@ class Verification:
             "tfs_deploy_version": __version__,
             "seconds": round(self.seconds, 3),
             "targets": list(self.targets),
-            "left_out": list(self.left_out),
+            "left_out": list(self.excluded_checks),
             "models": [
                 self._model(subject, identity) for subject, identity in zip(self.subjects, self.identities, strict=True)
             ],
-            "counts": {status.value: self.count(status) for status in Status},
+            "counts": {status.value: self.count(status) for status in CheckStatus},
             "first_failed": None if first is None else {"id": first.id, "model": first.model, "reason": first.reason},
             "checks": [check.as_dict() for check in self.checks],
-            "load_tests": [measured.as_dict() for measured in self.evidence.measured],
+            "load_tests": [result.as_dict() for result in self.evidence.load_tests],
         }
 
     def _model(self, subject: Subject, identity: Identity | None) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def test_smoke_fails_when_the_wrong_version_answers(zoo, cli):
     result = cli("smoke", zoo.file)
 
     assert result.returncode == 1
-    assert "label stable, grpc answers: failed: version 2 answers, version 1 should" in result.stderr
+    assert "label stable, grpc answers: failed: version 2 answered instead of version 1" in result.stderr
 
 
 def test_smoke_asks_a_version_by_number_and_one_without_goldens_with_made_up_inputs(zoo, cli):

@@ -20,13 +20,13 @@ from tfs_deploy.errors import LaunchError, UsageError
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
-from tfs_deploy.verify.checks import GROUPS, left_out
+from tfs_deploy.verify.checks import GROUPS, excluded_checks
 from tfs_deploy.verify.groups.data import DataSettings
 from tfs_deploy.verify.groups.load_test import NO_LOAD, LoadSettings
 from tfs_deploy.verify.measure.budgets import Budget
 from tfs_deploy.verify.measure.metrics import MetricLimit
-from tfs_deploy.verify.run import Plan, verify
-from tfs_deploy.verify.serving import targets_of
+from tfs_deploy.verify.run import VerificationPlan, verify
+from tfs_deploy.verify.serving import verification_targets
 from tfs_deploy.verify.subjects import subjects_of_directory
 
 PLAIN = Path(__file__).parents[2] / "data/verify/plain"
@@ -111,14 +111,14 @@ BROKEN = {
     "bad_hangs": ("smoke.made-up", "DEADLINE_EXCEEDED"),
     "bad_nan": ("behaviour.finite", "NaN"),
     "bad_zeros": ("behaviour.finite", "zeros: output 'y' is NaN"),
-    "bad_one_row": ("behaviour.batch", "one row is answered and 3 of the same are not"),
+    "bad_one_row": ("behaviour.batch", "one row is answered, but a batch of 3 copies"),
     "bad_batch_statistics": ("behaviour.batch", "row 0 alone"),
-    "bad_remembers": ("behaviour.deterministic", "another one"),
+    "bad_remembers": ("behaviour.deterministic", "the second answer differs"),
     "bad_huge": ("smoke.made-up", "the answer has 200 MB"),
     "bad_resource": ("files.readable", "output 'y' is a resource"),
-    "bad_random": ("behaviour.deterministic", "another one"),
+    "bad_random": ("behaviour.deterministic", "the second answer differs"),
     "bad_mixes_rows": ("behaviour.batch", "row 0 alone"),
-    "bad_labels": ("behaviour.labels", "another order"),
+    "bad_labels": ("behaviour.labels", "the order of the labels changes"),
     "bad_promise": ("smoke.made-up", "shape [1]"),
     "bad_initializer": ("load.served", "HashTable has different value for same key"),
     "bad_warmup_at_run": ("load.served", "x has to be positive"),
@@ -154,7 +154,7 @@ ASKED = {
     "renamed output": Asked("bad_renamed_output", "files.contract", "output 'y': it is gone", baseline="plain"),
     "other dtype": Asked("bad_other_dtype", "files.contract", "float64 instead of float32", baseline="plain"),
     "labels moved": Asked(
-        "bad_labels_moved", "behaviour.baseline-labels", "labels are high, low, and those of", baseline="labelled"
+        "bad_labels_moved", "behaviour.baseline-labels", "labels are high, low, those of", baseline="labelled"
     ),
     "slow": Asked("bad_slow", "load-test.budget", "p50 is", budgets=("p50 < 2ms",)),
     "slower than the baseline": Asked(
@@ -166,13 +166,15 @@ ASKED = {
 }
 
 
-def plan_for(path: Path, *, only: tuple[str, ...] = (), **options) -> Plan:
+def plan_for(path: Path, *, only: tuple[str, ...] = (), **options) -> VerificationPlan:
     baseline = options.pop("baseline", None)
     subjects = tuple(subjects_of_directory(path, baseline=None if baseline is None else str(baseline)))
-    return Plan(subjects, tuple(targets_of(None, (), None)), left_out=left_out((), only), **options)
+    return VerificationPlan(
+        subjects, tuple(verification_targets(None, (), None)), excluded_checks=excluded_checks((), only), **options
+    )
 
 
-def refused(plan: Plan, identity: str, reason: str) -> None:
+def refused(plan: VerificationPlan, identity: str, reason: str) -> None:
     verification = verify(plan)
     first = verification.first_failed
     assert first is not None
@@ -222,7 +224,7 @@ def test_a_good_model_passes_every_group_and_leaves_nothing(tmp_path, monkeypatc
     assert [str(check) for check in verification.failed] == []
     assert verification.ok
     assert {check.group for check in verification.checks} == GROUPS.keys()
-    assert len(verification.evidence.measured) == 2
+    assert len(verification.evidence.load_tests) == 2
     assert {each.between for each in verification.evidence.differences} == {
         *("local and grpc", "grpc and rest", "local and rest")
     }
@@ -306,13 +308,13 @@ def test_what_is_no_model_is_a_usage_error(path, kind):
 
 
 def test_a_start_that_fails_is_told_of_the_version_that_its_reason_names():
-    from tfs_deploy.verify.checks import Check, Examiner
-    from tfs_deploy.verify.groups.load import tell_refusal
+    from tfs_deploy.verify.checks import Check, Checker
+    from tfs_deploy.verify.groups.load import record_refusal
     from tfs_deploy.verify.subjects import Subject
 
     made: list[Check] = []
     subjects = [Subject("a", 1, PLAIN), Subject("b", 2, PLAIN)]
     error = LaunchError("the server did not start: {{{name: b version: 2} due to error: INTERNAL: no}, }")
-    tell_refusal(Examiner(made.append), subjects, error, 1.5)
+    record_refusal(Checker(made.append), subjects, error, 1.5)
     assert [(check.model, check.status.value) for check in made] == [("a 1", "skipped"), ("b 2", "failed")]
     assert made[1].measured == 1.5

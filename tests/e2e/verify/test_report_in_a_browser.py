@@ -9,8 +9,8 @@ import pytest
 from browser import Browser, find_browser
 from tfs_deploy.report.verification_html import verification_html
 from tfs_deploy.verify.groups.load_test import LoadSettings
-from tfs_deploy.verify.run import Plan, verify
-from tfs_deploy.verify.serving import targets_of
+from tfs_deploy.verify.run import VerificationPlan, verify
+from tfs_deploy.verify.serving import verification_targets
 from tfs_deploy.verify.subjects import Subject
 
 MODEL = Path(__file__).parents[2] / "data/verify/plain/1"
@@ -30,7 +30,9 @@ def test_the_page_shows_its_plots_without_network_and_without_errors(tmp_path):
     path = find_browser()
     if path is None:
         pytest.skip("no Chromium is installed")
-    plan = Plan((Subject("plain", 1, MODEL),), tuple(targets_of(None, (), None)), load=LoadSettings(0.4))
+    plan = VerificationPlan(
+        (Subject("plain", 1, MODEL),), tuple(verification_targets(None, (), None)), load=LoadSettings(0.4)
+    )
     page = tmp_path / "report.html"
     page.write_text(verification_html(verify(plan)), encoding="utf-8")
     (tmp_path / "profile").mkdir()

@@ -13,11 +13,11 @@ import pytest
 from live import free_port
 from tfs_deploy.errors import EnvironmentFault, InternalError
 from tfs_deploy.server.testing import function_model, serve_models
-from tfs_deploy.verify.checks import Status
+from tfs_deploy.verify.checks import CheckStatus
 from tfs_deploy.verify.groups.load_test import LoadSettings
 from tfs_deploy.verify.measure.budgets import Budget
-from tfs_deploy.verify.run import Plan, verify
-from tfs_deploy.verify.serving import targets_of
+from tfs_deploy.verify.run import VerificationPlan, verify
+from tfs_deploy.verify.serving import verification_targets
 from tfs_deploy.verify.subjects import Subject
 
 MODEL = Path(__file__).parents[2] / "data/verify/plain/1"
@@ -64,7 +64,7 @@ WRONG = {
     "internal": (internal, "smoke.made-up", "out of order"),
     "late": (sleeping, "smoke.made-up", "within 2 s"),
     "shape": (lambda x: {"y": np.ones((len(x), 2), np.float32)}, "smoke.made-up", "shape [1, 2]"),
-    "at random": (counting(), "behaviour.deterministic", "another one"),
+    "at random": (counting(), "behaviour.deterministic", "the second answer differs"),
     "mixed rows": (lambda x: {"y": x / 2 + 2 - x.mean()}, "behaviour.batch", "row 0 alone"),
     "NaN": (lambda x: {"y": x * np.nan}, "behaviour.finite", "NaN"),
     "another function": (lambda x: {"y": x / 2 + 3}, "parity.local-grpc", "3.5 instead of 2.5"),
@@ -92,17 +92,19 @@ def serve() -> Iterator[Callable[..., str]]:
 
 def verified(address: str, **options):
     subject = Subject("plain", 1, MODEL)
-    return verify(Plan((subject,), tuple(targets_of(address, (), None)), **{"timeout": 5.0, **options}))
+    return verify(
+        VerificationPlan((subject,), tuple(verification_targets(address, (), None)), **{"timeout": 5.0, **options})
+    )
 
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_the_right_check_says_no_for_the_right_reason(kind, serve):
     function, identity, reason = WRONG[kind]
     # only what is compared with the model in this process needs one
-    left_out = frozenset() if identity.startswith("parity") else frozenset({"parity"})
+    excluded_checks = frozenset() if identity.startswith("parity") else frozenset({"parity"})
     # of a server that is late, all but one request has this time on any machine
     timeout = 2.0 if kind == "late" else 5.0
-    verification = verified(serve(function), left_out=left_out, timeout=timeout)
+    verification = verified(serve(function), excluded_checks=excluded_checks, timeout=timeout)
     assert not verification.ok
     first = verification.first_failed
     assert (first.id, reason in first.reason) == (identity, True), str(first)
@@ -118,9 +120,9 @@ def test_a_server_that_is_right_passes(serve):
 def test_an_output_of_one_value_for_the_whole_batch_is_no_row_of_an_empty_one(serve):
     specs = {"inputs": {"x": "float32"}, "outputs": {"y": "float32", "classes": "int64"}}
     address = serve(lambda x: {**right(x), "classes": np.array([7])}, **specs)
-    verification = verified(address, left_out=frozenset({"parity", "load", "refusals"}))
+    verification = verified(address, excluded_checks=frozenset({"parity", "load", "refusals"}))
     assert [str(check) for check in verification.failed] == []
-    assert "smoke.empty-batch" in {check.id for check in verification.checks if check.status is Status.PASSED}
+    assert "smoke.empty-batch" in {check.id for check in verification.checks if check.status is CheckStatus.PASSED}
 
 
 def test_rest_that_leads_to_another_model_is_found(serve):
@@ -134,18 +136,18 @@ def test_a_rest_port_that_nobody_listens_on_is_a_wrong_address_and_no_fault_of_t
     grpc = serve(right).partition("/")[0]
     for port in (free_port(), int(grpc.rpartition(":")[2])):
         with pytest.raises(EnvironmentFault, match="the REST API does not answer") as caught:
-            verified(f"{grpc}/{port}", left_out=frozenset({"parity"}))
+            verified(f"{grpc}/{port}", excluded_checks=frozenset({"parity"}))
         assert "/RESTPORT" in (caught.value.hint or "")
 
 
 def test_a_server_of_another_version_is_found(serve):
-    first = verified(serve({2: function_model(right, **SPECS)}), left_out=frozenset({"parity"})).first_failed
+    first = verified(serve({2: function_model(right, **SPECS)}), excluded_checks=frozenset({"parity"})).first_failed
     assert (first.id, "does not serve version 1" in first.reason) == ("load.served", True), str(first)
 
 
 def test_a_server_with_other_signatures_is_found(serve):
     address = serve(lambda v: {"y": v}, inputs={"v": "float32"}, outputs={"y": "float32"})
-    first = verified(address, left_out=frozenset({"parity"})).first_failed
+    first = verified(address, excluded_checks=frozenset({"parity"})).first_failed
     assert (first.id, "input 'v'" in first.reason) == ("load.signatures", True), str(first)
 
 
@@ -158,8 +160,8 @@ def test_requests_that_fail_under_load_are_counted(serve):
             raise InternalError("now and then")
         return right(x)
 
-    left_out = frozenset({"parity", "refusals"})
-    verification = verified(serve(now_and_then), left_out=left_out, load=LoadSettings(0.6))
+    excluded_checks = frozenset({"parity", "refusals"})
+    verification = verified(serve(now_and_then), excluded_checks=excluded_checks, load=LoadSettings(0.6))
     first = verification.first_failed
     assert (first.id, "now and then" in first.reason) == ("load-test.errors", True), str(first)
 
@@ -170,11 +172,11 @@ def test_a_budget_is_judged_by_what_was_measured(serve):
         return right(x)
 
     budgets = (Budget.parse("p50 < 10ms"), Budget.parse("p50 < 10s"), Budget.parse("throughput > 5/s"))
-    left_out = frozenset({"parity", "refusals"})
-    verification = verified(serve(slow), left_out=left_out, load=LoadSettings(0.6, budgets=budgets))
+    excluded_checks = frozenset({"parity", "refusals"})
+    verification = verified(serve(slow), excluded_checks=excluded_checks, load=LoadSettings(0.6, budgets=budgets))
     judged = {check.about: check.status for check in verification.checks if check.id == "load-test.budget"}
-    assert list(judged.values()) == [Status.FAILED, Status.PASSED, Status.PASSED]
-    assert verification.evidence.measured[0].percentile(50) > 0.03
+    assert list(judged.values()) == [CheckStatus.FAILED, CheckStatus.PASSED, CheckStatus.PASSED]
+    assert verification.evidence.load_tests[0].percentile(50) > 0.03
 
 
 def test_an_open_loop_charges_a_stall_to_the_requests_it_kept_waiting(serve):
@@ -186,7 +188,9 @@ def test_an_open_loop_charges_a_stall_to_the_requests_it_kept_waiting(serve):
         return right(x)
 
     settings = LoadSettings(1.0, rate=200.0)
-    verification = verified(serve(stalling), left_out=frozenset({"parity", "refusals", "behaviour"}), load=settings)
-    (measured,) = verification.evidence.measured
+    verification = verified(
+        serve(stalling), excluded_checks=frozenset({"parity", "refusals", "behaviour"}), load=settings
+    )
+    (measured,) = verification.evidence.load_tests
     assert measured.errors == 0
     assert measured.latencies[-1] > 0.3

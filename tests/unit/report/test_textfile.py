@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.report.textfile import smoke_textfile
-from tfs_deploy.smoke.report import Outcome, SmokeCheck
+from tfs_deploy.smoke.results import Outcome, SmokeCheck
 
 parser = pytest.importorskip("prometheus_client.parser")
 NOW = 1_700_000_000.25

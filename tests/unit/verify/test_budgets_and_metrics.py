@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.errors import SpecError, UsageError
-from tfs_deploy.verify.checks import Status
-from tfs_deploy.verify.groups.load_test import LoadSettings, is_stable, require_possible
+from tfs_deploy.verify.checks import CheckStatus
+from tfs_deploy.verify.groups.load_test import LoadSettings, is_stable, require_measurable
 from tfs_deploy.verify.measure.budgets import Budget, read_budgets
-from tfs_deploy.verify.measure.measurements import Measured
+from tfs_deploy.verify.measure.load_test_result import LoadTestResult
 from tfs_deploy.verify.measure.metrics import METRICS, MetricLimit, compute
 
 
-def measured(latencies=(0.01,), **more) -> Measured:
-    return Measured("m 1", "embedded", "s", tuple(sorted(latencies)), more.pop("errors", 0), 2.0, **more)
+def measured(latencies=(0.01,), **more) -> LoadTestResult:
+    return LoadTestResult("m 1", "embedded", "s", tuple(sorted(latencies)), more.pop("errors", 0), 2.0, **more)
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,13 @@ def test_budgets_are_read(text, metric, limit, relative):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("p99 20ms", "is no budget", "p99 < 20ms"),
-        ("p98 < 20ms", "there is no 'p98'", "did you mean 'p9"),
-        ("latency < 20ms", "there is no 'latency'", "throughput"),
+        ("p99 20ms", "not a valid budget", "p99 < 20ms"),
+        ("p98 < 20ms", "unknown metric 'p98'", "did you mean 'p9"),
+        ("latency < 20ms", "unknown metric 'latency'", "throughput"),
         ("p99 < 20", "'no unit' does not fit p99", "'ms'"),
         ("p99 < 20GB", "'gb' does not fit p99", "'ms'"),
         ("memory < 1.2x", "cannot be compared", "memory < 2GB"),
-        ("p99 < -1ms", "is no budget", ""),
+        ("p99 < -1ms", "not a valid budget", ""),
     ],
 )
 def test_a_budget_that_is_none_is_named(text, message, hint):
@@ -91,14 +91,14 @@ def test_a_file_that_is_not_there_is_a_usage_error():
 def test_a_budget_holds_exactly_up_to_its_limit(limit, value, base):
     text = f"p50 <= {limit:.4f}x"
     verdict = Budget.parse(text).judge(measured([value]), measured([base]))
-    assert (verdict.status is Status.PASSED) == (value <= float(f"{limit:.4f}") * base)
+    assert (verdict.status is CheckStatus.PASSED) == (value <= float(f"{limit:.4f}") * base)
 
 
 def test_what_was_not_measured_is_not_within_any_budget():
-    assert Budget.parse("memory < 1GB").judge(measured(), None).status is Status.FAILED
-    assert Budget.parse("p99 < 2x").judge(measured(), None).status is Status.FAILED
-    assert Budget.parse("p99 < 1s").judge(measured([]), None).status is Status.FAILED
-    assert Budget.parse("errors <= 10%").judge(measured([1] * 9, errors=1), None).status is Status.PASSED
+    assert Budget.parse("memory < 1GB").judge(measured(), None).status is CheckStatus.FAILED
+    assert Budget.parse("p99 < 2x").judge(measured(), None).status is CheckStatus.FAILED
+    assert Budget.parse("p99 < 1s").judge(measured([]), None).status is CheckStatus.FAILED
+    assert Budget.parse("errors <= 10%").judge(measured([1] * 9, errors=1), None).status is CheckStatus.PASSED
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_was_not_measured_is_not_within_any_budget():
 )
 def test_a_budget_that_cannot_be_measured_is_refused_before_anything_starts(text, baseline, own_server, message):
     with pytest.raises(UsageError, match=message):
-        require_possible(LoadSettings(1.0, budgets=(Budget.parse(text),)), baseline=baseline, own_server=own_server)
+        require_measurable(LoadSettings(1.0, budgets=(Budget.parse(text),)), baseline=baseline, own_server=own_server)
 
 
 def test_windows_agree_when_the_last_ones_do():
@@ -158,9 +158,9 @@ def test_metrics(name, outputs, labels, value):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("accuracy", "no metric with a limit", "accuracy>=0.95"),
-        ("acuracy>=0.9", "there is no metric 'acuracy'", "did you mean 'accuracy'?"),
-        ("accuracy==1", "no metric with a limit", ""),
+        ("accuracy", "not a valid metric limit", "accuracy>=0.95"),
+        ("acuracy>=0.9", "unknown metric 'acuracy'", "did you mean 'accuracy'?"),
+        ("accuracy==1", "not a valid metric limit", ""),
     ],
 )
 def test_a_metric_that_is_none_is_named(text, message, hint):
@@ -173,13 +173,13 @@ def test_a_metric_that_is_none_is_named(text, message, hint):
 def test_a_metric_is_judged_by_its_limit():
     limit = MetricLimit.parse("accuracy >= 75%")
     outputs, labels = np.eye(2)[[0, 1, 0, 1]], np.array([0, 1, 0, 0])
-    assert limit.judge(outputs, labels).status is Status.PASSED
-    assert limit.judge(outputs, 1 - labels).status is Status.FAILED
+    assert limit.judge(outputs, labels).status is CheckStatus.PASSED
+    assert limit.judge(outputs, 1 - labels).status is CheckStatus.FAILED
     assert limit.judge(outputs, labels).measured == 0.75
 
 
 def test_metrics_that_do_not_fit_the_answers_are_usage_errors():
-    with pytest.raises(UsageError, match="3 answers for 2 labels"):
+    with pytest.raises(UsageError, match="3 answers do not match 2 labels"):
         compute("accuracy", np.zeros(3), np.zeros(2))
     with pytest.raises(UsageError, match="both classes"):
         compute("auc", np.zeros(3), np.zeros(3))
@@ -204,11 +204,11 @@ def test_metrics_that_do_not_fit_the_answers_are_usage_errors():
 def test_a_metric_that_does_not_fit_is_a_usage_error_and_never_anything_else(name, outputs, labels):
     with contextlib.suppress(UsageError), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-        assert MetricLimit(name, ">=", 2.0).judge(outputs, labels).status in (Status.FAILED, Status.PASSED)
+        assert MetricLimit(name, ">=", 2.0).judge(outputs, labels).status in (CheckStatus.FAILED, CheckStatus.PASSED)
 
 
 def test_labels_that_are_no_class_of_the_answers_are_named():
     with pytest.raises(
-        UsageError, match=r"log_loss cannot be computed of answers float64 \[1, 2\] and labels int64 \[1\]"
+        UsageError, match=r"log_loss cannot be computed from answers float64 \[1, 2\] and labels int64 \[1\]"
     ):
         MetricLimit("log_loss", "<", 1.0).judge(np.array([[0.5, 0.5]]), np.array([2]))

@@ -14,8 +14,8 @@ from tfs_deploy.savedmodel.goldens import Golden
 from tfs_deploy.savedmodel.graph.features import Feature
 from tfs_deploy.savedmodel.lint import Finding, Severity
 from tfs_deploy.savedmodel.review import of_findings
-from tfs_deploy.smoke.made_up_inputs import misfit
-from tfs_deploy.verify.checks import Check, Examiner, Status, failed, left_out, passed
+from tfs_deploy.smoke.made_up_inputs import output_mismatch
+from tfs_deploy.verify.checks import Check, Checker, CheckStatus, excluded_checks, failed, passed
 from tfs_deploy.verify.groups.behaviour import (
     Labels,
     are_ranked,
@@ -25,12 +25,12 @@ from tfs_deploy.verify.groups.behaviour import (
     label_rows,
     rowwise,
 )
-from tfs_deploy.verify.groups.empty_batch import judge_empty
 from tfs_deploy.verify.groups.files import judge_lint
 from tfs_deploy.verify.groups.load import load_timeout
 from tfs_deploy.verify.groups.parity import judge_pairs
 from tfs_deploy.verify.groups.refusals import judge_http, judge_refusal, wrong_cases
 from tfs_deploy.verify.groups.smoke import judge_answer, judge_signature
+from tfs_deploy.verify.groups.smoke_empty_batch import judge_empty
 from tfs_deploy.verify.probing.cases import (
     Case,
     empty_case,
@@ -40,7 +40,7 @@ from tfs_deploy.verify.probing.cases import (
     made_up_cases,
     recorded_cases,
 )
-from tfs_deploy.verify.probing.prober import Answer, not_over_rest
+from tfs_deploy.verify.probing.prober import Answer, rest_obstacle
 
 DTYPES = ("float32", "float64", "int8", "uint8", "int32", "int64", "bool", "string", "float16", "bfloat16")
 Y = {"y": TensorSpec("y", "float32", (None,))}
@@ -63,7 +63,7 @@ def test_made_up_requests_fit_their_signature(spec):
     cases = made_up_cases(signature)
     assert len({case.name for case in cases}) == len(cases)
     for case in cases:
-        assert misfit(promise, case.inputs) is None
+        assert output_mismatch(promise, case.inputs) is None
         if case.rows is not None:
             assert case.inputs["x"].shape[0] == case.rows
     assert {case.rows for case in cases} == ({1, 3} if is_batched(signature) else {None})
@@ -107,18 +107,23 @@ def test_recorded_calls_come_with_their_first_row_alone():
 @pytest.mark.parametrize(
     ("answer", "local", "golden", "status"),
     [
-        (right(), None, False, Status.PASSED),
-        (right(version=2), None, False, Status.FAILED),
-        (Answer({"y": np.ones(1, np.int64)}), None, False, Status.FAILED),
-        (Answer({}), None, False, Status.FAILED),
-        (Answer(error=InvalidArgumentError("no")), None, False, Status.SKIPPED),
-        (Answer(error=InvalidArgumentError("no")), Answer(error=InvalidArgumentError("no")), False, Status.SKIPPED),
-        (Answer(error=InvalidArgumentError("no")), right(), False, Status.FAILED),
-        (Answer(error=InvalidArgumentError("no")), None, True, Status.FAILED),
-        (Answer(error=InternalError("no")), None, False, Status.FAILED),
-        (Answer(error=DeadlineExceededError("late")), None, False, Status.FAILED),
-        (right(), None, True, Status.PASSED),
-        (Answer({"y": np.zeros(1, np.float32)}), None, True, Status.FAILED),
+        (right(), None, False, CheckStatus.PASSED),
+        (right(version=2), None, False, CheckStatus.FAILED),
+        (Answer({"y": np.ones(1, np.int64)}), None, False, CheckStatus.FAILED),
+        (Answer({}), None, False, CheckStatus.FAILED),
+        (Answer(error=InvalidArgumentError("no")), None, False, CheckStatus.SKIPPED),
+        (
+            Answer(error=InvalidArgumentError("no")),
+            Answer(error=InvalidArgumentError("no")),
+            False,
+            CheckStatus.SKIPPED,
+        ),
+        (Answer(error=InvalidArgumentError("no")), right(), False, CheckStatus.FAILED),
+        (Answer(error=InvalidArgumentError("no")), None, True, CheckStatus.FAILED),
+        (Answer(error=InternalError("no")), None, False, CheckStatus.FAILED),
+        (Answer(error=DeadlineExceededError("late")), None, False, CheckStatus.FAILED),
+        (right(), None, True, CheckStatus.PASSED),
+        (Answer({"y": np.zeros(1, np.float32)}), None, True, CheckStatus.FAILED),
     ],
 )
 def test_answers(answer, local, golden, status):
@@ -130,16 +135,16 @@ def test_answers(answer, local, golden, status):
 def test_an_edge_value_that_takes_too_long_proves_nothing():
     late = Answer(error=DeadlineExceededError("late"))
     case = Case("s", "largest values", ONES.inputs, 1, ordinary=False)
-    assert judge_answer(X, case, late, None, 1).status is Status.SKIPPED
+    assert judge_answer(X, case, late, None, 1).status is CheckStatus.SKIPPED
 
 
 def test_a_signature_that_takes_nothing_is_broken_unless_its_inputs_were_guessed():
     no = Answer(error=InvalidArgumentError("no"))
     text = SignatureInfo("s", PREDICT_METHOD, {"t": TensorSpec("t", "string", (None,))})
-    assert judge_signature(X, [no, no]).status is Status.FAILED
-    assert judge_signature(text, [no, no]).status is Status.SKIPPED
-    assert judge_signature(text, [no, Answer(error=InternalError("no"))]).status is Status.FAILED
-    assert judge_signature(X, [no, right()]).status is Status.PASSED
+    assert judge_signature(X, [no, no]).status is CheckStatus.FAILED
+    assert judge_signature(text, [no, no]).status is CheckStatus.SKIPPED
+    assert judge_signature(text, [no, Answer(error=InternalError("no"))]).status is CheckStatus.FAILED
+    assert judge_signature(X, [no, right()]).status is CheckStatus.PASSED
 
 
 @pytest.mark.parametrize(
@@ -155,15 +160,15 @@ def test_a_signature_that_takes_nothing_is_broken_unless_its_inputs_were_guessed
 )
 def test_what_rest_can_carry(dtype, output, case, can):
     signature = SignatureInfo("s", PREDICT_METHOD, X.inputs, {output: TensorSpec(output, dtype, (None,))})
-    assert (not_over_rest(signature, case) == "") is can
+    assert (rest_obstacle(signature, case) == "") is can
 
 
 def test_numbers_that_are_not_finite():
     bad = Answer({"y": np.array([np.nan, 1], np.float32)})
     recorded = Case("s", "recorded #1", ONES.inputs, golden=Golden("s", {}, {}))
-    assert judge_finite([(ONES, right())]).status is Status.PASSED
-    assert judge_finite([(ONES, bad)]).status is Status.FAILED
-    assert judge_finite([(ONES, right()), (recorded, bad)]).status is Status.FAILED
+    assert judge_finite([(ONES, right())]).status is CheckStatus.PASSED
+    assert judge_finite([(ONES, bad)]).status is CheckStatus.FAILED
+    assert judge_finite([(ONES, right()), (recorded, bad)]).status is CheckStatus.FAILED
     assert "50 %" in judge_finite([(recorded, bad)]).reason
 
 
@@ -178,13 +183,13 @@ WARMUP = Case("s", "warmup #1", ONES.inputs, 1)
 @pytest.mark.parametrize(
     ("bad", "good", "status"),
     [
-        ([zeros("float32")], [ONES, ROWS], Status.FAILED),  # 0 / 0
-        ([zeros("int32")], [ONES, ROWS], Status.PASSED),  # a mean of nothing but padding
-        ([ONES, zeros("float32")], [ROWS], Status.PASSED),  # a deviation of one number
-        ([ONES], [ROWS, zeros("float32")], Status.PASSED),
-        ([ROWS], [ONES, zeros("float32")], Status.FAILED),
-        ([WARMUP], [ONES, ROWS], Status.FAILED),
-        ([ROWS, ONES, zeros("int32")], [], Status.FAILED),
+        ([zeros("float32")], [ONES, ROWS], CheckStatus.FAILED),  # 0 / 0
+        ([zeros("int32")], [ONES, ROWS], CheckStatus.PASSED),  # a mean of nothing but padding
+        ([ONES, zeros("float32")], [ROWS], CheckStatus.PASSED),  # a deviation of one number
+        ([ONES], [ROWS, zeros("float32")], CheckStatus.PASSED),
+        ([ROWS], [ONES, zeros("float32")], CheckStatus.FAILED),
+        ([WARMUP], [ONES, ROWS], CheckStatus.FAILED),
+        ([ROWS, ONES, zeros("int32")], [], CheckStatus.FAILED),
     ],
 )
 def test_which_made_up_requests_may_be_answered_without_a_number(bad, good, status):
@@ -201,13 +206,13 @@ RANKED_AB, RANKED_BA = Labels(AB.names, ranked=True), Labels(BA.names, ranked=Tr
 @pytest.mark.parametrize(
     ("rows", "status"),
     [
-        ([AB, AB], Status.PASSED),
-        ([AB, BA], Status.FAILED),
-        ([RANKED_AB, RANKED_AB], Status.PASSED),
-        ([RANKED_AB, RANKED_BA], Status.PASSED),
-        ([RANKED_AB, BA], Status.FAILED),
-        ([Labels((b"a", b"a"))], Status.FAILED),
-        ([RANKED_AB, Labels((b"c", b"c"), ranked=True)], Status.FAILED),
+        ([AB, AB], CheckStatus.PASSED),
+        ([AB, BA], CheckStatus.FAILED),
+        ([RANKED_AB, RANKED_AB], CheckStatus.PASSED),
+        ([RANKED_AB, RANKED_BA], CheckStatus.PASSED),
+        ([RANKED_AB, BA], CheckStatus.FAILED),
+        ([Labels((b"a", b"a"))], CheckStatus.FAILED),
+        ([RANKED_AB, Labels((b"c", b"c"), ranked=True)], CheckStatus.FAILED),
     ],
 )
 def test_labels_have_one_order_or_are_ranked_and_one_meaning(rows, status):
@@ -225,13 +230,13 @@ def test_labels_are_ranked_if_their_scores_go_down():
 @pytest.mark.parametrize(
     ("answer", "batching", "status"),
     [
-        (right(0), False, Status.PASSED),
-        (right(1), False, Status.FAILED),
-        (Answer(error=InvalidArgumentError("no")), False, Status.PASSED),
-        (Answer(error=InternalError("no")), False, Status.FAILED),
-        (Answer(error=DeadlineExceededError("late")), False, Status.FAILED),
-        (Answer(error=DeadlineExceededError("late")), True, Status.SKIPPED),
-        (Answer(error=DeadlineExceededError("late")), None, Status.SKIPPED),
+        (right(0), False, CheckStatus.PASSED),
+        (right(1), False, CheckStatus.FAILED),
+        (Answer(error=InvalidArgumentError("no")), False, CheckStatus.PASSED),
+        (Answer(error=InternalError("no")), False, CheckStatus.FAILED),
+        (Answer(error=DeadlineExceededError("late")), False, CheckStatus.FAILED),
+        (Answer(error=DeadlineExceededError("late")), True, CheckStatus.SKIPPED),
+        (Answer(error=DeadlineExceededError("late")), None, CheckStatus.SKIPPED),
     ],
 )
 def test_empty_batches(answer, batching, status):
@@ -241,13 +246,13 @@ def test_empty_batches(answer, batching, status):
 @pytest.mark.parametrize(
     ("answer", "may_fit", "local", "status"),
     [
-        (Answer(error=InvalidArgumentError("no")), False, None, Status.PASSED),
-        (right(), False, None, Status.FAILED),
-        (right(), True, None, Status.SKIPPED),
-        (Answer(error=InternalError("no")), True, None, Status.FAILED),
-        (Answer(error=InternalError("no")), True, Answer(error=InternalError("no")), Status.PASSED),
-        (Answer(error=DeadlineExceededError("late")), True, None, Status.FAILED),
-        (Answer(error=UnavailableError("gone")), False, None, Status.FAILED),
+        (Answer(error=InvalidArgumentError("no")), False, None, CheckStatus.PASSED),
+        (right(), False, None, CheckStatus.FAILED),
+        (right(), True, None, CheckStatus.SKIPPED),
+        (Answer(error=InternalError("no")), True, None, CheckStatus.FAILED),
+        (Answer(error=InternalError("no")), True, Answer(error=InternalError("no")), CheckStatus.PASSED),
+        (Answer(error=DeadlineExceededError("late")), True, None, CheckStatus.FAILED),
+        (Answer(error=UnavailableError("gone")), False, None, CheckStatus.FAILED),
     ],
 )
 def test_refusals(answer, may_fit, local, status):
@@ -255,11 +260,11 @@ def test_refusals(answer, may_fit, local, status):
 
 
 def test_refusals_over_rest():
-    assert judge_http(400, '{"error": "no"}').status is Status.PASSED
-    assert judge_http(404, '{"error": "no"}').status is Status.PASSED
-    assert judge_http(404, "<html>").status is Status.FAILED
-    assert judge_http(500, '{"error": "no"}').status is Status.FAILED
-    assert judge_http(200, "{}").status is Status.FAILED
+    assert judge_http(400, '{"error": "no"}').status is CheckStatus.PASSED
+    assert judge_http(404, '{"error": "no"}').status is CheckStatus.PASSED
+    assert judge_http(404, "<html>").status is CheckStatus.FAILED
+    assert judge_http(500, '{"error": "no"}').status is CheckStatus.FAILED
+    assert judge_http(200, "{}").status is CheckStatus.FAILED
 
 
 def test_wrong_requests_are_wrong_in_one_thing():
@@ -275,7 +280,7 @@ def test_wrong_requests_are_wrong_in_one_thing():
 
 def test_an_examiner_turns_answers_into_checks_and_leaves_out_what_it_is_told():
     made: list[Check] = []
-    examiner = Examiner(made.append, "m 1", "embedded", frozenset({"smoke.b", "load"}))
+    checker = Checker(made.append, "m 1", "embedded", frozenset({"smoke.b", "load"}))
 
     def refused():
         raise InternalError("broken\nover two lines")
@@ -283,29 +288,29 @@ def test_an_examiner_turns_answers_into_checks_and_leaves_out_what_it_is_told():
     def wrong():
         raise UsageError("no such thing")
 
-    examiner.check("smoke.a", "", refused)
-    examiner.check("smoke.b", "", refused)
-    examiner.tell("load.served", "", failed("no"))
-    examiner.check("smoke.c", "s", lambda: passed("yes", 2, "rows"))
+    checker.check("smoke.a", "", refused)
+    checker.check("smoke.b", "", refused)
+    checker.record("load.served", "", failed("no"))
+    checker.check("smoke.c", "s", lambda: passed("yes", 2, "rows"))
     assert [(check.id, check.status.value, check.reason) for check in made] == [
         ("smoke.a", "failed", "broken over two lines"),
         ("smoke.c", "passed", "yes"),
     ]
     with pytest.raises(UsageError):
-        examiner.check("smoke.d", "", wrong)
+        checker.check("smoke.d", "", wrong)
 
 
 def test_a_check_is_json_whatever_it_measured():
-    check = Check("data.metric", "m 1", "", "embedded", Status.FAILED, "no", float("nan"))
+    check = Check("data.metric", "m 1", "", "embedded", CheckStatus.FAILED, "no", float("nan"))
     assert check.as_dict()["measured"] is None
 
 
 def test_checks_are_left_out_by_group_and_id():
-    assert left_out(["smoke.recorded", "load"]) == {"smoke.recorded", "load"}
-    assert "files" not in left_out([], ["files"])
-    assert {"load", "smoke"} <= left_out([], ["files"])
+    assert excluded_checks(["smoke.recorded", "load"]) == {"smoke.recorded", "load"}
+    assert "files" not in excluded_checks([], ["files"])
+    assert {"load", "smoke"} <= excluded_checks([], ["files"])
     with pytest.raises(UsageError) as caught:
-        left_out(["smok"])
+        excluded_checks(["smok"])
     assert caught.value.hint == "did you mean 'smoke'?"
 
 
@@ -316,9 +321,9 @@ def test_big_models_get_more_time():
 @pytest.mark.parametrize(
     ("ordinary", "error", "status"),
     [
-        (True, DeadlineExceededError("late"), Status.FAILED),
-        (False, DeadlineExceededError("late"), Status.PASSED),  # the other one made it by a hair
-        (False, InternalError("no"), Status.FAILED),
+        (True, DeadlineExceededError("late"), CheckStatus.FAILED),
+        (False, DeadlineExceededError("late"), CheckStatus.PASSED),  # the other one made it by a hair
+        (False, InternalError("no"), CheckStatus.FAILED),
     ],
 )
 def test_two_ways_have_to_answer_the_same_requests(ordinary, error, status):
@@ -330,11 +335,11 @@ def test_two_ways_have_to_answer_the_same_requests(ordinary, error, status):
 @pytest.mark.parametrize(
     ("found", "status"),
     [
-        ([("TFS202", Severity.ERROR)], Status.FAILED),
-        ([("TFS111", Severity.ERROR)], Status.PASSED),  # whether Classify answers is asked
-        ([("TFS111", Severity.ERROR), ("TFS202", Severity.ERROR)], Status.FAILED),
-        ([("TFS110", Severity.WARNING)], Status.PASSED),
-        ([], Status.PASSED),
+        ([("TFS202", Severity.ERROR)], CheckStatus.FAILED),
+        ([("TFS111", Severity.ERROR)], CheckStatus.PASSED),  # whether Classify answers is asked
+        ([("TFS111", Severity.ERROR), ("TFS202", Severity.ERROR)], CheckStatus.FAILED),
+        ([("TFS110", Severity.WARNING)], CheckStatus.PASSED),
+        ([], CheckStatus.PASSED),
     ],
 )
 def test_lint_errors_fail_but_for_those_that_the_server_is_asked_about(found, status):
@@ -367,11 +372,11 @@ def test_a_row_may_be_filled_up_to_the_longest_of_its_batch(row, alone, same):
 def test_rows_of_nothing_but_padding_need_no_number():
     rows = Case("s", "3 rows", {"tokens": np.array([[0, 0], [1, 1], [0, 0]], np.int32)}, 3)
     content = Answer({"y": np.array([np.nan, 1, np.nan], np.float32)})
-    assert judge_finite([(ONES, right()), (rows, content)]).status is Status.PASSED
+    assert judge_finite([(ONES, right()), (rows, content)]).status is CheckStatus.PASSED
     wrong = Answer({"y": np.array([1, np.nan, 1], np.float32)})
-    assert judge_finite([(ONES, right()), (rows, wrong)]).status is Status.FAILED
+    assert judge_finite([(ONES, right()), (rows, wrong)]).status is CheckStatus.FAILED
     floats = Case("s", "3 rows", {"x": np.array([[0, 0], [1, 1], [0, 0]], np.float32)}, 3)
-    assert judge_finite([(ONES, right()), (floats, content)]).status is Status.FAILED
+    assert judge_finite([(ONES, right()), (floats, content)]).status is CheckStatus.FAILED
 
 
 def test_what_is_said_of_the_whole_batch_is_not_taken_for_its_rows():

@@ -9,7 +9,7 @@ from tfs_deploy import protos
 from tfs_deploy.errors import UsageError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.savedmodel.formats.tfrecord import write_records
-from tfs_deploy.verify.checks import Status
+from tfs_deploy.verify.checks import CheckStatus
 from tfs_deploy.verify.groups.data import (
     DataSettings,
     choose_label,
@@ -19,8 +19,8 @@ from tfs_deploy.verify.groups.data import (
     named_classes,
     require_fit,
 )
+from tfs_deploy.verify.measure.data_sets import RECORD, read_data_set
 from tfs_deploy.verify.measure.metrics import MetricLimit
-from tfs_deploy.verify.measure.tables import RECORD, read_table
 
 LIMIT = MetricLimit("mae", "<", 1.0)
 
@@ -32,14 +32,14 @@ def signature(**inputs: tuple[str, tuple[int | None, ...]]) -> SignatureInfo:
 
 def test_npz(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.ones((2, 3)), label=np.array(["a", "b"]))
-    columns = read_table(tmp_path / "d.npz")
+    columns = read_data_set(tmp_path / "d.npz")
     assert columns["x"].shape == (2, 3)
     assert columns["label"].tolist() == [b"a", b"b"]
 
 
 def test_csv(tmp_path):
     (tmp_path / "d.csv").write_text('x.0,x.1,text,list,n\n1,2,a,"[1, 2]",1.5\n3,4,b,"[3, 4]",2\n')
-    columns = read_table(tmp_path / "d.csv")
+    columns = read_data_set(tmp_path / "d.csv")
     assert columns["x"].tolist() == [[1, 2], [3, 4]]
     assert columns["text"].tolist() == [b"a", b"b"]
     assert columns["list"].tolist() == [[1, 2], [3, 4]]
@@ -55,7 +55,7 @@ def test_tfrecord(tmp_path):
         example.features.feature["label"].int64_list.value.append(number)
         records.append(example.SerializeToString())
     write_records(tmp_path / "d.tfrecord", records)
-    columns = read_table(tmp_path / "d.tfrecord")
+    columns = read_data_set(tmp_path / "d.tfrecord")
     assert columns["x"].tolist() == [[0, 1], [1, 2], [2, 3]]
     assert columns["label"].tolist() == [0, 1, 2]
     assert columns[RECORD].tolist() == records
@@ -64,7 +64,7 @@ def test_tfrecord(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("d.txt", b"", "no data set that can be read"),
+        ("d.txt", b"", "not a data set of a known kind"),
         ("d.npz", b"no archive", "cannot be read"),
         ("d.csv", b"a,b\n", "has no rows"),
         ("d.csv", b"a,b\n1,2\n3\n", "d.csv:3: 1 cells instead of 2"),
@@ -73,15 +73,15 @@ def test_tfrecord(tmp_path):
 def test_what_is_no_data_set_is_a_usage_error(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=message):
-        read_table(tmp_path / name)
+        read_data_set(tmp_path / name)
 
 
 def test_columns_of_several_lengths_are_refused(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.ones(2), label=np.ones(3))
     with pytest.raises(UsageError, match="x 2, label 3"):
-        read_table(tmp_path / "d.npz")
+        read_data_set(tmp_path / "d.npz")
     with pytest.raises(UsageError, match="does not exist"):
-        read_table(tmp_path / "nowhere.csv")
+        read_data_set(tmp_path / "nowhere.csv")
 
 
 def test_columns_take_dtype_and_shape_of_the_inputs():
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named():
     settings = DataSettings({"a": np.ones(2), "b": np.ones(2), "label": np.ones(2)}, ())
     with pytest.raises(UsageError, match="no column for input 'x'"):
         inputs_of(settings, signature(x=("float32", (None,))), "label")
-    with pytest.raises(UsageError, match="and the input string"):
+    with pytest.raises(UsageError, match="but the input is string"):
         inputs_of(settings, signature(a=("string", (None,)), b=("float32", (None,))), "label")
 
 
@@ -112,7 +112,7 @@ def test_labels_outputs_and_signatures_are_chosen():
     wanted = signature(x=("float32", (None,)))
     assert choose_label(DataSettings({"x": np.ones(1), "target": np.ones(1), "id": np.ones(1)}, ()), wanted) == "target"
     assert choose_label(DataSettings({"x": np.ones(1), "price": np.ones(1)}, ()), wanted) == "price"
-    with pytest.raises(UsageError, match="no column of labels"):
+    with pytest.raises(UsageError, match="no label column"):
         choose_label(DataSettings({"x": np.ones(1), "p": np.ones(1), "q": np.ones(1)}, ()), wanted)
     assert choose_output({"scores": np.ones(1), "other": np.ones(1)}, None) == "scores"
     with pytest.raises(UsageError, match="several outputs"):
@@ -129,7 +129,7 @@ def test_a_column_is_not_rounded_for_an_input_of_integers():
         2,
     ]
     for column in (np.array([1.5, 2.0]), np.array([2**40, 1]), np.array([np.nan, 1])):
-        with pytest.raises(UsageError, match="values that int32 does not hold"):
+        with pytest.raises(UsageError, match="values that int32 cannot hold"):
             inputs_of(DataSettings({"x": column, "y": np.ones(2)}, ()), wanted, "y")
 
 
@@ -137,7 +137,7 @@ def test_a_column_is_not_rounded_for_an_input_of_integers():
     ("settings", "message"),
     [
         (DataSettings({"z": np.ones(1), "k": np.ones(1), "label": np.ones(1)}, ()), "no column for input 'x'"),
-        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), label="gone"), "no column of labels 'gone'"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), label="gone"), "no label column 'gone'"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), signature="gone"), "no signature 'gone'"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,)), "several outputs"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,), output="gone"), "no output 'gone'"),
@@ -164,8 +164,8 @@ def test_labels_of_text_are_compared_with_the_names_of_the_classes():
     assert named_classes(answer, "scores", numbers) is answer["scores"]
     assert named_classes({"scores": answer["scores"]}, "scores", texts) is answer["scores"]
     right = MetricLimit("accuracy", ">=", 1.0)
-    assert right.judge(named_classes(answer, "classes", texts), texts).status is Status.PASSED
+    assert right.judge(named_classes(answer, "classes", texts), texts).status is CheckStatus.PASSED
     swapped = {**answer, "classes": names[:, ::-1]}  # the labels of another model
-    assert right.judge(named_classes(swapped, "classes", texts), texts).status is Status.FAILED
-    with pytest.raises(UsageError, match="2 texts a row"):
+    assert right.judge(named_classes(swapped, "classes", texts), texts).status is CheckStatus.FAILED
+    with pytest.raises(UsageError, match="each row has 2 texts"):
         right.judge(names, texts)

@@ -19,8 +19,8 @@ from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, wri
 from tfs_deploy.state.active import write_active
 from tfs_deploy.store.identity import identify
 from tfs_deploy.store.verdict import read_verdict, require_verdict, write_verdict
-from tfs_deploy.verify.checks import Check, Status
-from tfs_deploy.verify.serving import targets_of
+from tfs_deploy.verify.checks import Check, CheckStatus
+from tfs_deploy.verify.serving import verification_targets
 from tfs_deploy.verify.staging import staged_models
 from tfs_deploy.verify.subjects import Subject, subjects_of_deployment, subjects_of_directory
 from tfs_deploy.verify.verification import Evidence, Verification
@@ -76,9 +76,9 @@ def test_a_version_that_lost_its_graph_is_still_the_one_that_is_meant(base):
         ("nowhere", {}, "does not exist"),
         ("shop/1/saved_model.pb", {}, "is a file"),
         ("shop/1/variables", {}, "no version directory"),
-        ("shop", {"name": "a/b"}, "no name of a model"),
+        ("shop", {"name": "a/b"}, "not a valid model name"),
         ("shop", {"baseline": "7"}, "has no version 7"),
-        ("shop", {"baseline": "nowhere"}, "no directory"),
+        ("shop", {"baseline": "nowhere"}, "not a directory"),
     ],
 )
 def test_what_is_no_version_is_a_usage_error(base, path, options, message):
@@ -128,24 +128,33 @@ def test_a_version_that_a_file_names_and_that_is_not_there_is_one_to_verify(base
     ],
 )
 def test_targets(target, images, names):
-    assert [each.name for each in targets_of(target, images, None)] == names
+    assert [each.name for each in verification_targets(target, images, None)] == names
 
 
 def test_an_address_has_a_rest_port_or_none():
-    assert targets_of("h:1/2", (), None)[0].rest == "h:2"
-    assert targets_of("h:1", (), None)[0].rest is None
+    assert verification_targets("h:1/2", (), None)[0].rest == "h:2"
+    assert verification_targets("h:1", (), None)[0].rest is None
     for wrong in ("kubernetes", "h:", "h:1/x"):
-        with pytest.raises(UsageError, match="is no target"):
-            targets_of(wrong, (), None)
-    with pytest.raises(UsageError, match="--image names containers"):
-        targets_of("embedded", ("a:1",), None)
+        with pytest.raises(UsageError, match="unknown target: "):
+            verification_targets(wrong, (), None)
+    with pytest.raises(UsageError, match="--image needs the target docker"):
+        verification_targets("embedded", ("a:1",), None)
 
 
-def verification(path: Path, *statuses: Status, left_out: tuple[str, ...] = ()) -> Verification:
+def verification(path: Path, *statuses: CheckStatus, excluded_checks: tuple[str, ...] = ()) -> Verification:
     subject = Subject("shop", 1, path)
     checks = tuple(Check(f"smoke.{n}", "shop 1", "", "embedded", status, "why") for n, status in enumerate(statuses))
     return Verification(
-        *((subject,), (identify(path),), ("embedded",), checks, Evidence(), "2026-01-01T00:00:00+00:00", 1.0, left_out)
+        *(
+            (subject,),
+            (identify(path),),
+            ("embedded",),
+            checks,
+            Evidence(),
+            "2026-01-01T00:00:00+00:00",
+            1.0,
+            excluded_checks,
+        )
     )
 
 
@@ -154,29 +163,29 @@ def written(found: Verification, folder: Path) -> Path:
 
 
 def test_a_yes_to_these_files_is_worth_a_yes(base, tmp_path):
-    path = written(verification(base / "1", Status.PASSED, Status.SKIPPED), tmp_path)
+    path = written(verification(base / "1", CheckStatus.PASSED, CheckStatus.SKIPPED), tmp_path)
     assert "2 checks, none failed" in require_verdict(path, base / "1")
     # the folder of the report, and a copy of the same files, are as good
     assert require_verdict(path.parent, base / "2")
 
 
 @pytest.mark.parametrize(
-    ("statuses", "left_out", "message"),
+    ("statuses", "excluded_checks", "message"),
     [
-        ((Status.PASSED, Status.FAILED), (), "says no: smoke.1: why"),
-        ((Status.SKIPPED,), (), "says no"),
+        ((CheckStatus.PASSED, CheckStatus.FAILED), (), "says no: smoke.1: why"),
+        ((CheckStatus.SKIPPED,), (), "says no"),
         ((), (), "says no"),
-        ((Status.PASSED,), ("files",), "left out the group 'files'"),
+        ((CheckStatus.PASSED,), ("files",), "left out the group 'files'"),
     ],
 )
-def test_anything_but_a_yes_is_refused(base, tmp_path, statuses, left_out, message):
-    path = written(verification(base / "1", *statuses, left_out=left_out), tmp_path)
+def test_anything_but_a_yes_is_refused(base, tmp_path, statuses, excluded_checks, message):
+    path = written(verification(base / "1", *statuses, excluded_checks=excluded_checks), tmp_path)
     with pytest.raises(VerdictError, match=message):
         require_verdict(path, base / "1")
 
 
 def test_a_verdict_about_other_files_is_refused(base, tmp_path):
-    path = written(verification(base / "1", Status.PASSED), tmp_path)
+    path = written(verification(base / "1", CheckStatus.PASSED), tmp_path)
     (base / "1/assets.extra").mkdir()
     (base / "1/assets.extra/more").write_text("more")
     with pytest.raises(VerdictError, match="about other files"):
@@ -188,7 +197,7 @@ def test_a_manifest_is_what_a_verdict_is_bound_to_and_files_must_still_match_it(
     digest = signature_digest(inspect_model(version).signatures)
     write_manifest(version, build_manifest(version, signature_digest=digest))
     assert identify(version).of == "manifest"
-    path = written(verification(version, Status.PASSED), tmp_path)
+    path = written(verification(version, CheckStatus.PASSED), tmp_path)
     assert require_verdict(path, version)
     (version / "fingerprint.pb").write_bytes(b"other")
     with pytest.raises(VerdictError, match=r"is not what was verified: fingerprint\.pb: changed"):
@@ -197,7 +206,7 @@ def test_a_manifest_is_what_a_verdict_is_bound_to_and_files_must_still_match_it(
 
 @pytest.mark.parametrize("change", [{"kind": "other"}, {"schema_version": 99}])
 def test_what_is_no_verdict_is_a_usage_error(base, tmp_path, change):
-    path = written(verification(base / "1", Status.PASSED), tmp_path)
+    path = written(verification(base / "1", CheckStatus.PASSED), tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UsageError):
         read_verdict(path)
@@ -212,13 +221,13 @@ def test_a_rollout_asks_for_the_verdict_before_it_loads_anything(base, tmp_path)
     file = base.parent / "shop.yaml"
     file.write_text(FILE)
     checks = VersionChecks(load_deployment(file), "shop", base, {})
-    no = written(verification(base / "2", Status.FAILED), tmp_path)
+    no = written(verification(base / "2", CheckStatus.FAILED), tmp_path)
     plan = RolloutPlan(
         "shop", 1, 2, allow_missing_goldens=True, allow_missing_warmup=True, ignore_memory=True, verdict=str(no)
     )
     refused = checks.preflight(plan)
     assert (refused.ok, "says no" in refused.reason) == (False, True)
-    written(verification(base / "2", Status.PASSED), tmp_path)
+    written(verification(base / "2", CheckStatus.PASSED), tmp_path)
     allowed = checks.preflight(plan)
     assert allowed.ok, allowed.reason
     assert any("verified at" in note for note in allowed.notes)
@@ -237,7 +246,7 @@ def test_labels_are_those_that_a_rollout_moved(base):
 
 
 def test_the_guide_names_every_key_of_a_verdict(base):
-    document = verification(base / "1", Status.FAILED).as_dict()
+    document = verification(base / "1", CheckStatus.FAILED).as_dict()
     page = (Path(__file__).parents[3] / "docs/ci.md").read_text()
     paragraph = page[page.index("Its keys:") :].partition("\n\n")[0]
     parts = [document, document["models"][0], document["checks"][0], document["first_failed"]]

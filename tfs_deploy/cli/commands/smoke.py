@@ -113,8 +113,8 @@ def command(
 
 def _ask(output: Output, deployment: Deployment, timeout: float, choice: dict[str, Any]) -> SmokeReport:
     from tfs_deploy.smoke import SmokeReport
-    from tfs_deploy.smoke.connect import connect
-    from tfs_deploy.smoke.deployment import smoke_deployment
+    from tfs_deploy.smoke.connections import connect
+    from tfs_deploy.smoke.targets import smoke_deployment
 
     checks = []
     with connect(deployment, timeout=timeout) as connections, output.progress(f"asking {deployment.name}") as progress:

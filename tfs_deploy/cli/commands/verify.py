@@ -101,12 +101,10 @@ def _conclude(output: Output, verification: Verification) -> int:
 
 
 def _show(console: Console, verification: Verification) -> None:
-    from tfs_deploy.report.tables import terminal_table
-    from tfs_deploy.report.verification import groups_table, measured_table, problems_table, verdict_line
+    from tfs_deploy.report.sections import terminal_sections
+    from tfs_deploy.report.verification import verdict_line
+    from tfs_deploy.report.verification_sections import verification_sections
 
-    console.print(terminal_table(groups_table(verification)))
-    if verification.evidence.measured:
-        console.print(terminal_table(measured_table(verification.evidence.measured)))
-    if verification.failed:
-        console.print(terminal_table(problems_table(verification.failed)))
+    for table in terminal_sections(verification_sections(verification)):
+        console.print(table)
     console.print(verdict_line(verification))

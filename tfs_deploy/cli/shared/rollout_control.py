@@ -11,7 +11,7 @@ from tfs_deploy.errors import LockedError, UsageError
 from tfs_deploy.report import steps_table, terminal_table
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
 from tfs_deploy.rollout.begin import latest_rollout
-from tfs_deploy.smoke.deployment import find_model
+from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.lock import describe_holder, rollout_holder
 from tfs_deploy.state.mailbox import FileMailbox
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.verify.checks import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.verify.groups.data import DataSettings
     from tfs_deploy.verify.groups.load_test import LoadSettings
-    from tfs_deploy.verify.run import Plan
-    from tfs_deploy.verify.serving import Target
+    from tfs_deploy.verify.run import VerificationPlan
+    from tfs_deploy.verify.serving import VerificationTarget
     from tfs_deploy.verify.subjects import Subject
 
-REFERENCE = """\
+REFERENCE = f"""\
 Groups of checks, in their order; --skip takes a group or one check:
-  files load smoke behaviour parity refusals data load-test
+  {" ".join(GROUPS)}
 Budgets, each in an option of its own or in a YAML file under budgets:
   p50 p90 p95 p99 < 20ms     throughput >= 200/s     errors <= 1%
   memory < 2GB               cpu < 1.5
@@ -116,22 +117,22 @@ def verify_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_plan(path: Path, options: dict[str, Any]) -> Plan:
+def make_plan(path: Path, options: dict[str, Any]) -> VerificationPlan:
     """Make the plan that the options describe; raises ``UsageError`` before a server is started."""
     from tfs_deploy.savedmodel.lint import select_rules
-    from tfs_deploy.verify.checks import left_out
-    from tfs_deploy.verify.run import Plan
-    from tfs_deploy.verify.serving import targets_of
+    from tfs_deploy.verify.checks import excluded_checks
+    from tfs_deploy.verify.run import VerificationPlan
+    from tfs_deploy.verify.serving import verification_targets
 
     ignored = tuple(rule.strip() for rule in options["ignore"].split(",") if rule.strip())
     select_rules((), ignored)
     deployment, subjects = _subjects(path, options["name"], options["baseline"])
-    targets = targets_of(options["target"], options["images"], deployment)
-    return Plan(
+    targets = verification_targets(options["target"], options["images"], deployment)
+    return VerificationPlan(
         *(tuple(subjects), tuple(targets), deployment),
         timeout=options["timeout"],
         load_timeout=options["load_timeout"],
-        left_out=left_out(options["skips"], options["only"]),
+        excluded_checks=excluded_checks(options["skips"], options["only"]),
         ignore=ignored,
         load=_load(options, targets),
         data=_data(options),
@@ -148,7 +149,7 @@ def _subjects(path: Path, name: str | None, baseline: str | None) -> tuple[Deplo
     return None, subjects_of_directory(path, name=name, baseline=baseline)
 
 
-def _load(options: dict[str, Any], targets: list[Target]) -> LoadSettings:
+def _load(options: dict[str, Any], targets: list[VerificationTarget]) -> LoadSettings:
     from tfs_deploy.verify.groups.load_test import LoadSettings
     from tfs_deploy.verify.measure.budgets import read_budgets
 
@@ -164,13 +165,13 @@ def _load(options: dict[str, Any], targets: list[Target]) -> LoadSettings:
 
 def _data(options: dict[str, Any]) -> DataSettings | None:
     from tfs_deploy.verify.groups.data import DataSettings
+    from tfs_deploy.verify.measure.data_sets import read_data_set
     from tfs_deploy.verify.measure.metrics import MetricLimit
-    from tfs_deploy.verify.measure.tables import read_table
 
     limits = tuple(MetricLimit.parse(text) for text in options["metrics"])
     if options["dataset"] is None:
         if limits:
             raise UsageError("a metric needs a data set", hint="--dataset FILE")
         return None
-    columns = read_table(options["dataset"])
+    columns = read_data_set(options["dataset"])
     return DataSettings(columns, limits, options["signature"], options["label"], options["output_name"])

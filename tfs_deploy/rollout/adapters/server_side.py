@@ -16,7 +16,7 @@ from tfs_deploy.rollout.adapters.deployed_server import DeployedProcess, Deploye
 from tfs_deploy.rollout.adapters.replicas import Replica, ReplicaSet
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
 from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
-from tfs_deploy.smoke.connect import Connections, addresses, connect
+from tfs_deploy.smoke.connections import Connections, addresses, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -29,7 +29,7 @@ from tfs_deploy.savedmodel.review import (
 )
 from tfs_deploy.savedmodel.versions import find_version, list_versions
 from tfs_deploy.savedmodel.warmup import count_warmup
-from tfs_deploy.smoke.report import Outcome, Target
+from tfs_deploy.smoke.results import Outcome, Target
 from tfs_deploy.smoke.smoke import smoke_target
 from tfs_deploy.store.retention import prune
 from tfs_deploy.store.verdict import require_verdict

@@ -1,4 +1,4 @@
-"""Group ``behaviour``: the same answer twice, alone and in a batch; finite numbers; labels in one order."""
+"""Group ``behaviour``: the same answer twice, alone and in a batch; finite numbers; class labels in one order."""
 
 from __future__ import annotations
 
@@ -21,61 +21,60 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.checks import Examiner, Judgement
-    from tfs_deploy.verify.probing.prober import Asker
+    from tfs_deploy.verify.checks import Judgement
+    from tfs_deploy.verify.probing.prober import Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
-#: rows of a batch that are asked alone
+#: rows of a batch that are also sent alone
 _ALONE: Final = 3
-#: a batch is computed by other kernels than a row, in another order of sums
+#: other kernels compute a batch than a row, and sum in another order
 _BATCH_RTOL, _BATCH_ATOL = 1e-4, 1e-5
 
 
-def examine_behaviour(
-    examiner: Examiner, asker: Asker, signatures: Mapping[str, SignatureInfo], cases: Mapping[str, Sequence[Case]]
-) -> None:
+def verify_behaviour(version: ServedVersion) -> None:
     """Make the checks of every signature over gRPC, on requests that it answered."""
-    for name in signatures:
-        answered = [(case, answer) for case in cases[name] if (answer := asker.ask(case, GRPC)).ok and case.ordinary]
+    checker, prober, cases = version.checker, version.prober, version.cases
+    for name in version.signatures:
+        answered = [(case, answer) for case in cases[name] if (answer := prober.probe(case, GRPC)).ok and case.ordinary]
         if not answered:
             for identity in ("deterministic", "batch", "finite"):
-                examiner.tell(f"behaviour.{identity}", name, skipped("it answered no ordinary request"))
+                checker.record(f"behaviour.{identity}", name, skipped("the signature answered no ordinary request"))
             continue
         widest = max(answered, key=lambda pair: pair[0].rows or 0)
-        examiner.check("behaviour.deterministic", name, partial(_twice, asker, *widest))
-        examiner.check("behaviour.batch", name, partial(_alone, asker, *widest))
-        examiner.check("behaviour.finite", name, partial(judge_finite, answered))
+        checker.check("behaviour.deterministic", name, partial(_twice, prober, *widest))
+        checker.check("behaviour.batch", name, partial(_alone, prober, *widest))
+        checker.check("behaviour.finite", name, partial(judge_finite, answered))
         labels = label_rows([answer for _, answer in answered])
         if labels:
-            examiner.check("behaviour.labels", name, partial(judge_labels, labels))
+            checker.check("behaviour.labels", name, partial(judge_labels, labels))
 
 
-def _twice(asker: Asker, case: Case, answer: Answer) -> Judgement:
+def _twice(prober: Prober, case: Case, answer: Answer) -> Judgement:
     before = answer
-    # twice more: requests in between may have put back what the first one changed
+    # twice more: requests in between may have undone what the first one changed
     for _ in range(2):
-        again = asker.again(case, GRPC)
+        again = prober.probe_again(case, GRPC)
         if not again.ok:
-            return failed(f"{case.name}: the second time it does not answer: {again.why}")
+            return failed(f"{case.name}: the second request is not answered: {again.why}")
         mismatch = compare(before.outputs, again.outputs, case.rtol, case.atol)
         if mismatch is not None:
-            return failed(f"{case.name}: the second answer is another one: {mismatch}", mismatch.max_abs_diff)
+            return failed(f"{case.name}: the second answer differs: {mismatch}", mismatch.max_abs_diff)
         before = again
     return passed("the same request gives the same answer")
 
 
-def _alone(asker: Asker, case: Case, answer: Answer) -> Judgement:
+def _alone(prober: Prober, case: Case, answer: Answer) -> Judgement:
     if case.rows is None or case.rows < 1:
-        return skipped("its inputs have no batch dimension")
+        return skipped("the inputs have no batch dimension")
     if case.rows == 1:
-        case, answer = _repeated(asker, case)
+        case, answer = _repeated(prober, case)
         if not answer.ok:
-            return failed(f"one row is answered and {ROWS} of the same are not, so it takes no batches: {answer.why}")
+            return failed(f"one row is answered, but a batch of {ROWS} copies of it is not: {answer.why}")
     compared: set[str] = set()
     rows = range(min(case.rows or 0, _ALONE))
     for row in rows:
         single = Case(case.signature, f"{case.name}, row {row} alone", rows_of(case.inputs, row, row + 1), 1)
-        alone = asker.ask(single, GRPC)
+        alone = prober.probe(single, GRPC)
         problem = judge_row(row, answer, alone, case)
         if problem is not None:
             return problem
@@ -83,21 +82,21 @@ def _alone(asker: Asker, case: Case, answer: Answer) -> Judgement:
     if not compared:
         return skipped(f"no output has a row for each of the {case.rows} rows sent")
     return passed(
-        f"{len(rows)} rows give alone what they give in a batch of {case.rows}", float(case.rows or 0), "rows"
+        f"{len(rows)} rows get the same answer alone and in a batch of {case.rows}", float(case.rows or 0), "rows"
     )
 
 
-def _repeated(asker: Asker, case: Case) -> tuple[Case, Answer]:
-    """Ask for several times the same row, where no batch was answered yet."""
+def _repeated(prober: Prober, case: Case) -> tuple[Case, Answer]:
+    """Send a batch of copies of a row; return it and the answer."""
     inputs = {name: np.repeat(array, ROWS, axis=0) for name, array in case.inputs.items()}
     several = Case(case.signature, f"{case.name}, {ROWS} times", inputs, ROWS, golden=case.golden)
-    return several, asker.ask(several, GRPC)
+    return several, prober.probe(several, GRPC)
 
 
 def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement | None:
-    """Judge one row of a batch by its answer alone, ``None`` if they are the same."""
+    """Return what is wrong with one row of a batch, by its answer alone; ``None`` if they are the same."""
     if not alone.ok:
-        return failed(f"row {row} is answered in a batch, and not alone: {alone.why}")
+        return failed(f"row {row} is answered in a batch, but not alone: {alone.why}")
     expected = {
         name: without_padding(batch.outputs[name][row : row + 1], alone.outputs.get(name))
         for name in rowwise(batch, alone, case.rows or 0)
@@ -106,14 +105,14 @@ def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement |
     if mismatch is None:
         return None
     return failed(
-        f"row {row} alone gives another answer than in a batch of {case.rows}: {mismatch}", mismatch.max_abs_diff
+        f"row {row} alone gets another answer than in a batch of {case.rows}: {mismatch}", mismatch.max_abs_diff
     )
 
 
 def rowwise(batch: Answer, alone: Answer, rows: int) -> set[str]:
-    """Return the outputs that have a row for each row sent.
+    """Return the names of the outputs that have a row for each row sent.
 
-    Others are about the batch or the model, such as the names of three classes beside three rows.
+    Other outputs belong to the batch or the model, such as the names of three classes beside three rows.
     """
     return {
         name
@@ -123,9 +122,9 @@ def rowwise(batch: Answer, alone: Answer, rows: int) -> set[str]:
 
 
 def without_padding(row: NDArray[Any], alone: NDArray[Any] | None) -> NDArray[Any]:
-    """Return a row of a batch at the size that it has alone, if what is cut off is one value, put there to fill up.
+    """Return a row of a batch cut to the size that it has alone, if only padding (one value throughout) is cut off.
 
-    Words of a text, for example, come in rows as long as the longest text of the batch.
+    The words of a text, for example, come in rows as long as the longest text of the batch.
     """
     if alone is None or row.ndim != alone.ndim or row.shape == alone.shape:
         return row
@@ -138,15 +137,17 @@ def without_padding(row: NDArray[Any], alone: NDArray[Any] | None) -> NDArray[An
 
 
 def judge_finite(answered: Sequence[tuple[Case, Answer]]) -> Judgement:
-    """Judge the numbers of answers: which may be NaN or infinite, and which may not.
+    """Judge whether answers are finite.
 
-    What was recorded, what warms up and rows that differ may not. One row of the same number throughout may, as it has
-    no variance to divide by; but a model that knows what to do with ones has to know it for zeros too. Zeros that are
-    integers fill up short sequences, and rows of nothing else have no content that an answer could be about.
+    Answers to recorded requests, to warmup requests and to rows that differ must be. The answer to one row of the same
+    number throughout need not be, since such a row has no variance to divide by; but a model that handles ones must
+    handle zeros too. Integer zeros are padding: a row of nothing else has no content to answer for.
     """
-    bad = {case: where for case, answer in answered if (where := not_finite(_of_content(case, answer)))}
+    bad = {case: where for case, answer in answered if (where := not_finite(_without_padding_rows(case, answer)))}
     fine = {case.name for case, _ in answered if case not in bad}
-    wrong = [case for case in bad if case.name not in (ONES, ZEROS) or (case.name == ZEROS and _has_to_do(case, fine))]
+    wrong = [
+        case for case in bad if case.name not in (ONES, ZEROS) or (case.name == ZEROS and _must_be_finite(case, fine))
+    ]
     if wrong or len(bad) == len(answered):
         case = min(wrong or bad, key=lambda each: each.golden is None)
         return failed(f"{case.name}: {bad[case]}", float(len(bad)), "answers")
@@ -156,12 +157,12 @@ def judge_finite(answered: Sequence[tuple[Case, Answer]]) -> Judgement:
     return passed(f"{len(answered)} answers are finite", 0.0, "answers")
 
 
-def _has_to_do(zeros: Case, fine: set[str]) -> bool:
+def _must_be_finite(zeros: Case, fine: set[str]) -> bool:
     return ONES in fine and any(array.dtype.kind not in "iubO" for array in zeros.inputs.values())
 
 
-def _of_content(case: Case, answer: Answer) -> Mapping[str, NDArray[Any]]:
-    """Return the outputs for rows that differ, without those of rows of integers that are all 0."""
+def _without_padding_rows(case: Case, answer: Answer) -> Mapping[str, NDArray[Any]]:
+    """Return the outputs without those for rows of integers that are all 0."""
     arrays = list(case.inputs.values())
     if (
         case.rows is None
@@ -175,7 +176,7 @@ def _of_content(case: Case, answer: Answer) -> Mapping[str, NDArray[Any]]:
 
 
 def not_finite(outputs: Mapping[str, NDArray[Any]]) -> str:
-    """Say which output is NaN or infinite, empty if none is."""
+    """Return which output is NaN or infinite, empty if none is."""
     for name, array in outputs.items():
         if array.dtype.kind in "OSUbiu":
             continue
@@ -190,7 +191,7 @@ def not_finite(outputs: Mapping[str, NDArray[Any]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The class labels of one row; ``ranked`` if its scores go down from the first to the last."""
+    """The class labels of one row; ``ranked`` if the scores descend from the first to the last."""
 
     names: tuple[bytes, ...]
     ranked: bool = False
@@ -200,7 +201,7 @@ class Labels:
 
 
 def label_rows(answers: Sequence[Answer]) -> list[Labels]:
-    """Return the class labels of every row, where there is an output ``classes`` of text beside ``scores``."""
+    """Return the class labels of every row of the answers with an output ``classes`` of text beside ``scores``."""
     rows: list[Labels] = []
     for answer in answers:
         classes, scores = answer.outputs.get("classes"), answer.outputs.get("scores")
@@ -215,44 +216,43 @@ def label_rows(answers: Sequence[Answer]) -> list[Labels]:
 
 
 def are_ranked(rows: Sequence[Labels]) -> bool:
-    """Whether labels come with the best first, row by row, rather than each at a place of its own."""
+    """Return whether each row lists its labels by score, the best first, rather than in a fixed order."""
     return any(row.names != rows[0].names for row in rows) and all(row.ranked for row in rows)
 
 
 def judge_labels(rows: Sequence[Labels]) -> Judgement:
-    """Judge whether class labels come in one order: callers take the place of a score for its class.
+    """Judge whether class labels come in one order, since callers identify a class by its position.
 
-    Labels that are sorted by their scores, the best first, are another convention, in which the place means the rank.
+    Labels sorted by their scores, the best first, follow another convention, in which the position is the rank.
     """
     twice = next(((row, label) for row in rows for label in row.names if row.names.count(label) > 1), None)
     if twice is not None:
-        return failed(f"label {_texts([twice[1]])} stands for several classes: {twice[0]}")
+        return failed(f"label {_texts([twice[1]])} names several classes: {twice[0]}")
     if are_ranked(rows):
         return passed(f"labels are ranked by their scores: {rows[0]}", float(len(rows[0].names)), "labels")
     other = next((row for row in rows if row.names != rows[0].names), None)
     if other is not None:
-        return failed(f"labels come in another order from row to row, not by their scores: {rows[0]}, then {other}")
+        return failed(f"the order of the labels changes, but not with their scores: {rows[0]}, then {other}")
     return passed(f"{len(rows[0].names)} labels in one order: {rows[0]}", float(len(rows[0].names)), "labels")
 
 
-def examine_baseline_labels(
-    examiner: Examiner, asker: Asker, cases: Mapping[str, Sequence[Case]], baseline: Path
-) -> None:
-    """Compare the labels of every signature that has some with those of the baseline, run in this machine."""
+def verify_baseline_labels(version: ServedVersion, baseline: Path) -> None:
+    """Compare the labels of every signature that has some with those of the baseline, run on this machine."""
+    checker, prober = version.checker, version.prober
     labelled = []
-    for own in cases.values():
-        answered = [(case, answer) for case in own if case.ordinary and (answer := asker.ask(case, GRPC)).ok]
+    for own in version.cases.values():
+        answered = [(case, answer) for case in own if case.ordinary and (answer := prober.probe(case, GRPC)).ok]
         rows = label_rows([answer for _, answer in answered])
         if rows and not are_ranked(rows):
             labelled.append((answered[0][0], rows[0]))
-    if not labelled or not examiner.wants("behaviour.baseline-labels"):
+    if not labelled or not checker.wants("behaviour.baseline-labels"):
         return
     with LocalRunner(baseline) as runner:
         for case, labels in labelled:
-            examiner.check(
+            checker.check(
                 "behaviour.baseline-labels",
                 case.signature,
-                partial(_as_baseline, runner, case, labels, asker.timeout),
+                partial(_as_baseline, runner, case, labels, prober.timeout),
             )
 
 
@@ -260,13 +260,13 @@ def _as_baseline(runner: LocalRunner, case: Case, labels: Labels, timeout: float
     try:
         outputs = runner.predict(case.signature, case.inputs, timeout=timeout)
     except StatusError as error:
-        return skipped(f"the baseline does not answer the same request: {error.message}")
+        return skipped(f"the baseline does not answer this request: {error.message}")
     rows = label_rows([Answer(outputs)])
     if not rows:
         return skipped("the baseline has no labels")
     if rows[0].names != labels.names:
-        return failed(f"the labels are {labels}, and those of the baseline {rows[0]}")
-    return passed("the labels are those of the baseline, in their order")
+        return failed(f"the labels are {labels}, those of the baseline {rows[0]}")
+    return passed("the labels and their order are those of the baseline")
 
 
 def _texts(labels: Sequence[bytes]) -> str:

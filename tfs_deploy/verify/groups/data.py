@@ -1,4 +1,4 @@
-"""Group ``data``: a data set through the served model, and its metrics on what came back."""
+"""Group ``data``: send a data set to the served model and compute metrics on its answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfs_deploy.codec.dtypes import numpy_dtype
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.verify.checks import failed, passed
-from tfs_deploy.verify.measure.tables import RECORD
+from tfs_deploy.verify.measure.data_sets import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.checks import Examiner
     from tfs_deploy.verify.measure.metrics import MetricLimit
-    from tfs_deploy.verify.probing.prober import Asker
+    from tfs_deploy.verify.probing.prober import Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
     Array = NDArray[Any]
 
-#: columns that hold what is right, the likeliest first
+#: names of the column of labels, the likeliest first
 _LABELS: Final = ("label", "labels", "target", "targets", "class", "y")
-#: outputs that metrics are about, where there are several
+#: outputs to compute metrics on where there are several, the likeliest first
 _OUTPUTS: Final = ("probabilities", "scores", "logits", "predictions", "prediction", "outputs", "output_0")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSettings:
-    """A data set: its columns, the metrics it has to reach, and where the defaults do not do, what is what."""
+    """A data set: its columns, the limits of its metrics, and names where the defaults do not fit."""
 
     columns: Mapping[str, Array]
     metrics: tuple[MetricLimit, ...]
@@ -46,31 +46,26 @@ class DataSettings:
 
     @property
     def rows(self) -> int:
-        """How many examples there are."""
+        """The number of examples."""
         return len(next(iter(self.columns.values())))
 
 
-def examine_data(
-    examiner: Examiner,
-    asker: Asker,
-    signatures: Mapping[str, SignatureInfo],
-    settings: DataSettings | None,
-    progress: Callable[[int], None],
-) -> None:
-    """Send the data set and judge its metrics; ``progress`` is told of rows as they are answered.
+def verify_data(version: ServedVersion, settings: DataSettings | None, progress: Callable[[int], None]) -> None:
+    """Send the data set and judge its metrics; ``progress`` is called with the number of rows answered.
 
     Raises ``UsageError`` for a data set that does not fit the signature.
     """
-    if settings is None or not examiner.wants("data"):
+    checker = version.checker
+    if settings is None or not checker.wants("data"):
         return
-    signature = choose_signature(signatures, settings.signature)
+    signature = choose_signature(version.signatures, settings.signature)
     label = choose_label(settings, signature)
     inputs = inputs_of(settings, signature, label)
     answered: list[Mapping[str, Array]] = []
-    check = examiner.check(
+    check = checker.check(
         "data.answers",
         f"{signature.name}, {settings.rows} rows",
-        lambda: _send(asker, signature, inputs, settings, progress, answered),
+        lambda: _send(version.prober, signature, inputs, settings, progress, answered),
     )
     if check is None or check.failed:
         return
@@ -83,11 +78,11 @@ def examine_data(
     outputs = np.concatenate([named_classes(part, output, labels) for part in answered])
     for metric in settings.metrics:
         about = f"{signature.name}, output '{output}', {metric.name}"
-        examiner.check("data.metric", about, partial(metric.judge, outputs, labels))
+        checker.check("data.metric", about, partial(metric.judge, outputs, labels))
 
 
 def require_fit(signatures: Mapping[str, SignatureInfo], settings: DataSettings) -> None:
-    """Raise ``UsageError`` for a data set that does not fit what the files say, before anything is started."""
+    """Raise ``UsageError`` for a data set that does not fit the signatures, before anything is started."""
     signature = choose_signature(signatures, settings.signature)
     inputs_of(settings, signature, choose_label(settings, signature))
     if settings.metrics:
@@ -95,7 +90,7 @@ def require_fit(signatures: Mapping[str, SignatureInfo], settings: DataSettings)
 
 
 def choose_signature(signatures: Mapping[str, SignatureInfo], name: str | None) -> SignatureInfo:
-    """Choose the named signature, else ``serving_default``, else the only one."""
+    """Return the named signature, else ``serving_default``, else the only one."""
     only = next(iter(signatures)) if len(signatures) == 1 else DEFAULT_SIGNATURE
     chosen = name or (DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in signatures else only)
     if chosen not in signatures:
@@ -104,19 +99,22 @@ def choose_signature(signatures: Mapping[str, SignatureInfo], name: str | None) 
 
 
 def choose_label(settings: DataSettings, signature: SignatureInfo) -> str:
-    """Choose the column with what is right: the named one, else one that is called so, else the only one left."""
+    """Return the column of labels: the named one, else one with a usual name, else the only one left."""
     names = [name for name in settings.columns if name not in signature.inputs and name != RECORD]
     chosen = settings.label or next((name for name in _LABELS if name in names), names[0] if len(names) == 1 else "")
     if chosen not in settings.columns:
         there = ", ".join(settings.columns)
-        raise UsageError(f"the data set has no column of labels {chosen!r}", hint=f"--label: one of {there}")
+        raise UsageError(
+            f"the data set has no label column {chosen!r}" if chosen else "the data set has no label column",
+            hint=f"--label: one of {there}",
+        )
     return chosen
 
 
 def named_classes(answer: Mapping[str, Array], output: str, labels: Array) -> Array:
-    """Return an output, or where labels are text and the answer has ``classes`` and ``scores``, each row's best class.
+    """Return an output; where labels are text and the answer has ``classes`` and ``scores``, each row's best class.
 
-    The place of a score says nothing then: which class it is of stands beside it.
+    The position of a score means nothing then: its class is named beside it.
     """
     names, scores = answer.get("classes"), answer.get("scores")
     wanted = labels.dtype.kind == "O" and output in ("classes", "scores")
@@ -126,7 +124,7 @@ def named_classes(answer: Mapping[str, Array], output: str, labels: Array) -> Ar
 
 
 def choose_output(outputs: Mapping[str, object], name: str | None) -> str:
-    """Choose the output that metrics are about."""
+    """Return the output to compute metrics on."""
     chosen = name or (next(iter(outputs)) if len(outputs) == 1 else next((n for n in _OUTPUTS if n in outputs), ""))
     if chosen not in outputs:
         raise UsageError(
@@ -139,7 +137,7 @@ def choose_output(outputs: Mapping[str, object], name: str | None) -> str:
 def inputs_of(settings: DataSettings, signature: SignatureInfo, label: str) -> dict[str, Array]:
     """Return the inputs of all rows with the signature's dtypes, by the names of the columns.
 
-    A signature with one input takes the only column that is no label, or whole records of tf.Examples.
+    A signature with one input takes the only column beside the labels, or whole records of tf.Examples.
     """
     columns = {name: column for name, column in settings.columns.items() if name != label}
     wanted = [name for name in signature.inputs if name not in signature.defaults]
@@ -160,22 +158,24 @@ def inputs_of(settings: DataSettings, signature: SignatureInfo, label: str) -> d
 def _as(column: Array, signature: SignatureInfo, name: str) -> Array:
     spec = signature.inputs[name]
     if (spec.dtype == "string") != (column.dtype.kind == "O"):
-        raise UsageError(f"the column for input '{name}' is {column.dtype}, and the input {spec}", hint="convert it")
-    with np.errstate(invalid="ignore"):  # what does not fit is found by comparing
+        raise UsageError(
+            f"the column for input '{name}' is {column.dtype}, but the input is {spec}", hint="convert the column"
+        )
+    with np.errstate(invalid="ignore"):  # the comparison below finds values that do not fit
         array = column if spec.dtype == "string" else column.astype(numpy_dtype(spec.dtype))
     if array.dtype.kind in "iub" and not np.array_equal(array, column):
         raise UsageError(
-            f"the column for input '{name}' has values that {spec.dtype} does not hold", hint="round or convert them"
+            f"the column for input '{name}' has values that {spec.dtype} cannot hold", hint="round or convert them"
         )
     rest = spec.shape[1:] if spec.shape else ()
     fixed = tuple(size for size in rest if size is not None)
-    # flat rows, as tables have them, take the shape of the input
+    # flat rows, as in a table, take the shape of the input
     fits = len(fixed) == len(rest) and array[0:1].size == math.prod(fixed)
     return array.reshape(-1, *fixed) if fits else array
 
 
 def _send(
-    asker: Asker,
+    prober: Prober,
     signature: SignatureInfo,
     inputs: Mapping[str, Array],
     settings: DataSettings,
@@ -186,7 +186,7 @@ def _send(
         part = {name: array[start : start + settings.batch] for name, array in inputs.items()}
         rows = len(next(iter(part.values())))
         try:
-            reply = asker.grpc.predict(asker.model, part, signature=signature.name, version=asker.version)
+            reply = prober.grpc.predict(prober.model, part, signature=signature.name, version=prober.version)
         except TfsDeployError as error:
             return failed(f"rows {start} to {start + rows - 1} are not answered: {error.message}")
         short = next((name for name, array in reply.outputs.items() if array.shape[:1] != (rows,)), None)

@@ -1,4 +1,4 @@
-"""Group ``files``: what the files of a version show without a server."""
+"""Group ``files``: what can be checked in the files of a version, without a server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.savedmodel.review import Review
-    from tfs_deploy.verify.checks import Examiner
+    from tfs_deploy.verify.checks import Checker
     from tfs_deploy.verify.subjects import Subject
 
 #: lint rules about the versions beside this one, and the one that ``files.manifest`` covers
@@ -37,8 +37,11 @@ _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST, NO_GOLDENS, "TFS111"}))
 _NOT_CARRIED: Final = ("resource", "variant")
 
 
-def examine_files(examiner: Examiner, subject: Subject, ignore: Sequence[str] = ()) -> SavedModelInfo | None:
-    """Run the checks of one version and describe it; ``None`` if it cannot be read. ``ignore``: lint rules."""
+def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ()) -> SavedModelInfo | None:
+    """Check the files of one version and return its description; ``None`` if they cannot be read.
+
+    ``ignore``: lint rules that are not applied.
+    """
     found: list[SavedModelInfo] = []
 
     def read() -> Judgement:
@@ -51,20 +54,20 @@ def examine_files(examiner: Examiner, subject: Subject, ignore: Sequence[str] = 
             "signatures",
         )
 
-    # Everything else needs it, so the model is read even if this check was left out.
-    if examiner.check("files.readable", "", read) is None:
+    # everything else needs the description, so the files are read even if this check is excluded
+    if checker.check("files.readable", "", read) is None:
         read()
     if not found:
         return None
     (info,) = found
-    examiner.check("files.manifest", "", lambda: judge_files(review_files(info)))
-    examiner.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore))))
-    examiner.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
+    checker.check("files.manifest", "", lambda: judge_files(review_files(info)))
+    checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore))))
+    checker.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
     if subject.baseline is None:
-        examiner.tell("files.contract", "", skipped("there is no baseline: --baseline VERSION"))
+        checker.record("files.contract", "", skipped("no baseline was given: --baseline VERSION"))
     else:
         baseline = subject.baseline
-        examiner.check(
+        checker.check(
             "files.contract",
             f"against {baseline}",
             lambda: judge_contract(review_contract(info, inspect_model(baseline))),
@@ -91,12 +94,12 @@ def judge_files(review: Review) -> Judgement:
     if refused:
         return failed(f"not as exported: {refused[0]}{_more(len(refused))}", float(len(refused)), "files")
     if review.of(NO_MANIFEST):
-        return skipped("there is no manifest to check the files against; variables match TensorFlow's own checksums")
+        return skipped("there is no manifest to check the files by; the variables match TensorFlow's checksums")
     return passed(f"{review.examined} files are as exported", float(review.examined), "files")
 
 
 def judge_lint(review: Review) -> Judgement:
-    """Judge what lint found: errors fail, the rest is counted."""
+    """Judge what lint found: errors fail, warnings are counted."""
     refused = _ACCEPTS.refused(review)
     if refused:
         first = refused[0]
@@ -106,11 +109,11 @@ def judge_lint(review: Review) -> Judgement:
     if accepted:
         first = accepted[0]
         return passed(
-            f"nothing that keeps it from serving; {first.code}: {first.message}{_more(len(accepted))}",
+            f"no errors; {first.code}: {first.message}{_more(len(accepted))}",
             float(len(accepted)),
             "warnings",
         )
-    return passed("nothing found", 0.0, "errors")
+    return passed("no errors, no warnings", 0.0, "errors")
 
 
 def judge_goldens(review: Review) -> Judgement:

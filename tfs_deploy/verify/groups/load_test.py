@@ -1,7 +1,7 @@
-"""Group ``load-test``: latency, throughput, memory and processor under load, and the budgets for them.
+"""Group ``load-test``: latency, throughput, memory and CPU under load, and their budgets.
 
-A first burst warms up and is thrown away. Then windows follow until they agree or the patience is over; with a
-baseline its windows take turns with those of the candidate, so that both meet the same machine.
+A first window warms up the server and is dropped. More windows follow until they agree or the time is over; those of
+a baseline alternate with those of the candidate, so that both meet the same load of the machine.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.verify.checks import failed, passed, skipped
-from tfs_deploy.verify.measure.load import Burst, burst
-from tfs_deploy.verify.measure.measurements import Measured
+from tfs_deploy.verify.measure.load_generator import LoadWindow, send_load
+from tfs_deploy.verify.measure.load_test_result import LoadTestResult
 from tfs_deploy.verify.probing.prober import GRPC
 from tfs_deploy.verify.staging import BASELINE_SUFFIX
 
@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 
     from tfs_deploy.host.usage import Usage
     from tfs_deploy.launch.server import Server
-    from tfs_deploy.verify.checks import Examiner, Judgement
+    from tfs_deploy.verify.checks import Checker, Judgement
     from tfs_deploy.verify.measure.budgets import Budget
     from tfs_deploy.verify.probing.cases import Case
-    from tfs_deploy.verify.probing.prober import Asker
+    from tfs_deploy.verify.probing.prober import Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
 _WARM_UP: Final = 0.25
 _WINDOWS: Final = 4
-#: windows agree if the medians of the last three are this close to their mean
+#: windows agree if the medians of the last ones are this close to their mean
 _SPREAD: Final = 0.15
 _COMPARED: Final = 3
-#: how many times the stated time windows may take until they agree
+#: how many times the requested seconds the windows may take until they agree
 _PATIENCE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """How a load test goes: measured ``seconds``, ``callers`` at once or ``rate`` requests a second, and budgets."""
+    """A load test: its ``seconds``, ``callers`` at once or ``rate`` requests a second, and the budgets."""
 
     seconds: float
     callers: int = 4
@@ -51,74 +52,66 @@ class LoadSettings:
 
     @property
     def relative(self) -> bool:
-        """Whether the baseline is measured as well."""
+        """Whether the baseline is measured too."""
         return any(budget.relative for budget in self.budgets)
 
     @property
     def text(self) -> str:
-        """Say what load it is."""
+        """The load in words."""
         return f"{self.callers} callers" if self.rate is None else f"{self.rate:g} requests/s"
 
 
 NO_LOAD: Final = LoadSettings(0.0)
 
 
-def examine_performance(
-    examiner: Examiner,
-    asker: Asker,
-    cases: Mapping[str, Sequence[Case]],
-    settings: LoadSettings,
-    server: Server | None,
-    measured: list[Measured],
-) -> None:
-    """Load the server, report what it did, and judge the budgets."""
-    if settings.seconds <= 0 or not examiner.wants("load-test"):
+def verify_under_load(version: ServedVersion, settings: LoadSettings) -> None:
+    """Put the server under load, keep what was measured as evidence, and judge the budgets."""
+    checker, prober = version.checker, version.prober
+    if settings.seconds <= 0 or not checker.wants("load-test"):
         return
-    case = load_case(asker, cases)
+    case = load_case(prober, version.cases)
     if case is None:
-        examiner.tell("load-test.errors", "", skipped("no signature answers what could be sent"))
+        checker.record("load-test.errors", "", skipped("no signature answered an ordinary request"))
         return
-    names = {"": asker.model} | ({BASELINE_SUFFIX: asker.model + BASELINE_SUFFIX} if settings.relative else {})
+    names = {"": prober.model} | ({BASELINE_SUFFIX: prober.model + BASELINE_SUFFIX} if settings.relative else {})
     what = f"{case.signature}, {settings.text}"
-    found, baseline = (*_measure(examiner, asker, case, settings, server, list(names.values())), None)[:2]
+    found, baseline = (*_measure(version, case, settings, list(names.values())), None)[:2]
     if found is None:
         return
-    measured.append(found)
-    if baseline is not None:
-        measured.append(baseline)
-    examiner.tell("load-test.errors", what, judge_errors(found, settings.budgets), found.seconds)
-    examiner.tell("load-test.stable", what, judge_stable(found))
+    version.evidence.load_tests += [found] if baseline is None else [found, baseline]
+    checker.record("load-test.errors", what, judge_errors(found, settings.budgets), found.seconds)
+    checker.record("load-test.stable", what, judge_stable(found))
     for budget in settings.budgets:
-        examiner.tell("load-test.budget", f"{what}, {budget.text}", budget.judge(found, baseline))
+        checker.record("load-test.budget", f"{what}, {budget.text}", budget.judge(found, baseline))
 
 
-def load_case(asker: Asker, cases: Mapping[str, Sequence[Case]]) -> Case | None:
-    """Choose what is sent: a request of the default signature that was answered, a recorded one before made-up ones."""
+def load_case(prober: Prober, cases: Mapping[str, Sequence[Case]]) -> Case | None:
+    """Return the request to send: an answered one of the default signature if possible, recorded before made-up."""
     names = sorted(cases, key=lambda name: (name != DEFAULT_SIGNATURE, name))
     for name in names:
-        answered = [case for case in cases[name] if case.ordinary and asker.ask(case, GRPC).ok]
+        answered = [case for case in cases[name] if case.ordinary and prober.probe(case, GRPC).ok]
         if answered:
             return min(answered, key=lambda case: case.golden is None)
     return None
 
 
-def require_possible(settings: LoadSettings, *, baseline: bool, own_server: bool) -> None:
+def require_measurable(settings: LoadSettings, *, baseline: bool, own_server: bool) -> None:
     """Raise ``UsageError`` for a budget that this run cannot measure."""
     for budget in settings.budgets:
         if budget.relative and not (baseline and own_server):
             raise UsageError(
-                f"'{budget.text}' is relative to a baseline, and none is served beside it",
-                hint="--baseline VERSION, and a target that is started for the verification",
+                f"'{budget.text}' is relative to a baseline, but no baseline is served",
+                hint="give --baseline VERSION, and a target that is started for the verification",
             )
         if budget.metric in ("memory", "cpu") and (not own_server or settings.relative):
-            where = "a server that runs elsewhere" if not own_server else "a server that has the baseline too"
+            where = "a server that runs elsewhere" if not own_server else "a server that also serves the baseline"
             raise UsageError(
-                f"'{budget.text}' cannot be told of {where}", hint="verify that budget in a run of its own"
+                f"'{budget.text}' cannot be measured on {where}", hint="verify this budget in a run of its own"
             )
 
 
-def judge_errors(measured: Measured, budgets: Sequence[Budget]) -> Judgement:
-    """Judge failed requests: none may fail, unless a budget says how many."""
+def judge_errors(measured: LoadTestResult, budgets: Sequence[Budget]) -> Judgement:
+    """Judge failed requests: none may fail, unless a budget allows some."""
     if measured.errors and not any(budget.metric == "errors" for budget in budgets):
         asked = measured.errors + len(measured.latencies)
         return failed(
@@ -127,90 +120,88 @@ def judge_errors(measured: Measured, budgets: Sequence[Budget]) -> Judgement:
     return passed(f"{len(measured.latencies)} answers, {measured.throughput:.0f} a second", measured.throughput, "/s")
 
 
-def judge_stable(measured: Measured) -> Judgement:
-    """Say whether the windows agreed; that they did not is the machine's fault as often as the model's."""
+def judge_stable(measured: LoadTestResult) -> Judgement:
+    """Judge whether the windows agreed; where not, that is skipped: the machine may be the cause."""
     count = len(measured.windows)
     if measured.stable:
         return passed(f"the medians of the last {_COMPARED} of {count} windows agree", float(count), "windows")
     shown = ", ".join(f"{1000 * window:.1f}" for window in measured.windows[-_COMPARED:])
-    return skipped(f"the medians of {count} windows did not come to rest (the last: {shown} ms)")
+    return skipped(f"the medians of {count} windows did not settle (the last: {shown} ms)")
 
 
 def is_stable(medians: Sequence[float]) -> bool:
-    """Whether the last windows agree with each other."""
+    """Return whether the last windows agree."""
     last = medians[-_COMPARED:]
     mean = sum(last) / len(last) if last else 0.0
     return len(last) == _COMPARED and all(abs(each - mean) <= _SPREAD * mean for each in last)
 
 
-def _measure(
-    examiner: Examiner, asker: Asker, case: Case, settings: LoadSettings, server: Server | None, names: Sequence[str]
-) -> list[Measured]:
-    """Send load in turn to each of ``names``, a model and its baseline; return what each did."""
-    sends = [_sender(asker, case, name) for name in names]
+def _measure(version: ServedVersion, case: Case, settings: LoadSettings, names: Sequence[str]) -> list[LoadTestResult]:
+    """Alternate load between ``names``, a model and its baseline; return the result of each."""
+    sends = [_sender(version.prober, case, name) for name in names]
     window = settings.seconds / _WINDOWS
-    bursts: list[list[Burst]] = [[] for _ in names]
+    windows: list[list[LoadWindow]] = [[] for _ in names]
     how = {"callers": settings.callers, "rate": settings.rate}
     for send in sends:
-        burst(send, max(settings.seconds * _WARM_UP, 0.2), **how)  # type: ignore[arg-type]
-    # what one server uses for both versions is said of neither
-    with _Watch(None if len(names) > 1 else server) as watch:
-        while len(bursts[0]) < _WINDOWS * _PATIENCE:
-            for send, own in zip(sends, bursts, strict=True):
-                own.append(burst(send, window, **how))  # type: ignore[arg-type]
-            if len(bursts[0]) >= _WINDOWS and all(is_stable(_medians(own)) for own in bursts):
+        send_load(send, max(settings.seconds * _WARM_UP, 0.2), **how)  # type: ignore[arg-type]
+    # the usage of a server that serves both versions belongs to neither
+    with _UsageSampler(None if len(names) > 1 else version.endpoint.server) as usage:
+        while len(windows[0]) < _WINDOWS * _PATIENCE:
+            for send, own in zip(sends, windows, strict=True):
+                own.append(send_load(send, window, **how))  # type: ignore[arg-type]
+            if len(windows[0]) >= _WINDOWS and all(is_stable(_medians(own)) for own in windows):
                 break
     return [
-        _measured(examiner, f"{case.signature}, {settings.text}" + (", baseline" if number else ""), own, watch)
-        for number, own in enumerate(bursts)
+        _summary(version.checker, f"{case.signature}, {settings.text}" + (", baseline" if number else ""), own, usage)
+        for number, own in enumerate(windows)
     ]
 
 
-def _sender(asker: Asker, case: Case, name: str) -> Callable[[], object]:
-    version = asker.version if name == asker.model else None
+def _sender(prober: Prober, case: Case, name: str) -> Callable[[], object]:
+    version = prober.version if name == prober.model else None
 
     def send() -> object:
-        return asker.grpc.predict(name, case.inputs, signature=case.signature, version=version)
+        return prober.grpc.predict(name, case.inputs, signature=case.signature, version=version)
 
     return send
 
 
-def _measured(examiner: Examiner, what: str, bursts: Sequence[Burst], watch: _Watch) -> Measured:
-    medians = _medians(bursts)
-    return Measured(
-        *(examiner.model, examiner.target, what),
-        latencies=tuple(sorted(latency for each in bursts for latency in each.latencies)),
-        errors=sum(each.errors for each in bursts),
-        seconds=sum(each.seconds for each in bursts),
-        memory=watch.memory,
-        cpu=watch.cpu,
+def _summary(checker: Checker, what: str, windows: Sequence[LoadWindow], usage: _UsageSampler) -> LoadTestResult:
+    medians = _medians(windows)
+    return LoadTestResult(
+        *(checker.model, checker.target, what),
+        latencies=tuple(sorted(latency for each in windows for latency in each.latencies)),
+        errors=sum(each.errors for each in windows),
+        seconds=sum(each.seconds for each in windows),
+        memory=usage.memory,
+        cpu=usage.cpu,
         windows=tuple(medians),
         stable=is_stable(medians),
-        last_error=next((each.last_error for each in reversed(bursts) if each.last_error), ""),
+        last_error=next((each.last_error for each in reversed(windows) if each.last_error), ""),
     )
 
 
-def _medians(bursts: Sequence[Burst]) -> list[float]:
-    return [sorted(each.latencies)[len(each.latencies) // 2] for each in bursts if each.latencies]
+def _medians(windows: Sequence[LoadWindow]) -> list[float]:
+    return [sorted(each.latencies)[len(each.latencies) // 2] for each in windows if each.latencies]
 
 
-class _Watch:
-    """Looks at a server's process while it works."""
+class _UsageSampler:
+    """Samples the usage of a server's process while the context lasts."""
 
     def __init__(self, server: Server | None) -> None:
         self._server = server
         self._done = threading.Event()
         self._seen: list[Usage] = []
-        self._thread = threading.Thread(target=self._look, name="usage", daemon=True)
+        self._thread = threading.Thread(target=self._sample, name="usage", daemon=True)
 
     @property
     def memory(self) -> int | None:
-        """The most that it had, in bytes."""
+        """The peak memory in bytes; ``None`` without a sample."""
         return max((usage.memory for usage in self._seen), default=None)
 
     @property
     def cpu(self) -> float | None:
-        """What it used on average, in CPUs."""
+        """The average CPU usage in CPUs; ``None`` without a sample."""
         return sum(usage.cpu for usage in self._seen) / len(self._seen) if self._seen else None
 
     def __enter__(self) -> Self:
@@ -223,7 +214,7 @@ class _Watch:
         if self._server is not None:
             self._thread.join()
 
-    def _look(self) -> None:
-        with contextlib.suppress(TfsDeployError):  # it ended: the checks say so
+    def _sample(self) -> None:
+        with contextlib.suppress(TfsDeployError):  # the server ended: ``load.survived`` reports it
             while self._server is not None and not self._done.is_set():
                 self._seen.append(self._server.usage())

@@ -1,4 +1,4 @@
-"""Group ``parity``: the model in this process, over gRPC and over REST, per output; and which version answered."""
+"""Group ``parity``: gRPC, REST and the local model give the same outputs; the right version answers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.checks import Examiner, Judgement
+    from tfs_deploy.verify.checks import Checker, Judgement
     from tfs_deploy.verify.probing.cases import Case
-    from tfs_deploy.verify.probing.prober import Answer, Asker
+    from tfs_deploy.verify.probing.prober import Answer, Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
-#: id -> the two ways that are compared
+#: id -> the two transports to compare
 PAIRS: Final = {
     "parity.local-grpc": (LOCAL, GRPC),
     "parity.grpc-rest": (GRPC, REST),
@@ -31,35 +31,30 @@ PAIRS: Final = {
 }
 
 
-def examine_parity(
-    examiner: Examiner,
-    asker: Asker,
-    signatures: Mapping[str, SignatureInfo],
-    cases: Mapping[str, Sequence[Case]],
-    differences: list[Difference],
-) -> None:
-    """Compare the answers that were given, signature by signature, and those of the model in this process."""
-    for name in signatures:
-        answers = {way: _answers(asker, cases[name], way) for way in (LOCAL, *asker.ways)}
+def verify_parity(version: ServedVersion) -> None:
+    """Compare the answers over each transport, signature by signature, with each other and with the local model's."""
+    checker, prober, cases = version.checker, version.prober, version.cases
+    for name in version.signatures:
+        answers = {transport: _answers(prober, cases[name], transport) for transport in (LOCAL, *prober.transports)}
         for identity, (left, right) in PAIRS.items():
-            if REST in (left, right) and asker.rest is None:
+            if REST in (left, right) and prober.rest is None:
                 continue
-            if LOCAL in (left, right) and not asker.asks_local:
-                why = asker.local.why_not if asker.local is not None else "it is not asked"
-                examiner.tell(identity, name, skipped(f"there is no local answer to compare with: {why}"))
+            if LOCAL in (left, right) and not prober.has_local:
+                why = prober.local.failure if prober.local is not None else "the model does not run locally"
+                checker.record(identity, name, skipped(f"there is no local answer to compare with: {why}"))
                 continue
             pairs = [
                 (case, answers[left][case], answers[right][case])
                 for case in cases[name]
                 if case in answers[left] and case in answers[right]
             ]
-            examiner.check(identity, name, partial(judge_pairs, pairs, left, right))
-            differences += _differences(examiner, name, f"{left} and {right}", pairs)
-        examiner.check("parity.version", name, partial(_versions, answers, asker.version))
+            checker.check(identity, name, partial(judge_pairs, pairs, left, right))
+            version.evidence.differences += _differences(checker, name, f"{left} and {right}", pairs)
+        checker.check("parity.version", name, partial(_versions, answers, prober.version))
 
 
 def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: str) -> Judgement:
-    """Judge whether two ways give the same to every request that both answered."""
+    """Judge whether two transports give the same answer to every request."""
     both = [(case, one, other) for case, one, other in pairs if one.ok and other.ok]
     for case, one, other in both:
         missing = sorted(one.outputs.keys() ^ other.outputs.keys())
@@ -68,13 +63,13 @@ def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: 
         mismatch = compare(one.outputs, other.outputs, case.rtol, case.atol)
         if mismatch is not None:
             return failed(f"{case.name}: {right} does not answer as {left}: {mismatch}", mismatch.max_abs_diff)
-    torn = next((each for each in pairs if each[1].ok != each[2].ok and not _is_late(*each)), None)
-    if torn is not None:
-        case, one, other = torn
+    unequal = next((each for each in pairs if each[1].ok != each[2].ok and not _is_late(*each)), None)
+    if unequal is not None:
+        case, one, other = unequal
         loser, why = (right, other.why) if one.ok else (left, one.why)
-        return failed(f"{case.name}: {loser} does not answer, the other one does: {why}")
+        return failed(f"{case.name}: {loser} does not answer, but the other does: {why}")
     if not both:
-        return skipped("no request was answered by both")
+        return skipped("no request was answered over both")
     largest = max(
         (_largest(one.outputs, other.outputs, name) for _, one, other in both for name in one.outputs), default=0
     )
@@ -82,20 +77,20 @@ def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: 
 
 
 def _is_late(case: Case, one: Answer, other: Answer) -> bool:
-    """Whether one way only took too long for an edge value, which the other may have made in time by a hair."""
+    """Return whether an edge value timed out over one transport; the other may just have been in time."""
     return not case.ordinary and any(isinstance(each.error, DeadlineExceededError) for each in (one, other))
 
 
-def _answers(asker: Asker, cases: Sequence[Case], way: str) -> dict[Case, Answer]:
-    if way == LOCAL and asker.asks_local:
-        # what the server did not answer in time would only take this process's time as well
-        asked = [case for case in cases if not asker.ask(case, GRPC).lost]
-        return {case: asker.ask(case, LOCAL) for case in asked}
-    # what could not be asked over REST was not
+def _answers(prober: Prober, cases: Sequence[Case], transport: str) -> dict[Case, Answer]:
+    if transport == LOCAL and prober.has_local:
+        # a request that timed out on the server would time out here too
+        asked = [case for case in cases if not prober.probe(case, GRPC).lost]
+        return {case: prober.probe(case, LOCAL) for case in asked}
+    # some requests cannot be sent over REST
     return {
-        case: asker.answers[case.signature, case.name, way]
+        case: prober.answers[case.signature, case.name, transport]
         for case in cases
-        if (case.signature, case.name, way) in asker.answers
+        if (case.signature, case.name, transport) in prober.answers
     }
 
 
@@ -103,12 +98,12 @@ def _versions(answers: Mapping[str, Mapping[Case, Answer]], version: int) -> Jud
     given = [answer.version for answer in answers[GRPC].values() if answer.ok]
     wrong = next((each for each in given if each != version), None)
     if wrong is not None:
-        return failed(f"version {wrong} answered over gRPC, version {version} should")
-    return passed(f"version {version} gave every answer") if given else skipped("there was no answer")
+        return failed(f"version {wrong} answered over gRPC instead of version {version}")
+    return passed(f"version {version} gave every answer") if given else skipped("no request was answered")
 
 
 def _differences(
-    examiner: Examiner, name: str, between: str, pairs: Sequence[tuple[Case, Answer, Answer]]
+    checker: Checker, name: str, between: str, pairs: Sequence[tuple[Case, Answer, Answer]]
 ) -> list[Difference]:
     """Return the largest difference of each numeric output, for the report."""
     found: dict[str, tuple[float, float]] = {}
@@ -123,7 +118,7 @@ def _differences(
                 largest = _largest(one.outputs, other.outputs, output)
                 found[output] = (max(before[0], largest), max(before[1], case.atol + case.rtol * scale))
     return [
-        Difference(examiner.model, examiner.target, name, between, output, largest, allowed)
+        Difference(checker.model, checker.target, name, between, output, largest, allowed)
         for output, (largest, allowed) in sorted(found.items())
     ]
 

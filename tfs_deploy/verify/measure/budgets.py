@@ -1,4 +1,4 @@
-"""Budgets of a load test: ``p99 < 20ms``, ``throughput >= 200/s``, or relative to the baseline, ``p99 < 1.2x``."""
+"""Budgets of a load test: ``p99 < 20ms``, ``throughput >= 200/s``, or, relative to the baseline, ``p99 < 1.2x``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tfs_deploy.verify.checks import Judgement
-    from tfs_deploy.verify.measure.measurements import Measured
+    from tfs_deploy.verify.measure.load_test_result import LoadTestResult
 
-#: what can be limited -> the kind of its value
+#: metric that a budget can limit -> the kind of its value
 METRICS: Final = {
     "p50": "time",
     "p90": "time",
@@ -30,8 +30,8 @@ METRICS: Final = {
     "memory": "size",
     "cpu": "number",
 }
-#: what only a server can tell whose process can be looked at
-OF_THE_SERVER: Final = frozenset({"memory", "cpu"})
+#: metrics of the server's process, which one started elsewhere does not show
+PROCESS_METRICS: Final = frozenset({"memory", "cpu"})
 #: kind -> unit (any case) -> what one of it is, in seconds, answers a second, shares of 1, bytes, CPUs
 _UNITS: Final[dict[str, dict[str, float]]] = {
     "time": {"us": 1e-6, "ms": 1e-3, "s": 1.0},
@@ -71,17 +71,17 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Read a budget; ``UsageError`` says what is wrong with it."""
+        """Return the budget that a text describes; ``UsageError`` names what is wrong with it."""
         match = _FORM.fullmatch(text)
         if match is None:
-            raise UsageError(f"{text!r} is no budget", hint=_HINT)
+            raise UsageError(f"{text!r} is not a valid budget", hint=_HINT)
         metric, unit = match["metric"].lower(), match["unit"].lower()
         if metric not in METRICS:
-            hint = did_you_mean(metric, METRICS, otherwise=f"there are: {', '.join(METRICS)}")
-            raise UsageError(f"{text!r}: there is no {metric!r} to limit", hint=hint)
+            hint = did_you_mean(metric, METRICS, otherwise=f"metrics: {', '.join(METRICS)}")
+            raise UsageError(f"{text!r}: unknown metric {metric!r}", hint=hint)
         number, clean = float(match["number"]), " ".join(text.split())
         if unit == "x":
-            if metric in OF_THE_SERVER:
+            if metric in PROCESS_METRICS:
                 raise UsageError(
                     f"{text!r}: one server runs both versions, so its {metric} cannot be compared", hint=_HINT
                 )
@@ -92,8 +92,8 @@ class Budget:
             raise UsageError(f"{text!r}: {unit or 'no unit'!r} does not fit {metric}", hint=f"units: {known}, or x")
         return cls(metric, match["sign"], number * units[unit], relative=False, text=clean)
 
-    def judge(self, measured: Measured, baseline: Measured | None) -> Judgement:
-        """Judge a load test, by that of the baseline in the same run where the budget is relative."""
+    def judge(self, measured: LoadTestResult, baseline: LoadTestResult | None) -> Judgement:
+        """Judge a load test; a relative budget by the baseline's in the same run."""
         value = value_of(measured, self.metric)
         if value is None:
             return failed(f"{self.text}: {self.metric} could not be measured")
@@ -106,7 +106,7 @@ class Budget:
         holds = _OPERATORS[self.sign](value, limit)
         factor, unit = _SHOWN[METRICS[self.metric]]
         judge = passed if holds else failed
-        how = "within" if holds else "beyond"
+        how = "within" if holds else "outside"
         return judge(f"{self.metric} is {self._shown(value)}, {how} {self.text}{against}", value * factor, unit)
 
     def _shown(self, value: float) -> str:
@@ -114,8 +114,8 @@ class Budget:
         return f"{value * factor:.4g} {unit}"
 
 
-def value_of(measured: Measured, metric: str) -> float | None:
-    """Return a measure of a load test in the unit of ``Budget.limit``, ``None`` if it was not measured."""
+def value_of(measured: LoadTestResult, metric: str) -> float | None:
+    """Return a metric of a load test in the unit of ``Budget.limit``; ``None`` if it was not measured."""
     if metric.startswith("p"):
         return measured.percentile(float(metric[1:]))
     if metric == "throughput":
@@ -127,11 +127,11 @@ def value_of(measured: Measured, metric: str) -> float | None:
 
 
 def read_budgets(given: Iterable[str]) -> list[Budget]:
-    """Read budgets: each a limit, or a YAML file with ``budgets: [...]``.
+    """Return the budgets of texts that are each a limit, or the path of a YAML file with ``budgets: [...]``.
 
     Raises:
-        SpecError: a file that cannot be used, with every problem in it (``file:line: path: message``).
-        UsageError: a limit that is none, or a file that is not there.
+        SpecError: a file is invalid; lists every problem in it (``file:line: path: message``).
+        UsageError: a limit is invalid, or a file does not exist.
     """
     budgets = []
     for text in given:
@@ -150,11 +150,11 @@ def _of_file(path: Path) -> list[Budget]:
     budgets: list[Budget] = []
     data = tree.data
     if not problems and not (isinstance(data, dict) and isinstance(data.get("budgets"), list) and data["budgets"]):
-        wrong((), "there is no list 'budgets' with at least one budget in it")
+        wrong((), "a list 'budgets' with at least one budget is missing")
     elif not problems:
         for key in data:
             if key != "budgets":
-                wrong((key,), "is no key of a budget file; there is: budgets")
+                wrong((key,), "unknown key; a budget file has: budgets")
         for number, entry in enumerate(data["budgets"]):
             found = _parsed(str(entry))
             if isinstance(found, Budget):
@@ -179,6 +179,6 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         raise UsageError(f"{path} is neither a budget nor a file with budgets", hint=_HINT) from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text: {error.reason}", hint=_HINT) from error
+        raise UsageError(f"{path} is not a text file: {error.reason}", hint=_HINT) from error
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error

@@ -1,4 +1,4 @@
-"""Metrics of served answers against labels: ``accuracy>=0.95``. Plain functions of arrays."""
+"""Metrics of served answers against labels, as functions of arrays, and their limits: ``accuracy>=0.95``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TINY: Final = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class MetricLimit:
-    """A metric and what it has to reach."""
+    """A metric and its limit."""
 
     name: str
     sign: str
@@ -43,18 +43,18 @@ class MetricLimit:
 
     @classmethod
     def parse(cls, text: str) -> MetricLimit:
-        """Read ``NAME>=NUMBER``; ``UsageError`` lists the names there are."""
+        """Return the limit that a text such as ``accuracy>=0.95`` describes; ``UsageError`` for an invalid one."""
         match = _FORM.fullmatch(text)
         if match is None:
-            raise UsageError(f"{text!r} is no metric with a limit", hint=_HINT)
+            raise UsageError(f"{text!r} is not a valid metric limit", hint=_HINT)
         name, sign, number, percent = match.groups()
         if name not in METRICS and not re.fullmatch(r"top\d+", name):
-            hint = did_you_mean(name, METRICS, otherwise=f"there are: {', '.join(METRICS)}, topN")
-            raise UsageError(f"{text!r}: there is no metric {name!r}", hint=hint)
+            hint = did_you_mean(name, METRICS, otherwise=f"metrics: {', '.join(METRICS)}, topN")
+            raise UsageError(f"{text!r}: unknown metric {name!r}", hint=hint)
         return cls(name, sign, float(number) / (100 if percent else 1))
 
     def judge(self, outputs: Array, labels: Array) -> Judgement:
-        """Compute the metric of served ``outputs`` and judge it; ``UsageError`` if it does not fit them."""
+        """Judge the metric of served ``outputs``; ``UsageError`` if it does not fit them."""
         try:
             value = compute(self.name, outputs, labels)
         except (ValueError, TypeError, IndexError) as error:
@@ -62,11 +62,11 @@ class MetricLimit:
                 f"{each.dtype if each.dtype.kind != 'O' else 'text'} {list(each.shape)}" for each in (outputs, labels)
             ]
             raise UsageError(
-                f"{self.name} cannot be computed of answers {shown[0]} and labels {shown[1]}: {error}",
+                f"{self.name} cannot be computed from answers {shown[0]} and labels {shown[1]}: {error}",
                 hint="choose another metric, --output or --label",
             ) from error
         holds = _SIGNS[self.sign](value, self.limit)
-        reason = f"{self.name} is {value:.6g} of {len(labels)} answers, {'as' if holds else 'not'} {self}"
+        reason = f"{self.name} is {value:.6g} on {len(labels)} answers, {'within' if holds else 'outside'} {self}"
         return (passed if holds else failed)(reason, value, self.name)
 
     def __str__(self) -> str:
@@ -76,19 +76,19 @@ class MetricLimit:
 def compute(name: str, outputs: Array, labels: Array) -> float:
     """Return a metric; outputs are [rows, ...], labels [rows], or [rows, classes] as one-hot rows."""
     if len(outputs) != len(labels):
-        raise UsageError(f"there are {len(outputs)} answers for {len(labels)} labels", hint="choose another --output")
+        raise UsageError(f"{len(outputs)} answers do not match {len(labels)} labels", hint="choose another --output")
     if name.startswith("top"):
         return _top(outputs, labels, int(name[3:]))
     return METRICS[name](outputs, labels)
 
 
 def predicted(outputs: Array) -> Array:
-    """Return the class of each row: the highest of several scores, the side of one, or the class as it is."""
+    """Return the class of each row: that of the highest score, the side of a single score, or the value itself."""
     if outputs.ndim > 1 and outputs.shape[-1] == 1:
         outputs = outputs[..., 0]
     if outputs.ndim > 1 and outputs.dtype.kind == "O":
         raise UsageError(
-            f"there are {outputs.shape[-1]} texts a row, and nothing says which is the answer",
+            f"each row has {outputs.shape[-1]} texts, and none is known to be the answer",
             hint="choose another --output",
         )
     if outputs.ndim > 1:
@@ -100,7 +100,7 @@ def predicted(outputs: Array) -> Array:
 
 
 def classes(labels: Array) -> Array:
-    """Return the class of each label: of a one-hot row, or as it is."""
+    """Return the class of each label: that of a one-hot row, or the value itself."""
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     return np.asarray(labels.argmax(axis=-1)) if labels.ndim > 1 else labels
@@ -115,13 +115,13 @@ def _accuracy(outputs: Array, labels: Array) -> float:
 
 def _top(outputs: Array, labels: Array, count: int) -> float:
     if outputs.ndim != 2:
-        raise UsageError(f"top{count} needs one score a class, the output has shape {list(outputs.shape)}", hint=_HINT)
+        raise UsageError(f"top{count} needs one score per class, not shape {list(outputs.shape)}", hint=_HINT)
     best = np.argsort(-outputs, axis=1, kind="stable")[:, :count]
     return float(np.mean((best == classes(labels)[:, np.newaxis]).any(axis=1)))
 
 
 def _of_classes(outputs: Array, labels: Array) -> list[tuple[float, float]]:
-    """Return precision and recall of the class 1 of two, or of each of more."""
+    """Return precision and recall: of class 1 where there are two, else of each class."""
     ours, theirs = predicted(outputs), classes(labels).astype(np.int64)
     several = sorted(set(theirs.tolist()) | set(ours.tolist()))
     wanted = [1] if set(several) <= {0, 1} else several

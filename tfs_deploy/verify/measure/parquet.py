@@ -24,7 +24,7 @@ _INDEX: Final = re.compile(r"__index_level_\d+__")
 def read_parquet(path: Path) -> dict[str, Array]:
     """Return every column: numbers and booleans as they are, text and bytes as bytes, lists as further dimensions.
 
-    Raises ``UsageError`` naming the column for what no tensor holds: nulls, lists of several lengths, structs, dates.
+    Raises ``UsageError`` for a column that no tensor can hold: nulls, lists of different lengths, structs, dates.
     """
     pyarrow, parquet = import_extra("pyarrow", "data"), import_extra("pyarrow.parquet", "data")
     try:
@@ -32,13 +32,13 @@ def read_parquet(path: Path) -> dict[str, Array]:
             table = parquet.ParquetFile(file).read()
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise  # of the file system; what is damaged has no number
+            raise  # an error of the file system; a damaged file has no errno
         said = " ".join(str(error).split())
-        raise UsageError(f"{path} cannot be read: {said}", hint="check that it is a whole Parquet file") from error
+        raise UsageError(f"{path} cannot be read: {said}", hint="check that it is a complete Parquet file") from error
     twice = next((name for name in table.column_names if table.column_names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"{path} has several columns called '{twice}'", hint="give each a name of its own")
-    # as one chunk each: row groups are of no importance here
+    # one chunk each: row groups do not matter here
     return {
         name: _array(f"{path}: column '{name}'", table.column(name).combine_chunks())
         for name in table.column_names
@@ -65,11 +65,11 @@ def _array(where: str, column: Any) -> Array:
         texts = np.empty(len(column), object)
         texts[:] = [value.encode() if isinstance(value, str) else value for value in column.to_pylist()]
         return texts
-    raise UsageError(f"{where} is {kind}, which no tensor holds", hint="write it as numbers, text, or lists of them")
+    raise UsageError(f"{where} is {kind}, which no tensor can hold", hint="write it as numbers, text, or lists of them")
 
 
 def _lists(where: str, column: Any) -> Array:
-    """Return lists, all of one length, as rows of one dimension more."""
+    """Return lists, all of one length, as rows with one more dimension."""
     sizes = set(import_extra("pyarrow.compute", "data").list_value_length(column).to_pylist())
     if len(sizes) > 1:
         shown = ", ".join(map(str, sorted(sizes)[:3]))

@@ -1,1 +1,1 @@
-"""Asking a model over every transport and in this machine, and what it is asked."""
+"""Probing a model: the requests, and sending them over every transport and to the local model."""

@@ -1,7 +1,7 @@
-"""What a signature is asked: recorded calls, and inputs made from its dtypes and shapes alone.
+"""The requests for a signature: recorded calls, and inputs made up from its dtypes and shapes alone.
 
-Sizes that are free beside the batch, and texts, are tried one after the other until the model takes one (``guesses``),
-since nothing in a SavedModel says which it takes.
+Nothing in a SavedModel tells which sizes a free dimension takes, or which texts: guesses are tried one after the other
+until the model accepts one.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-#: rows of the case with several
+#: rows of a case with several rows
 ROWS: Final = 3
-#: what free sizes beyond the batch are tried with
+#: guesses for free sizes beside the batch
 SIZES: Final = (1, 4, 32, 128, 224)
-#: one row of ones, the plainest request there is
+#: one row of ones, the plainest request
 ONES: Final = "ones"
 ZEROS: Final = "zeros"
-#: several different rows
+#: rows that differ
 SEVERAL: Final = f"{ROWS} rows"
 EMPTY: Final = "empty batch"
 _SEED: Final = 20240
@@ -49,8 +49,8 @@ _ODD: Final = b"\xff\x00\xfe"
 class Case:
     """One request for a signature.
 
-    ``rows`` is its batch size where it has one, ``ordinary`` tells it from edge values that a model may refuse,
-    ``golden`` holds the recorded answer, ``binary`` marks bytes that are no text.
+    ``rows`` is its batch size, if any; ``ordinary`` is false for edge values, which a model may refuse; ``golden``
+    holds the recorded answer; ``binary`` marks bytes that are not text.
     """
 
     signature: str
@@ -77,7 +77,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What nothing in a SavedModel says: the sizes that are free, and what an input of text means."""
+    """A guess at what a SavedModel does not tell: the free sizes, and what an input of text means."""
 
     size: int = 1
     text: bytes = b"text"
@@ -87,7 +87,7 @@ PLAIN: Final = Guess()
 
 
 def is_batched(signature: SignatureInfo) -> bool:
-    """Whether the first dimension of every input is free, so that it can be a batch."""
+    """Return whether the first dimension of every input is free, so that it can be a batch."""
     shapes = [spec.shape for spec in signature.inputs.values()]
     return bool(shapes) and all(shape is None or (len(shape) > 0 and shape[0] is None) for shape in shapes)
 
@@ -97,17 +97,17 @@ def _has_text(signature: SignatureInfo) -> bool:
 
 
 def has_free_sizes(signature: SignatureInfo) -> bool:
-    """Whether something other than the batch is free, so that made-up sizes are a guess."""
+    """Return whether a size other than the batch is free, so that made-up sizes are a guess."""
     return any(spec.shape is None or None in spec.shape[1:] for spec in signature.inputs.values())
 
 
 def is_guess(signature: SignatureInfo) -> bool:
-    """Whether made-up inputs may be refused by a model that is right: free sizes, and text of unknown meaning."""
+    """Return whether a correct model may refuse made-up inputs: free sizes, or text of unknown meaning."""
     return has_free_sizes(signature) or _has_text(signature)
 
 
 def recorded_cases(signature: SignatureInfo, goldens: Sequence[Golden]) -> list[Case]:
-    """Return the recorded calls of a signature, and requests derived from the first: one row, no row."""
+    """Return the recorded calls of a signature, and the first row of the first call alone."""
     own = [golden for golden in goldens if golden.signature == signature.name]
     cases = [
         Case(signature.name, f"recorded #{number}", golden.inputs, rows_in(signature, golden.inputs), golden=golden)
@@ -120,7 +120,7 @@ def recorded_cases(signature: SignatureInfo, goldens: Sequence[Golden]) -> list[
 
 
 def made_up_cases(signature: SignatureInfo, features: Sequence[Feature] = (), guess: Guess = PLAIN) -> list[Case]:
-    """Return requests that are made up from a signature; ``features`` are those of its tf.Examples."""
+    """Return requests made up from a signature; ``features`` are those of its tf.Examples."""
     if not signature.inputs:
         return [Case(signature.name, "no inputs", {})]
     make = _Maker(signature, features, guess)
@@ -136,14 +136,14 @@ def made_up_cases(signature: SignatureInfo, features: Sequence[Feature] = (), gu
 
 
 def guesses(signature: SignatureInfo, features: Sequence[Feature] = ()) -> list[Guess]:
-    """Return what to try, the plainest first, until the model takes a request."""
+    """Return the guesses to try, the plainest first, until the model accepts a request."""
     texts = _TEXTS if _has_text(signature) and not features else _TEXTS[:1]
     sizes = SIZES if has_free_sizes(signature) else SIZES[:1]
     return [Guess(size, text) for text in texts for size in sizes]
 
 
 def empty_case(signature: SignatureInfo, like: Mapping[str, Array]) -> Case:
-    """Return a request with no row, its other sizes those of another request."""
+    """Return a request without rows, its other sizes those of another request."""
     return Case(signature.name, EMPTY, rows_of(like, 0, 0), 0, ordinary=False)
 
 
@@ -153,7 +153,7 @@ def rows_of(inputs: Mapping[str, Array], start: int, stop: int) -> dict[str, Arr
 
 
 def rows_in(signature: SignatureInfo, inputs: Mapping[str, Array]) -> int | None:
-    """Return the batch size of inputs, ``None`` if they are no batch."""
+    """Return the batch size of inputs, ``None`` if they are not a batch."""
     sizes = {array.shape[0] if array.ndim else -1 for array in inputs.values()}
     return sizes.pop() if is_batched(signature) and len(sizes) == 1 and -1 not in sizes else None
 
@@ -182,7 +182,7 @@ class _Maker:
         return Case(self._signature.name, name, inputs, count, ordinary=ordinary, binary=binary)
 
     def filled(self, value: int = 0, *, low: bool | None = None) -> dict[str, Array]:
-        """Return one row of a value, or of the lowest or highest values there are."""
+        """Return one row of a value, or of the smallest or largest values."""
         texts = self._examples or [self._guess.text if low is None else b"" if low else _ODD]
         filled = {}
         for key, spec in self._signature.inputs.items():
@@ -210,7 +210,7 @@ def _limits(spec: TensorSpec) -> tuple[Any, Any]:
     dtype = numpy_dtype(spec.dtype)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        # larger ones may be sizes: a model that makes a tensor of that many rows would take the machine's memory
+        # a larger number may be taken for a size: a tensor of that many rows would exhaust the memory
         return max(limits.min, -1 if dtype.itemsize > 1 else limits.min), min(limits.max, _LARGEST)
     return (False, True) if dtype.kind == "b" else (-_LARGE, _LARGE)
 
@@ -244,7 +244,7 @@ def _png(size: int = 8) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-#: what an input of text may mean: text, a number, an image (which TensorFlow's decoders know by its first bytes)
+#: what an input of text may mean: text, a number, an image (TensorFlow's decoders know it by its first bytes), JSON
 _TEXTS: Final = (b"text", b"0", _png(), b"{}")
 
 

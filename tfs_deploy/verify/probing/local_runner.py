@@ -1,4 +1,4 @@
-"""The model in this machine's own TensorFlow, in a process that a crash of the model cannot take this one with."""
+"""Run the model in this machine's TensorFlow, in a process of its own that may crash."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 #: seconds that the process may take to load TensorFlow and the model
 _LOAD_TIMEOUT: Final = 60.0
 _STOP: Final = 5.0
-#: how often the process is started at most
+#: most starts of the process
 _STARTS: Final = 3
 
 
 class LocalRunner:
-    """Starts loading at once, so that it goes on beside the server's start; ``ready`` waits for it.
+    """The local model; it starts to load at once, beside the start of the server, and ``ready`` waits for it.
 
-    ``why_not`` says why there is nothing to compare with, empty as long as there is.
+    ``failure`` is why it cannot be used, empty as long as it can.
     """
 
     def __init__(self, path: Path) -> None:
-        self.why_not = ""
+        self.failure = ""
         self._path = path
         self._starts = 0
         self._process = self._spawn()
@@ -57,18 +57,18 @@ class LocalRunner:
 
     def ready(self) -> bool:
         """Wait until the model is loaded; return whether it is."""
-        if not self._loaded and not self.why_not:
+        if not self._loaded and not self.failure:
             try:
                 _answer(self._receive(_LOAD_TIMEOUT))
                 self._loaded = True
             except TfsDeployError as error:
                 self._give_up(error.message)
-        return self._loaded and not self.why_not
+        return self._loaded and not self.failure
 
     def predict(self, signature: str, inputs: Mapping[str, NDArray[Any]], *, timeout: float) -> dict[str, NDArray[Any]]:
-        """Run a signature; raises ``StatusError`` as the model does, or because it did not end or broke its process."""
+        """Run a signature and return its outputs; ``StatusError`` if the model refuses, takes too long or crashes."""
         if not self.ready():
-            raise UnavailableError(self.why_not)
+            raise UnavailableError(self.failure)
         request = encode_predict_request("", inputs, signature=signature)
         try:
             stream = self._process.stdin
@@ -87,7 +87,7 @@ class LocalRunner:
         """End the process."""
         process, streams = self._process, (self._process.stdin, self._process.stdout)
         if not self._loaded:
-            process.kill()  # nothing to wait for: it holds nothing but memory
+            process.kill()  # nothing to wait for: it only holds memory
         with contextlib.suppress(BrokenPipeError):
             if streams[0] is not None:
                 streams[0].close()
@@ -106,14 +106,14 @@ class LocalRunner:
         self.close()
 
     def _give_up(self, why: str) -> None:
-        """End the process that answers no more; a few times another one takes its place."""
+        """End the process, which answers no more, and start another one, a few times at most."""
         self._process.kill()
         was_loaded, self._loaded = self._loaded, False
         self.close()
         if was_loaded and self._starts < _STARTS:
             self._process = self._spawn()
         else:
-            self.why_not = why
+            self.failure = why
 
     def _how_it_ended(self) -> str:
         try:
@@ -124,7 +124,7 @@ class LocalRunner:
         return f"the model ended the process that ran it: {describe_exit(code)}"
 
     def _receive(self, timeout: float) -> bytes:
-        """Read one frame; raises ``_LostError`` where none comes."""
+        """Return one frame; raises ``_LostError`` if none comes."""
         end = time.monotonic() + timeout
         head = self._read(LENGTH.size, end, timeout)
         return self._read(LENGTH.unpack(head)[0], end, timeout)
@@ -147,7 +147,7 @@ class LocalRunner:
 
 
 class _LostError(UnavailableError):
-    """The process does not answer any more; ``late``: as far as one waited."""
+    """The process ended, or did not answer in time (``late``)."""
 
     def __init__(self, message: str, *, late: bool) -> None:
         super().__init__(message)

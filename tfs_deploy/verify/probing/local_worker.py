@@ -1,8 +1,8 @@
 """Runs a model for ``local_runner``: ``python -m tfs_deploy.verify.probing.local_worker VERSION_DIR``.
 
 Frames on standard input and output: a length (8 bytes, little endian), then that many bytes. A frame in is a Predict
-request; a frame out begins with ``+`` and goes on with a Predict response, or with ``-`` and a JSON object of code
-and message. The first frame out says that the model is loaded.
+request; a frame out is ``+`` and a Predict response, or ``-`` and a JSON object of code and message. The first frame
+out tells that the model is loaded.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def read_frame(stream: IO[bytes]) -> bytes | None:
 
 
 def main(path: str) -> int:
-    """Load, then answer until the input ends."""
-    # Whatever TensorFlow prints must not get between the frames.
+    """Load the model, then answer until the input ends; return the exit code."""
+    # TensorFlow's output must not get between the frames
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     from tfs_deploy.runtime.local_model import load_model

@@ -1,4 +1,4 @@
-"""Asking a served model over both transports and in this process, and remembering every answer."""
+"""Send requests to a served model, over both transports, and to the local model, and keep every answer."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 GRPC: Final = "grpc"
 REST: Final = "rest"
 LOCAL: Final = "local"
-#: what a server answers to a request that is wrong, and to nothing else
+#: codes with which a server refuses an invalid request, and only that
 CLEAN_REFUSALS: Final = frozenset(
     {Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED}
 )
-#: bytes that the answer to a made-up request may have, and those that are asked for as JSON
-LARGEST: Final = 128_000_000
-LARGEST_JSON: Final = 16_000_000
+#: largest answer to a made-up request, and largest answer over REST
+MAX_ANSWER_BYTES: Final = 128_000_000
+MAX_JSON_BYTES: Final = 16_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What came back: outputs and the version that gave them, or an error; ``seconds`` is how long it took."""
+    """The answer to a request: outputs and the version that gave them, or an error; ``seconds``: its latency."""
 
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     version: int | None = None
@@ -54,17 +54,17 @@ class Answer:
 
     @property
     def refused(self) -> bool:
-        """Whether the request was refused as wrong, rather than lost."""
+        """Whether the request was refused as invalid."""
         return isinstance(self.error, StatusError) and self.error.code in CLEAN_REFUSALS
 
     @property
     def lost(self) -> bool:
-        """Whether no answer came: in time, or at all."""
+        """Whether no answer came, or none in time."""
         return isinstance(self.error, (DeadlineExceededError, UnavailableError))
 
     @property
     def size(self) -> int:
-        """Bytes of all outputs."""
+        """The size of all outputs in bytes."""
         return sum(
             sum(map(len, array.reshape(-1))) if array.dtype.kind == "O" else array.nbytes
             for array in self.outputs.values()
@@ -72,7 +72,7 @@ class Answer:
 
     @property
     def why(self) -> str:
-        """The error's text with its code, empty without."""
+        """The error's code and message; empty without an error."""
         if self.error is None:
             return ""
         code = f"{self.error.code.name}: " if isinstance(self.error, StatusError) else ""
@@ -80,12 +80,12 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Asker:
-    """One version of one model, as it is asked: each case once over each way, unless ``again`` is wanted.
+class Prober:
+    """Sends requests to one version of a model: each case once over each transport, unless ``probe_again`` is called.
 
-    A signature that did not answer in time, or whose server was lost, is not asked a second time over that way, so
-    that a model that hangs costs one ``timeout`` and not one for each case; over REST it is not asked at all then. The
-    same goes for one whose answer is far too large. What is not ordinary, such as edge values, only counts for itself.
+    A signature that did not answer in time, or whose server was lost, is not sent anything else over that transport
+    (and nothing at all over REST), so that a model that hangs costs one ``timeout`` and not one for each case. The same
+    goes for a signature whose answer is far too large. A failed edge value only counts for itself.
     """
 
     model: str
@@ -98,83 +98,85 @@ class Asker:
     _lost: dict[tuple[str, str, bool | str], TfsDeployError] = field(default_factory=dict)
 
     @property
-    def ways(self) -> tuple[str, ...]:
+    def transports(self) -> tuple[str, ...]:
         """The transports of the server."""
         return (GRPC,) if self.rest is None else (GRPC, REST)
 
     @property
-    def asks_local(self) -> bool:
-        """Whether there is a local model to compare with."""
+    def has_local(self) -> bool:
+        """Whether there is a local model that is ready."""
         return self.local is not None and self.local.ready()
 
-    def ask(self, case: Case, way: str, *, timeout: float | None = None) -> Answer:
-        """Return the answer to a case, sent if it was not before."""
-        key = (case.signature, case.name, way)
+    def probe(self, case: Case, transport: str, *, timeout: float | None = None) -> Answer:
+        """Return the answer to a case; sent only the first time."""
+        key = (case.signature, case.name, transport)
         if key not in self.answers:
-            self.answers[key] = self.again(case, way, timeout=timeout)
+            self.answers[key] = self.probe_again(case, transport, timeout=timeout)
         return self.answers[key]
 
-    def again(self, case: Case, way: str, *, timeout: float | None = None) -> Answer:
+    def probe_again(self, case: Case, transport: str, *, timeout: float | None = None) -> Answer:
         """Send a case and return the answer."""
-        lost = self._lost.get((case.signature, way, True)) or self._lost.get((case.signature, way, case.name))
-        if lost is None and way == REST and (self.hangs(case.signature) or self._overflows(case.signature)):
+        lost = self._lost.get((case.signature, transport, True)) or self._lost.get(
+            (case.signature, transport, case.name)
+        )
+        if lost is None and transport == REST and (self.hangs(case.signature) or self._overflows(case.signature)):
             lost = self._lost[case.signature, GRPC, True]
         if lost is not None:
             return Answer(error=lost)
         began = time.perf_counter()
         try:
-            outputs, version = self._send(case, way, self._patience(way) if timeout is None else timeout)
+            outputs, version = self._send(case, transport, self._patience(transport) if timeout is None else timeout)
         except TfsDeployError as error:
             answer = Answer(error=error, seconds=time.perf_counter() - began)
             if answer.lost:
-                self._lost[case.signature, way, case.ordinary or case.name] = error
+                self._lost[case.signature, transport, case.ordinary or case.name] = error
             return answer
         answer = Answer(outputs, version, seconds=time.perf_counter() - began)
-        if case.golden is None and answer.size > LARGEST:
-            most = f"more than the {LARGEST / 1e6:.0f} MB that a made-up request may be answered with"
+        if case.golden is None and answer.size > MAX_ANSWER_BYTES:
+            most = f"more than the {MAX_ANSWER_BYTES / 1e6:.0f} MB allowed for a made-up request"
             overflow = ResourceExhaustedError(f"the answer has {answer.size / 1e6:.0f} MB, {most}")
-            self._lost[case.signature, way, case.ordinary or case.name] = overflow
+            self._lost[case.signature, transport, case.ordinary or case.name] = overflow
             return Answer(error=overflow, seconds=answer.seconds)
         return answer
 
-    def _patience(self, way: str) -> float:
-        """Return the seconds that an answer may take: less and less for a model that has failed by that already."""
-        late = sum(isinstance(error, DeadlineExceededError) for key, error in self._lost.items() if key[1] == way)
+    def _patience(self, transport: str) -> float:
+        """Return the timeout of a request in seconds: halved with every timeout so far."""
+        late = sum(isinstance(error, DeadlineExceededError) for key, error in self._lost.items() if key[1] == transport)
         return max(self.timeout * 0.5**late, min(self.timeout, 1.0))
 
     def hangs(self, signature: str) -> bool:
-        """Whether a signature did not answer in time over gRPC."""
+        """Return whether a signature timed out over gRPC."""
         return isinstance(self._lost.get((signature, GRPC, True)), DeadlineExceededError)
 
     def _overflows(self, signature: str) -> bool:
         return isinstance(self._lost.get((signature, GRPC, True)), ResourceExhaustedError)
 
-    def _send(self, case: Case, way: str, timeout: float) -> tuple[Mapping[str, NDArray[Any]], int | None]:
-        if way == LOCAL:
+    def _send(self, case: Case, transport: str, timeout: float) -> tuple[Mapping[str, NDArray[Any]], int | None]:
+        if transport == LOCAL:
             if self.local is None:
                 raise UnavailableError("there is no local model")
             return self.local.predict(case.signature, case.inputs, timeout=timeout), self.version
-        client = self.rest if way == REST else self.grpc
+        client = self.rest if transport == REST else self.grpc
         if client is None:
             raise UnavailableError("the server has no REST API")
         reply = client.predict(self.model, case.inputs, signature=case.signature, version=self.version, timeout=timeout)
         return reply.outputs, reply.version
 
 
-def not_over_rest(signature: SignatureInfo, case: Case, size: int = 0) -> str:
-    """Say why a case cannot be asked over REST, empty if it can (util/json_tensor.cc); ``size``: of its answer."""
-    if size > LARGEST_JSON:
-        return f"the answer has {size / 1e6:.0f} MB, which are not asked for as JSON"
+def rest_obstacle(signature: SignatureInfo, case: Case, size: int = 0) -> str:
+    """Return why a case cannot be sent over REST, empty if it can (util/json_tensor.cc); ``size``: of its answer."""
+    if size > MAX_JSON_BYTES:
+        return f"the answer has {size / 1e6:.0f} MB, too much for JSON"
     specs = (*signature.inputs.values(), *signature.outputs.values())
     dtype = next((spec.dtype for spec in specs if spec.dtype in NOT_IN_JSON), None)
     if dtype is not None:
         return f"the REST API cannot carry {dtype}"
     if not case.inputs:
-        return "the REST API cannot ask a signature without inputs"
+        return "the REST API cannot call a signature without inputs"
     if case.rows == 0:
         return "the REST API cannot carry an empty batch"
     if case.binary and any(
         spec.dtype == "string" and not name.endswith("_bytes") for name, spec in signature.outputs.items()
     ):
-        return "the REST API returns text that is no UTF-8 only from outputs called *_bytes"
+        return "the REST API returns text that is not UTF-8 only from outputs named *_bytes"
     return ""

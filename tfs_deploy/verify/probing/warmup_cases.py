@@ -1,4 +1,4 @@
-"""Requests of the warmup file as cases: whoever exported the model knew that it takes them."""
+"""The requests of the warmup file as cases: the model is known to accept them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from tfs_deploy.protos.signatures import SignatureInfo
 
-#: records that are looked at, and cases that are made of them for one signature
+#: records to read, and cases to make for one signature
 _LOOKED_AT: Final = 200
 _MOST: Final = 3
 _FIELDS: Final = {"classify_log": "classify", "regress_log": "regress"}
 
 
 def warmup_requests(version_dir: Path) -> list[tuple[str, dict[str, NDArray[Any]]]]:
-    """Return signature and inputs of the warmup requests that can be read; what is damaged is for lint to report."""
+    """Return signature and inputs of the warmup requests that can be read; lint reports damaged ones."""
     found: list[tuple[str, dict[str, NDArray[Any]]]] = []
     with contextlib.suppress(TfsDeployError):
         for log in itertools.islice(read_warmup(version_dir), _LOOKED_AT):

@@ -1,4 +1,4 @@
-"""Which labels and versions of a deployment a smoke test asks."""
+"""The targets of a deployment's smoke test: its labels and versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tfs_deploy import text
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import list_versions
-from tfs_deploy.smoke.report import Target
+from tfs_deploy.smoke.results import Target
 from tfs_deploy.smoke.smoke import Tolerance, smoke_target
 from tfs_deploy.state.active import read_active
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.deployment import Deployment, Model
-    from tfs_deploy.smoke.report import SmokeCheck
+    from tfs_deploy.smoke.results import SmokeCheck
 
 
 def smoke_deployment(
@@ -30,10 +30,10 @@ def smoke_deployment(
     version: int | None = None,
     tolerance: Tolerance | None = None,
 ) -> Iterator[SmokeCheck]:
-    """Yield the checks of every label of every model, or of those asked for.
+    """Yield the checks of every label of every model, or of the chosen ones.
 
-    A model without labels is asked by the numbers of the versions that its policy serves. Raises ``UsageError`` for a
-    model or label that the deployment does not have, and for a choice that leaves nothing to ask.
+    A model without labels is checked by the numbers of the versions that its policy serves. Raises ``UsageError`` for
+    an unknown model or label, and for a contradictory choice.
     """
     targets = smoke_targets(deployment, model=model, label=label, version=version)
     for chosen, target in targets:
@@ -43,9 +43,9 @@ def smoke_deployment(
 def smoke_targets(
     deployment: Deployment, *, model: str | None = None, label: str | None = None, version: int | None = None
 ) -> list[tuple[Model, Target]]:
-    """Return what ``smoke_deployment`` asks, as rollouts have moved the labels."""
+    """Return the targets that ``smoke_deployment`` checks; labels as rollouts have moved them."""
     if label is not None and version is not None:
-        raise UsageError("a smoke test asks a version or a label, not both", hint="drop one of the two")
+        raise UsageError("a smoke test checks a version or a label, not both", hint="drop one of the two")
     current, _ = apply_active(deployment, read_active(deployment.state_dir))
     models = current.models if model is None else (find_model(current, model),)
     if version is not None:
@@ -55,22 +55,22 @@ def smoke_targets(
     found = [(entry, target) for entry in models for target in _targets(entry) if label in (None, target.label)]
     if not found:
         known = {known for entry in models for known in entry.labels}
-        raise UsageError(f"no model has the label {label!r}", hint=did_you_mean(label or "", known, "labels"))
+        raise UsageError(f"no model has the label {label!r}", hint=_hint(label or "", known, "labels"))
     return found
 
 
 def find_model(deployment: Deployment, name: str) -> Model:
-    """Return a model of the deployment; ``UsageError`` names the closest one."""
+    """Return a model of the deployment; ``UsageError`` with the closest name for an unknown one."""
     try:
         return deployment.model(name)
     except (KeyError, StopIteration):
         names = [model.name for model in deployment.models]
-        hint = did_you_mean(name, names, "models")
+        hint = _hint(name, names, "models")
         raise UsageError(f"{deployment.source.name} has no model {name!r}", hint=hint) from None
 
 
-def did_you_mean(word: str, known: Iterable[str], what: str) -> str:
-    """Return the hint for a word that is not known."""
+def _hint(word: str, known: Iterable[str], what: str) -> str:
+    """Return the hint for an unknown word."""
     names = sorted(known)
     return text.did_you_mean(word, names, otherwise=f"{what} there: {', '.join(names) or 'none'}")
 

@@ -1,4 +1,4 @@
-"""Load on a server for a while, as a closed loop (so many callers) or an open one (so many requests a second)."""
+"""Generate load: a closed loop (a number of callers) or an open one (a number of requests a second)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tfs_deploy.errors import TfsDeployError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: callers of an open loop at most; a server that needs more at once does not keep up
+#: most callers of an open loop; a server that needs more at once does not keep up
 _MOST_CALLERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Burst:
-    """What a burst measured: latencies in seconds, in no order, failures, and how long it took."""
+class LoadWindow:
+    """What one window measured: unordered latencies in seconds, failures, and the duration."""
 
     latencies: tuple[float, ...]
     errors: int
@@ -27,11 +27,11 @@ class Burst:
     last_error: str = ""
 
 
-def burst(send: Callable[[], object], seconds: float, *, callers: int, rate: float | None = None) -> Burst:
-    """Call ``send`` for a time from several threads, and time each call.
+def send_load(send: Callable[[], object], seconds: float, *, callers: int, rate: float | None = None) -> LoadWindow:
+    """Call ``send`` for some seconds from several threads, time each call, and return the window.
 
-    With ``rate`` calls are due at even distances, whatever the server does, and each is timed from when it was due, so
-    that a server that stalls is charged for the requests it kept waiting.
+    With ``rate`` calls are due at regular intervals, whatever the server does, and each is timed from when it was due:
+    the requests that a stalled server keeps waiting count as slow.
     """
     callers = callers if rate is None else _MOST_CALLERS
     loop = _Loop(send, seconds, rate)
@@ -44,13 +44,13 @@ def burst(send: Callable[[], object], seconds: float, *, callers: int, rate: flo
         for thread in threads:
             thread.join()
     except BaseException:
-        loop.stopped.set()  # the calls under way end by their deadline, in threads that keep no process alive
+        loop.stopped.set()  # pending calls end by their deadline, in daemon threads
         raise
-    return Burst(tuple(loop.latencies), loop.errors, time.perf_counter() - began, loop.last_error)
+    return LoadWindow(tuple(loop.latencies), loop.errors, time.perf_counter() - began, loop.last_error)
 
 
 class _Loop:
-    """What the threads of a burst share."""
+    """What the threads of a window share."""
 
     def __init__(self, send: Callable[[], object], seconds: float, rate: float | None) -> None:
         self._send = send
@@ -64,7 +64,7 @@ class _Loop:
         self.last_error = ""
 
     def run(self) -> None:
-        """Send until the time is over."""
+        """Send requests until the time is over."""
         end = self.began + self._seconds
         while not self.stopped.is_set():
             due = time.perf_counter() if self._rate is None else self.began + next(self._numbers) / self._rate
@@ -78,7 +78,7 @@ class _Loop:
             except TfsDeployError as error:
                 self.errors += 1
                 self.last_error = error.message
-                if self.stopped.wait(0.01):  # a server that refuses at once is not to be hammered
+                if self.stopped.wait(0.01):  # do not hammer a server that refuses at once
                     return
                 continue
             self.latencies.append(time.perf_counter() - due)

@@ -1,4 +1,4 @@
-"""What a load test measured, as plain values."""
+"""The result of a load test, as plain values."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One load test of one signature; latencies are seconds, ascending.
+class LoadTestResult:
+    """The result of one load test of one signature; latencies are in seconds, ascending.
 
-    ``memory`` is the most that the server had, in bytes, ``cpu`` what it used in CPUs; ``None`` where its process
-    cannot be looked at.
+    ``memory`` is the server's peak in bytes, ``cpu`` its average usage in CPUs; ``None`` if its process runs elsewhere.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Plots without a time axis, as SVG text: a distribution, and values against their limits on a scale of tens."""
+"""Charts without a time axis, as SVG: a distribution, and values with their limits on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.svg import WIDTH, nice_ticks
+from tfs_deploy.report.time_charts import WIDTH, nice_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ _BINS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Values of one kind, ascending, with the CSS class that colours them."""
+    """Values of one kind, ascending, and the CSS class that colours them."""
 
     name: str
     style: str
@@ -27,8 +27,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
-    """A value and its limit, both 0 or more."""
+class LimitBar:
+    """A value and its limit; neither is negative."""
 
     name: str
     value: float
@@ -36,9 +36,9 @@ class Against:
 
 
 def histogram(title: str, unit: str, samples: Sequence[Sample], *, marks: Sequence[tuple[str, float]] = ()) -> str:
-    """Draw how often values occur, each sample in shares of itself; ``marks`` are named places on the value axis.
+    """Return a chart of how often values occur, in shares of each sample; ``marks``: names of places on the value axis.
 
-    The axis ends where 99.5 % of the values are; what lies beyond is counted into the last bar. Empty without values.
+    The axis ends at the 99.5th percentile; the last bar counts what lies beyond. Empty without values.
     """
     samples = [sample for sample in samples if sample.values]
     if not samples:
@@ -76,8 +76,8 @@ def histogram(title: str, unit: str, samples: Sequence[Sample], *, marks: Sequen
     return "\n".join([*parts, "</svg>"])
 
 
-def limits_chart(title: str, rows: Sequence[Against]) -> str:
-    """Draw each value as a bar and its limit as a mark, on a scale of powers of ten. Empty without rows."""
+def limits_chart(title: str, rows: Sequence[LimitBar]) -> str:
+    """Return a chart of each value as a bar and its limit as a mark, on a logarithmic scale. Empty without rows."""
     if not rows:
         return ""
     numbers = [number for row in rows for number in (row.value, row.limit) if number > 0] or [1.0]

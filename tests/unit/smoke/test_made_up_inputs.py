@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
-from tfs_deploy.smoke.made_up_inputs import made_up_inputs, misfit
+from tfs_deploy.smoke.made_up_inputs import made_up_inputs, output_mismatch
 
 
 def signature(*specs: TensorSpec) -> SignatureInfo:
@@ -39,13 +39,15 @@ def test_free_sizes_are_one_and_values_are_ones(dtype, shape, expected):
         ({"x": np.zeros((5, 3), np.float32), "more": np.zeros(1)}, None),
         ({"y": np.zeros((5, 3), np.float32)}, "output 'x' is missing; the reply has ['y']"),
         ({"x": np.zeros((5, 3))}, "output 'x' is float64 instead of float32"),
-        ({"x": np.zeros((5, 4), np.float32)}, "output 'x' has shape [5, 4], which is no float32 [?, 3]"),
-        ({"x": np.zeros(5, np.float32)}, "output 'x' has shape [5], which is no float32 [?, 3]"),
+        ({"x": np.zeros((5, 4), np.float32)}, "output 'x' has shape [5, 4], which does not fit float32 [?, 3]"),
+        ({"x": np.zeros(5, np.float32)}, "output 'x' has shape [5], which does not fit float32 [?, 3]"),
     ],
 )
 def test_a_reply_is_held_against_the_signature(outputs, problem):
-    assert misfit(signature(TensorSpec("x", "float32", (None, 3))), outputs) == problem
+    assert output_mismatch(signature(TensorSpec("x", "float32", (None, 3))), outputs) == problem
 
 
 def test_an_output_of_any_rank_fits():
-    assert misfit(signature(TensorSpec("x", "float32", None)), {"x": np.zeros((1, 2, 3, 4), np.float32)}) is None
+    assert (
+        output_mismatch(signature(TensorSpec("x", "float32", None)), {"x": np.zeros((1, 2, 3, 4), np.float32)}) is None
+    )

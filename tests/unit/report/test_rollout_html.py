@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.report import arms_table, rollout_html, rollout_report
-from tfs_deploy.report.svg import WIDTH, Bar, Series, bar_chart, line_chart, nice_ticks
+from tfs_deploy.report.time_charts import WIDTH, Bar, Series, bar_chart, line_chart, nice_ticks
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout import Plan, RolloutResult, StepReport, Verdict, WindowSummary
 from tfs_deploy.rollout.gates.gate import GateVerdict

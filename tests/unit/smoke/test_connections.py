@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault, UsageError
-from tfs_deploy.smoke import connect
-from tfs_deploy.smoke.connect import addresses
+from tfs_deploy.smoke import connections
+from tfs_deploy.smoke.connections import addresses
 from tfs_deploy.state.endpoint import write_endpoint
 
 
@@ -23,9 +23,9 @@ def host(current):
 
 def test_a_server_that_runs_says_so_itself_and_any_other_is_on_the_files_ports(deployment, monkeypatch):
     running = SimpleNamespace(grpc_address="127.0.0.1:9000", rest_address=None)
-    monkeypatch.setattr(connect, "target_of", host(lambda: running))
+    monkeypatch.setattr(connections, "target_of", host(lambda: running))
     assert addresses(deployment) == ("127.0.0.1:9000", None)
-    monkeypatch.setattr(connect, "target_of", host(lambda: None))
+    monkeypatch.setattr(connections, "target_of", host(lambda: None))
     assert addresses(deployment) == ("127.0.0.1:8500", "127.0.0.1:8501")
     deployment.server.rest_port = 0
     assert addresses(deployment) == ("127.0.0.1:8500", None)
@@ -36,7 +36,7 @@ def test_while_the_engine_cannot_be_asked_what_up_wrote_down_counts(deployment, 
     def ask():
         raise fault
 
-    monkeypatch.setattr(connect, "target_of", host(ask))
+    monkeypatch.setattr(connections, "target_of", host(ask))
     with pytest.raises(type(fault), match=str(fault.message)):
         addresses(deployment)
     write_endpoint(deployment.state_dir, "127.0.0.1:9000", "127.0.0.1:9001")

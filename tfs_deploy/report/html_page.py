@@ -1,4 +1,4 @@
-"""What every HTML page is made of: one file without script, with nothing to fetch; all text in it is escaped."""
+"""The parts of every HTML page: one file without scripts and with nothing to fetch; all text in it is escaped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.report.tables import Table
 
-#: words of a cell -> the class that colours it
+#: text of a cell -> the CSS class that colours it
 CELLS: Final = {
     "pass": "pass",
     "passed": "pass",
@@ -26,7 +26,7 @@ CELLS: Final = {
 
 
 def html_page(title: str, parts: Iterable[str], *, footer: str) -> str:
-    """Write a page; ``parts`` are HTML, empty ones are left out."""
+    """Return a page; ``parts`` are HTML, empty ones are left out."""
     body = "\n".join(part for part in parts if part)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -37,7 +37,7 @@ def html_page(title: str, parts: Iterable[str], *, footer: str) -> str:
 
 
 def html_table(table: Table, *, stacks: bool = False) -> str:
-    """Write a table that scrolls by itself where it is too wide, or ``stacks`` its cells on a phone."""
+    """Return a table that scrolls where it is too wide, or with ``stacks`` stacks its cells on a phone."""
     heads = "".join(f'<th class="{column.align}">{escape(column.name)}</th>' for column in table.columns)
     rows = []
     for row in table.rows:

@@ -9,8 +9,8 @@ import pytest
 from tfs_deploy.deployment import Deployment, Model, VersionPolicy
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.errors import UsageError
-from tfs_deploy.smoke.deployment import smoke_targets
-from tfs_deploy.smoke.report import Target
+from tfs_deploy.smoke.results import Target
+from tfs_deploy.smoke.targets import smoke_targets
 from tfs_deploy.state.active import write_active
 
 

@@ -1,4 +1,4 @@
-"""A rollout as one HTML page that needs no other file, no script and no network."""
+"""A rollout as one HTML page without scripts, other files or network access."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from datetime import datetime, timezone
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.page import CELLS, html_page, html_table
+from tfs_deploy.report.html_page import CELLS, html_page, html_table
 from tfs_deploy.report.rollout import arms_table, milliseconds, steps_table, summary, verdicts_table
-from tfs_deploy.report.svg import Bar, Series, bar_chart, line_chart
+from tfs_deploy.report.sections import html_details, html_section
+from tfs_deploy.report.time_charts import Bar, Series, bar_chart, line_chart
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout.gates.gate import Verdict
 from tfs_deploy.rollout.machine.phases import ROLLBACK
@@ -18,22 +19,23 @@ from tfs_deploy.rollout.result import RolloutResult
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfs_deploy.report.timeline import Judged, Timeline
+    from tfs_deploy.report.timeline import TimedJudgement, Timeline
     from tfs_deploy.rollout.gates.request_stats import WindowSummary
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
-#: judgements in a plot, roughly
+#: about how many judgements a chart shows
 _MOST: Final = 150
 _MARKS: Final = {Verdict.PASS: "&#10003;", Verdict.FAIL: "&#10007;", Verdict.TOO_FEW: "&#8230;"}
 
 
 def rollout_html(plan: RolloutPlan, events: Sequence[Event]) -> str:
-    """Write a rollout as a page: time line, traffic, errors and latency of both versions, gates, journal."""
+    """Return a rollout as a page: phases, traffic, errors and latency of both versions, gates, journal."""
     result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
     title = f"Rollout of {plan.model}: version {plan.old} to {plan.new}"
     status = result.status.value.replace(" ", "-")
+    notes = "".join(f"<li>{escape(note)}</li>" for note in result.notes)
     journal = "".join(_line(at, text) for at, text in time.lines)
     parts = [
         f"<header><h1>{escape(title)}</h1>",
@@ -42,8 +44,8 @@ def rollout_html(plan: RolloutPlan, events: Sequence[Event]) -> str:
         _tiles(plan, result),
         _plots(plan, time),
         *_tables(result),
-        _section("Notes", f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in result.notes)}</ul>", result.notes),
-        _section("Journal", f'<div class="scroll"><table>{journal}</table></div>', journal),
+        html_section("Notes", f"<ul>{notes}</ul>") if notes else "",
+        html_section("Journal", f'<div class="scroll"><table>{journal}</table></div>') if journal else "",
     ]
     return html_page(title, parts, footer="tfs-deploy rollout report")
 
@@ -57,7 +59,7 @@ def _facts(plan: RolloutPlan, events: Sequence[Event]) -> str:
 
 
 def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
-    """Return the few numbers that people look for first."""
+    """Return the few numbers that readers look for first."""
     passed = sum(step.verdict is Verdict.PASS for step in result.steps)
     requests = sum(step.requests for step in result.steps)
     errors = sum(step.errors for step in result.steps)
@@ -66,7 +68,9 @@ def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
         tiles.append((f"{passed} of {len(plan.steps)}", "steps passed", passed < len(result.steps)))
     if requests:
         tiles += [(f"{requests:,}", "requests judged", False), (f"{errors:,}", "of them failed", errors > 0)]
-    beside = [step for step in result.steps if step.weight < 100] or list(result.steps)  # both had requests there
+    beside = [step for step in result.steps if step.weight < 100] or list(
+        result.steps
+    )  # steps in which both versions had requests
     for label, version in ((plan.canary, plan.new), (plan.stable, plan.old)):
         found = [step.windows[label] for step in beside if label in step.windows and step.windows[label].p99]
         if found:
@@ -124,9 +128,9 @@ def _lines(plan: RolloutPlan, time: Timeline, what: str) -> list[Series]:
 
 
 def _points(
-    judged: Sequence[Judged], label: str, what: str
+    judged: Sequence[TimedJudgement], label: str, what: str
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Return the points of a line and those of them that were measured; each step's begins where its window does."""
+    """Return the points of a line, and those of them that were measured; a step's line begins with its window."""
     points: list[tuple[float, float]] = []
     dots: list[tuple[float, float]] = []
     step = 0
@@ -144,8 +148,8 @@ def _points(
     return points, dots
 
 
-def _some(judged: Sequence[Judged]) -> Sequence[Judged]:
-    """Leave judgements out of a long rollout, but never one that did not pass, nor the last of a step."""
+def _some(judged: Sequence[TimedJudgement]) -> Sequence[TimedJudgement]:
+    """Return the judgements to show: of a long rollout some, but each that did not pass and the last of each step."""
     apart = len(judged) // _MOST + 1
     return [
         entry
@@ -168,17 +172,15 @@ def _tables(result: RolloutResult) -> list[str]:
     if not result.steps:
         return []
     arms = arms_table(result.steps[-1])
-    shown_at_once = "" if result.done else " open"
-    said = html_table(verdicts_table(result.steps))
-    reasons = f"<details{shown_at_once}><summary>What each gate said</summary>{said}</details>"
+    reasons = html_details("What each gate said", html_table(verdicts_table(result.steps)), is_open=not result.done)
     shown = {"Steps": html_table(steps_table(result.steps)), "Gates": _matrix(result.steps) + reasons}
     if arms is not None:
         shown["Comparison of the versions in the last step"] = html_table(arms)
-    return [_section(name, inner, inner) for name, inner in shown.items()]
+    return [html_section(name, inner) for name, inner in shown.items()]
 
 
 def _matrix(steps: Sequence[StepReport]) -> str:
-    """Show each gate's verdict for each step; its reason is told to whoever points at it."""
+    """Return a table of each gate's verdict for each step, with its reason as a tooltip."""
     gates = list(dict.fromkeys(entry.gate for step in steps for entry in step.verdicts))
     heads = "".join(f"<th>{step.weight:g} %</th>" for step in steps)
     rows = []
@@ -198,7 +200,3 @@ def _matrix(steps: Sequence[StepReport]) -> str:
 
 def _line(at: float, text: str) -> str:
     return f'<tr><td class="right">{at:.1f} s</td><td>{escape(text)}</td></tr>'
-
-
-def _section(name: str, inner: str, content: object) -> str:
-    return f"<section><h2>{escape(name)}</h2>\n{inner}</section>" if content else ""

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from tfs_deploy.errors import MissingExtraError, UsageError
-from tfs_deploy.verify.measure.tables import read_table
+from tfs_deploy.verify.measure.data_sets import read_data_set
 
 NUMBERS = pa.array([1.5, 2.5, 3.5, 4.5])
 
@@ -23,7 +23,7 @@ def read(tmp_path):
 
     def written(columns, **options):
         parquet.write_table(pa.table(columns), tmp_path / "d.parquet", **options)
-        return read_table(tmp_path / "d.parquet")
+        return read_data_set(tmp_path / "d.parquet")
 
     return written
 
@@ -79,7 +79,7 @@ def test_a_tensor_column_is_read_as_its_values(read):
 def test_a_table_of_pandas_has_no_column_for_its_index(tmp_path):
     frame = pd.DataFrame({"x": [1.0, 2.0], "kind": pd.Categorical(["a", "b"])}, index=["one", "two"])
     frame.to_parquet(tmp_path / "d.parquet")
-    found = read_table(tmp_path / "d.parquet")
+    found = read_data_set(tmp_path / "d.parquet")
     assert sorted(found) == ["kind", "x"]
     assert found["kind"].tolist() == [b"a", b"b"]
 
@@ -94,7 +94,7 @@ def test_a_table_of_pandas_has_no_column_for_its_index(tmp_path):
         (pa.nulls(4), "column 'x' has 4 nulls in 4 rows"),
         (pa.array([[1], [1, 2], [], [1]]), "column 'x' has lists of 0, 1, 2 values"),
         (pa.array([[[1], [1, 2]]] * 4), "column 'x' has lists of 1, 2 values"),
-        (pa.array([{"a": 1}] * 4), "column 'x' is struct<a: int64>, which no tensor holds"),
+        (pa.array([{"a": 1}] * 4), "column 'x' is struct<a: int64>, which no tensor can hold"),
         (pa.array([[("a", 1)]] * 4, pa.map_(pa.string(), pa.int64())), "column 'x' is map<"),
         (pa.array([0] * 4, pa.timestamp("s")), "column 'x' is timestamp"),
         (pa.array([0] * 4, pa.date32()), "column 'x' is date32"),
@@ -109,11 +109,11 @@ def test_what_no_tensor_holds_is_named(read, column, message):
 
 
 def test_no_rows_and_no_columns_are_refused(read):
-    with pytest.raises(UsageError, match="no columns of one length: x 0"):
+    with pytest.raises(UsageError, match="does not have columns of one length: x 0"):
         read({"x": pa.array([], pa.int64())})
-    with pytest.raises(UsageError, match="no columns of one length: x 0"):
+    with pytest.raises(UsageError, match="does not have columns of one length: x 0"):
         read({"x": pa.array([], pa.list_(pa.int64()))})
-    with pytest.raises(UsageError, match="no columns of one length: none"):
+    with pytest.raises(UsageError, match="does not have columns of one length: none"):
         read({})
 
 
@@ -121,7 +121,7 @@ def test_columns_of_one_name_are_refused(tmp_path):
     table = pa.Table.from_arrays([NUMBERS, NUMBERS], names=["x", "x"])
     parquet.write_table(table, tmp_path / "d.parquet")
     with pytest.raises(UsageError, match="several columns called 'x'"):
-        read_table(tmp_path / "d.parquet")
+        read_data_set(tmp_path / "d.parquet")
 
 
 def test_what_is_no_whole_parquet_file_is_a_usage_error(tmp_path):
@@ -133,15 +133,15 @@ def test_what_is_no_whole_parquet_file_is_a_usage_error(tmp_path):
     for data in (b"", b"PAR1", b"x,y\n1,2\n", whole[:200], whole[:-5], bytes(bent)):
         path.write_bytes(data)
         with pytest.raises(UsageError, match=r"d\.parquet cannot be read: ") as caught:
-            read_table(path)
+            read_data_set(path)
         assert "\n" not in caught.value.message
     with pytest.raises(UsageError, match="does not exist"):
-        read_table(tmp_path / "gone.parquet")
+        read_data_set(tmp_path / "gone.parquet")
 
 
 def test_without_pyarrow_it_names_what_to_install(tmp_path, monkeypatch):
     parquet.write_table(pa.table({"x": NUMBERS}), tmp_path / "d.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError) as caught:
-        read_table(tmp_path / "d.parquet")
+        read_data_set(tmp_path / "d.parquet")
     assert caught.value.hint == "pip install 'tfs-deploy[data]'"

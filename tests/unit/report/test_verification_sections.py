@@ -9,18 +9,13 @@ import pytest
 
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.report.junit import junit_xml
-from tfs_deploy.report.plots import Against, Sample, histogram, limits_chart
-from tfs_deploy.report.verification import (
-    groups_table,
-    signatures_table,
-    value_text,
-    verdict_line,
-    verification_markdown,
-)
+from tfs_deploy.report.value_charts import LimitBar, Sample, histogram, limits_chart
+from tfs_deploy.report.verification import verdict_line, verification_markdown
 from tfs_deploy.report.verification_html import verification_html
+from tfs_deploy.report.verification_tables import groups_table, signatures_table, value_text
 from tfs_deploy.store.identity import Identity
-from tfs_deploy.verify.checks import Check, Status
-from tfs_deploy.verify.measure.measurements import Measured
+from tfs_deploy.verify.checks import Check, CheckStatus
+from tfs_deploy.verify.measure.load_test_result import LoadTestResult
 from tfs_deploy.verify.subjects import Subject
 from tfs_deploy.verify.verification import Difference, Evidence, Verification
 
@@ -33,21 +28,21 @@ def verification(*checks: Check) -> Verification:
     evidence = Evidence(
         {"m 1": {"serving_default": signature}},
         [Difference("m 1", "embedded", "serving_default", "grpc and rest", "y<i>", 2e-7, 1e-6)],
-        [Measured("m 1", "embedded", "4 callers", tuple(n / 1000 for n in range(1, 200)), 0, 2.0, 10**8, 0.5)],
+        [LoadTestResult("m 1", "embedded", "4 callers", tuple(n / 1000 for n in range(1, 200)), 0, 2.0, 10**8, 0.5)],
     )
     subject = Subject("m", 1, Path("/models/m/1"))
     identity = Identity("0123456789abcdef", "manifest")
     return Verification((subject,), (identity,), ("embedded",), checks, evidence, "2026-01-01T00:00:00+00:00", 3.0)
 
 
-def check(identity: str, status: Status, reason: str = "why", about: str = "serving_default", **more) -> Check:
+def check(identity: str, status: CheckStatus, reason: str = "why", about: str = "serving_default", **more) -> Check:
     return Check(identity, "m 1", about, more.pop("target", "embedded"), status, reason, **more)
 
 
 MIXED = verification(
-    check("files.lint", Status.PASSED, target=""),
-    check("smoke.recorded", Status.FAILED, NASTY, seconds=0.25, measured=1.5, unit="difference"),
-    check("parity.grpc-rest", Status.SKIPPED, "no <REST>"),
+    check("files.lint", CheckStatus.PASSED, target=""),
+    check("smoke.recorded", CheckStatus.FAILED, NASTY, seconds=0.25, measured=1.5, unit="difference"),
+    check("parity.grpc-rest", CheckStatus.SKIPPED, "no <REST>"),
 )
 
 
@@ -76,7 +71,7 @@ def test_markdown_says_the_verdict_first_and_keeps_tables_whole():
 
 
 def test_a_long_list_of_failures_is_cut_in_markdown():
-    many = verification(*(check(f"smoke.{n}", Status.FAILED) for n in range(50)))
+    many = verification(*(check(f"smoke.{n}", CheckStatus.FAILED) for n in range(50)))
     assert "and 20 more failed" in verification_markdown(many)
 
 
@@ -88,7 +83,7 @@ def test_the_page_holds_every_check_and_escapes_what_it_shows():
     assert page.count("smoke.recorded") >= 2
     for forbidden in ("<script", "http-equiv", "src=", "href=", "url(", "@import"):
         assert forbidden not in page
-    passed = verification_html(verification(check("files.lint", Status.PASSED)))
+    passed = verification_html(verification(check("files.lint", CheckStatus.PASSED)))
     assert "Verdict: yes" in passed
     assert "What failed" not in passed
 
@@ -103,8 +98,8 @@ def test_groups_count_how_checks_ended():
 
 def test_signatures_carry_their_verdict():
     assert {row[-1] for row in signatures_table(MIXED).rows} == {"1 failed"}
-    assert {row[-1] for row in signatures_table(verification(check("a.b", Status.PASSED))).rows} == {"ok"}
-    assert {row[-1] for row in signatures_table(verification(check("a.b", Status.SKIPPED))).rows} == {"unproven"}
+    assert {row[-1] for row in signatures_table(verification(check("a.b", CheckStatus.PASSED))).rows} == {"ok"}
+    assert {row[-1] for row in signatures_table(verification(check("a.b", CheckStatus.SKIPPED))).rows} == {"unproven"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +127,9 @@ def test_plots_draw_what_there_is():
         "new",
     }
     assert limits_chart("t", []) == ""
-    bars = ET.fromstring(limits_chart("t", [Against("in", 1e-9, 1e-6), Against("out", 1e-3, 1e-6), Against("0", 0, 0)]))
+    bars = ET.fromstring(
+        limits_chart("t", [LimitBar("in", 1e-9, 1e-6), LimitBar("out", 1e-3, 1e-6), LimitBar("0", 0, 0)])
+    )
     styles = [rect.attrib["class"] for rect in bars.iter("{http://www.w3.org/2000/svg}rect")]
     assert styles == ["old", "bad", "good"]
     assert [text.text for text in bars.iter("{http://www.w3.org/2000/svg}text")].count("equal") == 1

@@ -1,4 +1,4 @@
-"""Clients for the server of a deployment, one a transport."""
+"""The clients of a deployment's server, one for each transport."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.launch.server import Server
 
-#: seconds that an engine may take to say where a container answers
+#: seconds that a Docker Engine may take to tell the address of a container
 _LOOK: Final = 3.0
 
 
@@ -40,7 +40,7 @@ class Connections:
 
 @contextlib.contextmanager
 def connect(deployment: Deployment, *, timeout: float = 10.0) -> Iterator[Connections]:
-    """Open the clients of a deployment's server; nothing is sent before the first call."""
+    """Yield the clients of a deployment's server; nothing is sent before the first call."""
     grpc_address, rest_address = addresses(deployment)
     with contextlib.ExitStack() as stack:
         grpc = stack.enter_context(client_for(deployment, grpc_address, timeout=timeout))
@@ -49,10 +49,10 @@ def connect(deployment: Deployment, *, timeout: float = 10.0) -> Iterator[Connec
 
 
 def addresses(deployment: Deployment) -> tuple[str, str | None]:
-    """Return where the server answers over gRPC and REST (``None``: not at all).
+    """Return the addresses of the server for gRPC and REST (``None``: no REST API).
 
-    A server that ``up`` started says so itself; while the engine of its container does not answer, what ``up`` wrote
-    down is believed. Any other is taken to be on this machine, on the file's ports.
+    Those of a running server that ``up`` started; while the Docker Engine does not answer, those that ``up`` recorded.
+    Any other server is expected on this machine, on the ports of the file.
     """
     try:
         running: Server | None = target_of(deployment, timeout=_LOOK).current()

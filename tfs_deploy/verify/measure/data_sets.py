@@ -30,19 +30,19 @@ RECORD: Final = "__record__"
 _PART: Final = re.compile(r"(?P<name>.+)[.\[](?P<number>\d+)\]?")
 
 
-def read_table(path: Path) -> dict[str, Array]:
+def read_data_set(path: Path) -> dict[str, Array]:
     """Return the columns of a data set by name, all of one length.
 
-    .csv: a head, then rows; ``x.0``, ``x.1`` become rows of ``x``, cells like ``[1, 2]`` arrays. .tfrecord: the
+    .csv: a header, then rows; ``x.0``, ``x.1`` become rows of ``x``, cells such as ``[1, 2]`` arrays. .tfrecord: the
     features of its tf.Examples, and the records themselves as ``RECORD``.
 
     Raises:
-        UsageError: there is no such file, it is damaged, or it is no table.
+        UsageError: the file does not exist, is damaged, or is not a table.
         MissingExtraError: .parquet without pyarrow.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise UsageError(f"{path} is no data set that can be read", hint=f"a file of: {', '.join(_READERS)}")
+        raise UsageError(f"{path} is not a data set of a known kind", hint=f"kinds: {', '.join(_READERS)}")
     try:
         columns = reader(path)
     except TfsDeployError:
@@ -52,11 +52,11 @@ def read_table(path: Path) -> dict[str, Array]:
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be read: {error.strerror or error}", hint=file_hint(error)) from error
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}", hint="check that it is whole") from error
+        raise UsageError(f"{path} cannot be read: {error}", hint="check that the file is complete") from error
     lengths = {name: len(column) if column.ndim else -1 for name, column in columns.items()}
     if len(set(lengths.values())) != 1 or -1 in lengths.values() or 0 in lengths.values():
         shown = ", ".join(f"{name} {length}" for name, length in lengths.items()) or "none"
-        raise UsageError(f"{path} has no columns of one length: {shown}", hint="one row an example in each")
+        raise UsageError(f"{path} does not have columns of one length: {shown}", hint="each needs one row per example")
     return columns
 
 
@@ -69,16 +69,16 @@ def _csv(path: Path) -> dict[str, Array]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file))
     if len(rows) < 2:
-        raise UsageError(f"{path} has no rows", hint="a head with the names of the columns, then a row an example")
+        raise UsageError(f"{path} has no rows", hint="write a header with the column names, then one row per example")
     head, *body = [row for row in rows if row]
     for number, row in enumerate(body, 2):
         if len(row) != len(head):
-            raise UsageError(f"{path}:{number}: {len(row)} cells instead of {len(head)}", hint="one for each column")
+            raise UsageError(f"{path}:{number}: {len(row)} cells instead of {len(head)}", hint="one cell per column")
     return _joined({name: _cells([row[place] for row in body]) for place, name in enumerate(head)})
 
 
 def _cells(texts: Sequence[str]) -> Array:
-    """Return cells as integers, numbers, arrays or text, whatever all of them are."""
+    """Return cells as integers, numbers, arrays or text: the first kind that fits all of them."""
     if all(text.lstrip().startswith("[") for text in texts):
         return np.array([json.loads(text) for text in texts])
     plain = np.array(texts)
@@ -89,7 +89,7 @@ def _cells(texts: Sequence[str]) -> Array:
 
 
 def _joined(columns: dict[str, Array]) -> dict[str, Array]:
-    """Join ``x.0``, ``x.1``, ... to ``x``, where they are all there."""
+    """Return the columns with ``x.0``, ``x.1``, ... joined to ``x`` where none is missing."""
     parts: dict[str, dict[int, str]] = {}
     for name in columns:
         match = _PART.fullmatch(name)
@@ -117,7 +117,7 @@ def _tfrecord(path: Path) -> dict[str, Array]:
 
 
 def _feature(features: Sequence[Any]) -> Array | None:
-    """Return one feature of all examples, ``None`` if it is not of the same size in all of them."""
+    """Return one feature of all examples, ``None`` if its size differs between them."""
     values = [
         list(getattr(feature, kind).value) if (kind := feature.WhichOneof("kind")) else [] for feature in features
     ]
@@ -128,7 +128,7 @@ def _feature(features: Sequence[Any]) -> Array | None:
 
 
 def _plain(array: Array) -> Array:
-    """Return text as an object array of bytes, as the clients take it."""
+    """Return text as an object array of bytes, as the clients expect it."""
     if array.dtype.kind not in "SUO":
         return array
     flat = np.empty(array.size, object)

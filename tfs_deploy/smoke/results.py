@@ -1,4 +1,4 @@
-"""What smoke checks report: plain values."""
+"""The results of smoke checks, as plain values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Outcome(enum.Enum):
-    """How a check ended; a skipped one proves nothing, and says why."""
+    """How a check ended; a skipped check proves nothing."""
 
     OK = "ok"
     FAILED = "failed"
@@ -17,7 +17,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is asked: a label, with the version it should answer with if that is known, or a version by number."""
+    """What to call: a label, with the version that should answer if that is known, or a version by number."""
 
     label: str | None = None
     version: int | None = None
@@ -28,11 +28,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class SmokeCheck:
-    """One question to the server.
+    """One check of the server.
 
     ``name`` is ``answers`` for the version check, else the signature (``serving_default #2`` for its second recorded
     call); ``version`` is the one that answered; ``seconds`` is how long the call took; ``retriable`` marks a failure
-    that says nothing of the model, such as a server that is too busy to answer.
+    that is not the model's, such as a server too busy to answer.
     """
 
     model: str
@@ -81,7 +81,7 @@ class SmokeReport:
 
     @property
     def first_failed(self) -> SmokeCheck | None:
-        """The check to look at first."""
+        """The first check that failed."""
         return next(iter(self.failed), None)
 
     @property

@@ -1,6 +1,6 @@
-"""Plots as SVG text: lines over time, and bars of phases. No script, no file beside the page.
+"""Charts over time, as SVG: lines, and bars of phases.
 
-All plots have the same width and the same time axis, so that they can stand below each other.
+All charts have the same width and time axis, so that they line up below each other.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _ROW: Final = 22
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: its name, the CSS class that colours it, points (seconds, value).
+    """One line: its name, the CSS class that colours it, and its points (seconds, value).
 
-    With ``steps`` a value holds until the next point. ``dots``: the points that were measured, all by default.
+    With ``steps`` a value holds until the next point. ``dots``: the points that were measured; default: all.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a time line."""
+    """One bar of a timeline."""
 
     name: str
     style: str
@@ -54,9 +54,9 @@ def line_chart(
     top: float = 0.0,
     bands: Sequence[Bar] = (),
 ) -> str:
-    """Draw lines over ``seconds``; the value axis goes from 0 to ``top`` at least. Empty if there is no point to draw.
+    """Return a chart of lines over ``seconds``; the value axis reaches at least to ``top``. Empty without points.
 
-    ``bands``: spans of time that are shaded.
+    ``bands``: spans of time to shade.
     """
     points = [point for entry in series for point in entry.points]
     if not points:
@@ -90,7 +90,7 @@ def line_chart(
 
 
 def bar_chart(title: str, bars: Sequence[Bar], seconds: float) -> str:
-    """Draw one row of bars for each phase, in the order in which they began."""
+    """Return a chart with one bar for each phase, in the order in which they began."""
     span = max(seconds, 1e-9)
     height = _TOP + _ROW * len(bars) + _BOTTOM
     parts = [_head(title, height)]
@@ -113,7 +113,7 @@ def bar_chart(title: str, bars: Sequence[Bar], seconds: float) -> str:
 
 
 def nice_ticks(top: float) -> list[float]:
-    """Return ticks from 0 to at least ``top``, four or so, at 1, 2 or 5 times a power of ten."""
+    """Return about four ticks from 0 to at least ``top``, at 1, 2 or 5 times a power of ten."""
     if not top > 0:
         return [0.0, 1.0]
     rough = top / 4
@@ -134,7 +134,7 @@ def _head(title: str, height: int) -> str:
 
 
 def _shades(bands: Sequence[Bar], span: float, inner: int) -> list[str]:
-    """Shade spans of time and name those that are wide enough for their name."""
+    """Return the shades of spans of time, with the names that fit."""
     parts = []
     for band in bands:
         x, width = _x(band.start, span), _x(band.end, span) - _x(band.start, span)
@@ -149,7 +149,7 @@ def _shades(bands: Sequence[Bar], span: float, inner: int) -> list[str]:
 
 
 def _dots(entry: Series, unit: str, place: Callable[[float, float], tuple[float, float]]) -> list[str]:
-    """Draw the measured points, each with its value for whoever points at it."""
+    """Return the measured points, each with its value as a tooltip."""
     if entry.steps:
         return []
     parts = []
@@ -161,7 +161,7 @@ def _dots(entry: Series, unit: str, place: Callable[[float, float], tuple[float,
 
 
 def _time_axis(span: float, height: int) -> list[str]:
-    """Write the time below a plot, in seconds, minutes or hours."""
+    """Return the labels of the time axis, in seconds, minutes or hours."""
     unit, size = next((unit, size) for unit, size in _UNITS if span >= 3 * size or unit == "s")
     texts = ((_LEFT + _PLOT * tick * size / span, f"{tick:g} {unit}") for tick in nice_ticks(span / size))
     return [

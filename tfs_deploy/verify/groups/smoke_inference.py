@@ -1,4 +1,4 @@
-"""Part of group ``smoke``: Classify and Regress, which answer tf.Examples with what Predict says of them."""
+"""Part of group ``smoke``: Classify and Regress must answer tf.Examples as Predict does."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ from tfs_deploy.verify.checks import failed, passed, skipped
 from tfs_deploy.verify.probing.prober import GRPC
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from tfs_deploy.client import Client, RestClient
     from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply
-    from tfs_deploy.protos.signatures import SignatureInfo
-    from tfs_deploy.verify.checks import Examiner, Judgement
+    from tfs_deploy.verify.checks import Judgement
     from tfs_deploy.verify.probing.cases import Case
-    from tfs_deploy.verify.probing.prober import Answer, Asker
+    from tfs_deploy.verify.probing.prober import Answer, Prober
+    from tfs_deploy.verify.served_version import ServedVersion
 
 _METHODS = {CLASSIFY_METHOD: "classify", REGRESS_METHOD: "regress"}
 
 
-def examine_inference(
-    examiner: Examiner, asker: Asker, signatures: Mapping[str, SignatureInfo], cases: Mapping[str, Sequence[Case]]
-) -> None:
-    """Ask the signatures of these methods for what Predict answered to the same tf.Examples."""
-    for name, signature in signatures.items():
+def verify_inference(version: ServedVersion) -> None:
+    """Compare Classify and Regress with what Predict answered to the same tf.Examples."""
+    checker, prober, cases = version.checker, version.prober, version.cases
+    for name, signature in version.signatures.items():
         method = _METHODS.get(signature.method)
         spec = next(iter(signature.inputs.values()), None)
         if method is None or spec is None or spec.dtype != "string":
             continue
-        case = next((c for c in cases[name] if c.ordinary and c.inputs and asker.ask(c, GRPC).ok), None)
-        for way, client in (("grpc", asker.grpc), ("rest", asker.rest)):
-            about = f"{name}, over {way}"
+        case = next((c for c in cases[name] if c.ordinary and c.inputs and prober.probe(c, GRPC).ok), None)
+        for transport, client in (("grpc", prober.grpc), ("rest", prober.rest)):
+            about = f"{name}, over {transport}"
             if client is None:
                 continue
             if case is None:
-                examiner.tell(f"smoke.{method}", about, skipped("it answered no tf.Example to compare with"))
+                checker.record(f"smoke.{method}", about, skipped("Predict answered no tf.Example to compare with"))
             else:
-                examiner.check(f"smoke.{method}", about, partial(_ask, asker, client, method, case))
+                checker.check(f"smoke.{method}", about, partial(_ask, prober, client, method, case))
 
 
 def judge_classes(reply: ClassifyReply, outputs: Mapping[str, NDArray[Any]], rtol: float, atol: float) -> Judgement:
@@ -63,13 +62,13 @@ def judge_values(reply: RegressReply, outputs: Mapping[str, NDArray[Any]], rtol:
     return _judge({"outputs": expected}, {"outputs": reply.values}, rtol, atol)
 
 
-def _ask(asker: Asker, client: Client | RestClient, method: str, case: Case) -> Judgement:
+def _ask(prober: Prober, client: Client | RestClient, method: str, case: Case) -> Judgement:
     records = [bytes(record) for record in next(iter(case.inputs.values())).reshape(-1)]
-    answer: Answer = asker.ask(case, GRPC)
-    options = {"signature": case.signature, "version": asker.version, "timeout": asker.timeout}
+    answer: Answer = prober.probe(case, GRPC)
+    options = {"signature": case.signature, "version": prober.version, "timeout": prober.timeout}
     if method == "classify":
-        return judge_classes(client.classify(asker.model, records, **options), answer.outputs, case.rtol, case.atol)  # type: ignore[arg-type]
-    return judge_values(client.regress(asker.model, records, **options), answer.outputs, case.rtol, case.atol)  # type: ignore[arg-type]
+        return judge_classes(client.classify(prober.model, records, **options), answer.outputs, case.rtol, case.atol)  # type: ignore[arg-type]
+    return judge_values(client.regress(prober.model, records, **options), answer.outputs, case.rtol, case.atol)  # type: ignore[arg-type]
 
 
 def _judge(
@@ -77,5 +76,5 @@ def _judge(
 ) -> Judgement:
     mismatch = compare(expected, found, rtol, atol)
     if mismatch is not None:
-        return failed(f"another answer than Predict gives: {mismatch}", mismatch.max_abs_diff)
-    return passed("as Predict answers")
+        return failed(f"differs from the answer of Predict: {mismatch}", mismatch.max_abs_diff)
+    return passed("same answer as Predict")

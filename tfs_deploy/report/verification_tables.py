@@ -1,0 +1,127 @@
+"""The tables of a verification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tfs_deploy.report.tables import Column, Table
+from tfs_deploy.verify.checks import GROUPS, CheckStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfs_deploy.verify.checks import Check
+    from tfs_deploy.verify.measure.load_test_result import LoadTestResult
+    from tfs_deploy.verify.verification import Difference, Verification
+
+_STYLES: Final = {CheckStatus.FAILED: "red", CheckStatus.SKIPPED: "yellow"}
+
+
+def groups_table(verification: Verification) -> Table:
+    """Return one row for each group on each target: how its checks ended, and how long they took."""
+    columns: list[Column | str] = [
+        *("group", "on"),
+        *(Column(name, "right") for name in ("passed", "failed", "skipped", "seconds")),
+        "what it checks",
+    ]
+    rows: list[Sequence[object]] = []
+    styles: list[str | None] = []
+    for group, what in GROUPS.items():
+        for target in ("", *verification.targets):
+            own = [check for check in verification.checks if check.group == group and check.target == target]
+            if own:
+                counts = [sum(check.status is status for check in own) for status in CheckStatus]
+                rows.append([group, target, *counts, f"{sum(check.seconds for check in own):.2f}", what])
+                styles.append("red" if counts[1] else "yellow" if not counts[0] else None)
+    return Table.of(columns, rows, styles=styles)
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """Return one row per check."""
+    columns: list[Column | str] = [
+        *("check", "model", "about", "on", "result"),
+        Column("measured", "right"),
+        Column("ms", "right"),
+        "why",
+    ]
+    rows = [
+        (
+            *(check.id, check.model, check.about, check.target, check.status.value),
+            value_text(check.measured, check.unit),
+            f"{check.seconds * 1000:.1f}" if check.seconds else "",
+            check.reason,
+        )
+        for check in checks
+    ]
+    return Table.of(columns, rows, styles=[_STYLES.get(check.status) for check in checks])
+
+
+def problems_table(checks: Sequence[Check]) -> Table:
+    """Return one row per failed check, short enough for a terminal."""
+    rows = [(check.id, _where(check), check.reason) for check in checks]
+    return Table.of(["failed check", "where", "why"], rows, styles=["red" for _ in checks])
+
+
+def load_tests_table(measured: Sequence[LoadTestResult]) -> Table:
+    """Return one row per load test."""
+    right = [
+        Column(name, "right")
+        for name in ("requests", "errors", "per second", "p50 ms", "p90 ms", "p99 ms", "memory MB", "CPU")
+    ]
+    rows = [
+        (
+            *(each.model, each.target, each.what, len(each.latencies), each.errors, f"{each.throughput:.1f}"),
+            *(_milliseconds(each.percentile(percent)) for percent in (50, 90, 99)),
+            "" if each.memory is None else f"{each.memory / 1e6:.0f}",
+            "" if each.cpu is None else f"{each.cpu:.2f}",
+        )
+        for each in measured
+    ]
+    return Table.of(["model", "on", "load", *right], rows)
+
+
+def differences_table(differences: Sequence[Difference]) -> Table:
+    """Return one row for each output and pair of transports."""
+    rows = [
+        (
+            *(each.model, each.target, each.about, each.output, each.between),
+            *(f"{each.largest:.3g}", f"{each.allowed:.3g}"),
+        )
+        for each in differences
+    ]
+    right = [Column("largest difference", "right"), Column("allowed", "right")]
+    return Table.of(["model", "on", "signature", "output", "between", *right], rows)
+
+
+def signatures_table(verification: Verification) -> Table:
+    """Return one row for each input and output of each signature, and how many of its checks failed."""
+    rows = []
+    styles = []
+    for model, signatures in verification.evidence.signatures.items():
+        for name, signature in signatures.items():
+            own = [c for c in verification.checks if c.model == model and c.about.partition(",")[0] == name]
+            wrong = sum(check.failed for check in own)
+            verdict = (
+                f"{wrong} failed" if wrong else "ok" if any(c.status is CheckStatus.PASSED for c in own) else "unproven"
+            )
+            for side, specs in (("input", signature.inputs), ("output", signature.outputs)):
+                for key, spec in specs.items():
+                    rows.append((model, name, signature.method.rpartition("/")[2], side, key, str(spec), verdict))
+                    styles.append("red" if wrong else None)
+    return Table.of(["model", "signature", "method", "", "name", "dtype and shape", "verdict"], rows, styles=styles)
+
+
+def value_text(measured: float | None, unit: str) -> str:
+    """Return a measured value with its unit."""
+    if measured is None:
+        return ""
+    number = f"{measured:.0f}" if abs(measured) < 1e9 and measured == round(measured) else f"{measured:.4g}"
+    return f"{number} {unit.removesuffix('s') if number == '1' and len(unit) > len('ms') else unit}".strip()
+
+
+def _where(check: Check) -> str:
+    return ", ".join(part for part in (check.model, check.about, check.target) if part)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1000:.2f}"
