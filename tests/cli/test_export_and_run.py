@@ -60,7 +60,7 @@ def test_signatures_as_text(text, name, signature):
         (["(x) -> y"], "cannot be read"),
         (["s(x y) -> z"], "'x y'"),
         (["s(x: float32[a])"], "'a'"),
-        (["s as clasify"], "not a signature method"),
+        (["s as clasify"], "unknown signature method"),
         (["s", "s"], "given twice"),
     ],
 )
