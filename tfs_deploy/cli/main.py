@@ -10,7 +10,7 @@ import click
 from tfs_deploy import __version__
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, UsageError, file_hint
-from tfs_deploy.text import closest
+from tfs_deploy.text import closest, one_line
 
 #: job -> its commands with the one line that `tfs-deploy --help` shows of each, in that order; a command NAME is the
 #: module tfs_deploy.cli.commands.NAME
@@ -151,7 +151,7 @@ def _usage_error(error: click.ClickException) -> UsageError:
     """Return an error of click in the form of all our errors."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "tfs-deploy"
-    message = " ".join(error.format_message().split()).removesuffix(".")
+    message = one_line(error.format_message()).removesuffix(".")
     return UsageError(message, hint=f"{path} --help")
 
 

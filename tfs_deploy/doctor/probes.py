@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from tfs_deploy.doctor.facts import Engine, Gpu, Refusal
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from tfs_deploy.doctor.facts import Wanted
@@ -127,7 +128,7 @@ def probe_gpu() -> Gpu:
         return Gpu(command=True, driver=driver, error=f"no answer in {_TIMEOUT:g} s", container_hook=hook)
     except OSError as error:
         return Gpu(command=True, driver=driver, error=error.strerror or str(error), container_hook=hook)
-    lines = tuple(" ".join(line.split()) for line in done.stdout.splitlines() if line.strip())
+    lines = tuple(one_line(line) for line in done.stdout.splitlines() if line.strip())
     if done.returncode != 0 or not lines:
         output = (done.stdout + done.stderr).split("\n")
         reason = next((line.strip() for line in reversed(output) if line.strip()), f"exit code {done.returncode}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.cli.shared.output import styled
 from tfs_deploy.errors import TfsDeployError, UsageError, VerdictError
 from tfs_deploy.smoke import SmokeReport
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ class Round:
         report = self.report
         if report.first_failed is not None:
             counts = f"{len(report.failed)} of {len(report.checks)} checks"
-            first = " ".join(str(report.first_failed).split())
+            first = one_line(str(report.first_failed))
             return f"{self.when} {styled('failed', fg='red')} {counts}; first: {first}"
         slowest = max((check.seconds for check in report.checks), default=0.0)
         skipped = sum(check.outcome.value == "skipped" for check in report.checks)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
 from tfs_deploy.extras import import_extra
-from tfs_deploy.text import did_you_mean
+from tfs_deploy.text import did_you_mean, one_line
 from tfs_deploy.verify.checks import failed, passed
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Budget:
         if metric not in METRICS:
             hint = did_you_mean(metric, METRICS, otherwise=f"metrics: {', '.join(METRICS)}")
             raise UsageError(f"{text!r}: unknown metric {metric!r}", hint=hint)
-        number, clean = float(match["number"]), " ".join(text.split())
+        number, clean = float(match["number"]), one_line(text)
         if unit == "x":
             if metric in PROCESS_METRICS:
                 raise UsageError(
