@@ -22,7 +22,7 @@ def write_atomic(path: Path, text: str) -> None:
 def write_files(directory: Path, texts: Mapping[str, str], *, modes: Mapping[str, int] | None = None) -> list[Path]:
     """Replace several files of one directory: all are written and synced before the first takes its name.
 
-    Files are readable for everybody unless ``modes`` names other permission bits; a file that root replaces keeps its
+    Files are readable by all users unless ``modes`` names other permission bits; a file that root replaces keeps its
     owner, who may be the one user that a server runs as.
 
     The temporary names lie in the same directory, since a rename is atomic within one file system only, and a mounted
@@ -39,7 +39,7 @@ def write_files(directory: Path, texts: Mapping[str, str], *, modes: Mapping[str
             staged.pop(0)
         _sync_directory(directory)
     except OSError as error:
-        raise EnvironmentFault(f"cannot write into {directory}: {error.strerror}", hint=file_hint(error)) from error
+        raise EnvironmentFault(f"cannot write to {directory}: {error.strerror}", hint=file_hint(error)) from error
     finally:
         for temporary, _ in staged:
             with contextlib.suppress(OSError):
@@ -53,7 +53,7 @@ def _stage(directory: Path, name: str, text: str, mode: int) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            # mkstemp makes files that only their owner reads; a server may run as somebody else
+            # mkstemp makes files that only their owner can read; a server may run as another user
             os.fchmod(file.fileno(), mode)
             _keep_owner(file.fileno(), directory / name)
             os.fsync(file.fileno())

@@ -1,19 +1,19 @@
-"""The one error tree: every failure a user can meet, what to do next, and whether a retry can help.
+"""The error tree: every failure that a user can meet, what to do next, and whether a retry can help.
 
 ::
 
     TfsDeployError                      exit 3
     ├── UsageError                      exit 2   what the caller gave is wrong
-    │   ├── SpecError                            a deployment file, with every problem in it
-    │   ├── ModelError                           a SavedModel or version directory that cannot be used
-    │   └── RequestError                         a request that does not fit the model's signature
+    │   ├── SpecError                            a file cannot be used; every problem in it
+    │   ├── ModelError                           a SavedModel or version directory cannot be used
+    │   └── RequestError                         a request does not fit the model's signature
     ├── VerdictError                    exit 1   a check failed, a rollout was rolled back
-    ├── EnvironmentFault                exit 3   the machine, a process or the network is in the way
+    ├── EnvironmentFault                exit 3   the machine, a process or the network prevents it
     │   ├── MissingExtraError                    an optional dependency is not installed
     │   ├── PortInUseError
     │   └── LaunchError                          a server did not start
-    ├── LockedError                     exit 4   somebody else is at work
-    └── StatusError                              an answer of a model server, by canonical status code
+    ├── LockedError                     exit 4   another process holds the lock
+    └── StatusError                              a model server answered with a canonical status code
         ├── InvalidArgumentError, NotFoundError, FailedPreconditionError, ...   exit 2
         └── UnavailableError, DeadlineExceededError, ResourceExhaustedError, ...   exit 3
 """
@@ -73,7 +73,7 @@ class UsageError(TfsDeployError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file: where (``line`` counts from 1, ``path`` like ``models[0].labels``) and what."""
+    """One mistake in a file: where (``line`` counts from 1, ``path`` like ``models[0].labels``) and what it is."""
 
     file: str
     line: int
@@ -98,17 +98,17 @@ class ModelError(UsageError):
 
 
 class RequestError(UsageError):
-    """A request that does not fit the signature it is for, found before a byte is sent."""
+    """A request that does not fit the model's signature; nothing was sent."""
 
 
 class VerdictError(TfsDeployError):
-    """A check said no: a failed smoke test, a gate, a rollout that was rolled back."""
+    """A negative verdict: a check or gate failed, a rollout was rolled back."""
 
     exit_code = 1
 
 
 class EnvironmentFault(TfsDeployError):  # noqa: N818 - EnvironmentError is Python's own name for OSError
-    """The machine, a process or the network is in the way."""
+    """The machine, a process or the network prevents it."""
 
 
 class MissingExtraError(EnvironmentFault):
@@ -120,7 +120,7 @@ class MissingExtraError(EnvironmentFault):
 
 
 class PortInUseError(EnvironmentFault):
-    """A port that a server should listen on is taken."""
+    """A port that a server should listen on is in use."""
 
 
 class LaunchError(EnvironmentFault):
@@ -128,7 +128,7 @@ class LaunchError(EnvironmentFault):
 
 
 class LockedError(TfsDeployError):
-    """Somebody else holds the lock; the message names holder, host, process and since when."""
+    """Another process holds the lock; the message names its user, host, process and since when."""
 
     exit_code = 4
     retriable = True
@@ -147,7 +147,7 @@ class CancelledError(StatusError):
 
 
 class UnknownError(StatusError):
-    """The server failed without saying how."""
+    """The server failed for an unknown reason."""
 
     code = Code.UNKNOWN
 
@@ -174,7 +174,7 @@ class NotFoundError(StatusError):
 
 
 class AlreadyExistsError(StatusError):
-    """The thing to create exists."""
+    """What should be created exists already."""
 
     exit_code = 2
     code = Code.ALREADY_EXISTS
@@ -187,7 +187,7 @@ class PermissionDeniedError(StatusError):
 
 
 class ResourceExhaustedError(StatusError):
-    """The server has no room for the call now."""
+    """The server has no capacity for the call now."""
 
     retriable = True
     code = Code.RESOURCE_EXHAUSTED
@@ -201,27 +201,27 @@ class FailedPreconditionError(StatusError):
 
 
 class AbortedError(StatusError):
-    """The call ran into another one."""
+    """The call was aborted, as by a conflict with another one."""
 
     retriable = True
     code = Code.ABORTED
 
 
 class OutOfRangeError(StatusError):
-    """A value is beyond what the model takes."""
+    """A value is out of the range that the model accepts."""
 
     exit_code = 2
     code = Code.OUT_OF_RANGE
 
 
 class UnimplementedError(StatusError):
-    """The server has no such method."""
+    """The server does not implement the method."""
 
     code = Code.UNIMPLEMENTED
 
 
 class InternalError(StatusError):
-    """The server broke."""
+    """The server failed internally."""
 
     code = Code.INTERNAL
 
@@ -249,7 +249,7 @@ _BY_CODE: dict[Code, type[StatusError]] = {cls.code: cls for cls in StatusError.
 
 
 def status_error(code: Code | int, message: str, *, hint: str | None = None) -> StatusError:
-    """Make the error of a canonical status; a number that is none becomes ``UnknownError``."""
+    """Return the error of a canonical status code; an unknown code becomes ``UnknownError``."""
     try:
         kind = _BY_CODE[Code(code)]
     except (KeyError, ValueError):
@@ -259,7 +259,7 @@ def status_error(code: Code | int, message: str, *, hint: str | None = None) -> 
 
 _FILE_HINTS = {
     errno.ENOENT: "check the path",
-    errno.ENOTDIR: "a part of the path is a file: check the path",
+    errno.ENOTDIR: "part of the path is a file: check the path",
     errno.EISDIR: "it is a directory: name a file in it",
     errno.EACCES: "check who owns it and its permissions (ls -l)",
     errno.EPERM: "check who owns it and its permissions (ls -l)",
@@ -268,10 +268,10 @@ _FILE_HINTS = {
     errno.EDQUOT: "the disk quota is used up: make room, or choose another place",
     errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
     errno.ENAMETOOLONG: "the path is too long: choose a shorter one",
-    errno.ELOOP: "its symbolic links lead in a circle: check them (ls -l)",
+    errno.ELOOP: "its symbolic links form a loop: check them (ls -l)",
 }
 
 
 def file_hint(error: OSError) -> str:
-    """Say what to do about a file that could not be read or written."""
-    return _FILE_HINTS.get(error.errno or 0, "check that the file system it lies on works (dmesg, df -h)")
+    """Return the hint for a file that could not be read or written."""
+    return _FILE_HINTS.get(error.errno or 0, "check the file system it is on (dmesg, df -h)")

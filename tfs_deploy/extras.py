@@ -10,7 +10,7 @@ from tfs_deploy.errors import MissingExtraError
 
 
 def import_extra(module: str, extra: str) -> Any:
-    """Import ``module``; raise ``MissingExtraError`` with the ``pip install`` line if its package is not there."""
+    """Import ``module``; raise ``MissingExtraError`` with the ``pip install`` line if its package is not installed."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -21,6 +21,6 @@ def import_extra(module: str, extra: str) -> Any:
 
 
 def require_extra(module: str, extra: str) -> None:
-    """Raise ``MissingExtraError`` if a top-level package is not there, without importing it."""
+    """Raise ``MissingExtraError`` if a top-level package is not installed, without importing it."""
     if importlib.util.find_spec(module) is None:
         raise MissingExtraError(module, extra)

@@ -1,4 +1,4 @@
-"""Words and numbers as people read them."""
+"""Text for people: suggestions, single lines, sizes, counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the known word that a misspelt one is closest to, or None where none is similar."""
+    """Return the known word closest to a misspelt one, or None if none is similar."""
     import difflib  # only a mistake needs it
 
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
@@ -17,13 +17,13 @@ def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
-    """Return the hint that names the known word closest to a misspelt one, or ``otherwise`` where none is similar."""
+    """Return the hint that names the known word closest to a misspelt one, or ``otherwise`` if none is similar."""
     near = closest(word, known)
     return otherwise if near is None else f"did you mean {near!r}?"
 
 
 def one_line(text: str, *, most: int | None = None) -> str:
-    """Return text with every run of white space as one blank, cut to ``most`` characters."""
+    """Return text with every run of white space as one space, cut to ``most`` characters."""
     line = " ".join(text.split())
     return line if most is None or len(line) <= most else f"{line[: most - 3]}..."
 

@@ -129,7 +129,7 @@ def test_a_directory_that_cannot_be_written_is_an_environment_fault(shop):
     (shop.parent / "out").touch()
     done = cli("config", "shop.yaml", "--out", "out/deeper", cwd=shop.parent)
     assert done.returncode == 3
-    assert "cannot write into out/deeper: Not a directory" in done.stderr
+    assert "cannot write to out/deeper: Not a directory" in done.stderr
 
 
 def test_out_and_check_exclude_each_other(shop):

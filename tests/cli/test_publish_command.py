@@ -69,7 +69,7 @@ def test_files_without_a_manifest_are_bound_to_the_verdict_by_their_sums(staged,
     assert publish(staged, "--to", tmp_path / "plain", "--require-verdict", path) == 1
     assert "is about other files (plain 1)" in capsys.readouterr().err
     assert publish(staged, "--to", tmp_path / "plain") == 0
-    assert "it has no manifest" in capsys.readouterr().out
+    assert "without a manifest" in capsys.readouterr().out
 
 
 def says_no(staged: Path, report: Path) -> Path:

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from forked_command import run_command
-from tfs_deploy.cli.shared.rollout_runs import span
+from tfs_deploy.cli.shared.rollout_views import duration_text
 
 FILE = """
 name: shop
@@ -77,4 +77,4 @@ def test_status_of_a_model_that_was_never_rolled_out(file):
     ],
 )
 def test_how_long_something_takes_is_said_as_people_say_it(seconds, text):
-    assert span(seconds) == text
+    assert duration_text(seconds) == text

@@ -145,7 +145,7 @@ def test_lint_for_the_image_of_a_deployment_file(zoo, tmp_path, server: str, cod
     assert message in result.stderr
     both = cli("lint", zoo, "--deployment", file, "--image-version", "2.20")
     assert both.returncode == 2
-    assert "give one of them" in both.stderr
+    assert "drop one of them" in both.stderr
 
 
 def test_lint_json(zoo) -> None:

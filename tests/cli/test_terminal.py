@@ -22,7 +22,8 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 CODE = """
 import signal, sys, time, types, click
 from tfs_deploy import errors
-from tfs_deploy.cli import main as frame, options
+from tfs_deploy.cli import main as frame
+from tfs_deploy.cli.shared import options
 from tfs_deploy.cli.entry import main
 @click.command
 @options.common
@@ -163,7 +164,11 @@ def test_a_reader_that_goes_away_is_no_error(body):
 
 @pytest.mark.parametrize(
     ("number", "hint"),
-    [(errno.ENOSPC, "the disk is full: make room"), (errno.EACCES, "check who owns it"), (errno.EIO, "check that the")],
+    [
+        (errno.ENOSPC, "the disk is full: make room"),
+        (errno.EACCES, "check who owns it"),
+        (errno.EIO, "check the file system"),
+    ],
 )
 def test_a_file_that_fails_is_one_line_with_a_hint(number, hint):
     body = f"raise OSError({number}, {os.strerror(number)!r}, '/some/file')"

@@ -159,9 +159,9 @@ def test_mistakes_exit_with_2(predict, tmp_path, monkeypatch, arguments, message
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.npy", b"no array", "is no .npy file of numbers"),
-        ("x.npz", b"no archive", "is no .npz file of numbers"),
-        ("x.json", b"[1,", "is no JSON"),
+        ("x.npy", b"no array", "is not a valid .npy file of numbers"),
+        ("x.npz", b"no archive", "is not a valid .npz file of numbers"),
+        ("x.json", b"[1,", "is not valid JSON"),
         ("x.png", b"\x89PNG", "input x expects float32 [?], x.png can only be sent as a string"),
     ],
 )
@@ -177,7 +177,7 @@ def test_pickles_are_refused(predict, tmp_path):
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
     code, _, err = predict("zoo", "-i", f"x=@{tmp_path / 'x.npy'}")
     assert code == 2
-    assert "is no .npy file of numbers" in err
+    assert "is not a valid .npy file of numbers" in err
 
 
 def test_an_unreachable_server_exits_with_3(predict, free_port):

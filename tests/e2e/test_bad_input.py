@@ -43,7 +43,7 @@ class Bad:
 
 MODELS_AND_FILES = [
     Bad("up gone.yaml", 2, "gone.yaml:5: models[0].base_path: base path {folder}/gone does not exist", "correct the"),
-    Bad("up empty.yaml", 2, "empty.yaml:5: models[0].base_path: {folder}/empty holds no version, that", "correct the"),
+    Bad("up empty.yaml", 2, "empty.yaml:5: models[0].base_path: {folder}/empty holds no version: no", "correct the"),
     Bad("up nomodel.yaml", 2, "nomodel.yaml:5: models[0].base_path: version directory {folder}/nomodel/1", "correct"),
     Bad("config nomodel.yaml", 2, "nomodel.yaml:5: models[0].base_path: version directory {folder}/nomodel/1", "corr"),
     Bad("up label.yaml", 2, "label.yaml:7: models[0].labels.stable: version 124 is not served", "correct the file"),
@@ -138,7 +138,12 @@ REQUESTS = [
     Bad("zoo -i m=@six.npy --signature mat", 2, "expects float32 [?, 3], got float32 [6]", "m.reshape(-1, 3)"),
     Bad("zoo -i x=[[1],[2,3]]", 2, "rows of unequal lengths", "pad the rows"),
     Bad("zoo -i x=@doubel.npy", 2, "doubel.npy cannot be read: No such file or directory", "did you mean double.npy?"),
-    Bad("zoo -i x=@other/x.npy", 2, "other/x.npy cannot be read: No such file", "there is no directory {folder}/other"),
+    Bad(
+        "zoo -i x=@other/x.npy",
+        2,
+        "other/x.npy cannot be read: No such file",
+        "directory {folder}/other does not exist",
+    ),
     Bad("zoo -i x=@text.config", 2, "text.config can only be sent as a string", "decode it and save the values"),
     Bad("zoo -i x", 2, "--input x is not NAME=VALUE", "for example --input x=[1.0,2.0]"),
     Bad("zoo -i x=1 --filter z", 2, "signature serving_default has no output z; it has: y", "use output y"),

@@ -189,7 +189,7 @@ def test_a_bounded_watch_ends_with_its_last_state(deployment, tmp_path):
         (["--rounds", "5"], 2, "belong to --watch"),
         (["--textfile", "zoo.txt"], 2, "--textfile zoo.prom"),
         (["--watch", "--label", "nobody"], 2, "no model has the label 'nobody'"),
-        (["--textfile", "/proc/nowhere/zoo.prom"], 3, "cannot write into /proc/nowhere"),
+        (["--textfile", "/proc/nowhere/zoo.prom"], 3, "cannot write to /proc/nowhere"),
     ],
 )
 def test_what_cannot_be_watched_or_written(deployment, options, code, message):

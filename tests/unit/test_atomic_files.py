@@ -60,7 +60,7 @@ def test_an_interrupt_leaves_no_temporary_file(tmp_path, monkeypatch):
 
 def test_a_directory_that_is_a_file_is_named(tmp_path):
     (tmp_path / "x").touch()
-    with pytest.raises(EnvironmentFault, match=f"cannot write into {tmp_path}/x/y"):
+    with pytest.raises(EnvironmentFault, match=f"cannot write to {tmp_path}/x/y"):
         write_atomic(tmp_path / "x/y/z", "1")
 
 

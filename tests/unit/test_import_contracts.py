@@ -44,7 +44,7 @@ def plant(house: Path, module: str, line: str) -> None:
         ("tfs_deploy.text", "", None),
         ("tfs_deploy.codec.wire", "from tfs_deploy.codec import encode", "no circles BROKEN"),
         ("tfs_deploy.codec.wire", "def late():\n    from tfs_deploy.codec import encode", "no circles BROKEN"),
-        ("tfs_deploy.config.diff", "from tfs_deploy.launch import connect", "left never imports right BROKEN"),
+        ("tfs_deploy.config.diff", "from tfs_deploy.launch import logs", "left never imports right BROKEN"),
         ("tfs_deploy.client.protocols", "import tensorflow", "TensorFlow only where models are written or run BROKEN"),
     ],
     ids=["as it is", "a circle", "a circle inside a function", "an arrow back", "TensorFlow in the client"],

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         missing = MissingExtraError(error.name, "cli")
         sys.stderr.write(f"error: {missing.message}\n\nhint: {missing.hint}\n")
         return missing.exit_code
-    # A terminal of another character set shows ? for what it lacks.
+    # A terminal with another character set shows ? for characters that it lacks.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     # A termination request takes the same way out as Ctrl-C, so that everything started is stopped.

@@ -1,4 +1,4 @@
-"""The command group: help texts are registered here, a command's module is imported when it is called."""
+"""The command group: one line of help per command is registered here, its module is imported when it is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from tfs_deploy import __version__
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, UsageError, file_hint
-from tfs_deploy.text import closest
+from tfs_deploy.text import closest, one_line
 
 #: job -> its commands with the one line that `tfs-deploy --help` shows of each, in that order; a command NAME is the
 #: module tfs_deploy.cli.commands.NAME
@@ -55,7 +55,7 @@ GROUPS: dict[str, dict[str, str]] = {
 COMMANDS: dict[str, str] = {name: text for commands in GROUPS.values() for name, text in commands.items()}
 
 
-#: so that the lines of all jobs begin in one column
+#: makes the lines of all jobs start in the same column
 _NAME_WIDTH = max(map(len, COMMANDS))
 
 
@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of a line; a misspelt one gets the nearest name."""
+        """Find the command of a line; the error for an unknown one names the closest command."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             near = closest(args[0], COMMANDS)
             more = "" if near is None else f" Did you mean '{near}'?"
@@ -141,17 +141,17 @@ def run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-#: what click 8.2 and newer raise to show the help of a group that is called alone
+#: raised by click 8.2 and newer to show the help of a group that is called without a command
 _NO_ARGUMENTS: tuple[type[click.ClickException], ...] = tuple(
     kind for kind in (getattr(click.exceptions, "NoArgsIsHelpError", None),) if kind
 )
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
-    """Put what click found wrong with a command line into the form of all our errors."""
+    """Return an error of click in the form of all our errors."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "tfs-deploy"
-    message = " ".join(error.format_message().split()).removesuffix(".")
+    message = one_line(error.format_message()).removesuffix(".")
     return UsageError(message, hint=f"{path} --help")
 
 

@@ -1,4 +1,4 @@
-"""What changes between two configs, in the words of the deployment file."""
+"""What changes between two configs, by the keys of the deployment file."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ KINDS: Final[dict[str, str]] = {
 def config_files(deployment: Deployment, active: Mapping[str, ActiveModel] | None = None) -> dict[str, str]:
     """Return file name -> text for everything the server of a deployment reads.
 
-    Reads the files that the deployment names (TLS, session, platform). Raises ``SpecError`` for one that is no such
-    message, ``UsageError`` for one that cannot be read.
+    Reads the files that the deployment names (TLS, session, platform). Raises ``SpecError`` for one that does not
+    hold its message, ``UsageError`` for one that cannot be read.
     """
     server = deployment.server
     files = {MODELS: render(model_server_config(deployment, active))}

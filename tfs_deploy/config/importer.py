@@ -1,4 +1,4 @@
-"""From an existing models.config to a deployment file."""
+"""A deployment file from an existing models.config."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 def deployment_document(text: str, *, name: str, source: str = "models.config") -> dict[str, Any]:
     """Return the deployment file, as values, for what a ``models.config`` says.
 
-    Raises ``SpecError`` with every line that the server would refuse, or that no deployment file can say.
+    Raises ``SpecError`` with every line that the server would refuse, or that a deployment file cannot express.
     """
     message = parse(text, source=source)
     problems = check(message, source=source, text=text)
     problems += [
-        Problem(source, 1, f"model_config_list.config[{index}].base_path", words)
+        Problem(source, 1, f"model_config_list.config[{index}].base_path", problem)
         for index, config in enumerate(message.model_config_list.config)
-        for words in _unsayable(config)
+        for problem in _unsupported(config)
     ]
     if not message.model_config_list.config and not problems:
         problems.append(Problem(source, 1, "model_config_list", "lists no model"))
@@ -32,7 +32,7 @@ def deployment_document(text: str, *, name: str, source: str = "models.config") 
     return {"name": name, "models": models}
 
 
-def _unsayable(config: Any) -> Iterator[str]:
+def _unsupported(config: Any) -> Iterator[str]:
     if "://" in config.base_path and not config.base_path.startswith("s3://"):
         yield f"{config.base_path} is not a directory of this machine: copy or mount it"
 

@@ -49,7 +49,7 @@ def render(message: Any) -> str:
 
 
 def parse(text: str, *, source: str = "models.config") -> Any:
-    """Read a ``ModelServerConfig`` from text format; ``SpecError`` with ``source`` and the line if it is none."""
+    """Read a ``ModelServerConfig`` from text format; ``SpecError`` with ``source`` and the line if it is not one."""
     return parse_message(text, protos.ModelServerConfig(), source=source)
 
 
@@ -59,7 +59,7 @@ def check(message: Any, *, source: str = "models.config", text: str | None = Non
     ``text`` is what the config was parsed from; with it the problems name the line of their model.
     """
     if message.WhichOneof("config") == "custom_model_config":
-        return [Problem(source, 1, "custom_model_config", "aborts the stock server, use model_config_list")]
+        return [Problem(source, 1, "custom_model_config", "makes the stock server abort: use model_config_list")]
     if message.WhichOneof("config") is None:
         return [Problem(source, 1, "", "no model_config_list: the server refuses an empty config")]
     lines = block_lines(text, ("model_config_list", "config")) if text is not None else []
@@ -67,8 +67,8 @@ def check(message: Any, *, source: str = "models.config", text: str | None = Non
     seen: set[str] = set()
     for index, config in enumerate(message.model_config_list.config):
         line = lines[index] if index < len(lines) else 1
-        for key, words in _model_problems(config, seen):
-            problems.append(Problem(source, line, f"model_config_list.config[{index}]{key}", words))
+        for key, problem in _model_problems(config, seen):
+            problems.append(Problem(source, line, f"model_config_list.config[{index}]{key}", problem))
         seen.add(config.name)
     return problems
 
@@ -93,7 +93,7 @@ def _model_problems(config: Any, seen: set[str]) -> Iterator[tuple[str, str]]:
         yield ".logging_config", "is refused by the stock server, which has no request logger"
     policy = config.model_version_policy
     if policy.WhichOneof("policy_choice") == "specific" and not policy.specific.versions:
-        yield ".model_version_policy.specific", "lists no version: the server unloads everything"
+        yield ".model_version_policy.specific", "lists no version: the server would unload everything"
     for label, version in sorted(config.version_labels.items()):
         if policy.HasField("specific") and version not in policy.specific.versions:
             yield f".version_labels[{label}]", f"version {version} is not among those of the specific policy"

@@ -1,4 +1,4 @@
-"""Version policies between the deployment's words and the server's message."""
+"""Version policies, read from and written into the server's messages."""
 
 from __future__ import annotations
 

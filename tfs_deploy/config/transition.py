@@ -1,8 +1,8 @@
-"""From the config a server has to the one it should have, in steps that never fail a request.
+"""The steps from the config that a server has to the one it should have; none of them fails a request.
 
 The server refuses a label on a version that is not loaded yet, even if the same request loads it, and then changes
 nothing at all; and a version that is dropped in the same request as its label moves would be missed by requests under
-way. So: load what is new and keep everything old, then move labels, then drop what nobody needs.
+way. So: load what is new and keep everything old, then move labels, then drop what is no longer needed.
 """
 
 from __future__ import annotations

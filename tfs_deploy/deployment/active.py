@@ -1,7 +1,7 @@
-"""What is served now where a rollout moved it away from the deployment file.
+"""What is served now, where a rollout has moved it away from the deployment file.
 
-A record belongs to the model's section of the file as it was when the rollout began (its digest). Once somebody edits
-that section the record no longer counts and the file wins again.
+A record belongs to the model's section of the file as it was when the rollout began (its digest). Once
+that section is edited, the record no longer counts and the file wins again.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def check_batching(batching: Batching) -> Iterator[tuple[str, str]]:
     """Yield (parameter, what is wrong) for what the server refuses when it loads a model (batching_util.cc)."""
     sizes = batching.allowed_batch_sizes
     if any(later <= earlier for earlier, later in itertools.pairwise(sizes)):
-        yield "allowed_batch_sizes", "must grow from entry to entry"
+        yield "allowed_batch_sizes", "must increase from entry to entry"
         return
     largest = batching.max_batch_size or DEFAULT_MAX_BATCH_SIZE
     splitting = bool(batching.enable_large_batch_splitting)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_ssl(section: Ssl) -> Iterator[tuple[str, str]]:
-    """Yield (key of the section, what is wrong) with its files: missing, no PEM, key and certificate of two pairs."""
+    """Yield (key of the section, what is wrong with its file): missing, not PEM, a key of another certificate."""
     problems = list(_file_problems(section))
     yield from problems
     if problems:
@@ -34,7 +34,7 @@ def check_ssl(section: Ssl) -> Iterator[tuple[str, str]]:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(section.ca)
         except ssl.SSLError as error:
-            yield "ca", f"{section.ca} holds no certificate that can be used: {error.reason or error}"
+            yield "ca", f"{section.ca} holds no usable certificate: {error.reason or error}"
 
 
 def _file_problems(section: Ssl) -> Iterator[tuple[str, str]]:
@@ -66,4 +66,4 @@ def read_pem(path: Path, key: str) -> str:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=f"ssl.{key} names a PEM file") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no PEM file", hint=f"ssl.{key} names a PEM file") from error
+        raise UsageError(f"{path} is not a PEM file", hint=f"ssl.{key} names a PEM file") from error

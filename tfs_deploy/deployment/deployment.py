@@ -1,6 +1,6 @@
 """A deployment as plain values: which models one server serves, and how it is started.
 
-``spec.load_deployment`` makes them from a file and has checked them; a program may build them itself.
+``deployment.file.load_deployment`` reads and checks them; a program may also make them itself.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Mount:
 class Docker:
     """The container; ``serving_version`` is the server's release where the image's tag does not tell it.
 
-    ``memory`` is in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: whoever starts it, and nobody
+    ``memory`` is in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: the user who starts it, or 65534
     instead of root), ``address`` is where the ports are published.
     """
 
@@ -59,5 +59,5 @@ class Docker:
 
     @property
     def release(self) -> tuple[int, int] | None:
-        """The server's release X.Y, None where nothing tells it."""
+        """The server's release X.Y, None where it is unknown."""
         return self.serving_version or self.reference.release

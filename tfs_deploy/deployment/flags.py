@@ -108,7 +108,7 @@ def flag_text(name: str, value: FlagValue) -> str:
 
 
 def unknown_flag(name: str) -> str:
-    """Say that no server knows flag ``name``, with the closest one that exists."""
+    """Return the message for an unknown flag, with the closest one that exists."""
     near = closest(name, FLAGS)
     return f"unknown flag {name!r}" + ("" if near is None else f", did you mean {near!r}?")
 
@@ -151,5 +151,5 @@ def _value_problem(flag: Flag, value: Any) -> str | None:
     if flag.name == "grpc_channel_arguments":
         # The server splits each entry at "=" and uses the second part without looking whether there is one.
         broken = [entry for entry in value.split(",") if value and entry.count("=") != 1]
-        return f"flag {flag.name!r} takes key=value,key=value; {broken[0]!r} is none" if broken else None
+        return f"flag {flag.name!r} takes key=value,key=value; {broken[0]!r} is not such a pair" if broken else None
     return None

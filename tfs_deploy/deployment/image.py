@@ -1,4 +1,4 @@
-"""Names of container images, and what the name of a TensorFlow Serving image tells about the server in it."""
+"""Names of container images, and what the name of a TensorFlow Serving image says about the server in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Image:
 
     @classmethod
     def parse(cls, text: str) -> Image | None:
-        """Read a reference; None if it is none."""
+        """Read a reference; None if it is not valid."""
         match = _REFERENCE.fullmatch(text)
         return None if match is None else cls(match["repository"], match["tag"], match["digest"])
 
@@ -42,7 +42,7 @@ class Image:
 
     @property
     def moving(self) -> bool:
-        """Whether another image may stand behind the same reference tomorrow, by its name."""
+        """Whether the reference is mutable: it may name another image tomorrow."""
         return self.digest is None and (self.tag is None or self.tag.startswith(_MOVING))
 
     @property

@@ -1,4 +1,4 @@
-"""Is this machine fit for serving? Facts are gathered in one place, and judged by pure functions."""
+"""Whether this machine can serve: facts are collected in one place and judged by pure functions."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _NEEDED: Final = "; the deployment file needs it"
 
 
 def judge_containers(engine: Engine, gpu: Gpu, wanted: Wanted, machine: str) -> Iterator[Finding]:
-    """Yield what is to be said of containers; ``machine`` is this processor as images name it."""
+    """Yield the findings about containers; ``machine`` is this processor as images name it."""
     yield _socket(engine, wanted)
     yield _engine(engine, wanted)
     yield _present(engine, wanted)
@@ -38,7 +38,7 @@ def _bad(wanted: Wanted) -> Callable[[str, str, str], Finding]:
 def _socket(engine: Engine, wanted: Wanted) -> Finding:
     name = "docker.socket"
     if engine.socket is None:
-        return skipped(name, f"DOCKER_HOST is {engine.host}: no socket of this machine")
+        return skipped(name, f"DOCKER_HOST is {engine.host}: not a socket on this machine")
     if engine.socket_there and engine.socket_allowed:
         return ok(name, f"{engine.socket}{' (DOCKER_HOST)' if engine.host else ''}")
     if engine.socket_there:
@@ -46,10 +46,10 @@ def _socket(engine: Engine, wanted: Wanted) -> Finding:
         return _bad(wanted)(name, f"this user may not use {engine.socket}", hint)
     if engine.others:
         hint = f"export DOCKER_HOST=unix://{engine.others[0]}"
-        return _bad(wanted)(name, f"{engine.socket} is not there, {engine.others[0]} is", hint)
+        return _bad(wanted)(name, f"{engine.socket} does not exist, but {engine.others[0]} does", hint)
     if engine.host:
-        return _bad(wanted)(name, f"{engine.socket} (DOCKER_HOST) is not there", "correct or unset DOCKER_HOST")
-    detail = f"{engine.socket} is not there: no Docker Engine on this machine"
+        return _bad(wanted)(name, f"{engine.socket} (DOCKER_HOST) does not exist", "correct or unset DOCKER_HOST")
+    detail = f"{engine.socket} does not exist: no Docker Engine on this machine"
     hint = "install Docker or Podman: containers need it, the embedded server does not"
     return problem(name, detail + _NEEDED, hint) if wanted.target == "docker" else skipped(name, detail, hint)
 
@@ -73,14 +73,14 @@ def _engine(engine: Engine, wanted: Wanted) -> Finding:
         return _bad(wanted)(name, f"{kind}: too old, API 1.41 is needed", "upgrade to Docker 20.10 or newer")
     if "podman" in engine.name.lower() and release(engine.version)[:2] < _WHOLE_PODMAN:
         hint = "upgrade to Podman 5.1, or run `tfs-deploy up` again when a server has ended"
-        return warning(name, f"{kind} cannot change a restart policy: a server that ends stays away", hint)
+        return warning(name, f"{kind} cannot change a restart policy: a server that ends is not restarted", hint)
     return ok(name, kind)
 
 
 def _present(engine: Engine, wanted: Wanted) -> Finding:
     name = "image.present"
     if wanted.image is None:
-        return skipped(name, "no deployment file that names an image")
+        return skipped(name, "no deployment file with an image")
     if not engine.answers:
         return skipped(name, "the engine was not reached")
     if engine.image is not None:
@@ -98,7 +98,7 @@ def _architecture(engine: Engine, wanted: Wanted, machine: str) -> Finding:
     has, what = engine.image, wanted.image or "the official image"
     if has is None:
         if image is not None and not image.stock:
-            return skipped(name, f"{what} is not here to be looked at")
+            return skipped(name, f"{what} is not on this machine")
         has, what = OFFICIAL, f"the official image{'' if image is None else f' {image}'}"
     if has == machine:
         return ok(name, f"{what} is for {has}, as is this machine")
@@ -114,10 +114,10 @@ def _driver(gpu: Gpu, wanted: Wanted) -> Finding:
     if gpu.devices:
         return ok(name, "; ".join(gpu.devices))
     if gpu.command and gpu.error is not None:
-        hint = "run nvidia-smi by hand; after a driver upgrade the machine has to start again"
+        hint = "run nvidia-smi by hand; after a driver upgrade the machine must be rebooted"
         return (problem if wanted.gpus else warning)(name, f"nvidia-smi fails: {gpu.error}", hint)
     if gpu.driver:
-        return warning(name, "the NVIDIA driver is loaded, nvidia-smi is not on the PATH", "install nvidia-utils")
+        return warning(name, "the NVIDIA driver is loaded, but nvidia-smi is not on the PATH", "install nvidia-utils")
     detail = "no NVIDIA GPU: no nvidia-smi on the PATH, no driver loaded"
     hint = "install the NVIDIA driver, or drop server.docker.gpus"
     return problem(name, detail + "; the deployment file asks for GPUs", hint) if wanted.gpus else skipped(name, detail)
@@ -126,7 +126,7 @@ def _driver(gpu: Gpu, wanted: Wanted) -> Finding:
 def _gpu_containers(engine: Engine, gpu: Gpu, wanted: Wanted) -> Finding:
     name = "gpu.containers"
     if not wanted.gpus and not gpu.devices:
-        return skipped(name, "no GPU to hand to a container")
+        return skipped(name, "no GPU for a container")
     if not engine.answers:
         return skipped(name, "the engine was not reached")
     if "nvidia" in engine.runtimes:
@@ -134,4 +134,4 @@ def _gpu_containers(engine: Engine, gpu: Gpu, wanted: Wanted) -> Finding:
     if gpu.container_hook:
         return ok(name, "nvidia-container-runtime-hook is installed")
     hint = "install the NVIDIA container toolkit, then: nvidia-ctk runtime configure; restart the engine"
-    return (problem if wanted.gpus else warning)(name, "the engine has no way to hand GPUs to containers", hint)
+    return (problem if wanted.gpus else warning)(name, "the engine cannot give GPUs to containers", hint)

@@ -1,4 +1,4 @@
-"""What ``doctor`` looks at, as plain values; ``gather`` finds them, the judgements only read them."""
+"""The facts that ``doctor`` judges, as plain values; ``gather`` collects them, the judges only read them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Engine:
     """The Docker Engine, Podman's service included.
 
     ``host`` is DOCKER_HOST, empty if unset; ``socket`` the path of its socket, None for TCP; ``others`` are sockets of
-    engines that are there and not asked. What follows ``error`` is known only without one. ``skew`` is the engine's
+    other engines, which were not asked. What follows ``error`` is known only without one. ``skew`` is the engine's
     clock minus this one in seconds, ``image`` the architecture of the file's image, None if it is not here.
     """
 
@@ -80,7 +80,7 @@ class Engine:
 
     @property
     def answers(self) -> bool:
-        """Whether it was asked and answered."""
+        """Whether the engine was asked and answered."""
         return self.sdk and self.error is None
 
 
@@ -139,7 +139,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was found."""
+    """All facts about one machine."""
 
     wanted: Wanted
     packages: Packages

@@ -1,4 +1,4 @@
-"""What ``doctor`` says: one finding a question, each with an id that scripts can rely on."""
+"""What ``doctor`` reports: one finding per check, each with an id that scripts can rely on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Level(enum.Enum):
-    """How a question was answered; ``SKIPPED`` says why it does not arise or could not be asked."""
+    """The result of a check; ``SKIPPED`` means that it does not apply or could not be made."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,7 +18,7 @@ class Level(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One answer: ``id`` is stable, ``detail`` what was found, ``hint`` what to do about it."""
+    """The outcome of one check: ``id`` is stable, ``detail`` what was found, ``hint`` what to do about it."""
 
     id: str
     level: Level
@@ -31,22 +31,22 @@ class Finding:
 
 
 def ok(name: str, detail: str) -> Finding:
-    """Return a finding that asks for nothing."""
+    """Return the finding of a check that passed."""
     return Finding(name, Level.OK, detail)
 
 
 def warning(name: str, detail: str, hint: str) -> Finding:
-    """Return a finding that works and may surprise."""
+    """Return a finding about something that works but may cause trouble."""
     return Finding(name, Level.WARNING, detail, hint)
 
 
 def problem(name: str, detail: str, hint: str) -> Finding:
-    """Return a finding that keeps something from working."""
+    """Return a finding about something that keeps a server from working."""
     return Finding(name, Level.PROBLEM, detail, hint)
 
 
 def skipped(name: str, detail: str, hint: str | None = None) -> Finding:
-    """Return why a question was not asked."""
+    """Return the finding of a check that was not made, with the reason."""
     return Finding(name, Level.SKIPPED, detail, hint)
 
 

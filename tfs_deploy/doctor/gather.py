@@ -1,4 +1,4 @@
-"""Gathering facts: the one part of ``doctor`` that looks at the world, and it changes nothing there."""
+"""Collect the facts: the one part of ``doctor`` that looks at the machine; it changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.doctor.facts import Clock, Disk, Facts, Limits, Port, Wanted
 from tfs_deploy.doctor.installed import installed_packages
-from tfs_deploy.doctor.probes import look_at_engine, look_at_gpu
+from tfs_deploy.doctor.probes import probe_engine, probe_gpu
 from tfs_deploy.errors import PortInUseError
 from tfs_deploy.host.tcp_ports import find_listener, is_free
 from tfs_deploy.launch.docker.container import container_name
@@ -30,13 +30,13 @@ _STANDARD: Final = {"grpc_port": 8500, "rest_port": 8501}
 
 
 def gather(deployment: Deployment | None = None) -> Facts:
-    """Look at this machine; ``deployment`` says which ports, directories and image matter.
+    """Return the facts about this machine; ``deployment`` says which ports, directories and image matter.
 
     The engine and nvidia-smi are asked at the same time, each for about a second at most.
     """
     wanted = _wanted(deployment)
     with ThreadPoolExecutor(2) as pool:
-        asked, gpu = pool.submit(look_at_engine, wanted), pool.submit(look_at_gpu)
+        asked, gpu = pool.submit(probe_engine, wanted), pool.submit(probe_gpu)
         packages = installed_packages()
         engine = asked.result()
         machine = platform.machine()
@@ -104,7 +104,7 @@ def _disks(deployment: Deployment | None, engine: Engine) -> Iterator[Disk]:
 
 
 def _disk(name: str, path: Path, *, writable: bool | None = None) -> Disk:
-    """Look at a directory; ``writable`` where somebody else writes there."""
+    """Look at a directory; ``writable`` where another process writes there."""
     there = _nearest(path)
     try:
         room = os.statvfs(there)

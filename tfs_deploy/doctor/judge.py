@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def judge(facts: Facts) -> Diagnosis:
-    """Return what the facts mean for serving, in the order in which it is shown."""
+    """Return the findings about the facts, in the order in which they are shown."""
     return Diagnosis(tuple(_findings(facts)))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tfs_deploy.doctor.facts import Clock, Disk, Engine, Limits, Port, Wanted
 
 _MB: Final = 10**6
-#: room in bytes below which (something fails, it becomes tight): logs and config; versions; temporary files; images
+#: room in bytes below which (something fails, space is short): logs and config; versions; temporary files; images
 _ROOM: Final = {
     "state": (50 * _MB, 500 * _MB),
     "models": (50 * _MB, 1000 * _MB),
@@ -30,16 +30,18 @@ _OLDEST_YEAR, _NEWEST_YEAR = 2024, 2100
 
 
 def judge_system(system: str, machine: str) -> Finding:
-    """Say whether this is a system that the toolkit is made for."""
+    """Return whether the toolkit supports this system."""
     if system == "Linux":
         return ok("python.platform", f"Linux on {machine}")
     return warning(
-        "python.platform", f"{system} on {machine}: tested is Linux", "run it in a Linux machine or container"
+        "python.platform",
+        f"{system} on {machine}: only Linux is tested",
+        "run it on a Linux machine or in a Linux container",
     )
 
 
 def judge_port(port: Port, wanted: Wanted) -> Finding:
-    """Say whether a server could listen there."""
+    """Return whether a server could listen on a port."""
     name = f"port.{port.key.removesuffix('_port')}"
     choose = f"choose another server.{port.key}"
     if not port.number:
@@ -56,11 +58,11 @@ def judge_port(port: Port, wanted: Wanted) -> Finding:
 
 
 def judge_disk(disk: Disk, wanted: Wanted) -> Finding:
-    """Say whether there is room, and the right to use it; without a file nobody has to write where it runs."""
+    """Return whether there is room, and the right to use it; without a file the working directory may be read-only."""
     name, kind = f"disk.{disk.name}", disk.name.partition(".")[0]
     least, good = _ROOM[kind]
     if disk.error is not None:
-        return problem(name, f"{disk.path} cannot be looked at: {disk.error}", "correct the path, or its permissions")
+        return problem(name, f"{disk.path} cannot be inspected: {disk.error}", "correct the path or its permissions")
     if not disk.readable:
         return problem(name, f"{disk.path} cannot be read by this user", f"chmod or chown it: ls -ld {disk.path}")
     if not disk.writable and kind != "models":
@@ -72,14 +74,16 @@ def judge_disk(disk: Disk, wanted: Wanted) -> Finding:
     if disk.free < least:
         return problem(name, free, clean)
     if disk.files is not None and disk.files < _FEW_FILES:
-        return problem(name, f"{free}, room for {disk.files} more files only", "df -i shows what is used up")
+        return problem(
+            name, f"{free}, but room for only {disk.files} more files", "df -i shows which file system is full"
+        )
     if disk.free < good:
         return warning(name, free, clean)
     return ok(name, free if disk.writable else f"{free}, read-only for this user")
 
 
 def judge_limits(limits: Limits) -> Finding:
-    """Say whether a server and its clients get along with the limit of open files (``ulimit -n``)."""
+    """Return whether the limit of open files (``ulimit -n``) is enough for a server and its clients."""
     name = "limits.files"
     if limits.soft is None:
         return ok(name, "open files are not limited")
@@ -96,10 +100,10 @@ def judge_limits(limits: Limits) -> Finding:
 
 
 def judge_clock(clock: Clock, engine: Engine) -> Iterator[Finding]:
-    """Yield what is to be said of the clocks: of the system, of the file system, of the engine's machine."""
+    """Yield the findings about the clocks: of the system, of the file system, of the engine's machine."""
     yield _system_clock(clock)
     yield _skew("clock.files", clock.files, "files of the state directory", "no file could be made there")
-    reason = "the engine does not tell its time" if engine.answers else "the engine was not reached"
+    reason = "the engine does not report its time" if engine.answers else "the engine was not reached"
     yield _skew("clock.engine", engine.skew, engine.name, reason)
 
 
@@ -107,11 +111,11 @@ def _system_clock(clock: Clock) -> Finding:
     name, hint = "clock.system", "timedatectl; TLS, journals and leases rely on it"
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock.now))
     if not clock.monotonic:
-        return problem(name, "the monotonic clock of this machine runs backwards", "look at the machine's clock source")
+        return problem(name, "the monotonic clock of this machine runs backwards", "check the machine's clock source")
     if not _OLDEST_YEAR <= time.gmtime(clock.now).tm_year < _NEWEST_YEAR:
-        return problem(name, f"it is {now}, by this clock", hint)
+        return problem(name, f"this clock says {now}", hint)
     if clock.newest - clock.now > _CLOSE:
-        return warning(name, f"it is {now}, which is before tfs-deploy was installed here", hint)
+        return warning(name, f"this clock says {now}, which is before tfs-deploy was installed", hint)
     return ok(name, now)
 
 

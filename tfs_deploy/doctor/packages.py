@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.doctor.facts import Packages, Wanted
 
-#: what the package index calls the only Python releases that this one was tested with
+#: the newest Python that this release was tested with
 _NEWEST_PYTHON: Final = (3, 13)
 #: the first TensorFlow with Keras 3, which export needs, and the first one built for NumPy 2 (their release notes)
 _OLDEST_TENSORFLOW: Final = (2, 16)
@@ -25,7 +25,7 @@ _SUMS: Final = frozenset({"all", "dev"})
 
 
 def judge_packages(facts: Packages, wanted: Wanted) -> Iterator[Finding]:
-    """Yield what is to be said of Python, the packages and the extras."""
+    """Yield the findings about Python, the packages and the extras."""
     yield _python(facts)
     yield _tensorflow(facts)
     for name in _BASE:
@@ -39,7 +39,9 @@ def judge_packages(facts: Packages, wanted: Wanted) -> Iterator[Finding]:
 def _python(facts: Packages) -> Finding:
     needs = facts.requires_python or ">=3.10"
     if not fits(facts.python, needs):
-        return problem("python.version", f"Python {facts.python}, needed is {needs}", "use a Python of that range")
+        return problem(
+            "python.version", f"Python {facts.python}, but {needs} is required", "use a Python in that range"
+        )
     if release(facts.python)[:2] > _NEWEST_PYTHON:
         newest = ".".join(map(str, _NEWEST_PYTHON))
         hint = f"if something does not install or run, use Python {newest}"
@@ -61,7 +63,7 @@ def _tensorflow(facts: Packages) -> Finding:
         )
     wants = _range(facts, "tensorflow") or f">={'.'.join(map(str, _OLDEST_TENSORFLOW))}"
     if release(version)[:2] < _OLDEST_TENSORFLOW or not fits(version, wants):
-        return problem(name, f"TensorFlow {version}, needed is {wants}", f"pip install 'tensorflow{wants}'")
+        return problem(name, f"TensorFlow {version}, but {wants} is required", f"pip install 'tensorflow{wants}'")
     return ok(name, f"TensorFlow {version}")
 
 
@@ -71,7 +73,7 @@ def _base(facts: Packages, name: str) -> Finding:
     if version is None:
         return problem(label, f"{name} is not installed", f"pip install '{name}{wants}'")
     if not fits(version, wants):
-        return problem(label, f"{name} {version}, needed is {wants}", f"pip install '{name}{wants}'")
+        return problem(label, f"{name} {version}, but {wants} is required", f"pip install '{name}{wants}'")
     if name == "numpy" and release(version) >= (2,) and tensorflow and release(tensorflow)[:2] < _NUMPY_2:
         first = ".".join(map(str, _NUMPY_2))
         return problem(
@@ -86,12 +88,12 @@ def _gencode(facts: Packages) -> Finding:
     """Generated code must not be newer than the runtime (protobuf.dev, "Cross-Version Runtime Guarantee")."""
     name, runtime = "package.gencode", facts.installed.get("protobuf")
     if runtime is None or not facts.gencode:
-        return skipped(name, "no installed package brings generated protobuf code that matters here")
+        return skipped(name, "no installed package has generated protobuf code that matters here")
     for package, made in facts.gencode.items():
         if compare(made, runtime) > 0:
             return problem(
                 name,
-                f"{package} was generated for protobuf {made}, installed is {runtime}: importing it fails",
+                f"{package} was generated for protobuf {made}, but {runtime} is installed: importing it fails",
                 f"pip install 'protobuf>={made}'",
             )
     made = ", ".join(f"{package} by {version}" for package, version in facts.gencode.items())
@@ -104,12 +106,14 @@ def _serving_api(facts: Packages) -> Finding:
     if api is None:
         return ok(name, "tensorflow-serving-api is not installed, and not needed")
     if tensorflow is None:
-        hint = "pip uninstall tensorflow-serving-api: the clients of tfs-deploy do without"
+        hint = "pip uninstall tensorflow-serving-api: the clients of tfs-deploy do not need it"
         return warning(name, f"tensorflow-serving-api {api} without TensorFlow cannot be imported", hint)
     sign = compare(".".join(map(str, release(api)[:2])), ".".join(map(str, release(tensorflow)[:2])))
     hint = f"pip install 'tensorflow-serving-api=={'.'.join(map(str, release(tensorflow)[:2]))}.*', or uninstall it"
     if sign > 0:
-        return problem(name, f"tensorflow-serving-api {api} needs TensorFlow {api}, installed is {tensorflow}", hint)
+        return problem(
+            name, f"tensorflow-serving-api {api} needs TensorFlow {api}, but {tensorflow} is installed", hint
+        )
     if sign < 0:
         return warning(name, f"tensorflow-serving-api {api} is older than TensorFlow {tensorflow}", hint)
     return ok(name, f"tensorflow-serving-api {api}, as TensorFlow")
@@ -129,16 +133,18 @@ def _conflicts(facts: Packages) -> Finding:
                 )
     if found:
         more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-        return problem("package.conflicts", "; ".join(found[:3]) + more, "pip check lists them; install again together")
-    return ok("package.conflicts", f"what {len(facts.requires)} packages need is there")
+        return problem(
+            "package.conflicts",
+            "; ".join(found[:3]) + more,
+            "`pip check` lists them; reinstall these packages together",
+        )
+    return ok("package.conflicts", f"the requirements of {len(facts.requires)} packages are met")
 
 
 def _extras(facts: Packages, wanted: Wanted) -> Iterator[Finding]:
     if facts.own is None:
         hint = "pip install tfs-deploy, or pip install -e . in its source tree"
-        yield skipped(
-            "extras", "tfs-deploy runs from a source tree and is not installed: its extras are not known", hint
-        )
+        yield skipped("extras", "tfs-deploy runs from a source tree and is not installed: its extras are unknown", hint)
         return
     needed = {"embedded": "server", "docker": "docker"}.get(wanted.target or "")
     for extra in facts.extras:
@@ -156,7 +162,7 @@ def _extra(facts: Packages, extra: str, members: list[Requirement], *, wanted: b
         return problem(name, f"{detail}; the deployment file needs it", hint) if wanted else skipped(name, detail, hint)
     wrong = [each for each in members if not fits(facts.installed[each.name], each.range)]
     if wrong:
-        shown = ", ".join(f"{each.name} {facts.installed[each.name]} (needed: {each.range})" for each in wrong)
+        shown = ", ".join(f"{each.name} {facts.installed[each.name]} (required: {each.range})" for each in wrong)
         return problem(name, shown, hint)
     return ok(name, ", ".join(f"{each.name} {facts.installed[each.name]}" for each in members))
 

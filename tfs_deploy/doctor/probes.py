@@ -1,4 +1,4 @@
-"""Looking at the Docker Engine and at GPUs: what may hang, each with a limit in seconds."""
+"""Probes of the Docker Engine and of GPUs: they may hang, so each has a timeout."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from urllib.parse import urlsplit
 
 from tfs_deploy.doctor.facts import Engine, Gpu, Refusal
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from tfs_deploy.doctor.facts import Wanted
 
-_LIMIT: Final = 1.0
+_TIMEOUT: Final = 1.0
 _DEFAULT: Final = "/var/run/docker.sock"
 _SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
 _FRACTION: Final = re.compile(r"(\.\d{1,6})\d*")
 
 
-def look_at_engine(wanted: Wanted) -> Engine:
+def probe_engine(wanted: Wanted) -> Engine:
     """Ask the engine that the other commands would use; whatever keeps it from answering is part of the result."""
     host = os.environ.get("DOCKER_HOST", "")
     socket = _socket(host)
@@ -39,19 +40,19 @@ def look_at_engine(wanted: Wanted) -> Engine:
         except TfsDeployError as error:
             known["error"] = Refusal(error.message, error.hint)
         except OSError as error:
-            known["error"] = Refusal(f"the engine cannot be asked: {error.strerror or error}")
+            known["error"] = Refusal(f"the engine cannot be reached: {error.strerror or error}")
     return Engine(**known)
 
 
 def _has_sdk() -> bool:
     found = importlib.util.find_spec("docker")
-    return found is not None and found.origin is not None  # a directory that is called docker is no package
+    return found is not None and found.origin is not None  # a directory named docker is not the package
 
 
 def _ask(wanted: Wanted) -> dict[str, Any]:
     from tfs_deploy.launch.docker import engine as launch
 
-    engine = launch.Engine(timeout=_LIMIT)
+    engine = launch.Engine(timeout=_TIMEOUT)
     try:
         before = time.time()
         with launch.translated():
@@ -115,21 +116,21 @@ def _exists(path: str) -> bool:
         return False
 
 
-def look_at_gpu() -> Gpu:
+def probe_gpu() -> Gpu:
     """Ask nvidia-smi."""
     hook = shutil.which("nvidia-container-runtime-hook") is not None
     driver = _exists("/proc/driver/nvidia/version")
     if shutil.which(_SMI[0]) is None:
         return Gpu(command=False, driver=driver, container_hook=hook)
     try:
-        done = subprocess.run(_SMI, capture_output=True, text=True, timeout=_LIMIT, check=False)
+        done = subprocess.run(_SMI, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
-        return Gpu(command=True, driver=driver, error=f"no answer in {_LIMIT:g} s", container_hook=hook)
+        return Gpu(command=True, driver=driver, error=f"no answer in {_TIMEOUT:g} s", container_hook=hook)
     except OSError as error:
         return Gpu(command=True, driver=driver, error=error.strerror or str(error), container_hook=hook)
-    lines = tuple(" ".join(line.split()) for line in done.stdout.splitlines() if line.strip())
+    lines = tuple(one_line(line) for line in done.stdout.splitlines() if line.strip())
     if done.returncode != 0 or not lines:
-        words = (done.stdout + done.stderr).split("\n")
-        said = next((line.strip() for line in reversed(words) if line.strip()), f"exit code {done.returncode}")
-        return Gpu(command=True, driver=driver, error=said, container_hook=hook)
+        output = (done.stdout + done.stderr).split("\n")
+        reason = next((line.strip() for line in reversed(output) if line.strip()), f"exit code {done.returncode}")
+        return Gpu(command=True, driver=driver, error=reason, container_hook=hook)
     return Gpu(command=True, driver=driver, devices=lines, container_hook=hook)

@@ -36,7 +36,7 @@ class Requirement:
 
     @classmethod
     def parse(cls, text: str) -> Requirement | None:
-        """Read a ``Requires-Dist`` line, None if it is none (a URL)."""
+        """Read a ``Requires-Dist`` line, None if it is not one (a URL)."""
         line, _, marker = text.partition(";")
         match = _REQUIREMENT.fullmatch(line)
         if match is None:
@@ -76,7 +76,7 @@ def normalised(name: str) -> str:
 
 
 def release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version: ``2.16.0rc1`` is (2, 16, 0); nothing for what is no version."""
+    """Return the numbers of a version: ``2.16.0rc1`` is (2, 16, 0); an empty tuple for anything else."""
     match = _VERSION.match(version.strip())
     return tuple(map(int, match["release"].split("."))) if match else ()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.errors import Problem, SpecError, UsageError
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def parse_message(text: str, message: Any, *, source: str) -> Any:
     except ParseError as error:
         # str() of the error starts with its own "line:column : "; the position is given apart
         words = str(error).partition(" : ")[2] if error.GetLine() else str(error)
-        said = " ".join(words.split()) or f"not a text-format {message.DESCRIPTOR.name}"
+        said = one_line(words) or f"not a text-format {message.DESCRIPTOR.name}"
         raise SpecError([Problem(source, error.GetLine() or 1, "", said)]) from None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from tfs_deploy.text import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -102,4 +104,4 @@ def _line(row: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) 
 
 
 def _escape(text: str) -> str:
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())
+    return one_line(text.replace("\\", "\\\\").replace("|", "\\|"))

@@ -9,6 +9,7 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UnavailableError, UsageError
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,7 @@ def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
         with error:
             raise UnavailableError(f"{_short(url)} answered {error.code} {error.reason}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a malformed URL
-        reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
+        reason = one_line(str(getattr(error, "reason", error))) or type(error).__name__
         raise UnavailableError(f"{_short(url)} cannot be read: {reason}") from error
     return text
 

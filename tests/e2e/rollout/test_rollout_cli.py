@@ -161,7 +161,7 @@ def test_a_killed_rollout_says_how_to_go_on_and_does(zoo, running, cli):
 
     status = cli("rollout", "status", zoo.file)
     assert "Running" in status.stdout
-    assert "no process is at work on it: tfs-deploy rollout resume" in status.stderr
+    assert "no process is at work on it; continue with: tfs-deploy rollout resume" in status.stderr
     assert cli("rollout", "pause", zoo.file).returncode == 2
     assert zoo.served() == ({"stable": 1, "canary": 2}, [1, 2])
     aborted = cli("rollback", zoo.file)
@@ -192,7 +192,7 @@ def test_an_abort_is_carried_out_here_if_the_process_at_work_dies_of_it(zoo, run
     threading.Timer(1.0, running.kill).start()
     aborted = cli("rollout", "abort", zoo.file)
     assert aborted.returncode == 0, aborted.stderr
-    assert "the process at work has ended without going back" in aborted.stderr
+    assert "the process at work ended without rolling back" in aborted.stderr
     assert zoo.served() == ({"stable": 1}, [1])
 
 
@@ -218,7 +218,7 @@ def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, runni
         finally:
             resumed.kill()
     assert aborted.returncode == 0, aborted.stderr
-    assert "asking the process at work to go back" in aborted.stderr
+    assert "asking the process at work to roll back" in aborted.stderr
     assert finished(zoo) == "rolled back"
     assert zoo.served() == ({"stable": 1}, [1])
 

@@ -165,7 +165,10 @@ def test_a_hook_that_objects_ends_with_exit_code_1(zoo, cli):
 def test_plan_history_and_report(zoo, cli, tmp_path):
     plan = cli("rollout", "plan", zoo.file, "--to", 2, "--steps", "10,100", "--bake", "5m")
     assert plan.returncode == 0, plan.stderr
-    assert "fastest promotion: 10 min after the start, without loading and asking; done after 10 min 1 s" in plan.stdout
+    assert (
+        "fastest promotion: 10 min after the start, plus the time for loading and smoke; done after 10 min 1 s"
+        in plan.stdout
+    )
     assert "fastest rollback: a fault in a step is noticed within 5.0 s" in plan.stdout
     assert json.loads(cli("rollout", "plan", zoo.file, "--json").stdout)["seconds"]["back"] < 1
     assert zoo.served() == ({"stable": 1}, [1])

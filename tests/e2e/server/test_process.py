@@ -53,7 +53,10 @@ REFUSED = {
 }
 MISUSED = {
     "unknown flag": (["--modl_name=x"], "unknown flag --modl_name, did you mean --model_name?"),
-    "channel argument": ([MODEL, "--grpc_channel_arguments=grpc.x"], "takes key=value,key=value; 'grpc.x' is none"),
+    "channel argument": (
+        [MODEL, "--grpc_channel_arguments=grpc.x"],
+        "takes key=value,key=value; 'grpc.x' is not such a pair",
+    ),
     "no model": ([], "no model to serve"),
     "parallelism twice": (
         [MODEL, "--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"],

@@ -192,5 +192,5 @@ def test_what_cannot_be_a_tensor(value: Any, message: str) -> None:
 def test_label_and_version_exclude_each_other() -> None:
     with pytest.raises(RequestError, match="a version or a label, not both"):
         codec.encode_predict_request("m", {}, label="stable", version=1)
-    with pytest.raises(RequestError, match="no 64-bit integer"):
+    with pytest.raises(RequestError, match="does not fit 64 bits"):
         codec.encode_predict_request("m", {}, version=2**63)

@@ -29,5 +29,5 @@ def test_a_word_that_is_not_a_request_is_ignored(tmp_path):
 
 def test_a_request_that_cannot_be_left(tmp_path):
     (tmp_path / "rollouts").write_text("")
-    with pytest.raises(EnvironmentFault, match="cannot write into"):
+    with pytest.raises(EnvironmentFault, match="cannot write to"):
         FileMailbox(tmp_path, "m").post("abort")

@@ -20,7 +20,7 @@ class ConfigCommand(Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Hand a line over to ``import_command`` if it is meant."""
+        """Make the context of ``import_command`` if its name comes first."""
         if args[:1] == ["import"]:
             return import_command.make_context(f"{info_name} import", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)

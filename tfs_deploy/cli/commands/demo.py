@@ -77,7 +77,7 @@ def command(output: Output, folder: Path, bake: float) -> None:
 
 
 def _program() -> str:
-    """Return how this very program is called: by name where the shell would find it, else by its path."""
+    """Return how to call this program: by name if the shell finds it, else by its path."""
     called = Path(sys.argv[0]).absolute()
     if called.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m tfs_deploy"
@@ -102,7 +102,7 @@ class _Screen:
         self.note(text)
 
     def note(self, text: str) -> None:
-        # A terminal would break the line within a word; whatever else reads it wants one line.
+        # A terminal would break the line within a word; any other reader expects one line.
         if sys.stderr.isatty():
             text = textwrap.fill(text, shutil.get_terminal_size().columns - 1, break_on_hyphens=False)
         self._output.note(text)

@@ -1,4 +1,4 @@
-"""``tfs-deploy doctor``: what keeps this machine from serving?"""
+"""``tfs-deploy doctor``: what keeps this machine from serving."""
 
 from __future__ import annotations
 

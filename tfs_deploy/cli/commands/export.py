@@ -186,7 +186,7 @@ def _source(text: str, modules: Sequence[str]) -> Any:
 
 
 def _require(module: str) -> None:
-    """Raise ``UsageError`` if a module's first name is nowhere, before TensorFlow is loaded for it."""
+    """Raise ``UsageError`` if a module's top-level package cannot be found, before TensorFlow is loaded for it."""
     name = module.partition(".")[0]
     if name in sys.modules or importlib.util.find_spec(name) is not None:
         return
@@ -247,7 +247,7 @@ def _metadata_file(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def warnings_on(output: Output) -> Iterator[None]:
-    """Show what the exporter logs as warnings of the command."""
+    """Print what the exporter logs as warnings of the command."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

@@ -1,4 +1,4 @@
-"""``tfs-deploy lint``: what goes wrong in serving, found before."""
+"""``tfs-deploy lint``: what would go wrong in serving."""
 
 from __future__ import annotations
 

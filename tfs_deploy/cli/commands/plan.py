@@ -1,4 +1,4 @@
-"""``tfs-deploy plan``: what ``up`` would do, and what the server does about it."""
+"""``tfs-deploy plan``: what ``up`` would change, step by step."""
 
 from __future__ import annotations
 

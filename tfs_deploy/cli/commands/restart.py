@@ -1,4 +1,4 @@
-"""``tfs-deploy restart``: another server in the place of the one that runs."""
+"""``tfs-deploy restart``: replace the running server with a new one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfs_deploy.cli.shared.bring_up import bring
+from tfs_deploy.cli.shared.bring_up import bring_up
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
@@ -41,4 +41,4 @@ def command(output: Output, file: Path, **options: Any) -> None:
     Use it to start the server of a deployment FILE afresh, as `up` does when flags have changed. The old server stops
     once the new one serves if FILE has server.alternate_ports, else shortly before.
     """
-    bring(output, file, force_replace=True, **options)
+    bring_up(output, file, force_replace=True, **options)

@@ -44,12 +44,12 @@ def command(output: Output, file: Path, *, model: str | None, to: int | None, ke
 
     Exit code 1: the rollback failed. Exit code 2: there is nothing to go back to.
     """
-    from tfs_deploy.cli.shared.rollout_runs import carry_through, choose, send_back
+    from tfs_deploy.cli.shared.rollout_control import abort_rollout, choose_model, run_rollout
     from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.begin import latest_rollout
 
-    deployment, name = choose(file, model)
+    deployment, name = choose_model(file, model)
     last = latest_rollout(deployment.state_dir, name)
     if last is not None and last.unfinished and not last.plan.back and to in (None, last.plan.old):
-        return send_back(output, deployment, name, timeout=timeout)
-    return carry_through(output, Rollout.back(deployment, name, to, keep_old=keep_old, wait_lock=timeout))
+        return abort_rollout(output, deployment, name, timeout=timeout)
+    return run_rollout(output, Rollout.back(deployment, name, to, keep_old=keep_old, wait_lock=timeout))

@@ -70,10 +70,10 @@ def start(output: Output, file: Path, *, wait_lock: str, watch: bool, **options:
 
     Exit code 1: a check failed and everything is back on the old version, or the rollout waits for `promote`.
     """
+    from tfs_deploy.cli.shared.rollout_control import run_rollout
     from tfs_deploy.cli.shared.rollout_options import make_rollout
-    from tfs_deploy.cli.shared.rollout_runs import carry_through
 
-    return carry_through(output, make_rollout(file, wait_lock, options), watch=watch)
+    return run_rollout(output, make_rollout(file, wait_lock, options), watch=watch)
 
 
 @command.command(
@@ -93,7 +93,7 @@ def plan(output: Output, file: Path, **options: Any) -> None:
     nothing.
     """
     from tfs_deploy.cli.shared.rollout_options import make_rollout
-    from tfs_deploy.cli.shared.rollout_runs import show_plan
+    from tfs_deploy.cli.shared.rollout_views import show_plan
 
     show_plan(output, make_rollout(file, "0s", options).preview())
 
@@ -114,13 +114,13 @@ def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, wat
 
     Exit code 1: a check failed and everything is back on the old version, or the rollout waits for `promote`.
     """
-    from tfs_deploy.cli.shared.rollout_runs import carry_through, choose, require_unfinished
+    from tfs_deploy.cli.shared.rollout_control import choose_model, require_unfinished, run_rollout
     from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.notation import parse_seconds
 
-    deployment, name = choose(file, model)
+    deployment, name = choose_model(file, model)
     require_unfinished(deployment, name)
-    return carry_through(output, Rollout(deployment, name, wait_lock=parse_seconds(wait_lock)), watch=watch)
+    return run_rollout(output, Rollout(deployment, name, wait_lock=parse_seconds(wait_lock)), watch=watch)
 
 
 @command.command(
@@ -139,11 +139,11 @@ def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, 
 
     Exit code 1: a check failed and everything is back on the old version.
     """
-    from tfs_deploy.cli.shared.rollout_runs import choose, require_unfinished, say_yes
+    from tfs_deploy.cli.shared.rollout_control import approve_rollout, choose_model, require_unfinished
 
-    deployment, name = choose(file, model)
+    deployment, name = choose_model(file, model)
     require_unfinished(deployment, name)
-    return say_yes(output, deployment, name, skip_steps=skip_steps, watch=watch)
+    return approve_rollout(output, deployment, name, skip_steps=skip_steps, watch=watch)
 
 
 @command.command(examples=("tfs-deploy rollout abort digits.yaml", "tfs-deploy rollout abort digits.yaml --timeout 10"))
@@ -156,11 +156,11 @@ def abort(output: Output, file: Path, *, model: str | None, timeout: float) -> i
 
     Use it when a rollout should not go on. A process that is at work on it is told to go back; else it is done here.
     """
-    from tfs_deploy.cli.shared.rollout_runs import choose, require_unfinished, send_back
+    from tfs_deploy.cli.shared.rollout_control import abort_rollout, choose_model, require_unfinished
 
-    deployment, name = choose(file, model)
+    deployment, name = choose_model(file, model)
     require_unfinished(deployment, name)
-    return send_back(output, deployment, name, timeout=timeout)
+    return abort_rollout(output, deployment, name, timeout=timeout)
 
 
 @command.command(examples=("tfs-deploy rollout pause digits.yaml", "tfs-deploy rollout pause digits.yaml --timeout 10"))
@@ -174,15 +174,15 @@ def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> i
     Use it to gain time, for instance to look into a gate. The process that is at work ends; `rollout resume` continues
     the rollout, `rollout abort` moves everything back.
     """
-    from tfs_deploy.cli.shared.rollout_runs import ask_and_wait, choose, require_unfinished
+    from tfs_deploy.cli.shared.rollout_control import choose_model, request_and_wait, require_unfinished
     from tfs_deploy.rollout import Status
     from tfs_deploy.state.lock import rollout_holder
 
-    deployment, name = choose(file, model)
+    deployment, name = choose_model(file, model)
     require_unfinished(deployment, name)
     code = None
     if rollout_holder(deployment.state_dir, name) is not None:
-        code = ask_and_wait(output, deployment, name, "pause", Status.PAUSED, timeout)
+        code = request_and_wait(output, deployment, name, "pause", Status.PAUSED, timeout)
     if code is None:
         raise UsageError(f"no process is at work on {name}", hint=f"tfs-deploy rollout status {file}")
     return code
@@ -198,10 +198,11 @@ def status(output: Output, file: Path, *, model: str | None, watch: bool) -> Non
 
     Use it while a rollout runs, or to see how it ended and whether it waits for you.
     """
-    from tfs_deploy.cli.shared.rollout_runs import choose, show_status
+    from tfs_deploy.cli.shared.rollout_control import choose_model
+    from tfs_deploy.cli.shared.rollout_views import show_status
     from tfs_deploy.cli.shared.rollout_watch import watch_status
 
-    deployment, name = choose(file, model)
+    deployment, name = choose_model(file, model)
     if watch and not output.as_json:
         watch_status(output, deployment, name)
     show_status(output, deployment, name)
@@ -216,9 +217,10 @@ def history(output: Output, file: Path, *, model: str | None) -> None:
 
     Use it to see which versions were stable and when, and to find the number of a rollout for `rollout report`.
     """
-    from tfs_deploy.cli.shared.rollout_runs import choose, show_history
+    from tfs_deploy.cli.shared.rollout_control import choose_model
+    from tfs_deploy.cli.shared.rollout_views import show_history
 
-    show_history(output, *choose(file, model))
+    show_history(output, *choose_model(file, model))
 
 
 @command.command(
@@ -235,7 +237,8 @@ def report(output: Output, file: Path, *, model: str | None, number: int | None,
     Use it to show others what a rollout did and why. Markdown goes to standard output; the page has plots and needs no
     other file.
     """
-    from tfs_deploy.cli.shared.rollout_runs import choose, show_report
+    from tfs_deploy.cli.shared.rollout_control import choose_model
+    from tfs_deploy.cli.shared.rollout_views import show_report
 
-    deployment, name = choose(file, model)
+    deployment, name = choose_model(file, model)
     show_report(output, deployment, name, number, html)

@@ -11,7 +11,7 @@ import click
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.tensors import archive_path, outputs_document, outputs_lines, write_archive
+from tfs_deploy.cli.shared.output_values import archive_path, outputs_document, outputs_lines, write_archive
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output

@@ -1,4 +1,4 @@
-"""``tfs-deploy smoke``: does every label of a running deployment answer as it should?"""
+"""``tfs-deploy smoke``: the answers of every label, compared with those recorded."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _conclude(output: Output, report: SmokeReport) -> int:
 
 
 def smoke_table(report: SmokeReport) -> Table:
-    """Return one row a check."""
+    """Return a table with one row per check."""
     from tfs_deploy.report import Column, Table
 
     columns: list[Column | str] = [

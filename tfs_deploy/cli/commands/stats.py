@@ -1,4 +1,4 @@
-"""``tfs-deploy stats``: what a deployment's server uses of its machine."""
+"""``tfs-deploy stats``: the CPU, memory and network use of a deployment's server."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command(output: Output, file: Path) -> int:
     limit = f" of {size_text(usage.limit)}" if usage.limit else ""
     lines = [
         server.name,
-        f"  processor  {usage.cpu:.2f} CPUs",
+        f"  CPU        {usage.cpu:.2f} cores",
         f"  memory     {size_text(usage.memory)}{limit}",
         f"  threads    {usage.threads}",
     ]

@@ -1,4 +1,4 @@
-"""``tfs-deploy up``: start a deployment's server, or bring a running one to its file."""
+"""``tfs-deploy up``: start a deployment's server, or bring a running one in line with its file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfs_deploy.cli.shared.bring_up import bring
+from tfs_deploy.cli.shared.bring_up import bring_up
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 
@@ -43,4 +43,4 @@ def command(output: Output, file: Path, **options: Any) -> None:
     longer names are unloaded. If a setting changed that a server reads only at its start, a new server is started,
     checked and put in the place of the old one, which stays if that fails.
     """
-    bring(output, file, force_replace=False, **options)
+    bring_up(output, file, force_replace=False, **options)

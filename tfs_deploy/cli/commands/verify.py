@@ -1,4 +1,4 @@
-"""``tfs-deploy verify``: may this version be served?"""
+"""``tfs-deploy verify``: whether a version may serve traffic."""
 
 from __future__ import annotations
 

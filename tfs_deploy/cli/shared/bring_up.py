@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from tfs_deploy.launch.up import UpResult
 
 
-def bring(
+def bring_up(
     output: Output, file: Path, *, force_replace: bool, timeout: float, allow_latest: bool, ignore_memory: bool
 ) -> None:
-    """Bring a deployment up and print what was done."""
+    """Bring a deployment up and print what was done; ``force_replace`` replaces a server that needs no change."""
     from tfs_deploy.deployment.file import load_with_advice
     from tfs_deploy.launch.targets import target_of
     from tfs_deploy.launch.up import up
@@ -25,7 +25,7 @@ def bring(
     for problem in advice:
         output.note(f"warning: {problem}")
     with lock(deployment.state_dir, "up"), output.progress(f"bringing up {deployment.name}") as progress:
-        target = target_of(deployment, progress=Pulling(progress))
+        target = target_of(deployment, progress=PullProgress(progress))
         result = up(
             deployment, timeout=timeout, target=target, force_replace=force_replace, check_memory=not ignore_memory
         )
@@ -34,14 +34,14 @@ def bring(
     output.result(_document(result), _text(result))
 
 
-class Pulling:
-    """Shows how much of an image has come."""
+class PullProgress:
+    """Shows how much of an image has been pulled."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Say it."""
+        """Show it."""
         share = f" {done / total:.0%} of {total / 1e6:.0f} MB" if total else ""
         self._progress.say(f"{what}{share}")
         self._progress.advance(0)
@@ -72,5 +72,5 @@ def _text(result: UpResult) -> str:
         downtime = f"{result.gap:.2f} s downtime" if result.gap else "no downtime"
         head = f"{server.name} replaced the previous server ({downtime}): {where}"
     else:
-        head = f"{server.name} runs{' and was changed' if result.steps else ', nothing to change'}: {where}"
+        head = f"{server.name} is running, {'changed' if result.steps else 'nothing to change'}: {where}"
     return "\n".join([head, *(f"  {change}" for change in result.changes)])

@@ -51,7 +51,7 @@ def read_inputs(arguments: Iterable[str], specs: Mapping[str, TensorSpec]) -> di
 
 
 def _read_text(text: str, spec: TensorSpec | None) -> Any:
-    """Read a typed value; what is no JSON is text, and so is everything but JSON text where text is expected."""
+    """Read a typed value: JSON, or text if it is not valid JSON; for a string input only JSON text is taken as JSON."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -71,7 +71,7 @@ def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
             return _in_batch(json.loads(data), spec)
         except ValueError as error:
             raise UsageError(
-                f"{path} is no JSON: {error}", hint="it must hold one JSON value, as [[1.0, 2.0]]"
+                f"{path} is not valid JSON: {error}", hint="write one JSON value, such as [[1.0, 2.0]]"
             ) from error
     if suffix == ".npz":
         arrays = _read_archive(path)
@@ -97,14 +97,14 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _near(path: Path) -> str | None:
-    """Suggest a file with a similar name, else say where a relative path was looked for."""
+    """Suggest a file with a similar name, else name the directory that was searched."""
     folder = path.parent
     if not folder.is_dir():
-        return f"there is no directory {folder.absolute()}"
+        return f"directory {folder.absolute()} does not exist"
     near = closest(path.name, [entry.name for entry in folder.iterdir()])
     if near is not None:
         return f"did you mean {folder / near}?"
-    return None if path.exists() else f"looked for in {folder.absolute()}; check the path"
+    return None if path.exists() else f"searched in {folder.absolute()}; check the path"
 
 
 def _read_archive(path: Path) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _load(path: Path) -> Any:
         # allow_pickle stays off: a pickle can run any code
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{path} is no {path.suffix} file of numbers: {error}", hint=_SAVE_ARRAYS) from error
+        raise UsageError(f"{path} is not a valid {path.suffix} file of numbers: {error}", hint=_SAVE_ARRAYS) from error
 
 
 def _in_batch(value: Any, spec: TensorSpec | None) -> Any:

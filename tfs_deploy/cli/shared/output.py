@@ -55,12 +55,12 @@ class Output:
             click.echo(text)
 
     def note(self, text: str) -> None:
-        """Say on stderr what is going on."""
+        """Print a note on stderr."""
         if not self.quiet:
             click.echo(text, err=True)
 
     def warn(self, text: str) -> None:
-        """Say on stderr what the user should know even in quiet mode."""
+        """Print a warning on stderr, also in quiet mode."""
         click.echo(f"{styled('warning:', fg='yellow', bold=True)} {text}", err=True)
 
     def error(self, error: TfsDeployError) -> None:
@@ -80,7 +80,7 @@ class Output:
             click.echo(f"\n{styled('hint:', fg='cyan', bold=True)} {error.hint}", err=True)
 
     def interrupted(self) -> None:
-        """Say that the user stopped the command."""
+        """Report that the user stopped the command."""
         click.echo("interrupted", err=True)
 
     def broken_pipe(self) -> None:
@@ -88,12 +88,12 @@ class Output:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def console(self, *, stderr: bool = False) -> Console:
-        """Return a rich console on stdout (or stderr); plain text where that is no terminal."""
+        """Return a rich console on stdout (or stderr); plain text if that is not a terminal."""
         from rich.console import Console as RichConsole
 
         class Console(RichConsole):
             def on_broken_pipe(self) -> None:
-                raise BrokenPipeError  # rich would end the program with 1; the command line decides that
+                raise BrokenPipeError  # rich would end the program with exit code 1; ``main.run`` decides that
 
         stream = sys.stderr if stderr else sys.stdout
         width = None if stream.isatty() else 110

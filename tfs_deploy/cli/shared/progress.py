@@ -1,4 +1,4 @@
-"""How long work is shown: a bar on a terminal, a plain line now and then elsewhere, nothing in quiet mode."""
+"""Progress of long work: a bar on a terminal, a plain line now and then elsewhere, nothing in quiet mode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-#: seconds between the plain lines that replace a bar where there is no terminal
+#: seconds between the plain lines that replace a bar without a terminal
 _PLAIN_INTERVAL: Final = 5.0
 #: columns of the description (fixed, so that the bar stays where it is), of the bar, and of spinner, time and gaps;
 #: three stay free, since the ^C that a terminal echoes must not begin a new line
@@ -21,7 +21,7 @@ _WIDEST, _BAR, _BESIDE = 62, 10, 14
 
 
 class Progress(Protocol):
-    """What a command is given to report long work: steps done, and a text."""
+    """How a command reports long work: the steps done, and a description."""
 
     def advance(self, steps: float = 1.0) -> None:
         """Count ``steps`` more of the total."""
@@ -32,7 +32,7 @@ class Progress(Protocol):
 
 @contextlib.contextmanager
 def on_terminal(console: Console, description: str, total: float | None) -> Iterator[Progress]:
-    """Show a bar; it goes when the work is done, and one line with the last text and the time takes its place."""
+    """Show a bar; when the work is done, one line with the last description and the time replaces it."""
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
     from rich.table import Column
@@ -70,7 +70,7 @@ class Silent:
         """Count nothing."""
 
     def say(self, text: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
 
 class _Bar:

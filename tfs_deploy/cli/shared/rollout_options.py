@@ -143,14 +143,14 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout:
     """Make the rollout that the options describe; raises ``UsageError`` before the server is asked."""
-    from tfs_deploy.cli.shared.rollout_runs import choose
+    from tfs_deploy.cli.shared.rollout_control import choose_model
     from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.adapters.replicas import Replica
     from tfs_deploy.rollout.controller.hooks import Hook, check_target
     from tfs_deploy.rollout.machine.strategies import parse_steps
     from tfs_deploy.rollout.notation import parse_seconds
 
-    deployment, name = choose(file, options.pop("model"))
+    deployment, name = choose_model(file, options.pop("model"))
     strategy, steps = options.pop("strategy"), options.pop("steps")
     prometheus = options.pop("prometheus") or ""
     gates = [parse_gate(text, prometheus=prometheus) for text in options.pop("gates")]

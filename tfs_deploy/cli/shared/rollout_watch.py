@@ -1,4 +1,4 @@
-"""``rollout status --watch``: a rollout as it goes, on a terminal redrawn in place, elsewhere line by line."""
+"""``rollout status --watch``: a live view on a terminal, a line for each event elsewhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LINES: Final = 8
 
 
 def watch_status(output: Output, deployment: Deployment, model: str) -> None:
-    """Show the last rollout until it has ended, or nobody is at work on it."""
+    """Show the last rollout until it has ended, or no process is at work on it."""
     if not sys.stderr.isatty():
         _watch_lines(output, deployment, model)
         return
@@ -35,29 +35,29 @@ def watch_status(output: Output, deployment: Deployment, model: str) -> None:
 
     console = output.console(stderr=True)
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        while (last := latest_rollout(deployment.state_dir, model)) is not None and _goes_on(deployment, last):
-            live.update(view(deployment, model, last), refresh=True)
+        while (last := latest_rollout(deployment.state_dir, model)) is not None and _is_running(deployment, last):
+            live.update(live_view(deployment, model, last), refresh=True)
             time.sleep(_EVERY)
 
 
 def _watch_lines(output: Output, deployment: Deployment, model: str) -> None:
-    told = 0
+    printed = 0
     while (last := latest_rollout(deployment.state_dir, model)) is not None:
         lines = timeline(last.plan, last.events).lines
-        for _, text in lines[told:]:
+        for _, text in lines[printed:]:
             output.note(text)
-        told = len(lines)
-        if not _goes_on(deployment, last):
+        printed = len(lines)
+        if not _is_running(deployment, last):
             return
         time.sleep(_EVERY)
 
 
-def _goes_on(deployment: Deployment, last: RecordedRollout) -> bool:
+def _is_running(deployment: Deployment, last: RecordedRollout) -> bool:
     return last.history.finished is None and rollout_holder(deployment.state_dir, last.plan.model) is not None
 
 
-def view(deployment: Deployment, model: str, last: RecordedRollout, *, now: float | None = None) -> RenderableType:
-    """Return what a terminal shows of a rollout: phase, traffic, steps so far, the last lines of the journal."""
+def live_view(deployment: Deployment, model: str, last: RecordedRollout, *, now: float | None = None) -> RenderableType:
+    """Return the live view of a rollout: phase, traffic, steps so far, the last lines of the journal."""
     from rich.console import Group
     from rich.text import Text
 

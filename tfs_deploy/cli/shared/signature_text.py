@@ -25,7 +25,7 @@ _EXAMPLE: Final = "for example 'serving_default(image) -> probabilities' or 'ser
 
 
 def parse_signatures(texts: Iterable[str]) -> dict[str, Signature] | None:
-    """Read ``NAME(INPUTS) = FUNCTION -> OUTPUTS as METHOD``, where all but NAME may be left out.
+    """Read ``NAME(INPUTS) = FUNCTION -> OUTPUTS as METHOD``, where all but NAME are optional.
 
     INPUTS and OUTPUTS are separated by commas. Each is a name, ``name=existing`` (an input, output or tensor that the
     source has) or ``name: dtype[8, ?]``. FUNCTION is a method of the model, or a signature of the SavedModel. Returns
@@ -69,5 +69,7 @@ def _shape(text: str, listed: str) -> tuple[int | None, ...]:
     sizes = [size.strip() for size in listed.split(",") if size.strip()]
     for size in sizes:
         if size not in ("?", "None", "-1") and not size.isdecimal():
-            raise UsageError(f"{size!r} in the signature {text!r} is no size", hint="write a number, or ? for any size")
+            raise UsageError(
+                f"{size!r} in the signature {text!r} is not a valid size", hint="write a number, or ? for any size"
+            )
     return tuple(int(size) if size.isdecimal() else None for size in sizes)

@@ -1,4 +1,4 @@
-"""The rounds of ``smoke``: one, or one every so often, and the file of metrics that each leaves behind."""
+"""The rounds of ``smoke``: one, or one at each interval, and the metrics file that each round writes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.cli.shared.output import styled
 from tfs_deploy.errors import TfsDeployError, UsageError, VerdictError
 from tfs_deploy.smoke import SmokeReport
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round found; ``error`` is why it could not be made, ``ended`` is in Unix time."""
+    """The result of one round; ``error`` is why it could not be made, ``ended`` is in Unix time."""
 
     report: SmokeReport
     ended: float
@@ -28,12 +29,12 @@ class Round:
 
     @property
     def ok(self) -> bool:
-        """Whether something was asked and nothing failed."""
+        """Whether at least one check was made and none failed."""
         return self.error is None and self.report.ok
 
     @property
     def exit_code(self) -> int:
-        """What a single round would exit with."""
+        """The exit code of a command that makes this one round."""
         if self.error is not None:
             return self.error.exit_code
         return VerdictError.exit_code if self.report.failed else 0
@@ -50,7 +51,7 @@ class Round:
         report = self.report
         if report.first_failed is not None:
             counts = f"{len(report.failed)} of {len(report.checks)} checks"
-            first = " ".join(str(report.first_failed).split())
+            first = one_line(str(report.first_failed))
             return f"{self.when} {styled('failed', fg='red')} {counts}; first: {first}"
         slowest = max((check.seconds for check in report.checks), default=0.0)
         skipped = sum(check.outcome.value == "skipped" for check in report.checks)
@@ -66,7 +67,7 @@ class Round:
 
 
 def one_round(ask: Callable[[], SmokeReport]) -> Round:
-    """Make one round; what keeps it from being made is part of the result, a mistake of the caller is raised.
+    """Make one round and return its result, with the error that kept it from being made.
 
     Raises:
         UsageError: the options name something that the deployment does not have.
@@ -110,16 +111,16 @@ def watch(
 
 
 def recorder(deployment: str, path: Path | None) -> Callable[[Round], None]:
-    """Return what writes the metrics of a round into ``path``, replaced whole and readable for everybody.
+    """Return the function that writes the metrics of a round into ``path``, replaced whole and readable by all users.
 
-    Raises ``UsageError`` for a name that node_exporter would overlook.
+    Raises ``UsageError`` for a name that node_exporter would ignore.
     """
     from tfs_deploy.atomic import write_files
     from tfs_deploy.report.textfile import SUFFIX, smoke_textfile
 
     if path is not None and path.suffix != SUFFIX:
         raise UsageError(
-            f"{path} would be overlooked: the textfile collector reads *{SUFFIX} only",
+            f"{path} would be ignored: the textfile collector reads only *{SUFFIX}",
             hint=f"--textfile {path.with_suffix(SUFFIX)}",
         )
 

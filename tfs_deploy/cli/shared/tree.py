@@ -36,7 +36,7 @@ class Tree:
 
 
 def printable(value: Any) -> Any:
-    """Return a document whose texts cannot command the terminal: names in a model are whatever its maker wrote."""
+    """Return a document without control characters: names in a model may hold escape sequences for the terminal."""
     if isinstance(value, str):
         return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in value)
     if isinstance(value, dict):

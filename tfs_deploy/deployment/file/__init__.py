@@ -30,9 +30,9 @@ __all__ = [
 def load_deployment(path: str | Path, *, check_disk: bool = False, allow_latest: bool = False) -> Deployment:
     """Read a deployment file; relative paths in it start at its folder.
 
-    Raises ``SpecError`` with every problem of the file at once (``file:line: path: message``), ``UsageError`` if there
-    is no such file. ``check_disk`` also looks at what it names: base paths, version directories, labels, certificates;
-    then an image that may be another one tomorrow (``latest``) is refused unless ``allow_latest``.
+    Raises ``SpecError`` with every problem of the file at once (``file:line: path: message``), ``UsageError`` if it
+    does not exist. ``check_disk`` also checks what it names: base paths, version directories, labels, certificates;
+    then a mutable image tag (``latest``) is refused unless ``allow_latest``.
     """
     loader = import_extra("tfs_deploy.deployment.file.loader", "cli")
     deployment: Deployment = loader.load(path, check_disk=check_disk, allow_latest=allow_latest)
@@ -42,7 +42,7 @@ def load_deployment(path: str | Path, *, check_disk: bool = False, allow_latest:
 def load_with_advice(
     path: str | Path, *, check_disk: bool = True, allow_latest: bool = False
 ) -> tuple[Deployment, list[Problem]]:
-    """Read a deployment file as ``load_deployment``, with what is allowed in it and rarely meant, line by line."""
+    """Read a deployment file as ``load_deployment``, with warnings for what is allowed but rarely meant."""
     loader = import_extra("tfs_deploy.deployment.file.loader", "cli")
     loaded: tuple[Deployment, list[Problem]] = loader.load_with_advice(
         path, check_disk=check_disk, allow_latest=allow_latest

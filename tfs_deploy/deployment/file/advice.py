@@ -1,4 +1,4 @@
-"""What a deployment file may say and rarely means: no mistakes, but worth a look before they surprise somebody."""
+"""What a deployment file may say but rarely means: not mistakes, but worth a warning."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tfs_deploy.deployment.deployment import Deployment, Model
-    from tfs_deploy.deployment.file.tree import Path
+    from tfs_deploy.deployment.file.yaml_reader import KeyPath
 
-    Advice = tuple[Path, str]
+    Advice = tuple[KeyPath, str]
 
 
 def advise(deployment: Deployment) -> Iterator[Advice]:
-    """Yield (path of the key, what may surprise)."""
+    """Yield (path of the key, warning)."""
     for index, model in enumerate(deployment.models):
         yield from _unlabelled(("models", index), model)
     yield from _ineffective(deployment)
     yield from _open_to_others(deployment)
 
 
-def _unlabelled(where: Path, model: Model) -> Iterator[Advice]:
+def _unlabelled(where: KeyPath, model: Model) -> Iterator[Advice]:
     served = model.version_policy.select(_on_disk(model)) or list(model.version_policy.versions)
     if len(served) < 2:
         return
@@ -74,5 +74,5 @@ def _open_to_others(deployment: Deployment) -> Iterator[Advice]:
     if deployment.ssl is None or not deployment.ssl.client_verify:
         yield (
             ("server", "docker", "address"),
-            "anybody who reaches this address can send requests and replace the server's config",
+            "any client that reaches it can send requests and replace the server's config",
         )

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.deployment.batching_rules import check_batching
 from tfs_deploy.deployment.deployment import REST_NAME
-from tfs_deploy.deployment.file.build import batching_of
 from tfs_deploy.deployment.file.container import check_container, is_stock, release_of_server
-from tfs_deploy.deployment.file.wording import did_you_mean, say
+from tfs_deploy.deployment.file.conversion import to_batching
+from tfs_deploy.deployment.file.messages import did_you_mean, shown
 from tfs_deploy.deployment.flags import DERIVED_FLAGS, check_flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tfs_deploy.deployment.file.schema import DeploymentFile, ModelSection, ServerSection
-    from tfs_deploy.deployment.file.tree import Path
+    from tfs_deploy.deployment.file.yaml_reader import KeyPath
 
-    Finding = tuple[Path, str]
+    Finding = tuple[KeyPath, str]
 
 #: tolerance of a sum of percentages such as 33.3 + 33.3 + 33.4
 _SUM_TOLERANCE = 1e-6
 _LONGEST_NAME = 100
-#: batching keys that are judged together, so none of them may be unknown
+#: batching keys that are judged together, so all of them must be known
 _BATCH_SIZES = (
     (),
     ("max_batch_size",),
@@ -34,7 +34,7 @@ _BATCH_SIZES = (
 
 
 def check_file(
-    file: DeploymentFile, unknown: set[Path], line: Callable[[Path], int], *, allow_latest: bool
+    file: DeploymentFile, unknown: set[KeyPath], line: Callable[[KeyPath], int], *, allow_latest: bool
 ) -> Iterator[Finding]:
     """Yield what does not fit; paths in ``unknown`` hold stand-ins for values that were refused already."""
     if ("name",) not in unknown:
@@ -47,7 +47,7 @@ def check_file(
     if file.batching is not None and not any(
         path[:1] == ("batching",) and path[1:2] in _BATCH_SIZES for path in unknown
     ):
-        for key, message in check_batching(batching_of(file.batching)):
+        for key, message in check_batching(to_batching(file.batching)):
             yield ("batching", key), message
     if file.ssl is not None and file.ssl.client_verify and file.ssl.ca is None and ("ssl", "ca") not in unknown:
         yield ("ssl", "client_verify"), "needs ca, the certificates that sign those of clients"
@@ -55,17 +55,17 @@ def check_file(
         if file.server.rest_port == 0:
             yield ("monitoring",), "needs server.rest_port: metrics are served on the REST port"
         if not file.monitoring.path.startswith("/"):
-            yield ("monitoring", "path"), f"must start with a slash, not {say(file.monitoring.path)}"
+            yield ("monitoring", "path"), f"must start with a slash, not {shown(file.monitoring.path)}"
 
 
-def _check_name(path: Path, name: str) -> Iterator[Finding]:
+def _check_name(path: KeyPath, name: str) -> Iterator[Finding]:
     if not REST_NAME.fullmatch(name) or name.strip(".") == "":
-        yield path, f"must be letters, digits, '_', '-' and '.', not {say(name)}"
+        yield path, f"must be letters, digits, '_', '-' and '.', not {shown(name)}"
     elif len(name) > _LONGEST_NAME:
         yield path, f"must not be longer than {_LONGEST_NAME} characters"
 
 
-def _check_ports(server: ServerSection, unknown: set[Path]) -> Iterator[Finding]:
+def _check_ports(server: ServerSection, unknown: set[KeyPath]) -> Iterator[Finding]:
     ports_known = not unknown & {("server", "grpc_port"), ("server", "rest_port")}
     if ports_known and server.grpc_port == server.rest_port:
         key = "rest_port" if "rest_port" in server.model_fields_set else "grpc_port"
@@ -78,7 +78,7 @@ def _check_ports(server: ServerSection, unknown: set[Path]) -> Iterator[Finding]
         yield (*where, "rest_port"), f"gRPC and REST cannot share port {other.rest_port}"
     for key, port in (("grpc_port", other.grpc_port), ("rest_port", other.rest_port)):
         if port in (server.grpc_port, server.rest_port):
-            yield (*where, key), f"must be another port than those of server, {port} is one of them"
+            yield (*where, key), f"must differ from the ports of server, {port} is one of them"
 
 
 def _check_flags(server: ServerSection) -> Iterator[Finding]:
@@ -91,14 +91,14 @@ def _check_flags(server: ServerSection) -> Iterator[Finding]:
     together, *apart = (f"tensorflow_{kind}_parallelism" for kind in ("session", "intra_op", "inter_op"))
     if server.flags.get(together) and any(server.flags.get(name) for name in apart):
         # With all three the server refuses to start; with two it uses one of them (model_servers/server.cc).
-        yield ("server", "flags", together), f"excludes {' and '.join(apart)}: it sets both"
+        yield ("server", "flags", together), f"cannot be combined with {' and '.join(apart)}: it sets both"
 
 
-def _check_models(file: DeploymentFile, unknown: set[Path], line: Callable[[Path], int]) -> Iterator[Finding]:
+def _check_models(file: DeploymentFile, unknown: set[KeyPath], line: Callable[[KeyPath], int]) -> Iterator[Finding]:
     names: dict[str, int] = {}
     paths: dict[str, int] = {}
     for index, model in enumerate(file.models):
-        where: Path = ("models", index)
+        where: KeyPath = ("models", index)
         if (*where, "name") not in unknown:
             first = names.setdefault(model.name, index)
             yield from _check_name((*where, "name"), model.name)
@@ -115,7 +115,7 @@ def _check_models(file: DeploymentFile, unknown: set[Path], line: Callable[[Path
         yield from _check_traffic(where, model, unknown)
 
 
-def _check_base_path(path: Path, base_path: str, server: ServerSection) -> Iterator[Finding]:
+def _check_base_path(path: KeyPath, base_path: str, server: ServerSection) -> Iterator[Finding]:
     if not base_path or "\0" in base_path:
         yield path, "must be a directory"
     elif base_path.startswith("s3://") and is_stock(server):
@@ -127,7 +127,7 @@ def _check_base_path(path: Path, base_path: str, server: ServerSection) -> Itera
         yield path, f"{base_path}: ~ is not expanded, write the path out"
 
 
-def _check_versions(where: Path, model: ModelSection, *, known: bool) -> Iterator[Finding]:
+def _check_versions(where: KeyPath, model: ModelSection, *, known: bool) -> Iterator[Finding]:
     specific = model.versions.specific if known else None
     if specific is not None and len(set(specific)) < len(specific):
         double = next(version for version in specific if specific.count(version) > 1)
@@ -145,7 +145,7 @@ def _check_versions(where: Path, model: ModelSection, *, known: bool) -> Iterato
         yield (*where, "labels"), f"name {count} versions, but versions: {{latest: {latest}}} serves {latest}"
 
 
-def _check_traffic(where: Path, model: ModelSection, unknown: set[Path]) -> Iterator[Finding]:
+def _check_traffic(where: KeyPath, model: ModelSection, unknown: set[KeyPath]) -> Iterator[Finding]:
     hidden = {path[3] for path in unknown if path[:2] == where and path[2:3] == ("labels",) and len(path) > 3}
     labels_known = (*where, "labels") not in unknown
     for label in model.traffic:
@@ -156,5 +156,5 @@ def _check_traffic(where: Path, model: ModelSection, unknown: set[Path]) -> Iter
         yield (*where, "traffic"), f"weights must sum to 100, not {total:g}"
 
 
-def _hides(unknown: set[Path], path: Path) -> bool:
+def _hides(unknown: set[KeyPath], path: KeyPath) -> bool:
     return any(hidden[: len(path)] == path for hidden in unknown)

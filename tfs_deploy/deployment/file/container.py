@@ -9,17 +9,17 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.deployment.docker import CONFIG_DIR, MODELS_DIR
-from tfs_deploy.deployment.file.notation import gpus_of, memory_of, release_of
-from tfs_deploy.deployment.file.wording import say
+from tfs_deploy.deployment.file.messages import shown
+from tfs_deploy.deployment.file.text_values import parse_gpus, parse_memory, parse_release
 from tfs_deploy.deployment.image import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tfs_deploy.deployment.file.schema import DockerSection, ServerSection
-    from tfs_deploy.deployment.file.tree import Path
+    from tfs_deploy.deployment.file.yaml_reader import KeyPath
 
-    Finding = tuple[Path, str]
+    Finding = tuple[KeyPath, str]
 
 _WHERE: Final = ("server", "docker")
 _USER: Final = re.compile(r"\d{1,10}(:\d{1,10})?")
@@ -33,12 +33,12 @@ _OF_ENTRYPOINT: Final = ("MODEL_NAME", "MODEL_BASE_PATH")
 
 
 def release_of_server(server: ServerSection) -> tuple[int, int] | None:
-    """Return the release X.Y of the server in the image, None where nothing tells it."""
+    """Return the release X.Y of the server in the image, None where it is unknown."""
     if server.target != "docker" or server.docker is None:
         return None
     given = server.docker.serving_version
     image = Image.parse(server.docker.image)
-    return release_of(given) if given is not None else image.release if image is not None else None
+    return parse_release(given) if given is not None else image.release if image is not None else None
 
 
 def is_stock(server: ServerSection) -> bool:
@@ -47,7 +47,7 @@ def is_stock(server: ServerSection) -> bool:
     return image is not None and image.stock
 
 
-def check_container(server: ServerSection, unknown: set[Path], *, allow_latest: bool) -> Iterator[Finding]:
+def check_container(server: ServerSection, unknown: set[KeyPath], *, allow_latest: bool) -> Iterator[Finding]:
     """Yield what is wrong with the container of a server."""
     if _WHERE in unknown or ("server",) in unknown:
         return
@@ -55,7 +55,7 @@ def check_container(server: ServerSection, unknown: set[Path], *, allow_latest: 
         if server.target == "docker" and server.docker is None:
             yield ("server", "target"), "docker needs the section server.docker with an image"
         if server.target != "docker" and server.docker is not None:
-            yield _WHERE, f"means nothing with target: {server.target}"
+            yield _WHERE, f"has no effect with target: {server.target}"
     if server.docker is None:
         return
     if (*_WHERE, "image") not in unknown:
@@ -68,11 +68,11 @@ def _check_image(server: ServerSection, docker: DockerSection, *, allow_latest: 
     where = (*_WHERE, "image")
     image = Image.parse(docker.image)
     if image is None:
-        yield where, f"must be REPOSITORY:TAG or REPOSITORY@sha256:DIGEST, not {say(docker.image)}"
+        yield where, f"must be REPOSITORY:TAG or REPOSITORY@sha256:DIGEST, not {shown(docker.image)}"
         return
     if image.moving and not allow_latest:
-        tag = f"the tag {image.tag}" if image.tag else "no tag"
-        yield where, f"{tag} names another image every time: pin a version or digest (or --allow-latest)"
+        mutable = f"the tag {image.tag} is mutable" if image.tag else "without a tag it is mutable"
+        yield where, f"{mutable}: pin a version or digest (or --allow-latest)"
     if image.gpu is True and docker.gpus is None:
         yield where, "is built for GPUs: ask for them with server.docker.gpus, or drop -gpu from the tag"
     if image.gpu is False and docker.gpus is not None:
@@ -85,12 +85,12 @@ def _check_values(docker: DockerSection) -> Iterator[Finding]:
     for key, (is_good, wanted) in _FORMS.items():
         value = getattr(docker, key)
         if value is not None and not is_good(value):
-            yield (*_WHERE, key), f"must be {wanted}, not {say(value)}"
-    if docker.memory is not None and (memory_of(docker.memory) or _LEAST_MEMORY) < _LEAST_MEMORY:
+            yield (*_WHERE, key), f"must be {wanted}, not {shown(value)}"
+    if docker.memory is not None and (parse_memory(docker.memory) or _LEAST_MEMORY) < _LEAST_MEMORY:
         yield (*_WHERE, "memory"), f"must be at least 6m, not {docker.memory}"
     for name in docker.env:
         if not _VARIABLE.fullmatch(name):
-            yield (*_WHERE, "env", name), "is no name of an environment variable"
+            yield (*_WHERE, "env", name), "is not a valid environment variable name"
         elif name in _OF_ENTRYPOINT:
             yield (*_WHERE, "env", name), "has no effect: models come from this file, the image's script is not run"
 
@@ -101,9 +101,9 @@ def _check_mounts(docker: DockerSection) -> Iterator[Finding]:
         where = (*_WHERE, "mounts", index, "target")
         target = PurePosixPath(mount.target)
         if not target.is_absolute() or ".." in target.parts or target == PurePosixPath("/"):
-            yield where, f"must be an absolute path inside the container, not {say(mount.target)}"
+            yield where, f"must be an absolute path inside the container, not {shown(mount.target)}"
         elif any(target == taken or target in taken.parents or taken in target.parents for taken in _TAKEN):
-            yield where, f"{mount.target} is in the way of {CONFIG_DIR} or {MODELS_DIR}, which hold config and models"
+            yield where, f"{mount.target} overlaps {CONFIG_DIR} or {MODELS_DIR}, which hold config and models"
         elif target in seen:
             yield where, f"{mount.target} is mounted twice"
         seen.add(target)
@@ -120,11 +120,11 @@ def _is_address(text: str) -> bool:
     return True
 
 
-#: key of the section -> (whether a value is one, what it has to be)
+#: key of the section -> (whether a value is valid, what it must be)
 _FORMS: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
-    "serving_version": (release_of, "a release such as '2.19'"),
-    "memory": (lambda text: memory_of(text) is not None, "a size such as 512m or 4g"),
-    "gpus": (gpus_of, "all, a count or a list of device ids"),
+    "serving_version": (parse_release, "a release such as '2.19'"),
+    "memory": (lambda text: parse_memory(text) is not None, "a size such as 512m or 4g"),
+    "gpus": (parse_gpus, "all, a count or a list of device ids"),
     "user": (_USER.fullmatch, "UID or UID:GID in numbers"),
     "address": (_is_address, "an IP address of this machine"),
     "log_max_size": (_LOG_SIZE.fullmatch, "a size such as 10m"),

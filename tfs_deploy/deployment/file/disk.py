@@ -1,4 +1,4 @@
-"""What a deployment file says about models, held against what lies on disk."""
+"""What a deployment file says about models, compared with what is on disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy import protos
 from tfs_deploy.deployment.certificates import check_ssl
-from tfs_deploy.deployment.file.notation import release_of
+from tfs_deploy.deployment.file.text_values import parse_release
 from tfs_deploy.errors import ModelError, SpecError, UsageError
 from tfs_deploy.protos.text_format import read_message
 from tfs_deploy.savedmodel.graph.scan import scan_saved_model
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tfs_deploy.deployment.deployment import Deployment, Model, Server
-    from tfs_deploy.deployment.file.tree import Path as TreePath
+    from tfs_deploy.deployment.file.yaml_reader import KeyPath
 
-    Finding = tuple[TreePath, str]
+    Finding = tuple[KeyPath, str]
 
 
 def check_disk(deployment: Deployment) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
     release = deployment.server.docker.release if deployment.server.docker is not None else None
     places: dict[str, str] = {}
     for index, model in enumerate(deployment.models):
-        where: TreePath = ("models", index)
+        where: KeyPath = ("models", index)
         yield from _check_model(where, model, names)
         yield from _check_links((*where, "base_path"), model, places)
         if release is not None:
@@ -43,7 +43,7 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
     yield from _check_server(deployment.server)
 
 
-def _check_model(where: TreePath, model: Model, names: tuple[str, ...]) -> Iterator[Finding]:
+def _check_model(where: KeyPath, model: Model, names: tuple[str, ...]) -> Iterator[Finding]:
     base_path = (*where, "base_path")
     try:
         found = list_versions(model.base_path)
@@ -51,7 +51,7 @@ def _check_model(where: TreePath, model: Model, names: tuple[str, ...]) -> Itera
         yield base_path, error.message
         return
     if not found:
-        yield base_path, f"{model.base_path} holds no version, that is no directory whose name is a number"
+        yield base_path, f"{model.base_path} holds no version: no directory in it has a number as its name"
         return
     numbers = [version.number for version in found]
     for version in model.version_policy.versions:
@@ -66,18 +66,18 @@ def _check_model(where: TreePath, model: Model, names: tuple[str, ...]) -> Itera
             yield (*where, "labels", label), f"version {version} is not on disk, {_there(model, numbers)}"
         elif version not in served and model.version_policy.kind != "specific":
             listed = ", ".join(map(str, sorted(served)))
-            yield (*where, "labels", label), f"version {version} is not served, {model.version_policy} is {listed}"
+            yield (*where, "labels", label), f"version {version} is not served, {model.version_policy} serves {listed}"
 
 
-def _check_links(where: TreePath, model: Model, places: dict[str, str]) -> Iterator[Finding]:
+def _check_links(where: KeyPath, model: Model, places: dict[str, str]) -> Iterator[Finding]:
     """Find two base paths that are one directory by way of symbolic links."""
     place = os.path.realpath(model.base_path)
     first = places.setdefault(place, model.name)
     if first != model.name and Path(place).is_dir():
-        yield where, f"leads to {place}, which is the base path of model {first!r} too"
+        yield where, f"leads to {place}, which is also the base path of model {first!r}"
 
 
-def _check_release(where: TreePath, model: Model, release: tuple[int, int]) -> Iterator[Finding]:
+def _check_release(where: KeyPath, model: Model, release: tuple[int, int]) -> Iterator[Finding]:
     """Find versions that a newer TensorFlow wrote than the one in the image: it may lack their ops."""
     try:
         found = {version.number: version.path for version in list_versions(model.base_path)}
@@ -92,9 +92,11 @@ def _check_release(where: TreePath, model: Model, release: tuple[int, int]) -> I
 
 def _release_of(version: Path) -> tuple[int, int] | None:
     try:
-        return release_of(serving_graph(scan_saved_model(version / SAVED_MODEL)).tensorflow_version.partition("-")[0])
+        return parse_release(
+            serving_graph(scan_saved_model(version / SAVED_MODEL)).tensorflow_version.partition("-")[0]
+        )
     except (ModelError, OSError):
-        return None  # said elsewhere
+        return None  # another check reports it
 
 
 def _check_server(server: Server) -> Iterator[Finding]:
@@ -121,9 +123,9 @@ def _there(model: Model, numbers: list[int]) -> str:
     return f"{model.base_path} has {'..., ' if len(numbers) > 10 else ''}{listed}"
 
 
-def _check_version(where: TreePath, directory: VersionDir, names: tuple[str, ...]) -> Iterator[Finding]:
+def _check_version(where: KeyPath, directory: VersionDir, names: tuple[str, ...]) -> Iterator[Finding]:
     if not directory.path.is_dir():
-        yield where, f"{directory.path} is taken for a version, but is no directory"
+        yield where, f"{directory.path} is named like a version, but is not a directory"
     elif not any((directory.path / name).is_file() for name in names):
         yield (
             where,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from tfs_deploy.deployment.file.advice import advise
-from tfs_deploy.deployment.file.build import deployment_of
 from tfs_deploy.deployment.file.checks import check_file
+from tfs_deploy.deployment.file.conversion import to_deployment
 from tfs_deploy.deployment.file.disk import check_disk as disk_findings
+from tfs_deploy.deployment.file.messages import explain, nearest_keys, path_text
 from tfs_deploy.deployment.file.schema import DeploymentFile
 from tfs_deploy.deployment.file.state_place import check_state, check_state_on_disk
-from tfs_deploy.deployment.file.tree import Tree, read_tree
-from tfs_deploy.deployment.file.wording import explain, nearest_keys, path_text
+from tfs_deploy.deployment.file.yaml_reader import ParsedYaml, read_yaml
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
 from tfs_deploy.text import closest
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from tfs_deploy.deployment.deployment import Deployment
-    from tfs_deploy.deployment.file.tree import Path as TreePath
+    from tfs_deploy.deployment.file.yaml_reader import KeyPath
 
     #: (path, message) -> line
-    Findings = dict[tuple[TreePath, str], int]
+    Findings = dict[tuple[KeyPath, str], int]
 
-#: stands for required values that were refused, so that the rest of the file can still be checked
+#: replaces required values that were refused, so that the rest of the file can still be checked
 _STAND_IN: Final = dict.fromkeys(("name", "base_path", "image", "key", "cert", "source"), "?")
 #: model keys without which the disk cannot be judged
 _LOCATING: Final = ((), ("base_path",), ("versions",))
@@ -43,21 +43,21 @@ def load(path: str | Path, *, check_disk: bool, allow_latest: bool) -> Deploymen
 def load_with_advice(path: str | Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, list[Problem]]:
     """See ``tfs_deploy.deployment.file.load_with_advice``."""
     source = Path(path)
-    deployment, tree = _load(source, check_disk=check_disk, allow_latest=allow_latest)
-    said = {item: tree.line(item[0]) for item in advise(deployment)}
-    return deployment, _problems(source, said)
+    deployment, parsed = _load(source, check_disk=check_disk, allow_latest=allow_latest)
+    warnings = {item: parsed.line(item[0]) for item in advise(deployment)}
+    return deployment, _problems(source, warnings)
 
 
-def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, Tree]:
-    tree = read_tree(_read(source))
-    findings: Findings = {(place, message): line for line, place, message in tree.problems}
-    if not isinstance(tree.data, dict):
-        raise _error(source, findings or _not_a_mapping(tree))
-    file, unknown = _validate(tree, findings)
+def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, ParsedYaml]:
+    parsed = read_yaml(_read(source))
+    findings: Findings = {(place, message): line for line, place, message in parsed.problems}
+    if not isinstance(parsed.data, dict):
+        raise _error(source, findings or _not_a_mapping(parsed))
+    file, unknown = _validate(parsed, findings)
     if file is None:
         raise _error(source, findings)
-    deployment = deployment_of(file, Path(os.path.abspath(source)))  # noqa: PTH100 - resolve() would follow links
-    found = list(check_file(file, unknown, tree.line, allow_latest=allow_latest))
+    deployment = to_deployment(file, Path(os.path.abspath(source)))  # noqa: PTH100 - resolve() would follow links
+    found = list(check_file(file, unknown, parsed.line, allow_latest=allow_latest))
     found += check_state(file, deployment, unknown)
     if check_disk:
         hidden = {path[:2] for path in unknown if path[2:3] in _LOCATING}
@@ -65,8 +65,8 @@ def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deploy
         on_disk = [*disk_findings(deployment), *check_state_on_disk(file, deployment)]
         found += [item for item in on_disk if item[0][:2] not in hidden and item[0] not in refused]
     if findings or found:
-        raise _error(source, findings | {item: tree.line(item[0]) for item in found})
-    return deployment, tree
+        raise _error(source, findings | {item: parsed.line(item[0]) for item in found})
+    return deployment, parsed
 
 
 def _read(source: Path) -> str:
@@ -101,29 +101,29 @@ def _files_in(folder: Path) -> str:
     return f"YAML files in {folder}: {names or 'none'}"
 
 
-def _not_a_mapping(tree: Tree) -> Findings:
-    if tree.data is None:
+def _not_a_mapping(parsed: ParsedYaml) -> Findings:
+    if parsed.data is None:
         return {((), "is empty: a deployment file has at least the keys name and models"): 1}
-    what = "a list" if isinstance(tree.data, list) else "a single value"
-    return {((), f"must be a mapping with keys such as name, server and models, not {what}"): tree.line(())}
+    what = "a list" if isinstance(parsed.data, list) else "a single value"
+    return {((), f"must be a mapping with keys such as name, server and models, not {what}"): parsed.line(())}
 
 
-def _validate(tree: Tree, findings: Findings) -> tuple[DeploymentFile | None, set[TreePath]]:
+def _validate(parsed: ParsedYaml, findings: Findings) -> tuple[DeploymentFile | None, set[KeyPath]]:
     """Validate the sections; refused values are replaced or removed so that one mistake does not hide another.
 
     Returns the file as far as it can be understood, and the paths at which something is missing from it.
     """
-    data = tree.data
+    data = parsed.data
     named = {place for place, _ in findings}
-    unknown: set[TreePath] = set()
+    unknown: set[KeyPath] = set()
     for _ in range(4):
         file, errors = _attempt(data)
         if file is not None:
             return file, unknown
-        data = copy.deepcopy(data) if data is tree.data else data
+        data = copy.deepcopy(data) if data is parsed.data else data
         for place, message in map(explain, errors):
             if place not in named and not any(place[: len(known)] == known for known in unknown):
-                findings[place, message] = tree.line(place)
+                findings[place, message] = parsed.line(place)
         # From the end, so that what is removed from a list does not move what is still to be removed.
         for error in reversed(errors):
             unknown |= _repair(data, error["loc"], extra=error["type"] == "extra_forbidden")
@@ -137,7 +137,7 @@ def _attempt(data: Any) -> tuple[DeploymentFile | None, list[ErrorDetails]]:
         return None, error.errors(include_url=False)
 
 
-def _repair(data: Any, place: TreePath, *, extra: bool) -> set[TreePath]:
+def _repair(data: Any, place: KeyPath, *, extra: bool) -> set[KeyPath]:
     """Remove the value at ``place`` or put a stand-in there; return the paths that are not known any more."""
     if place == ("models",):
         data["models"] = [dict(_STAND_IN)]

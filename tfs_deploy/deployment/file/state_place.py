@@ -7,28 +7,28 @@ import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.deployment.file.wording import say
+from tfs_deploy.deployment.file.messages import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.deployment.file.schema import DeploymentFile
-    from tfs_deploy.deployment.file.tree import Path as TreePath
+    from tfs_deploy.deployment.file.yaml_reader import KeyPath
 
-    Finding = tuple[TreePath, str]
+    Finding = tuple[KeyPath, str]
 
 _KEY: Final = ("state",)
 
 
-def check_state(file: DeploymentFile, deployment: Deployment, unknown: set[TreePath]) -> Iterator[Finding]:
+def check_state(file: DeploymentFile, deployment: Deployment, unknown: set[KeyPath]) -> Iterator[Finding]:
     """Yield what is wrong with the place as far as the file alone can tell; paths in ``unknown`` were refused."""
     if file.state is None or _KEY in unknown:
         return
     if not file.state or "\0" in file.state:
         yield _KEY, "must be a directory"
     elif "://" in file.state:
-        yield _KEY, f"must be a directory of this machine, not {say(file.state)}"
+        yield _KEY, f"must be a directory of this machine, not {shown(file.state)}"
     elif file.state.startswith("~"):
         yield _KEY, f"{file.state}: ~ is not expanded, write the path out"
     elif ("name",) not in unknown:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tfs_deploy.deployment.image import Image
 from tfs_deploy.errors import EnvironmentFault, LaunchError, PortInUseError, TfsDeployError, UsageError
 from tfs_deploy.extras import import_extra
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +121,7 @@ class Engine:
 
 def pull_error(image: str, said: str) -> TfsDeployError:
     """Explain why an image could not be pulled, out of what the engine says."""
-    text = " ".join(said.split())
+    text = one_line(said)
     if re.search(r"not found|manifest unknown|does not exist", text, re.IGNORECASE) and "no such host" not in text:
         return UsageError(f"no registry has image {image}: {text}", hint="check server.docker.image, its tag above all")
     if re.search(r"denied|unauthorized|authentication", text, re.IGNORECASE):
@@ -164,7 +165,7 @@ def translated(*, refusal: Callable[[str], TfsDeployError] | None = None) -> Ite
     try:
         yield
     except APIError as error:
-        said = " ".join(str(error.explanation or error).split())
+        said = one_line(str(error.explanation or error))
         raise (refusal(said) if refusal is not None else _refusal(said, server=error.is_server_error())) from error
     except (DockerException, StreamParseError, requests.RequestException) as error:
         raise _unreachable(error) from error

@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Protocol
 from tfs_deploy.errors import NotFoundError, StatusError
 from tfs_deploy.server.models.availability_policy import Action, Phase, Snapshot, next_action
 from tfs_deploy.server.models.states import EventBus, ServableId, State, VersionState
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from tfs_deploy.savedmodel.versions import VersionDir
@@ -234,7 +235,7 @@ class AspiredVersionsManager:
         try:
             harness.servable = self._load_with_retries(harness)
         except StatusError as error:
-            _log.error("loading %s version %d failed: %s", harness.id.name, harness.id.version, _one_line(error))
+            _log.error("loading %s version %d failed: %s", harness.id.name, harness.id.version, _status_text(error))
             self._end(harness, error)
             return
         self._serve(harness)
@@ -252,7 +253,7 @@ class AspiredVersionsManager:
                     raise
                 _log.warning(
                     "loading %s version %d failed, %d more attempts, the next in %g s: %s",
-                    *(*_id(harness), left, self._options.retry_seconds, _one_line(error)),
+                    *(*_id(harness), left, self._options.retry_seconds, _status_text(error)),
                 )
                 if harness.retries_cancelled.wait(self._options.retry_seconds):
                     raise
@@ -307,5 +308,5 @@ def _id(harness: _Harness) -> tuple[str, int]:
     return harness.id.name, harness.id.version
 
 
-def _one_line(error: StatusError) -> str:
-    return f"{error.code.name}: {' '.join(error.message.split())}"
+def _status_text(error: StatusError) -> str:
+    return f"{error.code.name}: {one_line(error.message)}"

@@ -29,6 +29,7 @@ from tfs_deploy.server.process.settings import (
 from tfs_deploy.server.process.stop_signals import stop_signals
 from tfs_deploy.server.rest.handler import RestHandler
 from tfs_deploy.server.rest.server import RestServer
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from tfs_deploy.server.process.flags import ServerFlags
@@ -151,7 +152,7 @@ class ServerProcess:
             except TfsDeployError as error:  # noqa: PERF203 - the next round may do better
                 if error.message != said:
                     said = error.message
-                    _log.error("the model config file is not applied: %s", " ".join(said.split()))
+                    _log.error("the model config file is not applied: %s", one_line(said))
 
     def stop(self) -> bool:
         """Close the ports, let requests end within --drain_seconds, unload all models.

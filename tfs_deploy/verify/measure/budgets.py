@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
 from tfs_deploy.extras import import_extra
-from tfs_deploy.text import did_you_mean
+from tfs_deploy.text import did_you_mean, one_line
 from tfs_deploy.verify.checks import failed, passed
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Budget:
         if metric not in METRICS:
             hint = did_you_mean(metric, METRICS, otherwise=f"metrics: {', '.join(METRICS)}")
             raise UsageError(f"{text!r}: unknown metric {metric!r}", hint=hint)
-        number, clean = float(match["number"]), " ".join(text.split())
+        number, clean = float(match["number"]), one_line(text)
         if unit == "x":
             if metric in PROCESS_METRICS:
                 raise UsageError(
@@ -140,7 +140,7 @@ def read_budgets(given: Iterable[str]) -> list[Budget]:
 
 
 def _of_file(path: Path) -> list[Budget]:
-    tree = import_extra("tfs_deploy.deployment.file.tree", "cli").read_tree(_read(path))
+    tree = import_extra("tfs_deploy.deployment.file.yaml_reader", "cli").read_yaml(_read(path))
     problems = [Problem(str(path), line, "", message) for line, _, message in tree.problems]
 
     def wrong(place: tuple[Any, ...], message: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.extras import import_extra
+from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def read_parquet(path: Path) -> dict[str, Array]:
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # an error of the file system; a damaged file has no errno
-        detail = " ".join(str(error).split())
+        detail = one_line(str(error))
         raise UsageError(f"{path} cannot be read: {detail}", hint="check that it is a complete Parquet file") from error
     twice = next((name for name in table.column_names if table.column_names.count(name) > 1), None)
     if twice is not None:

@@ -32,7 +32,7 @@ CASES = {
     ),
     "open to the network": (
         MODEL + CONTAINER % (", address: 0.0.0.0", ""),
-        "5: server.docker.address: anybody who reaches this address can send requests and replace the server's config",
+        "5: server.docker.address: any client that reaches it can send requests and replace the server's config",
     ),
 }
 
@@ -86,4 +86,4 @@ def test_an_image_that_changes_is_refused_where_something_is_started_with_it(tmp
         load_deployment(path, check_disk=True)
     (problem,) = caught.value.problems
     assert problem.line == 5
-    assert "names another image every time: pin a version or digest (or --allow-latest)" in problem.message
+    assert "is mutable: pin a version or digest (or --allow-latest)" in problem.message

@@ -59,7 +59,7 @@ TLS = {
     ),
     "broken ca": (
         "{key: one.key, cert: one.crt, ca: broken.crt}",
-        "3: ssl.ca: broken.crt holds no certificate that can be used",
+        "3: ssl.ca: broken.crt holds no usable certificate",
     ),
     "verify without ca": (
         "{key: one.key, cert: one.crt, client_verify: true}",
@@ -115,5 +115,5 @@ def test_two_names_of_one_directory(folder):
     (folder / "n").symlink_to("m")
     text = "name: a\nmodels:\n  - {name: m, base_path: m}\n  - {name: n, base_path: n}\n"
     assert problems(folder, text) == [
-        "a.yaml:4: models[1].base_path: leads to m, which is the base path of model 'm' too"
+        "a.yaml:4: models[1].base_path: leads to m, which is also the base path of model 'm'"
     ]

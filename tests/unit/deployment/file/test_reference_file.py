@@ -20,7 +20,7 @@ from tfs_deploy.deployment.file.schema import (
     ServerSection,
     SslSection,
 )
-from tfs_deploy.deployment.file.tree import read_tree
+from tfs_deploy.deployment.file.yaml_reader import read_yaml
 
 CONFIGS = Path(__file__).parents[4] / "configs"
 
@@ -31,7 +31,7 @@ def test_every_file_in_configs_loads(path):
 
 
 def test_the_reference_shows_every_key():
-    lines = read_tree((CONFIGS / "reference.yaml").read_text()).lines
+    lines = read_yaml((CONFIGS / "reference.yaml").read_text()).lines
     shown = {tuple(part for part in path if isinstance(part, str)) for path in lines}
     wanted = {(*where, key) for where, section in SECTIONS.items() for key in section.model_fields}
     assert wanted - shown <= {("models", "versions", "all")}  # a word, not a key, in the file

@@ -104,7 +104,7 @@ def test_a_syntax_error_has_its_line():
 ONLY_1 = "model_version_policy { specific { versions: 1 } }"
 REFUSED = {
     "no list": ("", "no model_config_list"),
-    "custom": ("custom_model_config {}", "aborts the stock server"),
+    "custom": ("custom_model_config {}", "makes the stock server abort"),
     "relative path": ('base_path: "models/zoo" model_platform: "tensorflow"', "must be absolute, not 'models/zoo'"),
     "no path": ('model_platform: "tensorflow"', "must be absolute, not ''"),
     "no platform": ('base_path: "/m"', 'is missing, write model_platform: "tensorflow"'),

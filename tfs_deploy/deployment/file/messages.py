@@ -1,4 +1,4 @@
-"""What pydantic found, in the words of the file: (path, message) instead of types and error codes."""
+"""Messages about a deployment file: what pydantic found, by the keys and values of the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from tfs_deploy.deployment.file.tree import Path
+    from tfs_deploy.deployment.file.yaml_reader import KeyPath
 
 _WANTED = {
     "int": "a whole number",
@@ -31,7 +31,7 @@ _RANGES = {
 }
 
 
-def path_text(path: Path) -> str:
+def path_text(path: KeyPath) -> str:
     """Write a path as ``models[0].labels.stable``."""
     text = ""
     for part in path:
@@ -45,8 +45,8 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     return "" if near is None else f", did you mean {near!r}?"
 
 
-def say(value: Any) -> str:
-    """Name a value as a reader of the file sees it."""
+def shown(value: Any) -> str:
+    """Return a value as a message shows it."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -58,9 +58,9 @@ def say(value: Any) -> str:
     return str(value)
 
 
-def explain(error: ErrorDetails) -> tuple[Path, str]:
+def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
     """Turn one of pydantic's errors into a path and a message."""
-    path: Path = error["loc"]
+    path: KeyPath = error["loc"]
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return path, unknown_key(path)
@@ -69,26 +69,26 @@ def explain(error: ErrorDetails) -> tuple[Path, str]:
     if kind == "literal_error":
         allowed = context["expected"]
         words = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
-        return path, f"must be {allowed}, not {say(value)}{did_you_mean(value, words)}"
+        return path, f"must be {allowed}, not {shown(value)}{did_you_mean(value, words)}"
     if kind in ("too_short", "list_too_short"):
         return path, "must list at least one"
     wanted = _WANTED.get(kind.partition("_")[0])
     if wanted is not None and kind.endswith(("_type", "_parsing", "_from_float", "_size")):
-        return path, f"must be {wanted}, not {say(value)}"
+        return path, f"must be {wanted}, not {shown(value)}"
     if kind in _RANGES:
         limit, key = _RANGES[kind]
-        return path, f"must be {limit} {int(context[key])}, not {say(value)}"
+        return path, f"must be {limit} {int(context[key])}, not {shown(value)}"
     return path, error["msg"]
 
 
-def nearest_keys(path: Path) -> list[str]:
-    """Return the key of the same section that the last part of ``path`` was meant to be, if one is close."""
+def nearest_keys(path: KeyPath) -> list[str]:
+    """Return the key of the same section that is closest to the last part of ``path``, if one is close."""
     near = closest(str(path[-1]), _keys_at(path[:-1]))
     return [] if near is None else [near]
 
 
-def unknown_key(path: Path) -> str:
-    """Say that no section knows the last part of ``path``, with the key or the section that was meant."""
+def unknown_key(path: KeyPath) -> str:
+    """Return the message for an unknown key, with the key or the section that was probably meant."""
     key = str(path[-1])
     near = nearest_keys(path)
     if near:
@@ -99,6 +99,6 @@ def unknown_key(path: Path) -> str:
     return f"unknown key, the keys here are {', '.join(_keys_at(path[:-1]))}"
 
 
-def _keys_at(path: Path) -> list[str]:
+def _keys_at(path: KeyPath) -> list[str]:
     section = tuple(part for part in path if isinstance(part, str))
     return list(SECTIONS[section].model_fields)

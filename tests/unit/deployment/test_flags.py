@@ -35,7 +35,7 @@ def test_what_the_toolkit_sets_is_in_the_table():
         ("per_process_gpu_memory_fraction", float("nan"), "takes a number, not nan"),
         ("mixed_precision", "float16", "takes only 'bfloat16'"),
         ("grpc_max_threads", 0, "must be at least 1, not 0"),
-        ("grpc_channel_arguments", "grpc.max_connection_age_ms", "is none"),
+        ("grpc_channel_arguments", "grpc.max_connection_age_ms", "is not such a pair"),
     ],
 )
 def test_what_does_not_fit(name, value, problem):

@@ -55,7 +55,7 @@ def test_without_the_disk_nothing_has_to_be_there(shop):
             "6: models[0].versions.specific: version 7 is not on disk, m has 1, 2, 3",
         ),
         ("    versions: all\n    labels: {a: 9}\n", "7: models[0].labels.a: version 9 is not on disk, m has 1, 2, 3"),
-        ("    labels: {a: 1}\n", "6: models[0].labels.a: version 1 is not served, latest 1 is 3"),
+        ("    labels: {a: 1}\n", "6: models[0].labels.a: version 1 is not served, latest 1 serves 3"),
     ],
 )
 def test_versions_that_are_not_there(shop, keys, expected):
@@ -65,7 +65,7 @@ def test_versions_that_are_not_there(shop, keys, expected):
 def test_a_base_path_without_versions(shop, tmp_path):
     (tmp_path / "empty" / "v1").mkdir(parents=True)
     assert problems(shop(base_path="empty")) == [
-        "shop.yaml:5: models[0].base_path: empty holds no version, that is no directory whose name is a number"
+        "shop.yaml:5: models[0].base_path: empty holds no version: no directory in it has a number as its name"
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_served_version_without_saved_model(shop, tmp_path):
 
 def test_a_file_whose_name_is_a_number_is_taken_for_a_version(shop, tmp_path):
     (tmp_path / "m/4").touch()
-    assert problems(shop()) == ["shop.yaml:5: models[0].base_path: m/4 is taken for a version, but is no directory"]
+    assert problems(shop()) == ["shop.yaml:5: models[0].base_path: m/4 is named like a version, but is not a directory"]
 
 
 def test_lite_models_count_where_the_server_prefers_them(shop, tmp_path):

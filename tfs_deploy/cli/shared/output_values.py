@@ -47,7 +47,7 @@ def write_archive(path: Path, outputs: Mapping[str, Any]) -> None:
 
 
 def outputs_document(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dtype, shape and values of each output, as strict JSON has them."""
+    """Return dtype, shape and values of each output, as values of strict JSON."""
     return {
         name: {"dtype": _dtype(array), "shape": list(array.shape), "values": _plain(array.tolist())}
         for name, array in sorted(outputs.items())
@@ -65,7 +65,7 @@ def outputs_lines(outputs: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Make a value that strict JSON has: bytes as text or base64, NaN and infinities as text, complex as a pair."""
+    """Return a value that strict JSON has: bytes as text or base64, NaN and infinities as text, complex as a pair."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, bytes):

@@ -1,7 +1,7 @@
-"""YAML into plain values, with the line of every key and item, and every trap of the notation named.
+"""YAML as plain values, with the line of every key and item; text that is easily misread is refused.
 
-Scalars are read by the rules of YAML 1.2, which has no octal ``010`` and no boolean ``on``. Where YAML 1.1 would read
-something else the text is refused: other tools that read the same file would disagree.
+Scalars are read by the rules of YAML 1.2, which has no octal ``010`` and no boolean ``on``. Text that YAML 1.1
+would read differently is refused: other tools that read the same file would disagree.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 #: line (from 1), path, what is wrong there
-Found = tuple[int, Path, str]
+Found = tuple[int, KeyPath, str]
 
 _NULLS: Final = ("", "~", "null", "Null", "NULL")
 _BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -41,14 +41,14 @@ class _NotADeploymentError(Exception):
 
 
 @dataclass
-class Tree:
-    """The values of a file; ``lines`` maps a path to its line (from 1), ``problems`` what cannot be meant."""
+class ParsedYaml:
+    """The values of a file; ``lines`` maps a path to its line (from 1), ``problems`` are what is wrong in it."""
 
     data: Any = None
-    lines: dict[Path, int] = field(default_factory=dict)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Found] = field(default_factory=list)
 
-    def line(self, path: Path) -> int:
+    def line(self, path: KeyPath) -> int:
         """Return the line of ``path``, or of the nearest thing around it that is in the file."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.lines:
@@ -56,25 +56,27 @@ class Tree:
         return 1
 
 
-def read_tree(text: str) -> Tree:
-    """Read YAML text; a syntax error becomes the one problem of the tree."""
-    tree = Tree()
+def read_yaml(text: str) -> ParsedYaml:
+    """Read YAML text; a syntax error becomes the one problem of the result."""
+    parsed = ParsedYaml()
     try:
         events = _events(text)
         starts = [event for event in events if isinstance(event, yaml.DocumentStartEvent)]
         if len(starts) > 1:
-            tree.problems.append((_line(starts[1]), (), "holds a second document (---), a deployment file is one"))
+            parsed.problems.append(
+                (_line(starts[1]), (), "holds a second document (---); a deployment file is a single document")
+            )
         elif starts:
-            tree.lines[()] = _line(events[2])
-            tree.data = _Builder(tree, events).value(2, ())[0]
+            parsed.lines[()] = _line(events[2])
+            parsed.data = _Builder(parsed, events).value(2, ())[0]
     except yaml.MarkedYAMLError as error:
-        tree.problems = [_syntax_problem(error, text)]
+        parsed.problems = [_syntax_problem(error, text)]
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        tree.problems = [(line, (), f"not YAML: character {text[error.position]!r} is not allowed")]
+        parsed.problems = [(line, (), f"not YAML: character {text[error.position]!r} is not allowed")]
     except _NotADeploymentError as error:
-        tree.problems = [(error.line, (), f"not a deployment file: {error}")]
-    return tree
+        parsed.problems = [(error.line, (), f"not a deployment file: {error}")]
+    return parsed
 
 
 def _events(text: str) -> list[Any]:
@@ -125,14 +127,14 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Found:
 class _Builder:
     """Builds values out of parser events; every method takes an index into them and returns the one after its value."""
 
-    def __init__(self, tree: Tree, events: list[Any]) -> None:
-        self._tree = tree
+    def __init__(self, parsed: ParsedYaml, events: list[Any]) -> None:
+        self._parsed = parsed
         self._events = events
         self._anchors: dict[str, int] = {}
         self._open: list[int] = []
         self._aliases = 0
 
-    def value(self, index: int, path: Path) -> tuple[Any, int]:
+    def value(self, index: int, path: KeyPath) -> tuple[Any, int]:
         event = self._events[index]
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path), index + 1
@@ -141,7 +143,7 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path), index + 1
         if event.tag is not None:
-            self._problem(event, path, f"tag {event.tag} has no meaning in a deployment file")
+            self._problem(event, path, f"tag {event.tag} is not supported in a deployment file")
         if len(self._open) > _DEEPEST:  # by way of aliases
             raise _NotADeploymentError("nested too deeply", _line(event))
         self._open.append(index)
@@ -150,10 +152,10 @@ class _Builder:
         self._open.pop()
         return built
 
-    def _problem(self, event: Any, path: Path, message: str) -> None:
-        self._tree.problems.append((_line(event), path, message))
+    def _problem(self, event: Any, path: KeyPath, message: str) -> None:
+        self._parsed.problems.append((_line(event), path, message))
 
-    def _alias(self, event: Any, path: Path) -> Any:
+    def _alias(self, event: Any, path: KeyPath) -> Any:
         target = self._anchors.get(event.anchor)
         if target is None:
             raise _NotADeploymentError(f"alias *{event.anchor} has no anchor before it", _line(event))
@@ -164,16 +166,16 @@ class _Builder:
             raise _NotADeploymentError("its aliases expand to too many values", _line(event))
         return self.value(target, path)[0]
 
-    def _sequence(self, index: int, path: Path) -> tuple[list[Any], int]:
+    def _sequence(self, index: int, path: KeyPath) -> tuple[list[Any], int]:
         items: list[Any] = []
         while not isinstance(self._events[index], yaml.SequenceEndEvent):
             inner = (*path, len(items))
-            self._tree.lines[inner] = _line(self._events[index])
+            self._parsed.lines[inner] = _line(self._events[index])
             item, index = self.value(index, inner)
             items.append(item)
         return items, index + 1
 
-    def _mapping(self, index: int, path: Path) -> tuple[dict[str, Any], int]:
+    def _mapping(self, index: int, path: KeyPath) -> tuple[dict[str, Any], int]:
         values: dict[str, Any] = {}
         while not isinstance(self._events[index], yaml.MappingEndEvent):
             event = self._events[index]
@@ -186,14 +188,14 @@ class _Builder:
             if event.value in values:
                 _, index = self.value(index + 1, (*inner, "(second)"))
                 continue
-            self._tree.lines[inner] = _line(event)
+            self._parsed.lines[inner] = _line(event)
             values[event.value], index = self.value(index + 1, inner)
         return values, index + 1
 
-    def _key_problem(self, event: yaml.ScalarEvent, values: dict[str, Any], inner: Path) -> str:
+    def _key_problem(self, event: yaml.ScalarEvent, values: dict[str, Any], inner: KeyPath) -> str:
         name = event.value
         if name in values:
-            return f"is given twice, first at line {self._tree.lines[inner]}"
+            return f"is given twice, first at line {self._parsed.lines[inner]}"
         if event.style in _QUOTED:
             return ""
         if name == "<<":
@@ -201,11 +203,11 @@ class _Builder:
         value, trap = _resolve(name)
         if trap or isinstance(value, str):
             return trap
-        return "a key is missing before the colon" if not name else f"the key is no text: write '{name}' in quotes"
+        return "a key is missing before the colon" if not name else f"the key is not text: write '{name}' in quotes"
 
-    def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
+    def _scalar(self, event: yaml.ScalarEvent, path: KeyPath) -> Any:
         if event.tag is not None:
-            self._problem(event, path, f"tag {event.tag} has no meaning in a deployment file")
+            self._problem(event, path, f"tag {event.tag} is not supported in a deployment file")
             return event.value
         if event.style in _QUOTED:
             return event.value
@@ -229,7 +231,7 @@ def _resolve(text: str) -> tuple[Any, str]:
         plain = int(text)
         return plain, f"{text} is octal in YAML 1.1: write {plain} (directory {text.lstrip('+-')} is version {plain})"
     if _ODD_NUMBER.fullmatch(text):
-        return text, f"{text} can be read as several things: write a plain decimal number, or put it in quotes"
+        return text, f"{text} is ambiguous: write a plain decimal number, or put it in quotes"
     if _FLOAT.fullmatch(text):
         return float(text), ""
     if _OLD_BOOL.fullmatch(text):

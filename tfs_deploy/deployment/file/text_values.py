@@ -1,4 +1,4 @@
-"""Values of a deployment file that are written as text: sizes, releases, GPUs."""
+"""Values that a deployment file holds as text: sizes, releases, GPUs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _UNITS: Final = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _RELEASE: Final = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.\d{1,4})?")
 
 
-def memory_of(text: str) -> int | None:
-    """Read a size such as ``512m`` or ``4g`` as Docker does, in bytes; None if it is none."""
+def parse_memory(text: str) -> int | None:
+    """Read a size such as ``512m`` or ``4g`` as Docker does, in bytes; None if it is not valid."""
     match = _SIZE.fullmatch(text)
     return None if match is None else int(match[1]) * _UNITS[(match[2] or "b").lower()]
 
 
-def release_of(text: str) -> tuple[int, int] | None:
-    """Read a release such as ``2.19`` or ``2.19.1`` as (2, 19); None if it is none."""
+def parse_release(text: str) -> tuple[int, int] | None:
+    """Read a release such as ``2.19`` or ``2.19.1`` as (2, 19); None if it is not valid."""
     match = _RELEASE.fullmatch(text)
     return None if match is None else (int(match[1]), int(match[2]))
 
 
-def gpus_of(value: Any) -> Gpus | None:
-    """Read ``all``, a count, or a list of device ids; None if it is none of these."""
+def parse_gpus(value: Any) -> Gpus | None:
+    """Read ``all``, a count, or a list of device ids; None if it is not valid."""
     if value == "all":
         return "all"
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:

@@ -34,8 +34,8 @@ def test_what_the_server_takes(batching):
 @pytest.mark.parametrize(
     ("batching", "key", "message"),
     [
-        (Batching(8, allowed_batch_sizes=(8, 4)), "allowed_batch_sizes", "must grow"),
-        (Batching(8, allowed_batch_sizes=(8, 8)), "allowed_batch_sizes", "must grow"),
+        (Batching(8, allowed_batch_sizes=(8, 4)), "allowed_batch_sizes", "must increase"),
+        (Batching(8, allowed_batch_sizes=(8, 8)), "allowed_batch_sizes", "must increase"),
         (Batching(8, allowed_batch_sizes=(2, 4)), "allowed_batch_sizes", "max_batch_size (8), not 4"),
         (Batching(allowed_batch_sizes=(2, 4)), "allowed_batch_sizes", "max_batch_size (1000), not 4"),
         (Batching(max_execution_batch_size=4), "max_execution_batch_size", "needs enable_large_batch_splitting"),

@@ -173,7 +173,7 @@ SYNTAX = {
     "unknown alias": ("name: *a\n", "1: not a deployment file: alias *a has no anchor"),
     "alias of itself": ("models: &m [*m]\n", "1: not a deployment file: alias *m refers to what it is part of"),
     "template": ("name: {{ name }}\n", "1: not a deployment file: a key is a list, a mapping or an alias"),
-    "tag": ("name: !Env NAME\n" + MODELS, "1: name: tag !Env has no meaning"),
+    "tag": ("name: !Env NAME\n" + MODELS, "1: name: tag !Env is not supported"),
     "merge key": ("name: a\n<<: {}\n" + MODELS, "2: <<: merge keys are not supported"),
     "deep": ("name: " + "[" * 1000 + "]" * 1000, "1: not a deployment file: nested too deeply"),
     "deep enough to break a parser": ("[" * 100_000, "1: not a deployment file: nested too deeply"),

@@ -1,4 +1,4 @@
-"""From the sections of a file to a ``Deployment``."""
+"""A ``Deployment`` from the sections of its file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tfs_deploy.deployment.deployment import (
     state_dir_of,
 )
 from tfs_deploy.deployment.docker import Docker, Mount
-from tfs_deploy.deployment.file.notation import gpus_of, memory_of, release_of
+from tfs_deploy.deployment.file.text_values import parse_gpus, parse_memory, parse_release
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment.file.schema import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
 
 
-def deployment_of(file: DeploymentFile, source: Path) -> Deployment:
+def to_deployment(file: DeploymentFile, source: Path) -> Deployment:
     """Make the deployment that ``file``, read from the absolute path ``source``, describes."""
     monitoring, folder = file.monitoring, source.parent
     return Deployment(
@@ -40,13 +40,13 @@ def deployment_of(file: DeploymentFile, source: Path) -> Deployment:
         state_dir=state_dir_of(source, file.name, place=file.state),
         models=tuple(_model(model, folder) for model in file.models),
         server=_server(file.server, folder),
-        batching=None if file.batching is None else batching_of(file.batching),
+        batching=None if file.batching is None else to_batching(file.batching),
         monitoring=None if monitoring is None else Monitoring(monitoring.prometheus, monitoring.path),
         ssl=None if file.ssl is None else _ssl(file.ssl, folder),
     )
 
 
-def batching_of(section: BatchingSection) -> Batching:
+def to_batching(section: BatchingSection) -> Batching:
     """Make the batching parameters of a section."""
     return Batching(**(section.model_dump() | {"allowed_batch_sizes": tuple(section.allowed_batch_sizes)}))
 
@@ -72,9 +72,9 @@ def _server(section: ServerSection, folder: Path) -> Server:
 
 def _docker(section: DockerSection, folder: Path) -> Docker:
     values = section.model_dump() | {
-        "serving_version": None if section.serving_version is None else release_of(section.serving_version),
-        "memory": None if section.memory is None else memory_of(section.memory),
-        "gpus": None if section.gpus is None else gpus_of(section.gpus),
+        "serving_version": None if section.serving_version is None else parse_release(section.serving_version),
+        "memory": None if section.memory is None else parse_memory(section.memory),
+        "gpus": None if section.gpus is None else parse_gpus(section.gpus),
         "mounts": tuple(Mount(_path(folder, mount.source), mount.target, mount.read_only) for mount in section.mounts),
     }
     return Docker(**values)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.deployment.file.schema import SECTIONS
-from tfs_deploy.deployment.file.tree import read_tree
+from tfs_deploy.deployment.file.yaml_reader import read_yaml
 from tfs_deploy.errors import SpecError
 
 KEYS = sorted({key for section in SECTIONS.values() for key in section.model_fields} | {"stable", "x", ""})
@@ -68,7 +68,7 @@ def test_any_section_is_answered(tmp_path, section, where):
 def test_values_of_quoted_yaml_come_back(value):
     """What PyYAML writes is read as PyYAML reads it, wherever nothing is refused."""
     text = yaml.safe_dump(value, allow_unicode=True)
-    tree = read_tree(text)
+    tree = read_yaml(text)
     if not tree.problems and isinstance(tree.data, (dict, list)):
         assert repr(tree.data) == repr(_with_text_keys(yaml.safe_load(text)))
 
