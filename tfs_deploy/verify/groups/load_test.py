@@ -73,12 +73,11 @@ def verify_under_load(version: ServedVersion, settings: LoadSettings) -> None:
     if case is None:
         checker.record("load-test.errors", "", skipped("no signature answered an ordinary request"))
         return
-    names = {"": prober.model} | ({BASELINE_SUFFIX: prober.model + BASELINE_SUFFIX} if settings.relative else {})
+    names = [prober.model, prober.model + BASELINE_SUFFIX] if settings.relative else [prober.model]
     what = f"{case.signature}, {settings.text}"
-    found, baseline = (*_measure(version, case, settings, list(names.values())), None)[:2]
-    if found is None:
-        return
-    version.evidence.load_tests += [found] if baseline is None else [found, baseline]
+    results = _measure(version, case, settings, names)
+    found, baseline = results[0], results[1] if settings.relative else None
+    version.evidence.load_tests += results
     checker.record("load-test.errors", what, judge_errors(found, settings.budgets), found.seconds)
     checker.record("load-test.stable", what, judge_stable(found))
     for budget in settings.budgets:
@@ -169,7 +168,9 @@ def _sender(prober: Prober, case: Case, name: str) -> Callable[[], object]:
 def _summary(checker: Checker, what: str, windows: Sequence[LoadWindow], usage: _UsageSampler) -> LoadTestResult:
     medians = _medians(windows)
     return LoadTestResult(
-        *(checker.model, checker.target, what),
+        model=checker.model,
+        target=checker.target,
+        what=what,
         latencies=tuple(sorted(latency for each in windows for latency in each.latencies)),
         errors=sum(each.errors for each in windows),
         seconds=sum(each.seconds for each in windows),
