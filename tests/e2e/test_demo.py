@@ -187,7 +187,7 @@ def test_second_demo_replaces_the_first_but_nothing_else(told, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     result = run("demo", "--dir", "mine", cwd=tmp_path)
     assert result.returncode == 2
-    assert result.stderr.startswith("error: mine is not empty and no earlier demo made it\n\nhint: ")
+    assert result.stderr.startswith("error: mine is not empty and was not made by an earlier demo\n\nhint: ")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
 

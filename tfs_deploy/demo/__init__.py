@@ -1,3 +1,3 @@
-"""The demo: one story, told with the public parts of the toolkit (see ``story``)."""
+"""The demo: from training to a rolled-out second version, with the public parts of the toolkit (see ``story``)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Served against trained: the held-out rows through both transports, compared with what Keras said."""
+"""Compare the served model with the trained one: the held-out rows over both transports and in Keras."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One version over one transport: accuracy served and in Keras, largest difference of a probability."""
+    """One version over one transport: its accuracy served and in Keras, and the largest difference of a probability."""
 
     version: int
     transport: str
@@ -33,7 +33,7 @@ class Agreement:
 
     @property
     def ok(self) -> bool:
-        """Whether the server answers as Keras does."""
+        """Whether the server answers like Keras."""
         return self.accuracy == self.keras_accuracy and self.largest_difference <= TOLERANCE
 
 
@@ -44,9 +44,9 @@ def agreement(
     rows: Mapping[str, NDArray[Any]],
     expected: Mapping[str, NDArray[Any]],
 ) -> Agreement:
-    """Ask a version for all rows and compare; ``VerdictError`` when another version answers."""
+    """Return how a version's answers to all rows compare with Keras; ``VerdictError`` if another version answers."""
     reply = client.predict("digits", {"image": rows["image"]}, version=version)
-    # REST replies do not say which version answered (and the URL named it)
+    # REST replies do not name the version (the URL did)
     if reply.version not in (None, version):
         raise VerdictError(
             f"version {reply.version} answered instead of {version}",
@@ -67,7 +67,7 @@ def _accuracy(answers: NDArray[Any], truth: NDArray[Any]) -> float:
 
 
 def agreement_table(found: Iterable[Agreement]) -> Table:
-    """Show what was compared."""
+    """Return one row for each comparison."""
     columns: list[Column | str] = [
         *("version", "over", Column("rows", "right"), Column("accuracy", "right"), Column("in Keras", "right")),
         *(Column("largest difference", "right"), Column("verdict", verdict=True)),

@@ -1,4 +1,4 @@
-"""The demo's folder: what lies where, and that nothing of anybody else's is overwritten."""
+"""The demo's folder: its files, and the check that no other files are overwritten."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ models:
 
 @dataclass(frozen=True)
 class Folder:
-    """Paths of everything the demo writes."""
+    """The paths of all files that the demo writes."""
 
     root: Path
 
@@ -59,25 +59,25 @@ class Folder:
 
     @property
     def training_log(self) -> Path:
-        """What TensorFlow said during training."""
+        """The output of TensorFlow during training."""
         return self.root / "training.log"
 
     @property
     def server_log(self) -> Path:
-        """What the server said."""
+        """The server's log."""
         return self.root / "server.log"
 
     def reference(self, name: str) -> Path:
-        """Return the file with held-out rows (``rows``) or with Keras' answers of a version (``1``)."""
+        """Return the file of the held-out rows (``rows``) or of Keras' answers of a version (``1``)."""
         return self.root / "reference" / f"{name}.npz"
 
 
 def prepare(root: Path) -> Folder:
-    """Make an empty demo folder, in the place of an earlier demo's.
+    """Return an empty demo folder; an earlier demo's is replaced.
 
     Raises:
-        UsageError: the folder is in use for something else, or its server still runs.
-        EnvironmentFault: it cannot be written.
+        UsageError: the folder holds other files, or its server is still running.
+        EnvironmentFault: the folder cannot be written.
     """
     try:
         if root.exists() and not root.is_dir():
@@ -96,7 +96,7 @@ def prepare(root: Path) -> Folder:
 
 
 def write_deployment(folder: Folder) -> None:
-    """Write the deployment file, with two ports that are free now."""
+    """Write the deployment file, with two free ports."""
     grpc_port, rest_port = free_ports(2)
     folder.deployment.write_text(_DEPLOYMENT.format(grpc_port=grpc_port, rest_port=rest_port), encoding="utf-8")
 
@@ -104,7 +104,7 @@ def write_deployment(folder: Folder) -> None:
 def _require_mark(root: Path) -> None:
     if not (root / _MARK).exists():
         raise UsageError(
-            f"{root} is not empty and no earlier demo made it",
+            f"{root} is not empty and was not made by an earlier demo",
             hint="name another folder: tfs-deploy demo --dir FOLDER",
         )
 
@@ -115,4 +115,4 @@ def _require_stopped(root: Path) -> None:
 
     deployment = Folder(root).deployment
     if running_server(state_dir_of(deployment, "digits")) is not None:
-        raise UsageError(f"the server of {deployment} still runs", hint=f"tfs-deploy down {deployment}")
+        raise UsageError(f"the server of {deployment} is still running", hint=f"tfs-deploy down {deployment}")

@@ -1,4 +1,4 @@
-"""Live traffic for the demo: threads that ask for held-out rows through the router and check every answer."""
+"""Live traffic for the demo: threads that send held-out rows through the router and check every answer."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout import RequestStats
 
 ROWS_PER_REQUEST = 4
-#: seconds between two looks at the counters
+#: seconds between two updates of the counters
 _LOOK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One finished request: when, how long, which version answered (``None`` if it failed), how many rows right."""
+class FinishedRequest:
+    """One request: its end, latency, the version that answered (``None``: it failed), and rows answered right."""
 
     at: float
     seconds: float
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of traffic: counts, latencies in seconds, share of rows answered right by version."""
+    """A span of traffic: counts, latencies in seconds, accuracy and share of the answers by version."""
 
     requests: int
     errors: int
@@ -49,8 +49,8 @@ class Window:
     share: dict[int, float]
 
     @classmethod
-    def of(cls, answers: Iterable[Answer]) -> Window:
-        """Sum up a list of answers."""
+    def of(cls, answers: Iterable[FinishedRequest]) -> Window:
+        """Return the summary of some requests."""
         done = list(answers)
         good = [answer for answer in done if answer.version is not None]
         by_version: dict[int, list[int]] = defaultdict(list)
@@ -64,7 +64,7 @@ class Window:
 
 
 class Load:
-    """A context manager that keeps asking from ``threads`` threads until it is left."""
+    """A context manager that sends requests from ``threads`` threads until it is left."""
 
     def __init__(
         self, router: Router, stats: RequestStats, images: NDArray[Any], labels: NDArray[Any], *, threads: int = 2
@@ -73,7 +73,7 @@ class Load:
         self._stats = stats
         self._images = images
         self._labels = labels
-        self._answers: list[Answer] = []
+        self._requests: list[FinishedRequest] = []
         self._failures: list[str] = []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(seed,), daemon=True) for seed in range(threads)]
@@ -89,12 +89,12 @@ class Load:
             thread.join()
 
     def window(self, start: float = 0.0, end: float = float("inf")) -> Window:
-        """Sum up what ended within ``[start, end)`` of ``time.monotonic()``."""
-        return Window.of(answer for answer in self._answers.copy() if start <= answer.at < end)
+        """Return the summary of the requests that ended within ``[start, end)`` of ``time.monotonic()``."""
+        return Window.of(answer for answer in self._requests.copy() if start <= answer.at < end)
 
-    def counted(self) -> tuple[int, int]:
+    def counts(self) -> tuple[int, int]:
         """Return how many requests have ended, and how many of them failed."""
-        return len(self._answers), len(self._failures)
+        return len(self._requests), len(self._failures)
 
     def first_error(self) -> str:
         """Return the text of the first failed request, empty if none failed."""
@@ -112,18 +112,18 @@ class Load:
             reply = self._router.predict({"image": self._images[rows]}, label=label)
         except TfsDeployError as error:
             seconds = time.perf_counter() - started
-            self._answers.append(Answer(time.monotonic(), seconds, None))
+            self._requests.append(FinishedRequest(time.monotonic(), seconds, None))
             self._failures.append(error.message)
             self._stats.record(label, seconds, error=True)
             return
         seconds = time.perf_counter() - started
         right = int((reply["label"] == self._labels[rows]).sum())
-        self._answers.append(Answer(time.monotonic(), seconds, reply.version, right))
+        self._requests.append(FinishedRequest(time.monotonic(), seconds, reply.version, right))
         self._stats.record(label, seconds)
 
 
-class Live:
-    """A context manager that keeps a bar's text followed by the counters of a load, while they count."""
+class LiveCounters:
+    """A context manager that shows the counters of a load after a bar's text."""
 
     def __init__(self, load: Load, bar: Bar) -> None:
         self._load = load
@@ -150,5 +150,5 @@ class Live:
             self._show()
 
     def _show(self) -> None:
-        requests, errors = self._load.counted()
+        requests, errors = self._load.counts()
         self._bar.say(f"{self._text}; {requests - errors:,} ok, {errors:,} failed")

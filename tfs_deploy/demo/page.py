@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def next_commands(story: Story, program: str, grpc_port: int) -> list[tuple[str, str]]:
-    """Return the three commands to try next, each with what it shows; ``program`` is how to call tfs-deploy."""
+    """Return the three commands to try next, each with what it does; ``program`` is the command of tfs-deploy."""
     folder = story.folder
     version, deployment, row = (shlex.quote(str(path)) for path in (folder.models / "2", folder.deployment, folder.row))
     return [
@@ -22,13 +22,13 @@ def next_commands(story: Story, program: str, grpc_port: int) -> list[tuple[str,
         (f"{program} up {deployment}", "start the server again, as the rollout left it"),
         (
             f"{program} predict localhost:{grpc_port} digits --label stable --input image=@{row}",
-            f"ask it (and stop it with: {program} down {deployment})",
+            f"call it (and stop it with: {program} down {deployment})",
         ),
     ]
 
 
 def markdown(story: Story, commands: list[tuple[str, str]]) -> str:
-    """Write the whole story as one page."""
+    """Return the demo as one Markdown page."""
     trained = Table.of(
         ["version", "model", Column("accuracy in Keras, held out", "right")],
         [[event["version"], event["description"], f"{event['accuracy']:.2%}"] for event in story.trained],

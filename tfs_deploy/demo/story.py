@@ -14,9 +14,9 @@ from tfs_deploy.client import Client, RestClient, Router
 from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.demo.agreement import Agreement, agreement, agreement_table
 from tfs_deploy.demo.folder import Folder, prepare, write_deployment
-from tfs_deploy.demo.load import Live, Load, Window
+from tfs_deploy.demo.load import LiveCounters, Load, Window
 from tfs_deploy.demo.train import CONVOLUTION_EPOCHS, SOFTMAX_EPOCHS
-from tfs_deploy.demo.trainer import train
+from tfs_deploy.demo.training_process import train
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.launch import EmbeddedLauncher
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 MODEL = "digits"
 STEPS = (5.0, 25.0, 50.0, 100.0)
-#: beside the golden gate; an absolute limit, since a laptop that does other things too is no failed model
+#: gates beside the golden gate; the latency limit is absolute, since a busy laptop would fail a relative one
 GATES = (ErrorRateGate(max_rate=0.0), LatencyGate(max_seconds=0.5, max_ratio=None))
 
 
 @dataclass
 class Story:
-    """Everything that happened, for the report and for ``--json``."""
+    """Everything that happened in the demo, for the report and for ``--json``."""
 
     folder: Folder
     trained: list[dict[str, Any]] = field(default_factory=list)
@@ -71,14 +71,14 @@ class Story:
         }
 
 
-def tell(root: Path, view: View, *, bake: float = 3.0) -> Story:
-    """Run the whole demo in a folder; what it started is stopped when it returns or is interrupted.
+def run_demo(root: Path, view: View, *, bake: float = 3.0) -> Story:
+    """Run the demo in a folder and return its story; the server is stopped in any case.
 
     ``bake``: seconds in each step of a rollout.
 
     Raises:
-        VerdictError: the served models do not answer as trained, a request failed, or the bad version got through.
-        UsageError, EnvironmentFault: the folder, a package or the machine is in the way.
+        VerdictError: a served model does not answer as trained, a request failed, or the bad version was promoted.
+        UsageError, EnvironmentFault: the folder cannot be used, a package is missing, or the machine is not ready.
     """
     started = time.monotonic()
     story = Story(prepare(root))
@@ -146,7 +146,7 @@ def _serving(story: Story, deployment: Deployment, view: View) -> Iterator[None]
 
 
 def _compare(story: Story, view: View, clients: Mapping[str, Any], rows: Mapping[str, NDArray[Any]]) -> None:
-    view.heading("3  Check", "every held-out row over both transports, compared with what Keras says itself")
+    view.heading("3  Check", "every held-out row over both transports, compared with Keras' own answers")
     for version in (1, 2):
         expected = _load(story.folder, str(version))
         story.agreements += [agreement(version, name, client, rows, expected) for name, client in clients.items()]
@@ -165,7 +165,7 @@ def _roll_out(
             story.steps.append((step, window))
             bar.advance()
 
-        with view.progress("rolling out", len(STEPS)) as bar, Live(load, bar) as shown:
+        with view.progress("rolling out", len(STEPS)) as bar, LiveCounters(load, bar) as shown:
             rollout = Rollout(deployment, MODEL, to=2, steps=STEPS, bake=bake, requests=stats, gates=GATES)
             story.promoted = rollout.run(on_step=on_step, on_event=shown.say, check=False)
             shown.say(f"rollout {story.promoted.status.value}")
@@ -183,7 +183,7 @@ def _refuse(
     with (
         _load_on(deployment, client, stats, rows) as load,
         view.progress("rolling out version 3") as bar,
-        Live(load, bar) as shown,
+        LiveCounters(load, bar) as shown,
     ):
         rollout = Rollout(deployment, MODEL, to=3, steps=STEPS, bake=bake, requests=stats, gates=GATES)
         story.refused = rollout.run(on_event=shown.say, check=False)
@@ -200,7 +200,7 @@ def _load_on(deployment: Deployment, client: Client, stats: RequestStats, rows: 
 
 
 def steps_table(story: Story) -> Table:
-    """Return one row a step, and one for all of the traffic, steps and pauses between them together."""
+    """Return one row per step, and one for all traffic, including the pauses between the steps."""
     columns: list[Column | str] = [
         *("step", Column("requests", "right"), Column("errors", "right"), Column("p50 ms", "right")),
         *(Column("p99 ms", "right"), Column("version 1", "right"), Column("version 2", "right")),
@@ -226,13 +226,13 @@ def _accuracies(window: Window) -> str:
 
 
 def _judge(story: Story) -> None:
-    """Raise ``VerdictError`` unless everything went as the story says."""
+    """Raise ``VerdictError`` unless everything went as expected."""
     differing = [entry for entry in story.agreements if not entry.ok]
     if differing:
         first = differing[0]
         raise _verdict(story, f"version {first.version} does not answer over {first.transport} as it does in Keras")
     if story.promoted is None or story.traffic is None or story.refused is None:
-        raise _verdict(story, "the demo did not get to its end")
+        raise _verdict(story, "the demo did not finish")
     story.promoted.check()
     if story.traffic.errors:
         raise _verdict(story, f"{story.traffic.errors} requests failed during the rollout")

@@ -1,7 +1,7 @@
-"""Trains and exports the demo's three versions, in a process of its own: ``python -m tfs_deploy.demo.train FOLDER``.
+"""Train and export the demo's three versions, in a process of its own: ``python -m tfs_deploy.demo.train FOLDER``.
 
-Progress goes to stdout as JSON lines, one event each; TensorFlow's own noise stays on stderr, which the parent sends to
-a log file. TensorFlow is imported inside functions only.
+Progress goes to stdout as JSON lines, one event each; TensorFlow's output stays on stderr, which the parent sends to a
+log file. TensorFlow is imported inside functions only.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfs_deploy.demo.data import SEED, Digits, load_digits
+from tfs_deploy.demo.digits import SEED, Digits, load_digits
 from tfs_deploy.errors import TfsDeployError, file_hint
 from tfs_deploy.extras import import_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: how many held-out rows become the goldens of each version
+#: held-out rows that become the goldens of each version
 GOLDEN_ROWS = 32
 SOFTMAX_EPOCHS = 15
 CONVOLUTION_EPOCHS = 25
 
 
 def emit(event: str, **facts: Any) -> None:
-    """Tell the parent what happened."""
+    """Send an event to the parent process."""
     sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
     sys.stdout.flush()
 
 
 def softmax_regression(keras: Any) -> Any:
-    """Version 1: one dense layer, the simplest model that works."""
+    """Return version 1: one dense layer, the simplest model that works."""
     layers = keras.layers
     return keras.Sequential(
         [
@@ -47,7 +47,7 @@ def softmax_regression(keras: Any) -> Any:
 
 
 def convolutional_net(keras: Any) -> Any:
-    """Version 2: two small convolutions in front of it."""
+    """Return version 2: two small convolutions before the dense layer."""
     layers = keras.layers
     return keras.Sequential(
         [
@@ -66,7 +66,7 @@ def convolutional_net(keras: Any) -> Any:
 
 
 def with_shuffled_output(keras: Any, model: Any) -> Any:
-    """Version 3: version 2 with the columns of its last layer in another order, as a bug in a training job would."""
+    """Return version 3: version 2 with the columns of its last layer reordered, as by a bug in a training job."""
     broken = keras.models.clone_model(model)
     broken.set_weights(model.get_weights())
     kernel, bias = broken.layers[-1].get_weights()
@@ -76,7 +76,7 @@ def with_shuffled_output(keras: Any, model: Any) -> Any:
 
 
 def fit(keras: Any, model: Any, digits: Digits, epochs: int, learning_rate: float) -> None:
-    """Train, with an event after each epoch."""
+    """Train a model, with an event after each epoch."""
 
     class Report(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -89,7 +89,7 @@ def fit(keras: Any, model: Any, digits: Digits, epochs: int, learning_rate: floa
 
 
 def signatures(model: Any) -> dict[str, Any]:
-    """Two signatures over the same variables: the prediction, and its three best guesses."""
+    """Return two signatures over the same variables: the prediction, and the three most likely classes."""
     import tensorflow as tf
 
     from tfs_deploy.export import Signature
@@ -110,13 +110,13 @@ def signatures(model: Any) -> dict[str, Any]:
 
 
 def reference(model: Any, digits: Digits) -> dict[str, Any]:
-    """Return what the model answers inside Keras for the held-out rows."""
+    """Return the model's answers in Keras for the held-out rows."""
     probabilities = model.predict(digits.test_images, verbose=0)
     return {"probabilities": probabilities, "label": probabilities.argmax(axis=-1).astype(np.int64)}
 
 
 def versions(keras: Any, digits: Digits) -> Iterator[tuple[int, Any, dict[str, Any], str]]:
-    """Train one after the other; yield number, model, expected answers and a description."""
+    """Train the versions in turn; yield number, model, expected answers and a description of each."""
     first = softmax_regression(keras)
     fit(keras, first, digits, SOFTMAX_EPOCHS, 0.01)
     yield 1, first, reference(first, digits), "softmax regression"
@@ -124,19 +124,19 @@ def versions(keras: Any, digits: Digits) -> Iterator[tuple[int, Any, dict[str, A
     fit(keras, second, digits, CONVOLUTION_EPOCHS, 0.002)
     expected = reference(second, digits)
     yield 2, second, expected, "convolutional net"
-    # Exported unchecked, with the right answers recorded beside weights that give others.
+    # exported unchecked: the recorded answers are right, the weights are not
     yield 3, with_shuffled_output(keras, second), expected, "convolutional net, output weights shuffled"
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
-    """Return the answers of version 2, which version 3 would give too if its weights were in order."""
+    """Return the recorded answers of version 2, which version 3 would give too with the right weights."""
     from tfs_deploy.savedmodel.goldens import read_goldens
 
     return {golden.signature: golden for golden in read_goldens(folder / "models" / "digits" / "2")}
 
 
 def main(folder: Path) -> None:
-    """Train and export into ``folder/models/digits``; keep Keras' own answers in ``folder/reference``."""
+    """Train and export into ``folder/models/digits``; write Keras' answers to ``folder/reference``."""
     digits = load_digits()
     import_extra("tensorflow", "export")
     import keras
@@ -168,7 +168,7 @@ def main(folder: Path) -> None:
 
 
 def run(folder: Path) -> None:
-    """Call ``main`` and tell the parent in one line why it failed; the whole story goes to the log."""
+    """Call ``main`` and send the parent the reason of a failure in one line; the traceback goes to the log."""
     try:
         main(folder)
     except TfsDeployError as error:

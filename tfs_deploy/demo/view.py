@@ -1,4 +1,4 @@
-"""What the demo's story needs to show itself; the command line brings a terminal, tests a list."""
+"""What the demo needs to show its story; the command line passes a terminal, tests pass a list."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class Bar(Protocol):
-    """Progress of one long piece of work."""
+    """The progress of one long task."""
 
     def advance(self, steps: float = 1.0) -> None:
         """Count ``steps`` more of the total."""
 
     def say(self, text: str) -> None:
-        """Replace the description."""
+        """Replace the text."""
 
 
 class View(Protocol):
-    """Where the story is told."""
+    """Where the story is shown."""
 
     def heading(self, title: str, text: str) -> None:
-        """Begin an act: its name, and in a sentence what happens in it."""
+        """Begin an act with its title and a sentence about it."""
 
     def note(self, text: str) -> None:
-        """Say one line."""
+        """Show one line."""
 
     def table(self, table: Table) -> None:
         """Show a table."""
 
     def progress(self, text: str, total: float | None = None) -> AbstractContextManager[Bar]:
-        """Show long work while the context lasts."""
+        """Show the progress of a long task while the context lasts."""

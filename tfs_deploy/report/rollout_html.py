@@ -172,7 +172,7 @@ def _tables(result: RolloutResult) -> list[str]:
     if not result.steps:
         return []
     arms = arms_table(result.steps[-1])
-    reasons = html_details("What each gate said", html_table(verdicts_table(result.steps)), is_open=not result.done)
+    reasons = html_details("Reasons of each gate", html_table(verdicts_table(result.steps)), is_open=not result.done)
     shown = {"Steps": html_table(steps_table(result.steps)), "Gates": _matrix(result.steps) + reasons}
     if arms is not None:
         shown["Comparison of the versions in the last step"] = html_table(arms)

@@ -155,8 +155,8 @@ def _dots(entry: Series, unit: str, place: Callable[[float, float], tuple[float,
     parts = []
     for at, value in entry.points if entry.dots is None else entry.dots:
         x, y = place(at, value)
-        told = escape(f"{entry.name}, {at:.1f} s: {value:.3g}{unit}")
-        parts.append(f'<circle class="{entry.style}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{told}</title></circle>')
+        tooltip = escape(f"{entry.name}, {at:.1f} s: {value:.3g}{unit}")
+        parts.append(f'<circle class="{entry.style}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{tooltip}</title></circle>')
     return parts
 
 

@@ -32,13 +32,13 @@ def verification_html(verification: Verification) -> str:
 def _verdict(verification: Verification) -> str:
     """Return the verdict, and the reason for a no."""
     if verification.ok:
-        status, said, why = "done", "Yes, it may serve traffic", ""
+        status, headline, why = "done", "Yes, it may serve traffic", ""
     else:
         first = verification.first_failed
-        status, said = "rolled-back", f"No: {first.id}" if first is not None else "No"
+        status, headline = "rolled-back", f"No: {first.id}" if first is not None else "No"
         why = first.reason if first is not None else "no check was made, so nothing was proven"
     lines = [
-        f"<b>{escape(said)}</b>",
+        f"<b>{escape(headline)}</b>",
         f"<p>{escape(why)}</p>" if why else "",
         f"<span>{escape(verdict_line(verification))}</span>",
     ]

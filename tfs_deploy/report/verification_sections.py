@@ -91,7 +91,7 @@ def _all_checks_section(verification: Verification) -> Section:
 
 
 def _problems_section(verification: Verification) -> Section | None:
-    """Return what failed, last on a terminal: the eye is there."""
+    """Return what failed, the last table on a terminal, where the reader looks first."""
     if not verification.failed:
         return None
     return Section("What failed", problems_table(verification.failed), media=Medium.TERMINAL)
@@ -120,13 +120,13 @@ def _findings(checks: Sequence[Check]) -> str:
     return f'<ul class="findings">{"".join(items)}</ul>'
 
 
-def _latencies(measured: Sequence[LoadTestResult]) -> str:
+def _latencies(results: Sequence[LoadTestResult]) -> str:
     styles = ("old", "new", "plain")
     samples = [
         Sample(f"{each.model} on {each.target}, {each.what}", styles[number % 3], [1000 * s for s in each.latencies])
-        for number, each in enumerate(measured[:3])
+        for number, each in enumerate(results[:3])
     ]
-    first = measured[0]
+    first = results[0]
     marks = [(name, 1000 * value) for percent, name in _MARKS if (value := first.percentile(percent)) is not None]
     key = "".join(f'<b class="{sample.style}">&#9632;</b> {escape(sample.name)} ' for sample in samples)
     return f'<p class="key">{key}</p>\n' + _plot(histogram("Latency distribution", " ms", samples, marks=marks))

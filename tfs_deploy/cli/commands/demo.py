@@ -57,13 +57,13 @@ def command(output: Output, folder: Path, bake: float) -> None:
     the automatic rollback. Everything runs on this machine; Ctrl-C stops it and its server at any moment.
     """
     from tfs_deploy.demo.page import markdown, next_commands
-    from tfs_deploy.demo.story import tell
+    from tfs_deploy.demo.story import run_demo
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.extras import import_extra
 
     for module, extra in (("sklearn", "demo"), ("uvicorn", "server"), ("httpx", "rest")):
         import_extra(module, extra)
-    story = tell(folder, _Screen(output), bake=bake)
+    story = run_demo(folder, _Screen(output), bake=bake)
     commands = next_commands(story, _program(), load_deployment(story.folder.deployment).server.grpc_port)
     story.folder.report.write_text(markdown(story, commands), encoding="utf-8")
     outcome = f"Version {story.stable} serves as stable, version 3 was refused."

@@ -55,7 +55,7 @@ def _twice(prober: Prober, case: Case, answer: Answer) -> Judgement:
     for _ in range(2):
         again = prober.probe_again(case, GRPC)
         if not again.ok:
-            return failed(f"{case.name}: the second request is not answered: {again.why}")
+            return failed(f"{case.name}: the second request is not answered: {again.reason}")
         mismatch = compare(before.outputs, again.outputs, case.rtol, case.atol)
         if mismatch is not None:
             return failed(f"{case.name}: the second answer differs: {mismatch}", mismatch.max_abs_diff)
@@ -69,7 +69,7 @@ def _alone(prober: Prober, case: Case, answer: Answer) -> Judgement:
     if case.rows == 1:
         case, answer = _repeated(prober, case)
         if not answer.ok:
-            return failed(f"one row is answered, but a batch of {ROWS} copies of it is not: {answer.why}")
+            return failed(f"one row is answered, but a batch of {ROWS} copies of it is not: {answer.reason}")
     compared: set[str] = set()
     rows = range(min(case.rows or 0, _ALONE))
     for row in rows:
@@ -96,7 +96,7 @@ def _repeated(prober: Prober, case: Case) -> tuple[Case, Answer]:
 def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement | None:
     """Return what is wrong with one row of a batch, by its answer alone; ``None`` if they are the same."""
     if not alone.ok:
-        return failed(f"row {row} is answered in a batch, but not alone: {alone.why}")
+        return failed(f"row {row} is answered in a batch, but not alone: {alone.reason}")
     expected = {
         name: without_padding(batch.outputs[name][row : row + 1], alone.outputs.get(name))
         for name in rowwise(batch, alone, case.rows or 0)

@@ -73,12 +73,11 @@ def verify_under_load(version: ServedVersion, settings: LoadSettings) -> None:
     if case is None:
         checker.record("load-test.errors", "", skipped("no signature answered an ordinary request"))
         return
-    names = {"": prober.model} | ({BASELINE_SUFFIX: prober.model + BASELINE_SUFFIX} if settings.relative else {})
+    names = [prober.model, prober.model + BASELINE_SUFFIX] if settings.relative else [prober.model]
     what = f"{case.signature}, {settings.text}"
-    found, baseline = (*_measure(version, case, settings, list(names.values())), None)[:2]
-    if found is None:
-        return
-    version.evidence.load_tests += [found] if baseline is None else [found, baseline]
+    results = _measure(version, case, settings, names)
+    found, baseline = results[0], results[1] if settings.relative else None
+    version.evidence.load_tests += results
     checker.record("load-test.errors", what, judge_errors(found, settings.budgets), found.seconds)
     checker.record("load-test.stable", what, judge_stable(found))
     for budget in settings.budgets:
@@ -113,9 +112,9 @@ def require_measurable(settings: LoadSettings, *, baseline: bool, own_server: bo
 def judge_errors(measured: LoadTestResult, budgets: Sequence[Budget]) -> Judgement:
     """Judge failed requests: none may fail, unless a budget allows some."""
     if measured.errors and not any(budget.metric == "errors" for budget in budgets):
-        asked = measured.errors + len(measured.latencies)
+        sent = measured.errors + len(measured.latencies)
         return failed(
-            f"{measured.errors} of {asked} requests failed: {measured.last_error}", float(measured.errors), "errors"
+            f"{measured.errors} of {sent} requests failed: {measured.last_error}", float(measured.errors), "errors"
         )
     return passed(f"{len(measured.latencies)} answers, {measured.throughput:.0f} a second", measured.throughput, "/s")
 
@@ -169,7 +168,9 @@ def _sender(prober: Prober, case: Case, name: str) -> Callable[[], object]:
 def _summary(checker: Checker, what: str, windows: Sequence[LoadWindow], usage: _UsageSampler) -> LoadTestResult:
     medians = _medians(windows)
     return LoadTestResult(
-        *(checker.model, checker.target, what),
+        model=checker.model,
+        target=checker.target,
+        what=what,
         latencies=tuple(sorted(latency for each in windows for latency in each.latencies)),
         errors=sum(each.errors for each in windows),
         seconds=sum(each.seconds for each in windows),

@@ -66,7 +66,7 @@ def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: 
     unequal = next((each for each in pairs if each[1].ok != each[2].ok and not _is_late(*each)), None)
     if unequal is not None:
         case, one, other = unequal
-        loser, why = (right, other.why) if one.ok else (left, one.why)
+        loser, why = (right, other.reason) if one.ok else (left, one.reason)
         return failed(f"{case.name}: {loser} does not answer, but the other does: {why}")
     if not both:
         return skipped("no request was answered over both")
@@ -84,8 +84,8 @@ def _is_late(case: Case, one: Answer, other: Answer) -> bool:
 def _answers(prober: Prober, cases: Sequence[Case], transport: str) -> dict[Case, Answer]:
     if transport == LOCAL and prober.has_local:
         # a request that timed out on the server would time out here too
-        asked = [case for case in cases if not prober.probe(case, GRPC).lost]
-        return {case: prober.probe(case, LOCAL) for case in asked}
+        sent = [case for case in cases if not prober.probe(case, GRPC).lost]
+        return {case: prober.probe(case, LOCAL) for case in sent}
     # some requests cannot be sent over REST
     return {
         case: prober.answers[case.signature, case.name, transport]

@@ -85,14 +85,14 @@ def judge_refusal(answer: Answer, *, local: Answer | None = None, may_fit: bool 
             return skipped("the graph accepts this shape; the server does not compare shapes")
         return failed("an invalid request was answered")
     if isinstance(answer.error, DeadlineExceededError):
-        return failed(f"an invalid request was neither refused nor answered in time: {answer.why}")
+        return failed(f"an invalid request was neither refused nor answered in time: {answer.reason}")
     if isinstance(answer.error, UnavailableError):
-        return failed(f"an invalid request broke the connection to the server: {answer.why}")
+        return failed(f"an invalid request broke the connection to the server: {answer.reason}")
     if isinstance(answer.error, StatusError) and answer.error.code in CLEAN_REFUSALS:
-        return passed(f"refused: {answer.why}")
+        return passed(f"refused: {answer.reason}")
     if may_fit and local is not None and not local.ok and _code(local) is _code(answer):
-        return passed(f"refused with TensorFlow's own code: {answer.why}")
-    return failed(f"not refused as invalid, but with {answer.why}")
+        return passed(f"refused with TensorFlow's own code: {answer.reason}")
+    return failed(f"not refused as invalid, but with {answer.reason}")
 
 
 def wrong_bodies(model: str, version: int, signature: str) -> Iterator[tuple[str, str, bytes]]:
@@ -114,10 +114,10 @@ def judge_http(status: int, text: str) -> Judgement:
     if status not in _CLEAN_HTTP:
         return failed(f"not refused as invalid, but with HTTP {status}: {text}")
     try:
-        said = json.loads(text)["error"]
+        detail = json.loads(text)["error"]
     except (ValueError, KeyError, TypeError):
         return failed(f"refused with HTTP {status}, but without an error message: {text}")
-    return passed(f"refused: HTTP {status}: {said}")
+    return passed(f"refused: HTTP {status}: {detail}")
 
 
 def _unknown_targets(prober: Prober, like: Case) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -165,7 +165,7 @@ def _misshapen(shape: tuple[int | None, ...] | None, array: NDArray[Any]) -> NDA
 def _unharmed(prober: Prober, like: Case) -> Judgement:
     before, after = prober.probe(like, GRPC), prober.probe_again(like, GRPC)
     if not after.ok:
-        return failed(f"after the invalid requests a valid one is not answered: {after.why}")
+        return failed(f"after the invalid requests a valid one is not answered: {after.reason}")
     mismatch = compare(before.outputs, after.outputs, like.rtol, like.atol)
     return (
         failed(f"after the invalid requests a valid one is answered differently: {mismatch}")

@@ -60,14 +60,14 @@ def verify_smoke(version: ServedVersion) -> None:
     checker, prober, cases = version.checker, version.prober, version.cases
     proven = False
     for name, signature in version.signatures.items():
-        asked = cases[name]
-        for case in asked:
+        sent = cases[name]
+        for case in sent:
             for transport in prober.transports:
                 judgement = _check_answer(checker, prober, signature, case, transport)
                 proven = proven or judgement.status is CheckStatus.PASSED
-        if not any(case.golden for case in asked):
+        if not any(case.golden for case in sent):
             checker.record(
-                "smoke.signature", name, judge_signature(signature, [prober.probe(case, GRPC) for case in asked])
+                "smoke.signature", name, judge_signature(signature, [prober.probe(case, GRPC) for case in sent])
             )
     if not proven:
         reason = "no answer was proven: export with examples, so that answers are recorded (or --skip smoke.proven)"
@@ -96,10 +96,10 @@ def judge_answer(signature: SignatureInfo, case: Case, answer: Answer, local: An
     """
     if not answer.ok:
         if case.golden is None and answer.refused and (local is None or local.refused):
-            return skipped(f"the model refuses this made-up request: {answer.why}")
+            return skipped(f"the model refuses this made-up request: {answer.reason}")
         if not case.ordinary and isinstance(answer.error, DeadlineExceededError):
-            return skipped(f"an edge value takes too long: {answer.why}")
-        return failed(answer.why)
+            return skipped(f"an edge value takes too long: {answer.reason}")
+        return failed(answer.reason)
     if answer.version is not None and answer.version != version:
         return failed(f"version {answer.version} answered instead of version {version}")
     if case.golden is None:
@@ -121,5 +121,5 @@ def judge_signature(signature: SignatureInfo, answers: Sequence[Answer]) -> Judg
         return passed(f"{taken} of {len(answers)} made-up requests answered", float(taken), "answers")
     first = next((answer for answer in answers if not answer.refused), answers[0])
     if first.refused and is_guess(signature):
-        return skipped(f"every made-up request is refused; export with examples to prove the signature: {first.why}")
-    return failed(f"the signature answers no request that its inputs allow: {first.why}")
+        return skipped(f"every made-up request is refused; export with examples to prove the signature: {first.reason}")
+    return failed(f"the signature answers no request that its inputs allow: {first.reason}")

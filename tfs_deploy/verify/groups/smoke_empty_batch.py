@@ -46,11 +46,11 @@ def judge_empty(answer: Answer, local: Answer | None, like: Case, full: Answer, 
     if isinstance(answer.error, DeadlineExceededError):
         if batching is not False:
             return skipped("the server does not answer an empty batch, as no server that batches does: do not send one")
-        return failed(f"an empty batch is not answered: {answer.why}")
+        return failed(f"an empty batch is not answered: {answer.reason}")
     if answer.refused or (local is not None and not local.ok and not answer.ok):
-        return passed(f"an empty batch is refused: {answer.why}")
+        return passed(f"an empty batch is refused: {answer.reason}")
     if not answer.ok:
-        return failed(f"an empty batch: {answer.why}")
+        return failed(f"an empty batch: {answer.reason}")
     for name, array in full.outputs.items():
         got = answer.outputs.get(name)
         if got is not None and array.shape[:1] == (like.rows,) and got.shape[:1] != (0,):

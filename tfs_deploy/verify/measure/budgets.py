@@ -121,8 +121,8 @@ def value_of(measured: LoadTestResult, metric: str) -> float | None:
     if metric == "throughput":
         return measured.throughput
     if metric == "errors":
-        asked = len(measured.latencies) + measured.errors
-        return measured.errors / asked if asked else None
+        sent = len(measured.latencies) + measured.errors
+        return measured.errors / sent if sent else None
     return measured.cpu if metric == "cpu" else measured.memory
 
 

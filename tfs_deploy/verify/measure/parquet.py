@@ -34,8 +34,8 @@ def read_parquet(path: Path) -> dict[str, Array]:
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # an error of the file system; a damaged file has no errno
-        said = one_line(str(error))
-        raise UsageError(f"{path} cannot be read: {said}", hint="check that it is a complete Parquet file") from error
+        detail = one_line(str(error))
+        raise UsageError(f"{path} cannot be read: {detail}", hint="check that it is a complete Parquet file") from error
     twice = next((name for name in table.column_names if table.column_names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"{path} has several columns called '{twice}'", hint="give each a name of its own")

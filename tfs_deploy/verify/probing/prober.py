@@ -71,7 +71,7 @@ class Answer:
         )
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """The error's code and message; empty without an error."""
         if self.error is None:
             return ""

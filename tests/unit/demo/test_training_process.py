@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.demo.train import emit
-from tfs_deploy.demo.trainer import train
+from tfs_deploy.demo.training_process import train
 from tfs_deploy.errors import EnvironmentFault
 
 

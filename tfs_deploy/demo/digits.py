@@ -1,4 +1,4 @@
-"""The data of the demo: scikit-learn's 1,797 scans of handwritten digits (it ships with the package)."""
+"""The data of the demo: scikit-learn's 1,797 scans of handwritten digits (part of its package)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Digits:
-    """Scans as float32 [n, 8, 8] with values 0 to 16, labels as int64 [n]; held-out rows apart."""
+    """Scans as float32 [n, 8, 8] with values 0 to 16, labels as int64 [n]; held-out rows are separate."""
 
     train_images: NDArray[np.float32]
     train_labels: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Digits:
 
 
 def load_digits() -> Digits:
-    """Load and split the scans, always the same way; ``MissingExtraError`` without scikit-learn."""
+    """Return the scans, always split the same way; ``MissingExtraError`` without scikit-learn."""
     datasets: Any = import_extra("sklearn.datasets", "demo")
     bunch = datasets.load_digits()
     images = bunch.images.astype(np.float32)

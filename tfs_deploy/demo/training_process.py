@@ -1,4 +1,4 @@
-"""Runs the training process and hands out its events."""
+"""Run the training process and yield its events."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def train(folder: Path, log: Path) -> Iterator[dict[str, Any]]:
     """Train and export into ``folder``; yield ``{"event": "epoch" | "exported", ...}`` as they happen.
 
-    What the process says besides goes to ``log``. The process ends with the iterator, also when that is closed early.
-    Raises ``EnvironmentFault`` with the process's own reason when it fails.
+    Other output of the process goes to ``log``. The process ends with the iterator, also if that is closed early.
+    Raises ``EnvironmentFault`` with the process's own reason if it fails.
     """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "tfs_deploy.demo.train", str(folder)]
@@ -39,15 +39,13 @@ def train(folder: Path, log: Path) -> Iterator[dict[str, Any]]:
                     yield event
             if process.wait() != 0:
                 reason = failure.get("message") or f"the process ended with {process.returncode}"
-                raise EnvironmentFault(
-                    f"training failed: {reason}", hint=failure.get("hint") or f"its log tells more: {log}"
-                )
+                raise EnvironmentFault(f"training failed: {reason}", hint=failure.get("hint") or f"see its log: {log}")
         finally:
             process.kill()
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
-    """Read one line; libraries that print to stdout are not ours to judge."""
+    """Return the event of a line, ``None`` for other output; libraries may print to stdout."""
     try:
         event = json.loads(line)
     except ValueError:
