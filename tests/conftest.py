@@ -11,12 +11,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-import live
+from support import live
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-pytest.register_assert_rewrite("rolling")  # scenarios that tests of several places share
+pytest.register_assert_rewrite("support.rollout_scenarios")  # scenarios that tests of several places share
 
 # A shell ignores SIGINT in what it runs in the background, and so would every process that a test starts and
 # interrupts.

@@ -23,7 +23,7 @@ import grpc
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "support"), str(ROOT / "bench")]
+sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 from batching_cases import CASES, run_case  # noqa: E402
 from batching_models import Parameters, make  # noqa: E402

@@ -32,7 +32,7 @@ import numpy as np
 from typing_extensions import Self
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "support"), str(ROOT / "bench")]
+sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 from server_load import (  # noqa: E402
     PREDICT,
@@ -47,7 +47,7 @@ from server_load import (  # noqa: E402
     reset_peak,
 )
 
-from live import until  # noqa: E402
+from support.live import until  # noqa: E402
 from tfs_deploy import codec, protos  # noqa: E402
 from tfs_deploy.client import Client  # noqa: E402
 from tfs_deploy.errors import TfsDeployError  # noqa: E402

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc
 
-from live import free_ports, until
+from support.live import free_ports, until
 
 HERE = Path(__file__).parent
 PREDICT = "/tensorflow.serving.PredictionService/Predict"

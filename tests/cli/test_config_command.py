@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from forked_command import run_command
+from support.forked_command import run_command
 from tfs_deploy.config.models import parse
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment

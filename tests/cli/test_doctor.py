@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from engines import EngineApi, listening
-from forked_command import run_command
-from live import free_port, free_ports
+from support.forked_command import run_command
+from support.live import free_port, free_ports
+from support.stand_in_engines import EngineApi, listening
 
 FILE = """
 name: digits

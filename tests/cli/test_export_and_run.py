@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forked_command import run_command
+from support.forked_command import run_command
 from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export import Signature

@@ -8,7 +8,7 @@ import shlex
 import click
 import pytest
 
-from commands import EVERY_COMMAND
+from support.commands import EVERY_COMMAND
 from tfs_deploy.cli.main import COMMANDS, group, run
 from tfs_deploy.cli.shared.help import Group, summary
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import yaml
 
-from commands import EVERY_COMMAND
-from live import free_ports, is_open, until
+from support.commands import EVERY_COMMAND
+from support.live import free_ports, is_open, until
 from tfs_deploy.cli.main import run
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.rollout.begin import latest_rollout

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from forked_command import run_command
+from support.forked_command import run_command
 from tfs_deploy.cli.shared.rollout_views import duration_text
 
 FILE = """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from live import free_ports, is_open, until
+from support.live import free_ports, is_open, until
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.samples import sample_requests
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from forked_command import run_command
+from support.forked_command import run_command
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
 
 EXPECTED = Path(__file__).parent / "expected"

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import yaml
 
-from forked_command import run_command
-from live import free_ports, until
+from support.forked_command import run_command
+from support.live import free_ports, until
 from tfs_deploy.client import Client, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
 from tfs_deploy.config.models import parse

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from forked_command import run_command
-from live import free_port, until
+from support.forked_command import run_command
+from support.live import free_port, until
 from tfs_deploy.cli.main import run
 
 PLAIN = Path(__file__).parents[1] / "data/verify/plain"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from live import free_ports, is_open
+from support.live import free_ports, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from live import free_ports, is_open
+from support.live import free_ports, is_open
 
 RECORDED = Path(__file__).parent / "recorded" / "startup"
 #: not about how a start ends: they are replayed elsewhere, or are about signals

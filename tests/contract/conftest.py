@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from clients import CLIENTS
-from live import free_port, is_open, until
+from support.clients import CLIENTS
+from support.live import free_port, is_open, until
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.errors import TfsDeployError
 

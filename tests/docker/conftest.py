@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
-import rolling
-from live import free_ports
-from own_engine import OwnEngine, engine_of_its_own, missing
-from zoos import Zoo, serving
+from support import rollout_scenarios
+from support.docker_engine import OwnEngine, engine_of_its_own, missing
+from support.live import free_ports
+from support.zoo_deployments import Zoo, serving
 
 ROOT = Path(__file__).parents[2]
 REQUIRED = "TFS_DEPLOY_REQUIRE_DOCKER"
@@ -194,7 +194,7 @@ def zoo_that_stays_dead(image: str, models: Path, tmp_path: Path) -> Iterator[Zo
 @pytest.fixture(scope="session")
 def candidates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A good model and bad candidates for its next version, by name."""
-    return rolling.make_candidates(tmp_path_factory.mktemp("candidates"))
+    return rollout_scenarios.make_candidates(tmp_path_factory.mktemp("candidates"))
 
 
 @pytest.fixture

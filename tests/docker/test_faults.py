@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines import MACHINE
-from live import until
+from support.live import until
+from support.stand_in_engines import MACHINE
 from tfs_deploy.client import Client
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.deployment.image import Image

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from engines import MACHINE
+from support.stand_in_engines import MACHINE
 from tfs_deploy.deployment.docker import Docker
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.launch.docker.engine import Engine

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-import rolling
-from consumers import Consumers
-from live import free_ports
+from support import rollout_scenarios
+from support.consumers import Consumers
+from support.live import free_ports
+from support.zoo_deployments import Zoo
 from tfs_deploy.launch.up import down, up
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
-from zoos import Zoo
 
 pytestmark = [
     pytest.mark.docker,
@@ -42,7 +42,7 @@ def zoo_on_a_small_disk(image, models, tmp_path):
 
 
 def test_a_disk_that_fills_up_in_a_step_sends_the_canary_back(zoo_on_a_small_disk):
-    rolling.a_disk_that_fills_up_in_a_step(zoo_on_a_small_disk)
+    rollout_scenarios.a_disk_that_fills_up_in_a_step(zoo_on_a_small_disk)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_an_engine_that_stays_away_asks_a_human_who_starts_it_and_resumes(own_en
     assert result.reason.startswith("no answer for ")
     assert "; but unload keeps failing: cannot reach 127.0.0.1:" in result.reason
     own_engine.start()
-    resumed = rolling.cli("rollout", "resume", zoo.file)
+    resumed = rollout_scenarios.cli("rollout", "resume", zoo.file)
     assert (resumed.returncode, resumed.stderr.splitlines()[-1].partition(": no answer for ")[1]) == (
         1,
         ": no answer for ",
@@ -110,7 +110,7 @@ def test_a_rollback_needs_no_engine(own_engine, zoo_on_own_engine):
     process = own_engine.process
     process.send_signal(signal.SIGSTOP)
     try:
-        back = rolling.cli("rollback", zoo.file)
+        back = rollout_scenarios.cli("rollback", zoo.file)
         assert back.returncode == 0, back.stderr
         assert zoo.served() == ({"stable": 1}, [1])
     finally:

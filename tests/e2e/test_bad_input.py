@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from forked_command import run_command
-from live import free_ports, processes_in
+from support.forked_command import run_command
+from support.live import free_ports, processes_in
 from tfs_deploy.client import Client
 from tfs_deploy.host.tcp_ports import is_free
 from tfs_deploy.launch import EmbeddedLauncher

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from live import processes_in, until
+from support.live import processes_in, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

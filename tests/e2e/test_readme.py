@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from live import free_ports
+from support.live import free_ports
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).resolve().parents[2]

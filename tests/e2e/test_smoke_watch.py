@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from forked_command import run_command
-from live import free_ports, until
+from support.forked_command import run_command
+from support.live import free_ports, until
 from tfs_deploy.client import Client
 from tfs_deploy.config import model_server_config
 from tfs_deploy.deployment.file import load_deployment

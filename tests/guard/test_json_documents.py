@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from live import free_ports, until
+from support.live import free_ports, until
 from tfs_deploy.client import RequestRecorder
 
 #: the first test of a worker pays for all commands, beside whatever else the machine does

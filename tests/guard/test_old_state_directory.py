@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from live import free_ports
+from support.live import free_ports
 from tfs_deploy import Client
 from tfs_deploy.client import read_traffic
 

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from live import until
+from support.live import until
+from support.zoo_deployments import ANSWERS, X, Zoo
 from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router, read_traffic
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError
 from tfs_deploy.rollout import RequestStats
 from tfs_deploy.state.request_tallies import requests_dir
-from zoos import ANSWERS, X, Zoo
 
 
 class Consumers:

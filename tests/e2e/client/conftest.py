@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from live import free_port
+from support.live import free_port
 from tfs_deploy.client import Client, RestClient
 
 SCRIPT = Path(__file__).with_name("replica.py")

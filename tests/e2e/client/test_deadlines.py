@@ -11,9 +11,9 @@ from concurrent import futures
 import numpy as np
 import pytest
 
-from clients import CLIENTS
-from punctual import assert_punctual
-from relay import Relay, full_backlog
+from support.clients import CLIENTS
+from support.lateness import assert_punctual
+from support.relay import Relay, full_backlog
 from tfs_deploy.client import Retries
 from tfs_deploy.errors import DeadlineExceededError, UnavailableError
 

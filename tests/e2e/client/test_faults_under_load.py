@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 from typing_extensions import Self
 
-from clients import CLIENTS
-from punctual import assert_punctual
+from support.clients import CLIENTS
+from support.lateness import assert_punctual
 from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient
 from tfs_deploy.errors import DeadlineExceededError, ResourceExhaustedError, TfsDeployError
 

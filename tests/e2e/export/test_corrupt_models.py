@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tfs_deploy as td
-from live import free_ports, until
+from support.live import free_ports, until
 from tfs_deploy.cli.main import run
 from tfs_deploy.errors import StatusError, UnknownError
 from tfs_deploy.launch import EmbeddedLauncher, RunningServer

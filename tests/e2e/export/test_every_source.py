@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tfs_deploy as td
-from live import free_ports
+from support.live import free_ports
 from tfs_deploy.export import classify_examples, from_examples, from_image_bytes, regress_examples, with_vocabulary
 from tfs_deploy.launch import EmbeddedLauncher, RunningServer
 from tfs_deploy.savedmodel.lint import Severity, lint_model

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-import rolling
-from consumers import Consumers
-from live import free_ports
-from zoos import Pool, Zoo, serving
+from support import rollout_scenarios
+from support.consumers import Consumers
+from support.live import free_ports
+from support.zoo_deployments import Pool, Zoo, serving
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def idle_zoo(tmp_path: Path, models: Path) -> Zoo:
 @pytest.fixture(scope="session")
 def candidates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A good model and bad candidates for its next version, by name (see ``make_candidates``)."""
-    return rolling.make_candidates(tmp_path_factory.mktemp("candidates"))
+    return rollout_scenarios.make_candidates(tmp_path_factory.mktemp("candidates"))
 
 
 @pytest.fixture
@@ -55,4 +55,4 @@ def consumers() -> type[Consumers]:
 @pytest.fixture
 def cli() -> Callable[..., SimpleNamespace]:
     """Run a command in this process: ``returncode``, ``stdout`` and ``stderr`` as of one of its own."""
-    return rolling.cli
+    return rollout_scenarios.cli

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,30 +12,30 @@ from types import SimpleNamespace
 
 import pytest
 
-import rolling
-from live import free_ports
+from support import rollout_scenarios
+from support.live import free_ports
 from tfs_deploy.client import Client, write_traffic
 from tfs_deploy.config import write_config
 from tfs_deploy.rollout import Rollout, Status
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("phase", rolling.PHASES)
+@pytest.mark.parametrize("phase", rollout_scenarios.PHASES)
 def test_a_server_that_dies_in_a_phase(zoo, phase):
-    rolling.a_server_that_dies_in(zoo, phase)
+    rollout_scenarios.a_server_that_dies_in(zoo, phase)
 
 
 @pytest.mark.full
 def test_a_server_that_dies_on_the_way_back(zoo):
-    rolling.a_server_that_dies_on_the_way_back(zoo)
+    rollout_scenarios.a_server_that_dies_on_the_way_back(zoo)
 
 
 def test_a_traffic_file_that_is_deleted_or_damaged_is_written_again_and_no_request_fails(zoo):
-    rolling.a_traffic_file_that_is_deleted_and_damaged(zoo)
+    rollout_scenarios.a_traffic_file_that_is_deleted_and_damaged(zoo)
 
 
 def test_records_that_are_damaged_on_the_way_back_are_mended(zoo):
-    rolling.records_that_are_damaged_on_the_way_back(zoo)
+    rollout_scenarios.records_that_are_damaged_on_the_way_back(zoo)
 
 
 def may_mount() -> bool:
@@ -46,15 +47,16 @@ def may_mount() -> bool:
 def test_a_disk_that_fills_up_in_a_step_sends_the_canary_back(idle_zoo):
     if not may_mount():
         pytest.skip("needs a file system of its own: root, unshare and mount namespaces")
-    command = ["unshare", "--mount", sys.executable, rolling.SUPPORT / "full_disk.py", idle_zoo.file]
+    command = ["unshare", "--mount", sys.executable, "-m", "support.full_disk", idle_zoo.file]
+    environment = {**os.environ, "PYTHONPATH": str(rollout_scenarios.SUPPORT.parent)}
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
 
     assert done.returncode == 0, done.stderr
 
 
 def test_of_controllers_that_start_together_one_works_and_the_others_name_it(zoo):
-    rolling.controllers_that_start_together(zoo)
+    rollout_scenarios.controllers_that_start_together(zoo)
 
 
 @pytest.fixture
@@ -123,4 +125,4 @@ def test_a_replica_that_vanishes_holds_the_step_and_comes_back_with_the_labels(r
 
 
 def test_a_wall_clock_that_jumps_back_an_hour_changes_nothing(zoo):
-    rolling.a_wall_clock_that_jumps_back_an_hour(zoo)
+    rollout_scenarios.a_wall_clock_that_jumps_back_an_hour(zoo)

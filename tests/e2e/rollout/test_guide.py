@@ -15,7 +15,7 @@ import click
 import pytest
 import yaml
 
-from live import until
+from support.live import until
 from tfs_deploy.cli.main import group
 from tfs_deploy.client import Client
 from tfs_deploy.deployment.file import load_deployment

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
-from live import until
+from support.live import until
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from browser import Browser, find_browser
+from support.browser import Browser, find_browser
 from tfs_deploy.report import rollout_html
 from tfs_deploy.rollout import Plan, StepReport, Verdict, WindowSummary
 from tfs_deploy.rollout.gates.gate import GateVerdict

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from live import until
+from support.live import until
 from tfs_deploy.client import Client
 from tfs_deploy.rollout.begin import latest_rollout
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens

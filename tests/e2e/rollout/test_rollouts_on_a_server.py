@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 
-import rolling
+from support import rollout_scenarios
 from tfs_deploy import protos
 from tfs_deploy.errors import LockedError, ModelError, UsageError, VerdictError
 from tfs_deploy.launch.embedded.record import running_server
@@ -20,7 +20,7 @@ from tfs_deploy.state.lock import lock
 
 
 def test_a_rollout_and_a_rollback_under_load_fail_no_request(zoo):
-    rolling.a_rollout_and_a_rollback_under_load(zoo)
+    rollout_scenarios.a_rollout_and_a_rollback_under_load(zoo)
 
 
 def truncated(zoo) -> None:

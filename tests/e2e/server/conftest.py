@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from live import free_ports, is_open, until
+from support.live import free_ports, is_open, until
 
 RECORDED = Path(__file__).parents[2] / "conformance" / "recorded"
 

@@ -16,7 +16,7 @@ import grpc
 import numpy as np
 import pytest
 
-from live import until
+from support.live import until
 from tfs_deploy import protos
 from tfs_deploy.client import Client
 from tfs_deploy.codec import encode_predict_request

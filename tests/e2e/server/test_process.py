@@ -20,7 +20,7 @@ import grpc
 import numpy as np
 import pytest
 
-from live import free_port, until
+from support.live import free_port, until
 from tfs_deploy.client import Client
 
 if TYPE_CHECKING:

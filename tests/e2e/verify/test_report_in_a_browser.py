@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from browser import Browser, find_browser
+from support.browser import Browser, find_browser
 from tfs_deploy.report.verification_html import verification_html
 from tfs_deploy.verify.groups.load_test import LoadSettings
 from tfs_deploy.verify.run import VerificationPlan, verify

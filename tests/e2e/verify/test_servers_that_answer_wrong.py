@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live import free_port
+from support.live import free_port
 from tfs_deploy.errors import EnvironmentFault, InternalError
 from tfs_deploy.server.testing import function_model, serve_models
 from tfs_deploy.verify.checks import CheckStatus

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 
-from clients import CLIENTS
+from support.clients import CLIENTS
 from tfs_deploy import protos
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.errors import (

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from fake_servers import FakeServer, FakeTarget
+from support.fake_servers import FakeServer, FakeTarget
 from tfs_deploy.config import model_server_config, write_config
 from tfs_deploy.deployment import Deployment, Model, Server, VersionPolicy
 from tfs_deploy.deployment.active import ActiveModel, apply_active

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from recorded_requests import MODEL
+from support.recorded_requests import MODEL
 from tfs_deploy.state.request_tallies import requests_dir
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from live import until
-from recorded_requests import MODEL, Labels, X, lines, total
+from support.live import until
+from support.recorded_requests import MODEL, Labels, X, lines, total
 from tfs_deploy.client import AsyncRouter, RequestRecorder, Router, write_traffic
 from tfs_deploy.client.routing.comparison import Difference
 from tfs_deploy.errors import InternalError, InvalidArgumentError, RequestError

@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import pytest
 
-from live import until
+from support.live import until
 from tfs_deploy.client import AsyncRouter, Router, write_traffic
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from live import until
-from recorded_requests import MODEL, Labels, X, lines, total
+from support.live import until
+from support.recorded_requests import MODEL, Labels, X, lines, total
 from tfs_deploy.client import Router, write_traffic
 from tfs_deploy.errors import InternalError
 

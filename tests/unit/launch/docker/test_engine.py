@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engines import EngineApi, listening
+from support.stand_in_engines import EngineApi, listening
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.docker.engine import Engine
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from live import free_ports
+from support.live import free_ports
 from tfs_deploy.errors import LaunchError, PortInUseError
 from tfs_deploy.host.processes import start_time
 from tfs_deploy.host.tcp_ports import is_free

@@ -13,7 +13,7 @@ import urllib.parse
 
 import pytest
 
-from live import until
+from support.live import until
 from tfs_deploy.host.processes import start_time
 from tfs_deploy.rollout import Verdict, WindowSummary
 from tfs_deploy.rollout.controller.hooks import RolloutHooks

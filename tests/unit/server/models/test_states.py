@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from live import until
+from support.live import until
 from tfs_deploy.server.models.states import EventBus, ServableId, State, StateMonitor, VersionState
 
 ONE, TWO = ServableId("m", 1), ServableId("m", 2)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from consumers import AwaitedConsumers, Consumers, Watch
+from support.consumers import AwaitedConsumers, Consumers, Watch
 from tfs_deploy.cli.main import run
 from tfs_deploy.client import read_traffic
 from tfs_deploy.rollout import ErrorRateGate, Rollout, RolloutResult, Status, Verdict
@@ -31,7 +31,7 @@ from tfs_deploy.state.active import read_active
 from tfs_deploy.state.journal import journals
 
 if TYPE_CHECKING:
-    from zoos import Zoo
+    from support.zoo_deployments import Zoo
 
 SUPPORT = Path(__file__).parent
 
@@ -188,7 +188,7 @@ def _roll_and_kill(zoo: Zoo, to: int, when: str, number: int) -> None:
 
 
 def _doom(when: str, number: int, *arguments: object) -> None:
-    command = [sys.executable, SUPPORT / "doomed.py", when, number, *arguments]
+    command = [sys.executable, SUPPORT / "kill_at_entry.py", when, number, *arguments]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=100)
     assert done.returncode == -signal.SIGKILL, done.stderr
 

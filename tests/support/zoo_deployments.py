@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from live import free_ports, until
+from support.live import free_ports, until
 from tfs_deploy import protos
 from tfs_deploy.client import Client, write_traffic
 from tfs_deploy.config import model_server_config, write_config

@@ -1,4 +1,4 @@
-"""A controller that ends by SIGKILL at one entry of its journal: ``python doomed.py before|after NUMBER ARGUMENTS...``
+"""A controller killed at one entry of its journal: ``python kill_at_entry.py before|after NUMBER ARGUMENTS...``
 
 ``before`` the entry is written, when what it tells has happened already, or ``after`` it is on the disk.
 """

@@ -1,0 +1,1 @@
+"""What tests share: servers, clients, consumers, scenarios, and stand-ins for what is not installed here."""
