@@ -1,6 +1,7 @@
 """A deployment as plain values: which models one server serves, and how it is started.
 
-``deployment.file.load_deployment`` reads and checks them; a program may also make them itself.
+``deployment.file.load_deployment`` reads and checks them; a program may also make them itself. The sections of the file
+(``deployment.file.schema``) take over the fields here, and limit each key by the metadata of its field.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tfs_deploy.deployment.docker import MODELS_DIR
+from tfs_deploy.deployment.docker import COUNT, MODELS_DIR, Docker
+from tfs_deploy.deployment.flags import FlagValue  # noqa: TC001 - schema looks at it
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-
-    from tfs_deploy.deployment.docker import Docker
-    from tfs_deploy.deployment.flags import FlagValue
 
 #: where servers run; each has its launch target (launch/targets.py)
 TargetName = Literal["embedded", "docker"]
@@ -98,14 +97,14 @@ class Server:
 class Batching:
     """Parameters of request batching; None leaves one to the server (session_bundle_config.proto)."""
 
-    max_batch_size: int | None = None
-    batch_timeout_micros: int | None = None
-    max_enqueued_batches: int | None = None
-    num_batch_threads: int | None = None
+    max_batch_size: int | None = field(default=None, metadata=COUNT)
+    batch_timeout_micros: int | None = field(default=None, metadata={"ge": 0, "lt": 2**63})
+    max_enqueued_batches: int | None = field(default=None, metadata=COUNT)
+    num_batch_threads: int | None = field(default=None, metadata=COUNT)
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool | None = None
     enable_large_batch_splitting: bool | None = None
-    max_execution_batch_size: int | None = None
+    max_execution_batch_size: int | None = field(default=None, metadata=COUNT)
 
 
 @dataclass(frozen=True, slots=True)
