@@ -10,7 +10,7 @@ import os.path
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tfs_deploy.deployment.docker import COUNT, MODELS_DIR, Docker
 from tfs_deploy.deployment.flags import FlagValue  # noqa: TC001 - schema looks at it
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: where servers run; each has its launch target (launch/targets.py)
 TargetName = Literal["embedded", "docker"]
+#: the targets whose servers find models and config where a container has them, not where this machine does
+_CONTAINERS: Final = frozenset({"docker"})
 PolicyKind = Literal["latest", "all", "specific"]
 
 #: what holds the state directories, beside the deployment file: config, log, lock and records of its server
@@ -92,6 +94,11 @@ class Server:
     platform_config: Path | None = None
     docker: Docker | None = None
 
+    @property
+    def contained(self) -> bool:
+        """Whether the server runs in a container: its paths and ports inside are always the same."""
+        return self.target in _CONTAINERS
+
 
 @dataclass(frozen=True, slots=True)
 class Batching:
@@ -145,7 +152,7 @@ class Deployment:
 
     def served_path(self, model: Model) -> Path:
         """Return a model's base path as the server sees it: in a container models lie under ``/models``."""
-        return model.base_path if self.server.target == "embedded" else MODELS_DIR / model.name
+        return MODELS_DIR / model.name if self.server.contained else model.base_path
 
     def model(self, name: str) -> Model:
         """Return the model of that name; ``KeyError`` if there is none."""
