@@ -134,7 +134,7 @@ def run(arguments: list[str]) -> int:
         output.broken_pipe()
         return 0
     except OSError as error:
-        what = f"{error.filename} cannot be used" if error.filename else "the system refused"
+        what = f"{error.filename} cannot be used" if error.filename else "a system call failed"
         fault = EnvironmentFault(f"{what}: {error.strerror or error}", hint=file_hint(error))
         output.error(fault)
         return fault.exit_code

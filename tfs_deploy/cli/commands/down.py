@@ -51,6 +51,6 @@ def command(output: Output, file: Path, timeout: float) -> None:
         "pid": None if server is None else server.pid,
     }
     if server is None:
-        output.result(document, f"no server of {deployment.name} was running")
+        output.result(document, f"the server of {deployment.name} was not running")
     else:
         output.result(document, f"stopped {server.name} of {deployment.name}")

@@ -62,7 +62,7 @@ def command(
     output.result(document, render(printable(document), requests=requests))
     if problems and not output.as_json:
         raise VerdictError(
-            f"{counted(len(problems), 'file')} of {info.path} not as exported: {'; '.join(problems)}",
+            f"{counted(len(problems), 'file')} of {info.path} changed since the export: {'; '.join(problems)}",
             hint="export or copy the version again; do not serve this one",
         )
     return 1 if problems else 0

@@ -92,7 +92,7 @@ def command(
     from tfs_deploy.smoke.smoke import Tolerance
 
     if not watching and (interval is not None or rounds is not None):
-        raise UsageError("--interval and --rounds belong to --watch", hint="add --watch, or leave them out")
+        raise UsageError("--interval and --rounds need --watch", hint="add --watch, or leave them out")
     deployment = load_deployment(file)
     record = recorder(deployment.name, textfile)
     choice = {"model": model, "label": label, "version": version, "tolerance": Tolerance(rtol, atol)}
@@ -121,7 +121,7 @@ def _ask(output: Output, deployment: Deployment, timeout: float, choice: dict[st
     with connect(deployment, timeout=timeout) as connections, output.progress(f"asking {deployment.name}") as progress:
         for check in smoke_deployment(deployment, connections.predictors, **choice):
             checks.append(check)
-            progress.say(f"asking {deployment.name}: {check.model} {check.target}")
+            progress.say(f"checking {deployment.name}: {check.model} {check.target}")
     return SmokeReport(tuple(checks))
 
 

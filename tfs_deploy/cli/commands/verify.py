@@ -93,7 +93,7 @@ def _conclude(output: Output, verification: Verification) -> int:
     first = verification.first_failed
     reason = f"{len(verification.failed)} of {len(verification.checks)} checks failed; first: {first}"
     if first is None:
-        reason = "no check was made, so nothing was verified"
+        reason = "no check was run, so nothing was verified"
     if output.as_json:
         output.note(reason)
         return VerdictError.exit_code

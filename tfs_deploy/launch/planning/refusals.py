@@ -56,6 +56,4 @@ def _labels_in_use(facts: Facts) -> Iterator[UsageError]:
 def _foreign_versions(facts: Facts) -> Iterator[UsageError]:
     for name, versions in sorted(facts.foreign.items()):
         for version in versions:
-            yield UsageError(
-                f"{name} version {version} is served, and this file never asked for it: name it in the file"
-            )
+            yield UsageError(f"{name} version {version} is loaded, but was never in this file: add it to the file")

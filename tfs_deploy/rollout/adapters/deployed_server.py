@@ -142,7 +142,7 @@ class DeployedProcess:
         """Ask the launch target; one that hangs is left alone for a while, so that it does not hold up every look."""
         began = time.monotonic()
         if began < self._ask_again_at:
-            raise EnvironmentFault("the engine of the container did not answer a moment ago", retriable=True)
+            raise EnvironmentFault("the container's engine did not answer the last query", retriable=True)
         try:
             return question(self._target)
         except EnvironmentFault:

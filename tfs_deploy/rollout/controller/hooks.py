@@ -112,7 +112,7 @@ class RolloutHooks:
         try:
             call(hook.target, facts, timeout=self._timeout, directory=self._directory)
         except TfsDeployError as error:
-            return f"the hook {hook.when} {hook.phase} objects: {error.message}"
+            return f"the hook {hook.when} {hook.phase} failed: {error.message}"
         return None
 
     def tell(self, facts: Mapping[str, Any]) -> None:

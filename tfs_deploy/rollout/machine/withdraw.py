@@ -43,7 +43,7 @@ def withdraw(plan: RolloutPlan, seen: Observation, past: History) -> Action:
     if server is not None and not server.available(plan.old):
         return _restore(plan, seen, server, past)
     if past.exposed and past.safe_at is not None and seen.now - past.safe_at < plan.drain:
-        return Wait(plan.poll, "consumers catch up with the traffic file")
+        return Wait(plan.poll, "consumers are catching up with the traffic file")
     if seen.ended and "unload" in past.intended:  # the files name the old version only
         return RestartServer()
     return _unload(plan, seen, past)
