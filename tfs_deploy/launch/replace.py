@@ -1,4 +1,4 @@
-"""Starting a server and proving that it serves what it should; putting one in the place of another."""
+"""Starting a server and proving that it serves what it should; replacing one with another."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Starter:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A server in the place of another; ``gap`` is the downtime in seconds, 0 where both ran."""
+    """A server that replaced another; ``gap`` is the downtime in seconds, 0 where both ran."""
 
     server: Server
     gap: float

@@ -24,7 +24,7 @@ def target_of(
 
     Args:
         deployment: its file names the target.
-        progress: is told of a download that a start waits for: what, bytes done, bytes in all.
+        progress: is called during a download that a start waits for: what, bytes done, bytes in all.
         timeout: seconds that a container engine may take for an answer, ``None`` for as long as a start may take.
     """
     return _TARGETS[deployment.server.target](deployment, progress, timeout)

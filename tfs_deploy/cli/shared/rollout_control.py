@@ -75,7 +75,7 @@ def abort_rollout(output: Output, deployment: Deployment, model: str, *, timeout
 
 
 def approve_rollout(output: Output, deployment: Deployment, model: str, *, skip_steps: bool, watch: bool) -> int:
-    """Approve an unfinished rollout: tell the process at work on it, or continue it here if there is none."""
+    """Approve an unfinished rollout: notify the process at work on it, or continue it here if there is none."""
     busy = rollout_holder(deployment.state_dir, model)
     if busy is None:
         return run_rollout(output, Rollout.promote(deployment, model, skip_steps=skip_steps), watch=watch)

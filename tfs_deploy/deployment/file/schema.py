@@ -1,4 +1,4 @@
-"""The keys of a deployment file, their types and ranges. What they mean is told in configs/reference.yaml.
+"""The keys of a deployment file, their types and ranges. configs/reference.yaml explains them.
 
 Only what one key can show by itself is checked here; ``checks`` looks at how the keys fit together.
 """

@@ -57,7 +57,7 @@ class Engine:
         return ARCHITECTURES.get(name, name)
 
     def require_image(self, docker: Docker, progress: Callable[[str, int, int], None] | None = None) -> str:
-        """Return the id of the image, pulled if it is to be; ``progress`` is told (what, bytes done, bytes in all).
+        """Return the id of the image, pulled if it is to be; ``progress`` gets (what, bytes done, bytes in all).
 
         Raises:
             EnvironmentFault: it is not here and cannot be pulled; the message says what the registry answered.

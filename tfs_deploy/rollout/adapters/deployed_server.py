@@ -95,7 +95,7 @@ class DeployedProcess:
         self._ask_again_at = 0.0
 
     def ended(self) -> bool:
-        """Whether there was a server that does not run any more; an engine that cannot be asked says nothing."""
+        """Whether there was a server that does not run any more; if the engine cannot be reached, it is not known."""
         if not self._known:
             return False
         with contextlib.suppress(TfsDeployError):
@@ -116,7 +116,7 @@ class DeployedProcess:
         self._first = self._pid()
 
     def memory(self) -> int | None:
-        """Return the bytes that the process holds in memory, ``None`` where that cannot be told.
+        """Return the bytes that the process holds in memory, ``None`` where that is unknown.
 
         Raises ``EnvironmentFault`` while the engine of its container does not answer.
         """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def withdraw(plan: RolloutPlan, seen: Observation, past: History) -> Action:
-    """Return the next action on the way back.
+    """Return the next action of a rollback.
 
     The label moves first: after one reload of a few milliseconds the canary label answers with the old version, before
     any consumer has read the new weights. The files come next, so that a server that is down comes up right.

@@ -116,7 +116,10 @@ def test_versions_that_somebody_else_had_loaded_are_not_unloaded_unasked():
 def test_too_little_memory_is_refused():
     found = plan(facts(memory=Memory(10, 2_000_000_000, 1_500_000_000, "server.docker.memory")))
     assert found.refusals == (
-        "the models need about 2.0 GB while the versions that serve now stay loaded, but server.docker.memory has 1.5 GB",
+        (
+            "the models need about 2.0 GB while the versions that serve now stay loaded, "
+            "but server.docker.memory has 1.5 GB"
+        ),
     )
     assert found.document()["memory"]["fits"] is False
 

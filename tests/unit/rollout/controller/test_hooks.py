@@ -64,7 +64,7 @@ def test_a_hook_that_does_not_end_objects(script):
         ("during:promote=./x", "is not a valid hook", "before:promote="),
         ("before:promot=./x", "unknown phase: promot", "did you mean 'promote'?"),
         ("before:x=./x", "unknown phase: x", "phases: preflight"),
-        ("before:rollback=./x", "no hook before the rollback", "after:rollback"),
+        ("before:rollback=./x", "a hook cannot run before a rollback", "after:rollback"),
         ("before:load=", "the command is empty", ""),
         ("before:load='", "cannot be split into words", ""),
     ],
