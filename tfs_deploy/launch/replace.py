@@ -59,7 +59,7 @@ class Starter:
                 for label, version in sorted(model.version_labels.items()):
                     found = client.metadata(model.name, label=label).version
                     if found != version:
-                        raise LaunchError(f"label {label} of {model.name} leads to version {found}, not to {version}")
+                        raise LaunchError(f"label {label} of {model.name} points at version {found}, not at {version}")
 
 
 @dataclass(frozen=True, slots=True)

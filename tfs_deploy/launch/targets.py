@@ -72,4 +72,4 @@ def other_server(deployment: Deployment) -> UsageError | None:
     if other is None:
         return None
     hint = f"stop it first: tfs-deploy down {deployment.source}"
-    return UsageError(f"the embedded {other.name} of this deployment still runs", hint=hint)
+    return UsageError(f"the embedded {other.name} of this deployment is still running", hint=hint)

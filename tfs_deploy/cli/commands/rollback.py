@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--model", metavar="NAME", help="Model to move; optional if FILE has only one.")
 @click.option("--to", type=int, metavar="N", help="Version to go back to.  [default: the one that was stable before]")
-@click.option("--keep-old", is_flag=True, help="Keep the version loaded that stable moves away from.")
+@click.option("--keep-old", is_flag=True, help="Keep the version that is rolled back loaded.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),

@@ -104,7 +104,7 @@ def test_a_label_that_gets_requests_is_not_taken_away():
     routed = {"a": {"stable": 90.0, "canary": 10.0}}
     current = config(model("a", 1, 2, stable=1, canary=2))
     found = plan(facts(current=current, loaded={"a": {1, 2}}, routed=routed))
-    assert found.refusals == ("10 % of a goes to label canary, which cannot be removed: set its traffic",)
+    assert found.refusals == ("10 % of the traffic of a goes to label canary, so it cannot be removed",)
     assert plan(facts(current=current, loaded={"a": {1, 2}}, routed={"a": {"stable": 100.0}})).refusals == ()
 
 
