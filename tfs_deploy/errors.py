@@ -66,7 +66,7 @@ class TfsDeployError(Exception):
 
 
 class UsageError(TfsDeployError):
-    """What the caller gave is wrong."""
+    """An argument, option or file from the caller is not valid."""
 
     exit_code = 2
 
@@ -108,7 +108,7 @@ class VerdictError(TfsDeployError):
 
 
 class EnvironmentFault(TfsDeployError):  # noqa: N818 - EnvironmentError is Python's own name for OSError
-    """The machine, a process or the network prevents it."""
+    """The machine, a process or the network is the cause."""
 
 
 class MissingExtraError(EnvironmentFault):
@@ -174,7 +174,7 @@ class NotFoundError(StatusError):
 
 
 class AlreadyExistsError(StatusError):
-    """What should be created exists already."""
+    """The object to create already exists."""
 
     exit_code = 2
     code = Code.ALREADY_EXISTS
@@ -201,7 +201,7 @@ class FailedPreconditionError(StatusError):
 
 
 class AbortedError(StatusError):
-    """The call was aborted, as by a conflict with another one."""
+    """The call was aborted, for example by a conflict with another one."""
 
     retriable = True
     code = Code.ABORTED

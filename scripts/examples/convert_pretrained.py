@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turn models that somebody trained into versions to serve.   usage: convert_pretrained.py [FOLDER]
+"""Turn pretrained models into versions to serve.   usage: convert_pretrained.py [FOLDER]
 
 A Keras file (.keras, and .h5 of older days) and a frozen graph of TensorFlow 1. Files are made first, since there have
 to be some; with your own, ``convert_keras`` and ``convert_frozen`` are all you need. On the command line:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Put a SavedModel into a Keras model and train what comes after it.   usage: keras_layer.py [FOLDER]
 
-The SavedModel stays as it is: features from somebody else's model, a head of one's own. The result is exported as one
+The SavedModel stays as it is: features from a pretrained model, a new head on top. The result is exported as one
 model that holds both.
 """
 

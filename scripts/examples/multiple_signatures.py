@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Several signatures of one model, and how each is asked.   usage: multiple_signatures.py [FOLDER]
+"""Several signatures of one model, and how to call each.   usage: multiple_signatures.py [FOLDER]
 
 The signatures share the variables: probabilities, the best two classes by name, and the features below them. A client
 asks for one by ``signature=``; over REST it is ``"signature_name"``.

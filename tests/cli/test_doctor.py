@@ -210,7 +210,7 @@ def test_a_strange_engine(tmp_path):
     assert "Podman 4.9.4, API 1.41, rootless cannot change" in found["docker.engine"]["detail"]
     assert re.search(r"(99|100) s ahead of", found["clock.engine"]["detail"])
     assert found["image.architecture"]["level"] == "problem"
-    assert "this machine is arm64" in found["image.architecture"]["detail"]
+    assert "but this machine is arm64" in found["image.architecture"]["detail"]
     assert found["image.present"]["level"] == "warning"
     assert found["port.grpc"]["detail"].endswith("by container shop")
     assert found["gpu.containers"]["level"] == "problem"
@@ -280,6 +280,6 @@ def test_with_nothing_but_the_extra_cli(tmp_path):
     found = {each["id"]: each for each in json.loads(result.stdout)["findings"]}
     assert found["package.tensorflow"]["level"] == "skipped"
     assert found["package.tensorflow"]["hint"] == "pip install 'tfs-deploy[export]'"
-    assert found["docker.engine"]["detail"] == "not asked: the Python package docker is not installed"
+    assert found["docker.engine"]["detail"] == "not checked: the Python package docker is not installed"
     assert found["extra.cli"]["level"] == "ok"
     assert found["extra.server"]["level"] == found["extra.docker"]["level"] == "skipped"

@@ -79,7 +79,7 @@ def test_no_text_is_no_signature():
     ("arguments", "message"),
     [
         (["nowhere.keras"], "nowhere.keras does not exist"),
-        (["model", "--version", "new"], "--version new is not a version"),
+        (["model", "--version", "new"], "not a valid --version: new"),
         (["model", "--metadata", "accuracy"], "is not KEY=VALUE"),
         (["model", "--metadata", "@nothing.json"], "nothing.json cannot be read"),
         (["model", "-s", "a("], "cannot be read"),
@@ -143,10 +143,10 @@ def test_run_reads_and_writes_arrays(tmp_path, models):
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["-i", "y=[1]"], "no input 'y'", "x"),
+        (["-i", "y=[1]"], "unknown input 'y'", "x"),
         ([], "also needs input 'x'", "x"),
         (["-i", "x"], "is not NAME=VALUE", "--input"),
-        (["--signature", "mta", "-i", "x=[1]"], "no signature 'mta'", "mat"),
+        (["--signature", "mta", "-i", "x=[1]"], "unknown signature 'mta'", "mat"),
         (["--version", "9", "-i", "x=[1]"], "has no version 9", "1, 2"),
         (["-i", "x=@nothing.npy"], "nothing.npy cannot be read", None),
     ],

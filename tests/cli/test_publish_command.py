@@ -127,7 +127,7 @@ def of_a_later_release(staged: Path, report: Path) -> Path:
         (proved_nothing, 1, "says no"),
         (left_out_the_answers, 1, "left out the group 'smoke'"),
         (of_another_export, 1, "is about other files (plain 1)"),
-        (changed_since, 1, "not as it was exported: fingerprint.pb: changed"),
+        (changed_since, 1, "has changed since the export: fingerprint.pb: changed"),
         (none_there, 2, "cannot be read"),
         (no_verdict, 2, "is not a verdict"),
         (of_a_later_release, 2, "schema version 2"),
@@ -161,7 +161,7 @@ def test_a_version_that_changes_while_it_is_copied_is_not_published(staged, tmp_
     [
         (["nowhere", "--to", "models"], 2, "nowhere does not exist"),
         (["staged", "--to", "models/7"], 2, "a server would take for a version"),
-        (["staged", "--to", "models", "--version", "x"], 2, "is not a version"),
+        (["staged", "--to", "models", "--version", "x"], 2, "not a valid --version"),
         (["staged"], 2, "Missing option '--to'"),
         (["staged", "--to", "models", "--keep", "0"], 2, "--keep"),
         (["staged", "--to", "models", "--keep", "1", "--deployment", "gone.yaml"], 2, "gone.yaml"),

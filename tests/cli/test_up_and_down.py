@@ -369,7 +369,7 @@ def test_a_version_that_a_rollout_left_and_somebody_deleted(shop):
     write_active(shop.state, {"hp": ActiveModel.of(deployment.models[0], (7,), {"stable": 7})})
     done = shop.cli("up")
     assert done.returncode == 2
-    assert "is to serve version 7, which is not in" in done.stderr
+    assert "should serve version 7, which is not in" in done.stderr
 
 
 def test_logs_are_followed_until_the_server_ends(shop):
@@ -423,7 +423,7 @@ def test_a_label_that_gets_requests_is_not_taken_away(shop):
     assert shop.json("plan")["refused"]
     done = shop.cli("up")
     assert done.returncode == 2
-    assert "10 % of hp goes to label canary, which cannot be removed" in done.stderr
+    assert "10 % of the traffic of hp goes to label canary, so it cannot be removed" in done.stderr
     shop.model["traffic"] = {"stable": 100}
     shop.write()
     assert shop.cli("up").returncode == 0

@@ -301,7 +301,7 @@ def test_reload(served):
                 client.reload(config)
             assert caught.value.hint == "load the version first, then label it in a second reload"
             assert client.metadata("half_plus_two", label="stable").version == 124
-            with pytest.raises(UnimplementedError, match="the REST API has no reload"):
+            with pytest.raises(UnimplementedError, match="the REST API cannot reload"):
                 rest.reload(served.config)
         finally:
             client.reload(served.config)

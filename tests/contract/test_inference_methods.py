@@ -71,7 +71,7 @@ def test_values_that_json_cannot_tell_apart(client):
 def test_multi_inference(client, over_rest):
     tasks = [("regress", "tf1_regress"), ("classify", "tf1_classify")]
     if over_rest:
-        with pytest.raises(UnimplementedError, match="the REST API has no multi_inference") as caught:
+        with pytest.raises(UnimplementedError, match="the REST API does not support multi_inference") as caught:
             client.multi_inference("zoo", [{"x": 1.0}], tasks)
         assert "use Client on the gRPC port" in caught.value.hint
         return
@@ -85,7 +85,11 @@ def test_multi_inference(client, over_rest):
     ("call", "kind", "message"),
     [
         (lambda c: c.classify("zoo", [], signature="tf1_classify"), RequestError, "there are no examples"),
-        (lambda c: c.classify("zoo", {"x": 1.0}, signature="tf1_classify"), RequestError, "examples are of type dict"),
+        (
+            lambda c: c.classify("zoo", {"x": 1.0}, signature="tf1_classify"),
+            RequestError,
+            "examples must be a list, not dict",
+        ),
         (lambda c: c.classify("zoo", [1], signature="tf1_classify"), RequestError, "example 0 is of type int"),
         (
             lambda c: c.regress("zoo", [b"\xff"], signature="tf1_regress"),

@@ -315,7 +315,7 @@ def test_an_image_for_another_processor(shop, empty_image):
     shop.write()
     done = shop.cli("up")
     assert done.returncode == 2
-    assert f"is for {other}, this machine is" in done.stderr
+    assert f"is for {other}, but this machine is" in done.stderr
 
 
 @pytest.mark.parametrize(

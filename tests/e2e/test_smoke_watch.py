@@ -185,8 +185,8 @@ def test_a_bounded_watch_ends_with_its_last_state(deployment, tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--interval", "5"], 2, "belong to --watch"),
-        (["--rounds", "5"], 2, "belong to --watch"),
+        (["--interval", "5"], 2, "need --watch"),
+        (["--rounds", "5"], 2, "need --watch"),
         (["--textfile", "zoo.txt"], 2, "--textfile zoo.prom"),
         (["--watch", "--label", "nobody"], 2, "no model has the label 'nobody'"),
         (["--textfile", "/proc/nowhere/zoo.prom"], 3, "cannot write to /proc/nowhere"),

@@ -25,7 +25,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Check": {
         "inspect": "Show what a SavedModel holds, without TensorFlow.",
         "lint": "Find what would go wrong in serving.",
-        "diff": "Compare what clients see of two versions.",
+        "diff": "Compare two versions as clients see them.",
         "run": "Run one signature of a SavedModel, without a server.",
         "verify": "Verify a version before it serves traffic.",
         "doctor": "Find what keeps this machine from serving.",
@@ -39,12 +39,12 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Call": {
         "predict": "Send one request to a served model.",
-        "smoke": "Compare the answers of every label with those recorded.",
+        "smoke": "Compare the answers of every label with the recorded ones.",
     },
     "Roll out": {
         "rollout": "Move traffic from one version to the next, step by step.",
         "rollback": "Move the label stable back to an earlier version.",
-        "lock": "Show who works on a deployment, or release its lock.",
+        "lock": "Show who is at work on a deployment, or release its lock.",
     },
     "Look": {
         "status": "Show the server with its models, versions and labels.",
@@ -134,7 +134,7 @@ def run(arguments: list[str]) -> int:
         output.broken_pipe()
         return 0
     except OSError as error:
-        what = f"{error.filename} cannot be used" if error.filename else "the system refused"
+        what = f"{error.filename} cannot be used" if error.filename else "a system call failed"
         fault = EnvironmentFault(f"{what}: {error.strerror or error}", hint=file_hint(error))
         output.error(fault)
         return fault.exit_code

@@ -120,7 +120,7 @@ class DeployedClient:
             self._read_at = now
             endpoint = read_endpoint(self._state_dir)
             if endpoint is None:
-                raise UsageError(f"{self._state_dir} names no server", hint="tfs-deploy up FILE starts one")
+                raise UsageError(f"no server is recorded in {self._state_dir}", hint="tfs-deploy up FILE starts one")
             if self._client is None or endpoint.grpc != self._address:
                 if self._previous is not None:
                     self._previous.close()

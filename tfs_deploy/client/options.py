@@ -129,7 +129,7 @@ def check_seconds(name: str, value: float | None) -> None:
     if value is None and name != "timeout":
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise RequestError(f"the {name} is {value} s", hint="give a number of seconds greater than 0")
+        raise RequestError(f"not a valid {name}: {value} s", hint="give a number of seconds greater than 0")
 
 
 def _without_shorthands(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,9 @@ def context_features(context: ExampleLike) -> Features:
 
 def _listed(examples: Any) -> list[Any]:
     if isinstance(examples, (Mapping, bytes, str)) or not isinstance(examples, Iterable):
-        raise RequestError(f"the examples are of type {type(examples).__name__}", hint="give a list of examples")
+        raise RequestError(
+            f"the examples must be a list, not {type(examples).__name__}", hint="give a list of examples"
+        )
     return list(examples)
 
 

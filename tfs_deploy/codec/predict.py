@@ -201,7 +201,9 @@ def _around(
 def _join(parts: list[Any]) -> bytes:
     data = b"".join(parts)
     if len(data) > _MAX_MESSAGE:
-        raise RequestError(f"the message has {len(data)} bytes, protobuf allows 2 GiB", hint="send smaller batches")
+        raise RequestError(
+            f"the message has {len(data)} bytes, but protobuf allows only 2 GiB", hint="send smaller batches"
+        )
     return data
 
 

@@ -50,7 +50,7 @@ def agreement(
     if reply.version not in (None, version):
         raise VerdictError(
             f"version {reply.version} answered instead of {version}",
-            hint="run the demo again; this should never happen",
+            hint="run the demo again; if it happens twice, it is a bug",
         )
     return Agreement(
         version=version,

@@ -81,7 +81,7 @@ def prepare(root: Path) -> Folder:
     """
     try:
         if root.exists() and not root.is_dir():
-            raise UsageError(f"{root} is a file", hint="name another folder: tfs-deploy demo --dir FOLDER")
+            raise UsageError(f"{root} is a file", hint="name another directory: tfs-deploy demo --dir DIRECTORY")
         if root.is_dir() and any(root.iterdir()):
             _require_mark(root)
             _require_stopped(root)
@@ -90,7 +90,8 @@ def prepare(root: Path) -> Folder:
         (root / _MARK).touch()
     except OSError as error:
         raise EnvironmentFault(
-            f"{root} cannot be written: {error.strerror}", hint="name another folder: tfs-deploy demo --dir FOLDER"
+            f"{root} cannot be written: {error.strerror}",
+            hint="name another directory: tfs-deploy demo --dir DIRECTORY",
         ) from error
     return Folder(root)
 
@@ -105,7 +106,7 @@ def _require_mark(root: Path) -> None:
     if not (root / _MARK).exists():
         raise UsageError(
             f"{root} is not empty and was not made by an earlier demo",
-            hint="name another folder: tfs-deploy demo --dir FOLDER",
+            hint="name another directory: tfs-deploy demo --dir DIRECTORY",
         )
 
 

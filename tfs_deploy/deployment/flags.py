@@ -119,7 +119,7 @@ def check_flag(name: str, value: object, *, version: tuple[int, int] | None = No
     if flag is None:
         return unknown_flag(name)
     if version is not None and version < flag.since:
-        return f"flag {name!r} needs server {_release(flag.since)} or newer, this one is {_release(version)}"
+        return f"flag {name!r} needs server {_release(flag.since)} or newer, but this one is {_release(version)}"
     return _type_problem(flag, value) or _value_problem(flag, value)
 
 

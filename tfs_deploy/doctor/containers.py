@@ -58,7 +58,7 @@ def _engine(engine: Engine, wanted: Wanted) -> Finding:
     name = "docker.engine"
     if not engine.sdk:
         hint = "pip install 'tfs-deploy[docker]'"
-        detail = "not asked: the Python package docker is not installed"
+        detail = "not checked: the Python package docker is not installed"
         return problem(name, detail + _NEEDED, hint) if wanted.target == "docker" else skipped(name, detail, hint)
     if engine.error is not None:
         nothing = not engine.host and not engine.socket_there
@@ -104,9 +104,9 @@ def _architecture(engine: Engine, wanted: Wanted, machine: str) -> Finding:
         return ok(name, f"{what} is for {has}, as is this machine")
     hint = f"server.docker.platform: linux/{has} runs it emulated and slowly; `docker/build` makes one for {machine}"
     if wanted.platform is not None:
-        return warning(name, f"{what} is for {has}, this machine is {machine}: it runs emulated and slowly", hint)
+        return warning(name, f"{what} is for {has}, but this machine is {machine}: it runs emulated and slowly", hint)
     judge = problem if wanted.target == "docker" else warning
-    return judge(name, f"{what} is for {has}, this machine is {machine}", hint)
+    return judge(name, f"{what} is for {has}, but this machine is {machine}", hint)
 
 
 def _driver(gpu: Gpu, wanted: Wanted) -> Finding:

@@ -55,7 +55,7 @@ class Engine:
     """The Docker Engine, Podman's service included.
 
     ``host`` is DOCKER_HOST, empty if unset; ``socket`` the path of its socket, None for TCP; ``others`` are sockets of
-    other engines, which were not asked. What follows ``error`` is known only without one. ``skew`` is the engine's
+    other engines, which were not queried. What follows ``error`` is known only without one. ``skew`` is the engine's
     clock minus this one in seconds, ``image`` the architecture of the file's image, None if it is not here.
     """
 
@@ -80,7 +80,7 @@ class Engine:
 
     @property
     def answers(self) -> bool:
-        """Whether the engine was asked and answered."""
+        """Whether the engine was queried and answered."""
         return self.sdk and self.error is None
 
 

@@ -32,7 +32,7 @@ _STANDARD: Final = {"grpc_port": 8500, "rest_port": 8501}
 def gather(deployment: Deployment | None = None) -> Facts:
     """Return the facts about this machine; ``deployment`` says which ports, directories and image matter.
 
-    The engine and nvidia-smi are asked at the same time, each for about a second at most.
+    The engine and nvidia-smi are queried at the same time, each for about a second at most.
     """
     wanted = _wanted(deployment)
     with ThreadPoolExecutor(2) as pool:

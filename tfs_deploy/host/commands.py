@@ -100,10 +100,10 @@ def run_command(
             _kill(process)
             process.wait()
     if output.too_much or errors.too_much:
-        raise UnavailableError(f"{arguments[0]} prints more than {_MOST >> 20} MB", hint="it was killed")
+        raise UnavailableError(f"{arguments[0]} printed more than {_MOST >> 20} MB", hint="it was killed")
     if not ended:
-        message = f"{arguments[0]} has not ended within {timeout:g} s"
-        raise UnavailableError(message, hint="whatever it has started was killed")
+        message = f"{arguments[0]} did not end within {timeout:g} s"
+        raise UnavailableError(message, hint="it was killed, with everything that it had started")
     return CommandResult(process.returncode, output.text, errors.text)
 
 

@@ -103,6 +103,6 @@ def memory_problem(memory: Memory, *, beside: bool) -> EnvironmentFault | None:
     while_served = " while the versions that serve now stay loaded" if beside else ""
     return EnvironmentFault(
         f"the models need about {size_text(memory.peak)}{while_served}, "
-        f"{memory.limit} has {size_text(memory.room or 0)}",
-        hint="serve fewer versions or raise the limit; --ignore-memory goes on, since this is an estimate",
+        f"but {memory.limit} has {size_text(memory.room or 0)}",
+        hint="serve fewer versions or raise the limit; or use --ignore-memory: this is an estimate",
     )

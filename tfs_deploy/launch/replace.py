@@ -1,4 +1,4 @@
-"""Starting a server and proving that it serves what it should; putting one in the place of another."""
+"""Starting a server and proving that it serves what it should; replacing one with another."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Starter:
                 for label, version in sorted(model.version_labels.items()):
                     found = client.metadata(model.name, label=label).version
                     if found != version:
-                        raise LaunchError(f"label {label} of {model.name} leads to version {found}, not to {version}")
+                        raise LaunchError(f"label {label} of {model.name} points at version {found}, not at {version}")
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A server in the place of another; ``gap`` is the downtime in seconds, 0 where both ran."""
+    """A server that replaced another; ``gap`` is the downtime in seconds, 0 where both ran."""
 
     server: Server
     gap: float

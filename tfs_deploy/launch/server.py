@@ -32,7 +32,7 @@ class ServerPorts:
         return {self.grpc, self.rest} & {other.grpc, other.rest} - {0}
 
     def without(self, taken: Iterable[ServerPorts]) -> ServerPorts:
-        """Return these ports with 0 in the place of those that are in ``taken``."""
+        """Return these ports with 0 instead of those that are in ``taken``."""
         found = {port for ports in taken for port in (ports.grpc, ports.rest)}
         return ServerPorts(*(0 if port in found else port for port in (self.grpc, self.rest)))
 

@@ -1,4 +1,4 @@
-"""What a server was told and what it serves: the config that was written for it, its versions and labels."""
+"""The config that was written for a server, and the versions and labels that it serves."""
 
 from __future__ import annotations
 

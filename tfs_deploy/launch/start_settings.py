@@ -33,7 +33,7 @@ def changed_settings(server: Server, wanted: Iterable[str]) -> list[str]:
     """Return why a server has to be replaced to have the ``wanted`` settings, none if it can be changed as it runs."""
     reasons = settings_diff(server.settings, wanted)
     if not server.config_dir.is_dir():
-        reasons.append("config directory: gone, nothing that is written now would reach the server")
+        reasons.append("config directory: gone, so nothing written now would reach the server")
     return reasons
 
 

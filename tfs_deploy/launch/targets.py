@@ -24,7 +24,7 @@ def target_of(
 
     Args:
         deployment: its file names the target.
-        progress: is told of a download that a start waits for: what, bytes done, bytes in all.
+        progress: is called during a download that a start waits for: what, bytes done, bytes in all.
         timeout: seconds that a container engine may take for an answer, ``None`` for as long as a start may take.
     """
     return _TARGETS[deployment.server.target](deployment, progress, timeout)
@@ -72,4 +72,4 @@ def other_server(deployment: Deployment) -> UsageError | None:
     if other is None:
         return None
     hint = f"stop it first: tfs-deploy down {deployment.source}"
-    return UsageError(f"the embedded {other.name} of this deployment still runs", hint=hint)
+    return UsageError(f"the embedded {other.name} of this deployment is still running", hint=hint)

@@ -80,7 +80,7 @@ def rollout_report(plan: RolloutPlan, events: Sequence[Event]) -> str:
     """Return a rollout as a Markdown page: result, phases, gates, journal."""
     result, time = RolloutResult.from_events(plan, events), timeline(plan, events)
     phases = [[entry.phase, f"{entry.start:.1f}", f"{entry.seconds:.1f}"] for entry in time.segments]
-    head: list[Column | str] = ["phase", Column("begins at s", "right"), Column("seconds", "right")]
+    head: list[Column | str] = ["phase", Column("starts at s", "right"), Column("seconds", "right")]
     parts = [rollout_markdown(result)]
     arms = arms_table(result.steps[-1], stable=plan.stable) if result.steps else None
     if arms is not None:

@@ -55,7 +55,7 @@ def _facts(plan: RolloutPlan, events: Sequence[Event]) -> str:
     steps = ", ".join(f"{step:g}" for step in plan.steps)
     direct = "rollback" if plan.back else "direct switch"
     how = f"{plan.strategy} through {steps} %, each watched for {plan.bake:g} s" if steps else direct
-    return f"begun {begun}; {how}"
+    return f"started {begun}; {how}"
 
 
 def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
@@ -67,7 +67,7 @@ def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
     if plan.steps:
         tiles.append((f"{passed} of {len(plan.steps)}", "steps passed", passed < len(result.steps)))
     if requests:
-        tiles += [(f"{requests:,}", "requests judged", False), (f"{errors:,}", "of them failed", errors > 0)]
+        tiles += [(f"{requests:,}", "requests judged", False), (f"{errors:,}", "requests failed", errors > 0)]
     beside = [step for step in result.steps if step.weight < 100] or list(
         result.steps
     )  # steps in which both versions had requests

@@ -18,10 +18,10 @@ _PREFIX: Final = "tfs_deploy_smoke"
 _HELP: Final = {
     "success": "Whether every check of this target over this transport passed.",
     "checks": "Checks of the last round by outcome.",
-    "latency_seconds": "The slowest answer of the last round; absent without an answer.",
+    "latency_seconds": "Seconds that the slowest answer of the last round took; absent without an answer.",
     "version": "The version that answered in the last round; absent without an answer.",
     "timestamp_seconds": "When the last round ended, in Unix time.",
-    "deployment_success": "Whether the last round made a check and none failed.",
+    "deployment_success": "Whether the last round ran at least one check and none failed.",
     "deployment_timestamp_seconds": "When the last round of the whole deployment ended, in Unix time.",
 }
 _OUTCOMES: Final = ("ok", "failed", "skipped")

@@ -36,7 +36,7 @@ def _verdict(verification: Verification) -> str:
     else:
         first = verification.first_failed
         status, headline = "rolled-back", f"No: {first.id}" if first is not None else "No"
-        why = first.reason if first is not None else "no check was made, so nothing was proven"
+        why = first.reason if first is not None else "no check was run, so nothing was verified"
     lines = [
         f"<b>{escape(headline)}</b>",
         f"<p>{escape(why)}</p>" if why else "",

@@ -4,7 +4,7 @@
 
     from tfs_deploy.rollout import ErrorRateGate, LatencyGate, RequestStats, Rollout
 
-    stats = RequestStats()                        # fed by whoever sends the requests:
+    stats = RequestStats()                        # fed by the code that sends the requests:
     stats.record("canary", 0.0021)                #   label, seconds, error=False
     rollout = Rollout(
         deployment,                               # a Deployment, or the path of its file
@@ -29,7 +29,7 @@ seconds). A gate is anything with a ``name`` and ``judge(StepView) -> GateVerdic
 Where is what::
 
     run               ``Rollout``; begin: the plan for what is served now; setup: the plan's world; result: the report
-    machine/decide    what comes next, and what rolls a rollout back; withdraw: the way back; plan, history: its inputs
+    machine/decide    what comes next, and what rolls a rollout back; withdraw: a rollback; plan, history: its inputs
     controller/       one tick: observe, decide, journal, act; world: what it needs, as protocols; judgement; hooks
     gates/            gate: what a gate sees; one file a gate; registry: all of them, from text to value to gate
     adapters/         the world for real: server_side, replicas (how they stay consistent), traffic, checks of versions

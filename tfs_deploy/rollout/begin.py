@@ -124,7 +124,7 @@ def new_plan(model: Model, to: int | None, served: ServedState, options: Mapping
     """
     new = latest_version(model.base_path).number if to is None else find_version(model.base_path, to).number
     if new == served.stable and STABLE not in served.server.labels and model.version_policy.kind != "specific":
-        message = f"the server has loaded version {new} of {model.name} by itself: its version policy is not specific"
+        message = f"the server has loaded version {new} of {model.name} on its own: its version policy is not specific"
         hint = f"pin the version that serves, versions: {{specific: [N]}} and labels: {{{STABLE}: N}}; then up"
         raise UsageError(message, hint=hint)
     side = {label: share for label, share in served.weights.items() if label in served.others}

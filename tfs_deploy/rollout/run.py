@@ -155,7 +155,7 @@ class Rollout:
         return result
 
     def preview(self) -> RolloutPlan:
-        """Return the plan that ``run`` would begin with; asks the server and changes nothing.
+        """Return the plan that ``run`` would begin with; queries the server and changes nothing.
 
         Raises ``UsageError`` or ``ModelError`` for a plan that cannot be carried out, ``StatusError`` when the server
         does not answer.

@@ -67,12 +67,13 @@ def _as_input(name: str, value: Any, spec: TensorSpec) -> Array:
     array = _convert(name, value, spec)
     if dtype_name(dtype_number(array.dtype)) != spec.dtype:
         raise RequestError(
-            f"input {name} is {_shown(array)}, the model expects {spec}",
+            f"input {name} is {_shown(array)}, but the model expects {spec}",
             hint=f"convert it with .astype({spec.dtype!r})",
         )
     if spec.shape is not None and not _fits(array.shape, spec.shape):
         raise RequestError(
-            f"input {name} is {_shown(array)}, the model expects {spec}", hint="? stands for a dimension of any size"
+            f"input {name} is {_shown(array)}, but the model expects {spec}",
+            hint="? stands for a dimension of any size",
         )
     return array
 

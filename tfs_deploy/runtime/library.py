@@ -203,7 +203,7 @@ def _set_log_level(framework: ctypes.CDLL, folder: Path) -> None:
     try:
         set_level = getattr(framework, symbol)
     except AttributeError:
-        _log.debug("this TensorFlow keeps its first log lines: no symbol %s", symbol)
+        _log.debug("TensorFlow's first log lines cannot be silenced: symbol %s not found", symbol)
         return
     set_level.argtypes = (c_int,)
     set_level.restype = None

@@ -179,6 +179,6 @@ def _check_as_exported(info: SavedModelInfo) -> None:
     problems = verify_listed(info.path, info.manifest, (layout.SAVED_MODEL, layout.VARIABLES_INDEX))
     if problems:
         raise ModelError(
-            f"{info.path / problems[0].path} is not what was exported: {problems[0].detail}",
+            f"{info.path / problems[0].path} has changed since the export: {problems[0].detail}",
             hint=f"`tfs-deploy inspect --check {info.path}` lists all; copy or export the version again",
         )

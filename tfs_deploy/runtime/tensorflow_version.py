@@ -107,7 +107,7 @@ def check_installed(installed: str, requirement: str | None) -> None:
     """Raise ``UsageError`` unless the installed TensorFlow meets a requirement."""
     if requirement is not None and not satisfies(Version(installed), requirement):
         raise UsageError(
-            f"TensorFlow {installed} is installed, {requirement} is required",
+            f"TensorFlow {installed} is installed, but {requirement} is required",
             hint=f"pip install 'tensorflow{requirement}'",
         )
 
@@ -124,6 +124,6 @@ def check_producer(path: str, producer: str, installed: str) -> None:
         return  # some old models say "unknown"
     if written.minor > here.minor:
         raise ModelError(
-            f"{path} was written by TensorFlow {written}, older {here} is installed",
+            f"{path} was written by TensorFlow {written}, but {here} is installed",
             hint=f"pip install 'tensorflow>={written.minor[0]}.{written.minor[1]}', or pass allow_newer=True to try",
         )

@@ -184,7 +184,7 @@ def _features(signature: str, old: Sequence[Feature], new: Sequence[Feature]) ->
 
 def _feature(old: Feature | None, new: Feature | None) -> tuple[Compatibility, str]:
     if new is None:
-        return Compatibility.COMPATIBLE, "it is not read any more"
+        return Compatibility.COMPATIBLE, "it is no longer read"
     if old is None:
         kind = Compatibility.BREAKING if new.required else Compatibility.ADDITION
         return kind, f"it is new and {'required' if new.required else 'optional'}"

@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 #: a version and its servable
 FoundServable = tuple[int, "ModelServable"]
 
-#: what the client is told of a failure that nothing foresaw
+#: the client's message for an unexpected failure
 UNEXPECTED_FAILURE: Final = "the server failed to answer; its log has the details"
 
 

@@ -131,7 +131,10 @@ def _function_versions(models: Mapping[str, Served]) -> dict[ServableId, Functio
             latest_version(served)  # a server would wait for one
         else:
             kind = type(served).__name__  # type: ignore[unreachable]
-            raise UsageError(f"model {name} is a {kind}", hint="give a base path or function_model(...)")
+            raise UsageError(
+                f"model {name} must be a base path or a function model, not {kind}",
+                hint="give a base path or function_model(...)",
+            )
     return functions
 
 

@@ -60,7 +60,7 @@ FILES: Final = (
     ),
     StateFile(
         active.NAME,
-        "versions and labels that rollouts left in force, in the place of those in the deployment file",
+        "versions and labels that rollouts left in force, instead of those in the deployment file",
         "`up`, rollouts",
         "every command that has to know what is served, retention",
         "yes, to go back to what the deployment file says at the next `up`",
@@ -99,7 +99,7 @@ FILES: Final = (
     ),
     StateFile(
         server_record.Role.SUCCESSOR.value,
-        "the same of a server that is to replace the one in use",
+        "the same for a server that is to replace the one in use",
         "`up`, `restart`",
         "`up`, `down`: they stop what an interrupted replacement left",
         "as `server.json`",
@@ -107,7 +107,7 @@ FILES: Final = (
     ),
     StateFile(
         server_record.Role.PREDECESSOR.value,
-        "the same of a server that has been replaced and is to stop",
+        "the same for a server that has been replaced and is to stop",
         "`up`, `restart`",
         "`up`, `down`: they stop what an interrupted replacement left",
         "as `server.json`",
@@ -174,7 +174,7 @@ FILES: Final = (
     ),
     StateFile(
         f"{_ROLLOUT}/{journal.RESERVE_NAME}",
-        "room on the disk for the way back, kept while a rollout is at work",
+        "disk space reserved for a rollback, kept while a rollout is at work",
         "rollouts",
         "-",
         "yes, if no rollout is at work",

@@ -1,7 +1,7 @@
 """``rollouts/MODEL/0001.jsonl`` and so on: the journals of a model's rollouts, one fsynced JSON line an entry.
 
 The highest number is the current one. What an entry says is up to the rollout (``rollout.controller.journal``), which
-appends under the deployment's lock; everybody may read. Beside the journals ``reserve`` keeps some room on the disk: on
+appends under the deployment's lock; every user may read. Beside the journals ``reserve`` keeps some disk space: on
 a full disk it is given up, which is enough to go back in order.
 """
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 FOLDER: Final = "rollouts"
 RESERVE_NAME: Final = "reserve"
 VERSION: Final = 1
-#: bytes that are enough for the way back: a few entries, and a few small files replaced while their former ones exist
+#: bytes that are enough for a rollback: a few entries, and a few small files replaced while their former ones exist
 RESERVE: Final = 256 << 10
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 

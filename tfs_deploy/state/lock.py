@@ -46,7 +46,7 @@ def rollout_purpose(model: str) -> str:
 
 
 def rollout_holder(state_dir: Path, model: str) -> dict[str, Any] | None:
-    """Return who holds the lock for a rollout of ``model``, None if no process does, whoever else may hold it."""
+    """Return who holds the lock for a rollout of ``model``, None if no such process does."""
     about = holder(state_dir)
     return about if about is not None and about.get("purpose") == rollout_purpose(model) else None
 
@@ -93,7 +93,7 @@ def release(state_dir: Path) -> dict[str, Any]:
     """
     about = holder(state_dir)
     if about is None:
-        raise UsageError("the deployment is not locked", hint="there is nothing to release: go on")
+        raise UsageError("the deployment is not locked", hint="there is nothing to release")
     with contextlib.suppress(FileNotFoundError):
         (state_dir / NAME).unlink()
     return about

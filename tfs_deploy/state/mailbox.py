@@ -34,7 +34,7 @@ class FileMailbox:
         return word if word in REQUESTS else None
 
     def post(self, request: str) -> None:
-        """Leave a request, in the place of an earlier one; raises ``EnvironmentFault``."""
+        """Leave a request, replacing an earlier one; raises ``EnvironmentFault``."""
         write_atomic(self.path, request + "\n")
 
     def clear(self) -> None:

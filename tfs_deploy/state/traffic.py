@@ -123,7 +123,8 @@ def _numbers(weights: Mapping[str, Any], model: str, limit: float = math.inf) ->
         number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
         if not number or not math.isfinite(weight) or not 0 <= weight <= limit:
             raise UsageError(
-                f"the traffic of {model} for {label} is {weight!r}", hint="give a percentage from 0 to 100"
+                f"not a valid traffic share for label {label} of {model}: {weight!r}",
+                hint="give a percentage from 0 to 100",
             )
         checked[str(label)] = float(weight)
     return checked

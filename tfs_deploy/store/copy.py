@@ -75,7 +75,7 @@ def publish_version(
             size = _copy(folder, staged.path)
         refused = _ACCEPTS.refused(review_manifest(staged.path))
         if refused:
-            raise VerdictError(f"{folder} is not as it was exported: {refused[0]}", hint="export the version again")
+            raise VerdictError(f"{folder} has changed since the export: {refused[0]}", hint="export the version again")
         if check is not None:
             check(staged.path)
         manifest = read_manifest(staged.path)

@@ -164,7 +164,7 @@ def _rename_to_version(folder: Path, base: Path, wanted: int | str | None) -> Ve
         with contextlib.suppress(FileExistsError):
             rename_new(folder, base / str(number))
             return VersionDir(number, base / str(number))
-    raise UsageError(f"base path {base} has no higher version left", hint="give a version number")
+    raise UsageError(f"base path {base} has no version number left above its newest", hint="give a version number")
 
 
 def _candidates(base: Path, wanted: int | str | None) -> Iterator[int]:

@@ -52,7 +52,8 @@ def read_verdict(path: str | Path) -> dict[str, Any]:
         raise UsageError(f"{file} is not a verdict", hint="tfs-deploy verify MODEL_DIR --report DIR writes one")
     if document.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(
-            f"{file} has the schema version {document.get('schema_version')!r}, this release reads {SCHEMA_VERSION}",
+            f"{file} has the schema version {document.get('schema_version')!r}, "
+            f"but this release reads only {SCHEMA_VERSION}",
             hint="verify the version again with this release",
         )
     return document
@@ -70,7 +71,7 @@ def require_verdict(path: str | Path, version_dir: Path) -> str:
     note = require_yes(path, version_dir, identity)
     refused = _ACCEPTS.refused(review_manifest(version_dir))
     if refused:
-        raise VerdictError(f"{version_dir} is not what was verified: {refused[0]}", hint=_hint(version_dir))
+        raise VerdictError(f"{version_dir} has changed since it was verified: {refused[0]}", hint=_hint(version_dir))
     return note
 
 

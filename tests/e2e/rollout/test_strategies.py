@@ -157,7 +157,7 @@ def test_a_hook_that_objects_ends_with_exit_code_1(zoo, cli):
 
     assert refused.returncode == 1
     assert refused.stderr.strip().endswith(
-        "rolled back: label failed: the hook before label objects: sh ended with exit code 1: not today"
+        "rolled back: label failed: the hook before label failed: sh ended with exit code 1: not today"
     )
     assert zoo.served() == ({"stable": 1}, [1])
 

@@ -60,7 +60,7 @@ MISUSED = {
     "no model": ([], "no model to serve"),
     "parallelism twice": (
         [MODEL, "--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"],
-        "--tensorflow_session_parallelism excludes",
+        "--tensorflow_session_parallelism cannot be combined with",
     ),
 }
 

@@ -132,7 +132,7 @@ def test_reload(grpc_client, rest_client, tiny):
     tiny.reload_status = (9, "not available for inference")
     with pytest.raises(FailedPreconditionError, match="not available for inference"):
         grpc_client.reload("model_config_list {}")
-    with pytest.raises(UnimplementedError, match="the REST API has no reload"):
+    with pytest.raises(UnimplementedError, match="the REST API cannot reload"):
         rest_client.reload("")
 
 

@@ -56,7 +56,7 @@ def connect(servers):
 
 
 def test_without_a_server_it_says_how_to_start_one(tmp_path, connect):
-    with pytest.raises(UsageError, match="names no server"):
+    with pytest.raises(UsageError, match="no server is recorded in"):
         DeployedClient(tmp_path, connect=connect)
 
 

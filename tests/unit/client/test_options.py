@@ -350,22 +350,22 @@ def test_the_environments_proxy_is_used_but_not_for_this_machine(kind, rest_addr
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"model": None}, "the model is None"),
-        ({"model": 5}, "the model is 5"),
-        ({"model": ["half"]}, r"the model is \['half'\]"),
-        ({"label": 5}, "the label is 5"),
-        ({"version": "1"}, "the version is '1'"),
-        ({"version": True}, "the version is True"),
-        ({"version": 1.0}, r"the version is 1\.0"),
-        ({"version": 2**63}, "the version is 9223372036854775808"),
-        ({"signature": 4}, "the signature is 4"),
-        ({"timeout": "5"}, "the timeout is '5' s"),
-        ({"timeout": True}, "the timeout is True s"),
-        ({"headers": [("a", "b")]}, "the headers are of type list"),
-        ({"output_filter": "y"}, "output_filter is 'y'"),
-        ({"output_filter": None}, "output_filter is None"),
-        ({"output_filter": [1]}, r"output_filter is \[1\]"),
-        ({"inputs": {1: [1.0]}}, "the name of an input is 1"),
+        ({"model": None}, "not a valid model name: None"),
+        ({"model": 5}, "not a valid model name: 5"),
+        ({"model": ["half"]}, r"not a valid model name: \['half'\]"),
+        ({"label": 5}, "not a valid label: 5"),
+        ({"version": "1"}, "not a valid version: '1'"),
+        ({"version": True}, "not a valid version: True"),
+        ({"version": 1.0}, r"not a valid version: 1\.0"),
+        ({"version": 2**63}, "not a valid version: 9223372036854775808"),
+        ({"signature": 4}, "not a valid signature name: 4"),
+        ({"timeout": "5"}, "not a valid timeout: '5' s"),
+        ({"timeout": True}, "not a valid timeout: True s"),
+        ({"headers": [("a", "b")]}, "headers must be a mapping, not list"),
+        ({"output_filter": "y"}, "not a valid output_filter: 'y'"),
+        ({"output_filter": None}, "not a valid output_filter: None"),
+        ({"output_filter": [1]}, r"not a valid output_filter: \[1\]"),
+        ({"inputs": {1: [1.0]}}, "not a valid input name: 1"),
     ],
     ids=str,
 )
@@ -389,7 +389,7 @@ def test_what_is_no_list_of_examples(kind, grpc_address, rest_address):
     async def collect_async(client):
         return [each async for each in client.predict_many("half", None)]
 
-    with pytest.raises(UsageError, match="the examples are of type NoneType"):
+    with pytest.raises(UsageError, match="the examples must be a list, not NoneType"):
         run(kind, address, collect_async if "async" in kind else collect)
 
 

@@ -59,7 +59,7 @@ def test_what_fits(name, value):
 
 def test_flags_that_an_older_server_lacks():
     name = "enable_serialization_as_tensor_content"
-    assert check_flag(name, True, version=(2, 18)) == f"flag '{name}' needs server 2.19 or newer, this one is 2.18"
+    assert check_flag(name, True, version=(2, 18)) == f"flag '{name}' needs server 2.19 or newer, but this one is 2.18"
     assert check_flag(name, True, version=(2, 19)) is None
     assert check_flag(name, True) is None
 

@@ -181,7 +181,7 @@ def test_an_extra_that_the_file_needs_is_a_problem(wanted, extra):
         (NO_ENGINE, DOCKER, "docker.engine", PROBLEM, "no Docker Engine answers"),
         (replace(NO_ENGINE, socket_there=True), NOTHING, "docker.engine", WARNING, "no Docker Engine answers"),
         (replace(NO_ENGINE, host="tcp://far", socket=None), EMBEDDED, "docker.engine", WARNING, "answers"),
-        (Engine(sdk=False), NOTHING, "docker.engine", SKIPPED, "not asked"),
+        (Engine(sdk=False), NOTHING, "docker.engine", SKIPPED, "not checked"),
         (Engine(sdk=False), DOCKER, "docker.engine", PROBLEM, "needs it"),
         (replace(ENGINE, os="windows"), DOCKER, "docker.engine", PROBLEM, "windows containers"),
         (replace(ENGINE, api="1.40"), DOCKER, "docker.engine", PROBLEM, "too old"),
@@ -196,7 +196,13 @@ def test_an_extra_that_the_file_needs_is_a_problem(wanted, extra):
         (ENGINE, DOCKER, "image.architecture", OK, "is for amd64"),
         (replace(ENGINE, architecture="arm64", image=None), DOCKER, "image.architecture", PROBLEM, "machine is arm64"),
         (replace(ENGINE, architecture="arm64", image=None), NOTHING, "image.architecture", WARNING, "official image"),
-        (replace(ENGINE, image="arm64"), DOCKER, "image.architecture", PROBLEM, "is for arm64, this machine is amd64"),
+        (
+            replace(ENGINE, image="arm64"),
+            DOCKER,
+            "image.architecture",
+            PROBLEM,
+            "is for arm64, but this machine is amd64",
+        ),
         (
             replace(ENGINE, architecture="arm64"),
             replace(DOCKER, platform="linux/amd64"),

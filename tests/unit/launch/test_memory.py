@@ -42,5 +42,5 @@ def test_what_does_not_fit_is_an_error_that_names_the_way_out(tmp_path):
     limit = MemoryLimit(3000, "server.docker.memory")
     problem = memory_problem(memory_of(deployment(tmp_path), {}, side_by_side=False, limit=limit), beside=False)
     assert isinstance(problem, EnvironmentFault)
-    assert problem.message == "the models need about 3.6 kB, server.docker.memory has 3.0 kB"
+    assert problem.message == "the models need about 3.6 kB, but server.docker.memory has 3.0 kB"
     assert "--ignore-memory" in str(problem.hint)

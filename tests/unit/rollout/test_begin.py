@@ -56,7 +56,7 @@ def test_versions_that_nobody_named_are_said_to_leave(model, loaded, others, lea
 
 def test_a_server_that_loads_the_newest_version_by_itself_leaves_nothing_to_roll_out(model):
     with pytest.raises(
-        UsageError, match="has loaded version 2 of m by itself: its version policy is not specific"
+        UsageError, match="has loaded version 2 of m on its own: its version policy is not specific"
     ) as caught:
         new_plan(model, 2, served(2), {})
     assert "pin the version" in caught.value.hint

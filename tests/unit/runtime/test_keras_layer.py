@@ -125,7 +125,7 @@ def test_what_it_refuses(scored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "row, word" in (caught.value.hint or "")
     with pytest.raises(RequestError, match="are row, wrod"):
         layer.call({"row": tf.ones([1, 3]), "wrod": tf.constant(["a"])})
-    with pytest.raises(RequestError, match="no signature 'bth'"):
+    with pytest.raises(RequestError, match="unknown signature 'bth'"):
         layer_of(scored, "bth")
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(UsageError, match="Keras runs on jax"):

@@ -57,7 +57,7 @@ def test_labels_of_a_deployment_file(deployment: Path) -> None:
         ({"model": "zoo", "label": "canary"}, "model zoo has no label 'canary'"),
         ({"model": "zo"}, "has no model 'zo'"),
         ({}, "has several models"),
-        ({"model": "zoo", "label": "stable", "version": 1}, "a version and a label are given"),
+        ({"model": "zoo", "label": "stable", "version": 1}, "a version and a label cannot be given together"),
         ({"model": "zoo", "max_batch": 0}, "max_batch must be at least 1, not 0"),
         ({"model": "zoo", "requires_tensorflow": ">=99"}, ">=99 is required"),
     ],
@@ -119,9 +119,9 @@ def test_integers_take_the_signatures_dtype(zoo: td.LocalModel) -> None:
 @pytest.mark.parametrize(
     ("inputs", "signature", "message"),
     [
-        (np.float64([1]), None, r"input x is float64 \[1\], the model expects float32 \[\?\]"),
-        ([[1.0]], None, r"input x is float32 \[1, 1\], the model expects float32 \[\?\]"),
-        ([[1.0, 2.0]], "mat", r"input m is float32 \[1, 2\], the model expects float32 \[\?, 3\]"),
+        (np.float64([1]), None, r"input x is float64 \[1\], but the model expects float32 \[\?\]"),
+        ([[1.0]], None, r"input x is float32 \[1, 1\], but the model expects float32 \[\?\]"),
+        ([[1.0, 2.0]], "mat", r"input m is float32 \[1, 2\], but the model expects float32 \[\?, 3\]"),
         (["text"], None, r"input x is string \[1\]"),
         ([1.0], "two", "signature 'two' has 2 inputs, which must be given by name"),
         ([1.0], "tow", "unknown signature 'tow'"),
@@ -186,7 +186,7 @@ def test_pandas_itself(zoo: td.LocalModel) -> None:
     with pytest.raises(RequestError, match="no column for input b"):
         zoo.predict(table[["a"]], "two")
     missing = pandas.DataFrame({"a": [1.5, None], "b": [1, None]})
-    with pytest.raises(RequestError, match=r"input b is float64 \[2\], the model expects int64"):
+    with pytest.raises(RequestError, match=r"input b is float64 \[2\], but the model expects int64"):
         zoo.predict(missing, "two")
 
 
@@ -216,7 +216,7 @@ def test_a_graph_that_is_not_what_was_exported(models: Path, tmp_path: Path) -> 
         "dtype"
     ].type = 99  # TensorFlow would end the process over some of these
     (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
-    with pytest.raises(ModelError, match=r"1/saved_model\.pb is not what was exported: ") as caught:
+    with pytest.raises(ModelError, match=r"1/saved_model\.pb has changed since the export: ") as caught:
         td.load_model(folder)
     assert "inspect --check" in (caught.value.hint or "")
 

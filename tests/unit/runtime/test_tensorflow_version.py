@@ -67,7 +67,7 @@ def test_an_unmet_requirement_says_what_to_install() -> None:
     check_installed("2.21.0", None)
     with pytest.raises(UsageError) as caught:
         check_installed("2.21.0", ">=2.22")
-    assert caught.value.message == "TensorFlow 2.21.0 is installed, >=2.22 is required"
+    assert caught.value.message == "TensorFlow 2.21.0 is installed, but >=2.22 is required"
     assert caught.value.hint == "pip install 'tensorflow>=2.22'"
 
 

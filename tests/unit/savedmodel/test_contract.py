@@ -214,7 +214,7 @@ def test_features_of_examples_are_part_of_the_contract(write_model) -> None:
         "feature 'age'": (BREAKING, "its dtype is int64 instead of float32"),
         "feature 'may'": (ADDITION, "it is new and optional"),
         "feature 'must'": (BREAKING, "it is new and required"),
-        "feature 'old'": (COMPATIBLE, "it is not read any more"),
+        "feature 'old'": (COMPATIBLE, "it is no longer read"),
         "feature 'town'": (BREAKING, "it is required, and was optional"),
     }
 

@@ -115,7 +115,7 @@ def test_ports_are_closed_afterwards() -> None:
 @pytest.mark.parametrize(
     ("models", "kind", "message"),
     [
-        ({"m": 7}, UsageError, "model m is a int"),
+        ({"m": 7}, UsageError, "model m must be a base path or a function model, not int"),
         ({"m": "/nowhere/at/all"}, ModelError, "does not exist"),
     ],
 )

@@ -29,10 +29,10 @@ def test_write_and_read(tmp_path):
     [
         ({"stable": 90, "canary": 5}, "adds up to 95 %"),
         ({}, "adds up to 0 %"),
-        ({"stable": 110, "canary": -10}, "for canary is -10"),
-        ({"stable": float("nan")}, "for stable is nan"),
-        ({"stable": "100"}, "for stable is '100'"),
-        ({"stable": True}, "for stable is True"),
+        ({"stable": 110, "canary": -10}, "label canary of digits: -10"),
+        ({"stable": float("nan")}, "label stable of digits: nan"),
+        ({"stable": "100"}, "label stable of digits: '100'"),
+        ({"stable": True}, "label stable of digits: True"),
     ],
 )
 def test_only_percentages_that_add_up_are_written(tmp_path, weights, message):

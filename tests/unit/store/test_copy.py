@@ -87,7 +87,7 @@ def pipe(staged: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
-        (damage, VerdictError, "not as it was exported: fingerprint.pb: changed"),
+        (damage, VerdictError, "has changed since the export: fingerprint.pb: changed"),
         (add, VerdictError, "notes.txt: unlisted"),
         (lose, ModelError, "variables.index"),
         (no_graph, ModelError, "saved_model.pb"),

@@ -64,7 +64,7 @@ def test_timestamps(tmp_path, monkeypatch):
 
 def test_after_the_highest_number_there_is_none(tmp_path):
     (tmp_path / str(2**63 - 1)).mkdir()
-    with pytest.raises(UsageError, match="no higher version"):
+    with pytest.raises(UsageError, match="no version number left"):
         publish_one(tmp_path)
     assert names(tmp_path) == [str(2**63 - 1)]
 

@@ -100,7 +100,7 @@ def test_a_manifest_is_what_a_verdict_is_bound_to_and_files_must_still_match_it(
     path = written(verification(version, CheckStatus.PASSED), tmp_path)
     assert require_verdict(path, version)
     (version / "fingerprint.pb").write_bytes(b"other")
-    with pytest.raises(VerdictError, match=r"is not what was verified: fingerprint\.pb: changed"):
+    with pytest.raises(VerdictError, match=r"has changed since it was verified: fingerprint\.pb: changed"):
         require_verdict(path, version)
 
 

@@ -37,9 +37,9 @@ class ConfigCommand(Command):
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write the files into this directory.")
-@click.option("--check", "only_check", is_flag=True, help="Check the file only; print and write no config.")
+@click.option("--check", "only_check", is_flag=True, help="Only check the file; neither print nor write a config.")
 @click.option("--strict", is_flag=True, help="With --check: exit with 1 if there are warnings.")
-@click.option("--no-disk", is_flag=True, help="Skip the checks of what the file names on disk.")
+@click.option("--no-disk", is_flag=True, help="Skip the checks of paths on disk.")
 @click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @common
 def command(
@@ -54,9 +54,9 @@ def command(
 ) -> int:
     """Write the files that the server reads.
 
-    Use it to check a deployment FILE, to see the models.config that it makes, or, with --out, to write every file for
-    a server that other tools start. A FILE with mistakes has them all listed, each with its line; nothing is printed
-    or written then. `tfs-deploy config import` makes a deployment file of a models.config.
+    Use it to check a deployment FILE, to see the models.config that it produces, or, with --out, to write every file
+    for a server that another tool starts. If FILE has mistakes, they are all listed with their lines, and nothing is
+    printed or written. `tfs-deploy config import` turns a models.config into a deployment file.
 
     Exit code 1: with --strict, there are warnings. Exit code 2: FILE has mistakes.
     """
@@ -70,7 +70,7 @@ def command(
     if out is not None and only_check:
         raise click.UsageError("--out and --check exclude each other.")
     if strict and not only_check:
-        raise click.UsageError("--strict goes with --check.")
+        raise click.UsageError("--strict needs --check.")
     deployment, advice = load_with_advice(file, check_disk=not no_disk, allow_latest=allow_latest)
     for problem in advice:
         output.note(f"warning: {problem}")

@@ -54,7 +54,7 @@ def command(output: Output, folder: Path, bake: float) -> None:
 
     Use it to see what the toolkit does before you write anything. It trains two models on handwritten digits, exports,
     serves and checks them, and rolls out from one to the other under load; a third, deliberately broken version shows
-    the automatic rollback. Everything runs on this machine; Ctrl-C stops it and its server at any moment.
+    the automatic rollback. Everything runs on this machine; Ctrl-C stops it and its server at any time.
     """
     from tfs_deploy.demo.page import markdown, next_commands
     from tfs_deploy.demo.story import run_demo

@@ -37,9 +37,9 @@ _COLORS = {
 @click.argument("new", type=click.Path(path_type=Path))
 @common
 def command(output: Output, old: Path, new: Path) -> int:
-    """Compare what clients see of two versions.
+    """Compare two versions as clients see them.
 
-    Use it before one version takes over from another: it compares signatures, sizes and ops. OLD and NEW are version
+    Use it before one version replaces another: it compares signatures, sizes and ops. OLD and NEW are version
     directories, or base paths (their newest versions).
 
     Exit code 1: NEW breaks clients of OLD.

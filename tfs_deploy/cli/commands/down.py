@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     default=15.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time to stop before the server is killed, in seconds.",
+    help="Time to wait for the server to stop before it is killed, in seconds.",
 )
 @common
 def command(output: Output, file: Path, timeout: float) -> None:
     """Stop the server.
 
-    Use it to end what `up` began: the server of a deployment FILE stops and its container is removed. An embedded
-    server finishes the requests that it has first.
+    Use it to undo `up`: the server of a deployment FILE stops, and its container is removed. An embedded server first
+    finishes the requests in flight.
     """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.launch.up import down
@@ -51,6 +51,6 @@ def command(output: Output, file: Path, timeout: float) -> None:
         "pid": None if server is None else server.pid,
     }
     if server is None:
-        output.result(document, f"no server of {deployment.name} was running")
+        output.result(document, f"the server of {deployment.name} was not running")
     else:
         output.result(document, f"stopped {server.name} of {deployment.name}")

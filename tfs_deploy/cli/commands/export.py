@@ -156,7 +156,7 @@ def parse_version(text: str | None) -> int | str | None:
     if text is None or text == "timestamp":
         return text
     if _NUMBER.fullmatch(text) is None:
-        raise UsageError(f"--version {text} is not a version", hint="give a number, or timestamp")
+        raise UsageError(f"not a valid --version: {text}", hint="give a number, or timestamp")
     return int(text)
 
 

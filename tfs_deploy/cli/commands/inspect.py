@@ -35,7 +35,7 @@ _VARIABLES_SHOWN = 5
     ),
 )
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Compare all files with the hashes in the manifest.")
+@click.option("--check", is_flag=True, help="Compare every file with its hash in the manifest.")
 @click.option("--model", metavar="NAME", help="Model name in the sample requests.  [default: name of the base path]")
 @click.option("--signature", metavar="NAME", help="Show this signature only.")
 @click.option(
@@ -47,10 +47,10 @@ def command(
 ) -> int:
     """Show what a SavedModel holds, without TensorFlow.
 
-    Use it to see signatures, variables, ops, assets and the manifest, and to get requests to copy. PATH is a version
+    Use it to see signatures, variables, ops, assets and the manifest, and to get sample requests. PATH is a version
     directory, or a base path (its newest version).
 
-    Exit code 1: with --check, a file is not as it was exported.
+    Exit code 1: with --check, a file has changed since the export.
     """
     info = inspect_model(path)
     document = describe(info, model=model)
@@ -62,7 +62,7 @@ def command(
     output.result(document, render(printable(document), requests=requests))
     if problems and not output.as_json:
         raise VerdictError(
-            f"{counted(len(problems), 'file')} of {info.path} not as exported: {'; '.join(problems)}",
+            f"{counted(len(problems), 'file')} of {info.path} changed since the export: {'; '.join(problems)}",
             hint="export or copy the version again; do not serve this one",
         )
     return 1 if problems else 0

@@ -38,7 +38,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     metavar="RULES",
     help="Rules to apply: ids, prefixes or names (A,B); may be repeated.  [default: all]",
 )
-@click.option("--ignore", multiple=True, metavar="RULES", help="Rules to leave out; may be repeated.")
+@click.option("--ignore", multiple=True, metavar="RULES", help="Rules to skip; may be repeated.")
 @click.option(
     "--image-version", metavar="VERSION", help="Version or image of the server: 2.19 or tensorflow/serving:2.19.1."
 )
@@ -73,7 +73,7 @@ def command(
     Use it right after an export, or in a pipeline: it reads the files of a SavedModel and needs neither TensorFlow nor
     a server. PATH is a version directory, or a base path (its newest version).
 
-    Exit code 1: there is a finding of the severity of --fail-on, or worse.
+    Exit code 1: a finding is at least as severe as --fail-on.
     """
     if rules:
         output.result({"rules": [_rule_document(rule.id) for rule in RULES]}, reference())

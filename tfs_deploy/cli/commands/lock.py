@@ -22,7 +22,7 @@ _FILE = click.argument("file", type=click.Path(path_type=Path))
     examples=("tfs-deploy lock status digits.yaml", "tfs-deploy lock release digits.yaml"),
 )
 def command() -> None:
-    """Show who works on a deployment, or release its lock.
+    """Show who is at work on a deployment, or release its lock.
 
     Use it when another command says that the deployment is locked.
     """
@@ -34,7 +34,7 @@ def command() -> None:
 def status(output: Output, file: Path) -> None:
     """Show who holds the lock.
 
-    Use it to see which user, machine and process works on a deployment FILE, since when and for what.
+    Use it to see which user, machine and process is at work on a deployment FILE, since when, and why.
     """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.state.lock import describe_holder, holder
@@ -49,8 +49,8 @@ def status(output: Output, file: Path) -> None:
 def release(output: Output, file: Path) -> None:
     """Take the lock away from its holder.
 
-    Use it when the process that holds the lock of a deployment FILE hangs, or its machine is gone; a process that
-    ends releases its lock by itself. A holder that is still alive stops before its next action.
+    Use it when the process that holds the lock of a deployment FILE hangs, or its machine is gone; a process that ends
+    releases its lock on its own. A holder that is still alive stops before its next action.
     """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.state.lock import describe_holder

@@ -38,8 +38,8 @@ _HEADS = {
 def command(output: Output, file: Path, against: str | None, *, detailed_exitcode: bool, allow_latest: bool) -> int:
     """Show what `up` would change.
 
-    Use it before `up`, or in a pipeline to notice that a server differs from its deployment FILE. It shows the changes,
-    the steps in their order, the memory they need, and what would be refused; it changes nothing.
+    Use it before `up`, or in a pipeline to detect that a server differs from its deployment FILE. It shows the changes,
+    the steps in order, the memory they need, and what `up` would refuse; it changes nothing.
 
     Exit code 1: `up` would refuse something; with --detailed-exitcode, also if there is something to do.
     """

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs.",
 )
 @click.option("--signature", metavar="NAME", help=f"Signature to run.  [default: {DEFAULT_SIGNATURE}]")
-@click.option("--label", metavar="LABEL", help="Label of the version to ask.")
-@click.option("--version", type=int, metavar="N", help="Number of the version to ask.")
+@click.option("--label", metavar="LABEL", help="Label of the version to call.")
+@click.option("--version", type=int, metavar="N", help="Number of the version to call.")
 @click.option(
     "--filter",
     "output_filter",
@@ -81,8 +81,8 @@ def command(
 ) -> None:
     """Send one request to a served model.
 
-    Use it to try a model by hand. ADDRESS is the HOST:PORT of any TensorFlow Serving, MODEL the name under
-    which it serves the model.
+    Use it to try a model by hand. ADDRESS is the HOST:PORT of any TensorFlow Serving, MODEL the name of the model
+    there.
     """
     archive = archive_path(form)
     with _client(address, timeout=timeout, rest=rest) as client:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--require-verdict",
     "verdict",
     metavar="FILE",
-    help="Verdict that must have passed these files: verdict.json of `verify`.",
+    help="Only publish what this verdict passed: verdict.json of `verify`, or its directory.",
 )
 @click.option(
     "--keep",
@@ -70,7 +70,7 @@ def command(
     Use it in a pipeline, after `export` and `verify`; it does not need TensorFlow. MODEL_DIR is a version directory,
     or a base path (its newest version). The copy gets the next number under BASE and appears complete or not at all.
 
-    Exit code 1: the files are not as they were exported, or not those that passed --require-verdict.
+    Exit code 1: the files have changed since the export, or are not the ones that passed --require-verdict.
     """
     started = time.monotonic()
     number = parse_version(version)

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write it, and every file that it needs, into this directory.",
+    help="Write it and every file that it needs into this directory.",
 )
 @click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @common
 def command(output: Output, kind: str, file: Path, out: Path | None, *, allow_latest: bool) -> None:
     """Write a Compose project or a Dockerfile.
 
-    Use it where other tools run the server of a deployment FILE, whose target is docker. compose: a compose.yaml with
-    a health check, and with Prometheus if the server is monitored. dockerfile: an image that holds models and config.
-    Versions and labels are those served now.
+    Use it where another tool runs the server. The target of the deployment FILE must be docker. compose: a compose.yaml
+    with a health check, and with Prometheus if the server is monitored. dockerfile: an image that holds models and
+    config. Versions and labels are the ones served now.
     """
     from tfs_deploy.deployment.active import apply_active
     from tfs_deploy.deployment.file import load_deployment

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time to wait until every version is available, in seconds.",
+    help="Time to wait for every version to become available, in seconds.",
 )
 @click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @click.option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory.")
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 def command(output: Output, file: Path, **options: Any) -> None:
     """Replace the running server with a new one.
 
-    Use it to start the server of a deployment FILE afresh, as `up` does when flags have changed. The old server stops
-    once the new one serves if FILE has server.alternate_ports, else shortly before.
+    Use it to start the server of a deployment FILE afresh, as `up` does when flags have changed. If FILE has
+    server.alternate_ports, the old server stops once the new one serves; otherwise it stops shortly before the new one
+    starts.
     """
     bring_up(output, file, force_replace=True, **options)

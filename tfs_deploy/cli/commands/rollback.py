@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--model", metavar="NAME", help="Model to move; optional if FILE has only one.")
 @click.option("--to", type=int, metavar="N", help="Version to go back to.  [default: the one that was stable before]")
-@click.option("--keep-old", is_flag=True, help="Keep the version that stable leaves loaded.")
+@click.option("--keep-old", is_flag=True, help="Keep the version that is rolled back loaded.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time to wait for another process, in seconds.",
+    help="Time to wait for a process at work on the deployment, in seconds.",
 )
 @common
 def command(output: Output, file: Path, *, model: str | None, to: int | None, keep_old: bool, timeout: float) -> int:
     """Move the label stable back to an earlier version.
 
-    Use it when the version that a rollout brought turns out bad. The earlier version is loaded and must give its
-    recorded answers, then the label moves. An unfinished rollout is aborted; an unfinished rollback continues. Right
-    after a rollback, going back further takes --to.
+    Use it when the version that a rollout promoted turns out to be bad. The earlier version is loaded and must give its
+    recorded answers, then the label moves. An unfinished rollout is aborted; an unfinished rollback continues. To go
+    back further right after a rollback, use --to.
 
     Exit code 1: the rollback failed. Exit code 2: there is nothing to go back to.
     """

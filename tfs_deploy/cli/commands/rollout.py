@@ -45,8 +45,8 @@ _NUMBER = click.option(
 def command() -> None:
     """Move traffic from one version to the next, step by step.
 
-    Use it to bring a new version into production: every step is judged by gates, and a gate that fails moves
-    everything back to the old version. `plan` shows what `start` will do.
+    Use it to bring a new version into production: gates judge every step, and a failing gate moves everything back to
+    the old version. `plan` shows what `start` will do.
     """
 
 
@@ -87,9 +87,9 @@ def start(output: Output, file: Path, *, wait_lock: str, watch: bool, **options:
 @plan_options
 @common
 def plan(output: Output, file: Path, **options: Any) -> None:
-    """Show what a rollout would do, and how long it takes at least.
+    """Show what a rollout would do, and the least time it takes.
 
-    Use it before `rollout start`, with the same options. It asks the server of the deployment FILE and changes
+    Use it before `rollout start`, with the same options. It queries the server of the deployment FILE and changes
     nothing.
     """
     from tfs_deploy.cli.shared.rollout_options import make_rollout
@@ -109,8 +109,8 @@ def plan(output: Output, file: Path, **options: Any) -> None:
 def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, watch: bool) -> int:
     """Continue a rollout that was paused, or whose process has ended.
 
-    Use it after `rollout pause`, or when the process or machine of a rollout went away. A step that was under way
-    starts again from its beginning.
+    Use it after `rollout pause`, or after the process or machine that ran the rollout has died. An interrupted step
+    starts over.
 
     Exit code 1: a check failed and everything is back on the old version, or the rollout waits for `promote`.
     """
@@ -134,8 +134,8 @@ def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, wat
 def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, watch: bool) -> int:
     """Approve the promotion of a rollout, now or in advance.
 
-    Use it when a rollout with --manual, or an experiment, waits for a decision. A process that is at work on the
-    rollout is told to go on; else the rollout continues here.
+    Use it when a rollout with --manual, or an experiment, waits for a decision. A process at work on the rollout
+    continues it; if there is none, this command does.
 
     Exit code 1: a check failed and everything is back on the old version.
     """
@@ -154,7 +154,7 @@ def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, 
 def abort(output: Output, file: Path, *, model: str | None, timeout: float) -> int:
     """Abort a rollout and move everything back to the old version.
 
-    Use it when a rollout should not go on. A process that is at work on it is told to go back; else it is done here.
+    Use it when a rollout should not go on. A process at work on it rolls back; if there is none, this command does.
     """
     from tfs_deploy.cli.shared.rollout_control import abort_rollout, choose_model, require_unfinished
 
@@ -171,8 +171,8 @@ def abort(output: Output, file: Path, *, model: str | None, timeout: float) -> i
 def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> int:
     """Pause a rollout: labels and traffic stay as they are.
 
-    Use it to gain time, for instance to look into a gate. The process that is at work ends; `rollout resume` continues
-    the rollout, `rollout abort` moves everything back.
+    Use it to gain time, for instance to look into a gate. The process at work ends; `rollout resume` continues the
+    rollout, `rollout abort` moves everything back.
     """
     from tfs_deploy.cli.shared.rollout_control import choose_model, request_and_wait, require_unfinished
     from tfs_deploy.rollout import Status
@@ -191,7 +191,7 @@ def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> i
 @command.command(examples=("tfs-deploy rollout status digits.yaml", "tfs-deploy rollout status digits.yaml --watch"))
 @_FILE
 @_MODEL
-@click.option("--watch", is_flag=True, help="Follow the rollout until it has ended.")
+@click.option("--watch", is_flag=True, help="Follow the rollout until it ends.")
 @common
 def status(output: Output, file: Path, *, model: str | None, watch: bool) -> None:
     """Show the last rollout of a model, with its steps and verdicts.
@@ -213,7 +213,7 @@ def status(output: Output, file: Path, *, model: str | None, watch: bool) -> Non
 @_MODEL
 @common
 def history(output: Output, file: Path, *, model: str | None) -> None:
-    """List the rollouts of a model, the last one first.
+    """List the rollouts of a model, the latest first.
 
     Use it to see which versions were stable and when, and to find the number of a rollout for `rollout report`.
     """
@@ -229,13 +229,15 @@ def history(output: Output, file: Path, *, model: str | None) -> None:
 @_FILE
 @_MODEL
 @_NUMBER
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with plots into this file.")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML page with plots to this file."
+)
 @common
 def report(output: Output, file: Path, *, model: str | None, number: int | None, html: Path | None) -> None:
     """Write the report of a rollout, as Markdown or as an HTML page.
 
-    Use it to show others what a rollout did and why. Markdown goes to standard output; the page has plots and needs no
-    other file.
+    Use it to show others what a rollout did and why. Markdown goes to standard output; the HTML page has plots and is a
+    single file.
     """
     from tfs_deploy.cli.shared.rollout_control import choose_model
     from tfs_deploy.cli.shared.rollout_views import show_report

@@ -29,9 +29,9 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", metavar="NAME", help="Ask this model only.")
-@click.option("--label", metavar="LABEL", help="Ask this label only.")
-@click.option("--version", type=int, metavar="N", help="Ask this version by number, even if it has no label.")
+@click.option("--model", metavar="NAME", help="Check this model only.")
+@click.option("--label", metavar="LABEL", help="Check this label only.")
+@click.option("--version", type=int, metavar="N", help="Check this version by number, even if it has no label.")
 @click.option(
     "--rtol", type=click.FloatRange(min=0), metavar="NUMBER", help="Relative tolerance.  [default: as recorded, 1e-5]"
 )
@@ -46,7 +46,7 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
     metavar="SECONDS",
     help="Timeout per request, in seconds.",
 )
-@click.option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C, with one line per round.")
+@click.option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C; print one line per round.")
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1),
@@ -60,7 +60,7 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
     "--textfile",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.prom",
-    help="Write metrics for Prometheus's textfile collector into this file, anew in each round.",
+    help="Write metrics for Prometheus's textfile collector to this file, replaced in each round.",
 )
 @common
 def command(
@@ -78,20 +78,21 @@ def command(
     rounds: int | None,
     textfile: Path | None,
 ) -> int:
-    """Compare the answers of every label with those recorded.
+    """Compare the answers of every label with the recorded ones.
 
-    Use it after `up`, or with --watch as a monitor. Each label of a deployment FILE is asked over gRPC and REST for
-    the answers recorded at export; a model without labels is asked by version number, and a version without recorded
+    Use it after `up`, or with --watch as a monitor. Each label of a deployment FILE gets the requests recorded at
+    export, over gRPC and REST. A model without labels is called by version number, and a version without recorded
     answers gets made-up inputs. With --watch, --json prints one document per line.
 
-    Exit code 1: a check failed; the last line names the first. With --watch, the last round decides; 130 after Ctrl-C.
+    Exit code 1: a check failed; the last line names the first. With --watch, the last round decides; after Ctrl-C the
+    exit code is 130.
     """
     from tfs_deploy.cli.shared.smoke_watch import one_round, recorder, watch
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.smoke.smoke import ToleranceOverride
 
     if not watching and (interval is not None or rounds is not None):
-        raise UsageError("--interval and --rounds belong to --watch", hint="add --watch, or leave them out")
+        raise UsageError("--interval and --rounds need --watch", hint="add --watch, or leave them out")
     deployment = load_deployment(file)
     record = recorder(deployment.name, textfile)
     choice = {"model": model, "label": label, "version": version, "tolerance": ToleranceOverride(rtol, atol)}
@@ -120,7 +121,7 @@ def _ask(output: Output, deployment: Deployment, timeout: float, choice: dict[st
     with connect(deployment, timeout=timeout) as connections, output.progress(f"asking {deployment.name}") as progress:
         for check in smoke_deployment(deployment, connections.predictors, **choice):
             checks.append(check)
-            progress.say(f"asking {deployment.name}: {check.model} {check.target}")
+            progress.say(f"checking {deployment.name}: {check.model} {check.target}")
     return SmokeReport(tuple(checks))
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def command(output: Output, file: Path) -> int:
     """Show the CPU, memory and network use of the server.
 
-    Use it to see what the server of a deployment FILE takes of its machine right now.
+    Use it to see how much of its machine the server of a deployment FILE is using right now.
 
     Exit code 1: the server is not running.
     """

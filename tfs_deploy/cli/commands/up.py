@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time to wait until every version is available, in seconds.",
+    help="Time to wait for every version to become available, in seconds.",
 )
 @click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @click.option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory.")
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 def command(output: Output, file: Path, **options: Any) -> None:
     """Start the server, or bring a running one in line with its file.
 
-    Use it to serve a deployment FILE, and again after each change of the file; it returns once every version serves.
-    No request to a running server fails: new versions are loaded first, then labels move, then versions that FILE no
-    longer names are unloaded. If a setting changed that a server reads only at its start, a new server is started,
-    checked and put in the place of the old one, which stays if that fails.
+    Use it to serve a deployment FILE, and again after each change of the file; it returns once every version is
+    available. No request to a running server fails: new versions are loaded first, then labels move, then versions that
+    FILE no longer names are unloaded. A change to a setting that a server reads only at startup needs a new server: it
+    is started, checked and swapped for the old one, which stays if that fails.
     """
     bring_up(output, file, force_replace=False, **options)

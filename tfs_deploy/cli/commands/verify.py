@@ -39,8 +39,8 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
 
     Use it in a pipeline, between `export` and `publish`. MODEL_DIR is a version directory, or a base path (its newest
     version); FILE is a deployment file (every version that it serves). A server is started for the checks and stopped
-    afterwards; with --target HOST:PORT a running one is asked. --report writes verdict.json, junit.xml, summary.md and
-    report.html.
+    afterwards; with --target HOST:PORT, a running server is checked instead. --report writes verdict.json, junit.xml,
+    summary.md and report.html.
 
     Exit code 1: a check failed; the last line names the first.
     """
@@ -93,7 +93,7 @@ def _conclude(output: Output, verification: Verification) -> int:
     first = verification.first_failed
     reason = f"{len(verification.failed)} of {len(verification.checks)} checks failed; first: {first}"
     if first is None:
-        reason = "no check was made, so nothing was verified"
+        reason = "no check was run, so nothing was verified"
     if output.as_json:
         output.note(reason)
         return VerdictError.exit_code

@@ -55,7 +55,9 @@ def run_rollout(output: Output, rollout: Rollout, *, wanted: Status = Status.DON
         result = rollout.run(on_event=output.note, on_step=on_step, check=False)
     except KeyboardInterrupt:
         file = rollout.deployment.source
-        output.warn(f"everything stays as it is; go on with: tfs-deploy rollout resume {file}, or rollout abort {file}")
+        output.warn(
+            f"everything stays as it is; continue with: tfs-deploy rollout resume {file}, or rollout abort {file}"
+        )
         raise
     return conclude(output, result, wanted)
 
@@ -73,13 +75,13 @@ def abort_rollout(output: Output, deployment: Deployment, model: str, *, timeout
 
 
 def approve_rollout(output: Output, deployment: Deployment, model: str, *, skip_steps: bool, watch: bool) -> int:
-    """Approve an unfinished rollout: tell the process at work on it, or continue it here if there is none."""
+    """Approve an unfinished rollout: notify the process at work on it, or continue it here if there is none."""
     busy = rollout_holder(deployment.state_dir, model)
     if busy is None:
         return run_rollout(output, Rollout.promote(deployment, model, skip_steps=skip_steps), watch=watch)
     request = "promote-now" if skip_steps else "promote"
     FileMailbox(deployment.state_dir, model).post(request)
-    output.note(f"told the process at work: {describe_holder(busy)}")
+    output.note(f"notified the process at work: {describe_holder(busy)}")
     output.result({"asked": request}, "approved: the process at work continues")
     return 0
 

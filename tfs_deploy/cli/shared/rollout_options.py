@@ -26,13 +26,15 @@ OPTIONS = (
         show_default=True,
         help="How traffic moves to the new version.",
     ),
-    click.option("--steps", metavar="PERCENTS", help="Traffic of the new version.  [canary: 5,25,50,100]"),
+    click.option(
+        "--steps", metavar="PERCENTS", help="Percent of traffic for the new version, per step.  [canary: 5,25,50,100]"
+    ),
     click.option("--bake", default="10s", show_default=True, metavar="TIME", help="Duration of each step."),
     click.option(
         "--check-every", default="5s", show_default=True, metavar="TIME", help="Time between two checks of the gates."
     ),
     click.option("--gate", "gates", multiple=True, metavar="NAME=LIMIT", help="Gate (see below); may be repeated."),
-    click.option("--no-default-gates", is_flag=True, help="Use only the golden gate and those of --gate."),
+    click.option("--no-default-gates", is_flag=True, help="Use only the golden gate and the ones given by --gate."),
     click.option("--prometheus", metavar="URL", help="Default Prometheus URL for promql gates."),
     click.option(
         "--requests", "requests_file", metavar="FILE", help="Requests for the drift gate: .npz, or a warmup file."
@@ -43,7 +45,7 @@ OPTIONS = (
         default=30,
         show_default=True,
         metavar="N",
-        help="Fewest samples that a gate judges.",
+        help="Samples that a gate needs to judge.",
     ),
     click.option(
         "--fail-after",
@@ -58,14 +60,14 @@ OPTIONS = (
         default="1m",
         show_default=True,
         metavar="TIME",
-        help="Time to wait for enough samples, after the bake.",
+        help="Time to wait for enough samples after a step has baked.",
     ),
     click.option(
         "--on-too-few",
         type=click.Choice(["fail", "pause"]),
         default="fail",
         show_default=True,
-        help="What to do if there are still too few samples.",
+        help="What to do if samples are still too few after that.",
     ),
     click.option("--manual", is_flag=True, help="Pause after the steps, until `rollout promote`."),
     click.option(
@@ -91,7 +93,7 @@ OPTIONS = (
         default="10s",
         show_default=True,
         metavar="TIME",
-        help="Time without an answer of a server before rolling back.",
+        help="Time that a server may be silent before rolling back.",
     ),
     click.option(
         "--hook",
@@ -108,17 +110,19 @@ OPTIONS = (
         "replicas",
         multiple=True,
         metavar="HOST:PORT[/REST]",
-        help="Server to roll out to, where there are several; may be repeated.",
+        help="Server to roll out to, if there are several; may be repeated.",
     ),
     click.option(
         "--require-verdict",
         "verdict",
         metavar="FILE",
-        help="Verdict that must have passed the version: verdict.json of `verify`.",
+        help="Only roll out what this verdict passed: verdict.json of `verify`, or its directory.",
     ),
     click.option("--allow-missing-goldens", is_flag=True, help="Allow a version without recorded answers."),
     click.option(
-        "--allow-missing-warmup", is_flag=True, help="Allow a version without warmup where the old version has it."
+        "--allow-missing-warmup",
+        is_flag=True,
+        help="Allow a version without warmup requests if the old version has them.",
     ),
     click.option("--allow-breaking", is_flag=True, help="Allow signatures that break clients of the old version."),
     click.option("--ignore-lint", is_flag=True, help="Allow a version with errors of `lint`."),

@@ -124,7 +124,7 @@ def show_plan(output: Output, plan: Plan) -> None:
     table = Table.of(["phase", "what happens", Column("seconds", "right")], rows)
     promoted, done = duration_text(times.promote), duration_text(times.done)
     forward = f"{promoted} after the start, plus the time for loading and smoke; done after {done}"
-    noticed = f"a fault in a step is noticed within {duration_text(times.notice)}, given enough samples"
+    noticed = f"a fault in a step is detected within {duration_text(times.notice)}, given enough samples"
     back = f"the last answer of version {plan.new} comes within {times.back:.1f} s of the verdict"
 
     def render(console: Console) -> None:

@@ -37,20 +37,20 @@ OPTIONS = (
     click.option(
         "--target",
         metavar="WHERE",
-        help="Where it is served: embedded, docker or a running HOST:PORT[/RESTPORT].  [default: as in FILE]",
+        help="Server to use: embedded, docker, or a running HOST:PORT[/RESTPORT].  [default: as in FILE]",
     ),
     click.option("--image", "images", multiple=True, metavar="TAG", help="Container image; may be repeated."),
-    click.option("--baseline", metavar="VERSION", help="Version to compare with: a number beside it, or a path."),
+    click.option(
+        "--baseline", metavar="VERSION", help="Version to compare with: a number under the same base path, or a path."
+    ),
     click.option(
         "--model", "name", metavar="NAME", help="Model of FILE to verify, or the name to serve MODEL_DIR under."
     ),
+    click.option("--skip", "skips", multiple=True, metavar="CHECK", help="Check or group to skip; may be repeated."),
     click.option(
-        "--skip", "skips", multiple=True, metavar="CHECK", help="Check or group to leave out; may be repeated."
+        "--only", metavar="GROUP", multiple=True, help="Group of checks to run; may be repeated.  [default: all]"
     ),
-    click.option(
-        "--only", metavar="GROUP", multiple=True, help="Group of checks to make; may be repeated.  [default: all]"
-    ),
-    click.option("--ignore", metavar="RULES", default="", help="Lint rules to leave out: A,B."),
+    click.option("--ignore", metavar="RULES", default="", help="Lint rules to skip: A,B."),
     click.option(
         "--timeout",
         type=_SECONDS,
@@ -65,7 +65,7 @@ OPTIONS = (
         metavar="SECONDS",
         help="Timeout for loading, in seconds.  [default: 45, more for large models]",
     ),
-    click.option("--dataset", type=_FILE, help="Data set to send: .npz, .csv, .parquet or .tfrecord."),
+    click.option("--dataset", type=_FILE, help="Data set to run through the model: .npz, .csv, .parquet or .tfrecord."),
     click.option(
         "--metric",
         "metrics",
@@ -79,7 +79,7 @@ OPTIONS = (
         metavar="COLUMN",
         help="Column of expected values.  [default: label, target, class, y, or the only one left]",
     ),
-    click.option("--output", "output_name", metavar="NAME", help="Output that the metrics judge."),
+    click.option("--output", "output_name", metavar="NAME", help="Output that the metrics are computed on."),
     click.option(
         "--load",
         type=click.FloatRange(min=0),
@@ -92,7 +92,7 @@ OPTIONS = (
         default=4,
         show_default=True,
         metavar="N",
-        help="Concurrent requests of the load test.",
+        help="Concurrent callers of the load test.",
     ),
     click.option(
         "--rate",

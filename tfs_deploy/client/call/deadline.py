@@ -25,7 +25,7 @@ class Deadline:
     def __init__(self, seconds: float, clock: Callable[[], float], since: float | None = None) -> None:
         number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if not number or not 0 < seconds < math.inf:
-            raise RequestError(f"the timeout is {seconds!r} s", hint="give a number of seconds greater than 0")
+            raise RequestError(f"not a valid timeout: {seconds!r} s", hint="give a number of seconds greater than 0")
         self.seconds = seconds = min(seconds, LONGEST)
         self._clock = clock
         self._end = (clock() if since is None else since) + seconds

@@ -22,7 +22,9 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         UsageError: a name or value that cannot be sent, or a name that belongs to the protocol.
     """
     if not isinstance(headers, Mapping):
-        raise UsageError(f"the headers are of type {type(headers).__name__}", hint='give a mapping: {"name": "value"}')
+        raise UsageError(
+            f"headers must be a mapping, not {type(headers).__name__}", hint='give a mapping: {"name": "value"}'
+        )
     checked = {}
     for given, value in headers.items():
         name = str(given).lower()
@@ -32,6 +34,6 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
                 hint="use letters, digits, _ . and -; grpc-..., ...-bin and content-type belong to the protocol",
             )
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
-            raise UsageError(f"the header {name} is {value!r}", hint="give printable ASCII text")
+            raise UsageError(f"not a valid value for the header {name}: {value!r}", hint="give printable ASCII text")
         checked[name] = value
     return checked

@@ -31,9 +31,9 @@ class ModelRef(_Ref):
         if label is not None and version is not None:
             raise RequestError("a request names a version or a label, not both", hint="drop one of the two")
         if not isinstance(name, str):
-            raise RequestError(f"the model is {name!r}", hint="give its name as text")
+            raise RequestError(f"not a valid model name: {name!r}", hint="give its name as text")
         if label is not None and not isinstance(label, str):
-            raise RequestError(f"the label is {label!r}", hint="give text; for a number use version=...")
+            raise RequestError(f"not a valid label: {label!r}", hint="give text; for a number use version=...")
         return super().__new__(cls, name, label, None if version is None else _version(version))
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ def _version(given: object) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(given, bool) or not -(2**63) <= number < 2**63:
-        raise RequestError(f"the version is {given!r}", hint="give a whole number of 64 bits")
+        raise RequestError(f"not a valid version: {given!r}", hint="give a whole number of 64 bits")
     return number
 
 

@@ -30,7 +30,7 @@ _NO_CONNECTION: Final = re.compile(
     r"|Stream removed|GOAWAY|connection attempt timed out|No such file",
     re.IGNORECASE,
 )
-#: http_rest_api_handler.cc FillJsonErrorMsg and its callers map canonical codes to these; the way back is lossy
+#: http_rest_api_handler.cc FillJsonErrorMsg and its callers map canonical codes to these; the reverse mapping is lossy
 _REST_CODES: Final = {
     400: Code.INVALID_ARGUMENT,
     401: Code.UNAUTHENTICATED,

@@ -94,7 +94,8 @@ class Batch:
         for example in self.examples:
             if not isinstance(example, Mapping):
                 raise RequestError(
-                    f"an example is of type {type(example).__name__}", hint='give mappings: {"name": value, ...}'
+                    f"an example must be a mapping, not {type(example).__name__}",
+                    hint='give mappings: {"name": value, ...}',
                 )
             if example.keys() != first.keys():
                 raise RequestError("the examples have different inputs", hint="give every example the same names")
@@ -128,7 +129,8 @@ def batches(examples: Iterable[Mapping[str, Any]], size: int) -> Iterator[Batch]
     collected: list[Mapping[str, Any]] = []
     if isinstance(examples, Mapping) or not isinstance(examples, Iterable):
         raise UsageError(
-            f"the examples are of type {type(examples).__name__}", hint='give a list of mappings: [{"name": value}]'
+            f"the examples must be a list, not {type(examples).__name__}",
+            hint='give a list of mappings: [{"name": value}]',
         )
     for example in examples:
         collected.append(example)
@@ -144,7 +146,7 @@ def check_sizes(batch_size: int, concurrency: int) -> None:
     """Raise a ``UsageError`` unless both are 1 or more."""
     for name, value in (("batch_size", batch_size), ("concurrency", concurrency)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UsageError(f"{name} is {value!r}", hint="give 1 or more")
+            raise UsageError(f"not a valid {name}: {value!r}", hint="give 1 or more")
 
 
 def _stack(values: list[Any]) -> Any:

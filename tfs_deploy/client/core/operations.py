@@ -161,5 +161,5 @@ class Operations:
 def _checked_names(output_filter: Iterable[str]) -> tuple[str, ...]:
     names = tuple(output_filter) if isinstance(output_filter, Iterable) else (output_filter,)
     if isinstance(output_filter, str) or not all(isinstance(name, str) for name in names):
-        raise RequestError(f"output_filter is {output_filter!r}", hint='give a list of names: ["y"]')
+        raise RequestError(f"not a valid output_filter: {output_filter!r}", hint='give a list of names: ["y"]')
     return names

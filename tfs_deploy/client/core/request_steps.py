@@ -96,11 +96,11 @@ class RequestSteps:
         inputs = request.inputs
         if type(inputs) is not dict and not isinstance(inputs, Mapping):
             raise RequestError(
-                f"inputs are of type {type(inputs).__name__}", hint='give a mapping: {"name": array, ...}'
+                f"inputs must be a mapping, not {type(inputs).__name__}", hint='give a mapping: {"name": array, ...}'
             )
         for name in inputs:
             if not isinstance(name, str):
-                raise RequestError(f"the name of an input is {name!r}", hint='give text: {"name": array, ...}')
+                raise RequestError(f"not a valid input name: {name!r}", hint='give text: {"name": array, ...}')
         _check_signature_name(request.signature)
         deadline = self._deadline(request.timeout, request.record.began)
         send = functools.partial(self._send, request, deadline)
@@ -332,7 +332,7 @@ class RequestSteps:
 
 def _check_signature_name(name: object) -> None:
     if name is not None and not isinstance(name, str):
-        raise RequestError(f"the signature is {name!r}", hint="give its name as text")
+        raise RequestError(f"not a valid signature name: {name!r}", hint="give its name as text")
 
 
 def _reusable(examples: Any) -> Any:

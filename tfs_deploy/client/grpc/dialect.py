@@ -150,7 +150,7 @@ def _server_config(config: Any) -> Any:
             raise RequestError(f"the configuration is not a valid ModelServerConfig: {error}") from error
     if getattr(getattr(config, "DESCRIPTOR", None), "full_name", "") != "tensorflow.serving.ModelServerConfig":
         raise RequestError(
-            f"the configuration is of type {type(config).__name__}",
+            f"the configuration must be a ModelServerConfig, not {type(config).__name__}",
             hint="give a ModelServerConfig message, or one in protobuf text format",
         )
     # the message may be of one of tensorflow-serving-api's own classes

@@ -79,7 +79,8 @@ class RestDialect:
         """Raise an ``UnimplementedError``: the REST API has no MultiInference."""
         del ref, examples, context, tasks
         raise UnimplementedError(
-            "the REST API has no multi_inference", hint="call classify and regress, or use Client on the gRPC port"
+            "the REST API does not support multi_inference",
+            hint="call classify and regress, or use Client on the gRPC port",
         )
 
     def read_tasks(self, data: bytes) -> list[TaskReply]:
@@ -122,7 +123,7 @@ class RestDialect:
     def reload(self, config: Any) -> Call:
         """Raise an ``UnimplementedError``: the REST API has no reload."""
         del config
-        raise UnimplementedError("the REST API has no reload", hint="use Client on the gRPC port")
+        raise UnimplementedError("the REST API cannot reload", hint="use Client on the gRPC port")
 
     def read_reload(self, data: bytes) -> None:
         """Do nothing: the REST API has no such reply."""

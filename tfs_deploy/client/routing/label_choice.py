@@ -69,7 +69,7 @@ def checked_weights(weights: Mapping[Any, float]) -> dict[Any, float]:
         if not isinstance(place, (str, int)) or isinstance(place, bool):
             raise UsageError(f"not a valid label or version: {place!r}", hint="give text, or a version's number")
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
-            raise UsageError(f"the weight of {place} is {weight!r}", hint="give a number of 0 or more")
+            raise UsageError(f"not a valid weight for {place}: {weight!r}", hint="give a number of 0 or more")
     return dict(weights)
 
 

@@ -50,7 +50,7 @@ def check_file(
         for key, message in check_batching(to_batching(file.batching)):
             yield ("batching", key), message
     if file.ssl is not None and file.ssl.client_verify and file.ssl.ca is None and ("ssl", "ca") not in unknown:
-        yield ("ssl", "client_verify"), "needs ca, the certificates that sign those of clients"
+        yield ("ssl", "client_verify"), "needs ca: the CA certificates that sign the clients' certificates"
     if file.monitoring is not None:
         if file.server.rest_port == 0:
             yield ("monitoring",), "needs server.rest_port: metrics are served on the REST port"

@@ -1,4 +1,4 @@
-"""The keys of a deployment file, their types and ranges. What they mean is told in configs/reference.yaml.
+"""The keys of a deployment file, their types and ranges. configs/reference.yaml explains them.
 
 A section ``of`` a value has the value's fields as keys, with their types, limits and defaults. What the file writes in
 another form, or what ``checks`` reads, is declared here again. Nothing but what one key can show by itself is checked

@@ -39,7 +39,8 @@ def as_examples(source: Source, examples: Any) -> list[Example]:
         return []
     if not isinstance(examples, Mapping):
         raise UsageError(
-            f"examples is a {type(examples).__name__}", hint="examples={'serving_default': {'image': rows}}"
+            f"examples must be a dict, not {type(examples).__name__}",
+            hint="examples={'serving_default': {'image': rows}}",
         )
     found: list[Example] = []
     for signature, given in examples.items():
@@ -62,7 +63,7 @@ def _one(signature: str, specs: dict[str, TensorSpec], example: Any) -> Example:
 def _one_example(signature: str, specs: dict[str, TensorSpec], example: Any) -> dict[str, Array]:
     if not isinstance(example, Mapping):
         raise UsageError(
-            f"examples of {signature!r}: an example is a dict of inputs, not a {type(example).__name__}",
+            f"examples of {signature!r}: an example is a dict of inputs, not {type(example).__name__}",
             hint=f"{{{', '.join(f'{name!r}: ...' for name in specs)}}}",
         )
     for name in example:
@@ -86,7 +87,8 @@ def _array(signature: str, spec: TensorSpec, value: Any) -> Array:
         array = _strings(given)
     elif given.dtype.kind in "OSU" or not np.can_cast(given.dtype, dtype, casting="same_kind"):
         raise UsageError(
-            f"examples of {signature!r}: input {spec.name!r} is {given.dtype.name}, the signature takes {spec.dtype}",
+            f"examples of {signature!r}: input {spec.name!r} is {given.dtype.name}, "
+            f"but the signature takes {spec.dtype}",
             hint=f"convert it with .astype({spec.dtype!r})",
         )
     else:
@@ -97,7 +99,8 @@ def _array(signature: str, spec: TensorSpec, value: Any) -> Array:
     )
     if not fits:
         raise UsageError(
-            f"examples of {signature!r}: input {spec.name!r} has shape {list(array.shape)}, the signature takes {spec}",
+            f"examples of {signature!r}: input {spec.name!r} has shape {list(array.shape)}, "
+            f"but the signature takes {spec}",
             hint="an example is a batch, even of a single row: array[None]",
         )
     return array

@@ -35,7 +35,7 @@ def pass_inputs(signature: str, function: Callable[..., Any], names: Sequence[st
             return lambda inputs: function({name: inputs[name] for name in names})
     takes = ", ".join(p.name for p in parameters) or "nothing"
     raise UsageError(
-        f"Signature {signature!r}: the function takes ({takes}), the inputs are ({', '.join(names)})",
+        f"Signature {signature!r}: the function takes ({takes}), but the inputs are ({', '.join(names)})",
         hint="give the inputs the names of the function's parameters",
     )
 
@@ -98,7 +98,7 @@ def _pick(signature: str, results: Mapping[Any, Any], name: str, key: Any) -> An
         return results[key]
     if isinstance(key, int):
         raise UsageError(
-            f"Signature {signature!r}: output {name!r} is result {key}, there are {len(results)}",
+            f"Signature {signature!r}: output {name!r} is result {key}, but there are only {len(results)}",
             hint="results are counted from 0",
         )
     raise UsageError(

@@ -97,6 +97,9 @@ def as_signatures(signatures: Any) -> dict[str, Signature]:
             raise UsageError(f"The signature name {name!r} is reserved by TensorFlow", hint="choose another name")
         value = Signature(given) if isinstance(given, str) or callable(given) else given
         if not isinstance(value, Signature):
-            raise UsageError(f"Signature {name!r} is a {type(value).__name__}", hint="wrap it in Signature(...)")
+            raise UsageError(
+                f"Signature {name!r} must be a Signature, not {type(value).__name__}",
+                hint="wrap it in Signature(...)",
+            )
         result[name] = value
     return result

@@ -73,7 +73,7 @@ def as_spec(name: str, value: Any) -> TensorSpec:
         return TensorSpec(name, dtype_name_of(dtype), shape_of(shape))
     if hasattr(value, "dtype") and hasattr(value, "shape") and "array" not in kind.lower():
         return TensorSpec(name, _given_dtype(name, value.dtype), _shape_with_rank(value))
-    raise UsageError(f"The spec of input {name!r} is {value!r}", hint=f"write {_FORMS}")
+    raise UsageError(f"Input {name!r} has a spec that is not valid: {value!r}", hint=f"write {_FORMS}")
 
 
 def _given_dtype(name: str, dtype: Any) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Opener: TypeAlias = "Callable[[Any, Mapping[str, Signature] | None, Sequence[str]], Source]"
 _FOREIGN: Final = {
-    ".tflite": "a TensorFlow Lite model, which cannot be turned back",
+    ".tflite": "a TensorFlow Lite model, which cannot be converted back",
     ".onnx": "an ONNX model, not a TensorFlow one",
     ".pt": "a PyTorch file, not a TensorFlow one",
     ".pth": "a PyTorch file, not a TensorFlow one",

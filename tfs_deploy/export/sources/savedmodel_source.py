@@ -89,5 +89,6 @@ def _check_manifest(folder: Path) -> None:
     refused = Accepts(frozenset({NO_MANIFEST})).refused(review_manifest(folder))
     if refused:
         raise ModelError(
-            f"{folder} is not what was exported: {refused[0]}", hint=f"`tfs-deploy inspect --check {folder}` lists all"
+            f"{folder} has changed since the export: {refused[0]}",
+            hint=f"`tfs-deploy inspect --check {folder}` lists all",
         )

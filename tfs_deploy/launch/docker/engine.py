@@ -57,7 +57,7 @@ class Engine:
         return ARCHITECTURES.get(name, name)
 
     def require_image(self, docker: Docker, progress: Callable[[str, int, int], None] | None = None) -> str:
-        """Return the id of the image, pulled if it is to be; ``progress`` is told (what, bytes done, bytes in all).
+        """Return the id of the image, pulled if it is to be; ``progress`` gets (what, bytes done, bytes in all).
 
         Raises:
             EnvironmentFault: it is not here and cannot be pulled; the message says what the registry answered.
@@ -67,12 +67,13 @@ class Engine:
         if found is None:
             if docker.pull == "never":
                 raise EnvironmentFault(
-                    f"image {docker.image} is not on this machine", hint="server.docker.pull: never keeps it away"
+                    f"image {docker.image} is not on this machine",
+                    hint=f"server.docker.pull is never: run docker pull {docker.image}, or change it",
                 )
             self._pull(docker, progress or (lambda *_: None))
             found = self._image(docker.image)
         if found is None:
-            raise EnvironmentFault(f"image {docker.image} was pulled and is not there", retriable=True)
+            raise EnvironmentFault(f"image {docker.image} was pulled but cannot be found", retriable=True)
         _require_architecture(docker, str(found.get("Architecture", "")), self.architecture)
         return str(found["Id"])
 
@@ -125,10 +126,10 @@ def pull_error(image: str, said: str) -> TfsDeployError:
     if re.search(r"not found|manifest unknown|does not exist", text, re.IGNORECASE) and "no such host" not in text:
         return UsageError(f"no registry has image {image}: {text}", hint="check server.docker.image, its tag above all")
     if re.search(r"denied|unauthorized|authentication", text, re.IGNORECASE):
-        return EnvironmentFault(f"image {image} may not be pulled: {text}", hint="docker login, or check its name")
+        return EnvironmentFault(f"the registry refused image {image}: {text}", hint="docker login, or check its name")
     if re.search(r"no matching manifest", text):
         hint = "the official image is for amd64: server.docker.platform: linux/amd64 runs it emulated"
-        return UsageError(f"image {image} does not exist for this processor: {text}", hint=hint)
+        return UsageError(f"image {image} does not exist for this machine's processor: {text}", hint=hint)
     if "no space left" in text:
         return EnvironmentFault(f"image {image} does not fit on the disk: {text}", hint="docker system df")
     return EnvironmentFault(
@@ -141,7 +142,7 @@ def pull_error(image: str, said: str) -> TfsDeployError:
 def _require_architecture(docker: Docker, has: str, wants: str) -> None:
     if docker.platform is None and has and wants and has != wants:
         raise UsageError(
-            f"image {docker.image} is for {has}, this machine is {wants}",
+            f"image {docker.image} is for {has}, but this machine is {wants}",
             hint=f"server.docker.platform: linux/{has} runs it emulated, and slowly",
         )
 
@@ -196,8 +197,8 @@ def _unreachable(error: BaseException) -> EnvironmentFault:
     if "timed out" in said.lower():
         return EnvironmentFault("the Docker Engine does not answer", hint="docker info", retriable=True)
     if re.search(r"RemoteDisconnected|ConnectionReset|BrokenPipe|IncompleteRead|InvalidChunk", said):
-        hint = "look at its log (journalctl -u docker), then run the command again: it puts things in order"
-        return EnvironmentFault("the Docker Engine went away in the middle", hint=hint, retriable=True)
+        hint = "look at its log (journalctl -u docker), then run the command again: it cleans up first"
+        return EnvironmentFault("the connection to the Docker Engine broke", hint=hint, retriable=True)
     where = os.environ.get("DOCKER_HOST") or "/var/run/docker.sock"
     return EnvironmentFault(
         f"no Docker Engine answers at {where}",

@@ -35,7 +35,7 @@ class Process:
     def spawn(cls, command: list[str], *, log_path: Path, environment: Mapping[str, str]) -> Process:
         """Start ``command`` in a session of its own, output appended to ``log_path``.
 
-        A session of its own keeps Ctrl-C in the terminal from reaching it: whoever started it decides when it stops.
+        A session of its own keeps Ctrl-C in the terminal from reaching it: the caller decides when it stops.
         """
         log_path.parent.mkdir(parents=True, exist_ok=True)
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND

@@ -66,7 +66,7 @@ def _replacement(facts: Facts, gap: float) -> ReplaceBeside | ReplaceInPlace:
         lines = (
             f"start a second server on {facts.pair}",
             *loads,
-            "check every label of it",
+            "check each of its labels",
             f"send the clients that follow the endpoint file there, wait for their last calls to {facts.server}",
             f"stop {facts.server}",
         )
@@ -74,7 +74,7 @@ def _replacement(facts: Facts, gap: float) -> ReplaceBeside | ReplaceInPlace:
     lines = (
         "start a second server on unused ports",
         *loads,
-        "check every label of it, then stop it: the settings work",
+        "check each of its labels, then stop it: the settings work",
         f"stop {facts.server}: downtime begins, about {gap:.1f} s",
         f"start the new server on {facts.ports}, wait for every version",
     )
@@ -100,4 +100,8 @@ def _endpoint(facts: Facts) -> Iterator[Step]:
 
 def _rollouts(facts: Facts) -> Iterator[Step]:
     if facts.ended_rollouts:
-        yield EndRollouts(tuple(f"drop what the last rollout left for {model}" for model in facts.ended_rollouts))
+        yield EndRollouts(
+            tuple(
+                f"drop the versions and labels that the last rollout set for {model}" for model in facts.ended_rollouts
+            )
+        )

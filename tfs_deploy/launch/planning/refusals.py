@@ -35,7 +35,7 @@ def _missing_versions(facts: Facts) -> Iterator[ModelError]:
         if missing and model.base_path in facts.paths:
             base_path = facts.paths[model.base_path]
             yield ModelError(
-                f"model {model.name!r} is to serve version {missing[0]}, which is not in {base_path}",
+                f"model {model.name!r} should serve version {missing[0]}, which is not in {base_path}",
                 hint=f"versions there: {', '.join(map(str, on_disk)) or 'none'}",
             )
 
@@ -48,14 +48,12 @@ def _labels_in_use(facts: Facts) -> Iterator[UsageError]:
             share = facts.routed.get(model.name, {}).get(label, 0.0)
             if share > 0 and model.name in kept and label not in kept[model.name]:
                 yield UsageError(
-                    f"{share:g} % of {model.name} goes to label {label}, which cannot be removed: set its traffic",
-                    hint=f"tfs-deploy plan {facts.source} shows everything that would change",
+                    f"{share:g} % of the traffic of {model.name} goes to label {label}, so it cannot be removed",
+                    hint=f"give its traffic to other labels in {facts.source}, or keep the label",
                 )
 
 
 def _foreign_versions(facts: Facts) -> Iterator[UsageError]:
     for name, versions in sorted(facts.foreign.items()):
         for version in versions:
-            yield UsageError(
-                f"{name} version {version} is served, and this file never asked for it: name it in the file"
-            )
+            yield UsageError(f"{name} version {version} is loaded, but was never in this file: add it to the file")

@@ -42,7 +42,7 @@ def write_build(served: Deployment, out: Path) -> list[Path]:
     """
     if served.ssl is not None:
         raise UsageError(
-            "the config holds the private key of ssl, which everybody who has the image could read",
+            "the config holds the private key of ssl, which anyone with the image could read",
             hint="leave ssl out of this file and end TLS in front of the server, or mount the config: render compose",
         )
     versions = served_versions(served)

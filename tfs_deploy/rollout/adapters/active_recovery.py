@@ -41,10 +41,10 @@ def _recovered(deployment: Deployment, damage: EnvironmentFault) -> Mapping[str,
     try:
         found = parse(path.read_text(encoding="utf-8"), source=str(path))
     except (OSError, ValueError, SpecError) as error:
-        message = f"{damage.message}; nor can {path.name} be read, which would tell what it held: {error}"
-        hint = f"tfs-deploy status {deployment.source}; mend {path}, or {damage.hint}; then tfs-deploy rollout resume"
+        message = f"{damage.message}, and {path.name}, from which it could be restored, cannot be read: {error}"
+        hint = f"tfs-deploy status {deployment.source}; repair {path}, or {damage.hint}; then tfs-deploy rollout resume"
         raise EnvironmentFault(message, hint=hint) from error
-    _LOG.warning("%s: what rollouts have set is read from %s", damage.message, path)
+    _LOG.warning("%s; restored from %s", damage.message, path)
     return records_of(deployment, found)
 
 

@@ -95,7 +95,7 @@ class DeployedProcess:
         self._ask_again_at = 0.0
 
     def ended(self) -> bool:
-        """Whether there was a server that does not run any more; an engine that cannot be asked says nothing."""
+        """Whether there was a server that does not run any more; if the engine cannot be reached, it is not known."""
         if not self._known:
             return False
         with contextlib.suppress(TfsDeployError):
@@ -116,7 +116,7 @@ class DeployedProcess:
         self._first = self._pid()
 
     def memory(self) -> int | None:
-        """Return the bytes that the process holds in memory, ``None`` where that cannot be told.
+        """Return the bytes that the process holds in memory, ``None`` where that is unknown.
 
         Raises ``EnvironmentFault`` while the engine of its container does not answer.
         """
@@ -142,7 +142,7 @@ class DeployedProcess:
         """Ask the launch target; one that hangs is left alone for a while, so that it does not hold up every look."""
         began = time.monotonic()
         if began < self._ask_again_at:
-            raise EnvironmentFault("the engine of the container did not answer a moment ago", retriable=True)
+            raise EnvironmentFault("the container's engine did not answer the last query", retriable=True)
         try:
             return question(self._target)
         except EnvironmentFault:

@@ -38,7 +38,7 @@ class TrafficFile:
     def write(self, split: TrafficSplit) -> None:
         """Replace the split at once; raises ``EnvironmentFault``.
 
-        A damaged file is moved aside (``.damaged``): nothing may hold up the way back.
+        A damaged file is moved aside (``.damaged``): nothing may hold up a rollback.
         """
         damaged = set_aside_if_damaged(self.path)
         if damaged is not None:

@@ -53,7 +53,7 @@ _REFUSED: Final = {
     NO_GOLDENS: " to compare with (allow it: --allow-missing-goldens)",
     NO_WARMUP: "; version {old} has some (allow it: --allow-missing-warmup)",
     BREAKING: " (allow it: --allow-breaking)",
-    **dict.fromkeys(LINT_CODES, " (go on all the same: --ignore-lint)"),
+    **dict.fromkeys(LINT_CODES, " (continue anyway: --ignore-lint)"),
 }
 _NOTED: Final = {NO_GOLDENS: ", so its values are not compared"}
 
@@ -123,9 +123,9 @@ class VersionChecks:
             )
         if room is None or needed <= room:
             return None
-        text = f"version {plan.new} needs about {size_text(needed)} of memory, {size_text(room)} are available"
+        text = f"version {plan.new} needs about {size_text(needed)} of memory, but only {size_text(room)} is available"
         if not plan.ignore_memory:
-            return f"{text} (go on all the same: --ignore-memory)"
+            return f"{text} (continue anyway: --ignore-memory)"
         notes.append(text)
         return None
 
@@ -188,7 +188,7 @@ def _told(remark: Remark, plan: RolloutPlan) -> str:
     """Say what a remark means for the rollout."""
     texts = {
         NO_MANIFEST: "version {new} has no manifest, so its files were not verified",
-        NOT_AS_EXPORTED: "version {new} is not what was exported: {remark}",
+        NOT_AS_EXPORTED: "version {new} has changed since the export: {remark}",
         NO_GOLDENS: "version {new} has no recorded answers",
         GOLDENS_WITHOUT_SIGNATURE: "version {new}, {remark}",
         NO_WARMUP: "version {new} has no warmup requests, so its first answers are slow",

@@ -161,7 +161,7 @@ class Controller:
             return None
         phase, facts = PHASES[rank[0]], self._facts(rank)
         objection = None
-        if phase != ROLLBACK:  # nothing may hold up the way back
+        if phase != ROLLBACK:  # nothing may hold up a rollback
             if past.phase:
                 objection = hooks.run("after", past.phase, self._facts(past.rank))
             objection = objection or hooks.run("before", phase, facts)

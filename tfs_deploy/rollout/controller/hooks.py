@@ -2,7 +2,7 @@
 
 A hook is written ``before:PHASE=TARGET`` or ``after:PHASE=TARGET``; ``TARGET`` is an HTTP URL, to which the facts are
 posted, or a command, which gets them on standard input. A hook that fails objects: the rollout rolls back, or does not
-begin. Nothing may hold up the way back, so there is no ``before:rollback``. After a crash a hook may run once more.
+begin. Nothing may hold up a rollback, so there is no ``before:rollback``. After a crash a hook may run once more.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Hook:
             hint = did_you_mean(phase, PHASES, otherwise=f"phases: {', '.join(PHASES)}")
             raise UsageError(f"unknown phase: {phase}", hint=hint)
         if (when, phase) == ("before", ROLLBACK):
-            raise UsageError("there is no hook before the rollback", hint="nothing may hold it up; use after:rollback")
+            raise UsageError("a hook cannot run before a rollback", hint="nothing may hold it up; use after:rollback")
         return cls(when, phase, check_target(target))
 
 
@@ -112,7 +112,7 @@ class RolloutHooks:
         try:
             call(hook.target, facts, timeout=self._timeout, directory=self._directory)
         except TfsDeployError as error:
-            return f"the hook {hook.when} {hook.phase} objects: {error.message}"
+            return f"the hook {hook.when} {hook.phase} failed: {error.message}"
         return None
 
     def tell(self, facts: Mapping[str, Any]) -> None:

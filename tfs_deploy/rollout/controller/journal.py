@@ -36,7 +36,7 @@ class Journal(JournalFile):
 def replay(events: list[Event]) -> tuple[RolloutPlan, History]:
     """Return the plan and the folded history of a journal; raises ``EnvironmentFault`` if it has no beginning."""
     if not events or events[0].kind != "start":
-        raise EnvironmentFault("the rollout's journal has no beginning", hint="move the file away to start over")
+        raise EnvironmentFault("the rollout's journal lacks its first entry", hint="move the file away to start over")
     history = History()
     for event in events:
         history = history.after(event)

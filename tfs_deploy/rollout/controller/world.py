@@ -72,7 +72,7 @@ class CandidateChecks(Protocol):
         """Check the new version before anything is touched."""
 
     def smoke(self, version: int) -> CheckResult:
-        """Compare the answers of a served version, asked by number, with its recorded ones."""
+        """Compare the answers of a served version, called by number, with its recorded ones."""
 
     def prune(self, keep: int, served: int) -> str:
         """Remove all but the ``keep`` newest versions from the disk; return in one line what was done."""

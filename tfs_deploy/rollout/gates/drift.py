@@ -54,7 +54,7 @@ class DriftGate:
 
     def _objection(self, compared: OutputComparison) -> str | None:
         if self.max_broken is not None and compared.broken > self.max_broken:
-            return f"{compared.broken} values are NaN or infinite but not with {self.stable}"
+            return f"{compared.broken} values are NaN or infinite where {self.stable}'s are finite"
         if self.max_distance is not None and not compared.distance <= self.max_distance:  # NaN fails
             return f"distance {compared.distance:.3g} from {self.stable}, limit {self.max_distance:g}"
         if self.min_agreement is not None and not compared.agreement >= self.min_agreement:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(enum.Enum):
-    """What a gate says of a step."""
+    """The verdict of a gate on a step."""
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
@@ -22,7 +22,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """What one gate says of one step, with its reason in one line."""
+    """The verdict of one gate on one step, with its reason in one line."""
 
     gate: str
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""The gate that always judges: the answers recorded at export, asked through the canary label."""
+"""The gate that always judges: the answers recorded at export, requested through the canary label."""
 
 from __future__ import annotations
 

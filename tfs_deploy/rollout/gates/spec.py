@@ -1,4 +1,4 @@
-"""A gate as the caller asked for it: one text, ``p99=50ms``, parsed once into a ``GateSpec`` that the plan carries."""
+"""A gate as the caller wrote it: one text, ``p99=50ms``, parsed once into a ``GateSpec`` that the plan carries."""
 
 from __future__ import annotations
 

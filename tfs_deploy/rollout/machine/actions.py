@@ -37,7 +37,7 @@ class Apply:
     """Ask the server for exactly ``versions`` and ``labels``.
 
     ``purpose``: ``load``, ``label``, ``promote``, ``retire`` on the way forward; ``isolate`` (point the canary label at
-    the old version), ``restore`` (load the old version again), ``unload`` (the new version) on the way back.
+    the old version), ``restore`` (load the old version again), ``unload`` (the new version) during a rollback.
     """
 
     purpose: str

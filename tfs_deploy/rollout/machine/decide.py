@@ -257,7 +257,7 @@ def _settle(plan: RolloutPlan, seen: Observation, server: ServerView, past: Hist
     if past.safe_at is None or leaks(plan, seen.split):
         return RestoreTraffic(plan.safe_split().weights)
     if past.exposed and seen.now - past.safe_at < plan.drain:
-        return Wait(plan.poll, "consumers catch up with the traffic file")
+        return Wait(plan.poll, "consumers are catching up with the traffic file")
     if "retire" not in past.intended and seen.now - past.safe_at < plan.keep_warm:
         return Wait(plan.poll, f"version {plan.old} is kept warm")
     return None

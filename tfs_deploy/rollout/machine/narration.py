@@ -62,7 +62,7 @@ def _done(action: str, detail: Mapping[str, Any], plan: RolloutPlan) -> str | No
             return None  # the same in every check of a long step
         return f"{detail['weight']:g} %: {detail['verdict']} ({_gates(detail)})"
     if action == "weigh":
-        what = "requests is copied" if plan.strategy == SHADOW else "traffic goes"
+        what = "requests are copied" if plan.strategy == SHADOW else "traffic goes"
         return f"{plan.steps[detail['step']]:g} % of the {what} to {plan.canary}"
     if action == "prune":
         return str(detail["notes"][0])

@@ -37,7 +37,7 @@ class RolloutPlan:
     """One rollout of ``model`` from version ``old`` to version ``new``; all times in seconds.
 
     ``strategy``: see ``strategies``. ``steps``: the canary's percents of traffic, rising; empty for a direct switch.
-    ``bake``: how long each step is watched; gates are asked every ``check_every`` and at the end.
+    ``bake``: how long each step is watched; gates judge every ``check_every`` and at the end.
     ``fail_after``: consecutive failing verdicts that stop the rollout.
     ``samples_timeout``, ``on_too_few``: how long to wait for samples after the bake, then ``fail`` or ``pause``.
     ``manual``: pause after the steps until a person approves; an experiment always does.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def withdraw(plan: RolloutPlan, seen: Observation, past: History) -> Action:
-    """Return the next action on the way back.
+    """Return the next action of a rollback.
 
     The label moves first: after one reload of a few milliseconds the canary label answers with the old version, before
     any consumer has read the new weights. The files come next, so that a server that is down comes up right.
@@ -43,7 +43,7 @@ def withdraw(plan: RolloutPlan, seen: Observation, past: History) -> Action:
     if server is not None and not server.available(plan.old):
         return _restore(plan, seen, server, past)
     if past.exposed and past.safe_at is not None and seen.now - past.safe_at < plan.drain:
-        return Wait(plan.poll, "consumers catch up with the traffic file")
+        return Wait(plan.poll, "consumers are catching up with the traffic file")
     if seen.ended and "unload" in past.intended:  # the files name the old version only
         return RestartServer()
     return _unload(plan, seen, past)

@@ -171,7 +171,7 @@ def _shards(version_dir: Path, entries: list[_Entry], count: int) -> dict[int, P
             raise ModelError(f"{path} does not exist, but the index names it", hint=_HINT)
         size = path.stat().st_size
         if size < end:
-            raise ModelError(f"{path} has {size} bytes, its index needs {end}", hint=_HINT)
+            raise ModelError(f"{path} has {size} bytes, but its index needs {end}", hint=_HINT)
         shards[number] = path
     return shards
 

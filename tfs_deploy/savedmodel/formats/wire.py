@@ -45,7 +45,7 @@ class FileReader:
         while len(data) < stop - start:
             more = os.pread(self._file.fileno(), stop - start - len(data), start + len(data))
             if not more:
-                raise WireError(f"the file ends at byte {start + len(data)}, {stop} are expected")
+                raise WireError(f"the file ends at byte {start + len(data)}, but {stop} bytes are expected")
             data += more
         return data
 

@@ -47,7 +47,7 @@ def _manifest(model: LintedModel) -> Iterator[Violation]:
         if size is None:
             yield Violation(name, "it is missing, though the manifest lists it")
         elif size != entry.size:
-            yield Violation(name, f"it has {size} bytes, the manifest says {entry.size}")
+            yield Violation(name, f"it has {size} bytes, but the manifest says {entry.size}")
 
 
 def _not_a_number(model: LintedModel) -> Iterator[Violation]:
@@ -104,7 +104,7 @@ def _long_warmup(model: LintedModel) -> Iterator[Violation]:
     except ModelError:
         return  # the rule above says so
     if count > MAX_RECORDS:
-        yield Violation(layout.WARMUP, f"it has {count} records, the server accepts {MAX_RECORDS}")
+        yield Violation(layout.WARMUP, f"it has {count} records, but the server accepts only {MAX_RECORDS}")
 
 
 def _no_warmup(model: LintedModel) -> Iterator[Violation]:

@@ -120,7 +120,7 @@ def _newer(model: LintedModel) -> Iterator[Violation]:
     if (int(match[1]), int(match[2])) > model.image_version:
         image = ".".join(map(str, model.image_version))
         yield Violation(
-            "saved_model.pb", f"it was written by TensorFlow {model.info.tensorflow_version}, the server is {image}"
+            "saved_model.pb", f"it was written by TensorFlow {model.info.tensorflow_version}, but the server is {image}"
         )
 
 

@@ -82,7 +82,8 @@ class GrpcServer:
                     hint="server_key and server_cert hold PEM text, not paths, and belong together",
                 ) from error
             raise EnvironmentFault(
-                f"gRPC cannot listen on {address}", hint="is the folder there and writable, the path short enough?"
+                f"gRPC cannot listen on {address}",
+                hint="check that its directory exists and is writable, and that the path is short",
             ) from error
 
     def start(self) -> None:

@@ -87,7 +87,7 @@ def session_config(flags: ServerFlags) -> bytes:
     both, intra, inter = (flags.number(name) for name in names)
     if both and (intra or inter):
         raise UsageError(
-            "--tensorflow_session_parallelism excludes --tensorflow_intra_op_parallelism and "
+            "--tensorflow_session_parallelism cannot be combined with --tensorflow_intra_op_parallelism and "
             "--tensorflow_inter_op_parallelism",
             hint="give the first, or the other two",
         )
@@ -99,7 +99,7 @@ def session_config(flags: ServerFlags) -> bytes:
     if config.intra_op_parallelism_threads < 0:
         # it would make TensorFlow end the process
         raise UsageError(
-            f"{config.intra_op_parallelism_threads} threads within an operation are not possible",
+            f"not a valid number of threads within an operation: {config.intra_op_parallelism_threads}",
             hint="0 lets TensorFlow choose",
         )
     if flags.real("per_process_gpu_memory_fraction"):

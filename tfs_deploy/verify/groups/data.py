@@ -94,7 +94,7 @@ def choose_signature(signatures: Mapping[str, SignatureInfo], name: str | None) 
     only = next(iter(signatures)) if len(signatures) == 1 else DEFAULT_SIGNATURE
     chosen = name or (DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in signatures else only)
     if chosen not in signatures:
-        raise UsageError(f"there is no signature {chosen!r}", hint=f"--signature: {', '.join(signatures)}")
+        raise UsageError(f"unknown signature {chosen!r}", hint=f"--signature: {', '.join(signatures)}")
     return signatures[chosen]
 
 
@@ -128,7 +128,7 @@ def choose_output(outputs: Mapping[str, object], name: str | None) -> str:
     chosen = name or (next(iter(outputs)) if len(outputs) == 1 else next((n for n in _OUTPUTS if n in outputs), ""))
     if chosen not in outputs:
         raise UsageError(
-            f"there is no output {chosen!r}" if chosen else "the signature has several outputs",
+            f"unknown output {chosen!r}" if chosen else "the signature has several outputs",
             hint=f"--output: one of {', '.join(outputs)}",
         )
     return chosen

@@ -92,7 +92,7 @@ def judge_files(review: Review) -> Judgement:
     if review.of(DAMAGED_VARIABLE):
         return failed(f"{refused[0]}{_more(len(refused))}", float(len(refused)), "variables")
     if refused:
-        return failed(f"not as exported: {refused[0]}{_more(len(refused))}", float(len(refused)), "files")
+        return failed(f"changed since the export: {refused[0]}{_more(len(refused))}", float(len(refused)), "files")
     if review.of(NO_MANIFEST):
         return skipped("there is no manifest to check the files by; the variables match TensorFlow's checksums")
     return passed(f"{review.examined} files are as exported", float(review.examined), "files")

@@ -70,7 +70,7 @@ def verify_smoke(version: ServedVersion) -> None:
                 "smoke.signature", name, judge_signature(signature, [prober.probe(case, GRPC) for case in sent])
             )
     if not proven:
-        reason = "no answer was proven: export with examples, so that answers are recorded (or --skip smoke.proven)"
+        reason = "no answer was verified: export with examples, so that answers are recorded (or --skip smoke.proven)"
         checker.record("smoke.proven", "", failed(reason))
 
 

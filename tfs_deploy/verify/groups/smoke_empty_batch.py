@@ -45,7 +45,9 @@ def judge_empty(answer: Answer, local: Answer | None, like: Case, full: Answer, 
     """Judge the answer to an empty batch: no rows or a clean refusal are right; ``batching`` ``None``: unknown."""
     if isinstance(answer.error, DeadlineExceededError):
         if batching is not False:
-            return skipped("the server does not answer an empty batch, as no server that batches does: do not send one")
+            return skipped(
+                "the server does not answer an empty batch (with batching on, no server does): do not send one"
+            )
         return failed(f"an empty batch is not answered: {answer.reason}")
     if answer.refused or (local is not None and not local.ok and not answer.ok):
         return passed(f"an empty batch is refused: {answer.reason}")

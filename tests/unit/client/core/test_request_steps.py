@@ -181,12 +181,12 @@ def test_what_is_late_is_told_by_the_seconds_of_the_caller():
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5"])
 def test_a_timeout_is_positive(bench, timeout):
-    with pytest.raises(RequestError, match="the timeout is"):
+    with pytest.raises(RequestError, match="not a valid timeout"):
         bench.predict(X, timeout=timeout)
 
 
 def test_inputs_are_a_mapping(bench):
-    with pytest.raises(RequestError, match="inputs are of type list"):
+    with pytest.raises(RequestError, match="inputs must be a mapping, not list"):
         bench.predict([1, 2])
 
 
@@ -219,7 +219,10 @@ def test_reload_reads_the_status_in_the_response_and_forgets_metadata(bench, tin
 
 @pytest.mark.parametrize(
     ("config", "message"),
-    [("model_config_list {", "is not a valid ModelServerConfig"), ({"a": 1}, "the configuration is of type dict")],
+    [
+        ("model_config_list {", "is not a valid ModelServerConfig"),
+        ({"a": 1}, "the configuration must be a ModelServerConfig, not dict"),
+    ],
 )
 def test_what_is_no_configuration(bench, config, message):
     with pytest.raises(RequestError, match=message):

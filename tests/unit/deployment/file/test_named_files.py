@@ -63,7 +63,7 @@ TLS = {
     ),
     "verify without ca": (
         "{key: one.key, cert: one.crt, client_verify: true}",
-        "3: ssl.client_verify: needs ca, the certificates that sign those of clients",
+        "3: ssl.client_verify: needs ca: the CA certificates that sign the clients' certificates",
     ),
 }
 

@@ -96,9 +96,9 @@ def test_what_tracing_froze_is_found(tmp_path):
 @pytest.mark.parametrize(
     ("examples", "message", "hint"),
     [
-        ([{"x": ROWS}], "examples is a list", "serving_default"),
+        ([{"x": ROWS}], "examples must be a dict, not list", "serving_default"),
         ({"serving_defualt": {"x": ROWS}}, "unknown signature 'serving_defualt'", "serving_default"),
-        ({"serving_default": ROWS}, "not a list", "'x'"),
+        ({"serving_default": ROWS}, "not list", "'x'"),
         ({"serving_default": {"z": ROWS}}, "unknown input 'z'", "x"),
         ({"serving_default": {}}, "input 'x' is missing", None),
         ({"serving_default": {"x": ROWS[0]}}, "has shape [2]", "array[None]"),

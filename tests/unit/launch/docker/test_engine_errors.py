@@ -12,7 +12,7 @@ from tfs_deploy.launch.docker.engine import pull_error, translated
 PULLS = {
     "no such tag": ("manifest for a/b:1 not found: manifest unknown", UsageError, "no registry has image a/b:1"),
     "private": ("pull access denied for a/b, repository does not exist", UsageError, "no registry has image"),
-    "denied": ("denied: requested access to the resource is denied", EnvironmentFault, "may not be pulled"),
+    "denied": ("denied: requested access to the resource is denied", EnvironmentFault, "the registry refused image"),
     "no network": (
         'Get "https://registry/v2/": dial tcp: lookup registry: no such host',
         EnvironmentFault,
@@ -21,7 +21,7 @@ PULLS = {
     "architecture": (
         "no matching manifest for linux/arm64/v8 in the manifest list entries",
         UsageError,
-        "does not exist for this processor",
+        "does not exist for this machine's processor",
     ),
     "disk": ("write /var/lib/docker/x: no space left on device", EnvironmentFault, "does not fit on the disk"),
 }
@@ -68,7 +68,7 @@ RAISED = {
     "killed": (
         requests.ConnectionError("('Connection aborted.', RemoteDisconnected('closed without response'))"),
         EnvironmentFault,
-        "the Docker Engine went away in the middle",
+        "the connection to the Docker Engine broke",
     ),
     "hangs": (requests.ReadTimeout("Read timed out. (read timeout=60)"), EnvironmentFault, "does not answer"),
 }

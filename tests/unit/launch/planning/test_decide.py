@@ -96,7 +96,7 @@ def test_on_fixed_ports_the_gap_is_as_long_as_the_last_start(known, gap):
     found = plan(facts(settings=("x: 1 -> 2",), start_seconds=known))
     assert found.gap == gap
     assert f"stop server 1: downtime begins, about {gap:.1f} s" in found.lines
-    proven = found.lines.index("check every label of it, then stop it: the settings work")
+    proven = found.lines.index("check each of its labels, then stop it: the settings work")
     assert proven < found.lines.index(f"stop server 1: downtime begins, about {gap:.1f} s")
 
 
@@ -104,19 +104,22 @@ def test_a_label_that_gets_requests_is_not_taken_away():
     routed = {"a": {"stable": 90.0, "canary": 10.0}}
     current = config(model("a", 1, 2, stable=1, canary=2))
     found = plan(facts(current=current, loaded={"a": {1, 2}}, routed=routed))
-    assert found.refusals == ("10 % of a goes to label canary, which cannot be removed: set its traffic",)
+    assert found.refusals == ("10 % of the traffic of a goes to label canary, so it cannot be removed",)
     assert plan(facts(current=current, loaded={"a": {1, 2}}, routed={"a": {"stable": 100.0}})).refusals == ()
 
 
 def test_versions_that_somebody_else_had_loaded_are_not_unloaded_unasked():
     found = plan(facts(loaded={"a": {1, 3}}, current=config(model("a", 1, 3, stable=1)), foreign={"a": [3]}))
-    assert found.refusals == ("a version 3 is served, and this file never asked for it: name it in the file",)
+    assert found.refusals == ("a version 3 is loaded, but was never in this file: add it to the file",)
 
 
 def test_too_little_memory_is_refused():
     found = plan(facts(memory=Memory(10, 2_000_000_000, 1_500_000_000, "server.docker.memory")))
     assert found.refusals == (
-        "the models need about 2.0 GB while the versions that serve now stay loaded, server.docker.memory has 1.5 GB",
+        (
+            "the models need about 2.0 GB while the versions that serve now stay loaded, "
+            "but server.docker.memory has 1.5 GB"
+        ),
     )
     assert found.document()["memory"]["fits"] is False
 
@@ -167,7 +170,7 @@ def test_what_a_cut_off_command_left_is_repaired_first():
     assert plan(left).lines == (
         "stop server 7",
         "write endpoint.json: gRPC 127.0.0.1:8500",
-        "drop what the last rollout left for a",
+        "drop the versions and labels that the last rollout set for a",
     )
     assert plan(left).action == "update"
 

@@ -61,10 +61,11 @@ def test_where_neither_can_be_read_it_says_what_to_do_and_writes_nothing(deploym
 
     for act in (active_records, mend):
         with pytest.raises(
-            EnvironmentFault, match=r"active\.json is damaged: .*; nor can models\.config be read"
+            EnvironmentFault,
+            match=r"active\.json is damaged: .*, and models\.config, from which it could be restored, cannot be read",
         ) as caught:
             act(deployment)
-        assert caught.value.hint.startswith(f"tfs-deploy status {deployment.source}; mend ")
+        assert caught.value.hint.startswith(f"tfs-deploy status {deployment.source}; repair ")
         assert caught.value.hint.endswith("; then tfs-deploy rollout resume")
     assert path.read_bytes() == b"{"
 

@@ -119,13 +119,13 @@ def test_a_version_whose_files_are_not_what_was_exported_is_never_allowed(base):
     result = preflight(base, **lenient, allow_breaking=True)
 
     assert result.ok is False
-    assert result.reason.startswith("version 2 is not what was exported: ")
+    assert result.reason.startswith("version 2 has changed since the export: ")
 
 
 def test_both_versions_have_to_fit_into_memory(base):
     refused = preflight(base, room=10)
     assert refused.reason.startswith("version 2 needs about ")
-    assert refused.reason.endswith("(go on all the same: --ignore-memory)")
+    assert refused.reason.endswith("(continue anyway: --ignore-memory)")
     assert preflight(base, room=10, ignore_memory=True).ok
     assert preflight(base, room=None).ok
 

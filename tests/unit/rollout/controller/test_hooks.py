@@ -46,14 +46,14 @@ def test_a_hook_that_fails_objects_with_its_last_line_and_ends_the_row(tmp_path,
 
     objection = hooks.run("after", "step", FACTS)
 
-    assert objection == f"the hook after step objects: {no} ended with exit code 3: not on a Friday"
+    assert objection == f"the hook after step failed: {no} ended with exit code 3: not on a Friday"
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_hook_that_does_not_end_objects(script):
     hooks = RolloutHooks([f"before:load={script('slow', 'sleep 60')}"], [], timeout=0.3)
 
-    assert "has not ended within 0.3 s" in (hooks.run("before", "load", FACTS) or "")
+    assert "did not end within 0.3 s" in (hooks.run("before", "load", FACTS) or "")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_hook_that_does_not_end_objects(script):
         ("during:promote=./x", "is not a valid hook", "before:promote="),
         ("before:promot=./x", "unknown phase: promot", "did you mean 'promote'?"),
         ("before:x=./x", "unknown phase: x", "phases: preflight"),
-        ("before:rollback=./x", "no hook before the rollback", "after:rollback"),
+        ("before:rollback=./x", "a hook cannot run before a rollback", "after:rollback"),
         ("before:load=", "the command is empty", ""),
         ("before:load='", "cannot be split into words", ""),
     ],
@@ -132,7 +132,7 @@ def test_a_command_with_a_placeholder_for_a_name_is_left_to_its_time(tmp_path):
 def test_a_command_that_prints_without_end_is_killed(script):
     began = time.monotonic()
     objection = RolloutHooks([f"before:load={script('loud', 'exec yes')}"], []).run("before", "load", {})
-    assert objection.endswith("loud prints more than 8 MB")
+    assert objection.endswith("loud printed more than 8 MB")
     assert time.monotonic() - began < 30
 
 
@@ -141,7 +141,7 @@ def test_a_command_whose_child_leaves_and_keeps_the_pipes_is_not_waited_for(scri
     hooks = RolloutHooks([f"before:load={script('daemon', text)}"], [], timeout=2.0)
     began = time.monotonic()
     objection = hooks.run("before", "load", {})
-    assert objection.endswith("daemon has not ended within 2 s")
+    assert objection.endswith("daemon did not end within 2 s")
     assert time.monotonic() - began < 20
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 

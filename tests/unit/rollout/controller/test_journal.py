@@ -29,7 +29,7 @@ def test_entries_come_back_in_order(tmp_path):
 
 
 def test_a_journal_without_beginning_is_refused():
-    with pytest.raises(EnvironmentFault, match="no beginning"):
+    with pytest.raises(EnvironmentFault, match="lacks its first entry"):
         replay([LOAD])
 
 

@@ -122,7 +122,7 @@ def test_a_server_that_talks_nonsense_never_passes_and_a_hook_that_asks_it_objec
     assert verdict.verdict is FEW, verdict
     assert "\n" not in verdict.reason
     if b" 200 OK" not in parts[0]:
-        assert objection.startswith(f"the hook before load objects: {url} ")
+        assert objection.startswith(f"the hook before load failed: {url} ")
 
 
 def test_a_server_that_trickles_is_not_waited_for():
@@ -190,7 +190,7 @@ def test_a_command_that_is_not_there_or_does_not_end_is_too_few_samples(tmp_path
     # long enough for the shell to start its child
     slow = CommandGate(str(script), timeout=2.0).judge(STEP)
 
-    assert (slow.verdict, slow.reason) == (FEW, f"{script} has not ended within 2 s")
+    assert (slow.verdict, slow.reason) == (FEW, f"{script} did not end within 2 s")
     child = int((tmp_path / "child").read_text())
     until(lambda: start_time(child) is None)  # nor is anything left of it, once its parent has looked
 

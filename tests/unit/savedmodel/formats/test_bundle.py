@@ -127,7 +127,7 @@ def test_every_flipped_bit_of_the_data_is_found(copy_model, model: str) -> None:
             r"variables\.index is damaged: it has 0",
         ),
         (lambda folder: (folder / DATA_FILE).unlink(), r"00001 does not exist, but the index names it"),
-        (lambda folder: (folder / DATA_FILE).write_bytes(b""), r"00001 has 0 bytes, its index needs 1252"),
+        (lambda folder: (folder / DATA_FILE).write_bytes(b""), r"00001 has 0 bytes, but its index needs 1252"),
         (lambda folder: (folder / "variables/variables.index").write_bytes(bytes(500)), "does not end like a table"),
     ],
 )

@@ -326,7 +326,7 @@ def test_manifest_sizes(write_model) -> None:
     write_manifest(folder, build_manifest(folder, signature_digest=""))
     assert found(folder) == []
     (folder / "variables" / "part").write_bytes(b"123")
-    assert found(folder) == [("TFS304", "error", "variables/part", "it has 3 bytes, the manifest says 5")]
+    assert found(folder) == [("TFS304", "error", "variables/part", "it has 3 bytes, but the manifest says 5")]
     (folder / "variables" / "part").unlink()
     assert found(folder) == [("TFS304", "error", "variables/part", "it is missing, though the manifest lists it")]
     (folder / "assets.extra" / "tfs_deploy.json").write_text("{")

@@ -14,7 +14,7 @@ from tfs_deploy.server.process.settings import batching, session_config
 @pytest.mark.parametrize("flag", ["--tensorflow_session_parallelism=-1", "--tensorflow_intra_op_parallelism=-2"])
 def test_fewer_than_no_threads_are_refused(flag: str) -> None:
     """TensorFlow would end the process over them; between operations -1 stands for the caller's thread."""
-    with pytest.raises(UsageError, match="threads within an operation are not possible"):
+    with pytest.raises(UsageError, match="not a valid number of threads within an operation"):
         session_config(parse_flags([flag]))
     assert session_config(parse_flags(["--tensorflow_inter_op_parallelism=-1"]))
 

@@ -62,7 +62,7 @@ def test_labels_outputs_and_signatures_are_chosen():
     with pytest.raises(UsageError, match="several outputs"):
         choose_output({"a": np.ones(1), "b": np.ones(1)}, None)
     assert choose_signature({"only": wanted}, None) is wanted
-    with pytest.raises(UsageError, match="no signature 'gone'"):
+    with pytest.raises(UsageError, match="unknown signature 'gone'"):
         choose_signature({"only": wanted}, "gone")
 
 
@@ -82,9 +82,9 @@ def test_a_column_is_not_rounded_for_an_input_of_integers():
     [
         (DataSettings({"z": np.ones(1), "k": np.ones(1), "label": np.ones(1)}, ()), "no column for input 'x'"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), label="gone"), "no label column 'gone'"),
-        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), signature="gone"), "no signature 'gone'"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (), signature="gone"), "unknown signature 'gone'"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,)), "several outputs"),
-        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,), output="gone"), "no output 'gone'"),
+        (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,), output="gone"), "unknown output 'gone'"),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, (LIMIT,), output="a"), ""),
         (DataSettings({"x": np.ones(1), "label": np.ones(1)}, ()), ""),
     ],
