@@ -92,7 +92,7 @@ def test_the_whole_life_of_a_deployment(shop):
     assert shop.cli("status").returncode == 1
 
     started = shop.json("up")
-    assert started["started"] is True
+    assert started.get("started") is True, started
     assert started["changes"] == ["hp: specific 123"]
     with Client(f"127.0.0.1:{shop.port}") as client:
         assert predict(client, label="stable") == 3.0
@@ -319,7 +319,7 @@ def test_a_server_that_died_is_noticed_and_started_again(shop):
     assert done.returncode == 1
     assert "has ended unexpectedly" in done.stdout
     started = shop.json("up")
-    assert started["started"] is True
+    assert started.get("started") is True, started
     assert started["pid"] != pid
 
 
@@ -434,4 +434,4 @@ def test_stats_of_the_server(shop):
     shop.json("up")
     stats = shop.json("stats")
     assert stats["memory"] > 1 << 20
-    assert "CPUs" in shop.cli("stats").stdout
+    assert "cores" in shop.cli("stats").stdout

@@ -188,7 +188,7 @@ def test_plan_history_and_report(zoo, cli, tmp_path):
     page = tmp_path / "report.html"
     assert cli("rollout", "report", zoo.file, "--number", 1, "--html", page).returncode == 0
     assert "Rollout of zoo: version 1 to 2" in page.read_text()
-    assert "no rollout of number 7" in cli("rollout", "report", zoo.file, "--number", 7).stderr
+    assert "has no rollout number 7" in cli("rollout", "report", zoo.file, "--number", 7).stderr
 
 
 def test_a_lock_that_hangs_is_shown_waited_for_and_released(zoo, cli):
