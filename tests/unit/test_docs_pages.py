@@ -93,3 +93,37 @@ def test_the_readme_leads_to_every_page():
     links = set(re.findall(r"\]\((docs/[\w.-]+)", (ROOT / "README.md").read_text()))
     pages = {f"docs/{page.name}" for page in (ROOT / "docs").iterdir()}
     assert pages <= links
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+#: rows of "Where does it go?": the change, its files, its test
+CHANGES = [
+    [cell.strip() for cell in line.split("|")[1:-1]]
+    for line in CONTRIBUTING.partition("## Where does it go?")[2].partition("\n## ")[0].splitlines()
+    if line.startswith("| a")
+]
+A_PATH = re.compile(r"(?<![\w/])(?:configs|docs|scripts|tests|tfs_deploy)/[\w./-]+")
+
+
+def test_the_paths_in_contributing_exist():
+    paths = [path.rstrip(".") for path in A_PATH.findall(CONTRIBUTING)]
+    assert len(paths) > 60
+    for path in paths:
+        where, placeholder, _ = path.partition("NAME")
+        assert (ROOT / where).exists(), path
+        assert not placeholder or where.endswith("/"), path
+
+
+def test_a_change_touches_three_files_at_the_most():
+    assert len(CHANGES) == 12
+    for change, files, tests in CHANGES:
+        assert len(files.split(";")) <= 3, change
+        assert A_PATH.search(tests), change
+
+
+@pytest.mark.parametrize(("change", "files"), [row[:2] for row in CHANGES], ids=[row[0] for row in CHANGES])
+def test_the_names_to_look_for_are_in_their_files(change, files):
+    names = re.findall(rf"`({A_PATH.pattern})` \(`(\w+)`\)", files)
+    assert names, change
+    for path, name in names:
+        assert re.search(rf"^(?:class )?{name}\b", (ROOT / path).read_text(), re.MULTILINE), (path, name)

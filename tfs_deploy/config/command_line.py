@@ -41,11 +41,10 @@ def server_flags(
     In a container the directory and the ports are always the same, whatever they are outside.
     """
     server = deployment.server
-    contained = server.target != "embedded"
-    folder = CONFIG_DIR if contained else config_dir
-    rest_port = REST_PORT if contained and server.rest_port else server.rest_port
+    folder = CONFIG_DIR if server.contained else config_dir
+    rest_port = REST_PORT if server.contained and server.rest_port else server.rest_port
     values: dict[str, FlagValue] = {
-        "port": GRPC_PORT if contained else server.grpc_port,
+        "port": GRPC_PORT if server.contained else server.grpc_port,
         "rest_api_port": rest_port,
         "model_config_file": str(folder / MODELS),
     }
@@ -61,5 +60,5 @@ def server_flags(
         "platform_config_file": (server.platform_config, PLATFORM),
     }
     values |= {flag: str(folder / name) for flag, (section, name) in files.items() if section is not None}
-    values |= DEFAULTS | (CONTAINER_DEFAULTS if contained else {}) | server.flags
+    values |= DEFAULTS | (CONTAINER_DEFAULTS if server.contained else {}) | server.flags
     return [flag_text(name, value) for name, value in values.items()]

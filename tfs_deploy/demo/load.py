@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tfs_deploy.client import Router
-    from tfs_deploy.demo.view import Bar
+    from tfs_deploy.demo.view import ProgressBar
     from tfs_deploy.rollout import RequestStats
 
 ROWS_PER_REQUEST = 4
@@ -38,7 +38,7 @@ class FinishedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TrafficSummary:
     """A span of traffic: counts, latencies in seconds, accuracy and share of the answers by version."""
 
     requests: int
@@ -49,7 +49,7 @@ class Window:
     share: dict[int, float]
 
     @classmethod
-    def of(cls, answers: Iterable[FinishedRequest]) -> Window:
+    def of(cls, answers: Iterable[FinishedRequest]) -> TrafficSummary:
         """Return the summary of some requests."""
         done = list(answers)
         good = [answer for answer in done if answer.version is not None]
@@ -88,9 +88,9 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def window(self, start: float = 0.0, end: float = float("inf")) -> Window:
+    def window(self, start: float = 0.0, end: float = float("inf")) -> TrafficSummary:
         """Return the summary of the requests that ended within ``[start, end)`` of ``time.monotonic()``."""
-        return Window.of(answer for answer in self._requests.copy() if start <= answer.at < end)
+        return TrafficSummary.of(answer for answer in self._requests.copy() if start <= answer.at < end)
 
     def counts(self) -> tuple[int, int]:
         """Return how many requests have ended, and how many of them failed."""
@@ -125,7 +125,7 @@ class Load:
 class LiveCounters:
     """A context manager that shows the counters of a load after a bar's text."""
 
-    def __init__(self, load: Load, bar: Bar) -> None:
+    def __init__(self, load: Load, bar: ProgressBar) -> None:
         self._load = load
         self._bar = bar
         self._text = ""

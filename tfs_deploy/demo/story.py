@@ -14,7 +14,7 @@ from tfs_deploy.client import Client, RestClient, Router
 from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.demo.agreement import Agreement, agreement, agreement_table
 from tfs_deploy.demo.folder import Folder, prepare, write_deployment
-from tfs_deploy.demo.load import LiveCounters, Load, Window
+from tfs_deploy.demo.load import LiveCounters, Load, TrafficSummary
 from tfs_deploy.demo.train import CONVOLUTION_EPOCHS, SOFTMAX_EPOCHS
 from tfs_deploy.demo.training_process import train
 from tfs_deploy.deployment.file import load_deployment
@@ -47,9 +47,9 @@ class Story:
     folder: Folder
     trained: list[dict[str, Any]] = field(default_factory=list)
     agreements: list[Agreement] = field(default_factory=list)
-    steps: list[tuple[StepReport, Window]] = field(default_factory=list)
+    steps: list[tuple[StepReport, TrafficSummary]] = field(default_factory=list)
     promoted: RolloutResult | None = None
-    traffic: Window | None = None
+    traffic: TrafficSummary | None = None
     refused: RolloutResult | None = None
     stable: int | None = None
     seconds: float = 0.0
@@ -212,7 +212,7 @@ def steps_table(story: Story) -> Table:
     return Table.of(columns, rows, title="accuracy and share of the answers, by the version that gave them")
 
 
-def _cells(window: Window) -> list[str]:
+def _cells(window: TrafficSummary) -> list[str]:
     latencies = [f"{1000 * window.p50:.1f}", f"{1000 * window.p99:.1f}"]
     by_version = [
         f"{window.accuracy[version]:.1%} ({window.share[version]:.0%})" if version in window.accuracy else "-"
@@ -221,7 +221,7 @@ def _cells(window: Window) -> list[str]:
     return [f"{window.requests:,}", str(window.errors), *latencies, *by_version]
 
 
-def _accuracies(window: Window) -> str:
+def _accuracies(window: TrafficSummary) -> str:
     return ", ".join(f"{accuracy:.1%} by version {version}" for version, accuracy in window.accuracy.items()) or "-"
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tfs_deploy.report import Table
 
 
-class Bar(Protocol):
+class ProgressBar(Protocol):
     """The progress of one long task."""
 
     def advance(self, steps: float = 1.0) -> None:
@@ -32,5 +32,5 @@ class View(Protocol):
     def table(self, table: Table) -> None:
         """Show a table."""
 
-    def progress(self, text: str, total: float | None = None) -> AbstractContextManager[Bar]:
+    def progress(self, text: str, total: float | None = None) -> AbstractContextManager[ProgressBar]:
         """Show the progress of a long task while the context lasts."""

@@ -1,6 +1,7 @@
 """A deployment as plain values: which models one server serves, and how it is started.
 
-``deployment.file.load_deployment`` reads and checks them; a program may also make them itself.
+``deployment.file.load_deployment`` reads and checks them; a program may also make them itself. The sections of the file
+(``deployment.file.schema``) take over the fields here, and limit each key by the metadata of its field.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ import os.path
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from tfs_deploy.deployment.docker import MODELS_DIR
+from tfs_deploy.deployment.docker import COUNT, MODELS_DIR, Docker
+from tfs_deploy.deployment.flags import FlagValue  # noqa: TC001 - schema looks at it
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tfs_deploy.deployment.docker import Docker
-    from tfs_deploy.deployment.flags import FlagValue
-
 #: where servers run; each has its launch target (launch/targets.py)
 TargetName = Literal["embedded", "docker"]
+#: the targets whose servers find models and config where a container has them, not where this machine does
+_CONTAINERS: Final = frozenset({"docker"})
 PolicyKind = Literal["latest", "all", "specific"]
 
 #: what holds the state directories, beside the deployment file: config, log, lock and records of its server
@@ -93,19 +94,24 @@ class Server:
     platform_config: Path | None = None
     docker: Docker | None = None
 
+    @property
+    def contained(self) -> bool:
+        """Whether the server runs in a container: its paths and ports inside are always the same."""
+        return self.target in _CONTAINERS
+
 
 @dataclass(frozen=True, slots=True)
 class Batching:
     """Parameters of request batching; None leaves one to the server (session_bundle_config.proto)."""
 
-    max_batch_size: int | None = None
-    batch_timeout_micros: int | None = None
-    max_enqueued_batches: int | None = None
-    num_batch_threads: int | None = None
+    max_batch_size: int | None = field(default=None, metadata=COUNT)
+    batch_timeout_micros: int | None = field(default=None, metadata={"ge": 0, "lt": 2**63})
+    max_enqueued_batches: int | None = field(default=None, metadata=COUNT)
+    num_batch_threads: int | None = field(default=None, metadata=COUNT)
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool | None = None
     enable_large_batch_splitting: bool | None = None
-    max_execution_batch_size: int | None = None
+    max_execution_batch_size: int | None = field(default=None, metadata=COUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,7 @@ class Deployment:
 
     def served_path(self, model: Model) -> Path:
         """Return a model's base path as the server sees it: in a container models lie under ``/models``."""
-        return model.base_path if self.server.target == "embedded" else MODELS_DIR / model.name
+        return MODELS_DIR / model.name if self.server.contained else model.base_path
 
     def model(self, name: str) -> Model:
         """Return the model of that name; ``KeyError`` if there is none."""

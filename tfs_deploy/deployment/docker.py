@@ -19,6 +19,9 @@ MODELS_DIR: Final = Path("/models")
 GRPC_PORT: Final = 8500
 REST_PORT: Final = 8501
 
+#: the limits of a field that counts (see ``deployment``)
+COUNT: Final = {"ge": 1, "lt": 2**31}
+
 
 @dataclass(frozen=True, slots=True)
 class Mount:
@@ -42,13 +45,13 @@ class Docker:
     address: str = "127.0.0.1"
     user: str | None = None
     memory: int | None = None
-    cpus: float | None = None
+    cpus: float | None = field(default=None, metadata={"gt": 0, "allow_inf_nan": False})
     gpus: Gpus | None = None
     env: dict[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     restart: Restart = "unless-stopped"
     log_max_size: str = "10m"
-    log_max_files: int = 3
+    log_max_files: int = field(default=3, metadata=COUNT)
     pull: Pull = "missing"
     platform: str | None = None
 

@@ -17,91 +17,8 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import Message
 
-_SERVING = (
-    "ModelSpec",
-    "PredictRequest",
-    "PredictResponse",
-    "ClassificationRequest",
-    "ClassificationResponse",
-    "ClassificationResult",
-    "Classifications",
-    "Class",
-    "RegressionRequest",
-    "RegressionResponse",
-    "RegressionResult",
-    "Regression",
-    "MultiInferenceRequest",
-    "MultiInferenceResponse",
-    "InferenceTask",
-    "InferenceResult",
-    "Input",
-    "ExampleList",
-    "ExampleListWithContext",
-    "GetModelMetadataRequest",
-    "GetModelMetadataResponse",
-    "SignatureDefMap",
-    "GetModelStatusRequest",
-    "GetModelStatusResponse",
-    "ModelVersionStatus",
-    "StatusProto",
-    "ReloadConfigRequest",
-    "ReloadConfigResponse",
-    "Metric",
-    "PredictionLog",
-    "PredictLog",
-    "ClassifyLog",
-    "RegressLog",
-    "MultiInferenceLog",
-    "LogMetadata",
-    "ModelServerConfig",
-    "ModelConfigList",
-    "ModelConfig",
-    "FileSystemStoragePathSourceConfig",
-    "LoggingConfig",
-    "PlatformConfigMap",
-    "PlatformConfig",
-    "SavedModelBundleSourceAdapterConfig",
-    "SessionBundleConfig",
-    "BatchingParameters",
-    "MonitoringConfig",
-    "PrometheusConfig",
-    "SSLConfig",
-)
-_TENSORFLOW = (
-    "TensorProto",
-    "TensorShapeProto",
-    "TensorInfo",
-    "SignatureDef",
-    "SavedModel",
-    "MetaGraphDef",
-    "GraphDef",
-    "NodeDef",
-    "OpDef",
-    "OpList",
-    "FunctionDef",
-    "FunctionDefLibrary",
-    "AttrValue",
-    "AssetFileDef",
-    "SavedObjectGraph",
-    "SavedObject",
-    "Example",
-    "SequenceExample",
-    "Features",
-    "Feature",
-    "ConfigProto",
-    "NamedTensorProto",
-    "BundleHeaderProto",
-    "BundleEntryProto",
-)
-_FULL_NAMES = (
-    {name: f"tensorflow.serving.{name}" for name in _SERVING}
-    | {name: f"tensorflow.{name}" for name in _TENSORFLOW}
-    | {
-        "Int64Value": "google.protobuf.Int64Value",
-        "HealthCheckRequest": "grpc.health.v1.HealthCheckRequest",
-        "HealthCheckResponse": "grpc.health.v1.HealthCheckResponse",
-    }
-)
+#: where a message is looked for by its name alone; a name of an earlier package wins
+_PACKAGES = ("tensorflow.serving", "tensorflow", "google.protobuf", "grpc.health.v1")
 
 __all__ = ["message_class", "parse_text", "pool", "schema_bytes", "to_text"]
 
@@ -161,9 +78,11 @@ def to_text(message: Any) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    full_name = _FULL_NAMES.get(name)
-    if full_name is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = message_class(full_name)
-    globals()[name] = value
-    return value
+    for package in _PACKAGES if name[:1].isupper() else ():
+        try:
+            value = message_class(f"{package}.{name}")
+        except KeyError:
+            continue
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """Sections of a report: each is described once and written for the terminal, as Markdown and as HTML.
 
-A new section is one function that returns a ``Section``, listed with the others of its report
+A new section is one function that returns a ``ReportSection``, listed with the others of its report
 (``verification_sections.SECTIONS``).
 """
 
@@ -35,7 +35,7 @@ class Medium(enum.Flag):
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """One section of a report.
 
     Attributes:
@@ -55,7 +55,7 @@ class Section:
     media: Medium = Medium.ALL
 
 
-def terminal_sections(sections: Iterable[Section]) -> list[RichTable]:
+def terminal_sections(sections: Iterable[ReportSection]) -> list[RichTable]:
     """Return the tables to print on a terminal."""
     return [
         terminal_table(section.table)
@@ -64,7 +64,7 @@ def terminal_sections(sections: Iterable[Section]) -> list[RichTable]:
     ]
 
 
-def markdown_sections(sections: Iterable[Section]) -> list[str]:
+def markdown_sections(sections: Iterable[ReportSection]) -> list[str]:
     """Return the sections as Markdown, long tables cut."""
     return [
         _markdown(section, section.table)
@@ -73,7 +73,7 @@ def markdown_sections(sections: Iterable[Section]) -> list[str]:
     ]
 
 
-def html_sections(sections: Iterable[Section]) -> list[str]:
+def html_sections(sections: Iterable[ReportSection]) -> list[str]:
     """Return the sections as HTML."""
     return [_html(section) for section in sections if Medium.HTML in section.media]
 
@@ -88,7 +88,7 @@ def html_details(summary: str, inner: str, *, is_open: bool = False) -> str:
     return f"<details{' open' * is_open}><summary>{escape(summary)}</summary>{inner}</details>"
 
 
-def _markdown(section: Section, table: Table) -> str:
+def _markdown(section: ReportSection, table: Table) -> str:
     shown = replace(table, rows=table.rows[:_MARKDOWN_ROWS])
     hidden = len(table.rows) - len(shown.rows)
     text = markdown_table(shown)
@@ -97,7 +97,7 @@ def _markdown(section: Section, table: Table) -> str:
     return f"<details><summary>{section.summary}</summary>\n\n{text}\n</details>" if section.summary else text
 
 
-def _html(section: Section) -> str:
+def _html(section: ReportSection) -> str:
     table = "" if section.table is None else html_table(section.table, stacks=True)
     if table and section.summary:
         table = html_details(section.summary, table)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.report.sections import Medium, Section
+from tfs_deploy.report.sections import Medium, ReportSection
 from tfs_deploy.report.value_charts import LimitBar, Sample, histogram, limits_chart
 from tfs_deploy.report.verification_tables import (
     checks_table,
@@ -23,46 +23,46 @@ if TYPE_CHECKING:
 
     from tfs_deploy.verify.checks import Check
     from tfs_deploy.verify.measure.load_test_result import LoadTestResult
-    from tfs_deploy.verify.verification import Difference, Verification
+    from tfs_deploy.verify.verification import ValueDifference, Verification
 
 #: bars of one chart; the table holds what is not drawn
 _MOST_BARS: Final = 24
 _MARKS: Final = ((50, "p50"), (99, "p99"))
 
 
-def verification_sections(verification: Verification) -> list[Section]:
+def verification_sections(verification: Verification) -> list[ReportSection]:
     """Return the sections for which the verification holds something."""
     return [section for make in SECTIONS if (section := make(verification)) is not None]
 
 
-def _findings_section(verification: Verification) -> Section | None:
+def _findings_section(verification: Verification) -> ReportSection | None:
     if not verification.failed:
         return None
-    return Section("What failed", figure=_findings(verification.failed), media=Medium.HTML)
+    return ReportSection("What failed", figure=_findings(verification.failed), media=Medium.HTML)
 
 
-def _failed_checks_section(verification: Verification) -> Section | None:
+def _failed_checks_section(verification: Verification) -> ReportSection | None:
     if not verification.failed:
         return None
-    return Section("What failed", checks_table(verification.failed), rows="failed", media=Medium.MARKDOWN)
+    return ReportSection("What failed", checks_table(verification.failed), rows="failed", media=Medium.MARKDOWN)
 
 
-def _groups_section(verification: Verification) -> Section:
-    return Section("Groups of checks", groups_table(verification))
+def _groups_section(verification: Verification) -> ReportSection:
+    return ReportSection("Groups of checks", groups_table(verification))
 
 
-def _load_tests_section(verification: Verification) -> Section | None:
+def _load_tests_section(verification: Verification) -> ReportSection | None:
     results = verification.evidence.load_tests
     if not results:
         return None
-    return Section("Latency distribution", load_tests_table(results), figure=_latencies(results))
+    return ReportSection("Latency distribution", load_tests_table(results), figure=_latencies(results))
 
 
-def _differences_section(verification: Verification) -> Section | None:
+def _differences_section(verification: Verification) -> ReportSection | None:
     differences = verification.evidence.differences
     if not differences:
         return None
-    return Section(
+    return ReportSection(
         "Value differences",
         differences_table(differences),
         figure=_differences(differences),
@@ -71,33 +71,33 @@ def _differences_section(verification: Verification) -> Section | None:
     )
 
 
-def _signatures_section(verification: Verification) -> Section | None:
+def _signatures_section(verification: Verification) -> ReportSection | None:
     if not verification.evidence.signatures:
         return None
-    return Section("Signatures", signatures_table(verification), media=Medium.HTML)
+    return ReportSection("Signatures", signatures_table(verification), media=Medium.HTML)
 
 
-def _skipped_checks_section(verification: Verification) -> Section | None:
+def _skipped_checks_section(verification: Verification) -> ReportSection | None:
     skipped = [check for check in verification.checks if check.status is CheckStatus.SKIPPED]
     if not skipped:
         return None
     summary = f"{len(skipped)} checks were skipped"
-    return Section("Skipped checks", checks_table(skipped), summary=summary, media=Medium.MARKDOWN)
+    return ReportSection("Skipped checks", checks_table(skipped), summary=summary, media=Medium.MARKDOWN)
 
 
-def _all_checks_section(verification: Verification) -> Section:
+def _all_checks_section(verification: Verification) -> ReportSection:
     summary = f"{len(verification.checks)} checks"
-    return Section("Every check", checks_table(verification.checks), summary=summary, media=Medium.HTML)
+    return ReportSection("Every check", checks_table(verification.checks), summary=summary, media=Medium.HTML)
 
 
-def _problems_section(verification: Verification) -> Section | None:
+def _problems_section(verification: Verification) -> ReportSection | None:
     """Return what failed, the last table on a terminal, where the reader looks first."""
     if not verification.failed:
         return None
-    return Section("What failed", problems_table(verification.failed), media=Medium.TERMINAL)
+    return ReportSection("What failed", problems_table(verification.failed), media=Medium.TERMINAL)
 
 
-SECTIONS: Final[tuple[Callable[[Verification], Section | None], ...]] = (
+SECTIONS: Final[tuple[Callable[[Verification], ReportSection | None], ...]] = (
     _findings_section,
     _failed_checks_section,
     _groups_section,
@@ -132,7 +132,7 @@ def _latencies(results: Sequence[LoadTestResult]) -> str:
     return f'<p class="key">{key}</p>\n' + _plot(histogram("Latency distribution", " ms", samples, marks=marks))
 
 
-def _differences(differences: Sequence[Difference]) -> str:
+def _differences(differences: Sequence[ValueDifference]) -> str:
     """Return a chart of the outputs that come closest to their limit, or exceed it."""
     worst = sorted(differences, key=lambda each: each.largest / each.allowed if each.allowed else 0, reverse=True)
     rows = [

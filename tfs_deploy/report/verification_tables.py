@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.verify.checks import Check
     from tfs_deploy.verify.measure.load_test_result import LoadTestResult
-    from tfs_deploy.verify.verification import Difference, Verification
+    from tfs_deploy.verify.verification import ValueDifference, Verification
 
 _STYLES: Final = {CheckStatus.FAILED: "red", CheckStatus.SKIPPED: "yellow"}
 
@@ -80,7 +80,7 @@ def load_tests_table(measured: Sequence[LoadTestResult]) -> Table:
     return Table.of(["model", "on", "load", *right], rows)
 
 
-def differences_table(differences: Sequence[Difference]) -> Table:
+def differences_table(differences: Sequence[ValueDifference]) -> Table:
     """Return one row for each output and pair of transports."""
     rows = [
         (

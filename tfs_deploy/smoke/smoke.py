@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Tolerance:
+class ToleranceOverride:
     """Tolerances that replace those recorded with a golden."""
 
     rtol: float | None = None
@@ -64,7 +64,7 @@ def smoke_target(
     target: Target,
     clients: Mapping[str, Predictor],
     *,
-    tolerance: Tolerance | None = None,
+    tolerance: ToleranceOverride | None = None,
 ) -> Iterator[SmokeCheck]:
     """Yield the checks of one label or version, over each of ``clients`` by transport name (``grpc``, ``rest``)."""
     made_up_replies: dict[str, PredictReply] = {}
@@ -83,7 +83,7 @@ def smoke_target(
             yield caller.check("goldens", Outcome.FAILED, error.message)
             continue
         if goldens:
-            yield from _recorded(caller, metadata, goldens, tolerance or Tolerance())
+            yield from _recorded(caller, metadata, goldens, tolerance or ToleranceOverride())
         else:
             yield from _unrecorded(caller, metadata, made_up_replies)
 
@@ -101,7 +101,7 @@ def _answers(caller: _TargetCaller, version: int | None) -> SmokeCheck:
 
 
 def _recorded(
-    caller: _TargetCaller, metadata: ModelMetadata, goldens: list[Golden], tolerance: Tolerance
+    caller: _TargetCaller, metadata: ModelMetadata, goldens: list[Golden], tolerance: ToleranceOverride
 ) -> Iterator[SmokeCheck]:
     seen: dict[str, int] = {}
     for golden in goldens:
@@ -118,7 +118,7 @@ def _recorded(
 
 
 def _one_recorded(
-    caller: _TargetCaller, name: str, golden: Golden, version: int | None, tolerance: Tolerance
+    caller: _TargetCaller, name: str, golden: Golden, version: int | None, tolerance: ToleranceOverride
 ) -> SmokeCheck:
     started = time.perf_counter()
     try:

@@ -10,7 +10,7 @@ from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import list_versions
 from tfs_deploy.smoke.results import Target
-from tfs_deploy.smoke.smoke import Tolerance, smoke_target
+from tfs_deploy.smoke.smoke import ToleranceOverride, smoke_target
 from tfs_deploy.state.active import read_active
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def smoke_deployment(
     model: str | None = None,
     label: str | None = None,
     version: int | None = None,
-    tolerance: Tolerance | None = None,
+    tolerance: ToleranceOverride | None = None,
 ) -> Iterator[SmokeCheck]:
     """Yield the checks of every label of every model, or of the chosen ones.
 

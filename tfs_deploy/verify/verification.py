@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ValueDifference:
     """The largest difference of one output between two transports, and the largest ``allowed``."""
 
     model: str
@@ -35,7 +35,7 @@ class Evidence:
     """What the report shows beside the checks: signatures by model, value differences, load tests."""
 
     signatures: dict[str, dict[str, SignatureInfo]] = field(default_factory=dict)
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[ValueDifference] = field(default_factory=list)
     load_tests: list[LoadTestResult] = field(default_factory=list)
 
 

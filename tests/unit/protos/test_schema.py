@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,11 +34,25 @@ def test_schema_equals_installed_packages():
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("name", sorted(protos._FULL_NAMES))
-def test_every_name_is_a_message(name):
+USED = {
+    name
+    for path in (ROOT / "tfs_deploy").rglob("*.py")
+    for name in re.findall(r"\bprotos\.([A-Z]\w+)", path.read_text(encoding="utf-8"))
+}
+
+
+@pytest.mark.parametrize("name", sorted(USED))
+def test_every_name_in_use_is_one_message(name):
     message = getattr(protos, name)()
-    assert message.DESCRIPTOR.full_name == protos._FULL_NAMES[name]
     assert type(message).FromString(message.SerializeToString()) == message
+    assert [package for package in protos._PACKAGES if exists(f"{package}.{name}")] == [message.DESCRIPTOR.file.package]
+
+
+def exists(full_name: str) -> bool:
+    try:
+        return bool(protos.message_class(full_name))
+    except KeyError:
+        return False
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -12,7 +12,7 @@ from tfs_deploy.store.identity import Identity
 from tfs_deploy.verify.checks import Check, CheckStatus
 from tfs_deploy.verify.measure.load_test_result import LoadTestResult
 from tfs_deploy.verify.subjects import Subject
-from tfs_deploy.verify.verification import Difference, Evidence, Verification
+from tfs_deploy.verify.verification import Evidence, ValueDifference, Verification
 
 NASTY = 'no: <b>&"x"</b> | \x00 and \ud800'
 
@@ -22,7 +22,7 @@ def verification(*checks: Check) -> Verification:
     signature = SignatureInfo("serving_default", PREDICT_METHOD, {"x": spec}, {"y<i>": spec})
     evidence = Evidence(
         {"m 1": {"serving_default": signature}},
-        [Difference("m 1", "embedded", "serving_default", "grpc and rest", "y<i>", 2e-7, 1e-6)],
+        [ValueDifference("m 1", "embedded", "serving_default", "grpc and rest", "y<i>", 2e-7, 1e-6)],
         [LoadTestResult("m 1", "embedded", "4 callers", tuple(n / 1000 for n in range(1, 200)), 0, 2.0, 10**8, 0.5)],
     )
     subject = Subject("m", 1, Path("/models/m/1"))

@@ -11,7 +11,7 @@ from tfs_deploy.verify import groups
 from tfs_deploy.verify.checks import GROUPS, Check, Checker, CheckStatus, excluded_checks, failed, passed
 
 
-def test_an_examiner_turns_answers_into_checks_and_leaves_out_what_it_is_told():
+def test_a_checker_turns_answers_into_checks_and_leaves_out_what_it_is_told():
     made: list[Check] = []
     checker = Checker(made.append, "m 1", "embedded", frozenset({"smoke.b", "load"}))
 

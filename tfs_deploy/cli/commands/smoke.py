@@ -89,13 +89,13 @@ def command(
     """
     from tfs_deploy.cli.shared.smoke_watch import one_round, recorder, watch
     from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.smoke.smoke import Tolerance
+    from tfs_deploy.smoke.smoke import ToleranceOverride
 
     if not watching and (interval is not None or rounds is not None):
         raise UsageError("--interval and --rounds need --watch", hint="add --watch, or leave them out")
     deployment = load_deployment(file)
     record = recorder(deployment.name, textfile)
-    choice = {"model": model, "label": label, "version": version, "tolerance": Tolerance(rtol, atol)}
+    choice = {"model": model, "label": label, "version": version, "tolerance": ToleranceOverride(rtol, atol)}
     if watching:
         quietly = Output(quiet=True)
         return watch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.deployment.deployment import (
     Batching,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         DeploymentFile,
         DockerSection,
         ModelSection,
+        Section,
         ServerSection,
         SslSection,
         VersionsSection,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def to_deployment(file: DeploymentFile, source: Path) -> Deployment:
     """Make the deployment that ``file``, read from the absolute path ``source``, describes."""
-    monitoring, folder = file.monitoring, source.parent
+    folder = source.parent
     return Deployment(
         name=file.name,
         source=source,
@@ -41,14 +42,19 @@ def to_deployment(file: DeploymentFile, source: Path) -> Deployment:
         models=tuple(_model(model, folder) for model in file.models),
         server=_server(file.server, folder),
         batching=None if file.batching is None else to_batching(file.batching),
-        monitoring=None if monitoring is None else Monitoring(monitoring.prometheus, monitoring.path),
+        monitoring=None if file.monitoring is None else Monitoring(**_values(file.monitoring)),
         ssl=None if file.ssl is None else _ssl(file.ssl, folder),
     )
 
 
 def to_batching(section: BatchingSection) -> Batching:
     """Make the batching parameters of a section."""
-    return Batching(**(section.model_dump() | {"allowed_batch_sizes": tuple(section.allowed_batch_sizes)}))
+    return Batching(**_values(section) | {"allowed_batch_sizes": tuple(section.allowed_batch_sizes)})
+
+
+def _values(section: Section) -> dict[str, Any]:
+    """Return the value of every key; the caller replaces those that the file writes in another form."""
+    return {key: getattr(section, key) for key in type(section).model_fields}
 
 
 def _path(folder: Path, text: str) -> Path:
@@ -56,33 +62,36 @@ def _path(folder: Path, text: str) -> Path:
     return Path(os.path.normpath(folder / text))
 
 
+def _path_or_none(folder: Path, text: str | None) -> Path | None:
+    return None if text is None else _path(folder, text)
+
+
 def _server(section: ServerSection, folder: Path) -> Server:
     other = section.alternate_ports
-    return Server(
-        target=section.target,
-        grpc_port=section.grpc_port,
-        rest_port=section.rest_port,
-        flags=dict(section.flags),
-        alternate_ports=None if other is None else (other.grpc_port, other.rest_port if section.rest_port else 0),
-        session_config=None if section.session_config is None else _path(folder, section.session_config),
-        platform_config=None if section.platform_config is None else _path(folder, section.platform_config),
-        docker=None if section.docker is None else _docker(section.docker, folder),
-    )
+    converted = {
+        "flags": dict(section.flags),
+        "alternate_ports": None if other is None else (other.grpc_port, other.rest_port if section.rest_port else 0),
+        "session_config": _path_or_none(folder, section.session_config),
+        "platform_config": _path_or_none(folder, section.platform_config),
+        "docker": None if section.docker is None else _docker(section.docker, folder),
+    }
+    return Server(**_values(section) | converted)
 
 
 def _docker(section: DockerSection, folder: Path) -> Docker:
-    values = section.model_dump() | {
+    converted = {
         "serving_version": None if section.serving_version is None else parse_release(section.serving_version),
         "memory": None if section.memory is None else parse_memory(section.memory),
         "gpus": None if section.gpus is None else parse_gpus(section.gpus),
+        "env": dict(section.env),
         "mounts": tuple(Mount(_path(folder, mount.source), mount.target, mount.read_only) for mount in section.mounts),
     }
-    return Docker(**values)
+    return Docker(**_values(section) | converted)
 
 
 def _ssl(section: SslSection, folder: Path) -> Ssl:
-    ca = None if section.ca is None else _path(folder, section.ca)
-    return Ssl(_path(folder, section.key), _path(folder, section.cert), ca, section.client_verify)
+    paths = {key: _path_or_none(folder, getattr(section, key)) for key in ("key", "cert", "ca")}
+    return Ssl(**_values(section) | paths)
 
 
 def _model(model: ModelSection, folder: Path) -> Model:

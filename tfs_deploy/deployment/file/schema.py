@@ -1,17 +1,24 @@
 """The keys of a deployment file, their types and ranges. configs/reference.yaml explains them.
 
-Only what one key can show by itself is checked here; ``checks`` looks at how the keys fit together.
+A section ``of`` a value has the value's fields as keys, with their types, limits and defaults. What the file writes in
+another form, or what ``checks`` reads, is declared here again. Nothing but what one key can show by itself is checked
+here; ``checks`` looks at how the keys fit together.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import dataclasses
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from tfs_deploy.deployment.deployment import TargetName  # noqa: TC001 - pydantic looks at it
-from tfs_deploy.deployment.docker import Pull, Restart  # noqa: TC001 - pydantic looks at them
+from tfs_deploy.deployment.deployment import Batching, Monitoring, Server, Ssl, TargetName
+from tfs_deploy.deployment.docker import Docker, Mount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: version directories are int64 numbers; REST paths address only those without a sign (http_rest_api_handler.cc)
 Version = Annotated[int, Field(ge=0, lt=2**63)]
@@ -24,6 +31,46 @@ class Section(BaseModel):
     """A mapping of the file: no unknown keys, no conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def of(values: type) -> Callable[[type[S]], type[S]]:
+    """Return a decorator that gives a section a key for every field of the dataclass ``values``, in that order.
+
+    The field's metadata are the limits of its value, as pydantic's ``Field`` takes them.
+    """
+
+    def complete(section: type[S]) -> type[S]:
+        keys: dict[str, Any] = {}
+        for field, hint in zip(dataclasses.fields(values), get_type_hints(values).values(), strict=True):
+            declared = section.model_fields.get(field.name)
+            if declared is not None:
+                keys[field.name] = (declared.rebuild_annotation(), ... if declared.is_required() else declared.default)
+            else:
+                keys[field.name] = (_limited(hint, field.metadata), _default(field))
+        made = create_model(
+            section.__name__, __base__=Section, __module__=section.__module__, __doc__=section.__doc__, **keys
+        )
+        return cast("type[S]", made)
+
+    return complete
+
+
+def _limited(hint: Any, limits: Any) -> Any:
+    if not limits:
+        return hint
+    if NoneType not in get_args(hint):
+        return Annotated[hint, Field(**limits)]
+    (kind,) = (part for part in get_args(hint) if part is not NoneType)
+    return Annotated[kind, Field(**limits)] | None
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return Field(default_factory=field.default_factory)
+    return ... if field.default is dataclasses.MISSING else field.default
 
 
 class VersionsSection(Section):
@@ -73,6 +120,7 @@ class AlternatePortsSection(Section):
     rest_port: Port
 
 
+@of(Mount)
 class MountSection(Section):
     """One more mount of a container."""
 
@@ -81,25 +129,19 @@ class MountSection(Section):
     read_only: bool = True
 
 
+@of(Docker)
 class DockerSection(Section):
     """The container that the server runs in."""
 
     image: str
     serving_version: str | None = None
-    address: str = "127.0.0.1"
-    user: str | None = None
     memory: str | None = None
-    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     gpus: Any = None
     env: dict[str, str] = {}
     mounts: list[MountSection] = []
-    restart: Restart = "unless-stopped"
-    log_max_size: str = "10m"
-    log_max_files: Count = 3
-    pull: Pull = "missing"
-    platform: str | None = None
 
 
+@of(Server)
 class ServerSection(Section):
     """The server and how it is started."""
 
@@ -113,26 +155,21 @@ class ServerSection(Section):
     docker: DockerSection | None = None
 
 
+@of(Batching)
 class BatchingSection(Section):
     """Request batching; a key that is left out is the server's choice."""
 
-    max_batch_size: Count | None = None
-    batch_timeout_micros: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    max_enqueued_batches: Count | None = None
-    num_batch_threads: Count | None = None
     allowed_batch_sizes: list[Count] = []
-    pad_variable_length_inputs: bool | None = None
-    enable_large_batch_splitting: bool | None = None
-    max_execution_batch_size: Count | None = None
 
 
+@of(Monitoring)
 class MonitoringSection(Section):
     """Prometheus metrics."""
 
-    prometheus: bool = True
     path: str = "/monitoring/prometheus/metrics"
 
 
+@of(Ssl)
 class SslSection(Section):
     """TLS on the gRPC port."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.deployment.docker import MODELS_DIR
 from tfs_deploy.launch.start_settings import start_settings
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.deployment.docker import Docker
+
+#: fields that say how an image is found and read, not how a container is started, and those with lines of their own
+_OTHERWISE: Final = frozenset({"serving_version", "pull", "platform", "env", "mounts"})
 
 
 def container_settings(served: Deployment) -> tuple[str, ...]:
@@ -24,8 +28,9 @@ def container_settings(served: Deployment) -> tuple[str, ...]:
 def _container(served: Deployment, docker: Docker) -> Iterator[str]:
     yield f"server.grpc_port={served.server.grpc_port}"
     yield f"server.rest_port={served.server.rest_port}"
-    for name in ("image", "address", "user", "memory", "cpus", "gpus", "restart", "log_max_size", "log_max_files"):
-        yield f"docker.{name}={getattr(docker, name)}"
+    for field in dataclasses.fields(docker):
+        if field.name not in _OTHERWISE:
+            yield f"docker.{field.name}={getattr(docker, field.name)}"
     yield from (f"docker.env.{name}={value}" for name, value in sorted(docker.env.items()))
     for model in served.models:
         yield f"mount {MODELS_DIR / model.name}={model.base_path}"

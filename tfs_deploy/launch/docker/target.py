@@ -204,7 +204,7 @@ class DockerTarget:
         """Return the name of the container that publishes a port of this machine."""
         with translated():
             for entry in self.engine.api.containers():
-                if any(bound.get("PublicPort") == port for bound in entry.get("ServerPorts") or ()):
+                if any(bound.get("PublicPort") == port for bound in entry.get("Ports") or ()):
                     return str(entry["Names"][0]).lstrip("/")
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,19 +12,39 @@ from tfs_deploy.deployment.flags import FLAGS, Flag, FlagValue, check_flag
 from tfs_deploy.errors import UsageError
 from tfs_deploy.text import closest
 
-#: flags that only this server has
-OWN_FLAGS: Final[dict[str, Flag]] = {
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFlag(Flag):
+    """A flag that only this server has: ``about`` is for --help, ``takes`` and ``fits`` tell which values are valid."""
+
+    about: str = ""
+    takes: str = ""
+    fits: Callable[[FlagValue], bool] = lambda _value: True
+
+
+OWN_FLAGS: Final[dict[str, OwnFlag]] = {
     flag.name: flag
     for flag in (
-        Flag("drain_seconds", "float", 5.0),
-        Flag("exit_with_parent", "bool", default=False),
-        Flag("log_level", "string", "info"),
+        OwnFlag(
+            "drain_seconds",
+            "float",
+            5.0,
+            about="seconds that requests in flight may take after SIGTERM or SIGINT",
+            takes="a number of seconds",
+            fits=lambda value: not isinstance(value, str) and value >= 0,
+        ),
+        OwnFlag("exit_with_parent", "bool", default=False, about="stop when the process that started this one ends"),
+        OwnFlag(
+            "log_level",
+            "string",
+            "info",
+            about="debug, info, warning or error",
+            takes=f"one of {', '.join(LOG_LEVELS)}",
+            fits=lambda value: value in LOG_LEVELS,
+        ),
     )
-}
-OWN_HELP: Final[dict[str, str]] = {
-    "drain_seconds": "seconds that requests in flight may take after SIGTERM or SIGINT",
-    "exit_with_parent": "stop when the process that started this one ends",
-    "log_level": "debug, info, warning or error",
 }
 #: accepted, because scripts pass them, but they change nothing here
 IGNORED_FLAGS: Final = frozenset(
@@ -42,7 +63,6 @@ IGNORED_FLAGS: Final = frozenset(
         "xla_gpu_compilation_enabled",
     }
 )
-LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _TRUE: Final = frozenset({"true", "1", "t", "yes", "y"})
 _FALSE: Final = frozenset({"false", "0", "f", "no", "n"})
 _HINT: Final = "python -m tfs_deploy.server --help lists all flags"
@@ -133,7 +153,7 @@ def _value(flag: Flag, text: str) -> FlagValue:
             value = float(text)
         except ValueError:
             value = text
-    problem = check_flag(flag.name, value) if flag.name in FLAGS else _own_problem(flag, value)
+    problem = _own_problem(flag, value) if isinstance(flag, OwnFlag) else check_flag(flag.name, value)
     if problem is not None:
         raise UsageError(problem, hint=_HINT)
     return value
@@ -148,12 +168,8 @@ def _boolean(flag: Flag, text: str) -> bool:
     raise UsageError(f"flag {flag.name!r} takes true or false, not {text!r}")
 
 
-def _own_problem(flag: Flag, value: FlagValue) -> str | None:
-    if flag.name == "log_level" and value not in LOG_LEVELS:
-        return f"flag 'log_level' takes one of {', '.join(LOG_LEVELS)}, not {value!r}"
-    if flag.name == "drain_seconds" and (isinstance(value, str) or value < 0):
-        return f"flag 'drain_seconds' takes a number of seconds, not {value!r}"
-    return None
+def _own_problem(flag: OwnFlag, value: FlagValue) -> str | None:
+    return None if flag.fits(value) else f"flag {flag.name!r} takes {flag.takes}, not {value!r}"
 
 
 def _unknown(name: str, known: dict[str, Flag]) -> UsageError:
@@ -172,7 +188,7 @@ def help_text(program: str = "python -m tfs_deploy.server", about: str = "") -> 
         note = "  (ignored here)" if flag.name in IGNORED_FLAGS else ""
         lines.append(f"  --{flag.name}={_shown(flag)}  {flag.type}{note}")
     lines += ["", "Flags of the embedded server:"]
-    lines += [f"  --{flag.name}={_shown(flag)}  {flag.type}: {OWN_HELP[flag.name]}" for flag in OWN_FLAGS.values()]
+    lines += [f"  --{flag.name}={_shown(flag)}  {flag.type}: {flag.about}" for flag in OWN_FLAGS.values()]
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from tfs_deploy.errors import DeadlineExceededError
 from tfs_deploy.savedmodel.goldens import compare
 from tfs_deploy.verify.checks import failed, passed, skipped
 from tfs_deploy.verify.probing.prober import GRPC, LOCAL, REST
-from tfs_deploy.verify.verification import Difference
+from tfs_deploy.verify.verification import ValueDifference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,7 +104,7 @@ def _versions(answers: Mapping[str, Mapping[Case, Answer]], version: int) -> Jud
 
 def _differences(
     checker: Checker, name: str, between: str, pairs: Sequence[tuple[Case, Answer, Answer]]
-) -> list[Difference]:
+) -> list[ValueDifference]:
     """Return the largest difference of each numeric output, for the report."""
     found: dict[str, tuple[float, float]] = {}
     for case, one, other in pairs:
@@ -118,7 +118,7 @@ def _differences(
                 largest = _largest(one.outputs, other.outputs, output)
                 found[output] = (max(before[0], largest), max(before[1], case.atol + case.rtol * scale))
     return [
-        Difference(checker.model, checker.target, name, between, output, largest, allowed)
+        ValueDifference(checker.model, checker.target, name, between, output, largest, allowed)
         for output, (largest, allowed) in sorted(found.items())
     ]
 
