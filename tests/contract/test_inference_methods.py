@@ -178,5 +178,5 @@ def test_outputs_without_a_row_for_each_example(client):
 
 def test_sizes_are_checked(client):
     for sizes in ({"batch_size": 0}, {"concurrency": 0}, {"batch_size": 1.5}):
-        with pytest.raises(UsageError, match="is"):
+        with pytest.raises(UsageError, match=r"not a valid (batch_size|concurrency): "):
             list(client.predict_many("zoo", [{"x": 1.0}], **sizes))

@@ -142,7 +142,7 @@ class ServerMetrics:
         self.runtime_latency.add(microseconds, model, api, "TF1")
 
     def graph_ran(self, microseconds: float) -> None:
-        """Record one run of any graph, for warm-up and batches too."""
+        """Record one run of any graph, for warmup and batches too."""
         self.session_runs.add()
         self.graph_runs.add()
         self.graph_run_time.add(by=int(microseconds))

@@ -72,7 +72,7 @@ def run_on_examples(
 ) -> tuple[int, dict[str, Array]]:
     """Feed an Input message to a tensor; return the number of examples and the outputs by alias.
 
-    The examples are counted for requests of an ``api``, not for warm-up.
+    The examples are counted for requests of an ``api``, not for warmup.
     """
     examples = serialized_examples(message)
     results = servable.run({tensor: examples}, list(outputs.values()), api=api, timeout=timeout)

@@ -28,7 +28,7 @@ def run_predict(
         call: its model, version and label do not count here.
         timeout: in seconds.
         check_method: refuse a signature of another API, as with --enable_signature_method_name_check.
-        api: what the run is counted as; nothing for warm-up.
+        api: what the run is counted as; nothing for warmup.
 
     Raises:
         StatusError: with the server's code and text.

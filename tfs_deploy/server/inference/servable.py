@@ -92,7 +92,7 @@ class ModelServable:
     ) -> list[Array]:
         """Return the tensors of ``fetches``; raises ``StatusError`` with TensorFlow's text.
 
-        A run for a request of an ``api`` (``Predict``) is measured, one for warm-up is not.
+        A run for a request of an ``api`` (``Predict``) is measured, one for warmup is not.
         """
         started = time.perf_counter()
         results = self._runner.compute(feeds, fetches, timeout=timeout)

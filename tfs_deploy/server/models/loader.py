@@ -112,7 +112,7 @@ class SavedModelLoader:
         options = self._options
         records = warm_up(loaded, path, iterations=options.warmup_iterations, check_method=options.check_method)
         if records:
-            # a warm-up that fails leaves no trace here, nor in the original
+            # a warmup that fails leaves no trace here, nor in the original
             self._metrics.warmup_latency.add((time.perf_counter() - started) * 1e6, str(path), "OK")
             self._metrics.warmup_records.add(str(path), by=records)
             _log.info("warmed up %s version %d with %d requests", servable.name, servable.version, records)
