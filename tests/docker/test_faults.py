@@ -25,7 +25,7 @@ from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.deployment.image import Image
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.docker.container_server import ContainerServer
-from tfs_deploy.launch.docker.engine import Engine
+from tfs_deploy.launch.docker.engine import DockerEngine
 from tfs_deploy.launch.docker.target import DockerTarget
 
 pytestmark = pytest.mark.docker
@@ -365,7 +365,7 @@ def test_a_user_who_may_not_use_the_socket(shop):
 
 def test_a_container_that_goes_away_between_two_looks(shop):
     shop.json("up")
-    host = DockerTarget(load_deployment(shop.path), Engine())
+    host = DockerTarget(load_deployment(shop.path), DockerEngine())
     server = host.current()
     assert isinstance(server, ContainerServer)
     subprocess.run(["docker", "rm", "--force", server.container], check=True, capture_output=True)

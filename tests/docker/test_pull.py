@@ -19,7 +19,7 @@ import pytest
 from support.stand_in_engines import MACHINE
 from tfs_deploy.deployment.docker import Docker
 from tfs_deploy.errors import EnvironmentFault, UsageError
-from tfs_deploy.launch.docker.engine import Engine
+from tfs_deploy.launch.docker.engine import DockerEngine
 
 pytestmark = pytest.mark.docker
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -133,8 +133,8 @@ def registry(engine: None, request: pytest.FixtureRequest) -> Iterator[Registry]
 
 
 @pytest.fixture
-def local_engine() -> Iterator[Engine]:
-    engine = Engine()
+def local_engine() -> Iterator[DockerEngine]:
+    engine = DockerEngine()
     yield engine
     engine.close()
 

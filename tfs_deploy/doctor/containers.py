@@ -11,7 +11,7 @@ from tfs_deploy.doctor.versions import release
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tfs_deploy.doctor.facts import Engine, Gpu, Wanted
+    from tfs_deploy.doctor.facts import EngineFacts, Gpu, Wanted
 
 #: Docker 20.10, the first engine with this API, and the first Podman that can change a restart policy
 _OLDEST_API: Final = (1, 41)
@@ -21,7 +21,7 @@ OFFICIAL: Final = "amd64"
 _NEEDED: Final = "; the deployment file needs it"
 
 
-def judge_containers(engine: Engine, gpu: Gpu, wanted: Wanted, machine: str) -> Iterator[Finding]:
+def judge_containers(engine: EngineFacts, gpu: Gpu, wanted: Wanted, machine: str) -> Iterator[Finding]:
     """Yield the findings about containers; ``machine`` is this processor as images name it."""
     yield _socket(engine, wanted)
     yield _engine(engine, wanted)
@@ -35,7 +35,7 @@ def _bad(wanted: Wanted) -> Callable[[str, str, str], Finding]:
     return problem if wanted.target == "docker" else warning
 
 
-def _socket(engine: Engine, wanted: Wanted) -> Finding:
+def _socket(engine: EngineFacts, wanted: Wanted) -> Finding:
     name = "docker.socket"
     if engine.socket is None:
         return skipped(name, f"DOCKER_HOST is {engine.host}: not a socket on this machine")
@@ -54,7 +54,7 @@ def _socket(engine: Engine, wanted: Wanted) -> Finding:
     return problem(name, detail + _NEEDED, hint) if wanted.target == "docker" else skipped(name, detail, hint)
 
 
-def _engine(engine: Engine, wanted: Wanted) -> Finding:
+def _engine(engine: EngineFacts, wanted: Wanted) -> Finding:
     name = "docker.engine"
     if not engine.sdk:
         hint = "pip install 'tfs-deploy[docker]'"
@@ -77,7 +77,7 @@ def _engine(engine: Engine, wanted: Wanted) -> Finding:
     return ok(name, kind)
 
 
-def _present(engine: Engine, wanted: Wanted) -> Finding:
+def _present(engine: EngineFacts, wanted: Wanted) -> Finding:
     name = "image.present"
     if wanted.image is None:
         return skipped(name, "no deployment file with an image")
@@ -92,7 +92,7 @@ def _present(engine: Engine, wanted: Wanted) -> Finding:
     return warning(name, f"{wanted.image} is not on this machine: the first `up` has to pull it", hint)
 
 
-def _architecture(engine: Engine, wanted: Wanted, machine: str) -> Finding:
+def _architecture(engine: EngineFacts, wanted: Wanted, machine: str) -> Finding:
     name = "image.architecture"
     image = None if wanted.image is None else Image.parse(wanted.image)
     has, what = engine.image, wanted.image or "the official image"
@@ -123,7 +123,7 @@ def _driver(gpu: Gpu, wanted: Wanted) -> Finding:
     return problem(name, detail + "; the deployment file asks for GPUs", hint) if wanted.gpus else skipped(name, detail)
 
 
-def _gpu_containers(engine: Engine, gpu: Gpu, wanted: Wanted) -> Finding:
+def _gpu_containers(engine: EngineFacts, gpu: Gpu, wanted: Wanted) -> Finding:
     name = "gpu.containers"
     if not wanted.gpus and not gpu.devices:
         return skipped(name, "no GPU for a container")

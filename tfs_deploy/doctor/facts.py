@@ -51,7 +51,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineFacts:
     """The Docker Engine, Podman's service included.
 
     ``host`` is DOCKER_HOST, empty if unset; ``socket`` the path of its socket, None for TCP; ``others`` are sockets of
@@ -138,14 +138,14 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class MachineFacts:
     """All facts about one machine."""
 
     wanted: Wanted
     packages: Packages
     system: str
     machine: str
-    engine: Engine
+    engine: EngineFacts
     gpu: Gpu
     ports: tuple[Port, ...]
     disks: tuple[Disk, ...]

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.doctor.facts import Clock, Disk, Facts, Limits, Port, Wanted
+from tfs_deploy.doctor.facts import Clock, Disk, Limits, MachineFacts, Port, Wanted
 from tfs_deploy.doctor.installed import installed_packages
 from tfs_deploy.doctor.probes import probe_engine, probe_gpu
 from tfs_deploy.errors import PortInUseError
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tfs_deploy.deployment.deployment import Deployment
-    from tfs_deploy.doctor.facts import Engine
+    from tfs_deploy.doctor.facts import EngineFacts
 
 _STANDARD: Final = {"grpc_port": 8500, "rest_port": 8501}
 
 
-def gather(deployment: Deployment | None = None) -> Facts:
+def gather(deployment: Deployment | None = None) -> MachineFacts:
     """Return the facts about this machine; ``deployment`` says which ports, directories and image matter.
 
     The engine and nvidia-smi are queried at the same time, each for about a second at most.
@@ -40,7 +40,7 @@ def gather(deployment: Deployment | None = None) -> Facts:
         packages = installed_packages()
         engine = asked.result()
         machine = platform.machine()
-        return Facts(
+        return MachineFacts(
             wanted=wanted,
             packages=packages,
             system=platform.system(),
@@ -63,7 +63,7 @@ def _wanted(deployment: Deployment | None) -> Wanted:
     return Wanted("docker", docker.image, docker.platform, docker.pull, docker.gpus is not None)
 
 
-def _ports(deployment: Deployment | None, engine: Engine) -> Iterator[Port]:
+def _ports(deployment: Deployment | None, engine: EngineFacts) -> Iterator[Port]:
     server = None if deployment is None else running_server(deployment.state_dir)
     own = None if deployment is None else container_name(deployment)
     for key, standard in _STANDARD.items():
@@ -91,7 +91,7 @@ def _state(deployment: Deployment | None) -> Path:
     return Path.cwd() if deployment is None else deployment.state_dir
 
 
-def _disks(deployment: Deployment | None, engine: Engine) -> Iterator[Disk]:
+def _disks(deployment: Deployment | None, engine: EngineFacts) -> Iterator[Disk]:
     yield _disk("state", _state(deployment))
     for model in () if deployment is None else deployment.models:
         yield _disk(f"models.{model.name}", model.base_path)

@@ -12,15 +12,15 @@ from tfs_deploy.doctor.packages import judge_packages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfs_deploy.doctor.facts import Facts
+    from tfs_deploy.doctor.facts import MachineFacts
 
 
-def judge(facts: Facts) -> Diagnosis:
+def judge(facts: MachineFacts) -> Diagnosis:
     """Return the findings about the facts, in the order in which they are shown."""
     return Diagnosis(tuple(_findings(facts)))
 
 
-def _findings(facts: Facts) -> Iterator[Finding]:
+def _findings(facts: MachineFacts) -> Iterator[Finding]:
     yield judge_system(facts.system, facts.machine)
     yield from judge_packages(facts.packages, facts.wanted)
     yield from judge_containers(facts.engine, facts.gpu, facts.wanted, facts.machine)

@@ -11,7 +11,7 @@ from tfs_deploy.text import size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfs_deploy.doctor.facts import Clock, Disk, Engine, Limits, Port, Wanted
+    from tfs_deploy.doctor.facts import Clock, Disk, EngineFacts, Limits, Port, Wanted
 
 _MB: Final = 10**6
 #: room in bytes below which (something fails, space is short): logs and config; versions; temporary files; images
@@ -99,7 +99,7 @@ def judge_limits(limits: Limits) -> Finding:
     return warning(name, f"{detail}: tight with many connections", hint)
 
 
-def judge_clock(clock: Clock, engine: Engine) -> Iterator[Finding]:
+def judge_clock(clock: Clock, engine: EngineFacts) -> Iterator[Finding]:
     """Yield the findings about the clocks: of the system, of the file system, of the engine's machine."""
     yield _system_clock(clock)
     yield _skew("clock.files", clock.files, "files of the state directory", "no file could be made there")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from tfs_deploy.doctor.facts import Engine, Gpu, Refusal
+from tfs_deploy.doctor.facts import EngineFacts, Gpu, Refusal
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.text import one_line
 
@@ -26,7 +26,7 @@ _SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--
 _FRACTION: Final = re.compile(r"(\.\d{1,6})\d*")
 
 
-def probe_engine(wanted: Wanted) -> Engine:
+def probe_engine(wanted: Wanted) -> EngineFacts:
     """Ask the engine that the other commands would use; whatever keeps it from answering is part of the result."""
     host = os.environ.get("DOCKER_HOST", "")
     socket = _socket(host)
@@ -41,7 +41,7 @@ def probe_engine(wanted: Wanted) -> Engine:
             known["error"] = Refusal(error.message, error.hint)
         except OSError as error:
             known["error"] = Refusal(f"the engine cannot be reached: {error.strerror or error}")
-    return Engine(**known)
+    return EngineFacts(**known)
 
 
 def _has_sdk() -> bool:
@@ -50,15 +50,15 @@ def _has_sdk() -> bool:
 
 
 def _ask(wanted: Wanted) -> dict[str, Any]:
-    from tfs_deploy.launch.docker import engine as launch
+    from tfs_deploy.launch.docker.engine import DockerEngine, translated
 
-    engine = launch.Engine(timeout=_TIMEOUT)
+    engine = DockerEngine(timeout=_TIMEOUT)
     try:
         before = time.time()
-        with launch.translated():
+        with translated():
             about, info = engine.api.version(), engine.api.info()
         after = time.time()
-        with launch.translated():
+        with translated():
             running = engine.api.containers()
         published = {
             int(bound["PublicPort"]): str(entry["Names"][0]).lstrip("/")

@@ -30,9 +30,9 @@ from tfs_deploy.state.traffic import traffic_path, write_traffic
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tfs_deploy.launch.planning.observe import Connect, Observation
+    from tfs_deploy.launch.planning.observe import Connect, LaunchObservation
     from tfs_deploy.launch.planning.steps import Step
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
 
 #: seconds that a server takes at most for the part of a reload that is not about loading
 _SHORTEST_RELOAD: Final = 10.0
@@ -47,8 +47,8 @@ class Executor:
     ``notes`` are for the caller to print, ``gap`` is the downtime of a replacement in seconds.
     """
 
-    def __init__(self, seen: Observation, *, connect: Connect, timeout: float, end: float) -> None:
-        self.server: Server | None = seen.server
+    def __init__(self, seen: LaunchObservation, *, connect: Connect, timeout: float, end: float) -> None:
+        self.server: StartedServer | None = seen.server
         self.taken: list[Step] = []
         self.notes: list[str] = []
         self.gap: float | None = None
@@ -88,7 +88,7 @@ class Executor:
                 write_active(self._state_dir, self._seen.records)
 
     @property
-    def _running(self) -> Server:
+    def _running(self) -> StartedServer:
         assert self.server is not None
         return self.server
 
@@ -104,7 +104,7 @@ class Executor:
         self.server, self.gap = done.server, done.gap
         self.notes += done.notes
 
-    def _endpoint(self, server: Server) -> None:
+    def _endpoint(self, server: StartedServer) -> None:
         write_endpoint(self._state_dir, server.grpc_address, server.rest_address)
 
     def _reload(self, step: ReloadConfig) -> None:

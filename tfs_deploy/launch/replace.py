@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tfs_deploy.launch.planning.observe import Connect, Observation
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.planning.observe import Connect, LaunchObservation
+    from tfs_deploy.launch.server import StartedServer
 
 #: seconds in which clients that follow the endpoint file have moved (they look every 0.2 s) and their calls have ended
 DRAIN: Final = 2.0
@@ -29,11 +29,11 @@ DRAIN: Final = 2.0
 class Starter:
     """Starts servers of a deployment; ``timeout`` counts for each of them."""
 
-    seen: Observation
+    seen: LaunchObservation
     connect: Connect
     timeout: float
 
-    def start(self, ports: ServerPorts, *, successor: bool) -> tuple[Server, Path]:
+    def start(self, ports: ServerPorts, *, successor: bool) -> tuple[StartedServer, Path]:
         """Start a server on a config directory of its own, wait for its versions and compare its labels.
 
         Returns the server and its config directory. Nothing of it is left if this raises.
@@ -42,7 +42,7 @@ class Starter:
         end = time.monotonic() + self.timeout
         config_dir = new_generation(served.state_dir)
         write_config(served, config_dir)
-        server: Server = target.start(served, ports, config_dir, successor=successor, timeout=self.timeout)
+        server: StartedServer = target.start(served, ports, config_dir, successor=successor, timeout=self.timeout)
         try:
             self._verify(server, end=end)
         except BaseException:
@@ -51,7 +51,7 @@ class Starter:
             raise
         return server, config_dir
 
-    def _verify(self, server: Server, *, end: float) -> None:
+    def _verify(self, server: StartedServer, *, end: float) -> None:
         config = self.seen.facts.target
         with self.connect(self.seen.served, server.grpc_address) as client:
             wait_for_versions(client, config, self.seen.facts.on_disk, end=end)
@@ -66,13 +66,13 @@ class Starter:
 class Replacement:
     """A server that replaced another; ``gap`` is the downtime in seconds, 0 where both ran."""
 
-    server: Server
+    server: StartedServer
     gap: float
     notes: tuple[str, ...]
 
 
 def replace_beside(
-    starter: Starter, current: Server, ports: ServerPorts, *, on_switch: Callable[[Server], None]
+    starter: Starter, current: StartedServer, ports: ServerPorts, *, on_switch: Callable[[StartedServer], None]
 ) -> Replacement:
     """Start a server on other ports beside ``current``, send clients there by ``on_switch``, then stop the old one.
 
@@ -87,7 +87,7 @@ def replace_beside(
 
 
 def replace_in_place(
-    starter: Starter, current: Server, ports: ServerPorts, *, on_switch: Callable[[Server], None]
+    starter: Starter, current: StartedServer, ports: ServerPorts, *, on_switch: Callable[[StartedServer], None]
 ) -> Replacement:
     """Prove a new server on unused ports, then stop ``current`` and start the new one on ``ports``.
 
@@ -115,7 +115,11 @@ def replace_in_place(
 
 
 def _promote(
-    starter: Starter, successor: Server, current: Server, config_dir: Path, on_switch: Callable[[Server], None]
+    starter: Starter,
+    successor: StartedServer,
+    current: StartedServer,
+    config_dir: Path,
+    on_switch: Callable[[StartedServer], None],
 ) -> tuple[str, ...]:
     starter.seen.target.promote(successor, current)
     use_generation(starter.seen.served.state_dir, config_dir)

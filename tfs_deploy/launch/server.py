@@ -62,7 +62,7 @@ def _port_problem(port: int, key: str) -> PortInUseError | None:
     return None
 
 
-class Server(Protocol):
+class StartedServer(Protocol):
     """One started server; ``settings`` is what it read once, at its start (see ``start_settings``)."""
 
     @property

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tfs_deploy.deployment.deployment import Deployment
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
 
 
 def start_settings(served: Deployment) -> tuple[str, ...]:
@@ -29,7 +29,7 @@ def start_settings(served: Deployment) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def changed_settings(server: Server, wanted: Iterable[str]) -> list[str]:
+def changed_settings(server: StartedServer, wanted: Iterable[str]) -> list[str]:
     """Return why a server has to be replaced to have the ``wanted`` settings, none if it can be changed as it runs."""
     reasons = settings_diff(server.settings, wanted)
     if not server.config_dir.is_dir():

@@ -16,7 +16,7 @@ from tfs_deploy.state.traffic import read_traffic, traffic_path
 if TYPE_CHECKING:
     from tfs_deploy.client import Client, VersionStatus
     from tfs_deploy.deployment.deployment import Deployment, Model
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class VersionRow:
 class Overview:
     """A deployment's server and its versions; ``ended`` tells that one was started and is gone, ``why`` the reason."""
 
-    server: Server | None
+    server: StartedServer | None
     rows: tuple[VersionRow, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     ended: bool = False

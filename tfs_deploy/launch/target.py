@@ -32,7 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tfs_deploy.launch.server import Server
+from tfs_deploy.launch.server import StartedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Leftover:
     ports: ServerPorts | None = None
 
 
-S = TypeVar("S", bound=Server)
+S = TypeVar("S", bound=StartedServer)
 
 
 class LaunchTarget(Protocol[S]):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tfs_deploy.deployment.deployment import Deployment
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
     from tfs_deploy.launch.target import LaunchTarget
 
     Progress = Callable[[str, int, int], None]
@@ -37,10 +37,12 @@ def _embedded(deployment: Deployment, _progress: Progress | None, _timeout: floa
 
 
 def _docker(deployment: Deployment, progress: Progress | None, timeout: float | None) -> LaunchTarget[Any]:
-    from tfs_deploy.launch.docker.engine import Engine
+    from tfs_deploy.launch.docker.engine import DockerEngine
     from tfs_deploy.launch.docker.target import DockerTarget
 
-    return DockerTarget(deployment, Engine() if timeout is None else Engine(timeout=timeout), progress=progress)
+    return DockerTarget(
+        deployment, DockerEngine() if timeout is None else DockerEngine(timeout=timeout), progress=progress
+    )
 
 
 #: the imports are inside: a command loads the code of one target
@@ -50,7 +52,7 @@ _TARGETS: Final[dict[str, Callable[[Deployment, Progress | None, float | None], 
 }
 
 
-def find_server(deployment: Deployment) -> Server | None:
+def find_server(deployment: Deployment) -> StartedServer | None:
     """Return the server in use of a deployment if it runs."""
     return target_of(deployment).current()
 

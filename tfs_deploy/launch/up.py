@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.launch.planning.observe import Connect
     from tfs_deploy.launch.planning.plan import ServerPlan
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
     from tfs_deploy.launch.target import LaunchTarget
 
 
@@ -34,7 +34,7 @@ class UpResult:
     ``gap`` is the downtime in seconds of a server that was replaced, None if none was.
     """
 
-    server: Server
+    server: StartedServer
     started: bool
     changes: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
@@ -94,7 +94,7 @@ def up(
     return UpResult(executor.server, decided.action == "start", decided.changes, notes, executor.gap, steps)
 
 
-def down(deployment: Deployment, *, timeout: float = STOP_TIMEOUT) -> Server | None:
+def down(deployment: Deployment, *, timeout: float = STOP_TIMEOUT) -> StartedServer | None:
     """Stop a deployment's server and return it, None if none ran; nothing of it is left."""
     stopped = None
     for target in every_target_of(deployment):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError
 from tfs_deploy.runtime.library import Library, TFBuffer, TFOutput, load_library
-from tfs_deploy.runtime.status import Status, ThreadStatus
+from tfs_deploy.runtime.status import TfStatus, ThreadStatus
 from tfs_deploy.runtime.tensors import from_tensor, to_tensor
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _UNKNOWN: Final = 1.0
 _INDEX: Final = re.compile(r"[0-9]{0,9}")
 
 
-class _Plan:
+class _RunPlan:
     """The feeds and fetches of one kind of call, resolved once; ``seconds`` is how long its runs take."""
 
     __slots__ = ("begun", "feeds", "fetches", "inputs", "outputs", "seconds")
@@ -66,7 +66,7 @@ class Session:
         self._graph = graph
         self._local = ThreadStatus(library)
         self._short = library.TF_NewBufferFromString(_IN_CALLERS_THREAD, len(_IN_CALLERS_THREAD))
-        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _RunPlan] = {}
         self._lock = threading.Lock()
         self._idle = threading.Event()
         self._running = 0
@@ -85,7 +85,7 @@ class Session:
             StatusError: with the code and text of TensorFlow's loader.
         """
         library = load_library()
-        status = Status(library)
+        status = TfStatus(library)
         options = library.TF_NewSessionOptions()
         graph = library.TF_NewGraph()
         meta_graph = library.TF_NewBuffer()
@@ -127,7 +127,7 @@ class Session:
             self._leave()
 
     def _feed(
-        self, plan: _Plan, feeds: Mapping[str, np.ndarray[Any, Any]], timeout: float | None
+        self, plan: _RunPlan, feeds: Mapping[str, np.ndarray[Any, Any]], timeout: float | None
     ) -> list[np.ndarray[Any, Any]]:
         library = self._library
         inputs = plan.inputs()
@@ -152,7 +152,7 @@ class Session:
             if self._closed and not self._running:
                 self._idle.set()
 
-    def _run(self, plan: _Plan, inputs: Any, timeout: float | None) -> list[np.ndarray[Any, Any]]:
+    def _run(self, plan: _RunPlan, inputs: Any, timeout: float | None) -> list[np.ndarray[Any, Any]]:
         library = self._library
         status = self._local.status
         outputs = plan.outputs()
@@ -186,10 +186,10 @@ class Session:
                 self._library.TF_DeleteTensor(tensor)
         return arrays
 
-    def _plan(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Plan:
+    def _plan(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _RunPlan:
         plan = self._plans.get((feeds, fetches))
         if plan is None:
-            plan = _Plan([self._output(name) for name in feeds], [self._output(name) for name in fetches])
+            plan = _RunPlan([self._output(name) for name in feeds], [self._output(name) for name in fetches])
             self._plans[feeds, fetches] = plan
         return plan
 
@@ -212,7 +212,7 @@ class Session:
                 self._idle.set()
         self._idle.wait()
         library = self._library
-        status = Status(library)
+        status = TfStatus(library)
         library.TF_CloseSession(self._session, status.raw)
         library.TF_DeleteSession(self._session, status.raw)
         library.TF_DeleteGraph(self._graph)

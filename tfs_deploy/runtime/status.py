@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tfs_deploy.runtime.library import Library
 
 
-class Status:
+class TfStatus:
     """Owns one ``TF_Status``; ``raw`` is what the C functions take."""
 
     __slots__ = ("_library", "raw")
@@ -41,4 +41,4 @@ class ThreadStatus(threading.local):
     """One status for each thread that asks, so that the hot path allocates none."""
 
     def __init__(self, library: Library) -> None:
-        self.status = Status(library)
+        self.status = TfStatus(library)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfs_deploy.client import Client
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.deployment import Deployment
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
 
 #: seconds that a Docker Engine may take to tell the address of a container
 _LOOK: Final = 3.0
@@ -55,7 +55,7 @@ def addresses(deployment: Deployment) -> tuple[str, str | None]:
     Any other server is expected on this machine, on the ports of the file.
     """
     try:
-        running: Server | None = target_of(deployment, timeout=_LOOK).current()
+        running: StartedServer | None = target_of(deployment, timeout=_LOOK).current()
     except TfsDeployError:
         written = read_endpoint(deployment.state_dir)
         if written is None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tfs_deploy.deployment import Model
-    from tfs_deploy.launch.server import Server as Started
+    from tfs_deploy.launch.server import StartedServer
 
 EMBEDDED: Final = "embedded"
 DOCKER: Final = "docker"
@@ -66,7 +66,7 @@ class ServingEndpoint:
     grpc_address: str
     rest_address: str | None
     deployment: Deployment | None
-    server: Started | None = None
+    server: StartedServer | None = None
     start_seconds: float = 0.0
     template: Deployment | None = None
 
@@ -182,7 +182,7 @@ def _deployment(
     return dataclasses.replace(base, state_dir=folder / "state", models=tuple(models), server=server)
 
 
-def _start(deployment: Deployment, timeout: float) -> Started:
+def _start(deployment: Deployment, timeout: float) -> StartedServer:
     if deployment.server.target == EMBEDDED:
         require_extra("tensorflow", "server")
         flags = [*server_flags(deployment, deployment.config_dir), _DRAIN]
@@ -195,7 +195,7 @@ def _start(deployment: Deployment, timeout: float) -> Started:
     return DockerTarget(deployment).start(deployment, ports, deployment.config_dir, successor=False, timeout=timeout)
 
 
-def _discard(deployment: Deployment, started: Started) -> None:
+def _discard(deployment: Deployment, started: StartedServer) -> None:
     if deployment.server.target == EMBEDDED:
         started.stop(_STOP)
         return

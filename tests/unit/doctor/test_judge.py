@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tfs_deploy.doctor.containers import judge_containers
-from tfs_deploy.doctor.facts import Clock, Disk, Engine, Facts, Gpu, Limits, Packages, Port, Refusal, Wanted
+from tfs_deploy.doctor.facts import Clock, Disk, EngineFacts, Gpu, Limits, MachineFacts, Packages, Port, Refusal, Wanted
 from tfs_deploy.doctor.finding import Finding, Level
 from tfs_deploy.doctor.judge import judge
 from tfs_deploy.doctor.machine import judge_clock, judge_disk, judge_limits, judge_port, judge_system
@@ -44,7 +44,7 @@ GOOD = Packages(
     gencode={"tensorflow": "5.28.3"},
     tensorflow_builds=("tensorflow",),
 )
-ENGINE = Engine(
+ENGINE = EngineFacts(
     sdk=True,
     socket_there=True,
     socket_allowed=True,
@@ -55,7 +55,7 @@ ENGINE = Engine(
     skew=0.0,
     image="amd64",
 )
-NO_ENGINE = Engine(sdk=True, error=Refusal("no Docker Engine answers", "start it"))
+NO_ENGINE = EngineFacts(sdk=True, error=Refusal("no Docker Engine answers", "start it"))
 NO_GPU = Gpu(command=False, driver=False)
 GPU = Gpu(command=True, driver=True, devices=("NVIDIA L4, 550.54, 23034 MiB",))
 
@@ -181,8 +181,8 @@ def test_an_extra_that_the_file_needs_is_a_problem(wanted, extra):
         (NO_ENGINE, DOCKER, "docker.engine", PROBLEM, "no Docker Engine answers"),
         (replace(NO_ENGINE, socket_there=True), NOTHING, "docker.engine", WARNING, "no Docker Engine answers"),
         (replace(NO_ENGINE, host="tcp://far", socket=None), EMBEDDED, "docker.engine", WARNING, "answers"),
-        (Engine(sdk=False), NOTHING, "docker.engine", SKIPPED, "not checked"),
-        (Engine(sdk=False), DOCKER, "docker.engine", PROBLEM, "needs it"),
+        (EngineFacts(sdk=False), NOTHING, "docker.engine", SKIPPED, "not checked"),
+        (EngineFacts(sdk=False), DOCKER, "docker.engine", PROBLEM, "needs it"),
         (replace(ENGINE, os="windows"), DOCKER, "docker.engine", PROBLEM, "windows containers"),
         (replace(ENGINE, api="1.40"), DOCKER, "docker.engine", PROBLEM, "too old"),
         (replace(ENGINE, api="1.41"), DOCKER, "docker.engine", OK, "1.41"),
@@ -347,7 +347,7 @@ def test_systems(system, level):
 
 def test_a_diagnosis_counts_and_knows_its_problems():
     ports = (Port("grpc_port", 8500, "taken", "process 7 (nc)"), Port("rest_port", 8501, "free"))
-    facts = Facts(
+    facts = MachineFacts(
         EMBEDDED,
         GOOD,
         "Linux",

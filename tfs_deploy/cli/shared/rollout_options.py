@@ -150,7 +150,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     from tfs_deploy.cli.shared.rollout_control import choose_model
     from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.adapters.replicas import Replica
-    from tfs_deploy.rollout.controller.hooks import Hook, check_target
+    from tfs_deploy.rollout.controller.hooks import RolloutHook, check_target
     from tfs_deploy.rollout.machine.strategies import parse_steps
     from tfs_deploy.rollout.notation import parse_seconds
 
@@ -159,7 +159,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     prometheus = options.pop("prometheus") or ""
     gates = [parse_gate(text, prometheus=prometheus) for text in options.pop("gates")]
     for text in options["hooks"]:
-        Hook.parse(text)
+        RolloutHook.parse(text)
     for target in options["notify"]:
         check_target(target)
     for text in options["replicas"]:

@@ -18,7 +18,7 @@ from tfs_deploy.launch.server import ServerPorts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfs_deploy.launch.docker.engine import Engine
+    from tfs_deploy.launch.docker.engine import DockerEngine
 
 _ANY: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, never bound
 _OUT_OF_MEMORY: Final = 137
@@ -28,12 +28,12 @@ _OUT_OF_MEMORY: Final = 137
 class ContainerServer:
     """See ``Server``; ``facts`` is what the engine says of the container, as of the last ``look``."""
 
-    engine: Engine
+    engine: DockerEngine
     id: str
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def find(cls, engine: Engine, name: str) -> ContainerServer | None:
+    def find(cls, engine: DockerEngine, name: str) -> ContainerServer | None:
         """Return the container of that name, None if there is none."""
         from docker.errors import NotFound
 

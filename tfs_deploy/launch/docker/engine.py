@@ -25,7 +25,7 @@ ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 _LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
 
-class Engine:
+class DockerEngine:
     """A connection to the engine of this machine: ``DOCKER_HOST``, else the usual socket."""
 
     def __init__(self, *, timeout: float = _TIMEOUT) -> None:

@@ -13,7 +13,7 @@ from tfs_deploy.errors import LaunchError, TfsDeployError, UsageError
 from tfs_deploy.host.signals import signals_later
 from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy, user_of
 from tfs_deploy.launch.docker.container_server import ContainerServer
-from tfs_deploy.launch.docker.engine import Engine, translated
+from tfs_deploy.launch.docker.engine import DockerEngine, translated
 from tfs_deploy.launch.docker.mount_access import require_model_access
 from tfs_deploy.launch.docker.settings import container_settings
 from tfs_deploy.launch.logs import reason, tail
@@ -43,14 +43,14 @@ class DockerTarget:
     def __init__(
         self,
         deployment: Deployment,
-        engine: Engine | None = None,
+        engine: DockerEngine | None = None,
         *,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self._deployment = deployment
         self._name = container_name(deployment)
         self._progress = progress
-        self.engine = engine or Engine()
+        self.engine = engine or DockerEngine()
 
     def leftovers(self) -> list[Leftover]:
         """Return the containers of a replacement that was cut off."""

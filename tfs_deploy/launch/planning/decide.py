@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tfs_deploy.errors import TfsDeployError
-    from tfs_deploy.launch.planning.facts import Facts
+    from tfs_deploy.launch.planning.facts import LaunchFacts
     from tfs_deploy.launch.planning.steps import Step
 
 #: seconds that a start is expected to take before one was measured: the server's own start, without models
 _START_SECONDS: Final = 3.0
 
 
-def decide(facts: Facts, *, force_replace: bool = False, check_memory: bool = True) -> ServerPlan:
+def decide(facts: LaunchFacts, *, force_replace: bool = False, check_memory: bool = True) -> ServerPlan:
     """Return the plan that brings a deployment to its file.
 
     ``force_replace`` replaces a server that could be kept; without ``check_memory`` models may not fit into memory.
@@ -46,21 +46,21 @@ def decide(facts: Facts, *, force_replace: bool = False, check_memory: bool = Tr
     return ServerPlan("update", steps, _model_changes(facts), refused, memory=facts.memory)
 
 
-def _start(facts: Facts, refused: tuple[TfsDeployError, ...]) -> ServerPlan:
+def _start(facts: LaunchFacts, refused: tuple[TfsDeployError, ...]) -> ServerPlan:
     start = StartServer((f"start a server on {facts.ports}", *reloads.load_everything(facts)), facts.ports)
     steps = (*_repairs(facts), start, *reloads.traffic(facts), *_rollouts(facts))
     changes = tuple(f"{model.name}: {policy_of(model)}" for model in facts.target.model_config_list.config)
     return ServerPlan("start", steps, changes, refused, memory=facts.memory)
 
 
-def _replace(facts: Facts, refused: tuple[TfsDeployError, ...]) -> ServerPlan:
+def _replace(facts: LaunchFacts, refused: tuple[TfsDeployError, ...]) -> ServerPlan:
     gap = 0.0 if facts.pair is not None else facts.start_seconds or _START_SECONDS
     steps = (*_repairs(facts), _replacement(facts, gap), *reloads.traffic(facts), *_rollouts(facts))
     changes = (*facts.settings, *_model_changes(facts))
     return ServerPlan("replace", steps, changes, refused, gap, facts.memory)
 
 
-def _replacement(facts: Facts, gap: float) -> ReplaceBeside | ReplaceInPlace:
+def _replacement(facts: LaunchFacts, gap: float) -> ReplaceBeside | ReplaceInPlace:
     loads = reloads.load_everything(facts)
     if facts.pair is not None:
         lines = (
@@ -81,24 +81,24 @@ def _replacement(facts: Facts, gap: float) -> ReplaceBeside | ReplaceInPlace:
     return ReplaceInPlace(lines, facts.ports)
 
 
-def _model_changes(facts: Facts) -> tuple[str, ...]:
+def _model_changes(facts: LaunchFacts) -> tuple[str, ...]:
     return tuple(diff(facts.current, facts.target).lines())
 
 
-def _repairs(facts: Facts) -> Iterator[Step]:
+def _repairs(facts: LaunchFacts) -> Iterator[Step]:
     if facts.leftovers:
         yield ClearLeftovers(facts.leftovers)
     if facts.config_link is not None:
         yield UseConfigDir((f"point the link config at {facts.config_link.name}, which {facts.server} reads",))
 
 
-def _endpoint(facts: Facts) -> Iterator[Step]:
+def _endpoint(facts: LaunchFacts) -> Iterator[Step]:
     if facts.endpoint is not None:
         grpc, rest = facts.endpoint
         yield WriteEndpoint((f"write endpoint.json: gRPC {grpc}" + (f", REST {rest}" if rest else ""),))
 
 
-def _rollouts(facts: Facts) -> Iterator[Step]:
+def _rollouts(facts: LaunchFacts) -> Iterator[Step]:
     if facts.ended_rollouts:
         yield EndRollouts(
             tuple(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class LaunchFacts:
     """Everything that ``decide`` looks at, read once.
 
     Attributes:

@@ -15,7 +15,7 @@ from tfs_deploy.deployment.deployment import VersionPolicy
 from tfs_deploy.errors import EnvironmentFault, StatusError
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.memory import memory_of
-from tfs_deploy.launch.planning.facts import Facts
+from tfs_deploy.launch.planning.facts import LaunchFacts
 from tfs_deploy.launch.reload import wait_for_answer
 from tfs_deploy.launch.server import ServerPorts
 from tfs_deploy.launch.server_state import (
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.active import ActiveModel
     from tfs_deploy.deployment.deployment import Deployment, Model
     from tfs_deploy.errors import TfsDeployError
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
     from tfs_deploy.launch.target import LaunchTarget, Leftover
 
     #: makes a client for a server of a deployment at an address
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class LaunchObservation:
     """The facts, and what they were read from.
 
     ``served`` is the deployment as rollouts have left it (``records`` are those that still count, ``notes`` say which
@@ -59,10 +59,10 @@ class Observation:
     deployment: Deployment
     served: Deployment
     target: LaunchTarget[Any]
-    server: Server | None
+    server: StartedServer | None
     records: Mapping[str, ActiveModel]
     notes: tuple[str, ...]
-    facts: Facts
+    facts: LaunchFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class _Found:
     served: Deployment
     records: Mapping[str, ActiveModel]
     target: LaunchTarget[Any]
-    server: Server | None
+    server: StartedServer | None
     written: Any
     settings: list[str]
     replacing: bool
@@ -97,7 +97,7 @@ def observe(
     connect: Connect = client_for,
     force_replace: bool = False,
     wait: float = 0.0,
-) -> Observation:
+) -> LaunchObservation:
     """Return everything that counts for a plan.
 
     Args:
@@ -119,17 +119,17 @@ def observe(
     replacing = server is not None and (force_replace or bool(settings))
     found = _Found(deployment, served, kept, target, server, _written(served, server), settings, replacing)
     facts = _facts(found, _ask(found, connect, wait=wait), ended=[name for name in records if name not in kept])
-    return Observation(deployment, served, target, server, kept, tuple(notes), facts)
+    return LaunchObservation(deployment, served, target, server, kept, tuple(notes), facts)
 
 
-def _facts(found: _Found, asked: _Asked, *, ended: list[str]) -> Facts:
+def _facts(found: _Found, asked: _Asked, *, ended: list[str]) -> LaunchFacts:
     deployment, served, server = found.deployment, found.served, found.server
     config, paths = model_server_config(served), host_paths(served)
     pair = None if server is None else free_pair(served, server.ports)
     leftovers = found.target.leftovers()
     weights = _traffic_file(served, server)
     limit = found.target.memory_limit()
-    return Facts(
+    return LaunchFacts(
         current=_current(served, found.written, asked),
         target=config,
         on_disk=versions_on_disk(found.written, paths) | versions_on_disk(config, paths),
@@ -154,7 +154,7 @@ def _facts(found: _Found, asked: _Asked, *, ended: list[str]) -> Facts:
     )
 
 
-def observe_address(deployment: Deployment, address: str, *, connect: Connect = client_for) -> Facts:
+def observe_address(deployment: Deployment, address: str, *, connect: Connect = client_for) -> LaunchFacts:
     """Return the facts about a server elsewhere; it cannot be asked for all its models, only for those we know of."""
     records = read_active(deployment.state_dir)
     served = apply_active(deployment, records)[0]
@@ -173,7 +173,7 @@ def observe_address(deployment: Deployment, address: str, *, connect: Connect = 
         name: sorted(versions - {version for model, wanted in asked_for if model == name for version in wanted})
         for name, versions in loaded.items()
     }
-    return Facts(
+    return LaunchFacts(
         current=current,
         target=config,
         on_disk=on_disk,
@@ -206,7 +206,7 @@ def _still_meant(deployment: Deployment, served: Deployment, records: dict[str, 
     return {name: record for name, record in records.items() if name in moved}
 
 
-def _written(served: Deployment, server: Server | None) -> Any:
+def _written(served: Deployment, server: StartedServer | None) -> Any:
     if server is None:
         return protos.ModelServerConfig()
     return written_config(server.config_dir if server.config_dir.is_dir() else served.config_dir)
@@ -286,7 +286,7 @@ def _as_served(client: Client, served: Deployment, loaded: Mapping[str, set[int]
     return message
 
 
-def _traffic_file(served: Deployment, server: Server | None) -> dict[str, dict[str, float]]:
+def _traffic_file(served: Deployment, server: StartedServer | None) -> dict[str, dict[str, float]]:
     """Return the weights in the traffic file; a damaged one keeps no server from being started."""
     try:
         return read_traffic(traffic_path(served.state_dir)).models
@@ -306,7 +306,7 @@ def _routed(
     }
 
 
-def _other_config_dir(served: Deployment, server: Server | None) -> Path | None:
+def _other_config_dir(served: Deployment, server: StartedServer | None) -> Path | None:
     """Return the directory that the server reads unless the link ``config`` leads there."""
     if server is None or not server.config_dir.is_dir() or server.config_dir == served.config_dir:
         return None
@@ -314,7 +314,7 @@ def _other_config_dir(served: Deployment, server: Server | None) -> Path | None:
     return None if link.is_symlink() and link.readlink().name == server.config_dir.name else server.config_dir
 
 
-def _other_endpoint(served: Deployment, server: Server | None) -> tuple[str, str | None] | None:
+def _other_endpoint(served: Deployment, server: StartedServer | None) -> tuple[str, str | None] | None:
     """Return the server's addresses unless the endpoint file says the same."""
     if server is None:
         return None

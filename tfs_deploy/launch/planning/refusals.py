@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tfs_deploy.errors import TfsDeployError
-    from tfs_deploy.launch.planning.facts import Facts
+    from tfs_deploy.launch.planning.facts import LaunchFacts
 
 
-def refusals(facts: Facts, *, check_memory: bool = True) -> tuple[TfsDeployError, ...]:
+def refusals(facts: LaunchFacts, *, check_memory: bool = True) -> tuple[TfsDeployError, ...]:
     """Return what is refused; the first one is what ``up`` raises."""
     memory = memory_problem(facts.memory, beside=facts.server is not None) if check_memory else None
     return (
@@ -27,7 +27,7 @@ def refusals(facts: Facts, *, check_memory: bool = True) -> tuple[TfsDeployError
     )
 
 
-def _missing_versions(facts: Facts) -> Iterator[ModelError]:
+def _missing_versions(facts: LaunchFacts) -> Iterator[ModelError]:
     """Without this the server would wait for a version that is not there, its ports closed."""
     for model in facts.target.model_config_list.config:
         on_disk = sorted(facts.on_disk.get(model.name, ()))
@@ -40,7 +40,7 @@ def _missing_versions(facts: Facts) -> Iterator[ModelError]:
             )
 
 
-def _labels_in_use(facts: Facts) -> Iterator[UsageError]:
+def _labels_in_use(facts: LaunchFacts) -> Iterator[UsageError]:
     """Yield an error for each label that would be removed although clients are sent to it."""
     kept = {model.name: dict(model.version_labels) for model in facts.target.model_config_list.config}
     for model in facts.current.model_config_list.config:
@@ -53,7 +53,7 @@ def _labels_in_use(facts: Facts) -> Iterator[UsageError]:
                 )
 
 
-def _foreign_versions(facts: Facts) -> Iterator[UsageError]:
+def _foreign_versions(facts: LaunchFacts) -> Iterator[UsageError]:
     for name, versions in sorted(facts.foreign.items()):
         for version in versions:
             yield UsageError(f"{name} version {version} is loaded, but was never in this file: add it to the file")

@@ -14,7 +14,7 @@ from tfs_deploy.launch.planning.steps import ReloadConfig, WriteTraffic
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from tfs_deploy.launch.planning.facts import Facts
+    from tfs_deploy.launch.planning.facts import LaunchFacts
 
     Versions = Mapping[str, Collection[int]]
     Labels = Mapping[str, Mapping[str, int]]
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _WAIT = "wait until every version is available"
 
 
-def load_everything(facts: Facts) -> tuple[str, ...]:
+def load_everything(facts: LaunchFacts) -> tuple[str, ...]:
     """Return what a new server does until it serves the file."""
     return (*_loads(facts.target, facts.on_disk, {}), _WAIT, *_label_moves({}, facts.target))
 
 
-def traffic(facts: Facts) -> list[WriteTraffic]:
+def traffic(facts: LaunchFacts) -> list[WriteTraffic]:
     """Return a step for each model whose weights in the traffic file are not those of the deployment file."""
     return [
         WriteTraffic((_traffic_line(model, weights),), model, weights)
@@ -36,7 +36,7 @@ def traffic(facts: Facts) -> list[WriteTraffic]:
     ]
 
 
-def reloads(facts: Facts) -> Iterator[ReloadConfig | WriteTraffic]:
+def reloads(facts: LaunchFacts) -> Iterator[ReloadConfig | WriteTraffic]:
     """Yield the reloads in order, and each change of traffic as soon as every label that it names is there.
 
     So clients leave a label before it is removed. A reload that changes nothing is left out.
@@ -65,7 +65,7 @@ def _possible(waiting: list[WriteTraffic], labels: Labels) -> Iterator[WriteTraf
             yield step
 
 
-def _holding(facts: Facts) -> Any:
+def _holding(facts: LaunchFacts) -> Any:
     """Return the current config with the versions that labels lead to, even if its policy has let them go.
 
     Such a server is one that has not come to its config yet; without this the version would go before its label.

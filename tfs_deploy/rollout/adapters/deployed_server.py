@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client import Client
     from tfs_deploy.deployment import Deployment
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
     from tfs_deploy.launch.target import LaunchTarget
 
 #: seconds that a server may take for a look, and for a reload of known models, which does not wait for loads
@@ -153,7 +153,7 @@ class DeployedProcess:
     def _running(self) -> int | None:
         """Return the number of the process that runs, ``None`` without one; raises ``EnvironmentFault``."""
         try:
-            server: Server | None = self._ask(lambda target: target.current()) if self._known else None
+            server: StartedServer | None = self._ask(lambda target: target.current()) if self._known else None
         except UsageError:  # an engine that this process cannot use, now or later
             return None
         return None if server is None else server.pid

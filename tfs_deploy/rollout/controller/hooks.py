@@ -29,7 +29,7 @@ _MOST: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class RolloutHook:
     """One hook: ``when`` is ``before`` or ``after``."""
 
     when: str
@@ -37,7 +37,7 @@ class Hook:
     target: str
 
     @classmethod
-    def parse(cls, text: str) -> Hook:
+    def parse(cls, text: str) -> RolloutHook:
         """Read ``before:PHASE=TARGET``; raises ``UsageError``."""
         place, equals, target = text.partition("=")
         when, colon, phase = place.strip().partition(":")
@@ -85,7 +85,7 @@ class RolloutHooks:
         directory: str = "",
         on_trouble: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        self._hooks = [Hook.parse(text) for text in hooks]
+        self._hooks = [RolloutHook.parse(text) for text in hooks]
         self._notify = [check_target(target) for target in notify]
         self._timeout = timeout
         self._directory = directory
@@ -108,7 +108,7 @@ class RolloutHooks:
                     return reason
         return None
 
-    def _objection(self, hook: Hook, facts: Mapping[str, Any]) -> str | None:
+    def _objection(self, hook: RolloutHook, facts: Mapping[str, Any]) -> str | None:
         try:
             call(hook.target, facts, timeout=self._timeout, directory=self._directory)
         except TfsDeployError as error:

@@ -12,7 +12,7 @@ from tfs_deploy.codec.dtypes import dtype_number
 from tfs_deploy.codec.json.tensors import TYPE_NAMES
 from tfs_deploy.errors import FailedPreconditionError, InternalError, InvalidArgumentError, StatusError
 from tfs_deploy.protos.signatures import dtype_name
-from tfs_deploy.server.batching.scheduler import BatchQueue, BatchScheduler, Task, expired
+from tfs_deploy.server.batching.scheduler import BatchQueue, BatchScheduler, BatchTask, expired
 from tfs_deploy.server.inference.servable import Runner
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class BatchingRunner:
         columns = results[0] if len(results) == 1 else [np.concatenate(parts) for parts in zip(*results, strict=True)]
         return [columns[order.index(tensor)] for tensor in fetches]
 
-    def _run_batch(self, tasks: Sequence[Task], fetches: Sequence[str]) -> None:
+    def _run_batch(self, tasks: Sequence[BatchTask], fetches: Sequence[str]) -> None:
         """Merge, pad, run and split one batch; each task gets its part or the error."""
         now = time.monotonic()
         for task in tasks:
@@ -96,7 +96,7 @@ class BatchingRunner:
             task.finish([array[start : start + task.size] for array in results], None)
             start += task.size
 
-    def _run(self, tasks: Sequence[Task], fetches: Sequence[str], now: float) -> list[Array]:
+    def _run(self, tasks: Sequence[BatchTask], fetches: Sequence[str], now: float) -> list[Array]:
         size = sum(task.size for task in tasks)
         padded = self._options.padded_size(size)
         self._metrics.processed_batch_size.add(padded)
@@ -133,7 +133,7 @@ def batch_size(feeds: Mapping[str, Array]) -> int:
     return int(sizes.pop())
 
 
-def merge_inputs(tasks: Sequence[Task], padding: int, *, pad_shapes: bool) -> dict[str, Array]:
+def merge_inputs(tasks: Sequence[BatchTask], padding: int, *, pad_shapes: bool) -> dict[str, Array]:
     """Return the inputs of the tasks concatenated, with ``padding`` copies of the last task's first row."""
     merged = {}
     for name in tasks[0].inputs:

@@ -35,7 +35,7 @@ def expired() -> StatusError:
     return ResourceExhaustedError("Run() timeout exceeded while waiting in batching queue")
 
 
-class Task:
+class BatchTask:
     """One request, or a part of one: ``inputs`` are arrays of ``size`` rows."""
 
     __slots__ = ("_done", "deadline", "enqueued", "error", "inputs", "result", "size", "taken")
@@ -72,18 +72,18 @@ class Task:
         return self.result
 
 
-Process = Callable[[Sequence[Task]], None]
+Process = Callable[[Sequence[BatchTask]], None]
 
 
 class _Batch:
     __slots__ = ("opened", "size", "tasks")
 
     def __init__(self, opened: float) -> None:
-        self.tasks: list[Task] = []
+        self.tasks: list[BatchTask] = []
         self.size = 0
         self.opened = opened
 
-    def add(self, task: Task) -> None:
+    def add(self, task: BatchTask) -> None:
         self.tasks.append(task)
         self.size += task.size
 
@@ -101,7 +101,7 @@ class BatchQueue:
         self.batches: deque[_Batch] = deque()
         self.closed = False
 
-    def submit(self, inputs: Mapping[str, Any], size: int, deadline: float | None) -> list[Task]:
+    def submit(self, inputs: Mapping[str, Any], size: int, deadline: float | None) -> list[BatchTask]:
         """Enqueue a request of ``size`` rows; it may be cut into several tasks, in order.
 
         Raises:
@@ -109,13 +109,13 @@ class BatchQueue:
             UnavailableError: too many batches wait already.
         """
         now = time.monotonic()
-        tasks: list[Task] = []
+        tasks: list[BatchTask] = []
         with self._scheduler.changed:
             self._check_room(size)
             opened = 0
             for start, stop in self._parts(size):
                 part = inputs if stop - start == size else {name: each[start:stop] for name, each in inputs.items()}
-                tasks.append(Task(part, stop - start, deadline, now))
+                tasks.append(BatchTask(part, stop - start, deadline, now))
                 opened += self._add(tasks[-1], now)
             last = self.batches[-1]
             # a batch that was open before is due when it was
@@ -136,7 +136,7 @@ class BatchQueue:
         starts = [*((0,) if free else ()), *range(free, size, self.options.max_execution_size)]
         return list(zip(starts, [*starts[1:], size], strict=True))
 
-    def _add(self, task: Task, now: float) -> int:
+    def _add(self, task: BatchTask, now: float) -> int:
         """Put a task into the open batch, or into a new one; return how many batches that opened."""
         fresh = not self.batches or task.size > self._free()
         if fresh:

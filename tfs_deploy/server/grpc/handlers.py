@@ -14,7 +14,7 @@ from tfs_deploy.errors import Code, InvalidArgumentError, StatusError
 from tfs_deploy.server.data_plane import UNEXPECTED_FAILURE
 
 if TYPE_CHECKING:
-    from tfs_deploy.server.grpc.workers import Gate
+    from tfs_deploy.server.grpc.workers import CallLimit
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ MessageAnswer = Callable[[Any, "float | None"], Any]
 
 def bytes_handler(
     answer: Answer,
-    gate: Gate | None,
+    gate: CallLimit | None,
     *,
     threads: ThreadPoolExecutor | None = None,
     consume_request: bool = False,
@@ -67,7 +67,7 @@ def bytes_handler(
 
 
 def message_handler(
-    kind: Any, answer: MessageAnswer, gate: Gate | None, *, threads: ThreadPoolExecutor | None = None
+    kind: Any, answer: MessageAnswer, gate: CallLimit | None, *, threads: ThreadPoolExecutor | None = None
 ) -> grpc.RpcMethodHandler:
     """Return the handler of a method that takes a message of a ``kind`` and returns one."""
 

@@ -15,10 +15,10 @@ from tfs_deploy.server.grpc.model_spec import required_spec
 
 if TYPE_CHECKING:
     from tfs_deploy.server.data_plane import DataPlane
-    from tfs_deploy.server.grpc.workers import Gate
+    from tfs_deploy.server.grpc.workers import CallLimit
 
 
-def model_service(data_plane: DataPlane, gate: Gate | None, threads: ThreadPoolExecutor) -> grpc.GenericRpcHandler:
+def model_service(data_plane: DataPlane, gate: CallLimit | None, threads: ThreadPoolExecutor) -> grpc.GenericRpcHandler:
     """Return the service's handler; reloads wait in ``threads`` for their models, and no ``gate`` refuses them."""
     return grpc.method_handlers_generic_handler(
         methods.MODEL_SERVICE,

@@ -21,7 +21,7 @@ from tfs_deploy.server.grpc.handlers import Answer, MessageAnswer, bytes_handler
 from tfs_deploy.server.grpc.model_spec import fill_spec, read_spec, required_spec
 
 if TYPE_CHECKING:
-    from tfs_deploy.server.grpc.workers import Gate
+    from tfs_deploy.server.grpc.workers import CallLimit
 
 #: bytes of a request whose memory is given back at once, not kept for the next one
 LARGE_REQUEST: Final = 1 << 22
@@ -30,7 +30,7 @@ _METADATA_FIELD: Final = "signature_def"
 
 
 def prediction_service(
-    data_plane: DataPlane, gate: Gate | None, *, tensor_content: bool = False
+    data_plane: DataPlane, gate: CallLimit | None, *, tensor_content: bool = False
 ) -> grpc.GenericRpcHandler:
     """Return the service's handler; ``tensor_content`` is --enable_serialization_as_tensor_content."""
     predict = predict_answer(data_plane, tensor_content=tensor_content)

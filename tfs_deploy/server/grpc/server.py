@@ -12,7 +12,7 @@ from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.server.grpc.health_service import health_service
 from tfs_deploy.server.grpc.model_service import model_service
 from tfs_deploy.server.grpc.prediction_service import prediction_service
-from tfs_deploy.server.grpc.workers import Gate, WorkerPool
+from tfs_deploy.server.grpc.workers import CallLimit, WorkerPool
 
 if TYPE_CHECKING:
     from tfs_deploy.server.data_plane import DataPlane
@@ -44,7 +44,7 @@ class GrpcServer:
         health: bool = False,
         tensor_content: bool = False,
     ) -> None:
-        gate = None if limit is None else Gate(limit)
+        gate = None if limit is None else CallLimit(limit)
         # reloads and health watches may wait for long; they must not take the threads that answer
         patient = ThreadPoolExecutor(_PATIENT_THREADS, thread_name_prefix="grpc-patient")
         handlers = [

@@ -46,7 +46,7 @@ class Pending:
             callback(self)
 
 
-class Gate:
+class CallLimit:
     """Admits a number of requests at a time and refuses the others, as the server's thread limit does."""
 
     def __init__(self, limit: int) -> None:

@@ -60,7 +60,7 @@ class Runner(Protocol):
         """Wait for running calls and free the model."""
 
 
-class Model(Runner, Protocol):
+class LoadedModel(Runner, Protocol):
     """A runner that knows its signatures."""
 
     @property
@@ -78,7 +78,7 @@ class ModelServable:
         runner: stands in front of the engine, for batching.
     """
 
-    def __init__(self, engine: Model, *, name: str, metrics: ServerMetrics, runner: Runner | None = None) -> None:
+    def __init__(self, engine: LoadedModel, *, name: str, metrics: ServerMetrics, runner: Runner | None = None) -> None:
         self._runner: Runner = engine if runner is None else runner
         self._name = name
         self._metrics = metrics

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tfs_deploy.host.usage import Usage
-    from tfs_deploy.launch.server import Server
+    from tfs_deploy.launch.server import StartedServer
     from tfs_deploy.verify.checks import Checker, Judgement
     from tfs_deploy.verify.measure.budgets import Budget
     from tfs_deploy.verify.probing.cases import Case
@@ -189,7 +189,7 @@ def _medians(windows: Sequence[LoadWindow]) -> list[float]:
 class _UsageSampler:
     """Samples the usage of a server's process while the context lasts."""
 
-    def __init__(self, server: Server | None) -> None:
+    def __init__(self, server: StartedServer | None) -> None:
         self._server = server
         self._done = threading.Event()
         self._seen: list[Usage] = []

@@ -11,7 +11,7 @@ import pytest
 
 from support.stand_in_engines import EngineApi, listening
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.launch.docker.engine import Engine
+from tfs_deploy.launch.docker.engine import DockerEngine
 
 POLICY = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 
@@ -31,7 +31,7 @@ class Podman(EngineApi):
 def engine(tmp_path, monkeypatch):
     with listening(tmp_path / "podman.sock", Podman) as host:
         monkeypatch.setenv("DOCKER_HOST", host)
-        engine = Engine()
+        engine = DockerEngine()
         yield engine
         engine.close()
 

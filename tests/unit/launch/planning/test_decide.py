@@ -9,7 +9,7 @@ import pytest
 from tfs_deploy.config import parse
 from tfs_deploy.launch.memory import Memory
 from tfs_deploy.launch.planning.decide import decide
-from tfs_deploy.launch.planning.facts import Facts
+from tfs_deploy.launch.planning.facts import LaunchFacts
 from tfs_deploy.launch.server import ServerPorts
 
 FITS = Memory(10, 20, 1000, "this machine")
@@ -26,8 +26,8 @@ def model(name: str, *versions: int, **labels: int) -> str:
     return f'name: "{name}" model_version_policy {{ specific {{ {served} }} }} {named}'
 
 
-def facts(**changes) -> Facts:
-    usual = Facts(
+def facts(**changes) -> LaunchFacts:
+    usual = LaunchFacts(
         current=config(model("a", 1, stable=1)),
         target=config(model("a", 1, stable=1)),
         on_disk={"a": [1, 2, 3], "b": [7]},
@@ -39,7 +39,7 @@ def facts(**changes) -> Facts:
     return dataclasses.replace(usual, **changes)
 
 
-def plan(given: Facts):
+def plan(given: LaunchFacts):
     return decide(given)
 
 

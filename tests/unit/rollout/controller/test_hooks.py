@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.controller.hooks import Hook, RolloutHooks
+from tfs_deploy.rollout.controller.hooks import RolloutHook, RolloutHooks
 from tfs_deploy.rollout.gates.registry import parse_gate
 from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.rollout.setup import require_programs
@@ -71,12 +71,12 @@ def test_a_hook_that_does_not_end_objects(script):
 )
 def test_what_is_no_hook(text, message, hint):
     with pytest.raises(UsageError, match=message) as caught:
-        Hook.parse(text)
+        RolloutHook.parse(text)
     assert hint in (caught.value.hint or "")
 
 
 def test_a_target_may_hold_equal_signs_and_colons():
-    assert Hook.parse("after:step=http://x:80/?a=b") == Hook("after", "step", "http://x:80/?a=b")
+    assert RolloutHook.parse("after:step=http://x:80/?a=b") == RolloutHook("after", "step", "http://x:80/?a=b")
 
 
 def test_notifications_go_out_in_order_and_trouble_is_told_not_raised(tmp_path, script, free_port):

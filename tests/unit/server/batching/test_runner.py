@@ -9,11 +9,11 @@ import pytest
 
 from tfs_deploy.errors import StatusError
 from tfs_deploy.server.batching.runner import check_outputs, merge_inputs
-from tfs_deploy.server.batching.scheduler import Task
+from tfs_deploy.server.batching.scheduler import BatchTask
 
 
-def tasks(*arrays: Any) -> list[Task]:
-    return [Task({"x": np.asarray(array)}, len(array), None, 0.0) for array in arrays]
+def tasks(*arrays: Any) -> list[BatchTask]:
+    return [BatchTask({"x": np.asarray(array)}, len(array), None, 0.0) for array in arrays]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from tfs_deploy.errors import InvalidArgumentError, ResourceExhaustedError, StatusError, UnavailableError
 from tfs_deploy.server.batching.options import BatchOptions
-from tfs_deploy.server.batching.scheduler import BatchQueue, BatchScheduler, Task
+from tfs_deploy.server.batching.scheduler import BatchQueue, BatchScheduler, BatchTask
 
 OPEN = 60.0
 
@@ -127,8 +127,8 @@ def scheduler() -> Iterator[BatchScheduler]:
     made.stop()
 
 
-def answering(seen: list[int]) -> Callable[[Sequence[Task]], None]:
-    def process(tasks: Sequence[Task]) -> None:
+def answering(seen: list[int]) -> Callable[[Sequence[BatchTask]], None]:
+    def process(tasks: Sequence[BatchTask]) -> None:
         seen.append(sum(task.size for task in tasks))
         for task in tasks:
             task.finish([task.inputs["x"]], None)
@@ -156,7 +156,7 @@ def test_closing_runs_what_waits(scheduler: BatchScheduler) -> None:
 
 
 def test_a_batch_that_raises_fails_alone(scheduler: BatchScheduler) -> None:
-    def process(tasks: Sequence[Task]) -> None:
+    def process(tasks: Sequence[BatchTask]) -> None:
         if tasks[0].inputs["x"][0] == 0:
             raise ValueError("broken")
         tasks[0].finish([1], None)
