@@ -105,10 +105,10 @@ def test_models_that_do_not_fit_are_refused_before_anything_starts(shop):
     shop.write()
     done = shop.cli("up")
     assert done.returncode == 3
-    assert "the models need about 161.1 MB, server.docker.memory has 104.9 MB" in done.stderr
+    assert "the models need about 161.1 MB, but server.docker.memory has 104.9 MB" in done.stderr
     plan = shop.json("plan")
     assert plan["exit_code"] == 1
-    assert plan["refused"] == ["about 161.1 MB of memory is needed, server.docker.memory has 104.9 MB"]
+    assert plan["refused"] == ["the models need about 161.1 MB, but server.docker.memory has 104.9 MB"]
 
 
 def test_a_broken_model_is_said_with_the_last_words_of_its_container(shop):

@@ -228,7 +228,7 @@ def test_an_interrupt_leaves_everything_and_says_how_to_go_on(zoo, running):
     _, errors = running.communicate(timeout=100)
 
     assert running.returncode == 130
-    assert f"go on with: tfs-deploy rollout resume {zoo.file}, or rollout abort" in errors
+    assert f"continue with: tfs-deploy rollout resume {zoo.file}, or rollout abort" in errors
     assert holder(zoo.state_dir) is None
     assert zoo.served() == ({"stable": 1, "canary": 2}, [1, 2])
 

@@ -169,7 +169,7 @@ def test_plan_history_and_report(zoo, cli, tmp_path):
         "fastest promotion: 10 min after the start, plus the time for loading and smoke; done after 10 min 1 s"
         in plan.stdout
     )
-    assert "fastest rollback: a fault in a step is noticed within 5.0 s" in plan.stdout
+    assert "fastest rollback: a fault in a step is detected within 5.0 s" in plan.stdout
     assert json.loads(cli("rollout", "plan", zoo.file, "--json").stdout)["seconds"]["back"] < 1
     assert zoo.served() == ({"stable": 1}, [1])
     assert "was never rolled out" in cli("rollout", "history", zoo.file).stdout
