@@ -17,7 +17,7 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import RETENTION, all_of, common
 from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
@@ -75,19 +75,7 @@ _NUMBER = re.compile(r"[0-9]+")
     metavar="KEY=VALUE|@FILE.json",
     help="Metadata to keep in the manifest; may be repeated.",
 )
-@click.option(
-    "--keep",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Number of versions to keep; older ones are removed.  [default: all]",
-)
-@click.option(
-    "--deployment",
-    "deployments",
-    multiple=True,
-    metavar="FILE",
-    help="Deployment file whose versions are never removed; may be repeated.  [default: all files found nearby]",
-)
+@all_of(RETENTION)
 @click.option("--check/--no-check", default=True, help="Load the version in a fresh process before publishing it.")
 @click.option(
     "--rtol",

@@ -10,7 +10,7 @@ import click
 
 from tfs_deploy.cli.commands.export import parse_version, warnings_on
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import RETENTION, all_of, common
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.store.copy import publish_version
@@ -41,19 +41,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Only publish what this verdict passed: verdict.json of `verify`, or its directory.",
 )
-@click.option(
-    "--keep",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Number of versions to keep; older ones are removed.  [default: all]",
-)
-@click.option(
-    "--deployment",
-    "deployments",
-    multiple=True,
-    metavar="FILE",
-    help="Deployment file whose versions are never removed; may be repeated.  [default: all files found nearby]",
-)
+@all_of(RETENTION)
 @common
 def command(
     output: Output,

@@ -9,7 +9,7 @@ import click
 
 from tfs_deploy.cli.shared.bring_up import bring_up
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import BRING_UP, all_of, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -23,17 +23,7 @@ if TYPE_CHECKING:
         "tfs-deploy up digits.yaml --timeout 300",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1.0),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time to wait for every version to become available, in seconds.",
-)
-@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
-@click.option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory.")
+@all_of(BRING_UP)
 @common
 def command(output: Output, file: Path, **options: Any) -> None:
     """Start the server, or bring a running one in line with its file.

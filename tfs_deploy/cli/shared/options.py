@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tfs_deploy.cli.shared.output import Output
 
@@ -28,3 +29,46 @@ def common(function: F) -> Callable[..., Any]:
         return function(output, *args, **kwargs)
 
     return wrapper
+
+
+def all_of(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return one decorator that adds several options, in the order in which ``--help`` lists them."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(tuple(decorators)):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+#: the deployment file and options of ``up`` and ``restart``
+BRING_UP: Final = (
+    click.argument("file", type=click.Path(path_type=Path)),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=1.0),
+        default=120.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Time to wait for every version to become available, in seconds.",
+    ),
+    click.option("--allow-latest", is_flag=True, help="Allow mutable image tags."),
+    click.option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory."),
+)
+#: how many versions ``export`` and ``publish`` keep, and which they never remove
+RETENTION: Final = (
+    click.option(
+        "--keep",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Number of versions to keep; older ones are removed.  [default: all]",
+    ),
+    click.option(
+        "--deployment",
+        "deployments",
+        multiple=True,
+        metavar="FILE",
+        help="Deployment file whose versions are never removed; may be repeated.  [default: all files found nearby]",
+    ),
+)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.options import all_of
 from tfs_deploy.rollout.gates.registry import gate_usage, parse_gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tfs_deploy.rollout import Rollout
@@ -138,11 +138,7 @@ Hooks: before:PHASE or after:PHASE, with JSON on standard input; phases:
 """
 
 
-def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options to a command, in their order."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+plan_options = all_of(OPTIONS)
 
 
 def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout:

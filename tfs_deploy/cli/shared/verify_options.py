@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.shared.options import all_of
 from tfs_deploy.errors import UsageError
 from tfs_deploy.verify.checks import GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.verify.groups.data import DataSettings
     from tfs_deploy.verify.groups.load_test import LoadSettings
@@ -110,11 +109,7 @@ OPTIONS = (
 )
 
 
-def verify_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options to a command, in their order."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+verify_options = all_of(OPTIONS)
 
 
 def make_plan(path: Path, options: dict[str, Any]) -> VerificationPlan:
