@@ -44,6 +44,14 @@ def test_examples_become_goldens_and_warmup(tmp_path):
     ]
 
 
+def test_a_single_string_is_recorded_with_its_last_nul_bytes(tmp_path):
+    signature = td.Signature(lambda x: {"y": tf.io.serialize_tensor(x)}, inputs={"x": ("float32", (2,))})
+    exported = export(tmp_path, signature, examples={"serving_default": {"x": [1.0, 0.0]}}, check=False)
+    (golden,) = read_goldens(exported.path)
+    assert golden.outputs["y"].item() == tf.io.serialize_tensor([1.0, 0.0]).numpy()
+    assert golden.outputs["y"].item().endswith(b"\0\0\0\0")
+
+
 def test_warmup_can_be_left_out(tmp_path):
     exported = export(tmp_path, examples={"serving_default": {"x": ROWS}}, warmup=False)
     assert list(read_warmup(exported.path)) == []
