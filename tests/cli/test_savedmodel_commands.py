@@ -148,6 +148,20 @@ def test_lint_for_the_image_of_a_deployment_file(zoo, tmp_path, server: str, cod
     assert "drop one of them" in both.stderr
 
 
+@pytest.mark.parametrize(("flag", "code"), [("cpu", 0), ("gpu", 0), ("none", 1)])
+def test_lint_for_a_server_that_compiles(models, tmp_path, flag: str, code: int) -> None:
+    flags = {} if flag == "none" else {f"xla_{flag}_compilation_enabled": True}
+    docker = "{image: 'tensorflow/serving:2.99.0'}"
+    file = tmp_path / "shop.yaml"
+    file.write_text(
+        f"name: shop\nserver: {{target: docker, flags: {json.dumps(flags)}, docker: {docker}}}\n"
+        f"models: [{{name: compiled, base_path: {models / 'compiled'}}}]\n"
+    )
+    result = cli("lint", models / "compiled", "--deployment", file)
+    assert result.returncode == code
+    assert ("xla_cpu_compilation_enabled: true in the deployment file" in result.stdout) == bool(code)
+
+
 def test_lint_json(zoo) -> None:
     (zoo / "3").write_text("")
     result = cli("lint", zoo / "2", "--json", "--select", "TFS4,float64-input")

@@ -48,6 +48,17 @@ HOST_OPS: Final = frozenset(
     """.split(),
 )
 
+#: ops whose kernels on a CPU compile with XLA when they run (kernels of the XLA_JIT ops in tensorflow/compiler/jit)
+XLA_OPS: Final = frozenset(
+    """
+    XlaBroadcastHelper XlaCallModule XlaConv XlaConvV2 XlaDequantize XlaDot XlaDotV2 XlaDynamicSlice
+    XlaDynamicUpdateSlice XlaEinsum XlaGather XlaIf XlaKeyValueSort XlaLaunch XlaLaunchV2 XlaOptimizationBarrier XlaPad
+    XlaReduce XlaReducePrecision XlaReduceWindow XlaReplicaId XlaRngBitGenerator XlaScatter XlaSelectAndScatter
+    XlaSelfAdjointEig XlaSharding XlaSort XlaSpmdShardToFullShape XlaSvd XlaVariadicReduce XlaVariadicReduceV2
+    XlaVariadicSort XlaWhile
+    """.split(),
+)
+
 #: ops that write to the server's own log
 PRINT_OPS: Final = frozenset({"Print", "PrintV2"})
 

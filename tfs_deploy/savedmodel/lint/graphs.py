@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.savedmodel.graph.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, is_known_op, is_training_op
-from tfs_deploy.savedmodel.graph.scopes import TRAINING, UNSEEDED
+from tfs_deploy.savedmodel.graph.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, XLA_OPS, is_known_op, is_training_op
+from tfs_deploy.savedmodel.graph.scopes import COMPILED, TRAINING, UNSEEDED
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation
 
 if TYPE_CHECKING:
@@ -115,13 +115,29 @@ def _assigns(model: LintedModel) -> Iterator[Violation]:
 
 def _newer(model: LintedModel) -> Iterator[Violation]:
     match = _VERSION.match(model.info.tensorflow_version)
-    if model.image_version is None or match is None:
+    release = model.server.release
+    if release is None or match is None:
         return
-    if (int(match[1]), int(match[2])) > model.image_version:
-        image = ".".join(map(str, model.image_version))
+    if (int(match[1]), int(match[2])) > release:
+        image = ".".join(map(str, release))
         yield Violation(
             "saved_model.pb", f"it was written by TensorFlow {model.info.tensorflow_version}, but the server is {image}"
         )
+
+
+def _compiled(model: LintedModel) -> Iterator[Violation]:
+    if model.server.xla:
+        return
+    for name, scopes in model.calls.items():
+        first = next((found for scope in scopes for found in _compiled_in(scope)), None)
+        if first is not None:
+            refuses = "which a server without --xla_cpu_compilation_enabled=true refuses"
+            yield Violation(f"signature '{name}'", f"{first} is compiled with XLA, {refuses}")
+
+
+def _compiled_in(scope: Scope) -> Iterator[str]:
+    yield from (f"{op} '{scope.examples[op]}'{_inside(scope)}" for op in sorted(XLA_OPS & scope.ops.keys()))
+    yield from (f"{op}{_inside(scope)} (jit_compile=True)" for op, flag in scope.flagged if flag == COMPILED)
 
 
 def _frozen(model: LintedModel) -> Iterator[Violation]:
@@ -220,5 +236,17 @@ RULES: Final = (
         "They are parsed and copied at every load, and count towards the 2 GB limit of a protobuf file.",
         "keep weights in variables",
         _frozen,
+    ),
+    Rule(
+        "TFS210",
+        "xla-compilation",
+        Severity.ERROR,
+        "A signature calls a function that was made with `jit_compile=True`, or runs an op `Xla...`, and the server is "
+        "not known to compile with XLA (`--deployment` tells it).",
+        "The server answers such a request with `XLA compilation disabled` (HTTP 500) unless it was started with "
+        "`--xla_cpu_compilation_enabled=true`.",
+        "set server.flags.xla_cpu_compilation_enabled: true in the deployment file (--xla_cpu_compilation_enabled=true "
+        "on a command line), or export without jit_compile",
+        _compiled,
     ),
 )

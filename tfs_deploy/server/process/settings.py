@@ -208,6 +208,11 @@ def platform_options(flags: ServerFlags) -> LoaderOptions:
     )
 
 
+def compiles_with_xla(flags: ServerFlags) -> bool:
+    """Return whether XLA may compile: either flag enables it on the CPU (model_servers/main.cc)."""
+    return flags.on("xla_cpu_compilation_enabled") or flags.on("xla_gpu_compilation_enabled")
+
+
 def channel_options(flags: ServerFlags) -> list[tuple[str, Any]]:
     """Return --grpc_channel_arguments as gRPC takes them."""
     options: list[tuple[str, Any]] = []

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
+    from tfs_deploy.savedmodel.lint import ServerTraits
     from tfs_deploy.savedmodel.review import Review
     from tfs_deploy.verify.checks import Checker
     from tfs_deploy.verify.subjects import Subject
@@ -37,10 +38,12 @@ _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST, NO_GOLDENS, "TFS111"}))
 _NOT_CARRIED: Final = ("resource", "variant")
 
 
-def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ()) -> SavedModelInfo | None:
+def verify_files(
+    checker: Checker, subject: Subject, ignore: Sequence[str] = (), server: ServerTraits | None = None
+) -> SavedModelInfo | None:
     """Check the files of one version and return its description; ``None`` if they cannot be read.
 
-    ``ignore``: lint rules that are not applied.
+    ``ignore``: lint rules that are not applied; ``server``: what is known of the server that the version is for.
     """
     found: list[SavedModelInfo] = []
 
@@ -61,7 +64,7 @@ def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ())
         return None
     (info,) = found
     checker.check("files.manifest", "", lambda: judge_files(review_files(info)))
-    checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore))))
+    checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore), server=server)))
     checker.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
     if subject.baseline is None:
         checker.record("files.contract", "", skipped("no baseline was given: --baseline VERSION"))

@@ -10,7 +10,15 @@ from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, PREDICT_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel.formats.tfrecord import write_records
-from tfs_deploy.savedmodel.lint import RULES, Severity, lint_model, parse_image_version, reference, select_rules
+from tfs_deploy.savedmodel.lint import (
+    RULES,
+    ServerTraits,
+    Severity,
+    lint_model,
+    parse_image_version,
+    reference,
+    select_rules,
+)
 from tfs_deploy.savedmodel.warmup import write_warmup
 
 F = "float32"
@@ -42,6 +50,7 @@ def test_a_good_model_has_no_findings(write_model) -> None:
 
 CALL = {"f": ("func", "body")}
 IN_SIGNATURE = "signature 'serving_default'"
+NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuses"
 
 
 @pytest.mark.parametrize(
@@ -230,6 +239,32 @@ IN_SIGNATURE = "signature 'serving_default'"
         ({"nodes": chain("FusedBatchNormV3", is_training=False)}, []),
         ({"functions": {"train_step": [("a", "ResourceApplyAdam"), ("r", "RandomUniform")]}}, []),
         (
+            {
+                "nodes": chain("PartitionedCall", f=("func", "outer")),
+                "functions": {
+                    "outer": [("c", "StatefulPartitionedCall", [], {"f": ("func", "body"), "_XlaMustCompile": True})],
+                    "body": [],
+                },
+            },
+            [
+                (
+                    "TFS210",
+                    "error",
+                    IN_SIGNATURE,
+                    f"StatefulPartitionedCall in function 'outer' (jit_compile=True) is compiled with XLA, {NOT_COMPILED}",
+                )
+            ],
+        ),
+        (
+            {"nodes": chain("XlaSharding")},
+            [("TFS210", "error", IN_SIGNATURE, f"XlaSharding 'y' is compiled with XLA, {NOT_COMPILED}")],
+        ),
+        (
+            {"nodes": chain("Relu", _xla_compile_id=b"cluster_0")},
+            [("TFS210", "error", IN_SIGNATURE, f"Relu (jit_compile=True) is compiled with XLA, {NOT_COMPILED}")],
+        ),
+        ({"nodes": chain("Relu", _XlaMustCompile=False)}, []),
+        (
             {"nodes": chain("RandomUniform", seed=0, seed2=0)},
             [("TFS206", "warning", IN_SIGNATURE, "RandomUniform draws random numbers without a seed")],
         ),
@@ -274,6 +309,11 @@ def test_models(write_model, model, expected) -> None:
 def test_newer_tensorflow(write_model, written_by, image, finds: bool) -> None:
     rules = [rule for rule, *_ in found(write_model(tensorflow=written_by), image_version=image)]
     assert rules == (["TFS207"] if finds else [])
+
+
+def test_a_server_that_compiles(write_model) -> None:
+    folder = write_model(nodes=chain("XlaSharding"))
+    assert found(folder, server=ServerTraits(xla=True)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""What lint needs to know of the server that a deployment describes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfs_deploy.deployment.batching_rules import DEFAULT_MAX_BATCH_SIZE
+from tfs_deploy.savedmodel.lint import ServerTraits
+
+if TYPE_CHECKING:
+    from tfs_deploy.deployment.deployment import Deployment
+
+#: either makes the server compile on the CPU (model_servers/main.cc)
+_XLA_FLAGS = ("xla_cpu_compilation_enabled", "xla_gpu_compilation_enabled")
+
+
+def server_traits(deployment: Deployment) -> ServerTraits:
+    """Return what a deployment tells of its server; ``release`` is unknown where it does not run in a container."""
+    server, batching = deployment.server, deployment.batching
+    return ServerTraits(
+        release=None if server.docker is None else server.docker.release,
+        xla=any(server.flags.get(name) is True for name in _XLA_FLAGS),
+        max_request_rows=None if batching is None else batching.max_batch_size or DEFAULT_MAX_BATCH_SIZE,
+    )
