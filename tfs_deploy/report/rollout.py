@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
-_COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow"}
+_COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow", Verdict.NOT_JUDGED: "yellow"}
 
 
 def steps_table(

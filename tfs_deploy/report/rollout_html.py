@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 #: about how many judgements a chart shows
 _MOST: Final = 150
-_MARKS: Final = {Verdict.PASS: "&#10003;", Verdict.FAIL: "&#10007;", Verdict.TOO_FEW: "&#8230;"}
+_MARKS: Final = {
+    Verdict.PASS: "&#10003;",
+    Verdict.FAIL: "&#10007;",
+    Verdict.TOO_FEW: "&#8230;",
+    Verdict.NOT_JUDGED: "&#8230;",
+}
 
 
 def rollout_html(plan: RolloutPlan, events: Sequence[Event]) -> str:
@@ -72,7 +77,7 @@ def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
         result.steps
     )  # steps in which both versions had requests
     for label, version in ((plan.canary, plan.new), (plan.stable, plan.old)):
-        found = [step.windows[label] for step in beside if label in step.windows and step.windows[label].p99]
+        found = [window for step in beside if (window := step.windows.get(label)) and window.tells("p99")]
         if found:
             tiles.append((f"{milliseconds(found[-1].p99)} ms", f"p99 of version {version}", False))
     cells = (

@@ -64,10 +64,10 @@ OPTIONS = (
     ),
     click.option(
         "--on-too-few",
-        type=click.Choice(["fail", "pause"]),
+        type=click.Choice(["fail", "pause", "pass"]),
         default="fail",
         show_default=True,
-        help="What to do if samples are still too few after that.",
+        help="What to do if requests are still too few after that: roll back, wait for a person, go on unjudged.",
     ),
     click.option("--manual", is_flag=True, help="Pause after the steps, until `rollout promote`."),
     click.option(

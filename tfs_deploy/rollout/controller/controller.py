@@ -225,12 +225,14 @@ class Controller:
         window = (past.step_at, world.clock.monotonic())
         now = self._memory()
         memory = None if now is None else (past.memory or now, now)
-        judged = judge_step(self.plan, action.step, window, world.gates, world.requests, past.baseline, memory)
+        sources = world.gates, world.requests, past.baseline, memory
+        judged = judge_step(self.plan, action.step, window, *sources, lenient=action.lenient)
         self._judged = judged.report
         return {
             **judged.report.as_dict(),
             "step": action.step,
             "final": action.final,
+            "lenient": action.lenient,
             "reason": judged.reason,
             "baseline": judged.baseline.as_dict(),
             "memory": now,

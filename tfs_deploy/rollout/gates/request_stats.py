@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 #: field of ``WindowSummary`` -> share of the requests that are as fast or faster
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+#: slower requests that there have to be for a quantile to say something
+_BEYOND: Final = 5
+
+
+def requests_for(quantile: str) -> int:
+    """Return how many answered requests a quantile needs: p50 10, p90 50, p95 100, p99 500."""
+    return round(_BEYOND / (1.0 - QUANTILES[quantile]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,10 @@ class WindowSummary:
         """Share of failed requests, 0.0 to 1.0; 0.0 for an empty window."""
         return self.errors / self.requests if self.requests else 0.0
 
+    def tells(self, quantile: str) -> bool:
+        """Whether there are enough answers for a quantile (see ``requests_for``)."""
+        return getattr(self, quantile) is not None and self.requests - self.errors >= requests_for(quantile)
+
     @classmethod
     def of(cls, latencies: Sequence[float], errors: int = 0, outcomes: Sequence[float] = ()) -> WindowSummary:
         """Summarise the latencies of successful requests, a count of failed ones, and reported outcomes."""
@@ -81,12 +92,16 @@ class WindowSummary:
         return cls(len(latencies) + errors, errors, **quantiles, latency=_spread(latencies), outcomes=reported)
 
     def slowest(self, other: WindowSummary) -> WindowSummary:
-        """Return the worse of each quantile of two windows, and the counts of the bigger one."""
-        bigger = max(self, other, key=lambda window: window.requests)
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in QUANTILES}
-        worse: dict[str, Any] = {
-            name: max((value for value in pair if value is not None), default=None) for name, pair in pairs.items()
-        }
+        """Return the worse of each quantile of two windows, and the counts of the bigger one.
+
+        A quantile of a window with too few requests for it does not count where the bigger window has enough.
+        """
+        bigger = max(self, other, key=lambda window: window.requests - window.errors)
+        worse: dict[str, Any] = {}
+        for name in QUANTILES:
+            needed = min(requests_for(name), bigger.requests - bigger.errors)
+            sound = [window for window in (self, other) if window.requests - window.errors >= needed]
+            worse[name] = max((value for window in sound if (value := getattr(window, name)) is not None), default=None)
         return WindowSummary(bigger.requests, bigger.errors, **worse)
 
     def as_dict(self) -> dict[str, Any]:

@@ -21,8 +21,8 @@ TIMES: Final = (
     *("bake", "check_every", "drain", "samples_timeout", "keep_warm"),
     *("load_timeout", "outage", "patience", "resend", "poll"),
 )
-
-
+#: what can happen when a gate has too few requests for too long
+ON_TOO_FEW: Final = ("fail", "pause", "pass")
 #: flags as journals and JSON documents have them, and callers of earlier releases -> the field that says the opposite
 _INVERTED: Final = {
     "need_goldens": "allow_missing_goldens",
@@ -39,7 +39,8 @@ class RolloutPlan:
     ``strategy``: see ``strategies``. ``steps``: the canary's percents of traffic, rising; empty for a direct switch.
     ``bake``: how long each step is watched; gates judge every ``check_every`` and at the end.
     ``fail_after``: consecutive failing verdicts that stop the rollout.
-    ``samples_timeout``, ``on_too_few``: how long to wait for samples after the bake, then ``fail`` or ``pause``.
+    ``samples_timeout``, ``on_too_few``: how long to wait for samples after the bake, then ``fail``, ``pause``, or
+    ``pass``: then a gate with too few requests is not judged.
     ``manual``: pause after the steps until a person approves; an experiment always does.
     ``load_timeout``: for the new version to become AVAILABLE. ``outage``: how long a server may be silent, or
     an action fail for a passing reason, before the new version is withdrawn. ``patience``: the same for putting
@@ -170,9 +171,9 @@ def checked(plan: RolloutPlan) -> RolloutPlan:
     if plan.fail_after < 1:
         message = f"fail_after is {plan.fail_after}, but at least 1 failing verdict is needed"
         raise UsageError(message, hint="fail_after=1 rolls back at the first")
-    if plan.on_too_few not in ("fail", "pause"):
-        message = f"on_too_few is {plan.on_too_few!r}, but must be 'fail' or 'pause'"
-        raise UsageError(message, hint="'fail' rolls back, 'pause' waits for a person")
+    if plan.on_too_few not in ON_TOO_FEW:
+        message = f"on_too_few is {plan.on_too_few!r}, but must be 'pass', 'fail' or 'pause'"
+        raise UsageError(message, hint="'fail' rolls back, 'pause' waits for a person, 'pass' goes on without the gate")
     if plan.retain is not None and plan.retain < 2:
         raise UsageError(f"retain is {plan.retain}, but a version to roll back to has to stay", hint="keep at least 2")
     return plan
