@@ -161,7 +161,7 @@ def test_a_running_server_follows_the_file_without_failing_a_request(shop):
     pid = shop.json("up")["pid"]
     with calls_by_label(shop.port):
         shop.model |= {"versions": {"specific": [124]}, "labels": {"stable": 124}}
-        shop.document["models"].append({"name": "three", "base_path": "three", "labels": {"a": 123}})
+        shop.document["models"].append({"name": "three", "base_path": "three", "versions": "all", "labels": {"a": 123}})
         shop.write()
         changed = shop.json("up")
     assert changed["pid"] == pid
