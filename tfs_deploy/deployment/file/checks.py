@@ -139,10 +139,14 @@ def _check_versions(where: KeyPath, model: ModelSection, *, known: bool) -> Iter
         if specific is not None and version not in specific:
             listed = ", ".join(map(str, sorted(specific)))
             yield path, f"version {version} is not served, versions.specific lists {listed}"
-    latest = model.versions.latest if known else None
-    if latest is not None and len(set(model.labels.values())) > latest:
-        count = len(set(model.labels.values()))
-        yield (*where, "labels"), f"name {count} versions, but versions: {{latest: {latest}}} serves {latest}"
+    if known and model.versions.latest is not None and model.labels:
+        listed = ", ".join(map(str, sorted(set(model.labels.values()))))
+        latest = "latest" if model.versions.latest == 1 else f"{{latest: {model.versions.latest}}}"
+        yield (
+            (*where, "labels"),
+            f"under versions: {latest} newer versions on disk unload what labels point at: "
+            f"write versions: {{specific: [{listed}]}}",
+        )
 
 
 def _check_traffic(where: KeyPath, model: ModelSection, unknown: set[KeyPath]) -> Iterator[Finding]:
