@@ -81,19 +81,23 @@ def grpc_target(target: str) -> str:
 
 
 def channel_options(target: str, settings: GrpcSettings) -> tuple[tuple[str, Any], ...]:
-    """Return the arguments of a channel; the caller's own come last and win."""
-    more: list[tuple[str, Any]] = []
+    """Return the arguments of a channel, each once: the caller's own, and the client's where the caller gave none.
+
+    Of an argument that is given twice, gRPC takes the first (src/core/lib/channel/channel_args.cc).
+    """
+    arguments: dict[str, Any] = dict(_ARGUMENTS)
     if _LOOPBACK.match(target):
-        more.append(("grpc.enable_http_proxy", 0))
+        arguments["grpc.enable_http_proxy"] = 0
     if target.startswith(_SEVERAL_ADDRESSES):
-        more.append(("grpc.lb_policy_name", "round_robin"))
+        arguments["grpc.lb_policy_name"] = "round_robin"
     if settings.keepalive is not None:
-        more.append(("grpc.keepalive_time_ms", int(settings.keepalive * 1000)))
+        arguments["grpc.keepalive_time_ms"] = int(settings.keepalive * 1000)
     if settings.compression is not None:
-        more.append(("grpc.default_compression_algorithm", _GZIP))
+        arguments["grpc.default_compression_algorithm"] = _GZIP
     if settings.tls is not None and settings.tls.name is not None:
-        more.append(("grpc.ssl_target_name_override", settings.tls.name))
-    return (*_ARGUMENTS, *more, *settings.options)
+        arguments["grpc.ssl_target_name_override"] = settings.tls.name
+    given = {name for name, _ in settings.options}
+    return (*settings.options, *((name, value) for name, value in arguments.items() if name not in given))
 
 
 def channel_credentials(settings: GrpcSettings) -> Any | None:
