@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from tfs_deploy.client.call.status_errors import grpc_error
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
     from tfs_deploy.client.options import GrpcSettings
+    from tfs_deploy.errors import StatusError
 
 DEFAULT_PORT: Final = 8500
 _ARGUMENTS: Final = (
@@ -112,6 +115,15 @@ def call_metadata(call: Call) -> tuple[tuple[str, str], ...] | None:
     """Return the headers of a call as gRPC takes them."""
     record = call.record
     return tuple(record.headers.items()) if record is not None and record.headers else None
+
+
+def call_error(channel: Channel, error: Any, target: str, call: Call) -> StatusError:
+    """Return the error for a ``grpc.RpcError``; an answer that is late may have left its connection full."""
+    code = error.code()
+    late = time.monotonic() > call.end - DEADLINE_GRACE
+    if late and code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        channel.pending_writes.add(UNANSWERED)
+    return grpc_error(code.value[0], error.details() or "", target, call.message_timeout, late=late)
 
 
 def closed_error(target: str) -> UsageError:
