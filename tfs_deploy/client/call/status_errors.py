@@ -51,11 +51,14 @@ _REST_CODES: Final = {
 def server_error(code: Code | int, message: str) -> StatusError:
     """Return the error for a status that a server answered with; the message stays the server's."""
     hint = next((hint for part, hint in _HINTS if part in message), None)
-    return status_error(code, message or "the server gave no reason", hint=hint)
+    return status_error(code, message or "the server gave no reason", hint=hint, reached=True)
 
 
-def grpc_error(code: int, details: str, target: str, timeout: float) -> StatusError:
-    """Return the error for a failed gRPC call: the server's answer, or the reason why there was none."""
+def grpc_error(code: int, details: str, target: str, timeout: float, *, late: bool) -> StatusError:
+    """Return the error for a failed gRPC call: the server's answer, or the reason why there was none.
+
+    ``late``: the deadline of the attempt has passed, so a DEADLINE_EXCEEDED is the client's own.
+    """
     if code == Code.UNAVAILABLE and _HTTP1.search(details):
         return http_port_error(target)
     if code == Code.UNAVAILABLE and "handshake failed" in details:
@@ -71,10 +74,11 @@ def grpc_error(code: int, details: str, target: str, timeout: float) -> StatusEr
         )
     if code == Code.UNAVAILABLE and _NO_CONNECTION.search(details):
         return unreachable_error(target, _reason(details))
-    if code == Code.DEADLINE_EXCEEDED:
+    if code == Code.DEADLINE_EXCEEDED and late:
         return late_error(target, timeout)
     if code == Code.UNIMPLEMENTED and not details:
-        return status_error(code, f"{target} has no such method", hint="is it the gRPC port of TensorFlow Serving?")
+        hint = "is it the gRPC port of TensorFlow Serving?"
+        return status_error(code, f"{target} has no such method", hint=hint, reached=True)
     if code == Code.RESOURCE_EXHAUSTED and "message larger than max" in details:
         return status_error(code, details, hint="send smaller batches: the other side limits the size of a message")
     return server_error(code, details)
@@ -85,7 +89,7 @@ def rest_error(http_status: int, message: str | None, url: str) -> StatusError:
     code = _REST_CODES.get(http_status, Code.UNKNOWN)
     if message is None:
         hint = "is it the REST port of TensorFlow Serving?" if http_status in (404, 405, 501) else None
-        return status_error(code, f"{url} answered HTTP {http_status} without a reason", hint=hint)
+        return status_error(code, f"{url} answered HTTP {http_status} without a reason", hint=hint, reached=True)
     return server_error(code, message)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from tfs_deploy.client.call.status_errors import grpc_error
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
     from tfs_deploy.client.options import GrpcSettings
+    from tfs_deploy.errors import StatusError
 
 DEFAULT_PORT: Final = 8500
 _ARGUMENTS: Final = (
@@ -81,19 +84,23 @@ def grpc_target(target: str) -> str:
 
 
 def channel_options(target: str, settings: GrpcSettings) -> tuple[tuple[str, Any], ...]:
-    """Return the arguments of a channel; the caller's own come last and win."""
-    more: list[tuple[str, Any]] = []
+    """Return the arguments of a channel, each once: the caller's own, and the client's where the caller gave none.
+
+    Of an argument that is given twice, gRPC takes the first (src/core/lib/channel/channel_args.cc).
+    """
+    arguments: dict[str, Any] = dict(_ARGUMENTS)
     if _LOOPBACK.match(target):
-        more.append(("grpc.enable_http_proxy", 0))
+        arguments["grpc.enable_http_proxy"] = 0
     if target.startswith(_SEVERAL_ADDRESSES):
-        more.append(("grpc.lb_policy_name", "round_robin"))
+        arguments["grpc.lb_policy_name"] = "round_robin"
     if settings.keepalive is not None:
-        more.append(("grpc.keepalive_time_ms", int(settings.keepalive * 1000)))
+        arguments["grpc.keepalive_time_ms"] = int(settings.keepalive * 1000)
     if settings.compression is not None:
-        more.append(("grpc.default_compression_algorithm", _GZIP))
+        arguments["grpc.default_compression_algorithm"] = _GZIP
     if settings.tls is not None and settings.tls.name is not None:
-        more.append(("grpc.ssl_target_name_override", settings.tls.name))
-    return (*_ARGUMENTS, *more, *settings.options)
+        arguments["grpc.ssl_target_name_override"] = settings.tls.name
+    given = {name for name, _ in settings.options}
+    return (*settings.options, *((name, value) for name, value in arguments.items() if name not in given))
 
 
 def channel_credentials(settings: GrpcSettings) -> Any | None:
@@ -108,6 +115,15 @@ def call_metadata(call: Call) -> tuple[tuple[str, str], ...] | None:
     """Return the headers of a call as gRPC takes them."""
     record = call.record
     return tuple(record.headers.items()) if record is not None and record.headers else None
+
+
+def call_error(channel: Channel, error: Any, target: str, call: Call) -> StatusError:
+    """Return the error for a ``grpc.RpcError``; an answer that is late may have left its connection full."""
+    code = error.code()
+    late = time.monotonic() > call.end - DEADLINE_GRACE
+    if late and code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        channel.pending_writes.add(UNANSWERED)
+    return grpc_error(code.value[0], error.details() or "", target, call.message_timeout, late=late)
 
 
 def closed_error(target: str) -> UsageError:

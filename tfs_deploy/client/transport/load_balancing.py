@@ -76,7 +76,7 @@ def _pick_server(replicas: Replicas, call: Call) -> int:
 
 
 def _record_failure(replicas: Replicas, number: int, call: Call, error: StatusError) -> None:
-    """Record how a call to a server failed; without an answer, its next attempt goes to another server."""
+    """Record how a call to a server failed; its next attempt goes to another server."""
     replicas.failed(number, error)
     if isinstance(error, (UnavailableError, DeadlineExceededError)):
         call.failed_servers += (number,)

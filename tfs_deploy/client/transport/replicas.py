@@ -73,7 +73,7 @@ class Replicas:
         if isinstance(error, UnavailableError):
             replica.unavailable += 1
             failures = replica.unavailable
-        elif isinstance(error, DeadlineExceededError):
+        elif isinstance(error, DeadlineExceededError) and not error.reached:
             replica.late += 1
             failures = replica.late - _MAX_LATE + 1
         else:

@@ -41,20 +41,21 @@ LAST = "failed to connect to all addresses; last error: "
     ],
 )
 def test_unavailable(details: str, message: str, hint: str | None) -> None:
-    error = grpc_error(Code.UNAVAILABLE, details, "host:8500", 10)
+    error = grpc_error(Code.UNAVAILABLE, details, "host:8500", 10, late=False)
     assert isinstance(error, UnavailableError)
     assert message in error.message
     assert hint is None or hint in (error.hint or "")
 
 
 def test_a_port_without_the_service() -> None:
-    error = grpc_error(Code.UNIMPLEMENTED, "", "host:8500", 10)
+    error = grpc_error(Code.UNIMPLEMENTED, "", "host:8500", 10, late=False)
     assert isinstance(error, UnimplementedError)
     assert error.message == "host:8500 has no such method"
 
 
 def test_a_message_that_is_too_large() -> None:
-    error = grpc_error(Code.RESOURCE_EXHAUSTED, "Received message larger than max (5 vs. 4)", "host:8500", 10)
+    details = "Received message larger than max (5 vs. 4)"
+    error = grpc_error(Code.RESOURCE_EXHAUSTED, details, "host:8500", 10, late=False)
     assert error.hint == "send smaller batches: the other side limits the size of a message"
 
 
@@ -83,3 +84,10 @@ def test_every_http_status_of_the_server_has_its_error() -> None:
         503: "UNAVAILABLE",
         504: "DEADLINE_EXCEEDED",
     }
+
+
+def test_the_servers_own_deadline_is_not_the_clients() -> None:
+    own = grpc_error(Code.DEADLINE_EXCEEDED, "gave up after 100 ms", "host:8500", 10, late=False)
+    assert (own.message, own.reached) == ("gave up after 100 ms", True)
+    late = grpc_error(Code.DEADLINE_EXCEEDED, "Deadline Exceeded", "host:8500", 10, late=True)
+    assert (late.message, late.reached) == ("no answer from host:8500 within 10 s", None)
