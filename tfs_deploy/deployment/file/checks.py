@@ -144,8 +144,10 @@ def _check_versions(where: KeyPath, model: ModelSection, *, known: bool) -> Iter
         latest = "latest" if model.versions.latest == 1 else f"{{latest: {model.versions.latest}}}"
         yield (
             (*where, "labels"),
-            f"under versions: {latest} newer versions on disk unload what labels point at: "
-            f"write versions: {{specific: [{listed}]}}",
+            (
+                f"under versions: {latest} newer versions on disk unload what labels point at: "
+                f"write versions: {{specific: [{listed}]}}"
+            ),
         )
 
 
