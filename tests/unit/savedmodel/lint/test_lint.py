@@ -251,8 +251,10 @@ NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuse
                     "TFS210",
                     "error",
                     IN_SIGNATURE,
-                    "StatefulPartitionedCall in function 'outer' (jit_compile=True) is compiled with XLA, "
-                    f"{NOT_COMPILED}",
+                    (
+                        "StatefulPartitionedCall in function 'outer' (jit_compile=True) is compiled with XLA, "
+                        f"{NOT_COMPILED}"
+                    ),
                 )
             ],
         ),
