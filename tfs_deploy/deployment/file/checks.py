@@ -141,14 +141,8 @@ def _check_versions(where: KeyPath, model: ModelSection, *, known: bool) -> Iter
             yield path, f"version {version} is not served, versions.specific lists {listed}"
     if known and model.versions.latest is not None and model.labels:
         listed = ", ".join(map(str, sorted(set(model.labels.values()))))
-        latest = "latest" if model.versions.latest == 1 else f"{{latest: {model.versions.latest}}}"
-        yield (
-            (*where, "labels"),
-            (
-                f"under versions: {latest} newer versions on disk unload what labels point at: "
-                f"write versions: {{specific: [{listed}]}}"
-            ),
-        )
+        unloads = "under the policy latest, newer versions on disk unload what labels point at"
+        yield (*where, "labels"), f"{unloads}: serve specific versions ({listed})"
 
 
 def _check_traffic(where: KeyPath, model: ModelSection, unknown: set[KeyPath]) -> Iterator[Finding]:
