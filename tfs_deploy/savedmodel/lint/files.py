@@ -10,6 +10,7 @@ from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.graph.ops import VARIABLE_OPS
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation, listed
 from tfs_deploy.savedmodel.lint.warmup_records import replay_problems
+from tfs_deploy.savedmodel.versions import named_folder
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _manifest(model: LintedModel) -> Iterator[Violation]:
 
 def _not_a_number(model: LintedModel) -> Iterator[Violation]:
     if model.info.version is None:
-        yield Violation(f"directory '{model.info.path.resolve().name}'", "its name is not a number")
+        yield Violation(f"directory '{named_folder(model.info.path).name}'", "its name is not a number")
 
 
 def _zero_prefixed(model: LintedModel) -> Iterator[Violation]:
