@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @dataclass(frozen=True)
 class Parameters:
-    """A batching configuration; ``max_execution`` turns large-batch splitting on, and is the last of ``allowed`` then."""
+    """A batching configuration; ``max_execution`` splits large batches, and is the last of ``allowed`` then."""
 
     max_batch: int = 32
     timeout_micros: int = 1000
