@@ -50,6 +50,7 @@ def test_a_good_model_has_no_findings(write_model) -> None:
 
 CALL = {"f": ("func", "body")}
 IN_SIGNATURE = "signature 'serving_default'"
+MOVING_SEED = "draws random numbers, and the signature changes variables: the seed may be one of them"
 NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuses"
 
 
@@ -94,9 +95,26 @@ NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuse
             {"signatures": default({"x": ("float64", (None, 2))})},
             [("TFS108", "warning", IN_SIGNATURE, "input 'x' is float64")],
         ),
+        ({"signatures": default({"x": ("string", (None,))})}, []),
+        ({"signatures": default({"x": ("string", (None,))}), "nodes": chain("DecodeBase64")}, []),
+        ({"signatures": default({"examples": ("string", (None,), "x:0")}), "nodes": chain("ParseExampleV2")}, []),
         (
-            {"signatures": default({"x": ("string", (None,))})},
-            [("TFS109", "info", IN_SIGNATURE, "string input 'x' does not end in '_bytes'")],
+            {"signatures": default({"rows": ("string", (None,), "x:0")}), "nodes": chain("ParseExampleV2")},
+            [
+                (
+                    "TFS109",
+                    "warning",
+                    IN_SIGNATURE,
+                    "string input 'rows' does not end in '_bytes', but the graph uses ParseExampleV2",
+                )
+            ],
+        ),
+        (
+            {
+                "signatures": default({"x_bytes": ("string", (None,), "x:0"), "text": ("string", (None,), "x:0")}),
+                "nodes": chain("DecodePng"),
+            },
+            [],
         ),
         (
             {"signatures": default({"x": ("string", (None,))}), "nodes": chain("DecodeJpeg", "Relu")},
@@ -251,7 +269,8 @@ NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuse
                     "TFS210",
                     "error",
                     IN_SIGNATURE,
-                    f"StatefulPartitionedCall in function 'outer' (jit_compile=True) is compiled with XLA, {NOT_COMPILED}",
+                    "StatefulPartitionedCall in function 'outer' (jit_compile=True) is compiled with XLA, "
+                    + NOT_COMPILED,
                 )
             ],
         ),
@@ -264,11 +283,52 @@ NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuse
             [("TFS210", "error", IN_SIGNATURE, f"Relu (jit_compile=True) is compiled with XLA, {NOT_COMPILED}")],
         ),
         ({"nodes": chain("Relu", _XlaMustCompile=False)}, []),
+        ({"nodes": chain("Conv2DBackpropInput")}, []),
+        ({"nodes": chain("Conv3DBackpropInputV2")}, []),
+        ({"nodes": chain("DepthwiseConv2dNativeBackpropInput")}, []),
         (
             {"nodes": chain("RandomUniform", seed=0, seed2=0)},
             [("TFS206", "warning", IN_SIGNATURE, "RandomUniform draws random numbers without a seed")],
         ),
-        ({"nodes": chain("RandomUniform", seed=0, seed2=7)}, []),
+        (
+            {"nodes": chain("RandomUniform", seed=0, seed2=7)},
+            [
+                (
+                    "TFS206",
+                    "warning",
+                    IN_SIGNATURE,
+                    "RandomUniform draws other random numbers of its seed at every call",
+                )
+            ],
+        ),
+        (
+            {"nodes": chain("RngReadAndSkip")},
+            [("TFS206", "warning", IN_SIGNATURE, "RngReadAndSkip 'y' draws other random numbers at every call")],
+        ),
+        (
+            {"nodes": chain("Timestamp")},
+            [("TFS206", "warning", IN_SIGNATURE, "Timestamp 'y' reads the clock")],
+        ),
+        (
+            {"nodes": chain("AssignVariableOp", "StatelessRandomUniformV2")},
+            [
+                (
+                    "TFS206",
+                    "warning",
+                    IN_SIGNATURE,
+                    f"StatelessRandomUniformV2 {MOVING_SEED}",
+                ),
+                ("TFS208", "warning", IN_SIGNATURE, "it changes variables (AssignVariableOp)"),
+            ],
+        ),
+        (
+            {"nodes": chain("LookupTableInsertV2")},
+            [("TFS208", "warning", IN_SIGNATURE, "it changes tables or queues (LookupTableInsertV2)")],
+        ),
+        (
+            {"nodes": chain("LookupTableFindV2")},
+            [],
+        ),
         ({"nodes": chain("StatelessRandomUniformV2")}, []),
         (
             {"nodes": chain("AssignAddVariableOp")},
