@@ -19,6 +19,8 @@ def server_traits(deployment: Deployment | None) -> ServerTraits:
     if deployment is None:
         return ServerTraits()
     server, batching = deployment.server, deployment.batching
+    if server.flags.get("enable_per_model_batching_parameters") is True:
+        batching = None  # each version brings its own
     return ServerTraits(
         release=None if server.docker is None else server.docker.release,
         xla=any(server.flags.get(name) is True for name in _XLA_FLAGS),
