@@ -199,4 +199,12 @@ FILES: Final = (
         lock="none: one file a process",
         mode=_BY_UMASK,
     ),
+    StateFile(
+        f"{request_tallies.FOLDER}/MODEL/{request_tallies.WATCHED}",
+        "empty; there while a rollout is unfinished: consumers record all their requests",
+        "rollouts",
+        "`Router`, in each consumer",
+        "yes: requests outside the steps are then not counted",
+        mode=_BY_UMASK,
+    ),
 )
