@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def clone(tmp_path: Path) -> Path:
 def run(script: Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     command = [str(script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=cwd, env={**clean, **environment})
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=cwd, env={**clean, **environment})
 
 
 def test_no_python_that_is_new_enough(clone, tmp_path):
@@ -52,6 +54,27 @@ def test_no_package_index(clone, tmp_path):
     result = run(clone / "scripts/quickstart", cwd=tmp_path, PYTHON=sys.executable, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert result.returncode == 3
     assert "error: pip could not get the packages from a package index\n\nhint: connect to the network" in result.stderr
+
+
+def test_uv_looks_where_pip_would():
+    uv = types.ModuleType("uv")
+    importlib.machinery.SourceFileLoader("uv", str(ROOT / "scripts/uv")).exec_module(uv)
+    listed = [
+        ":env:.disable-pip-version-check='1'",
+        ":env:.find-links='/wheels /more'",
+        "global.cert='/ca.pem'",
+        "global.extra-index-url='\\nhttps://a.example/simple\\nhttps://b.example/simple'",
+        "global.index-url='https://everyone.example/simple'",
+        "install.index-url='https://here.example/simple'",
+        "list.format='columns'",
+    ]
+    assert uv.uv_settings(uv.pip_settings(listed)) == {
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_DEFAULT_INDEX": "https://here.example/simple",
+        "UV_INDEX": "https://a.example/simple https://b.example/simple",
+        "UV_FIND_LINKS": "/wheels,/more",
+        "SSL_CERT_FILE": "/ca.pem",
+    }
 
 
 def test_nothing_to_do_is_said_by_silence(clone, tmp_path):

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 _XLA_FLAGS = ("xla_cpu_compilation_enabled", "xla_gpu_compilation_enabled")
 
 
-def server_traits(deployment: Deployment) -> ServerTraits:
-    """Return what a deployment tells of its server; ``release`` is unknown where it does not run in a container."""
+def server_traits(deployment: Deployment | None) -> ServerTraits:
+    """Return what a deployment tells of its server, nothing without one; only an image tells its ``release``."""
+    if deployment is None:
+        return ServerTraits()
     server, batching = deployment.server, deployment.batching
+    if server.flags.get("enable_per_model_batching_parameters") is True:
+        batching = None  # each version brings its own
     return ServerTraits(
         release=None if server.docker is None else server.docker.release,
         xla=any(server.flags.get(name) is True for name in _XLA_FLAGS),

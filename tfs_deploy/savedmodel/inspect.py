@@ -65,7 +65,7 @@ class SavedModelInfo:
     @property
     def model(self) -> str:
         """Name under which the model is likely to be served: that of the base path."""
-        folder = self.path.resolve()
+        folder = versions.named_folder(self.path)
         return (folder.parent.name if self.version is not None else folder.name) or "model"
 
     @property
@@ -159,7 +159,7 @@ def _inspect(folder: Path) -> SavedModelInfo:
     meta_graphs = tuple(scan_saved_model(file))
     return SavedModelInfo(
         path=folder,
-        version=versions.version_number(folder.resolve().name),
+        version=versions.version_number(versions.named_folder(folder).name),
         pb_bytes=file.stat().st_size,
         meta_graphs=meta_graphs,
         bundle=_checked_bundle(folder),

@@ -155,7 +155,7 @@ def review_contract(info: SavedModelInfo, baseline: SavedModelInfo) -> Review:
         tuple(
             Remark(
                 change.compatibility.value,
-                (change.signature, change.tensor) if change.tensor else (change.signature,),
+                tuple(filter(None, (change.signature, change.tensor))),
                 change.message,
                 severity=_SEVERITIES[change.compatibility],
             )

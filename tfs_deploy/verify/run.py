@@ -119,7 +119,7 @@ class _Run:
                 if self._needs_local_model()
             }
             readable: Readable = {}
-            server = None if plan.template is None else server_traits(plan.template)
+            server = server_traits(plan.template)
             for subject in plan.subjects:
                 info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore, server)
                 if info is not None:

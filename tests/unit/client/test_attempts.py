@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 
 from support.clients import CLIENTS
+from support.http2 import GOAWAY, Http2Server, frame, response
 from tfs_deploy.client import Retries
-from tfs_deploy.errors import DeadlineExceededError
+from tfs_deploy.errors import DeadlineExceededError, UnavailableError
 
 X = {"x": np.array([2, 4], np.float32)}
 GAVE_UP = "the model gave up after its own 100 ms"
@@ -41,3 +44,29 @@ def test_a_deadline_of_the_server_is_retried_if_the_caller_says_so(new_client, t
         client.predict("half", X)
     assert caught.value.message == GAVE_UP
     assert len([call for call in tiny.calls if call.lower().endswith("predict")]) == 3
+
+
+class Stopping(Http2Server):
+    """Turns each call away, and takes no more on that connection, as a server of gRPC does in the moment it stops."""
+
+    def answer(self, stream: int) -> bytes:
+        fields = {":status": "200", "content-type": "application/grpc", "grpc-status": "1", "grpc-message": "CANCELLED"}
+        return frame(GOAWAY, 0, 0, struct.pack(">II", 2**31 - 1, 0)) + response(stream, fields)
+
+
+@pytest.mark.parametrize("kind", ["grpc", "async-grpc"])
+@pytest.mark.parametrize("target", ["ipv4:{},{}", "{},{}"])
+def test_a_server_that_stops_fails_no_call(tiny, grpc_address, kind, target):
+    with Stopping() as stopping, CLIENTS[kind](target.format(stopping.address, grpc_address), retries=1) as client:
+        for _ in range(4):
+            assert client.predict("half", X)["y"].tolist() == [1, 2]
+        assert stopping.requests
+        assert client.stats().attempts > client.stats().calls
+
+
+@pytest.mark.parametrize("kind", ["grpc", "async-grpc"])
+def test_the_only_server_that_stops_is_named(kind):
+    with Stopping() as stopping, CLIENTS[kind](stopping.address, retries=1) as client:
+        with pytest.raises(UnavailableError, match=f"{stopping.address} turned the call away: the server stops"):
+            client.status("half", timeout=5)
+        assert stopping.requests == 4

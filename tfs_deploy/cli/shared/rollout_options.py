@@ -69,6 +69,11 @@ OPTIONS = (
         show_default=True,
         help="What to do if requests are still too few after that: roll back, wait for a person, go on unjudged.",
     ),
+    click.option(
+        "--require-traffic/--no-require-traffic",
+        default=None,
+        help="Whether each step needs a request to the new version.  [needed if consumers recorded this week]",
+    ),
     click.option("--manual", is_flag=True, help="Pause after the steps, until `rollout promote`."),
     click.option(
         "--keep-warm",
@@ -162,6 +167,8 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         Replica.parse(text)
     for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout", "outage"):
         options[time] = parse_seconds(options[time])
+    if options["require_traffic"] is None:
+        del options["require_traffic"]  # then it depends on the consumers
     if not options["keep_canary"]:
         del options["keep_canary"]  # then it is as the deployment file has it
     return Rollout(

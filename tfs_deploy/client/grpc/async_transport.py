@@ -20,6 +20,7 @@ from tfs_deploy.client.grpc.channel import (
     channel_credentials,
     channel_options,
     closed_error,
+    goes_on,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class AsyncGrpcTransport:
                 return await self._watch(channel, sent, call, left)
             answer: bytes = await sent
         except grpc.aio.AioRpcError as error:
+            if goes_on(error, call):
+                return await self.perform(call)
             raise call_error(channel, error, self._target, call) from error
         except grpc.aio.UsageError as error:
             # another task has closed the channel

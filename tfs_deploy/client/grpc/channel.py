@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from tfs_deploy.client.call.status_errors import grpc_error
+from tfs_deploy.client.call.status_errors import grpc_error, is_turned_away
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ _ARGUMENTS: Final = (
     # all its calls fail, so that wait has to be shorter than the pauses between a call's attempts.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 250),
+    # Of replicas that restart one after the other, each comes back at another address: gRPC would ask for the addresses
+    # of a name only every 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
     # With keepalive on, gRPC also makes the kernel give up on a machine that does not acknowledge what is sent
     # (TCP_USER_TIMEOUT) after 10 s instead of a quarter of an hour. Servers allow a ping every 300 s.
     ("grpc.keepalive_time_ms", 310_000),
@@ -39,6 +42,8 @@ _LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:"
 
 #: bytes of a request that a connection accepts at once, even if the server reads nothing
 SMALL_REQUEST: Final = 16_384
+#: how often a call that is turned away is sent on another connection, which may lead to a server that stops as well
+_MOST_TURNED_AWAY: Final = 3
 #: seconds that gRPC may take to report that a deadline has passed
 DEADLINE_GRACE: Final = 0.01
 #: stands for calls that ended without an answer, until a call is answered again
@@ -124,6 +129,21 @@ def call_error(channel: Channel, error: Any, target: str, call: Call) -> StatusE
     if late and code is grpc.StatusCode.DEADLINE_EXCEEDED:
         channel.pending_writes.add(UNANSWERED)
     return grpc_error(code.value[0], error.details() or "", target, call.message_timeout, late=late)
+
+
+def goes_on(error: Any, call: Call) -> bool:
+    """Return whether to send a call again at once: a server that stops has turned it away.
+
+    gRPC does so itself where the server's GOAWAY came before the call. If the name has several addresses, the next
+    connection is to another one.
+    """
+    if not call.may_retry or call.turned_away >= _MOST_TURNED_AWAY or time.monotonic() >= call.end:
+        return False
+    if not is_turned_away(error.code().value[0], error.details() or ""):
+        return False
+    call.turned_away += 1
+    call.begin_again()
+    return True
 
 
 def closed_error(target: str) -> UsageError:

@@ -21,6 +21,7 @@ from tfs_deploy.client.grpc.channel import (
     channel_credentials,
     channel_options,
     closed_error,
+    goes_on,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class GrpcTransport:
                 return self._watch(channel, method, call)
             answer: bytes = method(call.body, call.end - _clock(), call_metadata(call))
         except grpc.RpcError as error:
+            if goes_on(error, call):
+                return self.perform(call)
             raise call_error(channel, error, self.target, call) from error
         except ValueError as error:
             # another thread has closed the channel

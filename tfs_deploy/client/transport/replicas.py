@@ -38,6 +38,7 @@ class Replicas:
     """
 
     def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.count = count
         self._all = [_Replica() for _ in range(count)]
         self._turns = itertools.count()
         self._clock = clock

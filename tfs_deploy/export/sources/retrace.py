@@ -18,6 +18,7 @@ from tfs_deploy.export.signatures.specs import as_spec
 from tfs_deploy.export.sources.model_copy import copy_extras
 from tfs_deploy.export.sources.resource_variables import has_old_variables, use_resource_variables
 from tfs_deploy.export.sources.source import TracedSource
+from tfs_deploy.export.tensorflow.graph_import import contradicts_shape_hints, drop_shape_hints
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
@@ -33,18 +34,28 @@ class RetracedSource(TracedSource):
     ) -> None:
         """``old_graph``: the MetaGraphDef, if the SavedModel is of TensorFlow 1."""
         with contextlib.ExitStack() as stack:
-            place = stack.enter_context(_with_resource_variables(folder, old_graph))
-            self._load(folder, place, tags)
+            self._load(stack, folder, tags, old_graph)
             self._folder = folder
             resources = _initializers(self._loaded) if old_graph is not None else []
             super().__init__(bind_all(self._bind, signatures), resources)
             self._opened = stack.pop_all()  # saving copies assets from there
 
-    def _load(self, folder: Path, place: Path, tags: Sequence[str]) -> None:
+    def _load(self, stack: contextlib.ExitStack, folder: Path, tags: Sequence[str], old_graph: Any | None) -> None:
         import tensorflow as tf
 
+        place = folder
+        if old_graph is not None and has_old_variables(old_graph):
+            use_resource_variables(old_graph)
+            place = stack.enter_context(_with_graph(folder, old_graph))
         try:
-            self._loaded = tf.saved_model.load(str(place), tags=list(tags))
+            try:
+                self._loaded = tf.saved_model.load(str(place), tags=list(tags))
+            except ValueError as error:
+                if old_graph is None or not contradicts_shape_hints(error):
+                    raise
+                drop_shape_hints(old_graph.graph_def)
+                place = stack.enter_context(_with_graph(folder, old_graph))
+                self._loaded = tf.saved_model.load(str(place), tags=list(tags))
         except (tf.errors.OpError, OSError, ValueError, AttributeError) as error:
             raise ModelError(
                 f"{folder} cannot be loaded: {first_line(error)}", hint=f"tfs-deploy lint {folder}"
@@ -75,16 +86,12 @@ class RetracedSource(TracedSource):
 
 
 @contextlib.contextmanager
-def _with_resource_variables(folder: Path, old_graph: Any | None) -> Iterator[Path]:
-    """Yield the directory, or a temporary one with variables that TensorFlow 2 can save again."""
-    if old_graph is None or not has_old_variables(old_graph):
-        yield folder
-        return
-    use_resource_variables(old_graph)
+def _with_graph(folder: Path, graph: Any) -> Iterator[Path]:
+    """Yield a temporary directory with the files of ``folder`` and another MetaGraphDef."""
     with tempfile.TemporaryDirectory(prefix="tfs-deploy-") as place:
         for name in (layout.VARIABLES, layout.ASSETS):
             Path(place, name).symlink_to((folder / name).resolve())
-        model = protos.SavedModel(saved_model_schema_version=1, meta_graphs=[old_graph])
+        model = protos.SavedModel(saved_model_schema_version=1, meta_graphs=[graph])
         Path(place, layout.SAVED_MODEL).write_bytes(model.SerializeToString())
         yield Path(place)
 

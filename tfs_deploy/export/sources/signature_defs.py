@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
+from tfs_deploy.errors import ModelError
+from tfs_deploy.export.signatures.bound_signature import first_line
 from tfs_deploy.export.signatures.method_contract import check_method
 from tfs_deploy.export.signatures.names import check_name
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.sources.graph_source import find_tensor
+from tfs_deploy.export.tensorflow.graph_import import import_graph
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import INTERNAL_SIGNATURES, PREDICT_METHOD, signature_info
 from tfs_deploy.savedmodel import layout
@@ -92,11 +95,14 @@ class Tensors:
         import tensorflow as tf
 
         if self._graph is None:
-            self._graph = tf.Graph()
-            with self._graph.as_default():
-                tf.compat.v1.import_graph_def(
-                    tf.compat.v1.GraphDef.FromString(self._graph_def.SerializeToString()), name=""
-                )
+            definition = tf.compat.v1.GraphDef.FromString(self._graph_def.SerializeToString())
+            try:
+                self._graph, _ = import_graph(definition, lambda: tf.compat.v1.import_graph_def(definition, name=""))
+            except (ValueError, tf.errors.OpError) as error:
+                raise ModelError(
+                    f"Signature {signature!r}: the graph cannot be used: {first_line(error)}",
+                    hint="import the libraries of its ops first (--import MODULE)",
+                ) from error
         tensor = find_tensor(signature, self._graph, name)
         with tf.Graph().as_default():
             made = tf.compat.v1.saved_model.build_tensor_info(tensor)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tfs_deploy.rollout.gates.request_stats import WindowSummary
+
+
+#: the name of the verdict on a canary without requests, which no gate gives
+TRAFFIC: Final = "traffic"
 
 
 class Verdict(enum.Enum):
@@ -36,6 +40,11 @@ class GateVerdict:
     verdict: Verdict
     reason: str = ""
     sparse: bool = False
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it is that the canary got no request although it has to."""
+        return self.gate == TRAFFIC and self.verdict is Verdict.TOO_FEW
 
 
 @dataclass(frozen=True, slots=True)

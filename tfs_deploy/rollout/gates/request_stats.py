@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,25 @@ _BEYOND: Final = 5
 def requests_for(quantile: str) -> int:
     """Return how many answered requests a quantile needs: p50 10, p90 50, p95 100, p99 500."""
     return round(_BEYOND / (1.0 - QUANTILES[quantile]))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCount:
+    """How many requests there were, and how many of them failed."""
+
+    requests: int = 0
+    errors: int = 0
+
+    def __add__(self, other: RequestCount) -> RequestCount:
+        return RequestCount(self.requests + other.requests, self.errors + other.errors)
+
+    def __sub__(self, other: RequestCount) -> RequestCount:
+        return RequestCount(self.requests - other.requests, self.errors - other.errors)
+
+
+def read_counts(counted: Mapping[str, Sequence[int]]) -> dict[str, RequestCount]:
+    """Read counts by label as the journal has them: pairs of requests and errors."""
+    return {label: RequestCount(*map(int, pair)) for label, pair in counted.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +152,23 @@ class _Sample:
 class RequestStats:
     """Records requests as they end and summarises any recent window of them; safe to feed from many threads.
 
-    ``keep`` bounds the memory: the oldest records are dropped beyond it.
+    ``keep`` bounds the memory: the oldest records are dropped beyond it. ``synthetic``: the requests are those of a
+    load generator, which reports of a rollout then say.
     """
 
-    def __init__(self, *, keep: int = 200_000, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, keep: int = 200_000, synthetic: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.synthetic = synthetic
         self._clock = clock
+        self._lock = threading.Lock()
         self._samples: deque[_Sample] = deque(maxlen=keep)
         self._outcomes: deque[tuple[float, str, float]] = deque(maxlen=keep)
 
     def record(self, label: str, seconds: float, *, error: bool = False) -> None:
         """Count one request that just ended: the label it went to, how long it took, whether it failed."""
-        self._samples.append(_Sample(self._clock(), label, seconds, error))
+        with self._lock:  # a request that ended before a window was read is in it
+            self._samples.append(_Sample(self._clock(), label, seconds, error))
 
     def outcome(self, label: str, value: float) -> None:
         """Count the outcome of an answer of a label: 1.0 or 0.0 for a conversion, or any number."""
@@ -153,7 +179,9 @@ class RequestStats:
         latencies: dict[str, list[float]] = {}
         errors: dict[str, int] = {}
         outcomes: dict[str, list[float]] = {}
-        for sample in self._samples.copy():  # one step for the interpreter, so writers need no lock
+        with self._lock:
+            samples = self._samples.copy()
+        for sample in samples:
             if start <= sample.at < end:
                 times = latencies.setdefault(sample.label, [])
                 if sample.error:

@@ -38,6 +38,14 @@ def narrate(event: Event, plan: RolloutPlan) -> str | None:
     return _done(event.action, event.detail, plan)
 
 
+def unseen_traffic(plan: RolloutPlan) -> str:
+    """Say that no consumer records its requests, so that no step sees any; empty where one does, or without steps."""
+    if plan.recorded or not plan.steps:
+        return ""
+    text = f"no consumer records its requests of {plan.model}, so the traffic of {plan.canary} is not seen"
+    return f"{text}; each step waits for requests" if plan.require_traffic else f"{text} and not judged"
+
+
 def note_text(event: Event) -> str:
     """Return the text of a note."""
     if event.action == "outage":

@@ -41,6 +41,8 @@ class RolloutPlan:
     ``fail_after``: consecutive failing verdicts that stop the rollout.
     ``samples_timeout``, ``on_too_few``: how long to wait for samples after the bake, then ``fail``, ``pause``, or
     ``pass``: then a gate with too few requests is not judged.
+    ``require_traffic``: a step in which no request reached the canary has too few samples; else it is told and not
+    judged. ``Rollout`` requires it unless told otherwise where there are consumers that record, or a source of numbers.
     ``manual``: pause after the steps until a person approves; an experiment always does.
     ``load_timeout``: for the new version to become AVAILABLE. ``outage``: how long a server may be silent, or
     an action fail for a passing reason, before the new version is withdrawn. ``patience``: the same for putting
@@ -65,6 +67,7 @@ class RolloutPlan:
     fail_after: int = 1
     samples_timeout: float = 60.0
     on_too_few: str = "fail"
+    require_traffic: bool = False
     manual: bool = False
     load_timeout: float = 600.0
     outage: float = 10.0

@@ -13,9 +13,10 @@ from tfs_deploy.savedmodel.graph.soundness import check_node
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: what ``Scope.flagged`` counts: random ops without a seed, batch normalisation in training mode, calls that XLA must
-#: compile
+#: what ``Scope.flagged`` counts: random ops without a seed and with one, batch normalisation in training mode, calls
+#: that XLA must compile
 UNSEEDED: Final = "unseeded"
+SEEDED: Final = "seeded"
 TRAINING: Final = "training"
 COMPILED: Final = "compiled"
 #: what jit_compile=True writes on every call of such a function, and TF1's xla.compile on every op inside
@@ -171,8 +172,8 @@ def _flag_and_calls(node: Any, op: str) -> tuple[str, frozenset[str]]:
         return compiled, _functions_of(node)
     if compiled:
         return compiled, _NOTHING
-    if "r" in letters and not (node.attr["seed"].i or node.attr["seed2"].i):
-        return UNSEEDED, _NOTHING
+    if "r" in letters:
+        return SEEDED if node.attr["seed"].i or node.attr["seed2"].i else UNSEEDED, _NOTHING
     # The attribute is true unless written down otherwise.
     if op in BATCH_NORM_OPS and ("is_training" not in node.attr or node.attr["is_training"].b):
         return TRAINING, _NOTHING

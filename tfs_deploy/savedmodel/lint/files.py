@@ -10,6 +10,7 @@ from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.graph.ops import VARIABLE_OPS
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation, listed
 from tfs_deploy.savedmodel.lint.warmup_records import replay_problems
+from tfs_deploy.savedmodel.versions import named_folder
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _manifest(model: LintedModel) -> Iterator[Violation]:
 
 def _not_a_number(model: LintedModel) -> Iterator[Violation]:
     if model.info.version is None:
-        yield Violation(f"directory '{model.info.path.resolve().name}'", "its name is not a number")
+        yield Violation(f"directory '{named_folder(model.info.path).name}'", "its name is not a number")
 
 
 def _zero_prefixed(model: LintedModel) -> Iterator[Violation]:
@@ -92,8 +93,12 @@ def _no_model(model: LintedModel) -> Iterator[Violation]:
 
 def _warmup(model: LintedModel) -> Iterator[Violation]:
     try:
-        for number, reason in replay_problems(model.info):
-            yield Violation(layout.WARMUP, f"record {number} cannot be replayed: {reason}")
+        for problem in replay_problems(model.info, model.server.max_request_rows):
+            if problem.certain:
+                yield Violation(layout.WARMUP, f"record {problem.number} cannot be replayed: {problem.reason}")
+            else:
+                message = f"record {problem.number} may not be replayed: {problem.reason}"
+                yield Violation(layout.WARMUP, message, severity=Severity.WARNING)
     except ModelError as error:
         yield Violation(layout.WARMUP, error.message)
 
@@ -213,7 +218,9 @@ RULES: Final = (
         "TFS501",
         "warmup-not-replayable",
         Severity.ERROR,
-        "A warmup record does not fit the signatures, or the file is damaged.",
+        "A warmup record does not fit the signatures, or has more rows than the server's batching takes "
+        "(`--deployment` tells it), or the file is damaged; a warning if only its shape differs from the signature's, "
+        "which the server does not compare.",
         "One failing record makes the load of the version fail.",
         "export again with examples, or remove the warmup file",
         _warmup,

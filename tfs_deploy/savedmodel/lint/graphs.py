@@ -5,8 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.savedmodel.graph.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, XLA_OPS, is_known_op, is_training_op
-from tfs_deploy.savedmodel.graph.scopes import COMPILED, TRAINING, UNSEEDED
+from tfs_deploy.savedmodel.graph.ops import (
+    CONTAINER_OPS,
+    GENERATOR_OPS,
+    HOST_OPS,
+    PRINT_OPS,
+    PYTHON_OPS,
+    XLA_OPS,
+    is_known_op,
+    is_training_op,
+)
+from tfs_deploy.savedmodel.graph.scopes import COMPILED, SEEDED, TRAINING, UNSEEDED
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation
 
 if TYPE_CHECKING:
@@ -17,10 +26,13 @@ if TYPE_CHECKING:
 #: a graph with this many bytes of weights inside is likely a frozen one
 _LARGE_CONSTANTS: Final = 64 << 20
 _ASSIGN_OP: Final = re.compile(
-    r"Assign(Add|Sub)?(Variable(Op|XlaConcatND))?|Resource(Scatter|StridedSlice)\w+|Scatter\w+"
+    r"Assign(Add|Sub)?(Variable(Op|XlaConcatND))?|Resource(Scatter|StridedSlice)\w+|Scatter\w+|(Resource)?CountUpTo"
+    r"|StridedSliceAssign"
 )
 #: functions of names, not of variables
 _NOT_ASSIGN: Final = frozenset({"ScatterNd", "ScatterNdNonAliasingAdd"})
+#: draws from the seed that it is given, such as the state of Keras' seed generators
+_STATELESS_RANDOM: Final = re.compile(r"StatelessRandom\w+|Stateless(TruncatedNormal|Multinomial|Parameterized)\w*")
 _LOADING: Final = "loading"
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 
@@ -93,6 +105,22 @@ def _training(model: LintedModel) -> Iterator[Violation]:
 
 def _random(model: LintedModel) -> Iterator[Violation]:
     yield from _flagged(model, UNSEEDED, "draws random numbers without a seed")
+    yield from _flagged(model, SEEDED, "draws other random numbers of its seed at every call")
+    for op, (where, node) in _reached(model, (GENERATOR_OPS | {"Timestamp"}).__contains__).items():
+        if where != _LOADING:
+            what = "reads the clock" if op == "Timestamp" else "draws other random numbers at every call"
+            yield Violation(where, f"{op} {node} {what}")
+    yield from _moving_seeds(model)
+
+
+def _moving_seeds(model: LintedModel) -> Iterator[Violation]:
+    """Find random ops whose seed is a variable that the signature moves on: Keras' dropout in training mode."""
+    for name, scopes in model.calls.items():
+        ops = set().union(*(scope.ops for scope in scopes))
+        drawing = sorted(op for op in ops if _STATELESS_RANDOM.fullmatch(op) and "Get" not in op)
+        if drawing and not ops & GENERATOR_OPS and _assigning(ops):
+            what = "and the signature changes variables: the seed may be one of them"
+            yield Violation(f"signature '{name}'", f"{drawing[0]} draws random numbers, {what}")
 
 
 def _flagged(model: LintedModel, flag: str, what: str) -> Iterator[Violation]:
@@ -107,10 +135,14 @@ def _flagged(model: LintedModel, flag: str, what: str) -> Iterator[Violation]:
 
 def _assigns(model: LintedModel) -> Iterator[Violation]:
     for name, scopes in model.calls.items():
-        ops = set().union(*(scope.ops for scope in scopes)) - _NOT_ASSIGN
-        changing = sorted(op for op in ops if _ASSIGN_OP.fullmatch(op))
-        if changing:
-            yield Violation(f"signature '{name}'", f"it changes variables ({', '.join(changing)})")
+        ops = set().union(*(scope.ops for scope in scopes))
+        for what, changing in (("variables", _assigning(ops)), ("tables or queues", sorted(ops & CONTAINER_OPS))):
+            if changing:
+                yield Violation(f"signature '{name}'", f"it changes {what} ({', '.join(changing)})")
+
+
+def _assigning(ops: set[str]) -> list[str]:
+    return sorted(op for op in ops - _NOT_ASSIGN if _ASSIGN_OP.fullmatch(op))
 
 
 def _newer(model: LintedModel) -> Iterator[Violation]:
@@ -203,9 +235,11 @@ RULES: Final = (
         "TFS206",
         "unseeded-random",
         Severity.WARNING,
-        "A signature draws random numbers from an op that has no seed.",
+        "A signature draws random numbers: from an op without a seed or with one (whose numbers differ too, call by "
+        "call), from a `tf.random.Generator`, or from a seed in a variable, as Keras' dropout in training does, or "
+        "it reads the clock.",
         "The same request gets a different answer each time, so goldens and comparisons of versions fail.",
-        "call the model with training=False (dropout), or set the seed",
+        "call the model with training=False (dropout), or draw with tf.random.stateless_* and a constant seed",
         _random,
     ),
     Rule(
@@ -222,7 +256,7 @@ RULES: Final = (
         "TFS208",
         "changes-variables",
         Severity.WARNING,
-        "A signature assigns variables.",
+        "A signature assigns variables, or changes what a lookup table or a queue holds.",
         "An answer depends on earlier requests and on the replica that gives it, and the state is lost with the "
         "version.",
         "keep state outside the model",

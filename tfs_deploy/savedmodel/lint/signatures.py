@@ -23,9 +23,13 @@ _MADE_UP_INPUT: Final = re.compile(r"args_\d+(_\d+)?|input_\d+|inputs_\d+|keras_
 #: ops that take bytes, not text
 _BINARY_OPS: Final = frozenset(
     {"DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "DecodeGif", "DecodeWebP", "DecodeWav"}
-    | {"DecodeRaw", "DecodePaddedRaw", "DecodeCompressed", "DecodeProtoV2", "ParseTensor", "DecodeBase64"}
-    | {"ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseSequenceExample", "ParseSequenceExampleV2"}
+    | {"DecodeRaw", "DecodePaddedRaw", "DecodeCompressed", "DecodeProtoV2", "ParseTensor"}
 )
+_EXAMPLE_OPS: Final = frozenset(
+    {"ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseSequenceExample", "ParseSequenceExampleV2"}
+)
+#: names that say it of an input: Estimators and ``from_examples`` use them
+_EXAMPLE_NAMES: Final = re.compile(r".*examples?")
 
 
 def _where(signature: SignatureInfo) -> str:
@@ -102,15 +106,18 @@ def _float64(model: LintedModel) -> Iterator[Violation]:
 
 
 def _string_names(model: LintedModel) -> Iterator[Violation]:
-    for signature, spec in model.tensors("inputs"):
-        if spec.dtype != "string" or spec.name.endswith("_bytes") or not _takes_tensors(signature):
+    for signature in filter(_takes_tensors, model.info.signatures.values()):
+        texts = [name for name, spec in signature.inputs.items() if spec.dtype == "string"]
+        ops = set().union(*(scope.ops for scope in model.calls[signature.name]))
+        decoding, parsing = sorted(ops & _BINARY_OPS), sorted(ops & _EXAMPLE_OPS)
+        # which of several inputs an op takes is not known: one with such a name is likely it
+        if any(name.endswith("_bytes") for name in texts):
             continue
-        binary = sorted(_BINARY_OPS.intersection(*[set().union(*(s.ops for s in model.calls[signature.name]))]))
-        if binary:
-            message = f"string input '{spec.name}' does not end in '_bytes', but the graph uses {binary[0]}"
-            yield Violation(_where(signature), message, severity=Severity.WARNING)
-        else:
-            yield Violation(_where(signature), f"string input '{spec.name}' does not end in '_bytes'")
+        for name in texts:
+            found = decoding or ([] if _EXAMPLE_NAMES.fullmatch(name) else parsing)
+            if found:
+                message = f"string input '{name}' does not end in '_bytes', but the graph uses {found[0]}"
+                yield Violation(_where(signature), message)
 
 
 def _methods(model: LintedModel) -> Iterator[Violation]:
@@ -245,10 +252,10 @@ RULES: Final = (
     Rule(
         "TFS109",
         "string-input-name",
-        Severity.INFO,
-        "A string input whose name does not end in `_bytes`; a warning if the graph takes it for binary data.",
+        Severity.WARNING,
+        "A string input that the graph takes for binary data, and whose name does not end in `_bytes`.",
         "REST clients tell by the name whether a value is sent and returned in base64.",
-        "name it with '_bytes' at the end if it is binary data; leave it if it is text",
+        "name it with '_bytes' at the end",
         _string_names,
     ),
     Rule(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.savedmodel.lint import ServerTraits
-    from tfs_deploy.savedmodel.review import Review
+    from tfs_deploy.savedmodel.review import Remark, Review
     from tfs_deploy.verify.checks import Checker
     from tfs_deploy.verify.subjects import Subject
 
@@ -133,12 +133,18 @@ def judge_contract(review: Review) -> Judgement:
     """Judge what changed for callers of the baseline."""
     refused = _ACCEPTS.refused(review)
     if refused:
-        signature, *tensor = refused[0].places
-        where = ", ".join([f"signature '{signature}'", *tensor])
-        return failed(f"{where}: {refused[0].message}{_more(len(refused))}", float(len(refused)), "changes")
+        return failed(
+            f"{_where(refused[0])}: {refused[0].message}{_more(len(refused))}", float(len(refused)), "changes"
+        )
     worst = min(review.remarks, key=lambda remark: remark.severity.rank, default=None)
     verdict = Compatibility.COMPATIBLE.value if worst is None else worst.code
     return passed(f"{verdict}: {review.examined} changes", float(review.examined), "changes")
+
+
+def _where(remark: Remark) -> str:
+    """Name the signature and the tensor, or the tag set."""
+    first, *rest = remark.places
+    return first if first.startswith("tag set ") else ", ".join([f"signature '{first}'", *rest])
 
 
 def _more(count: int) -> str:

@@ -38,6 +38,8 @@ LAST = "failed to connect to all addresses; last error: "
         ),
         (LAST + "INTERNAL: Trying to connect an http1.x server", "host:8500 speaks HTTP/1, not gRPC", "8500"),
         ("the server drains", "the server drains", None),
+        ("Cancelling all calls", "Cancelling all calls", None),
+        ("Received RST_STREAM with error code 7", "host:8500 turned the call away: the server stops", None),
     ],
 )
 def test_unavailable(details: str, message: str, hint: str | None) -> None:
@@ -91,3 +93,24 @@ def test_the_servers_own_deadline_is_not_the_clients() -> None:
     assert (own.message, own.reached) == ("gave up after 100 ms", True)
     late = grpc_error(Code.DEADLINE_EXCEEDED, "Deadline Exceeded", "host:8500", 10, late=True)
     assert (late.message, late.reached) == ("no answer from host:8500 within 10 s", None)
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "reached"),
+    [
+        (Code.UNAVAILABLE, LAST + "UNKNOWN: ipv4:1.2.3.4:8500: Failed to connect: Connection refused", False),
+        (Code.UNAVAILABLE, LAST + "UNAVAILABLE: ipv4:1.2.3.4:8500: Socket closed", False),
+        (Code.UNAVAILABLE, "errors resolving host:8500: [field:hostname lookup error: not found]", False),
+        (Code.CANCELLED, "CANCELLED", False),
+        (Code.CANCELLED, "Cancelled", False),
+        (Code.UNAVAILABLE, "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))", False),
+        (Code.CANCELLED, "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))", None),
+        (Code.UNAVAILABLE, "Socket closed", None),
+        (Code.UNAVAILABLE, "recvmsg:Connection reset by peer", None),
+        (Code.UNAVAILABLE, "Cancelling all calls", True),
+        (Code.CANCELLED, "the model's own reason", True),
+        (Code.NOT_FOUND, "Servable not found for request: Latest(m)", True),
+    ],
+)
+def test_whether_a_call_reached_a_server(code: Code, details: str, reached: bool | None) -> None:
+    assert grpc_error(code, details, "host:8500", 10, late=False).reached is reached

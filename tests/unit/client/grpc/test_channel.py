@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+from support.dns import NameServer
 from support.http2 import Http2Server
 from tfs_deploy.client import Client
 from tfs_deploy.client.grpc.channel import channel_options, grpc_target
@@ -63,3 +64,14 @@ def test_every_argument_is_given_once():
     assert len(dict(made)) == len(made)
     assert dict(made)["grpc.keepalive_time_ms"] == 7
     assert dict(made)["grpc.enable_http_proxy"] == 0
+
+
+def test_replicas_that_come_back_at_other_addresses_are_found(tiny, listen, free_port):
+    """As pods of a headless Service do when they restart one after the other."""
+    places = [f"127.0.0.{host}" for host in (2, 3, 4)]
+    with contextlib.ExitStack() as stack, NameServer(places[0]) as names:
+        client = stack.enter_context(Client(f"dns://127.0.0.1:{names.port}/models.test:{free_port}"))
+        for place in places:
+            with listen(tiny, f"{place}:{free_port}"):
+                names.addresses = (place,)
+                assert client.predict("half", {"x": np.ones(1, np.float32)}, timeout=5)["y"].tolist() == [0.5]
