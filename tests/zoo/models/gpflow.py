@@ -1,4 +1,4 @@
-"""GPflow: a Gaussian process given observations (float64), also trained for two steps."""
+"""GPflow: a Gaussian process given observations (float64)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ LIBRARY = Library(
         "tensorflow-probability",
         "tf-keras",
         "dm-tree",
+        "decorator",
     ),
     environment=KERAS_2,
 )

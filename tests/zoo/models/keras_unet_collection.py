@@ -32,6 +32,6 @@ def attention_unet() -> Specimen:
 
 LIBRARY = Library(
     models={"unet": unet, "attention_unet": attention_unet},
-    packages=("keras-unet-collection", "tf-keras"),
+    packages=("keras-unet-collection", "tf-keras", "pillow"),
     environment=KERAS_2,
 )

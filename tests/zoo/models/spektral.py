@@ -46,6 +46,6 @@ def graph_convolution() -> Specimen:
 
 LIBRARY = Library(
     models={"node_classes": node_classes, "graph_convolution": graph_convolution},
-    packages=("spektral", "tf-keras", "networkx", "lxml"),
+    packages=("spektral", "tf-keras", "networkx", "tqdm"),
     environment=KERAS_2,
 )

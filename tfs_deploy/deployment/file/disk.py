@@ -29,7 +29,8 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
     """Yield what the server would not find or not load, by the path of the key that names it."""
     lite = deployment.server.flags.get("prefer_tflite_model") is True
     names = MODEL_FILES if lite else GRAPH_FILES
-    release = deployment.server.docker.release if deployment.server.docker is not None else None
+    docker = deployment.server.docker
+    release = None if docker is None or docker.allow_newer_tensorflow else docker.release
     places: dict[str, str] = {}
     for index, model in enumerate(deployment.models):
         where: KeyPath = ("models", index)
@@ -84,7 +85,8 @@ def _check_release(where: KeyPath, model: Model, release: tuple[int, int]) -> It
         written = _release_of(found[number])
         if written is not None and written > release:
             by, has = (".".join(map(str, pair)) for pair in (written, release))
-            yield where, f"version {number} was written by TensorFlow {by}, newer than the image's {has}"
+            text = f"version {number} was written by TensorFlow {by}, newer than the image's {has}"
+            yield where, f"{text} (serve it all the same: server.docker.allow_newer_tensorflow: true)"
 
 
 def _release_of(version: Path) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.docker import Docker
 
 #: fields that say how an image is found and read, not how a container is started, and those with lines of their own
-_OTHERWISE: Final = frozenset({"serving_version", "pull", "platform", "env", "mounts"})
+_OTHERWISE: Final = frozenset({"serving_version", "allow_newer_tensorflow", "pull", "platform", "env", "mounts"})
 
 
 def container_settings(served: Deployment) -> tuple[str, ...]:
