@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy import protos
 from tfs_deploy.deployment.certificates import check_ssl
 from tfs_deploy.deployment.file.text_values import parse_release
+from tfs_deploy.deployment.links import HINT, blind_links
 from tfs_deploy.errors import ModelError, SpecError, UsageError
 from tfs_deploy.protos.text_format import read_message
 from tfs_deploy.savedmodel.graph.scan import scan_saved_model
@@ -38,6 +39,8 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
         yield from _check_links((*where, "base_path"), model, places)
         if release is not None:
             yield from _check_release((*where, "base_path"), model, release)
+    for link in blind_links(deployment):
+        yield ("models", link.index, "base_path"), f"{link.message}: {HINT}"
     if deployment.ssl is not None:
         for key, message in check_ssl(deployment.ssl):
             yield ("ssl", key), message
