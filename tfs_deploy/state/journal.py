@@ -12,6 +12,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from tfs_deploy.atomic import make_directory, sync_directory
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.state.json_files import reason, unreadable
 from tfs_deploy.state.model_dirs import model_dir, models_in
@@ -143,7 +144,7 @@ class JournalFile:
 
     def _write(self, line: bytes, end: int) -> None:
         fresh = not self.path.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path.parent)
         with open(self.path, "w+b" if fresh else "r+b", opener=_readable_by_all) as file:
             file.truncate(end)  # half a line of a process that was killed
             file.seek(end)
@@ -155,16 +156,8 @@ class JournalFile:
                 os.ftruncate(file.fileno(), end)
                 raise
         if fresh:
-            _sync_directory(self.path.parent)
+            sync_directory(self.path.parent)
 
 
 def _readable_by_all(path: str, flags: int) -> int:
     return os.open(path, flags, 0o644)
-
-
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
