@@ -9,6 +9,7 @@ import pytest
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, PREDICT_METHOD, REGRESS_METHOD
+from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.formats.tfrecord import write_records
 from tfs_deploy.savedmodel.lint import RULES, Severity, lint_model, parse_image_version, reference, select_rules
 from tfs_deploy.savedmodel.warmup import write_warmup
