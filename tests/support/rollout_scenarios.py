@@ -142,7 +142,7 @@ def a_candidate_that_ends_the_server(shop: Zoo) -> None:
 # Killed controllers
 
 #: one judgement a step, by the golden gate, so that every rollout has the same entries
-STEPS = ("--steps", "50,100", "--bake", "300ms", "--no-default-gates")
+STEPS = ("--steps", "50,100", "--bake", "300ms", "--no-default-gates", "--no-require-traffic")
 #: entries of a rollout through two steps: the start, intention and outcome of eleven actions, the end
 ENTRIES = 24
 POSITIONS = [(when, number) for number in range(1, ENTRIES + 1) for when in ("before", "after")]

@@ -54,14 +54,13 @@ def make_world(
 ) -> World:
     """Return the world of a plan; raises ``UsageError`` for a gate, hook or file that cannot be used."""
     checks = VersionChecks(deployment, model.name, model.base_path, side.members, side.process.room)
-    requests = own.requests
-    if requests is None and plan.recorded:
-        requests = RecordedRequests(deployment.state_dir, model.name)
+    requests = own.requests or RecordedRequests(deployment.state_dir, model.name)
     gates = own.gates
     if gates is None:
         replay = Replay(side.first_client, model, (plan.old, plan.new), plan.requests_file)
         sources = GateSources(plan.min_samples, side.metrics_url, replay, plan.directory)
-        gates = [*plan_gates(plan, sources), *_defaults(plan, side.process, requests, replay)]
+        live = own.requests is not None or plan.recorded or plan.require_traffic
+        gates = [*plan_gates(plan, sources), *_defaults(plan, side.process, replay, live=live)]
     return World(
         server=side.server,
         process=side.process,
@@ -101,12 +100,15 @@ class _Numbered:
         return dataclasses.replace(self.gate.judge(step), gate=self.name)
 
 
-def _defaults(plan: RolloutPlan, process: ServerProcess, requests: RequestSource | None, replay: Replay) -> list[Gate]:
-    """Return the default gates: those whose numbers are at hand, unless the plan has one of that name."""
+def _defaults(plan: RolloutPlan, process: ServerProcess, replay: Replay, *, live: bool) -> list[Gate]:
+    """Return the default gates: those whose numbers are at hand, unless the plan has one of that name.
+
+    ``live``: there are requests to judge.
+    """
     if not plan.default_gates:
         return []
     gates: list[Gate] = []
-    if requests is not None:
+    if live:
         gates += default_gates(plan.min_samples, comparable=plan.comparable)
     if _measurable(process):
         gates.append(MemoryGate())

@@ -322,6 +322,7 @@ class Simulation:
         self.server.adopted = self.server.starts
         self.controller = self._controller(history)
         self.controller.record("resume")
+        self.controller.counter.go_on(self.log.events)
 
     def tick(self):
         action = self.controller.tick()

@@ -50,8 +50,7 @@ def command(output: Output, old: Path, new: Path) -> int:
     if diff.breaking and output.quiet and not output.as_json:
         first = diff.breaking[0]
         raise VerdictError(
-            f"{diff.new.path} breaks clients of {diff.old.path}: signature '{first.signature}': "
-            f"{f'{first.tensor}: ' if first.tensor else ''}{first.message}",
+            f"{diff.new.path} breaks clients of {diff.old.path}: {first.where}: {first.message}",
             hint="serve it under another model name, or keep what clients use",
         )
     return 1 if diff.breaking else 0
@@ -65,7 +64,7 @@ def render(document: dict[str, Any]) -> str:
     for change in document["changes"]:
         by_signature.setdefault(change["signature"], []).append(change)
     for signature, changes in by_signature.items():
-        tree.add(f"signature '{signature}'", map(_line, changes))
+        tree.add(f"signature '{signature}'" if signature else "meta graphs", map(_line, changes))
     if document["unchanged"]:
         tree.add(f"unchanged: {', '.join(document['unchanged'])}")
     tree.add(

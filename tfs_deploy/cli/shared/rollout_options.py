@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfs_deploy.cli.shared.options import all_of
+from tfs_deploy.cli.shared.options import ANY_SERVER, all_of
 from tfs_deploy.rollout.gates.registry import gate_usage, parse_gate
 
 if TYPE_CHECKING:
@@ -64,10 +64,15 @@ OPTIONS = (
     ),
     click.option(
         "--on-too-few",
-        type=click.Choice(["fail", "pause"]),
+        type=click.Choice(["fail", "pause", "pass"]),
         default="fail",
         show_default=True,
-        help="What to do if samples are still too few after that.",
+        help="What to do if requests are still too few after that: roll back, wait for a person, go on unjudged.",
+    ),
+    click.option(
+        "--require-traffic/--no-require-traffic",
+        default=None,
+        help="Whether each step needs a request to the new version.  [needed if consumers recorded this week]",
     ),
     click.option("--manual", is_flag=True, help="Pause after the steps, until `rollout promote`."),
     click.option(
@@ -118,6 +123,7 @@ OPTIONS = (
         metavar="FILE",
         help="Only roll out what this verdict passed: verdict.json of `verify`, or its directory.",
     ),
+    ANY_SERVER,
     click.option("--allow-missing-goldens", is_flag=True, help="Allow a version without recorded answers."),
     click.option(
         "--allow-missing-warmup",
@@ -162,6 +168,8 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         Replica.parse(text)
     for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout", "outage"):
         options[time] = parse_seconds(options[time])
+    if options["require_traffic"] is None:
+        del options["require_traffic"]  # then it depends on the consumers
     if not options["keep_canary"]:
         del options["keep_canary"]  # then it is as the deployment file has it
     return Rollout(

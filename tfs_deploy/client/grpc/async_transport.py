@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from tfs_deploy.client.call.status_errors import grpc_error, late_error
+from tfs_deploy.client.call.status_errors import late_error
 from tfs_deploy.client.grpc.channel import (
     DEADLINE_GRACE,
     SMALL_REQUEST,
     UNANSWERED,
     Channel,
+    call_error,
     call_metadata,
     channel_credentials,
     channel_options,
     closed_error,
+    goes_on,
 )
 
 if TYPE_CHECKING:
@@ -48,10 +50,9 @@ class AsyncGrpcTransport:
                 return await self._watch(channel, sent, call, left)
             answer: bytes = await sent
         except grpc.aio.AioRpcError as error:
-            code = error.code()
-            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                channel.pending_writes.add(UNANSWERED)
-            raise grpc_error(code.value[0], error.details() or "", self._target, call.message_timeout) from error
+            if goes_on(error, call):
+                return await self.perform(call)
+            raise call_error(channel, error, self._target, call) from error
         except grpc.aio.UsageError as error:
             # another task has closed the channel
             raise closed_error(self._target) from error

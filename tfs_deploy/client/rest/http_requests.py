@@ -81,7 +81,8 @@ def http_error(error: Exception, base_url: str, timeout: float) -> StatusError:
     # the text is h11's; a reply that was cut off is malformed as well, but another attempt may succeed
     if malformed and "illegal" in str(error):
         return grpc_port_error(target)
-    return unreachable_error(target, str(error) or type(error).__name__)
+    sent = not isinstance(error, (httpx.ConnectError, httpcore.ConnectError))
+    return unreachable_error(target, str(error) or type(error).__name__, sent=sent)
 
 
 def error_message(body: bytes) -> str | None:

@@ -111,7 +111,7 @@ class RouterBase:
     def _record_reply(self, label: str | int, started: float, reply: PredictReply) -> None:
         if self._recorder is None:
             return
-        if self._split.experimenting:
+        if self._split.experimenting or self._recorder.watched:
             seconds = time.perf_counter() - started
             self._recorder.record(str(label), seconds, broken=has_broken(reply.outputs))
         else:
@@ -119,7 +119,9 @@ class RouterBase:
 
     def _record_error(self, label: str | int, started: float, error: TfsDeployError) -> None:
         """Record a reply that was an error; a request that was never sent says nothing about the model."""
-        if self._recorder is not None and isinstance(error, StatusError) and self._split.experimenting:
+        if self._recorder is None or not isinstance(error, StatusError):
+            return
+        if self._split.experimenting or self._recorder.watched:
             self._recorder.record(str(label), time.perf_counter() - started, error=True)
 
     def _falls_back(self, label: str | int, error: StatusError) -> bool:

@@ -123,7 +123,7 @@ class KerasCall:
             self._keys, self.inputs = _recorded_inputs(model)
             names = getattr(model, "output_names", None)
             self.outputs = list(names) if names else None
-        self._training = {"training": False} if _takes_training(model) else {}
+        self._training = {"training": False} if _needs_training(model) else {}
 
     def call(self, values: list[Any]) -> Any:
         """Call with tensors in the order of ``inputs``."""
@@ -204,8 +204,14 @@ def _first_parameter(model: Any) -> str:
     return next(iter(inspect.signature(model.call).parameters), "inputs")
 
 
-def _takes_training(model: Any) -> bool:
+def _needs_training(model: Any) -> bool:
+    """Return whether a call must say that it does not train: by default that argument is true, or has no default.
+
+    Elsewhere it stays unsaid, as in ``model(x)``: said, it also reaches the layers of a functional model that were
+    called with ``training=True`` on purpose.
+    """
     try:
-        return "training" in inspect.signature(model.call).parameters
+        parameter = inspect.signature(model.call).parameters.get("training")
     except (TypeError, ValueError, AttributeError):
         return False
+    return parameter is not None and parameter.default is not None and parameter.default is not False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, REST_PORT
+from tfs_deploy.deployment.file import write_yaml
 from tfs_deploy.errors import UsageError
 from tfs_deploy.launch.docker.container import BINARY, NOBODY
 
@@ -29,8 +30,6 @@ def compose_file(served: Deployment, config_dir: str) -> str:
     The official image has no curl and no health probe; bash opens a connection to the gRPC port by itself, which is
     open once the models are loaded.
     """
-    import yaml
-
     docker = require_docker(served)
     services: dict[str, Any] = {"server": _service(served, docker, config_dir)}
     if served.monitoring is not None and served.monitoring.prometheus:
@@ -43,8 +42,7 @@ def compose_file(served: Deployment, config_dir: str) -> str:
         }
     head = f"# {served.source.name} as a compose project: docker compose up --detach --wait\n"
     project = {"name": project_name(served.name), "services": _plain(services)}
-    text: str = yaml.safe_dump(project, sort_keys=False, width=1000)
-    return head + text
+    return head + write_yaml(project)
 
 
 def project_name(name: str) -> str:
@@ -117,8 +115,6 @@ def _bind(source: str, target: str, *, read_only: bool = True) -> dict[str, Any]
 
 def prometheus_file(served: Deployment) -> str:
     """Return the text of a prometheus.yml that scrapes the server of the compose file beside it."""
-    import yaml
-
     if served.monitoring is None:
         raise UsageError("the deployment has no monitoring", hint="add the section monitoring to its file")
     scrape = {
@@ -126,8 +122,7 @@ def prometheus_file(served: Deployment) -> str:
         "metrics_path": served.monitoring.path,
         "static_configs": [{"targets": [f"server:{REST_PORT}"]}],
     }
-    text: str = yaml.safe_dump({"scrape_configs": [scrape]}, sort_keys=False)
-    return text
+    return write_yaml({"scrape_configs": [scrape]})
 
 
 def dockerfile(served: Deployment, versions: Mapping[str, Sequence[Path]]) -> str:

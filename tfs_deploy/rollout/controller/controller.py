@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UnavailableError
 from tfs_deploy.rollout.controller.judgement import judge_step
+from tfs_deploy.rollout.controller.request_counter import RequestCounter
 from tfs_deploy.rollout.machine.actions import (
     Action,
     Apply,
@@ -48,6 +49,7 @@ class Controller:
         self.plan = plan
         self.world = world
         self.history = history or History()
+        self.counter = RequestCounter(world.requests, world.clock)
         self.on_event: Callable[[Event], None] = lambda _event: None
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self._silent_since: float | None = None
@@ -79,6 +81,7 @@ class Controller:
     def _tick(self) -> Action:
         seen = self.observe()
         self._note_outage(seen)
+        self.counter.keep_up(seen.now)
         action = _in_one_line(decide(self.plan, seen, self.history))
         if isinstance(action, Wait) or self.history.finished is not None:
             return action
@@ -171,7 +174,10 @@ class Controller:
         return objection
 
     def _finish(self, action: Finish) -> None:
-        self.record("finish", status=action.status.value, reason=action.reason)
+        now = self.world.clock.monotonic()
+        self.counter.wait()
+        self.counter.look(now)
+        self.record("finish", status=action.status.value, reason=action.reason, **self.counter.as_detail())
         self.world.mailbox.clear()
         past = self.history
         facts = {**self._facts(past.rank), "status": action.status.value, "reason": action.reason}
@@ -225,12 +231,16 @@ class Controller:
         window = (past.step_at, world.clock.monotonic())
         now = self._memory()
         memory = None if now is None else (past.memory or now, now)
-        judged = judge_step(self.plan, action.step, window, world.gates, world.requests, past.baseline, memory)
+        sources = world.gates, world.requests, past.baseline, memory
+        judged = judge_step(self.plan, action.step, window, *sources, lenient=action.lenient)
         self._judged = judged.report
+        self.counter.look(window[1])
         return {
+            **self.counter.as_detail(),
             **judged.report.as_dict(),
             "step": action.step,
             "final": action.final,
+            "lenient": action.lenient,
             "reason": judged.reason,
             "baseline": judged.baseline.as_dict(),
             "memory": now,

@@ -84,10 +84,14 @@ class Prune:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Ask all gates about a step; only a ``final`` judgement lets the rollout go on."""
+    """Ask all gates about a step; only a ``final`` judgement lets the rollout go on.
+
+    ``lenient``: a gate with too few requests is not judged, instead of waited for.
+    """
 
     step: int
     final: bool
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,13 +213,15 @@ def _step(plan: RolloutPlan, seen: Observation, server: ServerView, past: Histor
     if past.verdict is Verdict.FAIL and past.fails >= plan.fail_after:
         return Withdraw(f"step {plan.steps[step]:g} %: {past.verdict_reason}")
     baked = past.step_at + plan.bake
-    if past.verdict is Verdict.TOO_FEW and seen.now >= baked + plan.samples_timeout:
+    patient = seen.now < baked + plan.samples_timeout
+    lenient = not patient and plan.on_too_few == "pass"
+    if past.verdict is Verdict.TOO_FEW and not patient and (not lenient or past.lenient):
         reason = f"step {plan.steps[step]:g} %: too few samples: {past.verdict_reason}"
-        return Withdraw(reason) if plan.on_too_few == "fail" else Finish(RolloutStatus.PAUSED, reason)
+        return Finish(RolloutStatus.PAUSED, reason) if plan.on_too_few == "pause" else Withdraw(reason)
     due = _due(plan, past, baked)
     if seen.now < due:
         return Wait(min(due - seen.now, plan.poll * 5), f"watching {plan.steps[step]:g} %")
-    return Judge(step, final=seen.now >= baked)
+    return Judge(step, final=seen.now >= baked, lenient=lenient)
 
 
 def _due(plan: RolloutPlan, past: History, baked: float) -> float:

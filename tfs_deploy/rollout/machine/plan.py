@@ -21,8 +21,8 @@ TIMES: Final = (
     *("bake", "check_every", "drain", "samples_timeout", "keep_warm"),
     *("load_timeout", "outage", "patience", "resend", "poll"),
 )
-
-
+#: what can happen when a gate has too few requests for too long
+ON_TOO_FEW: Final = ("fail", "pause", "pass")
 #: flags as journals and JSON documents have them, and callers of earlier releases -> the field that says the opposite
 _INVERTED: Final = {
     "need_goldens": "allow_missing_goldens",
@@ -39,7 +39,10 @@ class RolloutPlan:
     ``strategy``: see ``strategies``. ``steps``: the canary's percents of traffic, rising; empty for a direct switch.
     ``bake``: how long each step is watched; gates judge every ``check_every`` and at the end.
     ``fail_after``: consecutive failing verdicts that stop the rollout.
-    ``samples_timeout``, ``on_too_few``: how long to wait for samples after the bake, then ``fail`` or ``pause``.
+    ``samples_timeout``, ``on_too_few``: how long to wait for samples after the bake, then ``fail``, ``pause``, or
+    ``pass``: then a gate with too few requests is not judged.
+    ``require_traffic``: a step in which no request reached the canary has too few samples; else it is told and not
+    judged. ``Rollout`` requires it unless told otherwise where there are consumers that record, or a source of numbers.
     ``manual``: pause after the steps until a person approves; an experiment always does.
     ``load_timeout``: for the new version to become AVAILABLE. ``outage``: how long a server may be silent, or
     an action fail for a passing reason, before the new version is withdrawn. ``patience``: the same for putting
@@ -51,6 +54,7 @@ class RolloutPlan:
     ``leaving``: versions without a label, which the first reload unloads.
     ``verdict``: the verdict file of a verification that has to accept the new version, empty for none.
     ``gates`` to ``replicas``: what a process that resumes the rollout has to set up again (see ``setup``).
+    ``any_server``: act on whatever server answers on the deployment's ports, not only on its own.
     ``directory``: where the commands of gates and hooks run, whichever process resumes the rollout.
     """
 
@@ -64,6 +68,7 @@ class RolloutPlan:
     fail_after: int = 1
     samples_timeout: float = 60.0
     on_too_few: str = "fail"
+    require_traffic: bool = False
     manual: bool = False
     load_timeout: float = 600.0
     outage: float = 10.0
@@ -95,6 +100,7 @@ class RolloutPlan:
     hooks: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
+    any_server: bool = False
     directory: str = ""
 
     @property
@@ -170,9 +176,9 @@ def checked(plan: RolloutPlan) -> RolloutPlan:
     if plan.fail_after < 1:
         message = f"fail_after is {plan.fail_after}, but at least 1 failing verdict is needed"
         raise UsageError(message, hint="fail_after=1 rolls back at the first")
-    if plan.on_too_few not in ("fail", "pause"):
-        message = f"on_too_few is {plan.on_too_few!r}, but must be 'fail' or 'pause'"
-        raise UsageError(message, hint="'fail' rolls back, 'pause' waits for a person")
+    if plan.on_too_few not in ON_TOO_FEW:
+        message = f"on_too_few is {plan.on_too_few!r}, but must be 'pass', 'fail' or 'pause'"
+        raise UsageError(message, hint="'fail' rolls back, 'pause' waits for a person, 'pass' goes on without the gate")
     if plan.retain is not None and plan.retain < 2:
         raise UsageError(f"retain is {plan.retain}, but a version to roll back to has to stay", hint="keep at least 2")
     return plan

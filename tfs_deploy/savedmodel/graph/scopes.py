@@ -13,9 +13,16 @@ from tfs_deploy.savedmodel.graph.soundness import check_node
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: what ``Scope.flagged`` counts: random ops without a seed, batch normalisation in training mode
+#: what ``Scope.flagged`` counts: random ops without a seed and with one, batch normalisation in training mode, calls
+#: that XLA must compile
 UNSEEDED: Final = "unseeded"
+SEEDED: Final = "seeded"
 TRAINING: Final = "training"
+COMPILED: Final = "compiled"
+#: what jit_compile=True writes on every call of such a function, and TF1's xla.compile on every op inside
+#: (tensorflow/compiler/jit/defs.cc, tensorflow/python/compiler/xla/xla.py)
+_MUST_COMPILE: Final = "_XlaMustCompile"
+_COMPILE_ID: Final = "_xla_compile_id"
 #: ops that hand on a value, or keep it in a variable
 _PASSES_ON: Final = frozenset({"Identity", "Assign", "AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -186,14 +193,22 @@ def _output_name(tensor: str) -> str:
 
 def _flag_and_calls(node: Any, op: str) -> tuple[str, frozenset[str]]:
     letters = stock_ops().get(op)
+    compiled = COMPILED if _is_compiled(node) else ""
     if letters is None or "f" in letters:
-        return "", _functions_of(node)
-    if "r" in letters and not (node.attr["seed"].i or node.attr["seed2"].i):
-        return UNSEEDED, _NOTHING
+        return compiled, _functions_of(node)
+    if compiled:
+        return compiled, _NOTHING
+    if "r" in letters:
+        return SEEDED if node.attr["seed"].i or node.attr["seed2"].i else UNSEEDED, _NOTHING
     # The attribute is true unless written down otherwise.
     if op in BATCH_NORM_OPS and ("is_training" not in node.attr or node.attr["is_training"].b):
         return TRAINING, _NOTHING
     return "", _NOTHING
+
+
+def _is_compiled(node: Any) -> bool:
+    attributes = node.attr
+    return _COMPILE_ID in attributes or (_MUST_COMPILE in attributes and bool(attributes[_MUST_COMPILE].b))
 
 
 def _functions_of(node: Any) -> frozenset[str]:

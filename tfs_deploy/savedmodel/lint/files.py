@@ -96,8 +96,12 @@ def _no_model(model: LintedModel) -> Iterator[Violation]:
 
 def _warmup(model: LintedModel) -> Iterator[Violation]:
     try:
-        for number, reason in replay_problems(model.info):
-            yield Violation(layout.WARMUP, f"record {number} cannot be replayed: {reason}")
+        for problem in replay_problems(model.info, model.server.max_request_rows):
+            if problem.certain:
+                yield Violation(layout.WARMUP, f"record {problem.number} cannot be replayed: {problem.reason}")
+            else:
+                message = f"record {problem.number} may not be replayed: {problem.reason}"
+                yield Violation(layout.WARMUP, message, severity=Severity.WARNING)
     except ModelError as error:
         yield Violation(layout.WARMUP, error.message)
 
@@ -217,7 +221,9 @@ RULES: Final = (
         "TFS501",
         "warmup-not-replayable",
         Severity.ERROR,
-        "A warmup record does not fit the signatures, or the file is damaged.",
+        "A warmup record does not fit the signatures, or has more rows than the server's batching takes "
+        "(`--deployment` tells it), or the file is damaged; a warning if only its shape differs from the signature's, "
+        "which the server does not compare.",
         "One failing record makes the load of the version fail.",
         "export again with examples, or remove the warmup file",
         _warmup,

@@ -157,6 +157,43 @@ def test_too_few_samples_pause_on_request_and_resume_goes_on(simulated):
     assert sim.run().status is RolloutStatus.DONE
 
 
+class SparseGate:
+    """Never gets enough requests; ``sparse``: as gates on requests say it, not as one whose source is silent does."""
+
+    name = "p99"
+
+    def __init__(self, *, sparse: bool) -> None:
+        self.sparse = sparse
+        self.judged = 0
+
+    def judge(self, step):
+        self.judged += 1
+        return GateVerdict(self.name, FEW, "not enough requests of canary (120 of 500)", sparse=self.sparse)
+
+
+@pytest.mark.parametrize(
+    ("on_too_few", "sparse", "status"),
+    [
+        ("fail", True, RolloutStatus.ROLLED_BACK),
+        ("pause", True, RolloutStatus.PAUSED),
+        ("pass", True, RolloutStatus.DONE),
+        ("pass", False, RolloutStatus.ROLLED_BACK),  # a source that does not answer never passes
+    ],
+)
+def test_what_too_few_requests_lead_to_is_the_callers_choice(simulated, on_too_few, sparse, status):
+    sim = simulated.Simulation(steps=(100.0,), bake=2.0, samples_timeout=5.0, on_too_few=on_too_few)
+    gate = SparseGate(sparse=sparse)
+    sim.world = replace(sim.world, gates=[gate])
+    sim.start()
+
+    assert sim.run().status is status
+    judged = [event for event in sim.log.events if event.action == "judge" and event.kind == "outcome"]
+    assert judged[-1].mono - judged[0].mono >= 4.0  # it waited first
+    last = judged[-1].detail["verdicts"][-1]
+    assert last["verdict"] == ("not judged" if status is RolloutStatus.DONE else "too few samples")
+    assert last["reason"] == "not enough requests of canary (120 of 500)"
+
+
 def test_one_failing_verdict_of_two_allowed_does_not_stop(simulated):
     sim = simulated.Simulation(fail_after=2)
     sim.gate.answers = [FAIL, PASS, FAIL, PASS]
