@@ -14,6 +14,7 @@ from tfs_deploy.export.sources.signature_defs import edit_signature_defs
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.graph.scan import graph_file, read_text
 from tfs_deploy.savedmodel.inspect import resolve_version
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 
@@ -50,9 +51,11 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
 def _read(folder: Path) -> Any:
     from google.protobuf.message import DecodeError
 
-    file = folder / layout.SAVED_MODEL
+    file = graph_file(folder)
     try:
-        model = protos.SavedModel.FromString(file.read_bytes())
+        model = (
+            read_text(file) if file.name == layout.SAVED_MODEL_TEXT else protos.SavedModel.FromString(file.read_bytes())
+        )
     except FileNotFoundError:
         raise ModelError(f"{file} does not exist", hint="give a directory that holds saved_model.pb") from None
     except DecodeError as error:

@@ -121,5 +121,6 @@ def rewrite(directory: Path, model: Any, graph: Any, definitions: Mapping[str, A
 
 def _write(directory: Path, model: Any) -> None:
     (directory / layout.SAVED_MODEL).write_bytes(model.SerializeToString(deterministic=True))
+    (directory / layout.SAVED_MODEL_TEXT).unlink(missing_ok=True)
     # The fingerprint describes the file as it was before; servers do without (fingerprinting.cc).
     (directory / _FINGERPRINT).unlink(missing_ok=True)
