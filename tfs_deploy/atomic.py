@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.errors import EnvironmentFault, file_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _NO_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 
@@ -48,6 +48,21 @@ def write_files(directory: Path, texts: Mapping[str, str], *, modes: Mapping[str
             with contextlib.suppress(OSError):
                 temporary.unlink()
     return [directory / name for name in texts]
+
+
+def require_room(directory: Path, names: Iterable[str]) -> None:
+    """Make a directory and see that these files can be written there, before work whose result they take.
+
+    Raises ``EnvironmentFault`` if they cannot.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            if (directory / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{name} is a directory")
+            _stage(directory, name, "", 0o644).unlink()
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write to {directory}: {error.strerror}", hint=file_hint(error)) from error
 
 
 def _stage(directory: Path, name: str, text: str, mode: int) -> Path:
