@@ -15,8 +15,8 @@ from tfs_deploy.host.proxies import proxy_for
 from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
-    import urllib.error
     from collections.abc import Mapping
+    from urllib.error import HTTPError
 
 #: bytes of an answer that are read at most
 _MOST: Final = 8 << 20
@@ -86,7 +86,7 @@ def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
     return text
 
 
-def _body(error: urllib.error.HTTPError) -> str:
+def _body(error: HTTPError) -> str:
     """Return what the body of an error says; empty if it cannot be read."""
     import http.client
 
