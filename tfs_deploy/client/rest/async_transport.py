@@ -7,13 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tfs_deploy.client.call.status_errors import late_error, rest_error
+from tfs_deploy.client.call.status_errors import late_error
 from tfs_deploy.client.rest.address import rest_proxy
+from tfs_deploy.client.rest.error_replies import reply_error
 from tfs_deploy.client.rest.http_requests import (
     MAX_IDLE_CONNECTIONS,
     HttpRequests,
     closed_error,
-    error_message,
     http_error,
 )
 
@@ -50,8 +50,8 @@ class AsyncRestTransport:
                 raise
             raise closed_error(self._base_url) from error
         body: bytes = response.content
-        if response.status_code != self._httpx.codes.OK:
-            raise rest_error(response.status_code, error_message(body), url)
+        if response.status_code != self._httpx.codes.OK or (not body and "grpc-status" in response.headers):
+            raise reply_error(response.status_code, response.headers, body, url)
         return body
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> Any:
