@@ -132,6 +132,7 @@ def test_lint_exit_codes(zoo) -> None:
     [
         ("{target: docker, docker: {image: 'tensorflow/serving:2.19.1'}}", 1, "TFS207"),
         ("{target: docker, docker: {image: 'tensorflow/serving:2.99.0'}}", 0, ""),
+        ("{target: docker, docker: {image: 'tensorflow/serving:2.19.1', allow_newer_tensorflow: true}}", 0, ""),
         ("{target: docker, docker: {image: 'shop/serving:blue', serving_version: '2.5'}}", 1, "TFS207"),
         ("{target: docker, docker: {image: 'shop/serving:blue'}}", 2, "the server's version is unknown"),
         ("{target: embedded}", 2, "names no image"),

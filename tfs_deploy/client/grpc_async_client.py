@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.client.async_client_base import AsyncClientBase
 from tfs_deploy.client.grpc.async_transport import AsyncGrpcTransport
-from tfs_deploy.client.grpc.channel import grpc_target
 from tfs_deploy.client.grpc.dialect import GrpcDialect
+from tfs_deploy.client.grpc.target import grpc_target
 from tfs_deploy.client.options import make_grpc_settings
 from tfs_deploy.client.transport.addresses import split_addresses
 

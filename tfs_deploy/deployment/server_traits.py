@@ -15,14 +15,18 @@ _XLA_FLAGS = ("xla_cpu_compilation_enabled", "xla_gpu_compilation_enabled")
 
 
 def server_traits(deployment: Deployment | None) -> ServerTraits:
-    """Return what a deployment tells of its server, nothing without one; only an image tells its ``release``."""
+    """Return what a deployment tells of its server, nothing without one.
+
+    Only an image tells a ``release``, which is left out where newer models are allowed.
+    """
     if deployment is None:
         return ServerTraits()
     server, batching = deployment.server, deployment.batching
     if server.flags.get("enable_per_model_batching_parameters") is True:
         batching = None  # each version brings its own
+    docker = server.docker
     return ServerTraits(
-        release=None if server.docker is None else server.docker.release,
+        release=None if docker is None or docker.allow_newer_tensorflow else docker.release,
         xla=any(server.flags.get(name) is True for name in _XLA_FLAGS),
         max_request_rows=None if batching is None else batching.max_batch_size or DEFAULT_MAX_BATCH_SIZE,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import Code, NotFoundError
 from tfs_deploy.launch.client import client_for
+from tfs_deploy.launch.own_server import stranger_notes
 from tfs_deploy.launch.server_state import labelled_version, version_numbers
 from tfs_deploy.launch.targets import target_of
 from tfs_deploy.state.active import read_active
@@ -70,9 +71,8 @@ def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
     server = target.current()
     served, notes = apply_active(deployment, read_active(deployment.state_dir))
     if server is None:
-        return Overview(
-            None, notes=tuple(notes), ended=target.ended(), why=target.explain_end() if target.ended() else ""
-        )
+        why = target.explain_end() if target.ended() else ""
+        return Overview(None, notes=(*notes, *stranger_notes(deployment)), ended=target.ended(), why=why)
     split = read_traffic(traffic_path(deployment.state_dir)).models
     rows: list[VersionRow] = []
     with client_for(deployment, server.grpc_address, timeout=timeout) as client:

@@ -30,6 +30,7 @@ from tfs_deploy.state.request_tallies import requests_dir, set_watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from typing_extensions import Self
@@ -161,7 +162,7 @@ class Rollout:
         Raises ``UsageError`` or ``ModelError`` for a plan that cannot be carried out, ``StatusError`` when the server
         does not answer.
         """
-        with open_server_side(self.deployment, self.model.name, self._options.get("replicas", ())) as side:
+        with self._new_side() as side:
             return self._new_plan(side)
 
     def tick(self) -> Action:
@@ -227,7 +228,7 @@ class Rollout:
         mailbox.clear()
         if past is not None and past.unfinished:
             self._require_same(past)
-            side = stack.enter_context(open_server_side(self.deployment, model.name, past.plan.replicas))
+            side = stack.enter_context(self._server_side(past.plan.replicas, any_server=past.plan.any_server))
             controller = self._controller(past.plan, side, past.journal, stack)
             controller.history = past.history
             controller.record("resume", boot=boot_id())
@@ -237,7 +238,7 @@ class Rollout:
             return controller, past.journal
         if self._request:
             raise UsageError(f"{model.name} has no unfinished rollout", hint="rollout status shows the last one")
-        side = stack.enter_context(open_server_side(self.deployment, model.name, self._options.get("replicas", ())))
+        side = stack.enter_context(self._new_side())
         plan = self._new_plan(side)
         journal = Journal.create(state_dir, model.name)
         controller = self._controller(plan, side, journal, stack)
@@ -245,6 +246,12 @@ class Rollout:
         if self._own.requests is None and unseen_traffic(plan):
             controller.record("note", "traffic", text=unseen_traffic(plan))
         return controller, journal
+
+    def _new_side(self) -> AbstractContextManager[ServerSide]:
+        return self._server_side(self._options.get("replicas", ()), any_server=bool(self._options.get("any_server")))
+
+    def _server_side(self, replicas: Sequence[str], *, any_server: bool) -> AbstractContextManager[ServerSide]:
+        return open_server_side(self.deployment, self.model.name, replicas, any_server=any_server)
 
     def _new_plan(self, side: ServerSide) -> RolloutPlan:
         served = observe_served(self.deployment, self.model, side.server, side.traffic)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfs_deploy.cli.shared.options import all_of
+from tfs_deploy.cli.shared.options import ANY_SERVER, all_of
 from tfs_deploy.rollout.gates.registry import gate_usage, parse_gate
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ OPTIONS = (
         metavar="FILE",
         help="Only roll out what this verdict passed: verdict.json of `verify`, or its directory.",
     ),
+    ANY_SERVER,
     click.option("--allow-missing-goldens", is_flag=True, help="Allow a version without recorded answers."),
     click.option(
         "--allow-missing-warmup",

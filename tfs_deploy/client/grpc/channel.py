@@ -1,14 +1,14 @@
-"""gRPC channels: their targets, arguments and credentials."""
+"""gRPC channels: their arguments, credentials and errors."""
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
 from tfs_deploy.client.call.status_errors import grpc_error, is_turned_away
+from tfs_deploy.client.grpc.target import grpc_proxy
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tfs_deploy.client.options import GrpcSettings
     from tfs_deploy.errors import StatusError
 
-DEFAULT_PORT: Final = 8500
 _ARGUMENTS: Final = (
     # gRPC's own limit for received messages is 4 MiB, less than a batch of images
     ("grpc.max_receive_message_length", -1),
@@ -38,7 +37,6 @@ _ARGUMENTS: Final = (
 _GZIP: Final = 2
 #: targets that may stand for several addresses, over which calls are spread
 _SEVERAL_ADDRESSES: Final = ("dns:", "ipv4:", "ipv6:")
-_LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
 
 #: bytes of a request that a connection accepts at once, even if the server reads nothing
 SMALL_REQUEST: Final = 16_384
@@ -73,29 +71,17 @@ class Channel:
         return found
 
 
-def grpc_target(target: str) -> str:
-    """Return the target, with the default port for a bare host name; ``unix:``, ``dns:///`` and the like stay.
-
-    Raises:
-        UsageError: the target is a URL, which is for the REST client.
-    """
-    if re.match(r"https?://", target):
-        raise UsageError(
-            f"{target} is a URL, but the gRPC client takes HOST:PORT", hint="use RestClient (--rest) for URLs"
-        )
-    if not target or target.startswith(":"):
-        raise UsageError(f"not a valid HOST:PORT: {target!r}", hint="give for example localhost:8500")
-    return target if re.search(r":", target) else f"{target}:{DEFAULT_PORT}"
-
-
 def channel_options(target: str, settings: GrpcSettings) -> tuple[tuple[str, Any], ...]:
     """Return the arguments of a channel, each once: the caller's own, and the client's where the caller gave none.
 
     Of an argument that is given twice, gRPC takes the first (src/core/lib/channel/channel_args.cc).
     """
     arguments: dict[str, Any] = dict(_ARGUMENTS)
-    if _LOOPBACK.match(target):
-        arguments["grpc.enable_http_proxy"] = 0
+    proxy = grpc_proxy(target)
+    # without the first argument, gRPC goes by rules of its own for what the environment says
+    arguments["grpc.enable_http_proxy"] = int(proxy is not None)
+    if proxy is not None:
+        arguments["grpc.http_proxy"] = proxy
     if target.startswith(_SEVERAL_ADDRESSES):
         arguments["grpc.lb_policy_name"] = "round_robin"
     if settings.keepalive is not None:

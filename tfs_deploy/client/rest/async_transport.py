@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tfs_deploy.client.call.status_errors import late_error, rest_error
-from tfs_deploy.client.rest.address import proxy_for
+from tfs_deploy.client.rest.address import rest_proxy
 from tfs_deploy.client.rest.http_requests import (
     MAX_IDLE_CONNECTIONS,
     HttpRequests,
@@ -61,7 +61,7 @@ class AsyncRestTransport:
         self._loop = loop
         self._pool = self._httpx.AsyncClient(
             verify=requests.ssl_context(),
-            proxy=proxy_for(self._base_url),
+            proxy=rest_proxy(self._base_url),
             trust_env=False,
             headers=requests.headers,
             limits=self._httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS),

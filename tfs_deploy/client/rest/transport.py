@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.client.call.status_errors import rest_error
-from tfs_deploy.client.rest.address import proxy_for
+from tfs_deploy.client.rest.address import rest_proxy
 from tfs_deploy.client.rest.http_requests import HttpRequests, closed_error, error_message, http_error
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class RestTransport:
         # it needs httpx, which an extra installs
         from tfs_deploy.client.rest.deadline_transport import DeadlineTransport
 
-        transport = DeadlineTransport(self._requests.ssl_context(), proxy_for(self.base_url))
+        transport = DeadlineTransport(self._requests.ssl_context(), rest_proxy(self.base_url))
         made = self._httpx.Client(transport=transport, headers=self._requests.headers, trust_env=False)
         # no lock, because a fork could leave it locked: if two threads connect, the first pool stays
         kept = self._pools.setdefault(os.getpid(), made)

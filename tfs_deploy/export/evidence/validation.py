@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import tfs_deploy
-from tfs_deploy.errors import UsageError, VerdictError
+from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError
 from tfs_deploy.host.python_module import module_command
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.review import LINT_CODES, Accepts, review_lint
@@ -75,8 +75,11 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
     if "error" in answer:
         # The directory is gone by the time that this is read.
         problem = answer["error"].replace(f"{directory}/", "")
-        raise VerdictError(
-            f"the written model is not the original: {problem}",
-            hint=answer.get("hint") or "nothing was published; if a SavedModel was copied, check that one",
-        )
+        hint = answer.get("hint") or "nothing was published; if a SavedModel was copied, check that one"
+        if answer.get("kind") == "environment":
+            raise EnvironmentFault(
+                f"the written model cannot be checked: {problem}", hint=f"{hint}; --no-check (check=False) skips it"
+            )
+        differs = "is not the original" if answer.get("kind") == "differs" else "cannot be loaded or called"
+        raise VerdictError(f"the written model {differs}: {problem}", hint=hint)
     return answer

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.names import did_you_mean
 from tfs_deploy.export.sources.graph_files import checkpoint_prefix
+from tfs_deploy.export.sources.keras_file import load_keras_file
 from tfs_deploy.export.sources.keras_source import is_keras
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.savedmodel import layout
@@ -54,9 +55,17 @@ class Kind:
 
 
 def open_source(
-    source: Any, kind: str | None, signatures: Mapping[str, Signature] | None, tags: Sequence[str]
+    source: Any,
+    kind: str | None,
+    signatures: Mapping[str, Signature] | None,
+    tags: Sequence[str],
+    *,
+    safe_mode: bool = True,
 ) -> Source:
-    """Recognise a source (or take ``kind``) and prepare it for writing; raises ``UsageError``."""
+    """Recognise a source (or take ``kind``) and prepare it for writing; raises ``UsageError``.
+
+    ``safe_mode``: refuse Python code in a Keras file.
+    """
     name = kind or detect(source)
     found = KINDS.get(name)
     if found is None:
@@ -71,6 +80,10 @@ def open_source(
         raise UsageError(
             f"a {type(source).__name__} is not a path, but a {name} is given by its path", hint="leave the kind out"
         )
+    if not safe_mode and not (name == "keras" and _is_path(source)):
+        raise UsageError("safe mode is about the Python code in .keras and .h5 files", hint="leave --no-safe-mode out")
+    if not safe_mode:
+        source = load_keras_file(source, safe_mode=False)
     return found.load()(source, signatures, tags)
 
 

@@ -88,7 +88,7 @@ class CopiedSource:
 
 
 class EditedSource(CopiedSource):
-    """A TensorFlow 1 SavedModel with other SignatureDefs in one of its meta graphs; the rest is copied."""
+    """A SavedModel with other SignatureDefs or tags in one of its meta graphs; the rest is copied."""
 
     def __init__(self, folder: Path, tags: Sequence[str], model: Any, graph: Any, definitions: dict[str, Any]) -> None:
         super().__init__(folder, tags, signature_infos(definitions), _RECORDINGS)
@@ -97,8 +97,10 @@ class EditedSource(CopiedSource):
         self._definitions = definitions
 
     def save(self, directory: Path, hasher: Hasher) -> None:
-        """Copy the files, then write the graphs with the new SignatureDefs."""
+        """Copy the files, then write the graphs with the new SignatureDefs, under a tag that servers can name."""
         super().save(directory, hasher)
+        if not self._graph.meta_info_def.tags:
+            self._graph.meta_info_def.tags.append("serve")
         rewrite(directory, self._model, self._graph, self._definitions)
 
 

@@ -32,6 +32,8 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
     _check_manifest(folder)
     model = _read(folder)
     graph = _meta_graph(folder, model, tags)
+    if signatures is None and not tags:
+        return EditedSource(folder, tags, model, graph, dict(graph.signature_def))
     if signatures is None:
         return CopiedSource(folder, tags, signature_infos(graph.signature_def))
     renames = all(not isinstance(one, WrappedSignature) and not callable(one.function) for one in signatures.values())
@@ -65,10 +67,13 @@ def _meta_graph(folder: Path, model: Any, tags: Sequence[str]) -> Any:
     for graph in model.meta_graphs:
         if set(graph.meta_info_def.tags) == set(tags):
             return graph
-    there = [",".join(sorted(graph.meta_info_def.tags)) or "(no tags)" for graph in model.meta_graphs]
+    there = [",".join(sorted(graph.meta_info_def.tags)) for graph in model.meta_graphs]
+    problem = f"{folder} has no meta graph {'tagged ' + ','.join(tags) if tags else 'without tags'}"
+    if not any(there):
+        raise UsageError(problem, hint="it has one without tags: --tags '', or tags=(), exports that tagged serve")
+    known = "; ".join(text or "(no tags)" for text in there)
     raise UsageError(
-        f"{folder} has no meta graph tagged {','.join(tags)}",
-        hint=f"tag sets there: {'; '.join(there)}; pass one as tags, and to the server as --saved_model_tags",
+        problem, hint=f"tag sets there: {known}; pass one as tags, and to the server as --saved_model_tags"
     )
 
 

@@ -55,19 +55,21 @@ class ServerSide:
 
 
 @contextlib.contextmanager
-def open_server_side(deployment: Deployment, model: str, replicas: Sequence[str]) -> Iterator[ServerSide]:
-    """Open the clients of the deployment's own server, or of ``replicas`` (see ``Replica``)."""
+def open_server_side(
+    deployment: Deployment, model: str, replicas: Sequence[str], *, any_server: bool = False
+) -> Iterator[ServerSide]:
+    """Open the clients of the deployment's own server (see ``smoke.connections``), or of ``replicas``."""
     with contextlib.ExitStack() as stack:
         if replicas:
             yield _replicas(deployment, model, replicas, stack)
         else:
-            yield _single(deployment, model, stack)
+            yield _single(deployment, model, stack, any_server=any_server)
 
 
-def _single(deployment: Deployment, model: str, stack: contextlib.ExitStack) -> ServerSide:
-    clients = stack.enter_context(connect(deployment))
-    server = DeployedServer(deployment, model, clients.grpc)
-    metrics = _metrics_url(deployment, addresses(deployment)[1])
+def _single(deployment: Deployment, model: str, stack: contextlib.ExitStack, *, any_server: bool) -> ServerSide:
+    clients = stack.enter_context(connect(deployment, any_server=any_server))
+    server = DeployedServer(deployment, model, clients.grpc, any_server=any_server)
+    metrics = _metrics_url(deployment, addresses(deployment, any_server=any_server)[1])
     return ServerSide(server, DeployedProcess(deployment), TrafficFile(deployment, model), {"": clients}, metrics)
 
 

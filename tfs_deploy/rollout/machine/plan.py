@@ -54,6 +54,7 @@ class RolloutPlan:
     ``leaving``: versions without a label, which the first reload unloads.
     ``verdict``: the verdict file of a verification that has to accept the new version, empty for none.
     ``gates`` to ``replicas``: what a process that resumes the rollout has to set up again (see ``setup``).
+    ``any_server``: act on whatever server answers on the deployment's ports, not only on its own.
     ``directory``: where the commands of gates and hooks run, whichever process resumes the rollout.
     """
 
@@ -99,6 +100,7 @@ class RolloutPlan:
     hooks: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
+    any_server: bool = False
     directory: str = ""
 
     @property

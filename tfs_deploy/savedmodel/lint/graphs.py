@@ -249,7 +249,8 @@ RULES: Final = (
         "The model was written by a newer TensorFlow than the server has (`--image-version`, or `--deployment` for the "
         "image in a deployment file).",
         "Ops and attributes that the server does not know make the load fail, which it retries for minutes.",
-        "use an image of at least that version, or export with an older TensorFlow",
+        "use an image of at least that version, export with an older TensorFlow, or try it: "
+        "server.docker.allow_newer_tensorflow: true (verify on that image: --target docker)",
         _newer,
     ),
     Rule(

@@ -12,7 +12,7 @@ from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violat
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
 
@@ -24,6 +24,10 @@ _MADE_UP_INPUT: Final = re.compile(r"args_\d+(_\d+)?|input_\d+|inputs_\d+|keras_
 _BINARY_OPS: Final = frozenset(
     {"DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "DecodeGif", "DecodeWebP", "DecodeWav"}
     | {"DecodeRaw", "DecodePaddedRaw", "DecodeCompressed", "DecodeProtoV2", "ParseTensor"}
+)
+#: ops whose results are bytes, not text
+_ENCODING_OPS: Final = frozenset(
+    {"EncodeJpeg", "EncodeJpegVariableQuality", "EncodePng", "EncodeWav", "EncodeProto", "SerializeTensor"}
 )
 _EXAMPLE_OPS: Final = frozenset(
     {"ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseSequenceExample", "ParseSequenceExampleV2"}
@@ -107,17 +111,31 @@ def _float64(model: LintedModel) -> Iterator[Violation]:
 
 def _string_names(model: LintedModel) -> Iterator[Violation]:
     for signature in filter(_takes_tensors, model.info.signatures.values()):
-        texts = [name for name, spec in signature.inputs.items() if spec.dtype == "string"]
-        ops = set().union(*(scope.ops for scope in model.calls[signature.name]))
+        ops = _ops_of(model, signature)
         decoding, parsing = sorted(ops & _BINARY_OPS), sorted(ops & _EXAMPLE_OPS)
-        # which of several inputs an op takes is not known: one with such a name is likely it
-        if any(name.endswith("_bytes") for name in texts):
-            continue
-        for name in texts:
+        for name in _unmarked(signature.inputs):
             found = decoding or ([] if _EXAMPLE_NAMES.fullmatch(name) else parsing)
             if found:
                 message = f"string input '{name}' does not end in '_bytes', but the graph uses {found[0]}"
                 yield Violation(_where(signature), message)
+
+
+def _binary_outputs(model: LintedModel) -> Iterator[Violation]:
+    for signature in filter(_takes_tensors, model.info.signatures.values()):
+        encoding = sorted(_ops_of(model, signature) & _ENCODING_OPS)
+        for name in _unmarked(signature.outputs) if encoding else ():
+            message = f"string output '{name}' does not end in '_bytes', but the graph uses {encoding[0]}"
+            yield Violation(_where(signature), message)
+
+
+def _ops_of(model: LintedModel, signature: SignatureInfo) -> set[str]:
+    return set().union(*(scope.ops for scope in model.calls[signature.name]))
+
+
+def _unmarked(specs: Mapping[str, TensorSpec]) -> list[str]:
+    """Return the string tensors, none if the name of one says that it is the binary one."""
+    texts = [name for name, spec in specs.items() if spec.dtype == "string"]
+    return [] if any(name.endswith("_bytes") for name in texts) else texts
 
 
 def _methods(model: LintedModel) -> Iterator[Violation]:
@@ -312,5 +330,16 @@ RULES: Final = (
         "The server finds no meta graph to load unless started with `--saved_model_tags`.",
         "export with the tag 'serve', or start the server with --saved_model_tags",
         _no_serve_tag,
+    ),
+    Rule(
+        "TFS116",
+        "binary-output-name",
+        Severity.WARNING,
+        "A string output that the graph fills with binary data (an image, sound, a serialized message), and whose name "
+        "does not end in `_bytes`.",
+        "The REST API writes the bytes of a string output as they are, and no JSON parser reads the reply; an output "
+        "named `*_bytes` is written in base64.",
+        "name it with '_bytes' at the end, or encode it with tf.io.encode_base64",
+        _binary_outputs,
     ),
 )

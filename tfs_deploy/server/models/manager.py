@@ -165,11 +165,17 @@ class AspiredVersionsManager:
 
     def _run(self) -> None:
         while not self._stopping.wait(_INTERVAL_SECONDS):
-            self._flush()
-            if self._take_requests():
-                continue  # new versions stay at START until the next round, as in the server
-            while not self._stopping.is_set() and (action := self._next()) is not None:
-                self._perform(*action)
+            try:
+                self._work()
+            except Exception:  # noqa: BLE001, PERF203 - logged; without this thread no version would be loaded
+                _log.exception("managing the versions failed; it goes on")
+
+    def _work(self) -> None:
+        self._flush()
+        if self._take_requests():
+            return  # new versions stay at START until the next round, as in the server
+        while not self._stopping.is_set() and (action := self._next()) is not None:
+            self._perform(*action)
 
     def _flush(self) -> None:
         """Forget versions that have ended or never began, and are no longer wanted."""

@@ -156,6 +156,8 @@ class ServerProcess:
                 if error.message != said:
                     said = error.message
                     _log.error("the model config file is not applied: %s", one_line(said))
+            except Exception:  # noqa: BLE001 - logged; without this thread no later config would be applied
+                _log.exception("the model config file is not applied")
 
     def stop(self) -> bool:
         """Close the ports, let requests end within --drain_seconds, unload all models.

@@ -177,7 +177,8 @@ def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
 def loader_options(flags: ServerFlags) -> LoaderOptions:
     """Return the flags that concern loading models."""
     return LoaderOptions(
-        tags=tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag),
+        # as in the original, no tags mean the default, not a meta graph without tags
+        tags=tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag) or ("serve",),
         session_config=session_config(flags),
         warmup=flags.on("enable_model_warmup"),
         warmup_iterations=flags.number("num_request_iterations_for_warmup"),

@@ -1,4 +1,4 @@
-"""gRPC targets, and the arguments of a channel, seen on the wire."""
+"""The arguments of a channel, seen on the wire."""
 
 from __future__ import annotations
 
@@ -11,29 +11,9 @@ import pytest
 from support.dns import NameServer
 from support.http2 import Http2Server
 from tfs_deploy.client import Client
-from tfs_deploy.client.grpc.channel import channel_options, grpc_target
+from tfs_deploy.client.grpc.channel import channel_options
 from tfs_deploy.client.options import make_grpc_settings
-from tfs_deploy.errors import ResourceExhaustedError, TfsDeployError, UsageError
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("localhost:8500", "localhost:8500"),
-        ("models.internal", "models.internal:8500"),
-        ("unix:/run/tfs.sock", "unix:/run/tfs.sock"),
-        ("dns:///models:8500", "dns:///models:8500"),
-        ("[::1]:8500", "[::1]:8500"),
-    ],
-)
-def test_grpc_targets(target, expected):
-    assert grpc_target(target) == expected
-
-
-@pytest.mark.parametrize("target", ["http://localhost:8500", "https://host/", "", ":8500"])
-def test_what_is_no_target(target):
-    with pytest.raises(UsageError):
-        Client(target)
+from tfs_deploy.errors import ResourceExhaustedError, TfsDeployError
 
 
 def test_an_argument_of_the_caller_replaces_the_clients_own(grpc_address):

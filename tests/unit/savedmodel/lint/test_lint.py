@@ -171,6 +171,18 @@ NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuse
             {"tags": ("serve", "gpu")},
             [("TFS115", "error", "saved_model.pb", "no meta graph is tagged exactly 'serve' (tags: gpu, serve)")],
         ),
+        (
+            {"signatures": default(outputs={"image": ("string", (None,), "y:0")}), "nodes": chain("EncodePng")},
+            [
+                (
+                    "TFS116",
+                    "warning",
+                    IN_SIGNATURE,
+                    "string output 'image' does not end in '_bytes', but the graph uses EncodePng",
+                )
+            ],
+        ),
+        ({"signatures": default(outputs={"png_bytes": ("string", (None,), "y:0")}), "nodes": chain("EncodePng")}, []),
         # TFS2xx
         (
             {"nodes": chain("EagerPyFunc")},

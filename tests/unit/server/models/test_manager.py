@@ -221,5 +221,5 @@ def test_waiting_sees_only_what_happens_after_it_began(world: World) -> None:
     assert fresh.wait_until_available([]) == []
     stopped = threading.Event()
     stopped.set()
-    assert fresh.wait_until_available(["other"], stop=stopped) is None
+    assert fresh.wait_until_available(["other"], give_up=stopped.is_set) is None
     fresh.close()
