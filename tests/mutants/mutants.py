@@ -17,7 +17,7 @@ class Mutant:
 
 
 _DECIDE = "tfs_deploy/rollout/machine/decide.py"
-_DECIDE_TESTS = ("tests/unit/rollout/machine/test_decide.py", "tests/unit/rollout/controller")
+_DECIDE_TESTS = ("tests/unit/rollout/machine/test_decide.py",)
 _DURABLE = ("tests/unit/test_durability.py",)
 
 MUTANTS = (
