@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,15 +55,32 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
     if report is not None:
         _make_room(report)
     rows = None if plan.data is None else plan.data.rows * len(plan.targets)
+    left = _TimeLeft()
     with output.progress(f"verifying {path}", rows) as progress:
         verification = verify(
             plan,
-            lambda check: progress.say(f"verifying {check.model}: {check.id} {check.about}"),
+            lambda check: progress.say(f"verifying {check.model}: {check.id} {check.about}{left}"),
             progress.advance,
+            left.begin,
         )
     if report is not None:
         _write(output, verification, report)
     return _conclude(output, verification)
+
+
+class _TimeLeft:
+    """The seconds until the requests are answered, as a part of the progress line; nothing while unknown or short."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """Note that the next requests will take so many seconds."""
+        self._end = time.monotonic() + seconds
+
+    def __str__(self) -> str:
+        seconds = self._end - time.monotonic()
+        return f", about {seconds:.0f} s left" if seconds >= 1 else ""
 
 
 def _make_room(folder: Path) -> None:
