@@ -99,13 +99,13 @@ class JournalFile:
     def append_entry(self, entry: Mapping[str, Any]) -> None:
         """Write one entry and wait until the disk has it; raises ``EnvironmentFault`` and leaves no half a line."""
         line = json.dumps(stamped(entry, VERSION), sort_keys=True, default=str).encode() + b"\n"
+        begun = self.path.exists() and self.path.stat().st_size > 0
         try:
             self._write_or_make_room(line)
         except OSError as error:
             message = f"the rollout's journal {self.path} cannot be written: {error.strerror or error}"
-            raise EnvironmentFault(
-                message, hint="make room or grant access, then: tfs-deploy rollout resume"
-            ) from error
+            then = "tfs-deploy rollout resume" if begun else "run the command again; nothing was changed"
+            raise EnvironmentFault(message, hint=f"make room or grant access, then: {then}") from error
 
     def entries(self, parse: Callable[[Any], T]) -> list[T]:
         """Return what ``parse`` makes of each whole entry; raises ``EnvironmentFault`` for a damaged file."""

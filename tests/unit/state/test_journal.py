@@ -128,3 +128,20 @@ def test_a_rollout_is_unfinished_until_it_ends(tmp_path):
     assert unfinished_rollout(tmp_path, "digits").paused == ""
     entry("finish", status="rolled back", reason="an abort was requested")
     assert unfinished_rollout(tmp_path, "digits") is None
+
+
+def test_a_journal_that_could_not_begin_has_nothing_to_resume(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    journal = JournalFile.create(tmp_path, "digits")
+    monkeypatch.setattr(JournalFile, "_write_or_make_room", full)
+    with pytest.raises(EnvironmentFault, match="No space left") as caught:
+        journal.append_entry(START)
+    assert caught.value.hint == "make room or grant access, then: run the command again; nothing was changed"
+    monkeypatch.undo()
+    journal.append_entry(START)
+    monkeypatch.setattr(JournalFile, "_write_or_make_room", full)
+    with pytest.raises(EnvironmentFault) as caught:
+        journal.append_entry(LOAD)
+    assert "tfs-deploy rollout resume" in caught.value.hint
