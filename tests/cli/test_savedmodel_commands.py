@@ -132,6 +132,7 @@ def test_lint_exit_codes(zoo) -> None:
     [
         ("{target: docker, docker: {image: 'tensorflow/serving:2.19.1'}}", 1, "TFS207"),
         ("{target: docker, docker: {image: 'tensorflow/serving:2.99.0'}}", 0, ""),
+        ("{target: docker, docker: {image: 'tensorflow/serving:2.19.1', allow_newer_tensorflow: true}}", 0, ""),
         ("{target: docker, docker: {image: 'shop/serving:blue', serving_version: '2.5'}}", 1, "TFS207"),
         ("{target: docker, docker: {image: 'shop/serving:blue'}}", 2, "the server's version is unknown"),
         ("{target: embedded}", 2, "names no image"),
@@ -146,6 +147,20 @@ def test_lint_for_the_image_of_a_deployment_file(zoo, tmp_path, server: str, cod
     both = cli("lint", zoo, "--deployment", file, "--image-version", "2.20")
     assert both.returncode == 2
     assert "drop one of them" in both.stderr
+
+
+@pytest.mark.parametrize(("flag", "code"), [("cpu", 0), ("gpu", 0), ("none", 1)])
+def test_lint_for_a_server_that_compiles(models, tmp_path, flag: str, code: int) -> None:
+    flags = {} if flag == "none" else {f"xla_{flag}_compilation_enabled": True}
+    docker = "{image: 'tensorflow/serving:2.99.0'}"
+    file = tmp_path / "shop.yaml"
+    file.write_text(
+        f"name: shop\nserver: {{target: docker, flags: {json.dumps(flags)}, docker: {docker}}}\n"
+        f"models: [{{name: compiled, base_path: {models / 'compiled'}}}]\n"
+    )
+    result = cli("lint", models / "compiled", "--deployment", file)
+    assert result.returncode == code
+    assert ("xla_cpu_compilation_enabled: true in the deployment file" in result.stdout) == bool(code)
 
 
 def test_lint_json(zoo) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -11,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +89,31 @@ def predict(client: Client, **which) -> float:
     return float(client.predict("hp", {"x": np.array([2.0], np.float32)}, **which)["y"][0])
 
 
+@contextlib.contextmanager
+def calls_by_label(port: int):
+    """Call label stable all the time; every call is answered."""
+    stop = threading.Event()
+    asked = itertools.count()
+    answers: list[float] = []
+
+    def load() -> None:
+        with Client(f"127.0.0.1:{port}") as client:
+            while not stop.is_set():
+                next(asked)
+                with contextlib.suppress(TfsDeployError):
+                    answers.append(predict(client, label="stable"))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert answers
+    assert len(answers) == next(asked)
+
+
 def test_the_whole_life_of_a_deployment(shop):
     assert shop.cli("status").returncode == 1
 
@@ -135,29 +160,11 @@ def test_the_whole_life_of_a_deployment(shop):
 
 def test_a_running_server_follows_the_file_without_failing_a_request(shop):
     pid = shop.json("up")["pid"]
-    stop = threading.Event()
-    answers: list[float] = []
-    asked: list[float] = []
-
-    def load() -> None:
-        with Client(f"127.0.0.1:{shop.port}") as client:
-            while not stop.is_set():
-                with contextlib.suppress(TfsDeployError):
-                    asked.append(time.monotonic())
-                    answers.append(predict(client, label="stable"))
-
-    thread = threading.Thread(target=load)
-    thread.start()
-    try:
+    with calls_by_label(shop.port):
         shop.model |= {"versions": {"specific": [124]}, "labels": {"stable": 124}}
-        shop.document["models"].append({"name": "three", "base_path": "three", "labels": {"a": 123}})
+        shop.document["models"].append({"name": "three", "base_path": "three", "versions": "all", "labels": {"a": 123}})
         shop.write()
         changed = shop.json("up")
-    finally:
-        stop.set()
-        thread.join()
-    assert answers
-    assert len(answers) == len(asked)
     assert changed["pid"] == pid
     assert changed["changes"] == [
         "three: added",
@@ -174,6 +181,28 @@ def test_a_running_server_follows_the_file_without_failing_a_request(shop):
     shop.write()
     assert shop.json("up")["changes"] == ["three: removed"]
     assert shop.json("status")["exit_code"] == 0
+
+
+def test_a_server_that_drifted_from_its_file_is_brought_back_without_failing_a_request(shop):
+    shop.model |= {"versions": {"specific": [124]}, "labels": {"stable": 124}}
+    shop.write()
+    shop.json("up")
+    written = parse((shop.state / "config/models.config").read_text())
+    with Client(f"127.0.0.1:{shop.port}") as client:
+        # another program takes the server back to version 123, past the file and what is written for the server
+        for versions, stable in [((123, 124), 124), ((123, 124), 123), ((123,), 123)]:
+            config = written.model_config_list.config[0]
+            config.model_version_policy.specific.versions[:] = versions
+            config.version_labels["stable"] = stable
+            client.reload(written, timeout=60)
+            client.wait_ready("hp", version=123, timeout=60)
+    with calls_by_label(shop.port):
+        steps = shop.json("up")["steps"]
+    assert [step for step in steps if "label stable" in step] == [
+        "point label stable of hp at version 124, from version 123"
+    ]
+    assert "unload hp version 123" in steps
+    assert shop.json("plan")["action"] == "none"
 
 
 def test_what_needs_another_server_gets_one_on_the_same_ports(shop):

@@ -87,6 +87,8 @@ def docker(*words: str) -> str:
 class Shop:
     """A deployment in containers, in a folder of its own; ``cli`` runs a command on its file."""
 
+    docker = staticmethod(docker)
+
     def __init__(self, folder: Path, models: Path, image: str) -> None:
         self.folder = folder
         self.path = folder / "shop.yaml"

@@ -154,6 +154,34 @@ def test_on_fixed_ports_the_gap_is_foretold_and_measured(shop):
     assert shop.json("status")["good"] is True
 
 
+def test_another_image_of_the_same_name_and_another_directory_are_seen(shop, image):
+    tag = f"{image.partition(':')[0]}:again-{shop.port}"
+    shop.docker("tag", image, tag)
+    try:
+        shop.container |= {"image": tag, "pull": "never"}
+        (shop.folder / "r1").mkdir()
+        (shop.folder / "hp").rename(shop.folder / "r1/hp")
+        shutil.copytree(shop.folder / "r1", shop.folder / "r2")
+        (shop.folder / "now").symlink_to("r1")
+        shop.model["base_path"] = "now/hp"
+        shop.write()
+        assert shop.json("up")["exit_code"] == 0
+        assert shop.json("plan")["action"] == "none"
+
+        (shop.folder / "now").unlink()
+        (shop.folder / "now").symlink_to("r2")
+        commit = shop.docker("create", image)
+        shop.docker("commit", "--change", "ENV AGAIN=1", commit, tag)
+        shop.docker("rm", commit)
+        changes = [line.partition(":")[0] for line in shop.json("plan")["changes"]]
+        assert changes == ["mounted /models/hp", "docker.image id"]
+        assert shop.json("up")["exit_code"] == 0
+        assert shop.json("plan")["action"] == "none"
+        assert any(mount["Source"].endswith("now/hp") for mount in shop.inspect()["HostConfig"]["Mounts"])
+    finally:
+        shop.docker("rmi", "--force", tag)
+
+
 def test_a_successor_that_fails_leaves_the_old_one_alone(shop):
     first = shop.json("up")
     shop.server["flags"] = {"saved_model_tags": "nosuch"}

@@ -227,10 +227,16 @@ def lines_of(state: Path, folder: str) -> list[Any]:
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
+#: keys of a line that ``tfs_deploy.state.sealed_lines`` adds to its entry
+SEAL = {"crc32c", "format", "length", "previous"}
+
+
 def journal(state: Path) -> dict[str, Any]:
-    """Return what the entries of all journals hold, by kind and action."""
+    """Return what the entries of all journals hold, by kind and action, and that each line is sealed."""
     entries: dict[str, list[Any]] = {}
-    for entry in lines_of(state, "rollouts"):
+    for line in lines_of(state, "rollouts"):
+        entry = {key: value for key, value in line.items() if key not in SEAL}
+        assert len(line) - len(entry) == len(SEAL)
         entries.setdefault(f"{entry['kind']} {entry.get('action', '')}".strip(), []).append(entry)
     return {name: shape(values, "") for name, values in entries.items()}
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.client.async_client_base import AsyncClientBase
 from tfs_deploy.client.grpc.async_transport import AsyncGrpcTransport
-from tfs_deploy.client.grpc.channel import grpc_target
 from tfs_deploy.client.grpc.dialect import GrpcDialect
+from tfs_deploy.client.grpc.target import grpc_target
 from tfs_deploy.client.options import make_grpc_settings
 from tfs_deploy.client.transport.addresses import split_addresses
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 class AsyncClient(AsyncClientBase):
     """Calls TensorFlow Serving over gRPC from coroutines; takes the arguments of ``Client``.
 
-    The channel belongs to the event loop of the first call; a client used in another loop (a second
-    ``asyncio.run``) opens a new channel there.
+    Each event loop that the client is used in has a channel of its own, which is closed with the loop.
     """
 
     def __init__(self, target: str | Sequence[str], **options: Unpack[GrpcOptions]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfs_deploy.client.client_base import ClientBase
-from tfs_deploy.client.grpc.channel import grpc_target
 from tfs_deploy.client.grpc.dialect import GrpcDialect
+from tfs_deploy.client.grpc.target import grpc_target
 from tfs_deploy.client.grpc.transport import GrpcTransport
 from tfs_deploy.client.options import make_grpc_settings
 from tfs_deploy.client.transport.addresses import split_addresses

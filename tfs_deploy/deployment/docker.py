@@ -36,12 +36,15 @@ class Mount:
 class Docker:
     """The container; ``serving_version`` is the server's release where the image's tag does not tell it.
 
+    ``allow_newer_tensorflow``: serve versions that a newer TensorFlow wrote than that of the server.
+
     ``memory`` is in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: the user who starts it, or 65534
     instead of root), ``address`` is where the ports are published.
     """
 
     image: str
     serving_version: tuple[int, int] | None = None
+    allow_newer_tensorflow: bool = False
     address: str = "127.0.0.1"
     user: str | None = None
     memory: int | None = None

@@ -54,13 +54,15 @@ class Refusal:
 class EngineFacts:
     """The Docker Engine, Podman's service included.
 
-    ``host`` is DOCKER_HOST, empty if unset; ``socket`` the path of its socket, None for TCP; ``others`` are sockets of
-    other engines, which were not queried. What follows ``error`` is known only without one. ``skew`` is the engine's
-    clock minus this one in seconds, ``image`` the architecture of the file's image, None if it is not here.
+    ``host`` is its URL, ``source`` what names it (DOCKER_HOST, a context), empty for the usual socket; ``socket`` is
+    the path of its socket, None for TCP; ``others`` are sockets of other engines, which were not queried. What follows
+    ``error`` is known only without one. ``skew`` is the engine's clock minus this one in seconds, ``image`` the
+    architecture of the file's image, None if it is not here.
     """
 
     sdk: bool
     host: str = ""
+    source: str = ""
     socket: str | None = "/var/run/docker.sock"
     socket_there: bool = False
     socket_allowed: bool = False

@@ -32,10 +32,31 @@ DTYPE_NAMES: Final[dict[int, str]] = {
     23: "uint64",
     24: "float8_e5m2",
     25: "float8_e4m3fn",
+    26: "float8_e4m3fnuz",
+    27: "float8_e4m3b11fnuz",
+    28: "float8_e5m2fnuz",
     29: "int4",
     30: "uint4",
+    31: "int2",
+    32: "uint2",
+    33: "float4_e2m1fn",
 }
 DTYPE_NUMBERS: Final[dict[str, int]] = {name: number for number, name in DTYPE_NAMES.items()}
+#: quantized types are plain integers in memory
+QUANTIZED_DTYPES: Final = {
+    "qint8": "int8",
+    "quint8": "uint8",
+    "qint16": "int16",
+    "quint16": "uint16",
+    "qint32": "int32",
+}
+#: types that numpy only has through the package ml_dtypes
+ML_DTYPES: Final = frozenset(
+    {
+        *("bfloat16", "float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2fnuz"),
+        *("int4", "uint4", "int2", "uint2", "float4_e2m1fn"),
+    }
+)
 
 PREDICT_METHOD: Final = "tensorflow/serving/predict"
 CLASSIFY_METHOD: Final = "tensorflow/serving/classify"
@@ -102,3 +123,9 @@ def signature_infos(definitions: Any) -> dict[str, SignatureInfo]:
     return {
         name: signature_info(name, definitions[name]) for name in sorted(definitions) if name not in INTERNAL_SIGNATURES
     }
+
+
+def argument_name(name: str) -> str:
+    """Return what TensorFlow calls an input as an argument of a function (function_type.py, sanitize_arg_name)."""
+    swapped = "".join(letter if letter.isalnum() else "_" for letter in name)
+    return swapped if swapped[:1].isalpha() else f"arg_{swapped}"

@@ -35,6 +35,9 @@ _QUIET: Final = "3"
 _SYSTEM_ALLOCATOR: Final = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"
 #: information lines of absl's log, and its warning that there will be some
 _FIRST_LINES: Final = re.compile(rb"I\d{4} \S+ +\d+ \S+\] |WARNING: All log messages before absl::InitializeLog")
+#: tensorflow::DisableXlaCompilation() (tensorflow/compiler/jit/flags.h), by its linker name
+_DISABLE_XLA: Final = "_ZN10tensorflow21DisableXlaCompilationEv"
+XLA_FLAG: Final = "xla_cpu_compilation_enabled"
 
 
 class TFOutput(ctypes.Structure):
@@ -63,6 +66,7 @@ _PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "TF_DeleteGraph": (None, (c_void_p,)),
     "TF_GraphOperationByName": (c_void_p, (c_void_p, c_char_p)),
     "TF_OperationNumOutputs": (c_int, (c_void_p,)),
+    "TF_OperationOutputType": (c_int, (TFOutput,)),
     "TF_NewSessionOptions": (c_void_p, ()),
     "TF_SetConfig": (None, (c_void_p, c_char_p, c_size_t, c_void_p)),
     "TF_DeleteSessionOptions": (None, (c_void_p,)),
@@ -178,6 +182,28 @@ def _write_all(descriptor: int, data: bytes) -> None:
     with contextlib.suppress(OSError):
         while data:
             data = data[os.write(descriptor, data) :]
+
+
+def disable_xla() -> None:
+    """Make this process refuse everything that XLA would compile, with "XLA compilation disabled", until it ends.
+
+    The server does so unless a flag enables XLA (model_servers/main.cc, ``tensorflow::DisableXlaCompilation``).
+
+    Raises:
+        EnvironmentFault: the library does not offer it.
+    """
+    load_library()
+    path = _package_folder() / f"libtensorflow_cc{_SUFFIX}"
+    try:
+        disable = ctypes.CDLL(str(path))[_DISABLE_XLA]
+    except AttributeError as error:
+        raise EnvironmentFault(
+            f"{path} cannot switch XLA off, as the server does without --{XLA_FLAG}=true",
+            hint=f"install tensorflow 2.16 or newer from its official wheel, or give --{XLA_FLAG}=true",
+        ) from error
+    disable.argtypes = ()
+    disable.restype = None
+    disable()
 
 
 def _package_folder() -> Path:

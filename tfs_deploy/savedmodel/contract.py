@@ -33,12 +33,21 @@ class Compatibility(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: of a signature, or of one of its tensors (``input 'x'``, ``output 'y'``, ``feature 'age'``)."""
+    """One change: of a signature, or of one of its tensors (``input 'x'``, ``output 'y'``, ``feature 'age'``).
+
+    ``signature`` is empty for a change of the whole model: of its tag sets.
+    """
 
     compatibility: Compatibility
     signature: str
     tensor: str
     message: str
+
+    @property
+    def where(self) -> str:
+        """The place of the change, as sentences name it."""
+        signature = f"signature '{self.signature}'" if self.signature else ""
+        return ", ".join(filter(None, (signature, self.tensor)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,8 @@ class ModelDiff:
 
 
 def diff_models(old: SavedModelInfo, new: SavedModelInfo) -> ModelDiff:
-    """Compare two versions: contract, ops, variables."""
-    changes = list(contract_changes(old.signatures, new.signatures))
+    """Compare two versions: tag sets, contract, ops, variables."""
+    changes = [*_tag_sets(old, new), *contract_changes(old.signatures, new.signatures)]
     for name in sorted(old.signatures.keys() & new.signatures.keys()):
         changes += _features(name, old.features(name), new.features(name))
     difference = Counter(new.ops)
@@ -73,6 +82,19 @@ def diff_models(old: SavedModelInfo, new: SavedModelInfo) -> ModelDiff:
     ops = {op: count for op, count in sorted(difference.items()) if count}
     added = sorted(set(custom_ops(new)) - set(custom_ops(old)))
     return ModelDiff(old, new, tuple(changes), ops, tuple(added))
+
+
+def _tag_sets(old: SavedModelInfo, new: SavedModelInfo) -> Iterator[Change]:
+    """Yield which sets of tags are gone or new: a server loads the meta graph with exactly its tags, or nothing."""
+    before, after = ({frozenset(tags) for tags in info.tag_sets} for info in (old, new))
+    for tags in sorted(map(sorted, before ^ after)):
+        place = f"tag set '{','.join(tags)}'"
+        if frozenset(tags) in after:
+            yield Change(Compatibility.ADDITION, "", place, "it is new")
+        else:
+            there = " | ".join(sorted(",".join(sorted(each)) or "none" for each in after))
+            message = f"it is gone (there: {there}), so a server with these --saved_model_tags cannot load the model"
+            yield Change(Compatibility.BREAKING, "", place, message)
 
 
 def contract_changes(old: Mapping[str, SignatureInfo], new: Mapping[str, SignatureInfo]) -> Iterator[Change]:

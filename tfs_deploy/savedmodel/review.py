@@ -14,7 +14,7 @@ from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.contract import Compatibility, diff_models
 from tfs_deploy.savedmodel.formats.bundle import verify_bundle
 from tfs_deploy.savedmodel.goldens import read_goldens
-from tfs_deploy.savedmodel.lint import RULES, Severity, lint_model
+from tfs_deploy.savedmodel.lint import RULES, ServerTraits, Severity, lint_model
 from tfs_deploy.savedmodel.manifest import read_manifest, verify_manifest
 
 if TYPE_CHECKING:
@@ -113,9 +113,9 @@ def review_files(info: SavedModelInfo) -> Review:
     return Review(damaged or review.remarks, len(info.variables))
 
 
-def review_lint(info: SavedModelInfo, *, ignore: Sequence[str] = ()) -> Review:
+def review_lint(info: SavedModelInfo, *, ignore: Sequence[str] = (), server: ServerTraits | None = None) -> Review:
     """Apply the lint rules but those to ``ignore``; ``ModelError`` if a file is damaged."""
-    return of_findings(lint_model(info, ignore=ignore))
+    return of_findings(lint_model(info, ignore=ignore, server=server))
 
 
 def of_findings(findings: Sequence[Finding]) -> Review:
@@ -155,7 +155,7 @@ def review_contract(info: SavedModelInfo, baseline: SavedModelInfo) -> Review:
         tuple(
             Remark(
                 change.compatibility.value,
-                (change.signature, change.tensor) if change.tensor else (change.signature,),
+                tuple(filter(None, (change.signature, change.tensor))),
                 change.message,
                 severity=_SEVERITIES[change.compatibility],
             )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from tfs_deploy import protos
-from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
+from tfs_deploy.protos.signatures import CLASSIFY_METHOD, ML_DTYPES, QUANTIZED_DTYPES, REGRESS_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tfs_deploy.savedmodel.graph.features import Feature
 
 #: dtypes that REST cannot carry (util/json_tensor.cc)
-NOT_IN_JSON: Final = frozenset({"float16", "bfloat16", "complex64", "complex128", "uint16", "resource", "variant"})
+NOT_IN_JSON: Final = frozenset(
+    {"float16", "complex64", "complex128", "uint16", "resource", "variant", *ML_DTYPES, *QUANTIZED_DTYPES}
+)
 #: an input of more elements than this is made by an expression instead of being written out
 _WRITTEN_OUT: Final = 64
 _TEXT: Final = "text"
@@ -60,15 +62,15 @@ def sample_requests(
 
 
 def _predict_curl(model: str, signature: SignatureInfo, features: Sequence[Feature], rest: str) -> str:
-    url = _url(rest, model, "predict")
+    url = address_of_call(rest, model, "predict")
     large = any(math.prod(_shape(spec)) > _WRITTEN_OUT for spec in signature.inputs.values())
     if not large:
         values = {name: _nested(spec, features) for name, spec in signature.inputs.items()}
         body = json.dumps({"signature_name": signature.name, "inputs": values})
-        return f"curl {url} -d {_shell_quoted(body)}"
+        return f"curl {url} -d {shell_quoted(body)}"
     inputs = ", ".join(f"{json.dumps(name)}: {_expression(s, features)}" for name, s in signature.inputs.items())
     document = f'{{"signature_name": {json.dumps(signature.name)}, "inputs": {{{inputs}}}}}'
-    program = _shell_quoted(f"import json; print(json.dumps({document}))")
+    program = shell_quoted(f"import json; print(json.dumps({document}))")
     return f"python3 -c {program} | curl {url} -d @-"
 
 
@@ -76,10 +78,10 @@ def _predict_python(model: str, signature: SignatureInfo, features: Sequence[Fea
     inputs = ",\n        ".join(
         f"{name!r}: {_array(spec, features)}" for name, spec in sorted(signature.inputs.items())
     )
-    uses_bfloat = any(spec.dtype == "bfloat16" for spec in signature.inputs.values())
+    uses_ml_dtypes = any(spec.dtype in ML_DTYPES for spec in signature.inputs.values())
     return "\n".join(
         [
-            *(["import ml_dtypes"] if uses_bfloat else []),
+            *(["import ml_dtypes"] if uses_ml_dtypes else []),
             "import numpy as np",
             "from tfs_deploy import Client",
             "",
@@ -126,7 +128,7 @@ def _example_requests(
         "    print(call(request, timeout=10))",
     ]
     note = "" if features else "the graph does not name the features of its tf.Examples: fill them in"
-    return Requests(f"curl {_url(rest, model, verb)} -d {_shell_quoted(body)}", "\n".join(python), note)
+    return Requests(f"curl {address_of_call(rest, model, verb)} -d {shell_quoted(body)}", "\n".join(python), note)
 
 
 def _shape(spec: TensorSpec) -> tuple[int, ...]:
@@ -163,7 +165,8 @@ def _array(spec: TensorSpec, features: Sequence[Feature]) -> str:
         plain = _BYTES if spec.name.endswith("_bytes") else _TEXT.encode()
         value = example_bytes(features) if features else plain
         return f"np.full({shape}, {value!r}, object)"
-    dtype = "ml_dtypes.bfloat16" if spec.dtype == "bfloat16" else f"np.{spec.dtype}"
+    package = "ml_dtypes" if spec.dtype in ML_DTYPES else "np"
+    dtype = f"{package}.{QUANTIZED_DTYPES.get(spec.dtype, spec.dtype)}"
     return f"np.ones({shape}, {'bool' if spec.dtype == 'bool' else dtype})"
 
 
@@ -192,10 +195,11 @@ def _feature_json(feature: Feature) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _url(rest: str, model: str, verb: str) -> str:
+def address_of_call(rest: str, model: str, verb: str) -> str:
     """Return the address of a call, as a shell takes it."""
     return shlex.quote(f"http://{rest}/v1/models/{quote(model, safe='')}:{verb}")
 
 
-def _shell_quoted(text: str) -> str:
+def shell_quoted(text: str) -> str:
+    """Return a text in single quotes, as a shell takes it."""
     return "'" + text.replace("'", "'\\''") + "'"

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfs_deploy.deployment.server_traits import server_traits
 from tfs_deploy.errors import LaunchError, ModelError, UsageError
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.store.identity import identify
@@ -118,8 +119,9 @@ class _Run:
                 if self._needs_local_model()
             }
             readable: Readable = {}
+            server = server_traits(plan.template)
             for subject in plan.subjects:
-                info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore)
+                info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore, server)
                 if info is not None:
                     readable[subject] = info
                     self._evidence.signatures[str(subject)] = info.signatures

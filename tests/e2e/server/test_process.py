@@ -22,6 +22,7 @@ import pytest
 
 from support.live import free_port, until
 from tfs_deploy.client import Client
+from tfs_deploy.errors import InternalError
 
 if TYPE_CHECKING:
     from .conftest import Server
@@ -266,3 +267,21 @@ def test_log_lines(start: Callable[..., Server], models: Path) -> None:
     quiet.process.send_signal(signal.SIGTERM)
     assert quiet.process.wait(100) == 0
     assert json.dumps(quiet.log.read_text()) == '""'
+
+
+def test_xla_compiles_only_if_a_flag_says_so(start: Callable[..., Server], models: Path) -> None:
+    """As the original: a function made with jit_compile=True is refused, also one that another function calls."""
+    given = ("--model_name=compiled", f"--model_base_path={models / 'compiled'}")
+    refusing, compiling = start(*given), start(*given, "--xla_cpu_compilation_enabled=true")
+    refused = "XLA compilation disabled\n\t [[{{function_node __inference_nested_12}}{{node PartitionedCall}}]]"
+    with Client(refusing.grpc_address) as client:
+        with pytest.raises(InternalError) as caught:
+            client.predict("compiled", {"x": np.float32([0])})
+        assert caught.value.message == refused
+        with pytest.raises(InternalError, match="XLA compilation disabled"):
+            client.predict("compiled", {"x": np.float32([0])}, signature="outer")
+        assert client.predict("compiled", {"x": np.float32([1])}, signature="plain")["y"].tolist() == [2]
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        refusing.post("compiled", {"instances": [0.0]})
+    assert (answer.value.code, json.load(answer.value)) == (500, {"error": refused})
+    assert compiling.post("compiled", {"instances": [0.0]}) == {"predictions": [0.0]}

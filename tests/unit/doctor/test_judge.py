@@ -56,6 +56,7 @@ ENGINE = EngineFacts(
     image="amd64",
 )
 NO_ENGINE = EngineFacts(sdk=True, error=Refusal("no Docker Engine answers", "start it"))
+FAR_ENGINE = replace(NO_ENGINE, host="tcp://far", source="DOCKER_HOST", socket=None)
 NO_GPU = Gpu(command=False, driver=False)
 GPU = Gpu(command=True, driver=True, devices=("NVIDIA L4, 550.54, 23034 MiB",))
 
@@ -173,14 +174,32 @@ def test_an_extra_that_the_file_needs_is_a_problem(wanted, extra):
             WARNING,
             "does not exist, but /run",
         ),
-        (replace(NO_ENGINE, host="unix:///x", socket="/x"), NOTHING, "docker.socket", WARNING, "/x (DOCKER_HOST)"),
-        (replace(NO_ENGINE, host="tcp://far", socket=None), NOTHING, "docker.socket", SKIPPED, "tcp://far"),
+        (
+            replace(NO_ENGINE, source="DOCKER_HOST", socket="/x"),
+            NOTHING,
+            "docker.socket",
+            WARNING,
+            "/x (DOCKER_HOST)",
+        ),
+        (
+            FAR_ENGINE,
+            NOTHING,
+            "docker.socket",
+            SKIPPED,
+            "tcp://far",
+        ),
         (ENGINE, DOCKER, "docker.engine", OK, "Docker Engine 27.3.1, API 1.47"),
         (replace(ENGINE, rootless=True), DOCKER, "docker.engine", OK, "rootless"),
         (NO_ENGINE, NOTHING, "docker.engine", SKIPPED, "no Docker Engine answers"),
         (NO_ENGINE, DOCKER, "docker.engine", PROBLEM, "no Docker Engine answers"),
         (replace(NO_ENGINE, socket_there=True), NOTHING, "docker.engine", WARNING, "no Docker Engine answers"),
-        (replace(NO_ENGINE, host="tcp://far", socket=None), EMBEDDED, "docker.engine", WARNING, "answers"),
+        (
+            FAR_ENGINE,
+            EMBEDDED,
+            "docker.engine",
+            WARNING,
+            "answers",
+        ),
         (EngineFacts(sdk=False), NOTHING, "docker.engine", SKIPPED, "not checked"),
         (EngineFacts(sdk=False), DOCKER, "docker.engine", PROBLEM, "needs it"),
         (replace(ENGINE, os="windows"), DOCKER, "docker.engine", PROBLEM, "windows containers"),

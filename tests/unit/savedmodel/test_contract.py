@@ -239,3 +239,27 @@ def test_ops_and_weights_are_counted(write_model, models) -> None:
     weights = describe_diff(diff_models(old, inspect_model(models / "saved_model_half_plus_two_cpu")))
     assert weights["variables"] == {"old": 0, "new": 5}
     assert weights["variable_bytes"] == {"old": 0, "new": 20}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            ("serve",),
+            ("serve", "tpu"),
+            [
+                (
+                    BREAKING,
+                    "tag set 'serve'",
+                    "it is gone (there: serve,tpu), so a server with these --saved_model_tags cannot load the model",
+                ),
+                (ADDITION, "tag set 'serve,tpu'", "it is new"),
+            ],
+        ),
+        (("serve", "gpu"), ("gpu", "serve"), []),
+    ],
+)
+def test_tag_sets(write_model, old, new, expected) -> None:
+    diff = diff_models(inspect_model(write_model("1", tags=old)), inspect_model(write_model("2", tags=new)))
+    assert [(c.compatibility.value, c.where, c.message) for c in diff.changes] == expected
+    assert bool(diff.breaking) == bool(expected)

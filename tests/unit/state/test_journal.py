@@ -50,7 +50,7 @@ def test_a_damaged_journal_says_what_to_do(tmp_path):
 
     with pytest.raises(EnvironmentFault, match="is damaged") as caught:
         kinds(journal)
-    assert "move the file away" in (caught.value.hint or "")
+    assert "move it away and start over" in (caught.value.hint or "")
 
 
 def test_a_full_disk_leaves_the_entries_that_were_there(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.output import styled
 from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel.contract import Compatibility, describe_diff, diff_models
@@ -50,8 +51,7 @@ def command(output: Output, old: Path, new: Path) -> int:
     if diff.breaking and output.quiet and not output.as_json:
         first = diff.breaking[0]
         raise VerdictError(
-            f"{diff.new.path} breaks clients of {diff.old.path}: signature '{first.signature}': "
-            f"{f'{first.tensor}: ' if first.tensor else ''}{first.message}",
+            f"{diff.new.path} breaks clients of {diff.old.path}: {first.where}: {first.message}",
             hint="serve it under another model name, or keep what clients use",
         )
     return 1 if diff.breaking else 0
@@ -60,12 +60,12 @@ def command(output: Output, old: Path, new: Path) -> int:
 def render(document: dict[str, Any]) -> str:
     """Write the document of ``describe_diff`` as a tree."""
     verdict = document["verdict"]
-    tree = Tree(f"{document['old']} -> {document['new']}: {click.style(verdict, fg=_COLORS[verdict], bold=True)}")
+    tree = Tree(f"{document['old']} -> {document['new']}: {styled(verdict, fg=_COLORS[verdict], bold=True)}")
     by_signature: dict[str, list[dict[str, Any]]] = {}
     for change in document["changes"]:
         by_signature.setdefault(change["signature"], []).append(change)
     for signature, changes in by_signature.items():
-        tree.add(f"signature '{signature}'", map(_line, changes))
+        tree.add(f"signature '{signature}'" if signature else "meta graphs", map(_line, changes))
     if document["unchanged"]:
         tree.add(f"unchanged: {', '.join(document['unchanged'])}")
     tree.add(
@@ -80,7 +80,7 @@ def render(document: dict[str, Any]) -> str:
 
 
 def _line(change: dict[str, Any]) -> str:
-    kind = click.style(change["compatibility"], fg=_COLORS[change["compatibility"]])
+    kind = styled(change["compatibility"], fg=_COLORS[change["compatibility"]])
     return f"{kind}: {change['tensor'] + ': ' if change['tensor'] else ''}{change['message']}"
 
 

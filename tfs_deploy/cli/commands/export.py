@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,9 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import RETENTION, all_of, common
+from tfs_deploy.cli.shared.options import RETENTION, all_of, common, parse_tags
 from tfs_deploy.cli.shared.signature_text import parse_signatures
-from tfs_deploy.errors import UsageError, file_hint
+from tfs_deploy.errors import TfsDeployError, UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
@@ -101,6 +102,11 @@ _NUMBER = re.compile(r"[0-9]+")
     metavar="MODULE",
     help="Module to import first, for custom Keras classes; may be repeated.",
 )
+@click.option(
+    "--safe-mode/--no-safe-mode",
+    default=True,
+    help="Refuse a Keras file that holds Python code, such as that of a Lambda layer.",
+)
 @common
 def command(
     output: Output,
@@ -128,7 +134,7 @@ def command(
         "version": parse_version(version),
         "examples": _examples(examples) or None,
         "metadata": _metadata(metadata),
-        "tags": [tag.strip() for tag in tags.split(",") if tag.strip()],
+        "tags": parse_tags(tags),
         "deployments": deployments or None,
     }
     started = time.monotonic()
@@ -160,17 +166,36 @@ def _source(text: str, modules: Sequence[str]) -> Any:
     try:
         for module in modules:
             _import(module)
-        if not reference:
-            return Path(text)
-        module, _, path = text.partition(":")
-        found = _import(module)
-        for name in path.split("."):
-            if not hasattr(found, name):
-                raise UsageError(f"{text}: {name!r} not found", hint="MODULE:OBJECT, as in train:model")
-            found = getattr(found, name)
-        return found() if type(found).__name__ == "function" else found
+        return _object(text) if reference else Path(text)
     finally:
         sys.path.remove(str(Path.cwd()))
+
+
+def _object(text: str) -> Any:
+    module, _, path = text.partition(":")
+    found = _import(module)
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise UsageError(f"{text}: {name!r} not found", hint="MODULE:OBJECT, as in train:model")
+        found = getattr(found, name)
+    if type(found).__name__ != "function":
+        return found
+    try:
+        return found()
+    except Exception as error:
+        raise _raised(f"{text}()", error, f"import {module}; {module}.{path}()") from error
+
+
+def _raised(what: str, error: Exception, code: str) -> Exception:
+    """Return the error of a command for an exception of the user's own code, with its last place there."""
+    if isinstance(error, TfsDeployError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    here = Path.cwd()
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(here)] or frames
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})"
+    problem = " ".join(str(error).split()) or "no message"
+    return UsageError(f"{what} raised {type(error).__name__}: {problem}{place}", hint=f"python -c '{code}' shows all")
 
 
 def _require(module: str) -> None:
@@ -187,8 +212,10 @@ def _import(module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
-            raise
+            raise _raised(f"importing {module}", error, f"import {module}") from error
         raise _no_module(module) from error
+    except Exception as error:
+        raise _raised(f"importing {module}", error, f"import {module}") from error
 
 
 def _no_module(module: str) -> UsageError:

@@ -37,7 +37,7 @@ _VARIABLES_SHOWN = 5
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Compare every file with its hash in the manifest.")
 @click.option("--model", metavar="NAME", help="Model name in the sample requests.  [default: name of the base path]")
-@click.option("--signature", metavar="NAME", help="Show this signature only.")
+@click.option("--signature", "-s", metavar="NAME", help="Show this signature only.")
 @click.option(
     "--requests/--no-requests", default=True, help="Show a curl command and a Python request for each signature."
 )
@@ -47,8 +47,8 @@ def command(
 ) -> int:
     """Show what a SavedModel holds, without TensorFlow.
 
-    Use it to see signatures, variables, ops, assets and the manifest, and to get sample requests. PATH is a version
-    directory, or a base path (its newest version).
+    Use it to see signatures, variables, ops, assets and the manifest, and to get sample requests: recorded
+    calls where there are some. PATH is a version directory, or a base path (its newest version).
 
     Exit code 1: with --check, a file has changed since the export.
     """

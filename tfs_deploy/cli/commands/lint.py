@@ -9,9 +9,19 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.output import styled
 from tfs_deploy.cli.shared.tree import printable
 from tfs_deploy.errors import UsageError
-from tfs_deploy.savedmodel.lint import RULES, Finding, Severity, inspect_to_lint, lint_model, reference, select_rules
+from tfs_deploy.savedmodel.lint import (
+    RULES,
+    Finding,
+    ServerTraits,
+    Severity,
+    inspect_to_lint,
+    lint_model,
+    reference,
+    select_rules,
+)
 from tfs_deploy.text import counted
 
 if TYPE_CHECKING:
@@ -46,7 +56,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     "--deployment",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Deployment file whose image gives the server's version.",
+    help="Deployment file of the server: its version, whether it compiles with XLA, its batches.",
 )
 @click.option(
     "--fail-on",
@@ -82,12 +92,11 @@ def command(
         raise UsageError("PATH is missing", hint="give a version directory or a base path")
     selected, ignored = _split(select), _split(ignore)
     applied = len(select_rules(selected, ignored))
-    if deployment is not None:
-        if image_version is not None:
-            raise UsageError("--image-version and --deployment exclude each other", hint="drop one of them")
-        image_version = _image_version(deployment)
+    if deployment is not None and image_version is not None:
+        raise UsageError("--image-version and --deployment exclude each other", hint="drop one of them")
+    server = None if deployment is None else _server_of(deployment)
     info = inspect_to_lint(path)
-    findings = lint_model(info, select=selected, ignore=ignored, image_version=image_version)
+    findings = lint_model(info, select=selected, ignore=ignored, image_version=image_version, server=server)
     limit = Severity(fail_on)
     failed = any(finding.severity.rank <= limit.rank for finding in findings)
     document = {
@@ -104,22 +113,25 @@ def command(
     return 1 if failed else 0
 
 
-def _image_version(file: Path) -> str:
-    """Return the release of the server in the image that a deployment file names."""
+def _server_of(file: Path) -> ServerTraits:
+    """Return what a deployment file tells of the server; ``UsageError`` if that is nothing, or not its version."""
     from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.deployment.server_traits import server_traits
 
-    docker = load_deployment(file).server.docker
-    if docker is None:
+    deployment = load_deployment(file)
+    traits = server_traits(deployment)
+    docker = deployment.server.docker
+    if docker is None and traits == ServerTraits():
         raise UsageError(
             f"{file} names no image: its server does not run in a container",
             hint="give the server's version with --image-version",
         )
-    if docker.release is None:
+    if docker is not None and docker.release is None:
         raise UsageError(
             f"{file}: the server's version is unknown for the image {docker.image}",
             hint="set server.docker.serving_version, or give --image-version",
         )
-    return ".".join(map(str, docker.release))
+    return traits
 
 
 def _split(entries: Sequence[str]) -> list[str]:
@@ -148,7 +160,7 @@ def _render(path: str, findings: Sequence[Finding], applied: int) -> str:
     lines = []
     ordered = sorted(findings, key=lambda finding: (-finding.severity.rank, finding.rule))
     for position, finding in enumerate(ordered):
-        severity = click.style(f"{finding.severity.value:7}", fg=_COLORS[finding.severity], bold=True)
+        severity = styled(f"{finding.severity.value:7}", fg=_COLORS[finding.severity], bold=True)
         lines.append(f"{finding.rule} {severity} {printable(finding.where)}: {printable(finding.message)}")
         following = ordered[position + 1] if position + 1 < len(ordered) else None
         if following is None or (following.rule, following.hint) != (finding.rule, finding.hint):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs.",
 )
-@click.option("--signature", metavar="NAME", help=f"Signature to run.  [default: {DEFAULT_SIGNATURE}]")
+@click.option("--signature", "-s", metavar="NAME", help=f"Signature to run.  [default: {DEFAULT_SIGNATURE}]")
 @click.option("--label", metavar="LABEL", help="Label of the version to call.")
 @click.option("--version", type=int, metavar="N", help="Number of the version to call.")
 @click.option(

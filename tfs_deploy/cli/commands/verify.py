@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.verification import Verification
 
 
+#: the files beside the verdict
+_REPORTS = ("junit.xml", "summary.md", "report.html")
+
+
 @click.command(
     name="verify",
     cls=Command,
@@ -62,10 +66,11 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
 
 
 def _make_room(folder: Path) -> None:
-    """Make the folder of the reports before anything takes time, and remove the verdict of an earlier run."""
+    """See that the reports can be written before anything takes time, and remove the verdict of an earlier run."""
+    from tfs_deploy.atomic import require_room
     from tfs_deploy.store.verdict import FILE_NAME
 
-    folder.mkdir(parents=True, exist_ok=True)
+    require_room(folder, (*_REPORTS, FILE_NAME))
     (folder / FILE_NAME).unlink(missing_ok=True)
 
 
@@ -76,11 +81,13 @@ def _write(output: Output, verification: Verification, folder: Path) -> None:
     from tfs_deploy.report.verification_html import verification_html
     from tfs_deploy.store.verdict import write_verdict
 
-    texts = {
-        "junit.xml": junit_xml(verification),
-        "summary.md": verification_markdown(verification),
-        "report.html": verification_html(verification),
-    }
+    texts = dict(
+        zip(
+            _REPORTS,
+            (junit_xml(verification), verification_markdown(verification), verification_html(verification)),
+            strict=True,
+        )
+    )
     # the verdict last: where it is, everything is
     written = [*write_files(folder, texts), write_verdict(verification.as_dict(), folder)]
     output.note(f"wrote {', '.join(str(path) for path in written)}")

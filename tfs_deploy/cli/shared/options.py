@@ -42,6 +42,11 @@ def all_of(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[Callable[...
     return decorate
 
 
+def parse_tags(text: str) -> tuple[str, ...]:
+    """Return the tags of ``--tags A,B``; no text is the meta graph without tags."""
+    return tuple(tag.strip() for tag in text.split(",") if tag.strip())
+
+
 #: for commands that act on the server of a deployment
 ANY_SERVER: Final = click.option(
     "--any-server", is_flag=True, help="Act on whatever server answers on the ports of FILE, not only on its own."

@@ -72,7 +72,7 @@ OPTIONS = (
         metavar="LIMIT",
         help="Limit of a metric on the data set: accuracy>=0.95; may be repeated.",
     ),
-    click.option("--signature", metavar="NAME", help="Signature for the data set.  [default: serving_default]"),
+    click.option("--signature", "-s", metavar="NAME", help="Signature for the data set.  [default: serving_default]"),
     click.option(
         "--label",
         metavar="COLUMN",

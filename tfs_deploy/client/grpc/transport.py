@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from tfs_deploy.client.call.status_errors import grpc_error, late_error
+from tfs_deploy.client.call.status_errors import late_error
 from tfs_deploy.client.grpc.channel import (
     DEADLINE_GRACE,
     SMALL_REQUEST,
     UNANSWERED,
     Channel,
+    call_error,
     call_metadata,
     channel_credentials,
     channel_options,
     closed_error,
+    goes_on,
 )
 
 if TYPE_CHECKING:
@@ -93,10 +95,9 @@ class GrpcTransport:
                 return self._watch(channel, method, call)
             answer: bytes = method(call.body, call.end - _clock(), call_metadata(call))
         except grpc.RpcError as error:
-            code = error.code()
-            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                channel.pending_writes.add(UNANSWERED)
-            raise grpc_error(code.value[0], error.details() or "", self.target, call.message_timeout) from error
+            if goes_on(error, call):
+                return self.perform(call)
+            raise call_error(channel, error, self.target, call) from error
         except ValueError as error:
             # another thread has closed the channel
             raise closed_error(self.target) from error

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from tfs_deploy.client.call.status_errors import grpc_port_error, late_error, unreachable_error
-from tfs_deploy.codec.json.client import parse_json
-from tfs_deploy.errors import DataLossError, StatusError, UsageError
+from tfs_deploy.errors import StatusError, UsageError
 from tfs_deploy.extras import import_extra
 
 if TYPE_CHECKING:
@@ -81,14 +80,5 @@ def http_error(error: Exception, base_url: str, timeout: float) -> StatusError:
     # the text is h11's; a reply that was cut off is malformed as well, but another attempt may succeed
     if malformed and "illegal" in str(error):
         return grpc_port_error(target)
-    return unreachable_error(target, str(error) or type(error).__name__)
-
-
-def error_message(body: bytes) -> str | None:
-    """Return the text in ``{"error": ...}``; ``None`` if the reply is not such JSON."""
-    try:
-        document = parse_json(body)
-    except DataLossError:
-        return None
-    message = document.get("error") if isinstance(document, dict) else None
-    return message if isinstance(message, str) else None
+    sent = not isinstance(error, (httpx.ConnectError, httpcore.ConnectError))
+    return unreachable_error(target, str(error) or type(error).__name__, sent=sent)

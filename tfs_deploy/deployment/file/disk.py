@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy import protos
 from tfs_deploy.deployment.certificates import check_ssl
 from tfs_deploy.deployment.file.text_values import parse_release
+from tfs_deploy.deployment.links import HINT, blind_links
 from tfs_deploy.errors import ModelError, SpecError, UsageError
 from tfs_deploy.protos.text_format import read_message
 from tfs_deploy.savedmodel.graph.scan import scan_saved_model
@@ -29,7 +30,8 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
     """Yield what the server would not find or not load, by the path of the key that names it."""
     lite = deployment.server.flags.get("prefer_tflite_model") is True
     names = MODEL_FILES if lite else GRAPH_FILES
-    release = deployment.server.docker.release if deployment.server.docker is not None else None
+    docker = deployment.server.docker
+    release = None if docker is None or docker.allow_newer_tensorflow else docker.release
     places: dict[str, str] = {}
     for index, model in enumerate(deployment.models):
         where: KeyPath = ("models", index)
@@ -37,6 +39,8 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
         yield from _check_links((*where, "base_path"), model, places)
         if release is not None:
             yield from _check_release((*where, "base_path"), model, release)
+    for link in blind_links(deployment):
+        yield ("models", link.index, "base_path"), f"{link.message}: {HINT}"
     if deployment.ssl is not None:
         for key, message in check_ssl(deployment.ssl):
             yield ("ssl", key), message
@@ -64,9 +68,6 @@ def _check_model(where: KeyPath, model: Model, names: tuple[str, ...]) -> Iterat
     for label, version in model.labels.items():
         if version not in numbers:
             yield (*where, "labels", label), f"version {version} is not on disk, {_there(model, numbers)}"
-        elif version not in served and model.version_policy.kind != "specific":
-            listed = ", ".join(map(str, sorted(served)))
-            yield (*where, "labels", label), f"version {version} is not served, {model.version_policy} serves {listed}"
 
 
 def _check_links(where: KeyPath, model: Model, places: dict[str, str]) -> Iterator[Finding]:
@@ -87,7 +88,8 @@ def _check_release(where: KeyPath, model: Model, release: tuple[int, int]) -> It
         written = _release_of(found[number])
         if written is not None and written > release:
             by, has = (".".join(map(str, pair)) for pair in (written, release))
-            yield where, f"version {number} was written by TensorFlow {by}, newer than the image's {has}"
+            text = f"version {number} was written by TensorFlow {by}, newer than the image's {has}"
+            yield where, f"{text} (serve it all the same: server.docker.allow_newer_tensorflow: true)"
 
 
 def _release_of(version: Path) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """Replay the goldens of a version directory in a process that never saw the model: ``python -m ... DIRECTORY``.
 
-Prints one JSON document: ``{"signatures": [...], "calls": n}``, or ``{"error": "..."}`` with exit code 1.
+Prints a JSON document: ``{"signatures": [...], "calls": n}``, or ``{"error": "...", "kind": "..."}`` and exit code 1.
+Kinds: ``differs`` (an answer is not the original's), ``fails`` (no load or no answer), ``environment`` (no TensorFlow).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.errors import TfsDeployError, VerdictError
+from tfs_deploy.errors import EnvironmentFault, TfsDeployError, VerdictError
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.savedmodel.goldens import compare, read_goldens
 
@@ -38,7 +39,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         document = replay(directory, tags or ("serve",))
     except TfsDeployError as error:
-        document = {"error": error.message, "hint": error.hint}
+        kinds = {EnvironmentFault: "environment", VerdictError: "differs"}
+        kind = next((kind for cls, kind in kinds.items() if isinstance(error, cls)), "fails")
+        document = {"error": error.message, "hint": error.hint, "kind": kind}
     sys.stdout.write(json.dumps(document))
     return 1 if "error" in document else 0
 

@@ -7,12 +7,12 @@ import json
 import logging
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import tfs_deploy
-from tfs_deploy.errors import UsageError, VerdictError
+from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError
+from tfs_deploy.host.python_module import module_command
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.review import LINT_CODES, Accepts, review_lint
 
@@ -52,12 +52,11 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     package_root = str(Path(tfs_deploy.__file__).parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, environment.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "tfs_deploy.export.evidence.replay", str(directory), *tags]
+    command = module_command("tfs_deploy.export.evidence.replay", str(directory), *tags)
     try:
         done = subprocess.run(
             command,
             env=environment,
-            cwd=directory,  # a module in the user's working directory must not shadow one of Python's own
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout,
@@ -76,8 +75,11 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
     if "error" in answer:
         # The directory is gone by the time that this is read.
         problem = answer["error"].replace(f"{directory}/", "")
-        raise VerdictError(
-            f"the written model is not the original: {problem}",
-            hint=answer.get("hint") or "nothing was published; if a SavedModel was copied, check that one",
-        )
+        hint = answer.get("hint") or "nothing was published; if a SavedModel was copied, check that one"
+        if answer.get("kind") == "environment":
+            raise EnvironmentFault(
+                f"the written model cannot be checked: {problem}", hint=f"{hint}; --no-check (check=False) skips it"
+            )
+        differs = "is not the original" if answer.get("kind") == "differs" else "cannot be loaded or called"
+        raise VerdictError(f"the written model {differs}: {problem}", hint=hint)
     return answer

@@ -1,4 +1,4 @@
-"""Whether the user inside a container can read the models that are mounted into it."""
+"""Whether the user inside a container can read what is mounted into it: the models, and the private key."""
 
 from __future__ import annotations
 
@@ -56,3 +56,10 @@ def may_read(status: os.stat_result, uid: int, gid: int) -> bool:
     if status.st_gid == gid:
         return status.st_mode >> 3 & wanted == wanted
     return status.st_mode & wanted == wanted
+
+
+def own_key(path: Path, user: str) -> None:
+    """Give the file with the private key to the container's user, the only one who may read it; only root can."""
+    if path.exists() and os.geteuid() == 0:
+        uid, _, gid = user.partition(":")
+        os.chown(path, int(uid), int(gid or -1))

@@ -12,7 +12,8 @@ from tfs_deploy.config.models import PLATFORM, model_server_config
 from tfs_deploy.config.policies import policy_of, set_policy
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.deployment.deployment import VersionPolicy
-from tfs_deploy.errors import EnvironmentFault, StatusError
+from tfs_deploy.deployment.links import HINT, blind_links
+from tfs_deploy.errors import EnvironmentFault, StatusError, UsageError
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.memory import memory_of
 from tfs_deploy.launch.planning.facts import LaunchFacts
@@ -328,9 +329,10 @@ def _other_endpoint(served: Deployment, server: StartedServer | None) -> tuple[s
 
 
 def _problems(found: _Found, ports: ServerPorts, leftovers: list[Leftover]) -> list[TfsDeployError]:
-    """Return what keeps a server from starting on ``ports``, where one is to be started."""
+    """Return what keeps a server from its file, and from starting on ``ports`` where one is to be started."""
     other = other_server(found.deployment)
     problems: list[TfsDeployError] = [] if other is None else [other]
+    problems += [UsageError(link.message, hint=HINT) for link in blind_links(found.served)]
     if found.server is None or found.replacing:
         freed = [leftover.ports for leftover in leftovers if leftover.ports is not None]
         if found.server is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from tfs_deploy.errors import StatusError, UnavailableError, UsageError, status_error
+from tfs_deploy.host.addresses import read_server
 from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, START, UNLOADING, ServerView, VersionView
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ class Replica:
     @classmethod
     def parse(cls, text: str) -> Replica:
         """Read ``HOST:PORT`` or ``HOST:PORT/RESTPORT``; raises ``UsageError``."""
-        address, slash, rest = text.strip().partition("/")
-        host, colon, port = address.rpartition(":")
-        if not colon or not host or not port.isdecimal() or (slash and not rest.isdecimal()):
+        try:
+            grpc, rest = read_server(text)
+        except UsageError as error:
             hint = "for example 10.0.0.1:8500, or 10.0.0.1:8500/8501 with the REST port"
-            raise UsageError(f"{text!r} is not a valid server address", hint=hint)
-        return cls(address, f"{host}:{rest}" if rest else None)
+            raise UsageError(f"{text!r} is not a valid server address", hint=hint) from error
+        return cls(str(grpc), None if rest is None else str(rest))
 
 
 class ReplicaSet:

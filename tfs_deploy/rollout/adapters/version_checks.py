@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.deployment.server_traits import server_traits
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
 from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.launch.memory import version_bytes
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.rollout.machine.plan import RolloutPlan
+    from tfs_deploy.savedmodel.lint import ServerTraits
 
 #: lint rules about the versions beside this one, and the one that the manifest covers
 _NOT_HERE: Final = ("TFS4", "TFS304")
@@ -77,7 +79,7 @@ class VersionChecks:
         """Judge the new version's files: intact, clean, with recorded answers, compatible with its callers."""
         notes: list[str] = []
         try:
-            reason = _refusal(self.base_path, plan, notes) or self._fits(plan, notes)
+            reason = _refusal(self.base_path, plan, server_traits(self.deployment), notes) or self._fits(plan, notes)
         except ModelError as error:
             return CheckResult(ok=False, reason=error.message, notes=tuple(notes))
         if reason is None:
@@ -136,9 +138,9 @@ class VersionChecks:
         return None
 
 
-def _refusal(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
+def _refusal(base: Path, plan: RolloutPlan, server: ServerTraits, notes: list[str]) -> str | None:
     """Return the first reason not to load the new version, ``None`` if there is none; what is accepted is noted."""
-    for review, accepts in _reviews(base, plan, notes):
+    for review, accepts in _reviews(base, plan, server, notes):
         refused = accepts.refused(review)
         if refused:
             return _told(refused[0], plan) + _REFUSED.get(refused[0].code, "").format(old=plan.old)
@@ -146,7 +148,7 @@ def _refusal(base: Path, plan: RolloutPlan, notes: list[str]) -> str | None:
     return None
 
 
-def _reviews(base: Path, plan: RolloutPlan, notes: list[str]) -> Iterator[tuple[Review, Accepts]]:
+def _reviews(base: Path, plan: RolloutPlan, server: ServerTraits, notes: list[str]) -> Iterator[tuple[Review, Accepts]]:
     """Yield the reviews of the new version, each with what the plan accepts, from the cheapest to the widest."""
     accepts = _accepts(plan)
     folder = find_version(base, plan.new).path
@@ -154,7 +156,7 @@ def _reviews(base: Path, plan: RolloutPlan, notes: list[str]) -> Iterator[tuple[
     if plan.verdict:
         yield _review_verdict(plan.verdict, folder, plan, notes), accepts
     info = inspect_model(folder)
-    yield review_lint(info, ignore=_NOT_HERE), accepts
+    yield review_lint(info, ignore=_NOT_HERE, server=server), accepts
     yield review_goldens(info), accepts
     warmup = review_warmup(info)
     yield warmup, accepts if not warmup.remarks or _has_warmup(base, plan.old) else Accepts(frozenset({NO_WARMUP}))

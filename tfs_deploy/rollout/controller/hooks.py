@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError
 from tfs_deploy.host.commands import require_program, run_command, split_command
 from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
-from tfs_deploy.rollout.web import fetch, is_url
+from tfs_deploy.rollout.web import check_url, fetch, is_url
 from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class RolloutHook:
 
 def check_target(target: str) -> str:
     """Return a command or URL without surrounding blanks; raises ``UsageError`` for what is neither."""
-    if not is_url(target.strip()):
+    if is_url(target.strip()):
+        check_url(target.strip())
+    else:
         split_command(target)
     return target.strip()
 

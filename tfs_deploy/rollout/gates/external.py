@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import string
 import urllib.parse
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tfs_deploy.host.commands import CommandResult, run_command, split_command
 from tfs_deploy.rollout.gates.conditions import Condition, number_at, path_steps
 from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
 from tfs_deploy.rollout.gates.spec import GateKind
-from tfs_deploy.rollout.web import fetch_json, is_url
+from tfs_deploy.rollout.web import check_url, fetch_json, is_url
 
 if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.gate import StepView
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CANNOT_TELL: Final = 75
 _MISSING: Final = (126, 127)
 _SEPARATOR: Final = "::"
+_PLACEHOLDER: Final = re.compile(r"\$\w+|\$\{\w+\}")
 
 
 def placeholders(step: StepView) -> dict[str, str]:
@@ -177,6 +179,8 @@ def _url_and_rest(name: str, setting: str, *, example: str) -> tuple[str, str]:
     if not is_url(url) or not separator or not rest.strip():
         message = f"the gate {name}={setting} is incomplete"
         raise UsageError(message, hint=f"write {name}=http://HOST/PATH {_SEPARATOR} {example}")
+    # a number is valid wherever a placeholder may be
+    check_url(_PLACEHOLDER.sub("1", url.strip()))
     return url.strip(), rest.strip()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, file_hint
-from tfs_deploy.protos.signatures import dtype_name
+from tfs_deploy.protos.signatures import ML_DTYPES, dtype_name
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.crc32c import crc32c, mask
 from tfs_deploy.savedmodel.formats.sstable import read_table
@@ -26,7 +26,8 @@ _VARIANT: Final = 21
 _CHUNK: Final = 1 << 22
 #: bytes of one element
 _WIDTHS: Final = {
-    **dict.fromkeys(("bool", "int8", "uint8", "qint8", "quint8", "float8_e5m2", "float8_e4m3fn"), 1),
+    **dict.fromkeys(("bool", "int8", "uint8", "qint8", "quint8"), 1),
+    **dict.fromkeys(ML_DTYPES, 1),
     **dict.fromkeys(("int16", "uint16", "float16", "bfloat16", "qint16", "quint16"), 2),
     **dict.fromkeys(("float32", "int32", "uint32", "qint32"), 4),
     **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),

@@ -48,6 +48,17 @@ HOST_OPS: Final = frozenset(
     """.split(),
 )
 
+#: ops whose kernels on a CPU compile with XLA when they run (kernels of the XLA_JIT ops in tensorflow/compiler/jit)
+XLA_OPS: Final = frozenset(
+    """
+    XlaBroadcastHelper XlaCallModule XlaConv XlaConvV2 XlaDequantize XlaDot XlaDotV2 XlaDynamicSlice
+    XlaDynamicUpdateSlice XlaEinsum XlaGather XlaIf XlaKeyValueSort XlaLaunch XlaLaunchV2 XlaOptimizationBarrier XlaPad
+    XlaReduce XlaReducePrecision XlaReduceWindow XlaReplicaId XlaRngBitGenerator XlaScatter XlaSelectAndScatter
+    XlaSelfAdjointEig XlaSharding XlaSort XlaSpmdShardToFullShape XlaSvd XlaVariadicReduce XlaVariadicReduceV2
+    XlaVariadicSort XlaWhile
+    """.split(),
+)
+
 #: ops that write to the server's own log
 PRINT_OPS: Final = frozenset({"Print", "PrintV2"})
 
@@ -66,6 +77,32 @@ _LOSS_OPS: Final = frozenset(
     SoftmaxCrossEntropyWithLogits SparseSoftmaxCrossEntropyWithLogits CTCLoss CTCLossV2 SymbolicGradient
     """.split(),
 )
+#: gradients by their names, but the forward ops of transposed convolutions
+_TRANSPOSED_OPS: Final = frozenset(
+    """
+    Conv2DBackpropInput Conv2DBackpropInputV2 Conv3DBackpropInput Conv3DBackpropInputV2
+    DepthwiseConv2dNativeBackpropInput
+    """.split(),
+)
+#: ops that draw from the state of a tf.random.Generator, which they move on
+GENERATOR_OPS: Final = frozenset(
+    """
+    NonDeterministicInts RngReadAndSkip RngSkip StatefulRandomBinomial StatefulStandardNormal StatefulStandardNormalV2
+    StatefulTruncatedNormal StatefulUniform StatefulUniformFullInt StatefulUniformInt
+    """.split(),
+)
+#: ops that change what a table, a queue, a staging area or an accumulator holds
+CONTAINER_OPS: Final = frozenset(
+    """
+    LookupTableImport LookupTableImportV2 LookupTableInsert LookupTableInsertV2 LookupTableRemoveV2
+    QueueDequeue QueueDequeueMany QueueDequeueManyV2 QueueDequeueUpTo QueueDequeueUpToV2 QueueDequeueV2
+    QueueEnqueue QueueEnqueueMany QueueEnqueueManyV2 QueueEnqueueV2
+    Stage StageClear Unstage MapStage MapClear MapUnstage MapUnstageNoKey OrderedMapStage OrderedMapClear
+    OrderedMapUnstage OrderedMapUnstageNoKey BarrierInsertMany BarrierTakeMany
+    AccumulatorApplyGradient AccumulatorTakeGradient ResourceAccumulatorApplyGradient ResourceAccumulatorTakeGradient
+    SparseAccumulatorApplyGradient SparseAccumulatorTakeGradient
+    """.split(),
+)
 #: batch normalisation, which trains unless its attribute ``is_training`` says otherwise
 BATCH_NORM_OPS: Final = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
 
@@ -78,7 +115,7 @@ def is_training_op(op: str) -> bool:
     if op in _APPLY_OPS or op in _LOSS_OPS:
         return True
     is_gradient = op.endswith(("Grad", "GradV2", "GradV3")) or "Backprop" in op
-    return is_gradient and op in stock_ops()
+    return is_gradient and op not in _TRANSPOSED_OPS and op in stock_ops()
 
 
 @functools.lru_cache(maxsize=1)

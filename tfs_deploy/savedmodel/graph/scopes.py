@@ -13,9 +13,18 @@ from tfs_deploy.savedmodel.graph.soundness import check_node
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: what ``Scope.flagged`` counts: random ops without a seed, batch normalisation in training mode
+#: what ``Scope.flagged`` counts: random ops without a seed and with one, batch normalisation in training mode, calls
+#: that XLA must compile
 UNSEEDED: Final = "unseeded"
+SEEDED: Final = "seeded"
 TRAINING: Final = "training"
+COMPILED: Final = "compiled"
+#: what jit_compile=True writes on every call of such a function, and TF1's xla.compile on every op inside
+#: (tensorflow/compiler/jit/defs.cc, tensorflow/python/compiler/xla/xla.py)
+_MUST_COMPILE: Final = "_XlaMustCompile"
+_COMPILE_ID: Final = "_xla_compile_id"
+#: ops that hand on a value, or keep it in a variable
+_PASSES_ON: Final = frozenset({"Identity", "Assign", "AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
 _NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -114,20 +123,44 @@ class Graph:
     def reachable(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> list[Scope]:
         """Return what computing ``tensors`` (``node:0``) from ``fed`` executes: a part of the main graph, functions."""
         part = Scope(texts=self.main.texts, empty=self.main.empty)
+        visited = self.reached_nodes(tensors, fed)
+        for name in visited:
+            node = self.nodes[name]
+            part.count(name, node.op, node.flag, node.calls)
+        part.parsers = [parser for parser in self.main.parsers if parser.node in visited]
+        return [part, *self._called(part)]
+
+    def reached_nodes(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> dict[str, None]:
+        """Return the nodes of the main graph that computing ``tensors`` from ``fed`` executes, in the order found."""
         seen = {_output_name(tensor) for tensor in fed}
         todo = list(map(_output_name, tensors))
-        visited: set[str] = set()
+        visited: dict[str, None] = {}
         while todo:
             tensor = todo.pop()
             name = node_name(tensor)
             node = self.nodes.get(name)
             if node is None or tensor in seen or name in visited:
                 continue
-            visited.add(name)
-            part.count(name, node.op, node.flag, node.calls)
+            visited[name] = None
             todo += [_output_name(name) for name in node.inputs.split("\n") if name]
-        part.parsers = [parser for parser in self.main.parsers if parser.node in visited]
-        return [part, *self._called(part)]
+        return visited
+
+    def uses_value(self, tensor: str, nodes: Iterable[str]) -> bool:
+        """Tell whether one of these ``nodes`` uses the value of a tensor, rather than passing or storing it."""
+        ordered = list(nodes)
+        carriers = {node_name(tensor)}
+        while True:
+            before = len(carriers)
+            for name in ordered:
+                node = self.nodes[name]
+                given = [node_name(each) for each in node.inputs.split("\n") if each and not each.startswith("^")]
+                if name in carriers or carriers.isdisjoint(given):
+                    continue
+                if node.op not in _PASSES_ON:
+                    return True
+                carriers |= {name, *given[:1]} if node.op.startswith("Assign") else {name}
+            if len(carriers) == before:
+                return False
 
     def _called(self, scope: Scope) -> list[Scope]:
         found: set[str] = set()
@@ -160,14 +193,22 @@ def _output_name(tensor: str) -> str:
 
 def _flag_and_calls(node: Any, op: str) -> tuple[str, frozenset[str]]:
     letters = stock_ops().get(op)
+    compiled = COMPILED if _is_compiled(node) else ""
     if letters is None or "f" in letters:
-        return "", _functions_of(node)
-    if "r" in letters and not (node.attr["seed"].i or node.attr["seed2"].i):
-        return UNSEEDED, _NOTHING
+        return compiled, _functions_of(node)
+    if compiled:
+        return compiled, _NOTHING
+    if "r" in letters:
+        return SEEDED if node.attr["seed"].i or node.attr["seed2"].i else UNSEEDED, _NOTHING
     # The attribute is true unless written down otherwise.
     if op in BATCH_NORM_OPS and ("is_training" not in node.attr or node.attr["is_training"].b):
         return TRAINING, _NOTHING
     return "", _NOTHING
+
+
+def _is_compiled(node: Any) -> bool:
+    attributes = node.attr
+    return _COMPILE_ID in attributes or (_MUST_COMPILE in attributes and bool(attributes[_MUST_COMPILE].b))
 
 
 def _functions_of(node: Any) -> frozenset[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import ModelError, UsageError, file_hint
-from tfs_deploy.savedmodel import layout, versions
+from tfs_deploy.savedmodel import versions
+from tfs_deploy.savedmodel.graph.scan import graph_file
 from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
 from tfs_deploy.savedmodel.lint import files, graphs, signatures
-from tfs_deploy.savedmodel.lint.rules import Finding, LintedModel, Rule, Severity
+from tfs_deploy.savedmodel.lint.rules import Finding, LintedModel, Rule, ServerTraits, Severity
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ __all__ = [
     "RULES",
     "Finding",
     "Rule",
+    "ServerTraits",
     "Severity",
     "inspect_to_lint",
     "lint_model",
@@ -37,6 +40,7 @@ def lint_model(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     image_version: str | None = None,
+    server: ServerTraits | None = None,
 ) -> list[Finding]:
     """Apply the rules to a model and return what they find, in the order of the rules.
 
@@ -45,15 +49,18 @@ def lint_model(
         select: ids, beginnings of ids or names of the only rules to apply.
         ignore: ids, beginnings of ids or names of rules to leave out.
         image_version: version of the server, such as ``2.19``, or its image, ``tensorflow/serving:2.19.1-gpu``.
+        server: what else is known of the server.
 
     Raises:
         UsageError: a rule or the version is unknown.
         ModelError: the model does not exist, or one of its files is damaged.
     """
     rules = select_rules(select, ignore)
-    version = parse_image_version(image_version) if image_version else None
+    traits = server or ServerTraits()
+    if image_version:
+        traits = dataclasses.replace(traits, release=parse_image_version(image_version))
     info = model if isinstance(model, SavedModelInfo) else inspect_to_lint(model)
-    linted = LintedModel(info, version)
+    linted = LintedModel(info, traits)
     try:
         return [finding for rule in rules for finding in rule.findings(linted)]
     except OSError as error:
@@ -68,8 +75,8 @@ def inspect_to_lint(path: str | Path) -> SavedModelInfo:
     The rules report what else the server takes for versions there: files and empty directories.
     """
     folder = Path(path)
-    if folder.is_dir() and not (folder / layout.SAVED_MODEL).exists():
-        found = [v.path for v in versions.list_versions(folder) if (v.path / layout.SAVED_MODEL).exists()]
+    if folder.is_dir() and not graph_file(folder).exists():
+        found = [v.path for v in versions.list_versions(folder) if graph_file(v.path).exists()]
         return inspect_model(found[-1] if found else folder)
     return inspect_model(folder)
 
@@ -116,7 +123,8 @@ _INTRODUCTION = """\
 exits with 1 if a finding is an error (`--fail-on warning` or `info` to be stricter) and with 2 if the model cannot
 be read at all. `--select` and `--ignore` take ids (`TFS105`), prefixes of ids (`TFS2`) and names
 (`fixed-batch-dimension`), separated by commas. `--image-version` gives the version of the server (`2.19`, or the
-image); with `--deployment FILE` it is that of the image in the deployment file. `tfs-deploy lint --rules` prints this
+image); `--deployment FILE` takes it from the image in the deployment file, and from there too whether the server
+compiles with XLA and how large its batches are. `tfs-deploy lint --rules` prints this
 page.
 
 What a signature runs is traced from its outputs through the graph and every function that it calls. Code that is only

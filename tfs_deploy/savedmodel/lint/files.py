@@ -10,6 +10,7 @@ from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.graph.ops import VARIABLE_OPS
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation, listed
 from tfs_deploy.savedmodel.lint.warmup_records import replay_problems
+from tfs_deploy.savedmodel.versions import named_folder
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ def _large_graph(model: LintedModel) -> Iterator[Violation]:
 
 def _missing_assets(model: LintedModel) -> Iterator[Violation]:
     for asset in model.info.assets:
-        if asset.size is None:
+        if asset.size is None and model.info.reads(asset):
             yield Violation(f"{layout.ASSETS}/{asset.name}", "the graph reads this file, but it does not exist")
+        elif asset.size is None:
+            message = "the graph names this file, which does not exist, but nothing opens it"
+            yield Violation(f"{layout.ASSETS}/{asset.name}", message, severity=Severity.INFO)
 
 
 def _missing_variables(model: LintedModel) -> Iterator[Violation]:
@@ -52,7 +56,7 @@ def _manifest(model: LintedModel) -> Iterator[Violation]:
 
 def _not_a_number(model: LintedModel) -> Iterator[Violation]:
     if model.info.version is None:
-        yield Violation(f"directory '{model.info.path.resolve().name}'", "its name is not a number")
+        yield Violation(f"directory '{named_folder(model.info.path).name}'", "its name is not a number")
 
 
 def _zero_prefixed(model: LintedModel) -> Iterator[Violation]:
@@ -92,8 +96,12 @@ def _no_model(model: LintedModel) -> Iterator[Violation]:
 
 def _warmup(model: LintedModel) -> Iterator[Violation]:
     try:
-        for number, reason in replay_problems(model.info):
-            yield Violation(layout.WARMUP, f"record {number} cannot be replayed: {reason}")
+        for problem in replay_problems(model.info, model.server.max_request_rows):
+            if problem.certain:
+                yield Violation(layout.WARMUP, f"record {problem.number} cannot be replayed: {problem.reason}")
+            else:
+                message = f"record {problem.number} may not be replayed: {problem.reason}"
+                yield Violation(layout.WARMUP, message, severity=Severity.WARNING)
     except ModelError as error:
         yield Violation(layout.WARMUP, error.message)
 
@@ -131,7 +139,7 @@ RULES: Final = (
         "TFS302",
         "missing-asset",
         Severity.ERROR,
-        "A file that the graph reads is not in `assets/`.",
+        "A file that the graph reads is not in `assets/`; an info if the graph names it and no op opens it.",
         "The tables that are filled from it fail when the model is loaded.",
         "copy the whole directory, or export the model again",
         _missing_assets,
@@ -213,7 +221,9 @@ RULES: Final = (
         "TFS501",
         "warmup-not-replayable",
         Severity.ERROR,
-        "A warmup record does not fit the signatures, or the file is damaged.",
+        "A warmup record does not fit the signatures, or has more rows than the server's batching takes "
+        "(`--deployment` tells it), or the file is damaged; a warning if only its shape differs from the signature's, "
+        "which the server does not compare.",
         "One failing record makes the load of the version fail.",
         "export again with examples, or remove the warmup file",
         _warmup,

@@ -5,8 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.savedmodel.graph.ops import HOST_OPS, PRINT_OPS, PYTHON_OPS, is_known_op, is_training_op
-from tfs_deploy.savedmodel.graph.scopes import TRAINING, UNSEEDED
+from tfs_deploy.savedmodel.graph.ops import (
+    CONTAINER_OPS,
+    GENERATOR_OPS,
+    HOST_OPS,
+    PRINT_OPS,
+    PYTHON_OPS,
+    XLA_OPS,
+    is_known_op,
+    is_training_op,
+)
+from tfs_deploy.savedmodel.graph.scopes import COMPILED, SEEDED, TRAINING, UNSEEDED
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation
 
 if TYPE_CHECKING:
@@ -17,10 +26,13 @@ if TYPE_CHECKING:
 #: a graph with this many bytes of weights inside is likely a frozen one
 _LARGE_CONSTANTS: Final = 64 << 20
 _ASSIGN_OP: Final = re.compile(
-    r"Assign(Add|Sub)?(Variable(Op|XlaConcatND))?|Resource(Scatter|StridedSlice)\w+|Scatter\w+"
+    r"Assign(Add|Sub)?(Variable(Op|XlaConcatND))?|Resource(Scatter|StridedSlice)\w+|Scatter\w+|(Resource)?CountUpTo"
+    r"|StridedSliceAssign"
 )
 #: functions of names, not of variables
 _NOT_ASSIGN: Final = frozenset({"ScatterNd", "ScatterNdNonAliasingAdd"})
+#: draws from the seed that it is given, such as the state of Keras' seed generators
+_STATELESS_RANDOM: Final = re.compile(r"StatelessRandom\w+|Stateless(TruncatedNormal|Multinomial|Parameterized)\w*")
 _LOADING: Final = "loading"
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 
@@ -93,6 +105,22 @@ def _training(model: LintedModel) -> Iterator[Violation]:
 
 def _random(model: LintedModel) -> Iterator[Violation]:
     yield from _flagged(model, UNSEEDED, "draws random numbers without a seed")
+    yield from _flagged(model, SEEDED, "draws other random numbers of its seed at every call")
+    for op, (where, node) in _reached(model, (GENERATOR_OPS | {"Timestamp"}).__contains__).items():
+        if where != _LOADING:
+            what = "reads the clock" if op == "Timestamp" else "draws other random numbers at every call"
+            yield Violation(where, f"{op} {node} {what}")
+    yield from _moving_seeds(model)
+
+
+def _moving_seeds(model: LintedModel) -> Iterator[Violation]:
+    """Find random ops whose seed is a variable that the signature moves on: Keras' dropout in training mode."""
+    for name, scopes in model.calls.items():
+        ops = set().union(*(scope.ops for scope in scopes))
+        drawing = sorted(op for op in ops if _STATELESS_RANDOM.fullmatch(op) and "Get" not in op)
+        if drawing and not ops & GENERATOR_OPS and _assigning(ops):
+            what = "and the signature changes variables: the seed may be one of them"
+            yield Violation(f"signature '{name}'", f"{drawing[0]} draws random numbers, {what}")
 
 
 def _flagged(model: LintedModel, flag: str, what: str) -> Iterator[Violation]:
@@ -107,21 +135,41 @@ def _flagged(model: LintedModel, flag: str, what: str) -> Iterator[Violation]:
 
 def _assigns(model: LintedModel) -> Iterator[Violation]:
     for name, scopes in model.calls.items():
-        ops = set().union(*(scope.ops for scope in scopes)) - _NOT_ASSIGN
-        changing = sorted(op for op in ops if _ASSIGN_OP.fullmatch(op))
-        if changing:
-            yield Violation(f"signature '{name}'", f"it changes variables ({', '.join(changing)})")
+        ops = set().union(*(scope.ops for scope in scopes))
+        for what, changing in (("variables", _assigning(ops)), ("tables or queues", sorted(ops & CONTAINER_OPS))):
+            if changing:
+                yield Violation(f"signature '{name}'", f"it changes {what} ({', '.join(changing)})")
+
+
+def _assigning(ops: set[str]) -> list[str]:
+    return sorted(op for op in ops - _NOT_ASSIGN if _ASSIGN_OP.fullmatch(op))
 
 
 def _newer(model: LintedModel) -> Iterator[Violation]:
     match = _VERSION.match(model.info.tensorflow_version)
-    if model.image_version is None or match is None:
+    release = model.server.release
+    if release is None or match is None:
         return
-    if (int(match[1]), int(match[2])) > model.image_version:
-        image = ".".join(map(str, model.image_version))
+    if (int(match[1]), int(match[2])) > release:
+        image = ".".join(map(str, release))
         yield Violation(
             "saved_model.pb", f"it was written by TensorFlow {model.info.tensorflow_version}, but the server is {image}"
         )
+
+
+def _compiled(model: LintedModel) -> Iterator[Violation]:
+    if model.server.xla:
+        return
+    for name, scopes in model.calls.items():
+        first = next((found for scope in scopes for found in _compiled_in(scope)), None)
+        if first is not None:
+            refuses = "which a server without --xla_cpu_compilation_enabled=true refuses"
+            yield Violation(f"signature '{name}'", f"{first} is compiled with XLA, {refuses}")
+
+
+def _compiled_in(scope: Scope) -> Iterator[str]:
+    yield from (f"{op} '{scope.examples[op]}'{_inside(scope)}" for op in sorted(XLA_OPS & scope.ops.keys()))
+    yield from (f"{op}{_inside(scope)} (jit_compile=True)" for op, flag in scope.flagged if flag == COMPILED)
 
 
 def _frozen(model: LintedModel) -> Iterator[Violation]:
@@ -187,9 +235,11 @@ RULES: Final = (
         "TFS206",
         "unseeded-random",
         Severity.WARNING,
-        "A signature draws random numbers from an op that has no seed.",
+        "A signature draws random numbers: from an op without a seed or with one (whose numbers differ too, call by "
+        "call), from a `tf.random.Generator`, or from a seed in a variable, as Keras' dropout in training does, or "
+        "it reads the clock.",
         "The same request gets a different answer each time, so goldens and comparisons of versions fail.",
-        "call the model with training=False (dropout), or set the seed",
+        "call the model with training=False (dropout), or draw with tf.random.stateless_* and a constant seed",
         _random,
     ),
     Rule(
@@ -199,14 +249,15 @@ RULES: Final = (
         "The model was written by a newer TensorFlow than the server has (`--image-version`, or `--deployment` for the "
         "image in a deployment file).",
         "Ops and attributes that the server does not know make the load fail, which it retries for minutes.",
-        "use an image of at least that version, or export with an older TensorFlow",
+        "use an image of at least that version, export with an older TensorFlow, or try it: "
+        "server.docker.allow_newer_tensorflow: true (verify on that image: --target docker)",
         _newer,
     ),
     Rule(
         "TFS208",
         "changes-variables",
         Severity.WARNING,
-        "A signature assigns variables.",
+        "A signature assigns variables, or changes what a lookup table or a queue holds.",
         "An answer depends on earlier requests and on the replica that gives it, and the state is lost with the "
         "version.",
         "keep state outside the model",
@@ -220,5 +271,17 @@ RULES: Final = (
         "They are parsed and copied at every load, and count towards the 2 GB limit of a protobuf file.",
         "keep weights in variables",
         _frozen,
+    ),
+    Rule(
+        "TFS210",
+        "xla-compilation",
+        Severity.ERROR,
+        "A signature calls a function that was made with `jit_compile=True`, or runs an op `Xla...`, and the server is "
+        "not known to compile with XLA (`--deployment` tells it).",
+        "The server answers such a request with `XLA compilation disabled` (HTTP 500) unless it was started with "
+        "`--xla_cpu_compilation_enabled=true`.",
+        "set server.flags.xla_cpu_compilation_enabled: true in the deployment file (--xla_cpu_compilation_enabled=true "
+        "on a command line), or export without jit_compile",
+        _compiled,
     ),
 )

@@ -43,12 +43,27 @@ class Finding:
     hint: str
 
 
+@dataclass(frozen=True, slots=True)
+class ServerTraits:
+    """What is known of the server that a model is for; nothing by default: a stock server of any version.
+
+    Attributes:
+        release: its version, such as ``(2, 19)``.
+        xla: whether it compiles with XLA, which it does not unless it is told to.
+        max_request_rows: rows of the largest request that its batching takes; ``None`` without batching.
+    """
+
+    release: tuple[int, int] | None = None
+    xla: bool = False
+    max_request_rows: int | None = None
+
+
 @dataclass(frozen=True)
 class LintedModel:
-    """A model, and the version of the server that it is for (``image_version``, such as ``(2, 19)``), if known."""
+    """A model, and the server that it is for."""
 
     info: SavedModelInfo
-    image_version: tuple[int, int] | None = None
+    server: ServerTraits = field(default_factory=ServerTraits)
 
     @cached_property
     def calls(self) -> dict[str, list[Scope]]:
@@ -58,7 +73,11 @@ class LintedModel:
     @cached_property
     def siblings(self) -> list[VersionDir]:
         """What the server takes for versions beside this one; empty if this directory has no number."""
-        return versions.list_versions(self.info.path.resolve().parent) if self.info.version is not None else []
+        return (
+            versions.list_versions(versions.named_folder(self.info.path).parent)
+            if self.info.version is not None
+            else []
+        )
 
     def tensors(self, side: str) -> Iterator[tuple[SignatureInfo, TensorSpec]]:
         """Yield every input or output (``side``) with its signature."""

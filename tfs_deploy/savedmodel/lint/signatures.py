@@ -12,7 +12,7 @@ from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violat
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
 
@@ -23,9 +23,17 @@ _MADE_UP_INPUT: Final = re.compile(r"args_\d+(_\d+)?|input_\d+|inputs_\d+|keras_
 #: ops that take bytes, not text
 _BINARY_OPS: Final = frozenset(
     {"DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "DecodeGif", "DecodeWebP", "DecodeWav"}
-    | {"DecodeRaw", "DecodePaddedRaw", "DecodeCompressed", "DecodeProtoV2", "ParseTensor", "DecodeBase64"}
-    | {"ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseSequenceExample", "ParseSequenceExampleV2"}
+    | {"DecodeRaw", "DecodePaddedRaw", "DecodeCompressed", "DecodeProtoV2", "ParseTensor"}
 )
+#: ops whose results are bytes, not text
+_ENCODING_OPS: Final = frozenset(
+    {"EncodeJpeg", "EncodeJpegVariableQuality", "EncodePng", "EncodeWav", "EncodeProto", "SerializeTensor"}
+)
+_EXAMPLE_OPS: Final = frozenset(
+    {"ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseSequenceExample", "ParseSequenceExampleV2"}
+)
+#: names that say it of an input: Estimators and ``from_examples`` use them
+_EXAMPLE_NAMES: Final = re.compile(r".*examples?")
 
 
 def _where(signature: SignatureInfo) -> str:
@@ -102,15 +110,32 @@ def _float64(model: LintedModel) -> Iterator[Violation]:
 
 
 def _string_names(model: LintedModel) -> Iterator[Violation]:
-    for signature, spec in model.tensors("inputs"):
-        if spec.dtype != "string" or spec.name.endswith("_bytes") or not _takes_tensors(signature):
-            continue
-        binary = sorted(_BINARY_OPS.intersection(*[set().union(*(s.ops for s in model.calls[signature.name]))]))
-        if binary:
-            message = f"string input '{spec.name}' does not end in '_bytes', but the graph uses {binary[0]}"
-            yield Violation(_where(signature), message, severity=Severity.WARNING)
-        else:
-            yield Violation(_where(signature), f"string input '{spec.name}' does not end in '_bytes'")
+    for signature in filter(_takes_tensors, model.info.signatures.values()):
+        ops = _ops_of(model, signature)
+        decoding, parsing = sorted(ops & _BINARY_OPS), sorted(ops & _EXAMPLE_OPS)
+        for name in _unmarked(signature.inputs):
+            found = decoding or ([] if _EXAMPLE_NAMES.fullmatch(name) else parsing)
+            if found:
+                message = f"string input '{name}' does not end in '_bytes', but the graph uses {found[0]}"
+                yield Violation(_where(signature), message)
+
+
+def _binary_outputs(model: LintedModel) -> Iterator[Violation]:
+    for signature in filter(_takes_tensors, model.info.signatures.values()):
+        encoding = sorted(_ops_of(model, signature) & _ENCODING_OPS)
+        for name in _unmarked(signature.outputs) if encoding else ():
+            message = f"string output '{name}' does not end in '_bytes', but the graph uses {encoding[0]}"
+            yield Violation(_where(signature), message)
+
+
+def _ops_of(model: LintedModel, signature: SignatureInfo) -> set[str]:
+    return set().union(*(scope.ops for scope in model.calls[signature.name]))
+
+
+def _unmarked(specs: Mapping[str, TensorSpec]) -> list[str]:
+    """Return the string tensors, none if the name of one says that it is the binary one."""
+    texts = [name for name, spec in specs.items() if spec.dtype == "string"]
+    return [] if any(name.endswith("_bytes") for name in texts) else texts
 
 
 def _methods(model: LintedModel) -> Iterator[Violation]:
@@ -245,10 +270,10 @@ RULES: Final = (
     Rule(
         "TFS109",
         "string-input-name",
-        Severity.INFO,
-        "A string input whose name does not end in `_bytes`; a warning if the graph takes it for binary data.",
+        Severity.WARNING,
+        "A string input that the graph takes for binary data, and whose name does not end in `_bytes`.",
         "REST clients tell by the name whether a value is sent and returned in base64.",
-        "name it with '_bytes' at the end if it is binary data; leave it if it is text",
+        "name it with '_bytes' at the end",
         _string_names,
     ),
     Rule(
@@ -305,5 +330,16 @@ RULES: Final = (
         "The server finds no meta graph to load unless started with `--saved_model_tags`.",
         "export with the tag 'serve', or start the server with --saved_model_tags",
         _no_serve_tag,
+    ),
+    Rule(
+        "TFS116",
+        "binary-output-name",
+        Severity.WARNING,
+        "A string output that the graph fills with binary data (an image, sound, a serialized message), and whose name "
+        "does not end in `_bytes`.",
+        "The REST API writes the bytes of a string output as they are, and no JSON parser reads the reply; an output "
+        "named `*_bytes` is written in base64.",
+        "name it with '_bytes' at the end, or encode it with tf.io.encode_base64",
+        _binary_outputs,
     ),
 )

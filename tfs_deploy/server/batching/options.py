@@ -76,22 +76,11 @@ def check_options(options: BatchOptions) -> None:
         return
     if any(later <= earlier for earlier, later in itertools.pairwise(sizes)):
         raise InvalidArgumentError("allowed_batch_sizes entries must be monotonically increasing")
-    if not options.split_large:
-        if sizes[-1] != options.max_batch_size:
-            raise InvalidArgumentError(
-                "Last entry in allowed_batch_sizes must match max_batch_size; "
-                f"last entry was {sizes[-1]}; expected {options.max_batch_size}"
-            )
-        return
-    if sizes[-1] > options.max_batch_size:
+    if sizes[-1] != options.max_batch_size:
+        # also where large batches are split (bundle_factory_util.cc, WrapSessionForBatching)
         raise InvalidArgumentError(
-            "Last entry in allowed_batch_sizes must be less than or equal to max_batch_size; "
+            "Last entry in allowed_batch_sizes must match max_batch_size; "
             f"last entry was {sizes[-1]}; expected {options.max_batch_size}"
-        )
-    if sizes[-1] != options.max_execution_size:
-        raise InvalidArgumentError(
-            "Last entry in allowed_batch_sizes must be equal to max_execution_batch_size; "
-            f"last entry was {sizes[-1]}; expected {options.max_execution_size}"
         )
 
 

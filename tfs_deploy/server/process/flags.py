@@ -59,8 +59,6 @@ IGNORED_FLAGS: Final = frozenset(
         "skip_initialize_tpu",
         "thread_pool_factory_config_file",
         "use_alts_credentials",
-        "xla_cpu_compilation_enabled",
-        "xla_gpu_compilation_enabled",
     }
 )
 _TRUE: Final = frozenset({"true", "1", "t", "yes", "y"})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import ModelError, UsageError
-from tfs_deploy.savedmodel.graph.scan import scan_saved_model
+from tfs_deploy.savedmodel.graph.scan import graph_file, scan_saved_model
 from tfs_deploy.savedmodel.layout import SAVED_MODEL, SAVED_MODEL_TEXT
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 from tfs_deploy.server.models.version_policy import VersionPolicy, aspired_versions
@@ -86,9 +86,9 @@ def _in_version(version: VersionDir) -> Iterator[Finding]:
         yield f"{version.path} has the name of a version, but is not a directory", "move it out of the base path"
     elif not _has_model(version.path):
         yield f"version directory {version.path} has no {SAVED_MODEL}", "export it again, or remove it"
-    elif (version.path / SAVED_MODEL).is_file():
+    else:
         try:
-            scan_saved_model(version.path / SAVED_MODEL)
+            scan_saved_model(graph_file(version.path))
         except ModelError as error:
             yield error.message, error.hint or "export it again"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
 from tfs_deploy.host.tcp_ports import bind, check_free
-from tfs_deploy.runtime.library import load_library
+from tfs_deploy.runtime.library import disable_xla, load_library
 from tfs_deploy.runtime.session import return_large_blocks
 from tfs_deploy.server.data_plane import DataPlane
 from tfs_deploy.server.grpc.prediction_service import LARGE_REQUEST
@@ -20,6 +20,7 @@ from tfs_deploy.server.grpc.server import GrpcServer
 from tfs_deploy.server.metrics import ServerMetrics
 from tfs_deploy.server.process.settings import (
     channel_options,
+    compiles_with_xla,
     initial_config,
     make_core,
     metrics_path,
@@ -78,6 +79,8 @@ class ServerProcess:
             check_free(_ANY, rest_port, what="REST")
         # in this thread, before others load models: stderr is captured meanwhile
         load_library()
+        if not compiles_with_xla(flags):
+            disable_xla()
         reminder = threading.Timer(_REMIND_SECONDS, self._remind, [config])
         reminder.daemon = True
         reminder.start()
@@ -153,6 +156,8 @@ class ServerProcess:
                 if error.message != said:
                     said = error.message
                     _log.error("the model config file is not applied: %s", one_line(said))
+            except Exception:  # noqa: BLE001 - logged; without this thread no later config would be applied
+                _log.exception("the model config file is not applied")
 
     def stop(self) -> bool:
         """Close the ports, let requests end within --drain_seconds, unload all models.

@@ -11,7 +11,7 @@ import numpy as np
 from tfs_deploy.errors import StatusError
 from tfs_deploy.savedmodel.goldens import compare
 from tfs_deploy.verify.checks import failed, passed, skipped
-from tfs_deploy.verify.probing.cases import ONES, ROWS, ZEROS, Case, rows_of
+from tfs_deploy.verify.probing.cases import ONES, ROWS, ZEROS, Case, rows_of, shapes_of
 from tfs_deploy.verify.probing.local_runner import LocalRunner
 from tfs_deploy.verify.probing.prober import GRPC, Answer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tfs_deploy.savedmodel.goldens import Mismatch
     from tfs_deploy.verify.checks import Judgement
     from tfs_deploy.verify.probing.prober import Prober
     from tfs_deploy.verify.served_version import ServedVersion
@@ -97,16 +98,36 @@ def judge_row(row: int, batch: Answer, alone: Answer, case: Case) -> Judgement |
     """Return what is wrong with one row of a batch, by its answer alone; ``None`` if they are the same."""
     if not alone.ok:
         return failed(f"row {row} is answered in a batch, but not alone: {alone.reason}")
-    expected = {
-        name: without_padding(batch.outputs[name][row : row + 1], alone.outputs.get(name))
-        for name in rowwise(batch, alone, case.rows or 0)
-    }
-    mismatch = compare(expected, alone.outputs, max(case.rtol, _BATCH_RTOL), max(case.atol, _BATCH_ATOL))
-    if mismatch is None:
-        return None
-    return failed(
-        f"row {row} alone gets another answer than in a batch of {case.rows}: {mismatch}", mismatch.max_abs_diff
-    )
+    mismatches: list[Mismatch] = []
+    for read in (_as_row, _as_crossing):
+        expected = {
+            name: read(batch.outputs[name], row, alone.outputs.get(name))
+            for name in rowwise(batch, alone, case.rows or 0)
+        }
+        mismatch = compare(expected, alone.outputs, max(case.rtol, _BATCH_RTOL), max(case.atol, _BATCH_ATOL))
+        if mismatch is None:
+            return None
+        mismatches.append(mismatch)
+    first = mismatches[0]
+    return failed(f"row {row} alone gets another answer than in a batch of {case.rows}: {first}", first.max_abs_diff)
+
+
+def _as_row(array: NDArray[Any], row: int, alone: NDArray[Any] | None) -> NDArray[Any]:
+    return without_padding(array[row : row + 1], alone)
+
+
+def _as_crossing(array: NDArray[Any], row: int, alone: NDArray[Any] | None) -> NDArray[Any]:
+    """Return one row of an output, and of that what belongs to the same row of the other inputs.
+
+    Scores of each user for each item, [users, items], have a column for each item; alone they have one.
+    """
+    one = array[row : row + 1]
+    if alone is None or alone.ndim != array.ndim:
+        return one
+    for axis in range(1, array.ndim):
+        if array.shape[axis] == len(array) and alone.shape[axis] == 1:
+            one = np.take(one, [row], axis=axis)
+    return one
 
 
 def rowwise(batch: Answer, alone: Answer, rows: int) -> set[str]:
@@ -150,7 +171,7 @@ def judge_finite(answered: Sequence[tuple[Case, Answer]]) -> Judgement:
     ]
     if wrong or len(bad) == len(answered):
         case = min(wrong or bad, key=lambda each: each.golden is None)
-        return failed(f"{case.name}: {bad[case]}", float(len(bad)), "answers")
+        return failed(f"{case.name}: {bad[case]}; sent {shapes_of(case)}", float(len(bad)), "answers")
     if bad:
         case, where = next(iter(bad.items()))
         return passed(f"finite for ordinary requests; {case.name}: {where}", float(len(bad)), "answers")

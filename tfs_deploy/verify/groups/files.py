@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
-    from tfs_deploy.savedmodel.review import Review
+    from tfs_deploy.savedmodel.lint import ServerTraits
+    from tfs_deploy.savedmodel.review import Remark, Review
     from tfs_deploy.verify.checks import Checker
     from tfs_deploy.verify.subjects import Subject
 
@@ -37,10 +38,12 @@ _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST, NO_GOLDENS, "TFS111"}))
 _NOT_CARRIED: Final = ("resource", "variant")
 
 
-def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ()) -> SavedModelInfo | None:
+def verify_files(
+    checker: Checker, subject: Subject, ignore: Sequence[str] = (), server: ServerTraits | None = None
+) -> SavedModelInfo | None:
     """Check the files of one version and return its description; ``None`` if they cannot be read.
 
-    ``ignore``: lint rules that are not applied.
+    ``ignore``: lint rules that are not applied; ``server``: what is known of the server that the version is for.
     """
     found: list[SavedModelInfo] = []
 
@@ -61,7 +64,7 @@ def verify_files(checker: Checker, subject: Subject, ignore: Sequence[str] = ())
         return None
     (info,) = found
     checker.check("files.manifest", "", lambda: judge_files(review_files(info)))
-    checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore))))
+    checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore), server=server)))
     checker.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
     if subject.baseline is None:
         checker.record("files.contract", "", skipped("no baseline was given: --baseline VERSION"))
@@ -130,12 +133,18 @@ def judge_contract(review: Review) -> Judgement:
     """Judge what changed for callers of the baseline."""
     refused = _ACCEPTS.refused(review)
     if refused:
-        signature, *tensor = refused[0].places
-        where = ", ".join([f"signature '{signature}'", *tensor])
-        return failed(f"{where}: {refused[0].message}{_more(len(refused))}", float(len(refused)), "changes")
+        return failed(
+            f"{_where(refused[0])}: {refused[0].message}{_more(len(refused))}", float(len(refused)), "changes"
+        )
     worst = min(review.remarks, key=lambda remark: remark.severity.rank, default=None)
     verdict = Compatibility.COMPATIBLE.value if worst is None else worst.code
     return passed(f"{verdict}: {review.examined} changes", float(review.examined), "changes")
+
+
+def _where(remark: Remark) -> str:
+    """Name the signature and the tensor, or the tag set."""
+    first, *rest = remark.places
+    return first if first.startswith("tag set ") else ", ".join([f"signature '{first}'", *rest])
 
 
 def _more(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import DeadlineExceededError
@@ -9,8 +10,8 @@ from tfs_deploy.savedmodel.goldens import compare
 from tfs_deploy.smoke.made_up_inputs import output_mismatch
 from tfs_deploy.verify.checks import CheckStatus, failed, passed, skipped
 from tfs_deploy.verify.groups.behaviour import not_finite
-from tfs_deploy.verify.probing.cases import guesses, is_guess, made_up_cases, recorded_cases
-from tfs_deploy.verify.probing.prober import GRPC, LOCAL, REST, rest_obstacle
+from tfs_deploy.verify.probing.cases import guesses, has_free_sizes, is_guess, made_up_cases, recorded_cases, shapes_of
+from tfs_deploy.verify.probing.prober import GRPC, LOCAL, REST, not_text, rest_obstacle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +67,10 @@ def verify_smoke(version: ServedVersion) -> None:
                 judgement = _check_answer(checker, prober, signature, case, transport)
                 proven = proven or judgement.status is CheckStatus.PASSED
         if not any(case.golden for case in sent):
-            checker.record(
-                "smoke.signature", name, judge_signature(signature, [prober.probe(case, GRPC) for case in sent])
-            )
+            judgement = judge_signature(signature, [prober.probe(case, GRPC) for case in sent])
+            if has_free_sizes(signature):
+                judgement = replace(judgement, reason=f"{judgement.reason}; sent {shapes_of(sent[-1])}")
+            checker.record("smoke.signature", name, judgement)
     if not proven:
         reason = "no answer was verified: export with examples, so that answers are recorded (or --skip smoke.proven)"
         checker.record("smoke.proven", "", failed(reason))
@@ -77,11 +79,13 @@ def verify_smoke(version: ServedVersion) -> None:
 def _check_answer(checker: Checker, prober: Prober, signature: SignatureInfo, case: Case, transport: str) -> Judgement:
     identity = "smoke.recorded" if case.golden is not None else "smoke.made-up"
     about = f"{case}, over {transport}"
-    reason = rest_obstacle(signature, case, prober.probe(case, GRPC).size) if transport == REST else ""
-    if reason:
-        judgement = skipped(reason)
-        checker.record(identity, about, judgement)
-        return judgement
+    if transport == REST:
+        grpc = prober.probe(case, GRPC)
+        reason, garbled = rest_obstacle(signature, case, grpc.size), "" if case.binary else not_text(grpc)
+        if reason or garbled:
+            judgement = failed(garbled) if garbled else skipped(reason)
+            checker.record(identity, about, judgement)
+            return judgement
     answer = prober.probe(case, transport)
     local = prober.probe(case, LOCAL) if answer.refused and prober.has_local else None
     judgement = judge_answer(signature, case, answer, local, prober.version)

@@ -6,10 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
+from tfs_deploy import protos
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel.goldens import compare
 from tfs_deploy.verify.checks import failed, passed, skipped
+from tfs_deploy.verify.probing.cases import Case
 from tfs_deploy.verify.probing.prober import GRPC
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from tfs_deploy.client import Client, RestClient
     from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply
     from tfs_deploy.verify.checks import Judgement
-    from tfs_deploy.verify.probing.cases import Case
     from tfs_deploy.verify.probing.prober import Answer, Prober
     from tfs_deploy.verify.served_version import ServedVersion
 
@@ -36,14 +38,44 @@ def verify_inference(version: ServedVersion) -> None:
         if method is None or spec is None or spec.dtype != "string":
             continue
         case = next((c for c in cases[name] if c.ordinary and c.inputs and prober.probe(c, GRPC).ok), None)
+        refused = ""
+        if case is not None and not are_examples(case):
+            case = as_examples(case)
+            refused = prober.probe(case, GRPC).reason
         for transport, client in (("grpc", prober.grpc), ("rest", prober.rest)):
             about = f"{name}, over {transport}"
             if client is None:
                 continue
             if case is None:
                 checker.record(f"smoke.{method}", about, skipped("Predict answered no tf.Example to compare with"))
+            elif refused:
+                reason = f"its input takes other text than the tf.Examples of {method.title()}: {refused}"
+                checker.record(f"smoke.{method}", about, skipped(reason))
             else:
                 checker.check(f"smoke.{method}", about, partial(_ask, prober, client, method, case))
+
+
+def are_examples(case: Case) -> bool:
+    """Return whether a case holds serialized tf.Examples, which are all that Classify and Regress can send."""
+    for record in next(iter(case.inputs.values())).reshape(-1):
+        try:
+            example = protos.Example.FromString(bytes(record))
+        except DecodeError:
+            return False
+        if record and not example.HasField("features"):
+            return False
+    return True
+
+
+def as_examples(case: Case) -> Case:
+    """Return a case with each text in a tf.Example: what a signature gets whose receiver does not parse them."""
+    (name, texts), *_ = case.inputs.items()
+    records = np.empty(texts.shape, object)
+    for position, text in enumerate(texts.reshape(-1)):
+        example = protos.Example()
+        example.features.feature[name].bytes_list.value.append(text)
+        records.reshape(-1)[position] = example.SerializeToString()
+    return Case(case.signature, f"{case.name}, as tf.Examples", {name: records}, case.rows, ordinary=case.ordinary)
 
 
 def judge_classes(reply: ClassifyReply, outputs: Mapping[str, NDArray[Any]], rtol: float, atol: float) -> Judgement:

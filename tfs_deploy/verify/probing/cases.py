@@ -6,6 +6,7 @@ until the model accepts one.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
 #: rows of a case with several rows
 ROWS: Final = 3
-#: guesses for free sizes beside the batch
-SIZES: Final = (1, 4, 32, 128, 224)
+#: guesses for free sizes beside the batch; the last ones are lengths of sound
+SIZES: Final = (1, 4, 32, 128, 224, 1024, 4096, 16384)
+#: elements of the largest input that is made up with a guessed size
+_MOST_ELEMENTS: Final = 1 << 20
 #: one row of ones, the plainest request
 ONES: Final = "ones"
 ZEROS: Final = "zeros"
@@ -124,7 +127,9 @@ def made_up_cases(signature: SignatureInfo, features: Sequence[Feature] = (), gu
     if not signature.inputs:
         return [Case(signature.name, "no inputs", {})]
     make = _Maker(signature, features, guess)
-    cases = [make.case(ONES, make.filled(1)), make.case(ZEROS, make.filled(0))]
+    # a number for the whole request, such as a temperature or a count, is rarely 0
+    all_zero = any(spec.shape != () for spec in signature.inputs.values())
+    cases = [make.case(ONES, make.filled(1)), make.case(ZEROS, make.filled(0), ordinary=all_zero)]
     if make.batched:
         cases.append(make.case(SEVERAL, make.varied(), ROWS))
     low, high = make.filled(low=True), make.filled(low=False)
@@ -138,8 +143,20 @@ def made_up_cases(signature: SignatureInfo, features: Sequence[Feature] = (), gu
 def guesses(signature: SignatureInfo, features: Sequence[Feature] = ()) -> list[Guess]:
     """Return the guesses to try, the plainest first, until the model accepts a request."""
     texts = _TEXTS if _has_text(signature) and not features else _TEXTS[:1]
-    sizes = SIZES if has_free_sizes(signature) else SIZES[:1]
+    sizes = [size for size in SIZES if _elements(signature, size) <= _MOST_ELEMENTS] or SIZES[:1]
+    if not has_free_sizes(signature):
+        sizes = SIZES[:1]
     return [Guess(size, text) for text in texts for size in sizes]
+
+
+def _elements(signature: SignatureInfo, size: int) -> int:
+    """Return the elements of the largest input with several rows of a size."""
+    return max((math.prod(_shape(spec, ROWS, size)) for spec in signature.inputs.values()), default=0)
+
+
+def shapes_of(case: Case) -> str:
+    """Return the shapes of a request's inputs, for a sentence."""
+    return ", ".join(f"{name} {list(array.shape)}" for name, array in case.inputs.items())
 
 
 def empty_case(signature: SignatureInfo, like: Mapping[str, Array]) -> Case:
@@ -182,7 +199,8 @@ class _Maker:
         return Case(self._signature.name, name, inputs, count, ordinary=ordinary, binary=binary)
 
     def filled(self, value: int = 0, *, low: bool | None = None) -> dict[str, Array]:
-        """Return one row of a value, or of the smallest or largest values."""
+        """Return one row of a value, or of the smallest or largest values; scalars beside other inputs are never 0."""
+        beside = any(spec.shape != () for spec in self._signature.inputs.values())
         texts = self._examples or [self._guess.text if low is None else b"" if low else _ODD]
         filled = {}
         for key, spec in self._signature.inputs.items():
@@ -191,7 +209,8 @@ class _Maker:
                 filled[key] = _strings(shape, texts)
             else:
                 limits = _limits(spec)
-                number = value if low is None else limits[0] if low else limits[1]
+                plain = 1 if beside and spec.shape == () else value
+                number = plain if low is None else limits[0] if low else limits[1]
                 filled[key] = np.full(shape, number, numpy_dtype(spec.dtype))
         return filled
 

@@ -35,7 +35,7 @@ def problems(path) -> list[str]:
     [
         "",
         "    versions: all\n    labels: {old: 1, new: 3}\n",
-        "    versions: {latest: 2}\n    labels: {old: 2, new: 3}\n",
+        "    versions: {latest: 2}\n",
         "    versions: {specific: [1]}\n    labels: {old: 1}\n",
     ],
 )
@@ -55,7 +55,6 @@ def test_without_the_disk_nothing_has_to_be_there(shop):
             "6: models[0].versions.specific: version 7 is not on disk, m has 1, 2, 3",
         ),
         ("    versions: all\n    labels: {a: 9}\n", "7: models[0].labels.a: version 9 is not on disk, m has 1, 2, 3"),
-        ("    labels: {a: 1}\n", "6: models[0].labels.a: version 1 is not served, latest 1 serves 3"),
     ],
 )
 def test_versions_that_are_not_there(shop, keys, expected):

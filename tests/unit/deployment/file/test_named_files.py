@@ -102,10 +102,12 @@ def test_mounts_have_to_be_there(folder):
 def test_a_model_of_a_newer_tensorflow_than_the_image(folder):
     """The zoo was written by TensorFlow 2.21."""
     image = "server: {target: docker, docker: {image: 'tensorflow/serving:2.19.1'}}\n"
+    refused = "newer than the image's 2.19 (serve it all the same: server.docker.allow_newer_tensorflow: true)"
     assert problems(folder, HEAD + image) == [
-        "a.yaml:2: models[0].base_path: version 1 was written by TensorFlow 2.21, newer than the image's 2.19"
+        f"a.yaml:2: models[0].base_path: version 1 was written by TensorFlow 2.21, {refused}"
     ]
-    for other in ("'tensorflow/serving:2.21.0'", "'own/image:1'", "'own/image:1', serving_version: '2.21'"):
+    allowed = "'tensorflow/serving:2.19.1', allow_newer_tensorflow: true"
+    for other in (allowed, "'tensorflow/serving:2.21.0'", "'own/image:1'", "'own/image:1', serving_version: '2.21'"):
         path = folder / "a.yaml"
         path.write_text(f"{HEAD}server: {{target: docker, docker: {{image: {other}}}}}\n")
         assert load_deployment(path, check_disk=True)

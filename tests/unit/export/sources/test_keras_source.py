@@ -12,6 +12,7 @@ import pytest
 import tfs_deploy as td
 from tfs_deploy.errors import UsageError
 from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
+from tfs_deploy.savedmodel.lint import lint_model
 
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
@@ -210,6 +211,18 @@ def test_layers_that_differ_in_training_are_exported_for_inference(tmp_path):
     model = keras.Model(inputs, layers.Dropout(0.9, name="kept")(inputs))
     with td.load_model(export(model, tmp_path).path) as loaded:
         assert loaded.predict({"row": [[1.0, 2.0, 3.0, 4.0]]})["kept"].tolist() == [[1.0, 2.0, 3.0, 4.0]]
+
+
+@pytest.mark.parametrize("baked", [True, False])
+def test_layers_called_with_training_keep_it(tmp_path, baked: bool):
+    """As ``model(x)`` and Keras' own export have it; lint says that the answers differ from call to call."""
+    inputs = keras.Input((64,), name="row")
+    model = keras.Model(inputs, layers.Dropout(0.5, name="kept")(inputs, training=baked))
+    exported = export(model, tmp_path)
+    with td.load_model(exported.path) as loaded:
+        first, second = (loaded.predict({"row": np.ones((1, 64), np.float32)})["kept"].tolist() for _ in range(2))
+    assert (first != second) == baked
+    assert any(finding.rule == "TFS206" for finding in lint_model(exported.path)) == baked
 
 
 def test_preprocessing_layers_bring_their_tables(tmp_path):

@@ -11,7 +11,8 @@ from tfs_deploy.config import server_flags
 from tfs_deploy.deployment.docker import Docker
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.launch.docker.container import container_config, container_name, restart_policy, user_of
-from tfs_deploy.launch.docker.settings import container_settings
+from tfs_deploy.launch.docker.container_server import ContainerServer
+from tfs_deploy.launch.docker.settings import container_settings, image_line, mounted_directories
 from tfs_deploy.launch.server import ServerPorts
 from tfs_deploy.launch.start_settings import settings_diff, start_settings
 
@@ -91,3 +92,40 @@ def test_the_second_pair_of_ports_is_no_setting(tmp_path):
     before = start_settings(load_deployment(path))
     path.write_text(path.read_text() + "server: {alternate_ports: {grpc_port: 1, rest_port: 2}}\n")
     assert start_settings(load_deployment(path)) == before
+
+
+def test_another_directory_in_the_place_of_a_mounted_one_is_another_setting(tmp_path):
+    for release in ("r1", "r2"):
+        (tmp_path / release / "m").mkdir(parents=True)
+    (tmp_path / "now").symlink_to("r1")
+    (tmp_path / "ca").write_text("x")
+    path = tmp_path / "shop.yaml"
+    docker = "{image: 'a/b:1', mounts: [{source: ca, target: /ca}]}"
+    path.write_text(f"name: a\nserver: {{target: docker, docker: {docker}}}\nmodels: [{{name: m, base_path: now/m}}]\n")
+    served = load_deployment(path)
+
+    def changes(had: tuple[str, ...]) -> list[str]:
+        return [line.partition(":")[0] for line in settings_diff(had, mounted_directories(served))]
+
+    before = mounted_directories(served)
+    (tmp_path / "r1/m/1").mkdir()
+    assert changes(before) == []
+    (tmp_path / "now").unlink()
+    (tmp_path / "now").symlink_to("r2")
+    assert changes(before) == ["mounted /models/m"]
+    before = mounted_directories(served)
+    (tmp_path / "r2/m").rename(tmp_path / "old")
+    assert changes(before) == ["mounted /models/m"]
+    (tmp_path / "r2/m").mkdir()
+    assert changes(before) == ["mounted /models/m"]
+    before = mounted_directories(served)
+    (tmp_path / "new").write_text("y")
+    (tmp_path / "new").rename(tmp_path / "ca")
+    assert changes(before) == ["mounted /ca"]
+
+
+def test_a_container_knows_the_image_that_it_was_made_of():
+    facts = {"Image": "sha256:0123456789abcdef", "Config": {"Labels": {"tfs-deploy.settings": '["a=1"]'}}}
+    server = ContainerServer(None, "id", facts)  # type: ignore[arg-type]
+    assert server.settings == ("a=1", image_line("0123456789abcdef"))
+    assert settings_diff(server.settings, ("a=1", image_line("sha256:ffff")))

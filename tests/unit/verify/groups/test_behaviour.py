@@ -35,6 +35,7 @@ def test_numbers_that_are_not_finite():
     assert judge_finite([(ONES, bad)]).status is CheckStatus.FAILED
     assert judge_finite([(ONES, right()), (recorded, bad)]).status is CheckStatus.FAILED
     assert "50 %" in judge_finite([(recorded, bad)]).reason
+    assert judge_finite([(recorded, bad)]).reason.endswith("; sent x [1]")
 
 
 def zeros(dtype: str) -> Case:
@@ -110,6 +111,17 @@ def test_a_row_may_be_filled_up_to_the_longest_of_its_batch(row, alone, same):
     case = Case("s", "2 rows", {"x": np.zeros((2, 1))}, 2)
     judgement = judge_row(0, batch, Answer({"y": np.array(alone, dtype)}), case)
     assert (judgement is None) is same
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_scores_of_each_row_for_each_other_are_compared_by_pairs(same):
+    """Users [3, d] and items [3, d] give scores [3, 3]; alone, a user and its item give [1, 1]."""
+    scores = np.array([[1, 2, 3], [5, 7, 7], [8, 9, 6]], np.float32)
+    case = Case("s", "3 rows", {"users": np.zeros((3, 2)), "items": np.zeros((3, 2))}, 3)
+    for row in range(3):
+        alone = Answer({"scores": scores[row : row + 1, row : row + 1] + (0 if same else 1)})
+        judgement = judge_row(row, Answer({"scores": scores}), alone, case)
+        assert (judgement is None) is same
 
 
 def test_rows_of_nothing_but_padding_need_no_number():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tfs_deploy import protos
 from tfs_deploy.errors import DeadlineExceededError, InternalError, InvalidArgumentError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.savedmodel.goldens import Golden
 from tfs_deploy.verify.checks import CheckStatus
 from tfs_deploy.verify.groups.smoke import judge_answer, judge_signature
+from tfs_deploy.verify.groups.smoke_inference import are_examples, as_examples
 from tfs_deploy.verify.probing.cases import (
     Case,
 )
@@ -65,3 +67,16 @@ def test_a_signature_that_takes_nothing_is_broken_unless_its_inputs_were_guessed
     assert judge_signature(text, [no, no]).status is CheckStatus.SKIPPED
     assert judge_signature(text, [no, Answer(error=InternalError("no"))]).status is CheckStatus.FAILED
     assert judge_signature(X, [no, right()]).status is CheckStatus.PASSED
+
+
+def test_text_reaches_classify_only_inside_a_tf_example():
+    """A receiver of raw text gets what Classify sends: Predict is asked the same, or there is nothing to compare."""
+    text = np.array([[b"some text"], [b"\xff"]], object)
+    case = Case("s", "2 rows", {"inputs": text}, 2)
+    assert not are_examples(case)
+    sent = as_examples(case)
+    assert are_examples(sent)
+    assert sent.inputs["inputs"].shape == (2, 1)
+    example = protos.Example.FromString(sent.inputs["inputs"][1, 0])
+    assert list(example.features.feature["inputs"].bytes_list.value) == [b"\xff"]
+    assert are_examples(Case("s", "empty", {"inputs": np.array([b""], object)}, 1))

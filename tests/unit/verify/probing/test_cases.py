@@ -67,6 +67,24 @@ def test_sizes_that_are_free_and_the_meaning_of_text_are_guessed_in_turn():
     assert (is_guess(image), is_guess(text), is_guess(X)) == (True, True, False)
 
 
+def test_long_sizes_are_tried_as_long_as_the_input_stays_small():
+    sound = SignatureInfo("s", PREDICT_METHOD, {"wave": TensorSpec("wave", "float32", (None, None))})
+    assert [guess.size for guess in guesses(sound)][-1] == 16384
+    image = SignatureInfo("s", PREDICT_METHOD, {"i": TensorSpec("i", "float32", (None, None, None, 3))})
+    assert [guess.size for guess in guesses(image)][-1] == 224
+
+
+def test_a_scalar_beside_other_inputs_is_never_zero():
+    """It is a temperature, a count or a size; alone, 0 is an edge value."""
+    scale = TensorSpec("scale", "float32", ())
+    beside = SignatureInfo("s", PREDICT_METHOD, {**X.inputs, "scale": scale})
+    zeros = next(case for case in made_up_cases(beside) if case.name == "zeros")
+    assert (zeros.inputs["scale"], zeros.inputs["x"].tolist(), zeros.ordinary) == (1, [0], True)
+    alone = SignatureInfo("s", PREDICT_METHOD, {"scale": scale})
+    zeros = next(case for case in made_up_cases(alone) if case.name == "zeros")
+    assert (zeros.inputs["scale"], zeros.ordinary) == (0, False)
+
+
 def test_recorded_calls_come_with_their_first_row_alone():
     golden = Golden("s", {"x": np.ones(4, np.float32)}, {"y": np.ones(4, np.float32)}, rtol=0.5)
     cases = recorded_cases(X, [golden, Golden("other", {}, {})])
