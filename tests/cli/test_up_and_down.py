@@ -335,8 +335,10 @@ def test_a_broken_first_version_leaves_nothing_behind(shop):
 
 def test_a_port_in_use_names_who_has_it(shop):
     with socket.create_server(("127.0.0.1", shop.port)):
-        done = shop.cli("up")
+        done, planned = shop.cli("up"), shop.json("plan")
     assert done.returncode == 3
+    assert planned["exit_code"] == 1
+    assert f"port {shop.port} is in use by process {os.getpid()}" in planned["refused"][0]
     assert f"port {shop.port} is in use by process {os.getpid()}" in done.stderr
     assert read_server(shop.state) is None
 

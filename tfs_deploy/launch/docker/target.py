@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.config.files import SSL
+from tfs_deploy.deployment.docker import user_of
 from tfs_deploy.errors import LaunchError, TfsDeployError, UsageError
 from tfs_deploy.host.signals import signals_later
-from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy, user_of
+from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.engine import DockerEngine, translated
 from tfs_deploy.launch.docker.mount_access import own_key, require_model_access

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.config.files import SSL
-from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, REST_PORT
+from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, NOBODY, REST_PORT
 from tfs_deploy.deployment.file import write_yaml
 from tfs_deploy.errors import UsageError
-from tfs_deploy.launch.docker.container import BINARY, NOBODY
+from tfs_deploy.launch.docker.container import BINARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
