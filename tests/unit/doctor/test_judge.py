@@ -9,6 +9,7 @@ import pytest
 
 from tfs_deploy.doctor.containers import judge_containers
 from tfs_deploy.doctor.facts import (
+    Certificate,
     Clock,
     Disk,
     EngineFacts,
@@ -22,7 +23,7 @@ from tfs_deploy.doctor.facts import (
 )
 from tfs_deploy.doctor.finding import Finding, Level
 from tfs_deploy.doctor.judge import judge
-from tfs_deploy.doctor.machine import judge_clock, judge_disk, judge_limits, judge_port, judge_system
+from tfs_deploy.doctor.machine import judge_certificate, judge_clock, judge_disk, judge_limits, judge_port, judge_system
 from tfs_deploy.doctor.packages import judge_packages
 
 OK, WARNING, PROBLEM, SKIPPED = Level.OK, Level.WARNING, Level.PROBLEM, Level.SKIPPED
