@@ -389,7 +389,7 @@ def test_an_interrupted_start_leaves_nothing(shop):
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     record = until(lambda: read_server(shop.state))
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=200)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     assert start_time(record.pid) is None
     assert read_server(shop.state) is None
@@ -432,7 +432,7 @@ def test_logs_are_followed_until_the_server_ends(shop):
     assert process.stdout is not None
     assert process.stdout.readline()
     shop.json("down")
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
 
 
