@@ -144,6 +144,7 @@ def test_examples_that_need_files_only(example):
         "tfs-deploy lint models/digits/2 --fail-on warning --json",
         "tfs-deploy lint --rules",
         "tfs-deploy diff models/digits/1 models/digits/2",
+        "tfs-deploy diff models/digits --baseline 1",
         "tfs-deploy diff models/digits/1 models/digits/2 --json",
     )
 

@@ -183,3 +183,15 @@ def test_another_character_set_is_no_error():
     result = subprocess.run(command_line(body), capture_output=True, timeout=200, env=environment)
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout == "??? café\n??? ?\n".encode("latin-1")
+
+
+@pytest.mark.parametrize("arguments", [("lint", "zoo"), ("diff", "zoo/1", "zoo/2")])
+@pytest.mark.parametrize(
+    ("environment", "escapes"), [({}, "colours"), ({"NO_COLOR": "1"}, "no colours"), ({"TERM": "dumb"}, "none")]
+)
+def test_what_is_said_of_models_is_coloured_only_where_that_is_wanted(models, arguments, environment, escapes):
+    paths = [str(models / each) for each in arguments[1:]]
+    _, written = on_terminal(f"sys.exit(main({[arguments[0], *paths]!r}))", **environment)
+    assert str(models) in written
+    assert bool(colours(written)) == (escapes == "colours")
+    assert ("\x1b" in written) == (escapes != "none")

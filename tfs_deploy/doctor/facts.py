@@ -110,7 +110,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Room at ``path`` or, where that is not made yet, at its nearest parent; bytes and files that can be added."""
+    """Room at ``path`` or, where that is not made yet, at its nearest parent; bytes and files that can be added.
+
+    ``unreadable`` says who may not read what of a model in it.
+    """
 
     name: str
     path: str
@@ -118,6 +121,7 @@ class Disk:
     files: int | None = None
     readable: bool = True
     writable: bool = True
+    unreadable: str | None = None
     error: str | None = None
 
 

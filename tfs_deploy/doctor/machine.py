@@ -65,6 +65,8 @@ def judge_disk(disk: Disk, wanted: Wanted) -> Finding:
         return problem(name, f"{disk.path} cannot be inspected: {disk.error}", "correct the path or its permissions")
     if not disk.readable:
         return problem(name, f"{disk.path} cannot be read by this user", f"chmod or chown it: ls -ld {disk.path}")
+    if disk.unreadable is not None:
+        return problem(name, disk.unreadable, f"chmod -R a+rX {disk.path}")
     if not disk.writable and kind != "models":
         judge = warning if wanted.target is None and kind == "state" else problem
         hint = f"chmod or chown it (ls -ld {disk.path}), or mount it writable"

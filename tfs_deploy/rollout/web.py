@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UnavailableError, UsageError
 from tfs_deploy.host.addresses import Url, read_url
+from tfs_deploy.host.http_replies import reply_text
 from tfs_deploy.host.proxies import proxy_for
 from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from urllib.error import HTTPError
 
 #: bytes of an answer that are read at most
 _MOST: Final = 8 << 20
+_MOST_OF_AN_ERROR: Final = 64 << 10
 #: seconds beyond the timeout of the connection, so that its own error comes first
 _GRACE: Final = 0.5
 
@@ -75,11 +78,22 @@ def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
             text: str = reply.read(_MOST).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         with error:
-            raise UnavailableError(f"{_short(url)} answered {error.code} {error.reason}") from error
+            said = _body(error)
+        raise UnavailableError(f"{_short(url)} answered {error.code} {said or error.reason}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a malformed URL
         reason = one_line(str(getattr(error, "reason", error))) or type(error).__name__
         raise UnavailableError(f"{_short(url)} cannot be read: {reason}") from error
     return text
+
+
+def _body(error: HTTPError) -> str:
+    """Return what the body of an error says; empty if it cannot be read."""
+    import http.client
+
+    try:
+        return reply_text(error.read(_MOST_OF_AN_ERROR))
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 def _opener() -> Any:

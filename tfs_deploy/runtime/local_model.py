@@ -17,6 +17,7 @@ from tfs_deploy.runtime.library import load_library
 from tfs_deploy.runtime.model_location import locate
 from tfs_deploy.runtime.tensorflow_version import check_installed, check_producer
 from tfs_deploy.savedmodel import inspect_model, layout
+from tfs_deploy.savedmodel.graph.scan import graph_file
 from tfs_deploy.savedmodel.manifest import verify_listed
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _check_as_exported(info: SavedModelInfo) -> None:
     """Compare the graph with the manifest, if there is one: some damaged graphs make TensorFlow end the process."""
     if info.manifest is None:
         return
-    problems = verify_listed(info.path, info.manifest, (layout.SAVED_MODEL, layout.VARIABLES_INDEX))
+    problems = verify_listed(info.path, info.manifest, (graph_file(info.path).name, layout.VARIABLES_INDEX))
     if problems:
         raise ModelError(
             f"{info.path / problems[0].path} has changed since the export: {problems[0].detail}",

@@ -26,9 +26,10 @@ class _Page(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        self.send_response(200)
+        failed = "failed" in self.path
+        self.send_response(400 if failed else 200)
         self.end_headers()
-        self.wfile.write(b"a page")
+        self.wfile.write(b'{"status": "error", "error": "1:3: parse error"}' if failed else b"a page")
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
@@ -61,3 +62,9 @@ def test_another_machine_is_asked_through_the_proxy(page, monkeypatch):
     with pytest.raises(UnavailableError):
         fetch("http://10.255.255.1/page", timeout=0.1)
     assert len(asked) == 1
+
+
+def test_the_reason_of_an_error_is_kept(page):
+    address, _ = page
+    with pytest.raises(UnavailableError, match=f"^http://{address}/failed answered 400 1:3: parse error$"):
+        fetch(f"http://{address}/failed")

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs.",
+    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs. "
+    "@FILE alone is the only input.",
 )
 @click.option("--signature", "-s", metavar="NAME", help=f"Signature to run.  [default: {DEFAULT_SIGNATURE}]")
 @click.option("--label", metavar="LABEL", help="Label of the version to call.")

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs.",
+    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs. "
+    "@FILE alone is the only input.",
 )
 @click.option(
     "--signature", "-s", metavar="NAME", help="Signature to run.  [default: serving_default, or the only one]"

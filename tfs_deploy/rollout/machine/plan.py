@@ -136,6 +136,10 @@ class RolloutPlan:
         """Return the traffic in which ``stable`` has the canary's share."""
         return TrafficSplit({self.stable: 100.0 - sum(self.side_traffic.values()), **self.side_traffic})
 
+    def rescue_split(self) -> TrafficSplit:
+        """Return the traffic in which the canary has all that ``stable`` and it share."""
+        return TrafficSplit({self.canary: 100.0 - sum(self.side_traffic.values()), **self.side_traffic})
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         values = {**asdict(self), "gates": [str(gate) for gate in self.gates]}

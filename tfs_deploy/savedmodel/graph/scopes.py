@@ -23,6 +23,8 @@ COMPILED: Final = "compiled"
 #: (tensorflow/compiler/jit/defs.cc, tensorflow/python/compiler/xla/xla.py)
 _MUST_COMPILE: Final = "_XlaMustCompile"
 _COMPILE_ID: Final = "_xla_compile_id"
+#: ops that hand on a value, or keep it in a variable
+_PASSES_ON: Final = frozenset({"Identity", "Assign", "AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
 _NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -121,20 +123,44 @@ class Graph:
     def reachable(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> list[Scope]:
         """Return what computing ``tensors`` (``node:0``) from ``fed`` executes: a part of the main graph, functions."""
         part = Scope(texts=self.main.texts, empty=self.main.empty)
+        visited = self.reached_nodes(tensors, fed)
+        for name in visited:
+            node = self.nodes[name]
+            part.count(name, node.op, node.flag, node.calls)
+        part.parsers = [parser for parser in self.main.parsers if parser.node in visited]
+        return [part, *self._called(part)]
+
+    def reached_nodes(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> dict[str, None]:
+        """Return the nodes of the main graph that computing ``tensors`` from ``fed`` executes, in the order found."""
         seen = {_output_name(tensor) for tensor in fed}
         todo = list(map(_output_name, tensors))
-        visited: set[str] = set()
+        visited: dict[str, None] = {}
         while todo:
             tensor = todo.pop()
             name = node_name(tensor)
             node = self.nodes.get(name)
             if node is None or tensor in seen or name in visited:
                 continue
-            visited.add(name)
-            part.count(name, node.op, node.flag, node.calls)
+            visited[name] = None
             todo += [_output_name(name) for name in node.inputs.split("\n") if name]
-        part.parsers = [parser for parser in self.main.parsers if parser.node in visited]
-        return [part, *self._called(part)]
+        return visited
+
+    def uses_value(self, tensor: str, nodes: Iterable[str]) -> bool:
+        """Tell whether one of these ``nodes`` uses the value of a tensor, rather than passing or storing it."""
+        ordered = list(nodes)
+        carriers = {node_name(tensor)}
+        while True:
+            before = len(carriers)
+            for name in ordered:
+                node = self.nodes[name]
+                given = [node_name(each) for each in node.inputs.split("\n") if each and not each.startswith("^")]
+                if name in carriers or carriers.isdisjoint(given):
+                    continue
+                if node.op not in _PASSES_ON:
+                    return True
+                carriers |= {name, *given[:1]} if node.op.startswith("Assign") else {name}
+            if len(carriers) == before:
+                return False
 
     def _called(self, scope: Scope) -> list[Scope]:
         found: set[str] = set()

@@ -26,8 +26,11 @@ def _large_graph(model: LintedModel) -> Iterator[Violation]:
 
 def _missing_assets(model: LintedModel) -> Iterator[Violation]:
     for asset in model.info.assets:
-        if asset.size is None:
+        if asset.size is None and model.info.reads(asset):
             yield Violation(f"{layout.ASSETS}/{asset.name}", "the graph reads this file, but it does not exist")
+        elif asset.size is None:
+            message = "the graph names this file, which does not exist, but nothing opens it"
+            yield Violation(f"{layout.ASSETS}/{asset.name}", message, severity=Severity.INFO)
 
 
 def _missing_variables(model: LintedModel) -> Iterator[Violation]:
@@ -136,7 +139,7 @@ RULES: Final = (
         "TFS302",
         "missing-asset",
         Severity.ERROR,
-        "A file that the graph reads is not in `assets/`.",
+        "A file that the graph reads is not in `assets/`; an info if the graph names it and no op opens it.",
         "The tables that are filled from it fail when the model is loaded.",
         "copy the whole directory, or export the model again",
         _missing_assets,

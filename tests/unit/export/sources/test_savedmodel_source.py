@@ -507,3 +507,19 @@ def test_paths_that_are_no_source(tmp_path, make, message):
 def write(path: Path) -> Path:
     path.write_bytes(np.arange(100, dtype=np.uint8).tobytes())
     return path
+
+
+def test_a_graph_in_text_is_copied_renamed_and_run(models, tmp_path):
+    source = tmp_path / "text"
+    shutil.copytree(models / "saved_model_half_plus_two_cpu/00000123", source)
+    model = protos.SavedModel.FromString((source / "saved_model.pb").read_bytes())
+    (source / "saved_model.pbtxt").write_text(protos.to_text(model), encoding="utf-8")
+    (source / "saved_model.pb").unlink()
+    examples = {"serving_default": {"x": [[2.0]]}}
+    copied = td.export_model(source, tmp_path / "m", examples=examples)
+    assert (copied.path / "saved_model.pbtxt").is_file()
+    assert predict(copied.path, {"x": [[2.0]]})["y"].tolist() == [[3.0]]
+    renamed = {"serving_default": td.Signature(outputs={"answer": "y"})}
+    exported = td.export_model(source, tmp_path / "m", signatures=renamed, check=False)
+    assert [file.name for file in exported.path.glob("saved_model.*")] == ["saved_model.pb"]
+    assert predict(exported.path, {"x": [[2.0]]})["answer"].tolist() == [[3.0]]

@@ -9,6 +9,7 @@ import pytest
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, PREDICT_METHOD, REGRESS_METHOD
+from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.formats.tfrecord import write_records
 from tfs_deploy.savedmodel.lint import (
     RULES,
@@ -49,6 +50,11 @@ def test_a_good_model_has_no_findings(write_model) -> None:
 
 
 CALL = {"f": ("func", "body")}
+READS_ASSET = [
+    *(("x", "Placeholder"), ("asset", "Const"), ("table", "HashTableV2"), ("passed", "Identity", ["asset"])),
+    *(("fill", "InitializeTableFromTextFileV2", ["table", "passed"]), ("y", "Identity", ["x", "^fill"])),
+]
+NAMES_ASSET = [("x", "Placeholder"), ("asset", "Const"), ("copy", "Identity", ["asset"]), ("y", "Identity", ["x"])]
 IN_SIGNATURE = "signature 'serving_default'"
 MOVING_SEED = "draws random numbers, and the signature changes variables: the seed may be one of them"
 NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuses"
@@ -348,12 +354,21 @@ NOT_COMPILED = "which a server without --xla_cpu_compilation_enabled=true refuse
         ),
         # TFS3xx
         (
-            {"assets": ["vocabulary.txt"]},
+            {"assets": ["vocabulary.txt"], "nodes": READS_ASSET},
             [("TFS302", "error", "assets/vocabulary.txt", "the graph reads this file, but it does not exist")],
         ),
         (
-            {"assets": ["x" * 5000]},
+            {"assets": ["x" * 5000], "nodes": READS_ASSET},
             [("TFS302", "error", f"assets/{'x' * 5000}", "the graph reads this file, but it does not exist")],
+        ),
+        (
+            {"assets": ["unread.txt"], "nodes": NAMES_ASSET},
+            [
+                (
+                    *("TFS302", "info", "assets/unread.txt"),
+                    "the graph names this file, which does not exist, but nothing opens it",
+                )
+            ],
         ),
         (
             {"nodes": [*chain("Relu"), ("v", "VarHandleOp"), ("w", "VarHandleOp")]},
@@ -667,3 +682,9 @@ def test_the_reference_is_in_the_documentation() -> None:
 def test_a_model_that_cannot_be_read_is_no_verdict(tmp_path) -> None:
     with pytest.raises(ModelError):
         lint_model(tmp_path)
+
+
+def test_a_lost_file_whose_name_only_goes_into_a_variable(models) -> None:
+    """The original serves this model of its own tests."""
+    info = inspect_model(models / "saved_model_half_plus_two_cpu_with_saved_model_config")
+    assert [(f.where, f.severity.value) for f in lint_model(info, select=["TFS302"])] == [("assets/foo.txt", "info")]
