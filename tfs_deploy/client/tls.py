@@ -21,6 +21,7 @@ from tfs_deploy.host.pem import (
     is_encrypted,
     pem_blocks,
 )
+from tfs_deploy.host.regular_file import read_regular
 
 if TYPE_CHECKING:
     import os
@@ -102,7 +103,7 @@ class Tls:
 def _blocks(path: str | os.PathLike[str], kind: str) -> list[str]:
     """Return the PEM blocks of a kind in a file; ``EnvironmentFault`` if there are none, with what is there instead."""
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     what = kind.lower()
