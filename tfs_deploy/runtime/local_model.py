@@ -70,6 +70,12 @@ class LocalModel:
         """
         info = choose_signature(self.signatures, signature)
         arrays = named_arrays(inputs, info)
+        for spec in (*info.inputs.values(), *info.outputs.values()):
+            if spec.composite:
+                raise RequestError(
+                    f"{spec.name!r} of signature {info.name!r} is a {spec.composite} tensor, not a dense one",
+                    hint="export the model with a signature that takes and returns its parts",
+                )
 
         def run(part: dict[str, Array]) -> dict[str, Array]:
             return self._engine.run(info.name, part, timeout=timeout)

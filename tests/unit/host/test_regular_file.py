@@ -59,5 +59,5 @@ def test_every_reader_refuses_a_pipe(tmp_path: Path, name: str, read: object) ->
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).unlink(missing_ok=True)
     os.mkfifo(folder / name)
-    with pytest.raises(TfsDeployError, match="not a regular file|is not a file"):
+    with pytest.raises(TfsDeployError, match=r"not a regular file|is not a file"):
         read(folder)  # type: ignore[operator]

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.signatures.functions import bind_all, bind_function, method_of
+from tfs_deploy.export.calls.functions import bind_all, bind_function, method_of
+from tfs_deploy.export.calls.keras_call import KerasCall
+from tfs_deploy.export.calls.own_call import pair_inputs
 from tfs_deploy.export.signatures.names import naming_hint
-from tfs_deploy.export.signatures.own_call import pair_inputs
 from tfs_deploy.export.signatures.signature import Signature
-from tfs_deploy.export.sources.keras_call import KerasCall
 from tfs_deploy.export.sources.keras_file import load_keras_file
 from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE

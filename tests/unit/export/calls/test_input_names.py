@@ -10,7 +10,7 @@ import pytest
 
 import tfs_deploy as td
 from tfs_deploy.errors import UsageError, VerdictError
-from tfs_deploy.export.signatures.own_call import OwnCall
+from tfs_deploy.export.calls.own_call import OwnCall
 from tfs_deploy.export.signatures.signature import as_signatures
 from tfs_deploy.export.sources.kinds import open_source
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.export.calls.own_call import OwnCall, OwnInput
 from tfs_deploy.export.signatures.arguments import parameters_of
 from tfs_deploy.export.signatures.bound_signature import first_line
 from tfs_deploy.export.signatures.nest import Path, fill, leaves, path_text
-from tfs_deploy.export.signatures.own_call import OwnCall, OwnInput
 from tfs_deploy.export.signatures.pairing import Place
 from tfs_deploy.export.signatures.specs import as_spec
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.export.calls.functions import bind_own
+from tfs_deploy.export.calls.keras_record import Recorded, recorded_arguments
+from tfs_deploy.export.calls.own_call import OwnCall, OwnInput
 from tfs_deploy.export.signatures.arguments import parameters_of, pass_inputs, takes_keywords
 from tfs_deploy.export.signatures.bound_signature import BoundSignature, first_line
-from tfs_deploy.export.signatures.functions import bind_own
 from tfs_deploy.export.signatures.nest import Path, fill, leaves, path_text
-from tfs_deploy.export.signatures.own_call import OwnCall, OwnInput
 from tfs_deploy.export.signatures.pairing import Place
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec, free_batch, tf_spec
-from tfs_deploy.export.sources.keras_record import Recorded, recorded_arguments
 
 if TYPE_CHECKING:
     from tfs_deploy.export.signatures.arguments import NamedCall
