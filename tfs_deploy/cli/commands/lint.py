@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.tree import printable
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.lint import (
@@ -65,6 +65,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     help="Lowest severity that leads to exit code 1.",
 )
 @click.option("--rules", is_flag=True, help="Print the reference of all rules and exit.")
+@op_libraries_option
 @common
 def command(
     output: Output,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.savedmodel.graph.op_libraries import is_in_op_library
 from tfs_deploy.savedmodel.graph.ops import (
     CONTAINER_OPS,
     GENERATOR_OPS,
@@ -74,7 +75,7 @@ def _custom(model: LintedModel) -> Iterator[Violation]:
     functions = model.info.serving.graph.functions
 
     def unknown(op: str) -> bool:
-        return op not in functions and not is_known_op(op)
+        return op not in functions and not is_known_op(op) and not is_in_op_library(op)
 
     reached = _reached(model, unknown)
     for op, (where, node) in reached.items():
@@ -198,7 +199,7 @@ RULES: Final = (
         "signature reaches use it.",
         "The server fails with `Op type not registered`. Its image links in the ops of TensorFlow, TensorFlow Text and "
         "the inference ops of TensorFlow Decision Forests.",
-        "build a server with this op linked in, or replace the op",
+        "build a server with this op linked in, or replace the op; the embedded server takes --load-op-library FILE.so",
         _custom,
     ),
     Rule(
