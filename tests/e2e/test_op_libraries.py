@@ -17,6 +17,9 @@ from support.forked_command import run_command
 from support.live import free_ports, is_open, until
 from tfs_deploy import protos
 from tfs_deploy.client import Client
+from tfs_deploy.config.command_line import server_flags
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.errors import SpecError
 from tfs_deploy.protos.signatures import DTYPE_NUMBERS
 
 SOURCE = Path(__file__).parents[1] / "support" / "twice_op.c"
@@ -90,3 +93,18 @@ def test_the_embedded_server_takes_it_as_a_flag(base, library):
                 assert client.predict("twice", {"x": np.float32([1, 2])}).outputs["y"].tolist() == [2.0, 4.0]
         finally:
             server.terminate()
+
+
+def test_a_deployment_file_names_it(base, library, tmp_path):
+    file = tmp_path / "twice.yaml"
+    file.write_text(
+        f"name: twice\nserver: {{op_libraries: [{library}]}}\nmodels:\n  - {{name: twice, base_path: {base}}}\n"
+    )
+    deployment = load_deployment(file, check_disk=True)
+    assert f"--load_op_library={library}" in server_flags(deployment, tmp_path)
+    lint = run_command("lint", base, "--select", "TFS202", "--deployment", file)
+    assert "nothing found" in lint.stdout, lint.stderr
+    library_moved = file.read_text().replace(str(library), "gone.so")
+    file.write_text(library_moved)
+    with pytest.raises(SpecError, match=r"gone\.so is not a file"):
+        load_deployment(file, check_disk=True)

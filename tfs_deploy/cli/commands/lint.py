@@ -117,11 +117,13 @@ def _server_of(file: Path) -> ServerTraits:
     """Return what a deployment file tells of the server; ``UsageError`` if that is nothing, or not its version."""
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.deployment.server_traits import server_traits
+    from tfs_deploy.savedmodel.graph.op_libraries import use_op_libraries
 
     deployment = load_deployment(file)
+    use_op_libraries(deployment.server.op_libraries)
     traits = server_traits(deployment)
     docker = deployment.server.docker
-    if docker is None and traits == ServerTraits():
+    if docker is None and traits == ServerTraits() and not deployment.server.op_libraries:
         raise UsageError(
             f"{file} names no image: its server does not run in a container",
             hint="give the server's version with --image-version",
