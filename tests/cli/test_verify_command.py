@@ -76,6 +76,20 @@ def test_a_mistake_is_a_usage_error(arguments, message, hint, capsys):
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("kind", ["below a file", "a name that is taken"])
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_checked(kind, tmp_path, capsys):
+    folder = tmp_path / "report"
+    if kind == "below a file":
+        folder.write_text("")
+        folder = folder / "deeper"
+    else:
+        (folder / "report.html").mkdir(parents=True)
+    assert run(["verify", str(PLAIN), "--report", str(folder)]) == 3
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith(f"error: cannot write to {folder}: ")
+
+
 def test_a_server_that_is_not_there_is_the_environment(capsys, tmp_path):
     (tmp_path / "verdict.json").write_text("of an earlier run")
     nobody = ["--target", f"127.0.0.1:{free_port()}", "--skip", "parity", "--report", str(tmp_path)]
@@ -126,7 +140,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(number, tmp_path):
 
     until(lambda: len(children()) >= 2 and list(tmp_path.iterdir()))
     process.send_signal(number)
-    _, errors = process.communicate(timeout=200)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     # one that was just being started ends with its parent, a moment later

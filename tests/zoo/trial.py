@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 120.0
 
 
+class BrokenError(Exception):
+    """The zoo's own function or its library failed: nothing was exported."""
+
+
 class RefusedError(Exception):
     """The export of a model ended with an error."""
 
@@ -62,7 +66,8 @@ def try_model(out: Path, name: str) -> Seconds:
     """Verify, serve and compare a model that ``build_all`` wrote; return the seconds.
 
     Raises:
-        RefusedError: it could not be built or exported.
+        BrokenError: it could not be built.
+        RefusedError: it could not be exported.
         AssertionError: verify said no, or an answer is not the original's.
     """
     built = _built(out, name)
@@ -84,10 +89,12 @@ def try_model(out: Path, name: str) -> Seconds:
 def _built(out: Path, name: str) -> dict[str, Any]:
     document = out / name / "built.json"
     if not document.exists():
-        raise RefusedError(f"the process ended before its turn: {(out / 'log').read_text(errors='replace')[-2000:]}")
+        raise BrokenError(f"the process ended before its turn: {(out / 'log').read_text(errors='replace')[-2000:]}")
     built: dict[str, Any] = json.loads(document.read_text())
-    if "error" in built:
-        raise RefusedError(built["error"])
+    if "broken" in built:
+        raise BrokenError(built["broken"])
+    if "refused" in built:
+        raise RefusedError(built["refused"])
     return built
 
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 class AsyncClient(AsyncClientBase):
     """Calls TensorFlow Serving over gRPC from coroutines; takes the arguments of ``Client``.
 
-    The channel belongs to the event loop of the first call; a client used in another loop (a second
-    ``asyncio.run``) opens a new channel there.
+    Each event loop that the client is used in has a channel of its own, which is closed with the loop.
     """
 
     def __init__(self, target: str | Sequence[str], **options: Unpack[GrpcOptions]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class AsyncRestClient(AsyncClientBase):
     """Calls TensorFlow Serving over REST from coroutines; has the arguments and limits of ``RestClient``.
 
-    The connections belong to the event loop of the first call; a client used in another loop opens new ones there.
+    Each event loop that the client is used in has connections of its own, which are closed with the loop.
     """
 
     def __init__(self, address: str | Sequence[str], **options: Unpack[Options]) -> None:

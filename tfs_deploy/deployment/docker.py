@@ -19,6 +19,9 @@ MODELS_DIR: Final = Path("/models")
 GRPC_PORT: Final = 8500
 REST_PORT: Final = 8501
 
+#: the user of a server that root starts without naming one
+NOBODY: Final = "65534:65534"
+
 #: the limits of a field that counts (see ``deployment``)
 COUNT: Final = {"ge": 1, "lt": 2**31}
 
@@ -67,3 +70,16 @@ class Docker:
     def release(self) -> tuple[int, int] | None:
         """The server's release X.Y, None where it is unknown."""
         return self.serving_version or self.reference.release
+
+
+def user_of(docker: Docker, uid: int, gid: int, *, mapped: bool) -> str:
+    """Return the user that a container runs as: ``server.docker.user``, else the caller, and 65534 for root.
+
+    In a ``mapped`` engine (rootless) root inside is the user who runs the engine; every other user inside is mapped to
+    a user id that cannot read that user's files.
+    """
+    if docker.user is not None:
+        return docker.user
+    if mapped:
+        return "0:0"
+    return NOBODY if uid == 0 else f"{uid}:{gid}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.export.evidence import provenance, validation
-from tfs_deploy.export.evidence.examples import Example, as_examples
+from tfs_deploy.export.evidence.examples import Example, as_examples, example_dtypes
 from tfs_deploy.export.evidence.recording import record_goldens, warmup_requests
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
 from tfs_deploy.export.signatures.signature import Signature, as_signatures
@@ -111,7 +111,7 @@ def export_model(
         named_versions(base, deployments, [])  # report mistakes in a deployment file before any work is done
     model_check = _ModelCheck(check, check_timeout, tuple(tags) or ("serve",))
     with silence_logs(), contextlib.ExitStack() as stack:
-        opened = open_source(source, kind, wanted, tuple(tags), safe_mode=safe_mode)
+        opened = open_source(source, kind, wanted, tuple(tags), example_dtypes(examples), safe_mode=safe_mode)
         stack.callback(opened.close)
         given = as_examples(opened, examples)
         commit = stack.enter_context(provenance.GitCommit())

@@ -123,3 +123,9 @@ def signature_infos(definitions: Any) -> dict[str, SignatureInfo]:
     return {
         name: signature_info(name, definitions[name]) for name in sorted(definitions) if name not in INTERNAL_SIGNATURES
     }
+
+
+def argument_name(name: str) -> str:
+    """Return what TensorFlow calls an input as an argument of a function (function_type.py, sanitize_arg_name)."""
+    swapped = "".join(letter if letter.isalnum() else "_" for letter in name)
+    return swapped if swapped[:1].isalpha() else f"arg_{swapped}"

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.graph.ops import is_known_op
 from tfs_deploy.savedmodel.samples import sample_requests
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
+    from tfs_deploy.savedmodel.goldens import Golden
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
+    from tfs_deploy.savedmodel.samples import Requests
 
 #: start of every method name
 _METHOD_PREFIX = "tensorflow/serving/"
@@ -20,6 +25,7 @@ def describe(info: SavedModelInfo, *, model: str | None = None) -> dict[str, Any
     """Return everything that ``inspect`` shows; ``model`` is the name in the sample requests."""
     name = model or info.model
     graph = info.serving.graph
+    goldens = _goldens(info)
     return {
         "path": str(info.path),
         "model": name,
@@ -29,7 +35,7 @@ def describe(info: SavedModelInfo, *, model: str | None = None) -> dict[str, Any
         "min_consumer": graph.min_consumer,
         "tag_sets": [list(tags) for tags in info.tag_sets],
         "saved_model_bytes": info.pb_bytes,
-        "signatures": {key: _signature(info, name, value) for key, value in info.signatures.items()},
+        "signatures": {key: _signature(info, name, value, goldens) for key, value in info.signatures.items()},
         "graph": {
             "nodes": graph.node_count,
             "functions": len(graph.functions),
@@ -63,9 +69,10 @@ def short_method(method: str) -> str:
     return method.removeprefix(_METHOD_PREFIX)
 
 
-def _signature(info: SavedModelInfo, model: str, signature: SignatureInfo) -> dict[str, Any]:
+def _signature(info: SavedModelInfo, model: str, signature: SignatureInfo, goldens: Sequence[Golden]) -> dict[str, Any]:
     features = info.features(signature.name)
-    requests = sample_requests(model, signature, features)
+    golden = next((each for each in goldens if each.signature == signature.name), None)
+    requests = _recorded_requests(info, model, signature, golden) or sample_requests(model, signature, features)
     return {
         "method": short_method(signature.method),
         "method_name": signature.method,
@@ -82,6 +89,28 @@ def _signature(info: SavedModelInfo, model: str, signature: SignatureInfo) -> di
         ],
         "requests": {"curl": requests.curl, "python": requests.python, "note": requests.note},
     }
+
+
+def _goldens(info: SavedModelInfo) -> list[Golden]:
+    """Return the recorded calls, none if they cannot be read: lint and verify report that."""
+    if not (info.path / layout.GOLDENS).is_dir():
+        return []
+    from tfs_deploy.savedmodel.goldens import read_goldens  # with numpy: describing other versions does without
+
+    try:
+        return read_goldens(info.path)
+    except ModelError:
+        return []
+
+
+def _recorded_requests(
+    info: SavedModelInfo, model: str, signature: SignatureInfo, golden: Golden | None
+) -> Requests | None:
+    if golden is None:
+        return None
+    from tfs_deploy.savedmodel.recorded_samples import recorded_requests
+
+    return recorded_requests(model, signature, golden, info.path)
 
 
 def _tensor(spec: TensorSpec, signature: SignatureInfo | None = None) -> dict[str, Any]:

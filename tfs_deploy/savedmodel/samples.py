@@ -62,15 +62,15 @@ def sample_requests(
 
 
 def _predict_curl(model: str, signature: SignatureInfo, features: Sequence[Feature], rest: str) -> str:
-    url = _url(rest, model, "predict")
+    url = address_of_call(rest, model, "predict")
     large = any(math.prod(_shape(spec)) > _WRITTEN_OUT for spec in signature.inputs.values())
     if not large:
         values = {name: _nested(spec, features) for name, spec in signature.inputs.items()}
         body = json.dumps({"signature_name": signature.name, "inputs": values})
-        return f"curl {url} -d {_shell_quoted(body)}"
+        return f"curl {url} -d {shell_quoted(body)}"
     inputs = ", ".join(f"{json.dumps(name)}: {_expression(s, features)}" for name, s in signature.inputs.items())
     document = f'{{"signature_name": {json.dumps(signature.name)}, "inputs": {{{inputs}}}}}'
-    program = _shell_quoted(f"import json; print(json.dumps({document}))")
+    program = shell_quoted(f"import json; print(json.dumps({document}))")
     return f"python3 -c {program} | curl {url} -d @-"
 
 
@@ -128,7 +128,7 @@ def _example_requests(
         "    print(call(request, timeout=10))",
     ]
     note = "" if features else "the graph does not name the features of its tf.Examples: fill them in"
-    return Requests(f"curl {_url(rest, model, verb)} -d {_shell_quoted(body)}", "\n".join(python), note)
+    return Requests(f"curl {address_of_call(rest, model, verb)} -d {shell_quoted(body)}", "\n".join(python), note)
 
 
 def _shape(spec: TensorSpec) -> tuple[int, ...]:
@@ -195,10 +195,11 @@ def _feature_json(feature: Feature) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _url(rest: str, model: str, verb: str) -> str:
+def address_of_call(rest: str, model: str, verb: str) -> str:
     """Return the address of a call, as a shell takes it."""
     return shlex.quote(f"http://{rest}/v1/models/{quote(model, safe='')}:{verb}")
 
 
-def _shell_quoted(text: str) -> str:
+def shell_quoted(text: str) -> str:
+    """Return a text in single quotes, as a shell takes it."""
     return "'" + text.replace("'", "'\\''") + "'"

@@ -195,6 +195,7 @@ class _RestHandler(BaseHTTPRequestHandler):
     tiny: TinyServer
     #: a body to send instead, whatever is asked
     canned: tuple[int, bytes] | None = None
+    canned_headers: ClassVar[dict[str, str]] = {}
     statuses: ClassVar[dict[Code, int]] = {Code.NOT_FOUND: 404, Code.INVALID_ARGUMENT: 400}
 
     def do_GET(self) -> None:
@@ -211,6 +212,8 @@ class _RestHandler(BaseHTTPRequestHandler):
             answer = json.dumps({"error": error.message}).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(answer)))
+        for name, value in self.canned_headers.items():
+            self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(ConnectionError):
             self.wfile.write(answer)

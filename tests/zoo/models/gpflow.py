@@ -38,6 +38,7 @@ LIBRARY = Library(
         "tf-keras",
         "dm-tree",
         "decorator",
+        "dropstackframe",
     ),
     environment=KERAS_2,
 )

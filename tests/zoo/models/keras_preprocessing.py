@@ -81,7 +81,8 @@ def augmented_image() -> Specimen:
     keras.utils.set_random_seed(5)
     layers = keras.layers
     image = keras.Input((None, None, 3), dtype="uint8", name="image")
-    hidden = layers.Rescaling(1 / 255)(layers.Resizing(16, 16)(image))
+    # the other way round, Keras rounds in eager mode only: Resizing keeps uint8 there, and not in a graph
+    hidden = layers.Resizing(16, 16)(layers.Rescaling(1 / 255)(image))
     hidden = layers.Dropout(0.5)(layers.RandomFlip()(layers.RandomRotation(0.2)(hidden)))
     hidden = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(hidden))
     model = keras.Model(image, layers.Dense(2, name="score")(hidden))

@@ -28,6 +28,16 @@ LIBRARY = Library(
         "unet_mobilenet": functools.partial(masks, "Unet", "mobilenet"),
         "linknet_resnet18": functools.partial(masks, "Linknet", "resnet18"),
     },
-    packages=("segmentation-models", "keras-applications", "efficientnet", "image-classifiers", "tf-keras"),
+    packages=(
+        "segmentation-models",
+        "keras-applications",
+        "efficientnet",
+        "image-classifiers",
+        "tf-keras",
+        "scikit-image",
+        "lazy-loader",
+        "pillow",
+        "networkx",
+    ),
     environment=KERAS_2 | {"SM_FRAMEWORK": "tf.keras"},
 )

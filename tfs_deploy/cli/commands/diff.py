@@ -9,6 +9,7 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.output import styled
 from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel.contract import Compatibility, describe_diff, diff_models
@@ -85,7 +86,7 @@ def _baseline(text: str, new: SavedModelInfo) -> Path:
 def render(document: dict[str, Any]) -> str:
     """Write the document of ``describe_diff`` as a tree."""
     verdict = document["verdict"]
-    tree = Tree(f"{document['old']} -> {document['new']}: {click.style(verdict, fg=_COLORS[verdict], bold=True)}")
+    tree = Tree(f"{document['old']} -> {document['new']}: {styled(verdict, fg=_COLORS[verdict], bold=True)}")
     by_signature: dict[str, list[dict[str, Any]]] = {}
     for change in document["changes"]:
         by_signature.setdefault(change["signature"], []).append(change)
@@ -105,7 +106,7 @@ def render(document: dict[str, Any]) -> str:
 
 
 def _line(change: dict[str, Any]) -> str:
-    kind = click.style(change["compatibility"], fg=_COLORS[change["compatibility"]])
+    kind = styled(change["compatibility"], fg=_COLORS[change["compatibility"]])
     return f"{kind}: {change['tensor'] + ': ' if change['tensor'] else ''}{change['message']}"
 
 

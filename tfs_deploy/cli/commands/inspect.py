@@ -46,8 +46,8 @@ def command(
 ) -> int:
     """Show what a SavedModel holds, without TensorFlow.
 
-    Use it to see signatures, variables, ops, assets and the manifest, and to get sample requests. PATH is a version
-    directory, or a base path (its newest version).
+    Use it to see signatures, variables, ops, assets and the manifest, and to get sample requests: recorded
+    calls where there are some. PATH is a version directory, or a base path (its newest version).
 
     Exit code 1: with --check, a file has changed since the export.
     """

@@ -9,6 +9,7 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
+from tfs_deploy.cli.shared.output import styled
 from tfs_deploy.cli.shared.tree import printable
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.lint import (
@@ -162,7 +163,7 @@ def _render(path: str, findings: Sequence[Finding], applied: int) -> str:
     lines = []
     ordered = sorted(findings, key=lambda finding: (-finding.severity.rank, finding.rule))
     for position, finding in enumerate(ordered):
-        severity = click.style(f"{finding.severity.value:7}", fg=_COLORS[finding.severity], bold=True)
+        severity = styled(f"{finding.severity.value:7}", fg=_COLORS[finding.severity], bold=True)
         lines.append(f"{finding.rule} {severity} {printable(finding.where)}: {printable(finding.message)}")
         following = ordered[position + 1] if position + 1 < len(ordered) else None
         if following is None or (following.rule, following.hint) != (finding.rule, finding.hint):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from tfs_deploy.cli.shared.output import Output
     from tfs_deploy.verify.verification import Verification
+
+
+#: the files beside the verdict
+_REPORTS = ("junit.xml", "summary.md", "report.html")
 
 
 @click.command(
@@ -51,22 +56,40 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
     if report is not None:
         _make_room(report)
     rows = None if plan.data is None else plan.data.rows * len(plan.targets)
+    left = _TimeLeft()
     with output.progress(f"verifying {path}", rows) as progress:
         verification = verify(
             plan,
-            lambda check: progress.say(f"verifying {check.model}: {check.id} {check.about}"),
+            lambda check: progress.say(f"verifying {check.model}: {check.id} {check.about}{left}"),
             progress.advance,
+            left.begin,
         )
     if report is not None:
         _write(output, verification, report)
     return _conclude(output, verification)
 
 
+class _TimeLeft:
+    """The seconds until the requests are answered, as a part of the progress line; nothing while unknown or short."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """Note that the next requests will take so many seconds."""
+        self._end = time.monotonic() + seconds
+
+    def __str__(self) -> str:
+        seconds = self._end - time.monotonic()
+        return f", about {seconds:.0f} s left" if seconds >= 1 else ""
+
+
 def _make_room(folder: Path) -> None:
-    """Make the folder of the reports before anything takes time, and remove the verdict of an earlier run."""
+    """See that the reports can be written before anything takes time, and remove the verdict of an earlier run."""
+    from tfs_deploy.atomic import require_room
     from tfs_deploy.store.verdict import FILE_NAME
 
-    folder.mkdir(parents=True, exist_ok=True)
+    require_room(folder, (*_REPORTS, FILE_NAME))
     (folder / FILE_NAME).unlink(missing_ok=True)
 
 
@@ -77,11 +100,13 @@ def _write(output: Output, verification: Verification, folder: Path) -> None:
     from tfs_deploy.report.verification_html import verification_html
     from tfs_deploy.store.verdict import write_verdict
 
-    texts = {
-        "junit.xml": junit_xml(verification),
-        "summary.md": verification_markdown(verification),
-        "report.html": verification_html(verification),
-    }
+    texts = dict(
+        zip(
+            _REPORTS,
+            (junit_xml(verification), verification_markdown(verification), verification_html(verification)),
+            strict=True,
+        )
+    )
     # the verdict last: where it is, everything is
     written = [*write_files(folder, texts), write_verdict(verification.as_dict(), folder)]
     output.note(f"wrote {', '.join(str(path) for path in written)}")

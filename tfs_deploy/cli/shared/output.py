@@ -118,6 +118,7 @@ class Output:
 
 
 def styled(text: str, *, fg: str | None = None, bold: bool | None = None, dim: bool | None = None) -> str:
-    """Style text for a terminal; without colour where the environment asks for that (no-color.org)."""
-    colour = None if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else fg
-    return click.style(text, fg=colour, bold=bold, dim=dim)
+    """Style text for a terminal: without colour with ``NO_COLOR`` (no-color.org), not at all on a dumb one."""
+    if os.environ.get("TERM") == "dumb":
+        return text
+    return click.style(text, fg=None if os.environ.get("NO_COLOR") else fg, bold=bold, dim=dim)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfs_deploy.atomic import require_room
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ _SHOWN = 200
 
 
 def archive_path(form: str) -> Path | None:
-    """Return the .npz file that ``--output`` names, ``None`` for table and json; raises ``UsageError`` for others."""
+    """Return the .npz file that ``--output`` names, ``None`` for table and json; raises ``UsageError`` for others.
+
+    Raises ``EnvironmentFault`` where the file cannot be written, before anything is computed.
+    """
     if form in ("table", "json"):
         return None
     path = Path(form)
@@ -31,6 +35,7 @@ def archive_path(form: str) -> Path | None:
         )
     if not path.absolute().parent.is_dir():
         raise UsageError(f"the directory of {path} does not exist", hint=f"mkdir -p {path.parent}")
+    require_room(path.absolute().parent, [path.name])
     return path
 
 

@@ -113,9 +113,10 @@ def watch(
 def recorder(deployment: str, path: Path | None) -> Callable[[Round], None]:
     """Return the function that writes the metrics of a round into ``path``, replaced whole and readable by all users.
 
-    Raises ``UsageError`` for a name that node_exporter would ignore.
+    Raises ``UsageError`` for a name that node_exporter would ignore, ``EnvironmentFault`` for a place that cannot be
+    written.
     """
-    from tfs_deploy.atomic import write_files
+    from tfs_deploy.atomic import require_room, write_files
     from tfs_deploy.report.textfile import SUFFIX, smoke_textfile
 
     if path is not None and path.suffix != SUFFIX:
@@ -123,6 +124,9 @@ def recorder(deployment: str, path: Path | None) -> Callable[[Round], None]:
             f"{path} would be ignored: the textfile collector reads only *{SUFFIX}",
             hint=f"--textfile {path.with_suffix(SUFFIX)}",
         )
+
+    if path is not None:
+        require_room(path.parent, [path.name])
 
     def record(found: Round) -> None:
         if path is not None:

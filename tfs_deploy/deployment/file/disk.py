@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfs_deploy import protos
+from tfs_deploy.deployment.access import unreadable
 from tfs_deploy.deployment.certificates import check_ssl
 from tfs_deploy.deployment.file.text_values import parse_release
 from tfs_deploy.deployment.links import HINT, blind_links
@@ -39,6 +40,8 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
         yield from _check_links((*where, "base_path"), model, places)
         if release is not None:
             yield from _check_release((*where, "base_path"), model, release)
+    for index, path, who in unreadable(deployment):
+        yield ("models", index, "base_path"), f"{who} may not read {path}"
     for link in blind_links(deployment):
         yield ("models", link.index, "base_path"), f"{link.message}: {HINT}"
     if deployment.ssl is not None:

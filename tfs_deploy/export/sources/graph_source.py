@@ -70,6 +70,11 @@ class GraphSource:
         definition = self._definitions.get(signature)
         return None if definition is None else signature_info(signature, definition).inputs
 
+    def defaults(self, signature: str) -> Mapping[str, Array]:
+        """Return nothing: a graph has tensors, not arguments."""
+        del signature
+        return {}
+
     def signature_names(self) -> list[str]:
         """List the signatures that will be written."""
         return list(self._definitions)

@@ -20,9 +20,9 @@ from tfs_deploy.savedmodel.versions import list_versions
 
 if TYPE_CHECKING:
     from tfs_deploy.export.signatures.signature import Signature
-    from tfs_deploy.export.sources.source import Source
+    from tfs_deploy.export.sources.source import Dtypes, Source
 
-Opener: TypeAlias = "Callable[[Any, Mapping[str, Signature] | None, Sequence[str]], Source]"
+Opener: TypeAlias = "Callable[[Any, Mapping[str, Signature] | None, Any], Source]"
 _FOREIGN: Final = {
     ".tflite": "a TensorFlow Lite model, which cannot be converted back",
     ".onnx": "an ONNX model, not a TensorFlow one",
@@ -38,7 +38,8 @@ class Kind:
 
     ``opener``: the module of this package and its function that opens a source, imported when it is needed.
     ``fits_path`` and ``fits_object`` recognise a source given as a path or as an object, ``None`` if it cannot be
-    given so. ``any_tags``: it can be written with other tags than ``serve``.
+    given so. ``any_tags``: it can be written with other tags than ``serve``; its opener takes the tags, those of the
+    others the dtypes of the examples.
     """
 
     opener: str
@@ -59,12 +60,14 @@ def open_source(
     kind: str | None,
     signatures: Mapping[str, Signature] | None,
     tags: Sequence[str],
+    dtypes: Dtypes | None = None,
     *,
     safe_mode: bool = True,
 ) -> Source:
     """Recognise a source (or take ``kind``) and prepare it for writing; raises ``UsageError``.
 
-    ``safe_mode``: refuse Python code in a Keras file.
+    ``dtypes``: of the examples, for models that do not know those of their inputs; ``safe_mode``: refuse Python code in
+    a Keras file.
     """
     name = kind or detect(source)
     found = KINDS.get(name)
@@ -84,7 +87,7 @@ def open_source(
         raise UsageError("safe mode is about the Python code in .keras and .h5 files", hint="leave --no-safe-mode out")
     if not safe_mode:
         source = load_keras_file(source, safe_mode=False)
-    return found.load()(source, signatures, tags)
+    return found.load()(source, signatures, tags if found.any_tags else dtypes or {})
 
 
 def detect(source: Any) -> str:

@@ -12,7 +12,6 @@ from tfs_deploy.export.sources.model_copy import CopiedSource, EditedSource
 from tfs_deploy.export.sources.retrace import RetracedSource
 from tfs_deploy.export.sources.signature_defs import edit_signature_defs
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
-from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.graph.scan import graph_file, read_text
 from tfs_deploy.savedmodel.inspect import resolve_version
@@ -36,7 +35,7 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
     if signatures is None and not tags:
         return EditedSource(folder, tags, model, graph, dict(graph.signature_def))
     if signatures is None:
-        return CopiedSource(folder, tags, signature_infos(graph.signature_def))
+        return CopiedSource(folder, tags, graph.signature_def)
     renames = all(not isinstance(one, WrappedSignature) and not callable(one.function) for one in signatures.values())
     if renames and not graph.HasField("object_graph_def"):
         definitions = edit_signature_defs(graph, signatures)
@@ -45,7 +44,7 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
     if of_tensorflow_1:
         _refuse_nameless_tables(folder, graph)
     load_tensorflow()
-    return RetracedSource(folder, tags, signatures, graph if of_tensorflow_1 else None)
+    return RetracedSource(folder, tags, signatures, graph, old=of_tensorflow_1)
 
 
 def _read(folder: Path) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
+from tfs_deploy.codec import encode_tensor
 from tfs_deploy.errors import ModelError
 from tfs_deploy.export.signatures.bound_signature import first_line
 from tfs_deploy.export.signatures.method_contract import check_method
@@ -22,21 +23,25 @@ from tfs_deploy.savedmodel import layout
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tfs_deploy.export.signatures.bound_signature import BoundSignature
+
 _FINGERPRINT: Final = "fingerprint.pb"
 _TENSOR: Final = re.compile(r"[^:]+:\d+")
 
 
-def set_methods(directory: Path, methods: Mapping[str, str]) -> None:
-    """Set the method names of signatures that are not Predict; TensorFlow 2 writes Predict for all of them."""
-    others = {name: method for name, method in methods.items() if method != PREDICT_METHOD}
-    if not others:
+def complete(directory: Path, signatures: Mapping[str, BoundSignature]) -> None:
+    """Add to the SignatureDefs what TensorFlow 2 cannot write: methods other than Predict, and default values."""
+    incomplete = {name: one for name, one in signatures.items() if one.method != PREDICT_METHOD or one.defaults}
+    if not incomplete:
         return
     file = directory / layout.SAVED_MODEL
     model = protos.SavedModel.FromString(file.read_bytes())
     for graph in model.meta_graphs:
-        for name, method in others.items():
-            if name in graph.signature_def:
-                graph.signature_def[name].method_name = method
+        for name in incomplete.keys() & set(graph.signature_def):
+            definition = graph.signature_def[name]
+            definition.method_name = incomplete[name].method
+            for key, value in incomplete[name].defaults.items():
+                definition.defaults[key].ParseFromString(encode_tensor(value))
     _write(directory, model)
 
 
@@ -67,6 +72,8 @@ def _edit(name: str, signature: Signature, known: Mapping[str, Any], tensors: Te
         else:
             for key, kept in choose_names(name, role, given, sorted(old)).items():
                 new[key].CopyFrom(old[kept])
+                if role == "input" and kept in existing.defaults:
+                    made.defaults[key].CopyFrom(existing.defaults[kept])
     if asked != PREDICT_METHOD:
         info = signature_info(name, made)
         check_method(name, asked, info.inputs, info.outputs)

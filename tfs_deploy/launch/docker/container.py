@@ -26,8 +26,6 @@ LABEL_DEPLOYMENT: Final = "tfs-deploy.deployment"
 LABEL_STATE_DIR: Final = "tfs-deploy.state-dir"
 LABEL_CONFIG_DIR: Final = "tfs-deploy.config-dir"
 LABEL_SETTINGS: Final = "tfs-deploy.settings"
-#: the user of a server that root starts without naming one
-NOBODY: Final = "65534:65534"
 _TMPFS: Final = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
 
 
@@ -35,19 +33,6 @@ def container_name(deployment: Deployment) -> str:
     """Return the name of a deployment's container: two files with the same name get two containers."""
     digest = hashlib.sha256(str(deployment.state_dir).encode()).hexdigest()[:8]
     return f"tfs-deploy-{deployment.name}-{digest}"
-
-
-def user_of(docker: Docker, uid: int, gid: int, *, mapped: bool) -> str:
-    """Return the user that a container runs as: ``server.docker.user``, else the caller, and 65534 for root.
-
-    In a ``mapped`` engine (rootless) root inside is the user who runs the engine; every other user inside is mapped to
-    a user id that cannot read that user's files.
-    """
-    if docker.user is not None:
-        return docker.user
-    if mapped:
-        return "0:0"
-    return NOBODY if uid == 0 else f"{uid}:{gid}"
 
 
 def container_config(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.config.files import SSL
+from tfs_deploy.deployment.docker import user_of
 from tfs_deploy.errors import LaunchError, TfsDeployError, UsageError
 from tfs_deploy.host.signals import signals_later
-from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy, user_of
+from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.engine import DockerEngine, translated
-from tfs_deploy.launch.docker.mount_access import require_model_access
+from tfs_deploy.launch.docker.mount_access import own_key, require_model_access
 from tfs_deploy.launch.docker.settings import container_settings, image_line, mounted_directories
 from tfs_deploy.launch.logs import reason, tail
 from tfs_deploy.launch.memory import MemoryLimit
@@ -133,7 +134,7 @@ class DockerTarget:
         for problem in self.problems(served, ports):
             raise problem
         user = self._user(docker)
-        _own_key(config_dir / SSL, user)
+        own_key(config_dir / SSL, user)
         body = container_config(
             served,
             docker,
@@ -272,10 +273,3 @@ class DockerTarget:
         with translated():
             self.engine.api.rename(server.id, name)
         server.look()
-
-
-def _own_key(path: Path, user: str) -> None:
-    """Give the file with the private key to the container's user, the only one who may read it."""
-    if path.exists() and os.geteuid() == 0:
-        uid, _, gid = user.partition(":")
-        os.chown(path, int(uid), int(gid or -1))

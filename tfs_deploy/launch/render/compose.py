@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.config.command_line import server_flags
-from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, REST_PORT
+from tfs_deploy.config.files import SSL
+from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, NOBODY, REST_PORT
 from tfs_deploy.deployment.file import write_yaml
 from tfs_deploy.errors import UsageError
-from tfs_deploy.launch.docker.container import BINARY, NOBODY
+from tfs_deploy.launch.docker.container import BINARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,8 +42,17 @@ def compose_file(served: Deployment, config_dir: str) -> str:
             "depends_on": {"server": {"condition": "service_healthy"}},
         }
     head = f"# {served.source.name} as a compose project: docker compose up --detach --wait\n"
+    if served.ssl is not None:
+        head += (
+            f"# {config_dir}/{SSL} holds the private key: keep it readable for user {user_of_service(docker)} alone\n"
+        )
     project = {"name": project_name(served.name), "services": _plain(services)}
     return head + write_yaml(project)
+
+
+def user_of_service(docker: Docker) -> str:
+    """Return the user that the service runs as; not the caller, who may be another one where the project runs."""
+    return docker.user or NOBODY
 
 
 def project_name(name: str) -> str:
@@ -62,7 +72,7 @@ def _service(served: Deployment, docker: Docker, config_dir: str) -> dict[str, A
         "entrypoint": [BINARY],
         "command": server_flags(served, CONFIG_DIR),
         "init": True,
-        "user": docker.user or NOBODY,
+        "user": user_of_service(docker),
         "read_only": True,
         "tmpfs": ["/tmp:noexec,nosuid,nodev,size=64m"],  # noqa: S108 - inside the container
         "cap_drop": ["ALL"],
@@ -137,12 +147,20 @@ def dockerfile(served: Deployment, versions: Mapping[str, Sequence[Path]]) -> st
     for model in served.models:
         for path in versions[model.name]:
             lines.append(f"COPY models/{model.name}/{path.name}/ {MODELS_DIR / model.name / path.name}/")
-    lines += [f"ENV {name}={json.dumps(value)}" for name, value in sorted(docker.env.items())]
-    lines += ["", f"USER {docker.user or NOBODY}"]
+    lines += [f"ENV {name}={_quoted(name, value)}" for name, value in sorted(docker.env.items())]
+    lines += ["", f"USER {user_of_service(docker)}"]
     lines += [f"EXPOSE {GRPC_PORT}" + (f" {REST_PORT}" if served.server.rest_port else "")]
     # exec form: the server gets the signals itself; run it with --init
     lines += [f"ENTRYPOINT {json.dumps([BINARY, *server_flags(served, CONFIG_DIR)])}", ""]
     return "\n".join(lines)
+
+
+def _quoted(name: str, value: str) -> str:
+    """Quote a value for ENV: between double quotes a Dockerfile knows variables and the backslash, no other escape."""
+    if "\n" in value or "\r" in value:
+        hint = "leave it out, or give it where the image runs: docker run --env"
+        raise UsageError(f"{name} in server.docker.env has a line break, which a Dockerfile cannot hold", hint=hint)
+    return '"' + re.sub(r'([\\"$])', r"\\\1", value) + '"'
 
 
 def require_docker(served: Deployment) -> Docker:

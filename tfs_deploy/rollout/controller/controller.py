@@ -16,6 +16,7 @@ from tfs_deploy.rollout.machine.actions import (
     Judge,
     Preflight,
     Prune,
+    Rescue,
     RestartServer,
     RestoreTraffic,
     RolloutStatus,
@@ -134,7 +135,9 @@ class Controller:
         ended = self._note_replacement() or (server is None and world.process.ended())
         self._answered_at = asked if whole else self._answered_at
         split, request = world.traffic.read(), world.mailbox.read()
-        return Observation(now, server, split, silent_for, error, ended, coming, request, world.log.starved)
+        lost = server is not None and not server.available(self.plan.old) and not coming
+        gone = world.checks.missing(self.plan.old) if lost else ""
+        return Observation(now, server, split, silent_for, error, ended, coming, gone, request, world.log.starved)
 
     def _is_coming(self, server: ServerView) -> bool:
         """Whether the old version, which has to serve, is loading again: a server answers before its models do."""
@@ -207,7 +210,7 @@ class Controller:
             memory = self._memory() if self.history.memory is None else None
             world.traffic.write(TrafficSplit(action.weights, action.copies))
             return {"step": action.step, "memory": memory}
-        if isinstance(action, RestoreTraffic):
+        if isinstance(action, RestoreTraffic | Rescue):
             world.traffic.write(TrafficSplit(action.weights))
             return {}
         if isinstance(action, Judge):
@@ -223,6 +226,8 @@ class Controller:
         if action.purpose == "load":
             before = self.world.server.observe(()).versions.get(self.plan.new)
             detail["stale_failure"] = before is not None and before.failed
+        if action.purpose == "restore":
+            detail["again"] = "restore" in self.history.applied
         self.world.server.apply(action.versions, action.labels)
         return detail
 

@@ -91,7 +91,8 @@ def _done(action: str, detail: Mapping[str, Any], plan: RolloutPlan) -> str | No
         "withdraw": f"rolling back to version {plan.old}: {detail.get('reason', '')}",
         "isolate": f"label {plan.canary} answers with version {plan.old} again",
         "revive": "the server was restarted",
-        "restore": f"version {plan.old} is loaded again",
+        "restore": None if detail.get("again") else f"loading version {plan.old} again",
+        "rescue": f"all requests of {plan.stable} go to {plan.canary}",
         "unload": f"unloading version {plan.new}",
     }
     return lines[action]

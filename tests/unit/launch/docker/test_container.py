@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.config import server_flags
-from tfs_deploy.deployment.docker import Docker
+from tfs_deploy.deployment.docker import Docker, user_of
 from tfs_deploy.deployment.file import load_deployment
-from tfs_deploy.launch.docker.container import container_config, container_name, restart_policy, user_of
+from tfs_deploy.launch.docker.container import container_config, container_name, restart_policy
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.settings import container_settings, image_line, mounted_directories
 from tfs_deploy.launch.server import ServerPorts
