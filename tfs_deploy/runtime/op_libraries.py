@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import EnvironmentFault, StatusError
+from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.runtime.status import TfStatus
 from tfs_deploy.savedmodel.graph.op_libraries import op_libraries
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfs_deploy.runtime.library import Library
-
-#: how TensorFlow begins to say that an op is unknown
-_UNKNOWN_OP: Final = "Op type not registered"
 
 _lock = threading.Lock()
 _loaded: set[Path] = set()
@@ -40,10 +37,3 @@ def load_op_libraries(library: Library) -> None:
                     hint=f"it must be built for TensorFlow {library.version}, on this platform",
                 )
             _loaded.add(path)
-
-
-def op_hint(error: StatusError, otherwise: str) -> str:
-    """Return the hint for a model that cannot be loaded: how to load ops that TensorFlow does not have."""
-    if error.message.startswith(_UNKNOWN_OP):
-        return "load the shared library that has the op: --load-op-library FILE.so"
-    return otherwise

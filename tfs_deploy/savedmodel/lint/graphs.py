@@ -173,6 +173,11 @@ def _compiled_in(scope: Scope) -> Iterator[str]:
     yield from (f"{op}{_inside(scope)} (jit_compile=True)" for op, flag in scope.flagged if flag == COMPILED)
 
 
+def _pinned(model: LintedModel) -> Iterator[Violation]:
+    for device, node in sorted(model.info.serving.graph.pinned.items()):
+        yield Violation("the graph", f"node '{node}' is pinned to {device}")
+
+
 def _frozen(model: LintedModel) -> Iterator[Violation]:
     graph = model.info.serving.graph
     if graph.large_constant_bytes > _LARGE_CONSTANTS:
@@ -284,5 +289,15 @@ RULES: Final = (
         "set server.flags.xla_cpu_compilation_enabled: true in the deployment file (--xla_cpu_compilation_enabled=true "
         "on a command line), or export without jit_compile",
         _compiled,
+    ),
+    Rule(
+        "TFS211",
+        "pinned-device",
+        Severity.WARNING,
+        "A node of the graph asks for a device other than the CPU of the server: a GPU, a TPU, or another machine.",
+        "TensorFlow 1 graphs keep the devices of the training. A server without such a device does not load the model "
+        "(`Cannot assign a device for operation`).",
+        "set allow_soft_placement: true in server.session_config, or export the graph with clear_devices=True",
+        _pinned,
     ),
 )
