@@ -18,7 +18,7 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import RETENTION, all_of, common, parse_tags
+from tfs_deploy.cli.shared.options import RETENTION, all_of, common, op_libraries_option, parse_tags
 from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import TfsDeployError, UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
@@ -107,6 +107,7 @@ _NUMBER = re.compile(r"[0-9]+")
     default=True,
     help="Refuse a Keras file that holds Python code, such as that of a Lambda layer.",
 )
+@op_libraries_option
 @common
 def command(
     output: Output,

@@ -74,6 +74,7 @@ def _server(section: ServerSection, folder: Path) -> Server:
         "alternate_ports": None if other is None else (other.grpc_port, other.rest_port if section.rest_port else 0),
         "session_config": _path_or_none(folder, section.session_config),
         "platform_config": _path_or_none(folder, section.platform_config),
+        "op_libraries": tuple(_path(folder, text) for text in section.op_libraries),
         "docker": None if section.docker is None else _docker(section.docker, folder),
     }
     return Server(**_values(section) | converted)

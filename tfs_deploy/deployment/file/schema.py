@@ -152,6 +152,7 @@ class ServerSection(Section):
     alternate_ports: AlternatePortsSection | None = None
     session_config: str | None = None
     platform_config: str | None = None
+    op_libraries: list[str] = []
     docker: DockerSection | None = None
 
 

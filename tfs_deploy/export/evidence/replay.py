@@ -10,8 +10,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.errors import EnvironmentFault, TfsDeployError, VerdictError
+from tfs_deploy.errors import EnvironmentFault, StatusError, TfsDeployError, VerdictError
 from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.runtime.load_hints import load_hint
 from tfs_deploy.savedmodel.goldens import compare, read_goldens
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     except TfsDeployError as error:
         kinds = {EnvironmentFault: "environment", VerdictError: "differs"}
         kind = next((kind for cls, kind in kinds.items() if isinstance(error, cls)), "fails")
-        document = {"error": error.message, "hint": error.hint, "kind": kind}
+        hint = load_hint(error, error.hint) if isinstance(error, StatusError) else error.hint
+        document = {"error": error.message, "hint": hint, "kind": kind}
     sys.stdout.write(json.dumps(document))
     return 1 if "error" in document else 0
 
