@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from support.verifications import MIXED, check, verification
@@ -21,7 +19,7 @@ def test_groups_count_how_checks_ended():
 
 def test_signatures_carry_their_verdict():
     assert [row[-1] for row in signatures_table(MIXED).rows] == ["1 failed", ""]
-    named = replace(check("a.b", CheckStatus.FAILED), reason="3 rows: output 'y' is NaN")
+    named = check("a.b", CheckStatus.FAILED, "3 rows: output 'y<i>' is NaN")
     assert [row[-1] for row in signatures_table(verification(named)).rows] == ["1 failed", "failed"]
     assert {row[-1] for row in signatures_table(verification(check("a.b", CheckStatus.PASSED))).rows} == {"ok"}
     assert {row[-1] for row in signatures_table(verification(check("a.b", CheckStatus.SKIPPED))).rows} == {"unproven"}
