@@ -94,20 +94,27 @@ def differences_table(differences: Sequence[ValueDifference]) -> Table:
 
 
 def signatures_table(verification: Verification) -> Table:
-    """Return one row for each input and output of each signature, and how many of its checks failed."""
-    rows = []
-    styles = []
+    """Return one row for each input and output of each signature, with its verdict.
+
+    The checks are those of the signature: its first row counts the failed ones, another row tells only of a tensor that
+    a reason names.
+    """
+    rows: list[Sequence[object]] = []
+    styles: list[str | None] = []
     for model, signatures in verification.evidence.signatures.items():
         for name, signature in signatures.items():
             own = [c for c in verification.checks if c.model == model and c.about.partition(",")[0] == name]
-            wrong = sum(check.failed for check in own)
-            verdict = (
-                f"{wrong} failed" if wrong else "ok" if any(c.status is CheckStatus.PASSED for c in own) else "unproven"
-            )
-            for side, specs in (("input", signature.inputs), ("output", signature.outputs)):
-                for key, spec in specs.items():
-                    rows.append((model, name, signature.method.rpartition("/")[2], side, key, str(spec), verdict))
-                    styles.append("red" if wrong else None)
+            wrong = [check.reason for check in own if check.failed]
+            verdict = "ok" if any(c.status is CheckStatus.PASSED for c in own) else "unproven"
+            method = signature.method.rpartition("/")[2]
+            tensors = [("input", key, spec) for key, spec in signature.inputs.items()]
+            tensors += [("output", key, spec) for key, spec in signature.outputs.items()]
+            for number, (side, key, spec) in enumerate(tensors):
+                if wrong:
+                    named = any(f"{side} '{key}'" in reason for reason in wrong)
+                    verdict = f"{len(wrong)} failed" if number == 0 else "failed" if named else ""
+                rows.append((model, name, method, side, key, str(spec), verdict))
+                styles.append("red" if "failed" in verdict else None)
     return Table.of(["model", "signature", "method", "", "name", "dtype and shape", "verdict"], rows, styles=styles)
 
 

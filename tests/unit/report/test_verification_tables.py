@@ -18,7 +18,9 @@ def test_groups_count_how_checks_ended():
 
 
 def test_signatures_carry_their_verdict():
-    assert {row[-1] for row in signatures_table(MIXED).rows} == {"1 failed"}
+    assert [row[-1] for row in signatures_table(MIXED).rows] == ["1 failed", ""]
+    named = check("a.b", CheckStatus.FAILED, "3 rows: output 'y<i>' is NaN")
+    assert [row[-1] for row in signatures_table(verification(named)).rows] == ["1 failed", "failed"]
     assert {row[-1] for row in signatures_table(verification(check("a.b", CheckStatus.PASSED))).rows} == {"ok"}
     assert {row[-1] for row in signatures_table(verification(check("a.b", CheckStatus.SKIPPED))).rows} == {"unproven"}
 
