@@ -69,7 +69,6 @@ class RolloutPlan:
     fail_after: int = 1
     samples_timeout: float = 60.0
     on_too_few: str = "fail"
-    require_traffic: bool = False
     manual: bool = False
     load_timeout: float = 600.0
     outage: float = 10.0
@@ -95,16 +94,17 @@ class RolloutPlan:
     gates: tuple[GateSpec, ...] = ()
     default_gates: bool = True
     min_samples: int = 30
-    gate_headers: tuple[str, ...] = ()
-    gate_ca: str = ""
     requests_file: str = ""
     verdict: str = ""
     recorded: bool = False
     hooks: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
-    any_server: bool = False
     directory: str = ""
+    require_traffic: bool = False
+    gate_headers: tuple[str, ...] = ()
+    gate_ca: str = ""
+    any_server: bool = False
 
     @property
     def needs_approval(self) -> bool:
