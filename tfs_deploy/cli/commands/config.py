@@ -121,6 +121,7 @@ def import_command(output: Output, file: Path, name: str, out: Path | None) -> N
     from tfs_deploy.atomic import write_atomic
     from tfs_deploy.config.importer import deployment_document
     from tfs_deploy.deployment.file import write_yaml
+    from tfs_deploy.deployment.file.variables import escaped
     from tfs_deploy.errors import UsageError
 
     try:
@@ -129,7 +130,7 @@ def import_command(output: Output, file: Path, name: str, out: Path | None) -> N
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"{file} cannot be read: {reason}", hint="give the path of a models.config") from error
     document = deployment_document(text, name=name, source=str(file))
-    rendered = write_yaml(document)
+    rendered = write_yaml(escaped(document))
     if out is None:
         output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"))
         return

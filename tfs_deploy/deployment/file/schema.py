@@ -139,6 +139,9 @@ class DockerSection(Section):
     gpus: Any = None
     env: dict[str, str] = {}
     mounts: list[MountSection] = []
+    networks: list[str] = []
+    labels: dict[str, str] = {}
+    shm_size: str | None = None
 
 
 @of(Server)

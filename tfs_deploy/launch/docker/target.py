@@ -152,6 +152,8 @@ class DockerTarget:
         try:
             server = self._create(body, name, docker)
             with translated():
+                for network in docker.networks[1:]:
+                    self.engine.api.connect_container_to_network(server.id, network)
                 self.engine.api.start(server.id)
             self._wait(server, timeout)
         except BaseException:
