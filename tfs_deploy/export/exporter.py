@@ -39,6 +39,9 @@ class ExportedVersion:
     manifest: Manifest
     pruned: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"ExportedVersion({self.path}; {'; '.join(map(str, self.signatures.values()))})"
+
 
 @dataclass(frozen=True)
 class _ModelCheck:

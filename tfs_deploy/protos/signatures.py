@@ -102,6 +102,13 @@ class SignatureInfo:
     outputs: dict[str, TensorSpec] = field(default_factory=dict)
     defaults: frozenset[str] = frozenset()
 
+    def __str__(self) -> str:
+        """Return for example ``serving_default(x: float32 [?]) -> y: float32 [?]``."""
+        inputs, outputs = (
+            ", ".join(f"{name}: {spec}" for name, spec in specs.items()) for specs in (self.inputs, self.outputs)
+        )
+        return f"{self.name}({inputs}) -> {outputs}"
+
 
 def _tensor_spec(name: str, info: Any) -> TensorSpec:
     # no shape at all says no more than an unknown rank
