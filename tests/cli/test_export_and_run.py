@@ -195,7 +195,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("keras")
     folder = tmp_path_factory.mktemp("project")
     (folder / "train.py").write_text(TRAIN)
-    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True, timeout=100)
+    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True, timeout=300)
     np.save(folder / "rows.npy", np.float32([[1, 2]]))
     return folder
 

@@ -343,6 +343,27 @@ def test_a_port_in_use_names_who_has_it(shop):
     assert read_server(shop.state) is None
 
 
+def test_a_server_whose_clients_have_certificates_of_another_authority(shop):
+    def openssl(line: str) -> None:
+        subprocess.run(["openssl", *line.split()], check=True, capture_output=True, cwd=shop.folder)
+
+    new = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    openssl(f"{new} -x509 -days 2 -subj /CN=models.internal -keyout server.key -out server.crt")
+    openssl(f"{new} -x509 -days 2 -subj /CN=clients -keyout ca.key -out ca.crt")
+    openssl(f"{new} -subj /CN=toolkit -keyout toolkit.key -out toolkit.csr")
+    openssl("x509 -req -in toolkit.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out toolkit.crt")
+    server = {"key": "server.key", "cert": "server.crt", "ca": "ca.crt", "client_verify": True}
+    shop.document["ssl"] = server
+    shop.write()
+    refused = shop.cli("up")
+    assert refused.returncode == 2
+    assert "ca.crt did not sign" in refused.stderr
+    shop.document["ssl"] = server | {"client_key": "toolkit.key", "client_cert": "toolkit.crt"}
+    shop.write()
+    assert shop.json("up")["exit_code"] == 0
+    assert shop.json("status")["exit_code"] == 0
+
+
 def test_a_server_that_died_is_noticed_and_started_again(shop):
     pid = shop.json("up")["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -368,7 +389,7 @@ def test_an_interrupted_start_leaves_nothing(shop):
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     record = until(lambda: read_server(shop.state))
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=200)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     assert start_time(record.pid) is None
     assert read_server(shop.state) is None
@@ -411,7 +432,7 @@ def test_logs_are_followed_until_the_server_ends(shop):
     assert process.stdout is not None
     assert process.stdout.readline()
     shop.json("down")
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
 
 

@@ -203,6 +203,6 @@ def test_a_wrong_port_exits_with_3(predict, served):
 
 def test_the_real_command(served):
     command = [sys.executable, "-m", "tfs_deploy", "predict", served.grpc, "zoo", "-i", "x=2", "--json"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads(result.stdout)["outputs"]["y"]["values"] == [4.0]

@@ -350,7 +350,7 @@ def test_the_program_of_the_server_waits_as_the_original_does(folder, ports):
         assert process.poll() is None
     finally:
         process.terminate()
-        process.communicate(timeout=100)
+        process.communicate(timeout=300)
     assert is_free(ports[0])
 
 
@@ -368,5 +368,5 @@ def test_a_flag_without_meaning_is_mentioned_only_if_it_asks_for_something(value
                 break
     finally:
         process.terminate()
-        process.communicate(timeout=100)
+        process.communicate(timeout=300)
     assert any("enable_profiler" in line for line in lines) is said

@@ -32,7 +32,7 @@ def clone(tmp_path: Path) -> Path:
 def run(script: Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     command = [str(script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=cwd, env={**clean, **environment})
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env={**clean, **environment})
 
 
 def test_no_python_that_is_new_enough(clone, tmp_path):

@@ -25,7 +25,6 @@ from support.live import free_ports, until
 from tfs_deploy.client import RequestRecorder
 
 #: the first test of a worker pays for all commands, beside whatever else the machine does
-pytestmark = pytest.mark.timeout(400)
 #: objects whose keys are not fixed: names of models, signatures, tensors, labels, ops and files
 MAPS = (
     *("signatures", "*.inputs", "*.outputs", "outputs", "ops", "*.ops", "manifest.files", "manifest.metadata"),
@@ -79,7 +78,7 @@ class Life:
         line = [*map(str, arguments), "--json"]
         if apart:
             command = [sys.executable, "-m", "tfs_deploy", *line]
-            done: Any = subprocess.run(command, capture_output=True, text=True, timeout=100)
+            done: Any = subprocess.run(command, capture_output=True, text=True, timeout=300)
         else:
             done = self.cli(*line)
         assert done.returncode == code or code is None, (name, done.stdout, done.stderr)

@@ -30,7 +30,7 @@ def run_command(
     *arguments: object,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    timeout: float = 200.0,
+    timeout: float = 300.0,
     preload: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run ``tfs-deploy`` with these arguments, as ``subprocess.run`` would; ``preload``: a module it imports anyway."""

@@ -124,12 +124,17 @@ class Monitoring:
 
 @dataclass(frozen=True, slots=True)
 class Ssl:
-    """TLS on the gRPC port: paths of PEM files; with ``client_verify`` clients need a certificate of ``ca``."""
+    """TLS on the gRPC port: paths of PEM files; with ``client_verify`` clients need a certificate of ``ca``.
+
+    ``client_key`` and ``client_cert`` are what the toolkit's own commands present then, by default the server's pair.
+    """
 
     key: Path
     cert: Path
     ca: Path | None = None
     client_verify: bool = False
+    client_key: Path | None = None
+    client_cert: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

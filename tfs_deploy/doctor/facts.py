@@ -126,6 +126,15 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate that the section ``ssl`` names by ``key``: ``seconds`` until it expires, None if unreadable."""
+
+    key: str
+    path: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """RLIMIT_NOFILE; None is unlimited."""
 
@@ -155,5 +164,6 @@ class MachineFacts:
     gpu: Gpu
     ports: tuple[Port, ...]
     disks: tuple[Disk, ...]
+    certificates: tuple[Certificate, ...]
     limits: Limits
     clock: Clock

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.deployment.access import unreadable
-from tfs_deploy.doctor.facts import Clock, Disk, Limits, MachineFacts, Port, Wanted
+from tfs_deploy.deployment.certificates import validity
+from tfs_deploy.doctor.facts import Certificate, Clock, Disk, Limits, MachineFacts, Port, Wanted
 from tfs_deploy.doctor.installed import installed_packages
 from tfs_deploy.doctor.probes import probe_engine, probe_gpu
 from tfs_deploy.errors import PortInUseError
@@ -51,6 +52,7 @@ def gather(deployment: Deployment | None = None) -> MachineFacts:
             gpu=gpu.result(),
             ports=tuple(_ports(deployment, engine)),
             disks=tuple(_disks(deployment, engine)),
+            certificates=tuple(_certificates(deployment)),
             limits=_limits(),
             clock=_clock(_nearest(_state(deployment))),
         )
@@ -131,6 +133,21 @@ def _disk(name: str, path: Path, *, writable: bool | None = None) -> Disk:
 def _nearest(path: Path) -> Path:
     """Return a path, or its nearest parent that is there."""
     return next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+
+
+def _certificates(deployment: Deployment | None) -> Iterator[Certificate]:
+    section = None if deployment is None else deployment.ssl
+    paths = {} if section is None else {"cert": section.cert, "client_cert": section.client_cert}
+    for key, path in paths.items():
+        if path is not None:
+            yield Certificate(key, str(path), _seconds_left(path))
+
+
+def _seconds_left(path: Path) -> float | None:
+    try:
+        return validity(path)[1] - time.time()
+    except (OSError, ValueError):  # SSLError is an OSError
+        return None
 
 
 def _limits() -> Limits:

@@ -50,7 +50,7 @@ def test_a_disk_that_fills_up_in_a_step_sends_the_canary_back(idle_zoo):
     command = ["unshare", "--mount", sys.executable, "-m", "support.full_disk", idle_zoo.file]
     environment = {**os.environ, "PYTHONPATH": str(rollout_scenarios.SUPPORT.parent)}
 
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, done.stderr
 

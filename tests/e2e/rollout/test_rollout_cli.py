@@ -263,7 +263,7 @@ def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, runni
 
 def test_an_interrupt_leaves_everything_and_says_how_to_go_on(zoo, running):
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=100)
+    _, errors = running.communicate(timeout=300)
 
     assert running.returncode == 130
     assert f"continue with: tfs-deploy rollout resume {zoo.file}, or rollout abort" in errors

@@ -179,6 +179,6 @@ def test_it_needs_no_tensorflow(staged, tmp_path):
         "import sys; sys.modules['tensorflow'] = None; from tfs_deploy.cli.main import run\n"
         f"sys.exit(run(['publish', {str(staged)!r}, '--to', {str(tmp_path / 'models')!r}, '--quiet']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert names(tmp_path / "models") == ["1"]

@@ -37,6 +37,14 @@ OPTIONS = (
     click.option("--no-default-gates", is_flag=True, help="Use only the golden gate and the ones given by --gate."),
     click.option("--prometheus", metavar="URL", help="Default Prometheus URL for promql gates."),
     click.option(
+        "--gate-header",
+        "gate_headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Header for the URLs of gates, ${VARIABLE} is that of the environment; may be repeated.",
+    ),
+    click.option("--gate-ca", metavar="FILE", help="CA certificates (PEM) to trust for the URLs of gates."),
+    click.option(
         "--requests", "requests_file", metavar="FILE", help="Requests for the drift gate: .npz, or a warmup file."
     ),
     click.option(
@@ -182,6 +190,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         default_gates=not options.pop("no_default_gates"),
         verdict=_verdict(options.pop("verdict")),
         requests_file=_absolute(options.pop("requests_file")),
+        gate_ca=_absolute(options.pop("gate_ca")),
         wait_lock=parse_seconds(wait_lock),
         **options,
     )

@@ -6,6 +6,7 @@ import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.deployment.certificates import PEM_KEYS
 from tfs_deploy.deployment.deployment import (
     Batching,
     Deployment,
@@ -90,7 +91,7 @@ def _docker(section: DockerSection, folder: Path) -> Docker:
 
 
 def _ssl(section: SslSection, folder: Path) -> Ssl:
-    paths = {key: _path_or_none(folder, getattr(section, key)) for key in ("key", "cert", "ca")}
+    paths = {key: _path_or_none(folder, getattr(section, key)) for key in PEM_KEYS}
     return Ssl(**_values(section) | paths)
 
 

@@ -177,6 +177,8 @@ class SslSection(Section):
     cert: str
     ca: str | None = None
     client_verify: bool = False
+    client_key: str | None = None
+    client_cert: str | None = None
 
 
 class DeploymentFile(Section):

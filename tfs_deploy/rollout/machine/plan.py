@@ -54,6 +54,7 @@ class RolloutPlan:
     ``leaving``: versions without a label, which the first reload unloads.
     ``verdict``: the verdict file of a verification that has to accept the new version, empty for none.
     ``gates`` to ``replicas``: what a process that resumes the rollout has to set up again (see ``setup``).
+    ``gate_headers``, ``gate_ca``: what goes with the URLs of gates (see ``web_access``).
     ``any_server``: act on whatever server answers on the deployment's ports, not only on its own.
     ``directory``: where the commands of gates and hooks run, whichever process resumes the rollout.
     """
@@ -94,6 +95,8 @@ class RolloutPlan:
     gates: tuple[GateSpec, ...] = ()
     default_gates: bool = True
     min_samples: int = 30
+    gate_headers: tuple[str, ...] = ()
+    gate_ca: str = ""
     requests_file: str = ""
     verdict: str = ""
     recorded: bool = False

@@ -224,7 +224,7 @@ except td.TfsDeployError as error:
 
 def test_a_disk_that_fills_up_while_tensorflow_writes(tmp_path):
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if result.returncode == 77:
         pytest.skip("this user may not mount a small disk in a namespace of its own")
     assert result.stdout == "EnvironmentFault no space left on the disk of BASE/m True []\n", result.stderr

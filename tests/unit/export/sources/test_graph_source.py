@@ -313,6 +313,6 @@ def test_in_a_process_that_behaves_like_tensorflow_1(tmp_path):
         print(model.version, model.predict({"x": [[1.0, 2.0]]})["y"].tolist())
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "m")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "2 [[3.0]]\n"

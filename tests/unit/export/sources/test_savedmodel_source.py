@@ -90,7 +90,7 @@ def test_a_copy_needs_no_python_tensorflow(models, tmp_path):
         f"td.export_model({str(models / 'zoo/1')!r}, {str(tmp_path / 'm')!r})\n"
         "assert 'tensorflow' not in sys.modules"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
 
 
@@ -486,7 +486,7 @@ def test_fuzzed_saved_models_are_errors_not_crashes(models, tmp_path):
         (lambda folder: write(folder / "m.onnx"), "ONNX"),
         (lambda folder: write(folder / "saved_model.pb"), "one file of a SavedModel"),
         (lambda folder: write(folder / "m.weights.h5"), "holds weights"),
-        (lambda folder: write(folder / "m.keras"), "cannot be loaded"),
+        (lambda folder: write(folder / "m.keras"), "is damaged: it is not a zip archive"),
         (lambda folder: write(folder / "m.h5"), "cannot be loaded"),
         (lambda folder: write(folder / "frozen.pb"), "is not a valid GraphDef"),
         (lambda folder: write(folder / "graph.pbtxt"), "is not a valid GraphDef"),
