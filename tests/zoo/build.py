@@ -49,6 +49,7 @@ def build(builder: Callable[[], Specimen], folder: Path) -> dict[str, Any]:
         "signature": specimen.signature,
         "rtol": specimen.rtol,
         "atol": specimen.atol,
+        "flags": dict(specimen.flags),
         "build_seconds": built - begun,
         "export_seconds": time.perf_counter() - built,
     }
