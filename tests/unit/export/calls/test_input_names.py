@@ -228,6 +228,17 @@ def test_nested_outputs_have_names_of_their_own():
     assert answers(model, {"x": TWO}, chosen) == {"z": [[4.0]], "b": [[0.0]]}
 
 
+def test_a_graph_whose_call_returns_something_else_has_the_names_of_what_it_returns():
+    class Scaled(keras.Model):
+        def call(self, inputs: Any) -> Any:
+            one, two = super().call(inputs)
+            return {"two": two, "half": one / 2}
+
+    graph = two_outputs(as_dict=False)
+    model = Scaled(graph.inputs, graph.outputs)
+    assert answers(model, {"x": SIX}) == {"two": [[12.0]], "half": [[3.0]]}
+
+
 def test_the_check_finds_inputs_in_each_others_place(tmp_path, monkeypatch):
     pack = OwnCall.pack
     monkeypatch.setattr(OwnCall, "pack", lambda own, values: pack(own, list(reversed(values))))
