@@ -80,4 +80,11 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
             f"the written model is not the original: {problem}",
             hint=answer.get("hint") or "nothing was published; if a SavedModel was copied, check that one",
         )
+    for signature, difference in answer["unsteady"].items():
+        logger.warning(
+            "signature %r answers the same example differently each time: %s; is dropout in training mode, or are "
+            "there random numbers or state? (TFS206 and TFS208 of tfs-deploy lint)",
+            signature,
+            difference,
+        )
     return answer
