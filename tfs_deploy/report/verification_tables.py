@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.measure.load_test_result import LoadTestResult
     from tfs_deploy.verify.verification import ValueDifference, Verification
 
+#: rows of the table of times, and the seconds that a check in it takes at least
+_MOST_TIMES: Final = 10
+_SHOWN_SECONDS: Final = 0.1
 _STYLES: Final = {CheckStatus.FAILED: "red", CheckStatus.SKIPPED: "yellow"}
 
 
@@ -34,6 +37,21 @@ def groups_table(verification: Verification) -> Table:
                 rows.append([group, target, *counts, f"{sum(check.seconds for check in own):.2f}", what])
                 styles.append("red" if counts[1] else "yellow" if not counts[0] else None)
     return Table.of(columns, rows, styles=styles)
+
+
+def times_table(verification: Verification) -> Table:
+    """Return one row for each check that took time, the slowest first: how often it was made, and its seconds."""
+    seconds: dict[str, list[float]] = {}
+    for check in verification.checks:
+        seconds.setdefault(check.id, []).append(check.seconds)
+    slowest = sorted(seconds.items(), key=lambda item: -sum(item[1]))[:_MOST_TIMES]
+    rows = [
+        (identity, len(each), f"{sum(each):.2f}", f"{max(each):.2f}")
+        for identity, each in slowest
+        if sum(each) >= _SHOWN_SECONDS
+    ]
+    right = [Column(name, "right") for name in ("made", "seconds", "slowest")]
+    return Table.of(["check", *right], rows)
 
 
 def checks_table(checks: Sequence[Check]) -> Table:

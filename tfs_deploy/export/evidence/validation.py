@@ -87,6 +87,13 @@ def replay_in_fresh_process(info: SavedModelInfo, tags: Sequence[str], timeout: 
             )
         differs = "is not the original" if answer.get("kind") == "differs" else "cannot be loaded or called"
         raise VerdictError(f"the written model {differs}: {problem}", hint=hint)
+    for signature, difference in answer["unsteady"].items():
+        logger.warning(
+            "signature %r answers the same example differently each time: %s; is dropout in training mode, or are "
+            "there random numbers or state? (TFS206 and TFS208 of tfs-deploy lint)",
+            signature,
+            difference,
+        )
     return answer
 
 
