@@ -44,7 +44,7 @@ _REASONS: Final = tuple(
             f"is the clock of this machine right? {_SHOW}",
         ),
         (
-            r"not in peer certificate|hostname.verification|hostname mismatch|ip address mismatch|not valid for|doesn't match",
+            r"not in peer certificate|hostname.verification|(hostname|ip address) mismatch|not valid for|doesn't match",
             "the certificate of {target} is for another name",
             f"give the name in the certificate, Tls(name=...), or call the server by it; {_SHOW}",
         ),
