@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from support.forked_command import run_command
-from tfs_deploy.cli.shared.connection import client_options
+from tfs_deploy.cli.shared.options import client_options
 from tfs_deploy.errors import UsageError
 from tfs_deploy.server.data_plane import DataPlane
 from tfs_deploy.server.grpc.server import GrpcServer

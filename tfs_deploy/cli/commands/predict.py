@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfs_deploy.cli.shared.connection import CONNECTION, client_options
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import all_of, common
+from tfs_deploy.cli.shared.options import CONNECTION, all_of, client_options, common
 from tfs_deploy.cli.shared.output_values import archive_path, outputs_document, outputs_lines, write_archive
 from tfs_deploy.client.core.input_check import find_signature
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
