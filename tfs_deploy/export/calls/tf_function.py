@@ -25,14 +25,14 @@ def own_call_of(function: Any) -> OwnCall | None:
     """
     import tensorflow as tf
 
-    structure = fixed_inputs(function)
-    if structure is None:
+    concrete = concrete_of(function)
+    if concrete is None:
         return None
-    arguments, keywords = structure
+    arguments, keywords = concrete.structured_input_signature
     parameters = _parameter_names(function, len(arguments))
     every = [*leaves(arguments), *leaves(keywords)]
     found = [(path, leaf) for path, leaf in every if isinstance(leaf, tf.TypeSpec)]
-    names = _names([(path, getattr(spec, "name", None) or "") for path, spec in found], parameters)
+    names = _names([(path, _as_written(concrete, spec)) for path, spec in found], parameters)
     defaults = default_tensors(function)
     inputs = {}
     for (path, spec), name in zip(found, names, strict=True):
@@ -44,15 +44,19 @@ def own_call_of(function: Any) -> OwnCall | None:
     return OwnCall.of(function, _with(arguments, inputs), _with(keywords, inputs), parameters=parameters)
 
 
-def fixed_inputs(function: Any) -> Any:
-    """Return the structure of ``tf.TypeSpec``s that a function fixes, ``None`` if it fixes none."""
+def concrete_of(function: Any) -> Any:
+    """Return the concrete function of a function that fixes its inputs, ``None`` for any other.
+
+    Raises:
+        UsageError: it cannot be traced with its input signature.
+    """
     import tensorflow as tf
 
     if isinstance(function, tf.types.experimental.ConcreteFunction):
-        return function.structured_input_signature
+        return function
     if isinstance(function, tf.types.experimental.GenericFunction) and function.input_signature is not None:
         try:
-            return function.get_concrete_function().structured_input_signature
+            return function.get_concrete_function()
         except Exception as error:
             name = getattr(function, "__name__", "the function")
             raise UsageError(
@@ -66,12 +70,12 @@ def composite_inputs(function: Any) -> list[str] | None:
     """List the kinds of inputs that are not plain tensors (``RaggedTensorSpec``); ``None`` if none is fixed."""
     import tensorflow as tf
 
-    structure = fixed_inputs(function)
-    if structure is None:
+    concrete = concrete_of(function)
+    if concrete is None:
         return None
     return [
         type(leaf).__name__
-        for _, leaf in leaves(structure)
+        for _, leaf in leaves(concrete.structured_input_signature)
         if isinstance(leaf, tf.TypeSpec) and not isinstance(leaf, tf.TensorSpec)
     ]
 
@@ -85,6 +89,14 @@ def default_tensors(function: Callable[..., Any]) -> dict[str, Any]:
         for parameter in parameters_of(function) or ()
         if isinstance(parameter.default, tf.Tensor)
     }
+
+
+def _as_written(concrete: Any, spec: Any) -> str:
+    """Return the name of an input as it is saved; TensorFlow writes the specs of unnamed arguments in lower case."""
+    name = str(getattr(spec, "name", None) or "")
+    keywords = list(getattr(concrete, "_arg_keywords", None) or ())
+    near = [keyword for keyword in keywords if keyword.lower() == name.lower()]
+    return name if name in keywords or len(near) != 1 else str(near[0])
 
 
 def _with(nest: Any, inputs: Mapping[NestPath, OwnInput]) -> Any:

@@ -13,6 +13,7 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.export.calls.functions import bind_all, bind_function, method_of
 from tfs_deploy.export.calls.keras_call import KerasCall
 from tfs_deploy.export.calls.own_call import pair_inputs
+from tfs_deploy.export.calls.tf_function import concrete_of
 from tfs_deploy.export.signatures.names import naming_hint
 from tfs_deploy.export.signatures.signature import Signature
 from tfs_deploy.export.sources.keras_file import load_keras_file
@@ -67,10 +68,11 @@ def _bind(
         function = method_of(name, model, function)
     elif is_keras(function):
         return KerasCall(function).bind(name, signature, dtypes)
-    if not isinstance(signature.inputs, Mapping):
-        # A function beside the model takes what the model takes.
-        signature = replace(signature, inputs=pair_inputs(name, keras_call.own.inputs, signature.inputs, dtypes).specs)
-    return bind_function(name, function, signature)
+    if isinstance(signature.inputs, Mapping) or concrete_of(function) is not None:
+        return bind_function(name, function, signature)
+    # A function beside the model takes what the model takes.
+    paired = pair_inputs(name, keras_call.own.inputs, signature.inputs, dtypes)
+    return replace(bind_function(name, function, replace(signature, inputs=paired.specs)), guessed=paired.guessed)
 
 
 def is_keras(value: Any) -> bool:

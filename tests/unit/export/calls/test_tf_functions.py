@@ -134,6 +134,32 @@ def test_names_that_python_cannot_write(tmp_path):
     }
 
 
+def test_a_function_beside_a_keras_model_keeps_its_own_inputs():
+    keras = pytest.importorskip("keras")
+    row = keras.Input((1,), name="row")
+    model = keras.Model(row, keras.layers.Rescaling(2.0, name="y")(row))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def parse(text: Any) -> Any:
+        return {"y": model(tf.strings.to_number(text)[:, None])}
+
+    assert run(model, {"text": np.array([b"3"], object)}, td.Signature(parse)) == {"y": [[6.0]]}
+
+
+def test_capitals_stay(tmp_path):
+    @tf.function(input_signature=[tf.TensorSpec([None]), tf.TensorSpec([None], name="Item")])
+    def ratio(User: Any, item: Any, training: Any = None) -> Any:  # noqa: N803
+        return {"R": User / item}
+
+    values = {"User": np.float32([6.0]), "Item": np.float32([2.0])}
+    module = tf.Module()
+    module.ratio = ratio
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=ratio.get_concrete_function())
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    for source, signature in ((ratio, None), (loaded, None), (loaded, td.Signature("ratio"))):
+        assert run(source, values, signature) == {"R": [3.0]}
+
+
 class Partly(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
     def dense(self, x: Any) -> Any:
