@@ -7,12 +7,14 @@ import errno
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import EnvironmentFault, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+_NO_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -31,14 +33,14 @@ def write_files(directory: Path, texts: Mapping[str, str], *, modes: Mapping[str
     """
     staged: list[tuple[Path, Path]] = []
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         for name, text in texts.items():
             staged.append((_stage(directory, name, text, (modes or {}).get(name, 0o644)), directory / name))
         while staged:
             temporary, path = staged[0]
             temporary.replace(path)
             staged.pop(0)
-        _sync_directory(directory)
+        sync_directory(directory)
     except OSError as error:
         raise EnvironmentFault(f"cannot write to {directory}: {error.strerror}", hint=file_hint(error)) from error
     finally:
@@ -86,9 +88,24 @@ def _keep_owner(descriptor: int, replaced: Path) -> None:
             os.fchown(descriptor, before.st_uid, before.st_gid)
 
 
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def make_directory(directory: Path) -> None:
+    """Make a directory and those above it that are missing; each is on the disk, under its name, when this returns."""
+    if directory.is_dir():
+        return
+    make_directory(directory.parent)
+    directory.mkdir(exist_ok=True)
+    with contextlib.suppress(PermissionError):  # a directory that may be written to need not be readable
+        sync_directory(directory.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the disk has the names in a directory, where the file system can tell."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # some network and shared file systems cannot sync a directory
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(handle)

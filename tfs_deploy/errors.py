@@ -135,9 +135,19 @@ class LockedError(TfsDeployError):
 
 
 class StatusError(TfsDeployError):
-    """An answer of a model server other than OK; ``code`` is the canonical status."""
+    """An answer of a model server other than OK; ``code`` is the canonical status.
+
+    ``reached`` says whether the call reached a server: ``True`` = the error is the server's answer, ``False`` = no
+    server took the call, ``None`` = not known, because the answer is missing.
+    """
 
     code: ClassVar[Code] = Code.UNKNOWN
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, retriable: bool | None = None, reached: bool | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, retriable=retriable)
+        self.reached = reached
 
 
 class CancelledError(StatusError):
@@ -248,13 +258,15 @@ class UnauthenticatedError(StatusError):
 _BY_CODE: dict[Code, type[StatusError]] = {cls.code: cls for cls in StatusError.__subclasses__()}
 
 
-def status_error(code: Code | int, message: str, *, hint: str | None = None) -> StatusError:
+def status_error(
+    code: Code | int, message: str, *, hint: str | None = None, reached: bool | None = None
+) -> StatusError:
     """Return the error of a canonical status code; an unknown code becomes ``UnknownError``."""
     try:
         kind = _BY_CODE[Code(code)]
     except (KeyError, ValueError):
         kind = UnknownError
-    return kind(message, hint=hint)
+    return kind(message, hint=hint, reached=reached)
 
 
 _FILE_HINTS = {

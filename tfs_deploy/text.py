@@ -22,6 +22,20 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
     return otherwise if near is None else f"did you mean {near!r}?"
 
 
+def visible(text: str) -> str:
+    """Return text with what is not printable as an escape, line feeds and tabs aside.
+
+    Names of models, labels and tensors, and what servers answer, may hold escape sequences for a terminal.
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(letter: str) -> str:
+    if letter.isprintable() or letter in "\n\t":
+        return letter
+    return f"\\x{ord(letter):02x}" if ord(letter) < 0x100 else f"\\u{ord(letter):04x}"
+
+
 def one_line(text: str, *, most: int | None = None) -> str:
     """Return text with every run of white space as one space, cut to ``most`` characters."""
     line = " ".join(text.split())

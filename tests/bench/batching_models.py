@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @dataclass(frozen=True)
 class Parameters:
-    """A batching configuration; ``max_execution`` turns large-batch splitting on, and is the last allowed size then."""
+    """A batching configuration; ``max_execution`` splits large batches, and is the last of ``allowed`` then."""
 
     max_batch: int = 32
     timeout_micros: int = 1000
@@ -27,13 +27,14 @@ class Parameters:
     max_execution: int = 0
 
     def text(self) -> str:
-        """The batching parameters file."""
+        """The batching parameters file; there the last size is always that of a batch before it is split."""
+        sizes = (*self.allowed, self.max_batch) if self.allowed and self.max_execution else self.allowed
         lines = [
             f"max_batch_size {{ value: {self.max_batch} }}",
             f"batch_timeout_micros {{ value: {self.timeout_micros} }}",
             f"num_batch_threads {{ value: {self.threads} }}",
             f"max_enqueued_batches {{ value: {self.enqueued} }}",
-            *(f"allowed_batch_sizes: {size}" for size in self.allowed),
+            *(f"allowed_batch_sizes: {size}" for size in sizes),
         ]
         if self.max_execution:
             lines += ["enable_large_batch_splitting { value: true }"]

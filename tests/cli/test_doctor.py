@@ -59,7 +59,7 @@ def doctor(*arguments: str, prefix: tuple[str, ...] = (), **environment: str) ->
     if not prefix:
         return run_command("doctor", *arguments, env={**os.environ, **environment})
     command = [*prefix, sys.executable, "-m", "tfs_deploy", "doctor", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, env={**os.environ, **environment})
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
 
 
 def findings(*arguments: str, code: int | None = None, **more: Any) -> dict[str, dict[str, Any]]:
@@ -275,7 +275,7 @@ def test_with_nothing_but_the_extra_cli(tmp_path):
     command = [sys.executable, "-S", "-c", code]
     environment = {**os.environ, "PYTHONPATH": str(site)}
     environment.pop("DOCKER_HOST", None)
-    result = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, cwd=tmp_path)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     found = {each["id"]: each for each in json.loads(result.stdout)["findings"]}
     assert found["package.tensorflow"]["level"] == "skipped"

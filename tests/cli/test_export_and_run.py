@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,16 +14,20 @@ import numpy as np
 import pytest
 
 from support.forked_command import run_command
+from tfs_deploy import protos
 from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export import Signature
+from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.savedmodel.manifest import read_manifest
 
 
-def cli(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def cli(
+    *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
-    return run_command(*arguments, cwd=cwd, env=environment, preload="tensorflow")
+    return run_command(*arguments, cwd=cwd, env={**environment, **(env or {})}, preload="tensorflow")
 
 
 @pytest.mark.parametrize(
@@ -86,18 +91,24 @@ def test_no_text_is_no_signature():
         (["no_module:thing"], "module 'no_module' not found"),
         (["json:nothing"], "'nothing' not found"),
         (["json:dumps"], "cannot be exported"),
+        (["train.py"], "train.py is a Python file, not a model"),
+        (["train.py:model"], "train.py is a Python file, not a model"),
+        (["train:modell"], "'modell' not found"),
     ],
 )
 def test_mistakes_are_one_line_with_a_hint(tmp_path, models, arguments, message):
     if arguments[0] == "json:dumps":
         arguments = ["json:decoder"]
     (tmp_path / "model").symlink_to(models / "zoo" / "1")
+    (tmp_path / "train.py").write_text("model = 3\n")
     result = cli("export", *arguments, "--to", "out", cwd=tmp_path)
     assert result.returncode == 2
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert message in errors[0]
     assert "hint: " in result.stderr
+    if arguments[0].startswith("train"):
+        assert "train:model" in result.stderr or "train:OBJECT" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
 
@@ -190,7 +201,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("keras")
     folder = tmp_path_factory.mktemp("project")
     (folder / "train.py").write_text(TRAIN)
-    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True, timeout=100)
+    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True, timeout=300)
     np.save(folder / "rows.npy", np.float32([[1, 2]]))
     return folder
 
@@ -245,3 +256,54 @@ def test_a_failed_check_is_a_verdict(project, tmp_path):
     assert result.returncode == 1, result.stderr
     assert "the written model is not the original" in result.stderr
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "source", "message"),
+    [
+        (
+            "def make():\n    raise ValueError('no data\\nthere')\n",
+            "bad:make",
+            "bad:make() raised ValueError: no data there",
+        ),
+        ("1 / 0\n", "bad:make", "importing bad raised ZeroDivisionError: division by zero (bad.py, line 1)"),
+        ("import nosuch_library\n", "bad:make", "importing bad raised ModuleNotFoundError: No module named"),
+    ],
+)
+def test_code_of_the_user_that_raises(tmp_path, body, source, message):
+    (tmp_path / "bad.py").write_text(body)
+    result = cli("export", source, "--to", tmp_path / "m", cwd=tmp_path)
+    assert result.returncode == 2
+    assert f"error: {message}" in result.stderr
+    assert "python -c 'import bad" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_copy_that_cannot_be_checked_without_tensorflow(models, tmp_path):
+    """The error names what is missing instead of calling the copy wrong."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name == 'tensorflow' else find(name, *more)\n"
+    )
+    result = cli("export", models / "zoo/1", "--to", tmp_path / "m", env={"PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 3, result.stderr
+    assert "the written model cannot be checked: tensorflow is not installed" in result.stderr
+    assert "--no-check" in result.stderr
+    assert "not the original" not in result.stderr
+
+
+def test_a_graph_without_tags_is_run_and_exported_with_the_tag_that_servers_know(models, tmp_path):
+    source = tmp_path / "hub"
+    shutil.copytree(models / "zoo/1", source)
+    model = protos.SavedModel.FromString((source / "saved_model.pb").read_bytes())
+    del model.meta_graphs[0].meta_info_def.tags[:]
+    (source / "saved_model.pb").write_bytes(model.SerializeToString())
+    refused = cli("export", source, "--to", tmp_path / "m")
+    assert refused.returncode == 2
+    assert "--tags ''" in refused.stderr
+    result = cli("export", source, "--to", tmp_path / "m", "--tags", "")
+    assert result.returncode == 0, result.stderr
+    assert inspect_model(tmp_path / "m").tag_sets == [("serve",)]
+    for arguments in ([source, "--tags", ""], [tmp_path / "m"]):
+        run = cli("run", *arguments, "-s", "mat", "-i", "m=[[1,2,3]]", "--json")
+        assert json.loads(run.stdout)["outputs"]["sum"]["values"] == [6.0], run.stderr

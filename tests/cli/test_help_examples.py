@@ -22,7 +22,6 @@ from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.rollout.begin import latest_rollout
 from tfs_deploy.state.lock import rollout_holder
 
-pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {line for command in EVERY_COMMAND.values() for line in command.examples}
 #: what takes long and is run elsewhere -> the text there: tests/e2e/test_readme.py runs the lines of the README
@@ -144,6 +143,7 @@ def test_examples_that_need_files_only(example):
         "tfs-deploy lint models/digits/2 --fail-on warning --json",
         "tfs-deploy lint --rules",
         "tfs-deploy diff models/digits/1 models/digits/2",
+        "tfs-deploy diff models/digits --baseline 1",
         "tfs-deploy diff models/digits/1 models/digits/2 --json",
     )
 

@@ -71,7 +71,7 @@ def test_curl(samples, model: str, name: str) -> None:
         return
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    result = subprocess.run(["/bin/sh", "-c", requests.curl], capture_output=True, text=True, timeout=200)
+    result = subprocess.run(["/bin/sh", "-c", requests.curl], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     assert set(json.loads(result.stdout)) <= {"outputs", "results"}, result.stdout
 
@@ -95,7 +95,7 @@ def test_large_inputs_are_made_by_an_expression() -> None:
     assert len(curl) < 400
     program, _, call = curl.rpartition(" | ")
     assert call == "curl http://localhost:8501/v1/models/m:predict -d @-"
-    result = subprocess.run(["/bin/sh", "-c", program], capture_output=True, text=True, timeout=200, check=True)
+    result = subprocess.run(["/bin/sh", "-c", program], capture_output=True, text=True, timeout=300, check=True)
     body = json.loads(result.stdout)
     assert body["signature_name"] == "serving_default"
     assert body["inputs"]["it's"] == ["text"]

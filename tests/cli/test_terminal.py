@@ -147,7 +147,7 @@ def test_colour_only_on_a_terminal_that_wants_it(body):
     assert colours(written)
     _, written = on_terminal(body, NO_COLOR="1")
     assert not colours(written)
-    piped = subprocess.run(command_line(body), capture_output=True, text=True, timeout=200)
+    piped = subprocess.run(command_line(body), capture_output=True, text=True, timeout=300)
     assert "\x1b" not in piped.stdout + piped.stderr
 
 
@@ -172,7 +172,7 @@ def test_a_reader_that_goes_away_is_no_error(body):
 )
 def test_a_file_that_fails_is_one_line_with_a_hint(number, hint):
     body = f"raise OSError({number}, {os.strerror(number)!r}, '/some/file')"
-    result = subprocess.run(command_line(body), capture_output=True, text=True, timeout=200)
+    result = subprocess.run(command_line(body), capture_output=True, text=True, timeout=300)
     assert result.returncode == 3
     assert result.stderr.startswith(f"error: /some/file cannot be used: {os.strerror(number)}\n\nhint: {hint}")
 
@@ -180,7 +180,7 @@ def test_a_file_that_fails_is_one_line_with_a_hint(number, hint):
 def test_another_character_set_is_no_error():
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     body = 'output.result({}, "├── café")\noutput.console().print("├── ✓")'
-    result = subprocess.run(command_line(body), capture_output=True, timeout=200, env=environment)
+    result = subprocess.run(command_line(body), capture_output=True, timeout=300, env=environment)
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout == "??? café\n??? ?\n".encode("latin-1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -11,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.host.processes import start_time
 from tfs_deploy.host.tcp_ports import is_free
 from tfs_deploy.state.active import read_active, write_active
+from tfs_deploy.state.journal import JournalFile
 from tfs_deploy.state.lock import lock
 from tfs_deploy.state.server_record import Role, read_server
 
@@ -88,6 +89,31 @@ def predict(client: Client, **which) -> float:
     return float(client.predict("hp", {"x": np.array([2.0], np.float32)}, **which)["y"][0])
 
 
+@contextlib.contextmanager
+def calls_by_label(port: int):
+    """Call label stable all the time; every call is answered."""
+    stop = threading.Event()
+    asked = itertools.count()
+    answers: list[float] = []
+
+    def load() -> None:
+        with Client(f"127.0.0.1:{port}") as client:
+            while not stop.is_set():
+                next(asked)
+                with contextlib.suppress(TfsDeployError):
+                    answers.append(predict(client, label="stable"))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert answers
+    assert len(answers) == next(asked)
+
+
 def test_the_whole_life_of_a_deployment(shop):
     assert shop.cli("status").returncode == 1
 
@@ -134,29 +160,11 @@ def test_the_whole_life_of_a_deployment(shop):
 
 def test_a_running_server_follows_the_file_without_failing_a_request(shop):
     pid = shop.json("up")["pid"]
-    stop = threading.Event()
-    answers: list[float] = []
-    asked: list[float] = []
-
-    def load() -> None:
-        with Client(f"127.0.0.1:{shop.port}") as client:
-            while not stop.is_set():
-                with contextlib.suppress(TfsDeployError):
-                    asked.append(time.monotonic())
-                    answers.append(predict(client, label="stable"))
-
-    thread = threading.Thread(target=load)
-    thread.start()
-    try:
+    with calls_by_label(shop.port):
         shop.model |= {"versions": {"specific": [124]}, "labels": {"stable": 124}}
-        shop.document["models"].append({"name": "three", "base_path": "three", "labels": {"a": 123}})
+        shop.document["models"].append({"name": "three", "base_path": "three", "versions": "all", "labels": {"a": 123}})
         shop.write()
         changed = shop.json("up")
-    finally:
-        stop.set()
-        thread.join()
-    assert answers
-    assert len(answers) == len(asked)
     assert changed["pid"] == pid
     assert changed["changes"] == [
         "three: added",
@@ -173,6 +181,28 @@ def test_a_running_server_follows_the_file_without_failing_a_request(shop):
     shop.write()
     assert shop.json("up")["changes"] == ["three: removed"]
     assert shop.json("status")["exit_code"] == 0
+
+
+def test_a_server_that_drifted_from_its_file_is_brought_back_without_failing_a_request(shop):
+    shop.model |= {"versions": {"specific": [124]}, "labels": {"stable": 124}}
+    shop.write()
+    shop.json("up")
+    written = parse((shop.state / "config/models.config").read_text())
+    with Client(f"127.0.0.1:{shop.port}") as client:
+        # another program takes the server back to version 123, past the file and what is written for the server
+        for versions, stable in [((123, 124), 124), ((123, 124), 123), ((123,), 123)]:
+            config = written.model_config_list.config[0]
+            config.model_version_policy.specific.versions[:] = versions
+            config.version_labels["stable"] = stable
+            client.reload(written, timeout=60)
+            client.wait_ready("hp", version=123, timeout=60)
+    with calls_by_label(shop.port):
+        steps = shop.json("up")["steps"]
+    assert [step for step in steps if "label stable" in step] == [
+        "point label stable of hp at version 124, from version 123"
+    ]
+    assert "unload hp version 123" in steps
+    assert shop.json("plan")["action"] == "none"
 
 
 def test_what_needs_another_server_gets_one_on_the_same_ports(shop):
@@ -305,10 +335,33 @@ def test_a_broken_first_version_leaves_nothing_behind(shop):
 
 def test_a_port_in_use_names_who_has_it(shop):
     with socket.create_server(("127.0.0.1", shop.port)):
-        done = shop.cli("up")
+        done, planned = shop.cli("up"), shop.json("plan")
     assert done.returncode == 3
+    assert planned["exit_code"] == 1
+    assert f"port {shop.port} is in use by process {os.getpid()}" in planned["refused"][0]
     assert f"port {shop.port} is in use by process {os.getpid()}" in done.stderr
     assert read_server(shop.state) is None
+
+
+def test_a_server_whose_clients_have_certificates_of_another_authority(shop):
+    def openssl(line: str) -> None:
+        subprocess.run(["openssl", *line.split()], check=True, capture_output=True, cwd=shop.folder)
+
+    new = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    openssl(f"{new} -x509 -days 2 -subj /CN=models.internal -keyout server.key -out server.crt")
+    openssl(f"{new} -x509 -days 2 -subj /CN=clients -keyout ca.key -out ca.crt")
+    openssl(f"{new} -subj /CN=toolkit -keyout toolkit.key -out toolkit.csr")
+    openssl("x509 -req -in toolkit.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out toolkit.crt")
+    server = {"key": "server.key", "cert": "server.crt", "ca": "ca.crt", "client_verify": True}
+    shop.document["ssl"] = server
+    shop.write()
+    refused = shop.cli("up")
+    assert refused.returncode == 2
+    assert "ca.crt did not sign" in refused.stderr
+    shop.document["ssl"] = server | {"client_key": "toolkit.key", "client_cert": "toolkit.crt"}
+    shop.write()
+    assert shop.json("up")["exit_code"] == 0
+    assert shop.json("status")["exit_code"] == 0
 
 
 def test_a_server_that_died_is_noticed_and_started_again(shop):
@@ -336,7 +389,7 @@ def test_an_interrupted_start_leaves_nothing(shop):
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     record = until(lambda: read_server(shop.state))
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=200)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     assert start_time(record.pid) is None
     assert read_server(shop.state) is None
@@ -379,7 +432,7 @@ def test_logs_are_followed_until_the_server_ends(shop):
     assert process.stdout is not None
     assert process.stdout.readline()
     shop.json("down")
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
 
 
@@ -420,6 +473,7 @@ def test_a_label_that_gets_requests_is_not_taken_away(shop):
     shop.json("up")
     del shop.model["labels"]["canary"], shop.model["traffic"]
     shop.write()
+    assert shop.json("status")["notes"] == ["label canary of hp leads to version 124; the file does not have it"]
     assert shop.json("plan")["refused"]
     done = shop.cli("up")
     assert done.returncode == 2
@@ -427,6 +481,37 @@ def test_a_label_that_gets_requests_is_not_taken_away(shop):
     shop.model["traffic"] = {"stable": 100}
     shop.write()
     assert shop.cli("up").returncode == 0
+
+
+def test_a_label_that_something_else_took_off_the_server_is_a_problem_and_planned_again(shop):
+    shop.model |= {"labels": {"stable": 123}, "traffic": {"stable": 100}}
+    shop.write()
+    shop.json("up")
+    written = parse((shop.folder / ".tfs-deploy" / "shop" / "config" / "models.config").read_text())
+    written.model_config_list.config[0].version_labels.clear()
+    with Client(f"127.0.0.1:{shop.port}") as client:
+        client.reload(written)
+
+    status = shop.json("status")
+    assert (status["exit_code"], status["problems"]) == (
+        1,
+        ["label stable of hp leads to no version instead of version 123; 100 % of the traffic goes there"],
+    )
+    assert "warning: label stable of hp leads to no version" in shop.cli("status").stderr
+    assert "point label stable of hp at version 123" in shop.json("plan")["steps"]
+    shop.json("up")
+    assert shop.json("status")["exit_code"] == 0
+
+
+def test_an_unfinished_rollout_is_seen(shop):
+    shop.json("up")
+    journal = JournalFile.create(shop.folder / ".tfs-deploy" / "shop", "hp")
+    journal.append_entry({"kind": "start", "detail": {"plan": {"old": 123, "new": 124}}})
+    for command in ("status", "plan", "up"):
+        (note,) = shop.json(command)["notes"]
+        assert note.startswith("the rollout of hp from version 123 to 124 is unfinished: tfs-deploy rollout resume ")
+    journal.append_entry({"kind": "finish", "detail": {"status": "done"}})
+    assert shop.json("status")["notes"] == []
 
 
 def test_stats_of_the_server(shop):

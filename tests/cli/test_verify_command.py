@@ -140,7 +140,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(number, tmp_path):
 
     until(lambda: len(children()) >= 2 and list(tmp_path.iterdir()))
     process.send_signal(number)
-    _, errors = process.communicate(timeout=200)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     # one that was just being started ends with its parent, a moment later

@@ -36,7 +36,7 @@ def batching(start_recorded: Any) -> Iterator[Any]:
 def predict(channel: grpc.Channel, request: dict[str, Any]) -> tuple[str, str, bytes]:
     message = json_format.ParseDict(request, protos.PredictRequest(), descriptor_pool=protos.pool())
     try:
-        return "OK", "", channel.unary_unary(PREDICT)(message.SerializeToString(), timeout=10)
+        return "OK", "", channel.unary_unary(PREDICT)(message.SerializeToString(), timeout=100)
     except grpc.RpcError as error:
         return error.code().name, error.details(), b""
 
@@ -56,7 +56,7 @@ def test_recorded_batching(batching_case: str, batching: Any, request: pytest.Fi
     if case.get("api") == "REST":
         url = f"http://127.0.0.1:{batching.rest_port}{case['request']['path']}"
         try:
-            with urllib.request.urlopen(url, data=case["request"]["body"].encode(), timeout=10) as reply:
+            with urllib.request.urlopen(url, data=case["request"]["body"].encode(), timeout=100) as reply:
                 found = reply.status, json.load(reply)
         except urllib.error.HTTPError as error:
             with error:

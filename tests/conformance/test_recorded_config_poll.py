@@ -20,7 +20,7 @@ QUIET_SECONDS = 1.3
 
 def status(server: Any, model: str) -> dict[str, str] | None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.rest_port}/v1/models/{model}", timeout=30) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.rest_port}/v1/models/{model}", timeout=100) as reply:
             return {s["version"]: s["state"] for s in json.load(reply)["model_version_status"]}
     except urllib.error.HTTPError as error:
         error.close()

@@ -43,7 +43,7 @@ def channel(server: Server | Remote) -> Iterator[grpc.Channel]:
 def ask(channel: grpc.Channel, path: str, data: bytes) -> tuple[str, str, bytes]:
     call = channel.unary_unary(path, request_serializer=None, response_deserializer=None)
     try:
-        return "OK", "", call(data, timeout=20)
+        return "OK", "", call(data, timeout=100)
     except grpc.RpcError as error:
         return error.code().name, DEBUG_PREFIX.sub("", error.details()), b""
 

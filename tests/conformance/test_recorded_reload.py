@@ -127,7 +127,7 @@ class Replay:
         body = None if request["body"] is None else request["body"].encode()
         call = urllib.request.Request(url, data=body, method=request["method"])
         try:
-            with urllib.request.urlopen(call, timeout=10) as reply:
+            with urllib.request.urlopen(call, timeout=100) as reply:
                 return reply.status, json.load(reply)
         except urllib.error.HTTPError as error:
             with error:

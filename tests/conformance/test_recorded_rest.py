@@ -42,7 +42,7 @@ def send(address: tuple[str, int], request: dict[str, Any]) -> HttpReply:
     lines += [f"{name}: {value}" for name, value in request["headers"].items()]
     if body is not None and "Transfer-Encoding" not in request["headers"]:
         lines.append(f"Content-Length: {len(body)}")
-    with socket.create_connection(address, timeout=20) as connection:
+    with socket.create_connection(address, timeout=100) as connection:
         connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b""))
         data = b""
         while chunk := connection.recv(65536):

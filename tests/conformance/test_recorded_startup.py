@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from support.forked_command import ForkedProcess, start_server
 from support.live import free_ports, is_open
 
 RECORDED = Path(__file__).parent / "recorded" / "startup"
 #: not about how a start ends: they are replayed elsewhere, or are about signals
 ELSEWHERE = ("059", "060", "062", "063")
-START_SECONDS = 100.0
+START_SECONDS = 300.0
 #: what a server that waits for a model says after a while
 WAITING = ("(no version)", "more attempts")
 
@@ -119,9 +118,7 @@ def begin(name: str, work: Path, models: Path) -> Outcome:
     watched = [grpc_port] if any(part in name for part in ("same_as_grpc", "port_zero")) else [grpc_port, rest_port]
     log = work / f"{name}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tfs_deploy.server", "--exit_with_parent", *flags], stdout=output, stderr=output
-        )
+        process = start_server(["--exit_with_parent", *flags], output)
     try:
         kind = watch(process, log, [] if "grpc_port_zero" in name else watched)
     finally:
@@ -132,7 +129,7 @@ def begin(name: str, work: Path, models: Path) -> Outcome:
     return Outcome(kind, process.returncode if kind == "exits" else None, log.read_text())
 
 
-def watch(process: subprocess.Popen[bytes], log: Path, ports: list[int]) -> str:
+def watch(process: ForkedProcess, log: Path, ports: list[int]) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -154,7 +151,6 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str
         return {name: future.result() for name, future in started.items()}
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", cases())
 def test_recorded_startup(name: str, outcomes: dict[str, Outcome], tmp_path_factory: pytest.TempPathFactory) -> None:
     case = json.loads((RECORDED / f"{name}.json").read_text())

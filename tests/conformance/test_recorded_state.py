@@ -77,7 +77,7 @@ class Watcher:
         request.model_spec.name = "m"
         call = self.channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
         try:
-            reply = protos.GetModelStatusResponse.FromString(call(request.SerializeToString(), timeout=30))
+            reply = protos.GetModelStatusResponse.FromString(call(request.SerializeToString(), timeout=100))
         except grpc.RpcError:
             return {}
         return {
@@ -238,13 +238,13 @@ def answer(watcher: Watcher, name: str) -> None:
     expected = case["response"]
     if case["api"] == "REST":
         url = f"http://127.0.0.1:{watcher.server.rest_port}{case['request']['path']}"
-        with urllib.request.urlopen(url, timeout=30) as reply:
+        with urllib.request.urlopen(url, timeout=100) as reply:
             assert json.loads(watcher.there(reply.read().decode())) == json.loads(expected["body"]), name
         return
     request = json_format.ParseDict(case["request"], protos.PredictRequest(), descriptor_pool=protos.pool())
     call = watcher.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     try:
-        call(request.SerializeToString(), timeout=10)
+        call(request.SerializeToString(), timeout=100)
         found = ("OK", "")
     except grpc.RpcError as error:
         found = (error.code().name, error.details())
@@ -309,7 +309,7 @@ def test_a_failing_load_is_tried_as_often_as_asked(start: Any, models: Path) -> 
         name="o", base_path=str(models / "saved_model_half_plus_three"), model_platform="tensorflow"
     )
     call = watcher.channel.unary_unary("/tensorflow.serving.ModelService/HandleReloadConfigRequest")
-    watcher.replay("050_model_removed_by_reload", lambda: call(request.SerializeToString(), timeout=20))
+    watcher.replay("050_model_removed_by_reload", lambda: call(request.SerializeToString(), timeout=100))
 
 
 def test_policy_all_serves_every_version(start: Any) -> None:

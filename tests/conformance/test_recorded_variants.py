@@ -36,7 +36,7 @@ def rest(port: int, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes
         f"http://127.0.0.1:{port}{request['path']}", data=body, method=request["method"], headers=request["headers"]
     )
     try:
-        with urllib.request.urlopen(call, timeout=10) as reply:
+        with urllib.request.urlopen(call, timeout=100) as reply:
             return reply.status, dict(reply.headers), reply.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -109,7 +109,7 @@ def test_tls(start_server: Callable[..., Any], tmp_path: Path, models: Path, tls
     assert code == insecure["response"]["code"] == "UNAVAILABLE"
     credentials = grpc.ssl_channel_credentials(certificate.encode())
     with grpc.secure_channel(f"localhost:{server.grpc_port}", credentials) as channel:
-        data = channel.unary_unary(SERVICE + "Predict")(request.SerializeToString(), timeout=10)
+        data = channel.unary_unary(SERVICE + "Predict")(request.SerializeToString(), timeout=100)
     secure = json.loads((RECORDED / "variants" / "022_tls_secure_client.json").read_text())
     recorded = base64.b64decode(secure["response"]["message_b64"])
     assert protos.PredictResponse.FromString(data) == protos.PredictResponse.FromString(recorded)

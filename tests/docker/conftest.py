@@ -33,7 +33,7 @@ def unusable() -> str:
     """Say why there is no engine to test with, nothing if there is one."""
     if shutil.which("docker") is None:
         return "the docker command is not installed"
-    done = subprocess.run(["docker", "info", "--format", "{{.OSType}}"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["docker", "info", "--format", "{{.OSType}}"], capture_output=True, text=True, timeout=300)
     if done.returncode != 0 or not done.stdout.strip():
         return (done.stderr.strip().splitlines() or ["docker info failed"])[-1]
     return "" if done.stdout.strip() == "linux" else f"the engine runs {done.stdout.strip()} containers"
@@ -66,7 +66,7 @@ def image(engine: None) -> Iterator[str]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:  # another worker makes it, or has made it
             fcntl.flock(lock, fcntl.LOCK_SH)
-        done = subprocess.run([sys.executable, ROOT / "docker/build", TAG], capture_output=True, text=True, timeout=110)
+        done = subprocess.run([sys.executable, ROOT / "docker/build", TAG], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield done.stdout.strip()
@@ -74,18 +74,20 @@ def image(engine: None) -> Iterator[str]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             LOCK.unlink(missing_ok=True)
             if os.environ.get("CI"):  # the next run is in another checkout
-                subprocess.run(["docker", "rmi", "--force", TAG], capture_output=True, timeout=60)
+                subprocess.run(["docker", "rmi", "--force", TAG], capture_output=True, timeout=300)
 
 
 def docker(*words: str) -> str:
     """Run the docker command."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 class Shop:
     """A deployment in containers, in a folder of its own; ``cli`` runs a command on its file."""
+
+    docker = staticmethod(docker)
 
     def __init__(self, folder: Path, models: Path, image: str) -> None:
         self.folder = folder
@@ -119,7 +121,7 @@ class Shop:
 
     def cli(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         line = self.line(command, *arguments)
-        return subprocess.run(line, capture_output=True, text=True, timeout=100, cwd=self.folder, env=self.environment)
+        return subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=self.folder, env=self.environment)
 
     def json(self, command: str, *arguments: str) -> dict[str, Any]:
         done = self.cli(command, "--json", *arguments)

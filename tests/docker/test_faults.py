@@ -151,7 +151,7 @@ def test_two_at_once(shop):
         )
         for _ in range(2)
     ]
-    ends = sorted((process.communicate(timeout=100)[1], process.returncode) for process in processes)
+    ends = sorted((process.communicate(timeout=300)[1], process.returncode) for process in processes)
     assert sorted(code for _, code in ends) == [0, 4], ends
     assert any("is locked by" in said for said, _ in ends)
     assert serves(shop)
@@ -356,7 +356,7 @@ def test_a_user_who_may_not_use_the_socket(shop):
         if path.is_dir() and path.is_relative_to(shop.folder.parents[2]):
             path.chmod(path.stat().st_mode | 0o777)
     line = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *shop.line("up")]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=shop.environment)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=shop.environment)
     if "Permission denied" in done.stderr and "docker" not in done.stderr.lower():
         pytest.skip("another user cannot read this interpreter")
     assert done.returncode == 3, done.stderr

@@ -12,6 +12,7 @@ import threading
 import numpy as np
 import pytest
 
+from support.live import until
 from tfs_deploy.client import Client, RestClient, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
 from tfs_deploy.errors import TfsDeployError
@@ -98,7 +99,7 @@ def test_a_rollout_works_through_the_mounted_directory(shop, models):
     shop.json("up")
     line = [*shop.line("rollout")[:-1], "start", str(shop.path), "--model", "hp", "--to", "2"]
     line += ["--steps", "50,100", "--bake", "0s", "--allow-missing-goldens"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=100, env=shop.environment)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=shop.environment)
     assert done.returncode == 0, done.stderr
     with Client(f"127.0.0.1:{shop.port}") as client:
         assert client.predict("hp", X, label="stable").version == 2
@@ -154,6 +155,46 @@ def test_on_fixed_ports_the_gap_is_foretold_and_measured(shop):
     assert shop.json("status")["good"] is True
 
 
+def test_another_image_of_the_same_name_another_directory_and_a_network(shop, image):
+    tag = f"{image.partition(':')[0]}:again-{shop.port}"
+    network = f"tfs-deploy-test-{shop.port}"
+    shop.docker("tag", image, tag)
+    try:
+        shop.container |= {"image": tag, "pull": "never"}
+        (shop.folder / "r1").mkdir()
+        (shop.folder / "hp").rename(shop.folder / "r1/hp")
+        shutil.copytree(shop.folder / "r1", shop.folder / "r2")
+        (shop.folder / "now").symlink_to("r1")
+        shop.model["base_path"] = "now/hp"
+        shop.write()
+        shop.container["networks"] = [network]
+        shop.write()
+        refused = shop.cli("up")
+        assert (refused.returncode, "docker network create" in refused.stderr) == (2, True)
+        shop.docker("network", "create", network)
+        shop.container |= {"networks": [network], "labels": {"team": "x"}, "shm_size": "32m", "health_check": True}
+        shop.write()
+        assert shop.json("up")["exit_code"] == 0
+        assert shop.json("plan")["action"] == "none"
+        assert list(shop.inspect()["NetworkSettings"]["Networks"]) == [network]
+        assert until(lambda: shop.inspect()["State"]["Health"]["Status"] == "healthy")
+
+        (shop.folder / "now").unlink()
+        (shop.folder / "now").symlink_to("r2")
+        commit = shop.docker("create", image)
+        shop.docker("commit", "--change", "ENV AGAIN=1", commit, tag)
+        shop.docker("rm", commit)
+        changes = [line.partition(":")[0] for line in shop.json("plan")["changes"]]
+        assert changes == ["mounted /models/hp", "docker.image id"]
+        assert shop.json("up")["exit_code"] == 0
+        assert shop.json("plan")["action"] == "none"
+        assert any(mount["Source"].endswith("now/hp") for mount in shop.inspect()["HostConfig"]["Mounts"])
+    finally:
+        shop.docker("rmi", "--force", tag)
+        shop.cli("down")
+        shop.docker("network", "rm", network)
+
+
 def test_a_successor_that_fails_leaves_the_old_one_alone(shop):
     first = shop.json("up")
     shop.server["flags"] = {"saved_model_tags": "nosuch"}
@@ -196,7 +237,7 @@ def test_logs_are_followed_until_the_container_ends(shop):
     assert process.stdout is not None
     assert process.stdout.readline()
     shop.json("down")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
 
 
@@ -204,15 +245,15 @@ def test_an_image_with_the_models_inside(shop, image):
     """Built without a registry from what `render dockerfile` writes, run without a mount."""
     out = shop.folder / "build"
     line = [*shop.line("render")[:-1], "dockerfile", str(shop.path), "--out", str(out)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=shop.environment)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=shop.environment)
     assert done.returncode == 0, done.stderr
     tag = "tfs-deploy/baked:test"
-    built = subprocess.run(["docker", "build", "--tag", tag, out], capture_output=True, text=True, timeout=100)
+    built = subprocess.run(["docker", "build", "--tag", tag, out], capture_output=True, text=True, timeout=300)
     assert built.returncode == 0, built.stderr
     label = f"tfs-deploy.state-dir={shop.state}"
     words = ["docker", "run", "--detach", "--init", "--label", label, "-p", f"127.0.0.1:{shop.port}:8500", tag]
     try:
-        container = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+        container = subprocess.run(words, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
         with Client(f"127.0.0.1:{shop.port}") as client:
             client.wait_ready("hp", timeout=100)
             assert client.predict("hp", X, label="stable")["y"] == [3.0]
@@ -220,9 +261,9 @@ def test_an_image_with_the_models_inside(shop, image):
         probe = ["docker", "exec", container, "bash", "-c"]
         assert subprocess.run([*probe, "exec 3<>/dev/tcp/127.0.0.1/8500"]).returncode == 0
         assert subprocess.run([*probe, "exec 3<>/dev/tcp/127.0.0.1/8502"], capture_output=True).returncode != 0
-        subprocess.run(["docker", "rm", "--force", container], capture_output=True, timeout=60)
+        subprocess.run(["docker", "rm", "--force", container], capture_output=True, timeout=300)
     finally:
-        subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60)
+        subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=300)
 
 
 def test_the_image_keeps_the_contract_of_the_official_one(shop, image):
@@ -231,7 +272,7 @@ def test_the_image_keeps_the_contract_of_the_official_one(shop, image):
     label = f"tfs-deploy.state-dir={shop.state}"
     words = ["docker", "run", "--detach", "--name", name, "--label", label, "-p", f"127.0.0.1:{shop.port}:8500"]
     words += ["-v", f"{shop.folder / 'hp'}:/models/hp:ro", "-e", "MODEL_NAME=hp", image, "--rest_api_timeout_in_ms=500"]
-    subprocess.run(words, check=True, capture_output=True, timeout=60)
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
     with Client(f"127.0.0.1:{shop.port}") as client:
         client.wait_ready("hp", timeout=100)
         assert client.predict("hp", X)["y"] == [3.0]
@@ -239,5 +280,5 @@ def test_the_image_keeps_the_contract_of_the_official_one(shop, image):
     assert inspected["Config"]["Entrypoint"] == ["/usr/bin/tf_serving_entrypoint.sh"]
     assert set(inspected["Config"]["ExposedPorts"]) == {"8500/tcp", "8501/tcp"}
     with contextlib.suppress(subprocess.SubprocessError):
-        subprocess.run(["docker", "stop", name], capture_output=True, timeout=30)
+        subprocess.run(["docker", "stop", name], capture_output=True, timeout=300)
     assert read_traffic(shop.state / "traffic.json").models == {}

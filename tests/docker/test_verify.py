@@ -16,13 +16,13 @@ PLAIN = Path(__file__).parents[1] / "data/verify/plain"
 
 def verify(*arguments: str | Path) -> tuple[int, dict, str]:
     command = [sys.executable, "-m", "tfs_deploy", "verify", *map(str, arguments), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     return done.returncode, json.loads(done.stdout), done.stderr
 
 
 def containers() -> str:
     words = ["docker", "ps", "--all", "--quiet", "--filter", "label=tfs-deploy.deployment=verify"]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(words, capture_output=True, text=True, timeout=300).stdout
 
 
 def test_images_in_turn(image):

@@ -88,7 +88,12 @@ SERVE = [
         "--model_base_path={folder}/nomodel", 2, "version directory {folder}/nomodel/1 has no saved_model.pb", "export"
     ),
     Bad("--model_base_path={folder}/broken", 2, "{folder}/broken/1/saved_model.pb is damaged or no", "copy or export"),
-    Bad("--model_base_path={folder}/hp/123", 2, "{folder}/hp/123 holds no version", "it is a SavedModel itself: move"),
+    Bad(
+        "--model_base_path={folder}/hp/123",
+        2,
+        "{folder}/hp/123 holds no version",
+        "it is a version itself: give {folder}/hp",
+    ),
     Bad("--model_base_path=hp", 2, "base path hp is not absolute", "write {folder}/hp"),
     Bad("--model_base_path=gs://bucket/hp", 2, "gs://bucket/hp is not on this machine", "copy the versions here"),
     Bad(
@@ -345,7 +350,7 @@ def test_the_program_of_the_server_waits_as_the_original_does(folder, ports):
         assert process.poll() is None
     finally:
         process.terminate()
-        process.communicate(timeout=100)
+        process.communicate(timeout=300)
     assert is_free(ports[0])
 
 
@@ -363,5 +368,5 @@ def test_a_flag_without_meaning_is_mentioned_only_if_it_asks_for_something(value
                 break
     finally:
         process.terminate()
-        process.communicate(timeout=100)
+        process.communicate(timeout=300)
     assert any("enable_profiler" in line for line in lines) is said

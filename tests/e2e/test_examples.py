@@ -47,7 +47,7 @@ def test_each_example_is_tested_and_can_be_started():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_it_runs_from_a_shell_into_a_folder_that_is_named(name, tmp_path):
     result = subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py", tmp_path / "here"], capture_output=True, text=True, timeout=100
+        [sys.executable, EXAMPLES / f"{name}.py", tmp_path / "here"], capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr
     assert all((tmp_path / "here" / version).is_dir() for version in EXPECTED[name][0])

@@ -16,7 +16,6 @@ import pytest
 
 from support.live import free_ports
 
-pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 README = (ROOT / "README.md").read_text()
@@ -51,7 +50,7 @@ models:
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +101,7 @@ def test_foreground_recipe(place):
                         break
                 time.sleep(0.05)
             server.send_signal(signal.SIGINT)
-            _, log = server.communicate(timeout=100)
+            _, log = server.communicate(timeout=300)
         finally:
             server.kill()
     assert server.returncode in (0, 130), log

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
+
+from support import browser
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +32,7 @@ def clone(tmp_path: Path) -> Path:
 def run(script: Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     command = [str(script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=cwd, env={**clean, **environment})
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env={**clean, **environment})
 
 
 def test_no_python_that_is_new_enough(clone, tmp_path):
@@ -52,6 +56,27 @@ def test_no_package_index(clone, tmp_path):
     result = run(clone / "scripts/quickstart", cwd=tmp_path, PYTHON=sys.executable, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert result.returncode == 3
     assert "error: pip could not get the packages from a package index\n\nhint: connect to the network" in result.stderr
+
+
+def test_uv_looks_where_pip_would():
+    uv = types.ModuleType("uv")
+    importlib.machinery.SourceFileLoader("uv", str(ROOT / "scripts/uv")).exec_module(uv)
+    listed = [
+        ":env:.disable-pip-version-check='1'",
+        ":env:.find-links='/wheels /more'",
+        "global.cert='/ca.pem'",
+        "global.extra-index-url='\\nhttps://a.example/simple\\nhttps://b.example/simple'",
+        "global.index-url='https://everyone.example/simple'",
+        "install.index-url='https://here.example/simple'",
+        "list.format='columns'",
+    ]
+    assert uv.uv_settings(uv.pip_settings(listed)) == {
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_DEFAULT_INDEX": "https://here.example/simple",
+        "UV_INDEX": "https://a.example/simple https://b.example/simple",
+        "UV_FIND_LINKS": "/wheels,/more",
+        "SSL_CERT_FILE": "/ca.pem",
+    }
 
 
 def test_nothing_to_do_is_said_by_silence(clone, tmp_path):
@@ -87,15 +112,19 @@ def ci(tmp_path: Path) -> Path:
     (target / "scripts").mkdir(parents=True)
     shutil.copytree(ROOT / ".ci", target / ".ci")
     script = target / "scripts/test"
-    script.write_text('#!/bin/sh\necho "tests: $* required=$TFS_DEPLOY_REQUIRE_DOCKER"\nexit ${CODE:-0}\n')
-    script.chmod(0o755)
+    required = "required=$TFS_DEPLOY_REQUIRE_DOCKER,$TFS_DEPLOY_REQUIRE_BROWSER"
+    script.write_text(f'#!/bin/sh\necho "tests: $* {required}"\nexit ${{CODE:-0}}\n')
+    environment = target / "scripts/ensure_venv"
+    environment.write_text("#!/bin/sh\n")
+    for each in (script, environment):
+        each.chmod(0o755)
     return target / ".ci/run"
 
 
 def test_ci_uses_the_engine_that_is_there(ci, tmp_path):
-    path = programs(tmp_path / "bin", docker="exit 0", dockerd=f"touch {tmp_path}/started")
+    path = programs(tmp_path / "bin", chromium="", docker="exit 0", dockerd=f"touch {tmp_path}/started")
     result = run(ci, "-k", "x", cwd=tmp_path, PATH=path, CODE="7")
-    assert (result.returncode, result.stdout) == (7, "tests: -k x required=1\n")
+    assert (result.returncode, result.stdout) == (7, "tests: -k x required=1,1\n")
     assert not (tmp_path / "started").exists()
 
 
@@ -103,18 +132,41 @@ def test_ci_uses_the_engine_that_is_there(ci, tmp_path):
 def test_ci_stops_the_engine_that_it_started(ci, tmp_path):
     path = programs(
         tmp_path / "bin",
+        chromium="",
         docker=f"test -e {tmp_path}/started",
         dockerd=f"trap 'rm {tmp_path}/started; exit 0' TERM\ntouch {tmp_path}/started\nwhile :; do sleep 0.1; done",
     )
     result = run(ci, cwd=tmp_path, PATH=path, TFS_DEPLOY_REQUIRE_DOCKER="")
-    assert (result.returncode, result.stdout) == (0, "tests:  required=\n")
+    assert (result.returncode, result.stdout) == (0, "tests:  required=,1\n")
     assert "starting dockerd" in result.stderr
     assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts an engine")
 def test_ci_goes_on_with_the_log_of_an_engine_that_does_not_start(ci, tmp_path):
-    path = programs(tmp_path / "bin", docker="exit 1", dockerd="echo no cgroups here >&2; exit 1")
+    path = programs(tmp_path / "bin", chromium="", docker="exit 1", dockerd="echo no cgroups here >&2; exit 1")
     result = run(ci, cwd=tmp_path, PATH=path)
-    assert (result.returncode, result.stdout) == (0, "tests:  required=1\n")
+    assert (result.returncode, result.stdout) == (0, "tests:  required=1,1\n")
     assert "no cgroups here" in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs packages")
+def test_ci_installs_a_browser_while_the_environment_is_made(ci, tmp_path):
+    there = programs(tmp_path / "bin", docker="exit 0", apt_get=f'echo "$*" >> {tmp_path}/asked')
+    for name in ("bash", "dirname", "id", "mktemp", "rm", "tail"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    result = run(ci, cwd=tmp_path, PATH=there.partition(":")[0], TFS_DEPLOY_REQUIRE_BROWSER="")
+    assert (result.returncode, result.stdout) == (0, "tests:  required=1,\n")
+    assert result.stderr == "installing chromium\n"
+    update, install = (tmp_path / "asked").read_text().splitlines()
+    assert (update.split()[0], install.split()[-1]) == ("update", "chromium")
+
+
+def test_without_the_browser_that_is_required_its_tests_fail(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv(browser.REQUIRED, raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no Chromium is installed"):
+        browser.find_browser()
+    monkeypatch.setenv(browser.REQUIRED, "1")
+    with pytest.raises(pytest.fail.Exception, match="TFS_DEPLOY_REQUIRE_BROWSER is set, and no Chromium is installed"):
+        browser.find_browser()

@@ -241,7 +241,7 @@ def default(value: Any, *, flag: bool) -> Any:
 
 def test_the_flags_of_the_server(recorded):
     line = [sys.executable, "-m", "tfs_deploy.server", "--help"]
-    text = subprocess.run(line, capture_output=True, text=True, timeout=100, check=True).stdout
+    text = subprocess.run(line, capture_output=True, text=True, timeout=300, check=True).stdout
     # `--name=default  type  what it means`
     found = re.findall(r"^  --(\w+)=(\S*)  (\w+)", text, re.MULTILINE)
     flags = {name: [kind, "by processors" if name in BY_PROCESSORS else value] for name, value, kind in found}

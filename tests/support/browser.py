@@ -10,12 +10,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+REQUIRED = "TFS_DEPLOY_REQUIRE_BROWSER"
 
 
-def find_browser() -> str | None:
-    """Return the path of a browser, ``None`` if there is none."""
-    return next((path for path in map(shutil.which, NAMES) if path is not None), None)
+def find_browser() -> str:
+    """Return the path of a browser; without one the test is skipped, or fails where one is required."""
+    path = next((path for path in map(shutil.which, NAMES) if path is not None), None)
+    if path is None and os.environ.get(REQUIRED):
+        pytest.fail(f"{REQUIRED} is set, and no Chromium is installed")
+    return path or pytest.skip("no Chromium is installed")
 
 
 class Browser:

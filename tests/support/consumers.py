@@ -70,7 +70,7 @@ class Consumers:
         for thread in self._threads:
             thread.start()
         signs = requests_dir(self._zoo.state_dir, self._model)
-        until(lambda: sum(self.answers.values()) > 20 and len(list(signs.glob("*"))) == len(self._threads))
+        until(lambda: sum(self.answers.values()) > 20 and len(list(signs.glob("*.jsonl"))) == len(self._threads))
         return self
 
     def __exit__(self, *_: object) -> None:

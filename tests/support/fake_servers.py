@@ -6,7 +6,7 @@ reload made it do, and ``FakeClient`` speaks to it with the methods of ``Client`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,9 +49,8 @@ class FakeServer:
     loaded: dict[str, set[int]] = field(default_factory=dict)
     labels: dict[str, dict[str, int]] = field(default_factory=dict)
     reloads: list[list[str]] = field(default_factory=list)
-    #: labels (model, label) that have to lead to a version all the time, and those that did not
-    watched: set[tuple[str, str]] = field(default_factory=set)
-    outages: list[str] = field(default_factory=list)
+    #: called whenever a reload or a stop has changed something: clients that call throughout
+    callers: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -75,7 +74,10 @@ class FakeServer:
         self.reloads.clear()
 
     def apply(self, config: Any) -> None:
-        """Load what a config asks for, then set its labels, then unload what it does not ask for."""
+        """Load what a config asks for, unload what it does not ask for, then set its labels.
+
+        The real server unloads while it sets the labels; a client may meet any order, so here it meets the worst.
+        """
         wanted = {
             model.name: set(policy_of(model).select(version_numbers(model.base_path)))
             for model in config.model_config_list.config
@@ -95,24 +97,24 @@ class FakeServer:
                     lines.append(f"point label {label} of {name} at version {version}{moved}")
         leaving = {name: self.loaded[name] - wanted.get(name, set()) for name in self.loaded}
         lines += [f"unload {name} version {n}" for name, versions in leaving.items() for n in versions]
-        self._watch(labels, leaving)
-        self.loaded = {name: versions for name, versions in wanted.items() if versions}
+        for loaded in ({name: self.loaded.get(name, set()) | wanted[name] for name in wanted}, wanted):
+            self.loaded = {name: versions for name, versions in loaded.items() if versions}
+            self._changed()
         self.labels = labels
+        self._changed()
         self.reloads.append(lines)
         self.serving = True
 
-    def _watch(self, labels: Mapping[str, Mapping[str, int]], leaving: Mapping[str, set[int]]) -> None:
-        for name, label in sorted(self.watched):
-            if label not in labels.get(name, {}):
-                self.outages.append(f"label {label} of {name} is removed")
-            if self.labels.get(name, {}).get(label) in leaving.get(name, set()):
-                self.outages.append(f"label {label} of {name} leads to a version that is unloaded")
+    def _changed(self) -> None:
+        for call in self.callers:
+            call()
 
     def alive(self) -> bool:
         return self.running
 
     def stop(self, timeout: float) -> bool:
         self.running = False
+        self._changed()
         return True
 
     def usage(self) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import fcntl
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,23 +14,33 @@ from typing import TypeVar
 
 Found = TypeVar("Found")
 
-# Below the range that the kernel hands to clients and to port 0, so that nobody takes a port between its choice and
-# the start of the server it was chosen for; each process begins elsewhere, so that workers do not meet.
+# Below the range that the kernel hands to clients and to port 0, so that no client takes a port between its choice and
+# the start of the server it was chosen for. All processes of this user take numbers from one file, so that workers, and
+# suites that run at the same time, do not meet either.
 _LOWEST, _COUNT = 12_000, 20_000
-_numbers = itertools.count(os.getpid() * 211)
+_LAST = Path(tempfile.gettempdir()) / f"tfs-deploy-tests-last-port-{os.getuid()}"
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on, another one each time."""
-    for number in itertools.islice(_numbers, _COUNT):
-        port = _LOWEST + number % _COUNT
-        with socket.socket() as probe:
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-        return port
-    raise AssertionError("there is no free port")
+    """Return a TCP port on which no process listens, another one each time."""
+    with _LAST.open("a+") as last:
+        fcntl.flock(last, fcntl.LOCK_EX)
+        last.seek(0)
+        begin = int(last.read() or 0) + 1
+        number = next((number for number in range(begin, begin + _COUNT) if _is_free(_LOWEST + number % _COUNT)), None)
+        assert number is not None, "there is no free port"
+        last.truncate(0)
+        last.write(str(number))
+    return _LOWEST + number % _COUNT
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def free_ports(count: int) -> list[int]:
@@ -55,7 +66,7 @@ def processes_in(folder: Path) -> list[str]:
     return found
 
 
-def until(condition: Callable[[], Found], seconds: float = 100.0) -> Found:
+def until(condition: Callable[[], Found], seconds: float = 200.0) -> Found:
     """Return the first true value of a condition; it is an error if none comes in time."""
     end = time.monotonic() + seconds
     while not (value := condition()):

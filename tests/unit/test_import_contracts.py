@@ -29,7 +29,7 @@ def lint(house: Path) -> subprocess.CompletedProcess[str]:
     code = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command(['--no-cache'])"
     environment = {**os.environ, "PYTHONPATH": str(house)}
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=house, env=environment, capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", code], cwd=house, env=environment, capture_output=True, text=True, timeout=300
     )
 
 

@@ -35,14 +35,14 @@ CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "
 )
 def test_light_path(statement, forbidden):
     code = f"{statement}\nimport sys\nprint(*sorted(set({forbidden!r}) & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == []
 
 
 def test_a_misspelt_module_is_told_without_tensorflow(tmp_path):
     line = [sys.executable, "-X", "importtime", "-m", "tfs_deploy", "export", "no.such:model", "--to", str(tmp_path)]
-    result = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    result = subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert "module 'no.such' not found" in result.stderr
     imported = {entry.rpartition("|")[2].strip() for entry in result.stderr.splitlines()}
     assert {"numpy", "tensorflow"} & imported == {"numpy"}
@@ -51,5 +51,5 @@ def test_a_misspelt_module_is_told_without_tensorflow(tmp_path):
 @pytest.mark.parametrize("package", ["tfs_deploy", "tfs_deploy.rollout", "tfs_deploy.store"])
 def test_every_public_name_exists(package):
     code = f"import {package} as it\nfor name in it.__all__: assert getattr(it, name) is not None, name"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr

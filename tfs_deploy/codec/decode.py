@@ -42,8 +42,11 @@ _FLOAT8: Final = 18
 _REPEATED: Final = frozenset((5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 18))
 _MAX_CACHED_SHAPE: Final = 128
 _MAX_RANK: Final = 254
-#: bytes that a few values may be repeated to: a message of 30 bytes can ask for more than there is memory
-_MAX_FILLED: Final = 1 << 28
+#: bytes of a tensor, or of all tensors of a message, that were not sent but are asked for by a shape with more elements
+#: than values: 30 bytes can ask for more than there is memory
+MAX_FILLED: Final = 1 << 26
+#: what a string element costs a server besides its bytes, about
+_STRING_COST: Final = 64
 
 
 class TensorError(ValueError):
@@ -79,7 +82,7 @@ def read_tensor(data: Buffer, start: int, stop: int) -> NDArray[Any]:
         TensorError: they do not describe a tensor.
     """
     number = 0
-    shape = b""
+    shapes: list[tuple[int, int]] = []
     content = (0, 0)
     values: list[tuple[int, int, int]] = []
     for field in scan(data, start, stop):
@@ -87,31 +90,46 @@ def read_tensor(data: Buffer, start: int, stop: int) -> NDArray[Any]:
         if key == _DTYPE:
             number = field[1]
         elif key == _SHAPE:
-            shape += bytes(data[field[1] : field[2]])
+            shapes.append(field[1:])
         elif key == _CONTENT:
             content = field[1:]
         elif key >> 3 in _REPEATED:
             values.append(field)
-    sizes = _shape(shape)
     try:
-        array = _elements(data, number, math.prod(sizes), content, values).reshape(sizes)
+        array = _elements(data, number, _shape(data, shapes), content, values)
     except (MemoryError, OverflowError):
-        raise TensorError(f"no memory for the shape {list(sizes)}") from None
+        raise TensorError("no memory for the tensor") from None
     except (TensorError, MalformedError):
         raise
     except ValueError as error:
-        raise TensorError(f"numpy cannot make the shape {list(sizes)}") from error
+        raise TensorError(f"numpy cannot make the tensor: {error}") from error
     array.flags.writeable = False
     return array
 
 
 def _elements(
-    data: Buffer, number: int, count: int, content: tuple[int, int], values: list[tuple[int, int, int]]
+    data: Buffer, number: int, sizes: tuple[int, ...], content: tuple[int, int], values: list[tuple[int, int, int]]
 ) -> NDArray[Any]:
     dtype = _dtype(number)
+    count = math.prod(sizes)
     if count and content[1] > content[0]:
-        return _from_content(data, *content, number, dtype, count)
-    return _from_values(data, values, number, dtype, count)
+        return _from_content(data, *content, number, dtype, count).reshape(sizes)
+    found = _values(data, values, number, dtype)
+    if len(found) >= count:
+        return found[:count].reshape(sizes)
+    if count * (_STRING_COST if number == DT_STRING else dtype.itemsize) > MAX_FILLED:
+        raise TensorError(f"too few values: {count} elements, of which the message has {len(found)}")
+    if len(found) > 1:
+        return np.concatenate([found, np.broadcast_to(found[-1:], count - len(found))]).reshape(sizes)
+    # one value, seen as often as it is asked for: it takes no more memory than the message
+    value = found[0] if len(found) else b"" if number == DT_STRING else 0
+    return np.broadcast_to(_scalar(value, found.dtype), sizes)
+
+
+def _scalar(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    scalar = np.empty((), dtype)
+    scalar[()] = value
+    return scalar
 
 
 @functools.cache
@@ -138,12 +156,17 @@ def _little_endian(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(f"<{dtype.str[1:]}")
 
 
-def _shape(data: bytes) -> tuple[int, ...]:
-    return _cached_shape(data) if len(data) <= _MAX_CACHED_SHAPE else _read_shape(data)
+def _shape(data: Buffer, places: list[tuple[int, int]]) -> tuple[int, ...]:
+    """Read the TensorShapeProtos of a tensor (protobuf merges repeated ones)."""
+    if len(places) == 1:
+        start, stop = places[0]
+        shape = bytes(data[start:stop])
+    else:
+        shape = b"".join([data[start:stop] for start, stop in places])
+    return _cached_shape(shape) if len(shape) <= _MAX_CACHED_SHAPE else _read_shape(shape)
 
 
 def _read_shape(data: bytes) -> tuple[int, ...]:
-    """Read the concatenated TensorShapeProtos of a tensor (protobuf merges repeated ones)."""
     sizes = []
     for key, start, stop in scan(data, 0, len(data)):
         if key == _DIM:
@@ -152,7 +175,9 @@ def _read_shape(data: bytes) -> tuple[int, ...]:
                 if dim_key == _DIM_SIZE:
                     size = signed(value)
             sizes.append(size)
-    if any(size < 0 for size in sizes) or len(sizes) > _MAX_RANK or math.prod(sizes) >> 63:
+    if len(sizes) > _MAX_RANK:
+        raise TensorError(f"the shape has {len(sizes)} dimensions, more than {_MAX_RANK}")
+    if any(size < 0 for size in sizes) or math.prod(sizes) >> 63:
         raise TensorError(f"the shape {sizes} is not possible")
     return tuple(sizes)
 
@@ -193,37 +218,19 @@ def _string_content(data: Buffer, start: int, stop: int, count: int) -> NDArray[
     return out
 
 
-def _from_values(
-    data: Buffer, fields: list[tuple[int, int, int]], number: int, dtype: np.dtype[Any], count: int
-) -> NDArray[Any]:
+def _values(data: Buffer, fields: list[tuple[int, int, int]], number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the values that a tensor has in its ``*_val`` field."""
     if number == DT_STRING:
-        return _fill(_strings(data, fields), count)
+        return _strings(data, fields)
     if number in _FIXED:
         field, wire = _FIXED[number]
         values = _fixed(data, fields, field, np.dtype(wire))
         if dtype.kind == "c":
             values = values[: len(values) // 2 * 2].view(_little_endian(dtype))
-    elif number in _INTEGERS:
-        values = _integers(data, fields, _INTEGERS[number], number, dtype)
-    else:
-        values = _bytes_field(data, fields, _FLOAT8).view(dtype)
-    return _fill(values, count)
-
-
-def _fill(values: NDArray[Any], count: int) -> NDArray[Any]:
-    """Cut or extend the values to ``count`` elements, with zeros or empty strings."""
-    if len(values) == count:
         return values
-    if len(values) > count:
-        return values[:count]
-    if count * values.dtype.itemsize > _MAX_FILLED:
-        raise TensorError(f"no memory for {count} elements, of which the message has {len(values)}")
-    if not len(values):
-        return np.full(count, b"", object) if values.dtype == object else np.zeros(count, values.dtype)
-    out = np.empty(count, values.dtype)
-    out[: len(values)] = values
-    out[len(values) :] = values[-1]
-    return out
+    if number in _INTEGERS:
+        return _integers(data, fields, _INTEGERS[number], number, dtype)
+    return _bytes_field(data, fields, _FLOAT8).view(dtype)
 
 
 def _fixed(data: Buffer, fields: list[tuple[int, int, int]], number: int, wire: np.dtype[Any]) -> NDArray[Any]:

@@ -8,17 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from tfs_deploy.errors import EnvironmentFault, RequestError
-from tfs_deploy.protos.signatures import DTYPE_NAMES, DTYPE_NUMBERS
+from tfs_deploy.protos.signatures import DTYPE_NAMES, DTYPE_NUMBERS, ML_DTYPES, QUANTIZED_DTYPES
 
 DT_HALF: Final = 19
 DT_BFLOAT16: Final = 14
 DT_STRING: Final = 7
 DT_BOOL: Final = 10
 
-#: quantized types are plain integers in memory
-_PLAIN: Final = {"qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16", "qint32": "int32"}
-#: types that numpy only has through the package ml_dtypes
-_ML: Final = frozenset({"bfloat16", "float8_e5m2", "float8_e4m3fn", "int4", "uint4"})
 _BUILTIN: Final = {
     np.dtype(name): DTYPE_NUMBERS[name]
     for name in (
@@ -31,9 +27,11 @@ _BUILTIN: Final = {
 def _ml_dtype(name: str) -> np.dtype[Any]:
     try:
         import ml_dtypes
-    except ModuleNotFoundError as error:
-        raise EnvironmentFault(f"{name} needs the package ml_dtypes", hint="pip install ml_dtypes") from error
-    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+
+        dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    except (ModuleNotFoundError, AttributeError) as error:
+        hint = "pip install --upgrade ml_dtypes"
+        raise EnvironmentFault(f"{name} needs the package ml_dtypes, in a version that has it", hint=hint) from error
     return dtype
 
 
@@ -41,15 +39,15 @@ def _ml_dtype(name: str) -> np.dtype[Any]:
 def numpy_dtype(name_or_number: str | int) -> np.dtype[Any]:
     """Return the numpy dtype of a DataType, given as name (``float32``) or number (``1``).
 
-    Strings become ``object`` (elements are ``bytes``); bfloat16, float8 and int4 types come from ``ml_dtypes``.
+    Strings become ``object`` (elements are ``bytes``); those of ``ML_DTYPES`` come from that package.
 
     Raises:
         RequestError: numpy has no such type (resource, variant) or TensorFlow has none.
         EnvironmentFault: the type needs ``ml_dtypes``, which is not installed.
     """
     name = DTYPE_NAMES.get(name_or_number, "") if isinstance(name_or_number, int) else name_or_number
-    name = _PLAIN.get(name, name)
-    if name in _ML:
+    name = QUANTIZED_DTYPES.get(name, name)
+    if name in ML_DTYPES:
         return _ml_dtype(name)
     if name == "string":
         return np.dtype(object)

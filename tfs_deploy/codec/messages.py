@@ -23,7 +23,10 @@ class RequestOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class PredictCall:
-    """A PredictRequest: ``None`` where the request names no signature, version or label."""
+    """A PredictRequest: ``None`` where the request names no signature, version or label.
+
+    ``filled_bytes`` of the inputs were not sent, but follow from shapes with more elements than values.
+    """
 
     model: str
     signature: str | None = None
@@ -31,6 +34,7 @@ class PredictCall:
     label: str | None = None
     inputs: dict[str, NDArray[Any]] = field(default_factory=dict)
     output_filter: tuple[str, ...] = ()
+    filled_bytes: int = 0
 
 
 class PredictReply(Mapping[str, "NDArray[Any]"]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from tfs_deploy.codec.decode import TensorError, as_buffer, read_tensor
+from tfs_deploy.codec.decode import MAX_FILLED, TensorError, as_buffer, read_tensor
 from tfs_deploy.codec.encode import memory_head, tensor_parts
 from tfs_deploy.codec.layout_cache import LayoutCache
 from tfs_deploy.codec.messages import PredictCall, PredictReply, RequestOptions
@@ -29,6 +29,8 @@ _FIELD2: Final = 2 << 3 | 2
 _FIELD3: Final = 3 << 3 | 2
 _FIELD4: Final = 4 << 3 | 2
 _MAX_CACHED_SPEC: Final = 512
+#: bytes of memory for one on the wire where every value was sent: a small integer is one byte
+_MOST_PER_BYTE: Final = 16
 
 _Spec: TypeAlias = tuple[str, str, "int | None", "str | None"]
 _requests: LayoutCache[tuple[_Spec, tuple[str, ...]]] = LayoutCache()
@@ -119,13 +121,14 @@ def decode_predict_request(data: bytes | bytearray | memoryview) -> PredictCall:
     """
     known = _requests.read(data) if type(data) is bytes else None
     if known is None:
-        head, inputs = _parse_request(as_buffer(data))
+        head, inputs, filled = _parse_request(as_buffer(data))
         if type(data) is bytes:
             _requests.learn(data, head, inputs)
     else:
         head, inputs = known
+        filled = 0
     (model, signature, version, label), output_filter = head
-    return PredictCall(model, signature or None, version, label, inputs, output_filter)
+    return PredictCall(model, signature or None, version, label, inputs, output_filter, filled)
 
 
 def decode_predict_response(data: bytes | bytearray | memoryview) -> PredictReply:
@@ -144,46 +147,60 @@ def decode_predict_response(data: bytes | bytearray | memoryview) -> PredictRepl
     return PredictReply(outputs, model=spec[0], signature=spec[1], version=spec[2])
 
 
-def _parse_request(data: Buffer) -> tuple[tuple[_Spec, tuple[str, ...]], dict[str, NDArray[Any]]]:
-    spec = b""
+def _parse_request(data: Buffer) -> tuple[tuple[_Spec, tuple[str, ...]], dict[str, NDArray[Any]], int]:
+    specs: list[Buffer] = []
     inputs: dict[str, NDArray[Any]] = {}
     output_filter: list[str] = []
     name = ""
+    filled = 0
     try:
         for key, start, stop in scan(data, 0, len(data)):
             if key == _FIELD1:
-                spec += bytes(data[start:stop])
+                specs.append(data[start:stop])
             elif key == _FIELD2:
                 name, begin, end = _entry(data, start, stop)
-                inputs[name] = read_tensor(data, begin, end)
+                array = inputs[name] = read_tensor(data, begin, end)
+                if array.nbytes > _MOST_PER_BYTE * (end - begin):
+                    filled = _add_filled(filled, array)
             elif key == _FIELD3:
                 output_filter.append(text(data, start, stop))
-        head = _read_spec(spec)
+        head = _read_spec(b"".join(specs))
     except MalformedError as error:
         raise DataLossError(f"not a PredictRequest: {error}") from error
     except TensorError as error:
         # servables/tensorflow/predict_util.cc PreProcessPrediction
         raise InvalidArgumentError(f"tensor parsing error: {name}", hint=str(error)) from error
-    return (head, tuple(output_filter)), inputs
+    return (head, tuple(output_filter)), inputs, filled
 
 
 def _parse_response(data: Buffer) -> tuple[_Spec, dict[str, NDArray[Any]]]:
-    spec = b""
+    specs: list[Buffer] = []
     outputs: dict[str, NDArray[Any]] = {}
     name = ""
+    filled = 0
     try:
         for key, start, stop in scan(data, 0, len(data)):
             if key == _FIELD1:
                 name, begin, end = _entry(data, start, stop)
-                outputs[name] = read_tensor(data, begin, end)
+                array = outputs[name] = read_tensor(data, begin, end)
+                if array.nbytes > _MOST_PER_BYTE * (end - begin):
+                    filled = _add_filled(filled, array)
             elif key == _FIELD2:
-                spec += bytes(data[start:stop])
-        head = _read_spec(spec)
+                specs.append(data[start:stop])
+        head = _read_spec(b"".join(specs))
     except MalformedError as error:
         raise DataLossError(f"not a PredictResponse: {error}") from error
     except TensorError as error:
         raise DataLossError(f"output {name} of the reply cannot be read: {error}") from error
     return head, outputs
+
+
+def _add_filled(filled: int, array: NDArray[Any]) -> int:
+    """Return the filled bytes of a message with one tensor more; the limit is on their sum, not on each."""
+    filled += array.nbytes
+    if filled > MAX_FILLED:
+        raise TensorError(f"the message asks for {filled} bytes more than it has values for")
+    return filled
 
 
 def _around(

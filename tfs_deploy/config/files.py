@@ -26,6 +26,8 @@ SSL: Final = "ssl.config"
 SESSION: Final = "session.config"
 PLATFORM: Final = "platform.config"
 
+_NOTHING_SET: Final = "# the server's defaults\n"
+
 #: file name -> the message in it
 KINDS: Final[dict[str, str]] = {
     MODELS: "ModelServerConfig",
@@ -46,16 +48,21 @@ def config_files(deployment: Deployment, active: Mapping[str, ActiveModel] | Non
     server = deployment.server
     files = {MODELS: render(model_server_config(deployment, active))}
     if deployment.batching is not None:
-        files[BATCHING] = protos.to_text(batching_parameters(deployment.batching))
+        files[BATCHING] = _text(batching_parameters(deployment.batching))
     if deployment.monitoring is not None:
-        files[MONITORING] = protos.to_text(monitoring_config(deployment.monitoring))
+        files[MONITORING] = _text(monitoring_config(deployment.monitoring))
     if deployment.ssl is not None:
-        files[SSL] = protos.to_text(ssl_config(deployment.ssl))
+        files[SSL] = _text(ssl_config(deployment.ssl))
     if server.session_config is not None:
-        files[SESSION] = protos.to_text(read_message(server.session_config, protos.ConfigProto()))
+        files[SESSION] = _text(read_message(server.session_config, protos.ConfigProto()))
     if server.platform_config is not None:
-        files[PLATFORM] = protos.to_text(read_message(server.platform_config, protos.PlatformConfigMap()))
+        files[PLATFORM] = _text(read_message(server.platform_config, protos.PlatformConfigMap()))
     return files
+
+
+def _text(message: Any) -> str:
+    """Return a message as text that is never empty: the server maps its files into memory, which takes a byte."""
+    return protos.to_text(message) or _NOTHING_SET
 
 
 def parse_config_file(name: str, text: str, *, source: str | None = None) -> Any:

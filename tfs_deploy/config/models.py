@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.config.policies import set_policy
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import Problem
-from tfs_deploy.protos.text_format import block_lines, parse_message
+from tfs_deploy.protos.text_format import field_lines, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: the only platform of the stock server
 PLATFORM = "tensorflow"
+_MODEL: Final = ("model_config_list", "config")
+_FIRST_NAME: Final = re.compile(r"\w+")
 
 
 def model_server_config(deployment: Deployment, active: Mapping[str, ActiveModel] | None = None) -> Any:
@@ -56,21 +59,38 @@ def parse(text: str, *, source: str = "models.config") -> Any:
 def check(message: Any, *, source: str = "models.config", text: str | None = None) -> list[Problem]:
     """Return what the server would refuse in a config (server_core.cc), all at once.
 
-    ``text`` is what the config was parsed from; with it the problems name the line of their model.
+    ``text`` is what the config was parsed from; with it the problems name the line of their key, or of their model.
     """
     if message.WhichOneof("config") == "custom_model_config":
         return [Problem(source, 1, "custom_model_config", "makes the stock server abort: use model_config_list")]
     if message.WhichOneof("config") is None:
         return [Problem(source, 1, "", "no model_config_list: the server refuses an empty config")]
-    lines = block_lines(text, ("model_config_list", "config")) if text is not None else []
+    lines = model_lines(text or "")
     problems = []
     seen: set[str] = set()
     for index, config in enumerate(message.model_config_list.config):
-        line = lines[index] if index < len(lines) else 1
         for key, problem in _model_problems(config, seen):
-            problems.append(Problem(source, line, f"model_config_list.config[{index}]{key}", problem))
+            path = f"model_config_list.config[{index}]{key}"
+            problems.append(Problem(source, line_of(lines, index, key), path, problem))
         seen.add(config.name)
     return problems
+
+
+def model_lines(text: str) -> list[dict[str, int]]:
+    """Return for each model of a config's text the line of its block, as ``""``, and of each of its keys."""
+    models: list[dict[str, int]] = []
+    for path, line in field_lines(text):
+        if path == _MODEL:
+            models.append({"": line})
+        elif path[: len(_MODEL)] == _MODEL:
+            models[-1].setdefault(path[len(_MODEL)], line)
+    return models
+
+
+def line_of(lines: list[dict[str, int]], index: int, key: str) -> int:
+    """Return the line of a key such as ``.version_labels[stable]`` of one model, or of the nearest thing around it."""
+    model = lines[index] if index < len(lines) else {"": 1}
+    return model.get(_FIRST_NAME.findall(key)[0] if key else "", model[""])
 
 
 def _model_problems(config: Any, seen: set[str]) -> Iterator[tuple[str, str]]:

@@ -157,7 +157,7 @@ def _roll_out(
     story: Story, view: View, deployment: Deployment, client: Client, rows: Mapping[str, NDArray[Any]], bake: float
 ) -> None:
     view.heading("4  Roll out", "stable moves from version 1 to version 2, step by step, under live load")
-    stats = RequestStats()
+    stats = RequestStats(synthetic=True)
     with _load_on(deployment, client, stats, rows) as load:
 
         def on_step(step: StepReport) -> None:
@@ -179,7 +179,7 @@ def _refuse(
     story: Story, view: View, deployment: Deployment, client: Client, rows: Mapping[str, NDArray[Any]], bake: float
 ) -> None:
     view.heading("5  Refuse", "version 3 is version 2 with the weights of its last layer shuffled")
-    stats = RequestStats()
+    stats = RequestStats(synthetic=True)
     with (
         _load_on(deployment, client, stats, rows) as load,
         view.progress("rolling out version 3") as bar,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.host.python_module import module_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def train(folder: Path, log: Path) -> Iterator[dict[str, Any]]:
     Raises ``EnvironmentFault`` with the process's own reason if it fails.
     """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "tfs_deploy.demo.train", str(folder)]
+    command = module_command("tfs_deploy.demo.train", str(folder))
     with (
         log.open("ab") as noise,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, env=environment) as process,

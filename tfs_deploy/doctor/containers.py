@@ -38,17 +38,18 @@ def _bad(wanted: Wanted) -> Callable[[str, str, str], Finding]:
 def _socket(engine: EngineFacts, wanted: Wanted) -> Finding:
     name = "docker.socket"
     if engine.socket is None:
-        return skipped(name, f"DOCKER_HOST is {engine.host}: not a socket on this machine")
+        return skipped(name, f"{engine.source} is {engine.host}: not a socket on this machine")
     if engine.socket_there and engine.socket_allowed:
-        return ok(name, f"{engine.socket}{' (DOCKER_HOST)' if engine.host else ''}")
+        return ok(name, f"{engine.socket}{f' ({engine.source})' if engine.source else ''}")
     if engine.socket_there:
         hint = "add the user to the group docker and log in again, or use a rootless engine"
         return _bad(wanted)(name, f"this user may not use {engine.socket}", hint)
     if engine.others:
         hint = f"export DOCKER_HOST=unix://{engine.others[0]}"
         return _bad(wanted)(name, f"{engine.socket} does not exist, but {engine.others[0]} does", hint)
-    if engine.host:
-        return _bad(wanted)(name, f"{engine.socket} (DOCKER_HOST) does not exist", "correct or unset DOCKER_HOST")
+    if engine.source:
+        hint = "correct or unset DOCKER_HOST" if engine.source == "DOCKER_HOST" else "docker context use default"
+        return _bad(wanted)(name, f"{engine.socket} ({engine.source}) does not exist", hint)
     detail = f"{engine.socket} does not exist: no Docker Engine on this machine"
     hint = "install Docker or Podman: containers need it, the embedded server does not"
     return problem(name, detail + _NEEDED, hint) if wanted.target == "docker" else skipped(name, detail, hint)
@@ -61,7 +62,7 @@ def _engine(engine: EngineFacts, wanted: Wanted) -> Finding:
         detail = "not checked: the Python package docker is not installed"
         return problem(name, detail + _NEEDED, hint) if wanted.target == "docker" else skipped(name, detail, hint)
     if engine.error is not None:
-        nothing = not engine.host and not engine.socket_there
+        nothing = not engine.source and not engine.socket_there
         if nothing and wanted.target != "docker":
             return skipped(name, engine.error.message, engine.error.hint)
         return _bad(wanted)(name, engine.error.message, engine.error.hint or "docker info")

@@ -54,13 +54,15 @@ class Refusal:
 class EngineFacts:
     """The Docker Engine, Podman's service included.
 
-    ``host`` is DOCKER_HOST, empty if unset; ``socket`` the path of its socket, None for TCP; ``others`` are sockets of
-    other engines, which were not queried. What follows ``error`` is known only without one. ``skew`` is the engine's
-    clock minus this one in seconds, ``image`` the architecture of the file's image, None if it is not here.
+    ``host`` is its URL, ``source`` what names it (DOCKER_HOST, a context), empty for the usual socket; ``socket`` is
+    the path of its socket, None for TCP; ``others`` are sockets of other engines, which were not queried. What follows
+    ``error`` is known only without one. ``skew`` is the engine's clock minus this one in seconds, ``image`` the
+    architecture of the file's image, None if it is not here.
     """
 
     sdk: bool
     host: str = ""
+    source: str = ""
     socket: str | None = "/var/run/docker.sock"
     socket_there: bool = False
     socket_allowed: bool = False
@@ -108,7 +110,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Room at ``path`` or, where that is not made yet, at its nearest parent; bytes and files that can be added."""
+    """Room at ``path`` or, where that is not made yet, at its nearest parent; bytes and files that can be added.
+
+    ``unreadable`` says who may not read what of a model in it.
+    """
 
     name: str
     path: str
@@ -116,7 +121,17 @@ class Disk:
     files: int | None = None
     readable: bool = True
     writable: bool = True
+    unreadable: str | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate that the section ``ssl`` names by ``key``: ``seconds`` until it expires, None if unreadable."""
+
+    key: str
+    path: str
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,5 +164,6 @@ class MachineFacts:
     gpu: Gpu
     ports: tuple[Port, ...]
     disks: tuple[Disk, ...]
+    certificates: tuple[Certificate, ...]
     limits: Limits
     clock: Clock

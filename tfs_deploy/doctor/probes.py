@@ -11,26 +11,29 @@ import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from tfs_deploy.doctor.facts import EngineFacts, Gpu, Refusal
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.launch.docker.endpoint import USUAL_SOCKET, engine_endpoint
 from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from tfs_deploy.doctor.facts import Wanted
 
 _TIMEOUT: Final = 1.0
-_DEFAULT: Final = "/var/run/docker.sock"
 _SMI: Final = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
 _FRACTION: Final = re.compile(r"(\.\d{1,6})\d*")
 
 
 def probe_engine(wanted: Wanted) -> EngineFacts:
     """Ask the engine that the other commands would use; whatever keeps it from answering is part of the result."""
-    host = os.environ.get("DOCKER_HOST", "")
-    socket = _socket(host)
-    known: dict[str, Any] = {"sdk": _has_sdk(), "host": host, "socket": socket}
+    try:
+        endpoint = engine_endpoint()
+    except TfsDeployError as error:
+        refusal = Refusal(error.message, error.hint)
+        return EngineFacts(_has_sdk(), "unknown", "the docker context", socket=None, error=refusal)
+    socket = endpoint.socket
+    known: dict[str, Any] = {"sdk": _has_sdk(), "host": endpoint.host, "source": endpoint.source, "socket": socket}
     known["others"] = tuple(path for path in _other_sockets() if path != socket and _exists(path))
     if socket is not None:
         known |= {"socket_there": _exists(socket), "socket_allowed": os.access(socket, os.R_OK | os.W_OK)}
@@ -97,16 +100,9 @@ def _six(match: re.Match[str]) -> str:
     return f"{match[1]:0<7}"
 
 
-def _socket(host: str) -> str | None:
-    if not host:
-        return _DEFAULT
-    place = urlsplit(host)
-    return place.path if place.scheme == "unix" else None
-
-
 def _other_sockets() -> list[str]:
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    return [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", _DEFAULT, "/run/podman/podman.sock"]
+    return [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", USUAL_SOCKET, "/run/podman/podman.sock"]
 
 
 def _exists(path: str) -> bool:

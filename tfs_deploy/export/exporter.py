@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.export.evidence import provenance, validation
-from tfs_deploy.export.evidence.examples import Example, as_examples
+from tfs_deploy.export.evidence.examples import Example, as_examples, example_dtypes
 from tfs_deploy.export.evidence.recording import record_goldens, warmup_requests
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL, Tolerance
 from tfs_deploy.export.signatures.signature import Signature, as_signatures
 from tfs_deploy.export.sources.kinds import open_source
 from tfs_deploy.export.tensorflow.hashing import Hasher
 from tfs_deploy.export.tensorflow.silence import silence_logs
-from tfs_deploy.export.tensorflow.write_errors import translate_write_errors
+from tfs_deploy.export.tensorflow.write_errors import translate_save_errors, translate_write_errors
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
 from tfs_deploy.savedmodel.manifest import FileEntry, Manifest, build_manifest, signature_digest, write_manifest
 from tfs_deploy.savedmodel.warmup import write_warmup
@@ -38,6 +38,9 @@ class ExportedVersion:
     signatures: dict[str, SignatureInfo]
     manifest: Manifest
     pruned: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ExportedVersion({self.path}; {'; '.join(map(str, self.signatures.values()))})"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def export_model(
     rtol: float | Mapping[str, float] = DEFAULT_RTOL,
     atol: float | Mapping[str, float] = DEFAULT_ATOL,
     warmup: bool = True,
+    safe_mode: bool = True,
 ) -> ExportedVersion:
     """Write a model to the next numbered version directory under ``base_path`` and return it, complete or not at all.
 
@@ -80,7 +84,8 @@ def export_model(
             A ``savedmodel.goldens.Golden`` instead of a dict brings its own expected answer.
         metadata: anything that JSON can hold; kept in the manifest.
         kind: what ``source`` is (see ``sources.kinds``); default: detected.
-        tags: the tags of the served meta graph (TensorFlow 1 sources and SavedModels only).
+        tags: the tags of the served meta graph (TensorFlow 1 sources and SavedModels only). ``()`` takes the meta
+            graph without tags of a SavedModel, which no server finds, and gives it the tag ``serve``.
         keep: how many versions stay; older ones are removed, except those that a deployment file or a rollout names.
         deployments: the deployment files to respect; default: those found above ``base_path``, in ``configs`` there,
             and in the working directory.
@@ -89,6 +94,7 @@ def export_model(
         rtol: relative tolerance of floating-point outputs, one number or by output name.
         atol: absolute tolerance of floating-point outputs, one number or by output name.
         warmup: write the examples as warmup requests.
+        safe_mode: refuse a Keras file that holds Python code, such as that of a ``Lambda`` layer.
 
     Raises:
         UsageError: the source, a signature, an example or the base path cannot be used.
@@ -106,15 +112,16 @@ def export_model(
     free = provenance.check_metadata(metadata)
     if check_keep(keep) is not None and deployments is not None:
         named_versions(base, deployments, [])  # report mistakes in a deployment file before any work is done
-    model_check = _ModelCheck(check, check_timeout, tuple(tags))
+    model_check = _ModelCheck(check, check_timeout, tuple(tags) or ("serve",))
     with silence_logs(), contextlib.ExitStack() as stack:
-        opened = open_source(source, kind, wanted, model_check.tags)
+        opened = open_source(source, kind, wanted, tuple(tags), example_dtypes(examples), safe_mode=safe_mode)
         stack.callback(opened.close)
         given = as_examples(opened, examples)
         commit = stack.enter_context(provenance.GitCommit())
         with stage(base) as staged, translate_write_errors(base):
             with Hasher(staged.path) as hasher:
-                opened.save(staged.path, hasher)
+                with translate_save_errors():
+                    opened.save(staged.path, hasher)
                 # After the save: a model that counts its calls must not be written with ours counted.
                 goldens = record_goldens(opened, given, tolerance)
                 infos = validation.inspect_served(staged.path, model_check.tags).signatures
@@ -141,9 +148,10 @@ def _write_evidence(
 
 
 def _check(folder: Path, model_check: _ModelCheck) -> None:
-    validation.refuse_unservable(validation.inspect_served(folder, model_check.tags))
+    info = validation.inspect_served(folder, model_check.tags)
+    validation.refuse_unservable(info)
     if model_check.enabled:
-        validation.replay_in_fresh_process(folder, model_check.tags, model_check.timeout)
+        validation.replay_in_fresh_process(info, model_check.tags, model_check.timeout)
 
 
 def _describe(

@@ -17,10 +17,11 @@ _PROC: Final = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A process that listens on a port."""
+    """A process that listens on a port; ``words`` is its whole command line, ``command`` the beginning of it."""
 
     pid: int
     command: str
+    words: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"process {self.pid} ({self.command})"
@@ -47,7 +48,8 @@ def find_listener(port: int, proc: Path = _PROC) -> Listener | None:
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for entry in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
         if _holds(entry / "fd", wanted):
-            return Listener(int(entry.name), _command(entry))
+            words = _words(entry)
+            return Listener(int(entry.name), _command(words), words)
     return None
 
 
@@ -61,12 +63,16 @@ def _holds(folder: Path, wanted: set[str]) -> bool:
     return False
 
 
-def _command(entry: Path) -> str:
+def _words(entry: Path) -> tuple[str, ...]:
     with contextlib.suppress(OSError):
         words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        text = " ".join(word for word in words if word)
-        return text if len(text) <= 80 else f"{text[:77]}..."
-    return "unknown command"
+        return tuple(word for word in words if word)
+    return ()
+
+
+def _command(words: tuple[str, ...]) -> str:
+    text = " ".join(words) or "unknown command"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def is_free(port: int) -> bool:

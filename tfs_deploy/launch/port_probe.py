@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from typing import Final
 
+from tfs_deploy.host.addresses import read_address
+
 _CONNECT_TIMEOUT: Final = 1.0
 _PROXY_GIVES_UP: Final = 0.3
 
@@ -38,5 +40,5 @@ def answers(address: str) -> bool:
 
 
 def _connection(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    return socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT)
+    place = read_address(address)
+    return socket.create_connection((place.host, place.port), timeout=_CONNECT_TIMEOUT)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tfs_deploy.errors import PortInUseError
 from tfs_deploy.host.tcp_ports import require_free
+from tfs_deploy.launch.port_owner import port_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +59,10 @@ def _port_problem(port: int, key: str) -> PortInUseError | None:
     try:
         require_free(port, key)
     except PortInUseError as error:
-        return error
+        owner = port_owner(port)
+        if owner.state_dir is None:
+            return error
+        return PortInUseError(f"port {port} is in use by {owner.text}", hint=f"choose another {key}")
     return None
 
 

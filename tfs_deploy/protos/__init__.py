@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: where a message is looked for by its name alone; a name of an earlier package wins
 _PACKAGES = ("tensorflow.serving", "tensorflow", "google.protobuf", "grpc.health.v1")
 
-__all__ = ["message_class", "parse_text", "pool", "schema_bytes", "to_text"]
+__all__ = ["entries_class", "message_class", "parse_text", "pool", "schema_bytes", "to_text"]
 
 
 #: if two threads come first at the same time, only one may build the pool: its classes belong together
@@ -60,6 +60,20 @@ def _message_class(full_name: str) -> type[Message]:
     from google.protobuf import message_factory
 
     return message_factory.GetMessageClass(pool().FindMessageTypeByName(full_name))
+
+
+def entries_class(full_name: str) -> type[Message]:
+    """Return the class of a message whose maps are lists of entries: in a text, a key given twice then shows."""
+    from google.protobuf import descriptor_pb2, message_factory
+    from google.protobuf.descriptor_pool import DescriptorPool
+
+    private = DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(schema_bytes()).file:
+        for message in file.message_type:
+            for nested in message.nested_type:
+                nested.options.ClearField("map_entry")
+        private.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(private.FindMessageTypeByName(full_name))
 
 
 def parse_text(text: str, message: Any, *, allow_unknown: bool = False) -> Any:

@@ -10,36 +10,43 @@ from tfs_deploy.errors import Problem, SpecError, UsageError
 from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-_TOKEN: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[A-Za-z_][\w.]*|[{}<>]""")
+#: comments, texts, names of fields, and what opens and closes a message
+_TOKEN: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[A-Za-z_]\w*(?=\s*[:{<])|[{}<>]""")
 
 
-def block_lines(text: str, path: tuple[str, ...]) -> list[int]:
-    """Return the line (from 1) at which each message block at ``path`` starts, in order of appearance."""
-    lines: list[int] = []
+def field_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield the path of each field and the line (from 1) where its name stands, in order of appearance.
+
+    In a list, ``config: [{...}, {...}]``, every message counts as a field; the later ones stand where they open.
+    """
     stack: list[str] = []
-    name, named_at, position, where = "", 0, 0, 1
+    name, named, position, line = "", False, 0, 1
     for token in _TOKEN.finditer(text):
-        where += text.count("\n", position, token.start())
+        line += text.count("\n", position, token.start())
         position = token.start()
         word = token.group()
         if word in "{<":
+            if not named:
+                yield (*stack, name), line
             stack.append(name)
-            if tuple(stack) == path:
-                lines.append(named_at or where)
+            named = False
         elif word in "}>" and stack:
-            # In a list, ``config: [{...}, {...}]``, the next block has no name of its own.
-            name, named_at = stack.pop(), 0
+            name, named = stack.pop(), False
         elif word[0].isalpha() or word[0] == "_":
-            name, named_at = word, where
-    return lines
+            name, named = word, True
+            yield (*stack, name), line
 
 
 def parse_message(text: str, message: Any, *, source: str) -> Any:
     """Read text format into ``message``; ``SpecError`` with ``source`` and the line if it is not valid."""
     from google.protobuf.text_format import ParseError
 
+    if text.startswith("\ufeff"):
+        said = "begins with a byte order mark, which the server does not read: save it as UTF-8 without one"
+        raise SpecError([Problem(source, 1, "", said)])
     try:
         return protos.parse_text(text, message)
     except ParseError as error:

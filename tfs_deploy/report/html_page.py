@@ -20,6 +20,7 @@ CELLS: Final = {
     "fail": "fail",
     "failed": "fail",
     "too few samples": "few",
+    "not judged": "few",
     "skipped": "few",
     "unproven": "few",
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.machine.plan import RolloutPlan
     from tfs_deploy.rollout.result import StepReport
 
-_COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow"}
+_COLORS = {Verdict.PASS: None, Verdict.FAIL: "red", Verdict.TOO_FEW: "yellow", Verdict.NOT_JUDGED: "yellow"}
 
 
 def steps_table(
@@ -95,18 +95,38 @@ def rollout_markdown(result: RolloutResult, *, title: str | None = None) -> str:
     heading = title or f"Rollout of {result.model}: version {result.old} to {result.new}"
     lines = [f"## {heading}", "", f"{summary(result)}", ""]
     if result.steps:
-        lines += [markdown_table(steps_table(result.steps)), "Gates:", "", markdown_table(verdicts_table(result.steps))]
+        lines += [markdown_table(steps_table(result.steps)), *_whole(result)]
+        lines += ["Gates:", "", markdown_table(verdicts_table(result.steps))]
     lines += [f"- {note}" for note in result.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def summary(result: RolloutResult) -> str:
     """Return in one line how a rollout ended."""
-    requests = sum(step.requests for step in result.steps)
-    errors = sum(step.errors for step in result.steps)
-    counted = f", {errors} of {requests} requests failed" if requests else ""
+    total, outside = result.total, result.outside
+    load = " of synthetic load" if result.synthetic else ""
+    counted = f", {total.errors} of {total.requests} requests{load} failed" if total.requests else ""
+    if outside.errors:
+        counted += f" ({outside.errors} outside the steps)"
+    if not total.requests and result.judges_traffic and result.steps:
+        counted = ", no request was seen"
     reason = f": {result.reason}" if result.reason else ""
     return f"{result.status.value.capitalize()} after {result.seconds:.1f} s{counted}{reason}"
+
+
+def requests_line(result: RolloutResult) -> str:
+    """Return in one line the requests in the steps, outside them and in all; empty without any."""
+    total, outside = result.total, result.outside
+    if not total.requests:
+        return ""
+    parts = (("in the steps", total - outside), ("outside them", outside), ("in all", total))
+    load = "synthetic load" if result.synthetic else "requests"
+    return f"{load}: " + ", ".join(f"{count.requests} {where} ({count.errors} failed)" for where, count in parts)
+
+
+def _whole(result: RolloutResult) -> list[str]:
+    line = requests_line(result)
+    return [line[:1].upper() + line[1:], ""] if line else []
 
 
 def _cells(step: StepReport, label: str) -> list[str]:

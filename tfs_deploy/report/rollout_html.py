@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 #: about how many judgements a chart shows
 _MOST: Final = 150
-_MARKS: Final = {Verdict.PASS: "&#10003;", Verdict.FAIL: "&#10007;", Verdict.TOO_FEW: "&#8230;"}
+_MARKS: Final = {
+    Verdict.PASS: "&#10003;",
+    Verdict.FAIL: "&#10007;",
+    Verdict.TOO_FEW: "&#8230;",
+    Verdict.NOT_JUDGED: "&#8230;",
+}
 
 
 def rollout_html(plan: RolloutPlan, events: Sequence[Event]) -> str:
@@ -61,18 +66,18 @@ def _facts(plan: RolloutPlan, events: Sequence[Event]) -> str:
 def _tiles(plan: RolloutPlan, result: RolloutResult) -> str:
     """Return the few numbers that readers look for first."""
     passed = sum(step.verdict is Verdict.PASS for step in result.steps)
-    requests = sum(step.requests for step in result.steps)
-    errors = sum(step.errors for step in result.steps)
+    total, load = result.total, " of synthetic load" if result.synthetic else ""
     tiles = [(f"{result.seconds:.1f} s", "from start to end", False)]
     if plan.steps:
         tiles.append((f"{passed} of {len(plan.steps)}", "steps passed", passed < len(result.steps)))
-    if requests:
-        tiles += [(f"{requests:,}", "requests judged", False), (f"{errors:,}", "requests failed", errors > 0)]
+    if total.requests:
+        tiles.append((f"{total.requests:,}", f"requests{load}", False))
+        tiles.append((f"{total.errors:,}", "requests failed", total.errors > 0))
     beside = [step for step in result.steps if step.weight < 100] or list(
         result.steps
     )  # steps in which both versions had requests
     for label, version in ((plan.canary, plan.new), (plan.stable, plan.old)):
-        found = [step.windows[label] for step in beside if label in step.windows and step.windows[label].p99]
+        found = [window for step in beside if (window := step.windows.get(label)) and window.tells("p99")]
         if found:
             tiles.append((f"{milliseconds(found[-1].p99)} ms", f"p99 of version {version}", False))
     cells = (

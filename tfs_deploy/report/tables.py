@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from tfs_deploy.text import one_line
+from tfs_deploy.text import one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,7 +91,7 @@ def terminal_table(table: Table) -> RichTable:
         tones = [
             _TONES.get(cell, "") if column.verdict else "" for cell, column in zip(row, table.columns, strict=True)
         ]
-        rich_table.add_row(*(Text(cell, tone) for cell, tone in zip(row, tones, strict=True)), style=style)
+        rich_table.add_row(*(Text(visible(cell), tone) for cell, tone in zip(row, tones, strict=True)), style=style)
     return rich_table
 
 
@@ -104,4 +104,4 @@ def _line(row: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) 
 
 
 def _escape(text: str) -> str:
-    return one_line(text.replace("\\", "\\\\").replace("|", "\\|"))
+    return one_line(visible(text).replace("\\", "\\\\").replace("|", "\\|"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
-from tfs_deploy.rollout.gates.request_stats import WindowSummary
+from tfs_deploy.rollout.gates.request_stats import RequestCount, WindowSummary, read_counts
 from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.history import elapsed
 from tfs_deploy.rollout.machine.narration import note_text
@@ -52,6 +52,11 @@ class StepReport:
         """Failed requests of all labels in the step."""
         return sum(window.errors for window in self.windows.values())
 
+    @property
+    def count(self) -> RequestCount:
+        """The requests of all labels, and those that failed."""
+        return RequestCount(self.requests, self.errors)
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
@@ -81,7 +86,10 @@ class RolloutResult:
     """How a rollout ended, or stands: ``status``, the one-line ``reason`` unless it is done, versions, steps.
 
     ``back``: it is a rollback to an earlier version. ``seconds``: from the first entry of the journal to the last (see
-    ``history.elapsed``).
+    ``history.elapsed``). ``counted``: by label all requests from the beginning to the end, those outside the steps
+    included, as far as consumers record them or the caller's source has them; while it runs, up to the last verdict.
+    ``synthetic``: they are those of a load generator. ``judges_traffic``: it has steps in which the new version gets
+    requests.
     """
 
     model: str
@@ -94,6 +102,28 @@ class RolloutResult:
     notes: tuple[str, ...] = ()
     strategy: str = "canary"
     back: bool = False
+    counted: Mapping[str, RequestCount] = field(default_factory=dict)
+    synthetic: bool = False
+    judges_traffic: bool = False
+
+    @property
+    def by_label(self) -> Mapping[str, RequestCount]:
+        """All requests by label; those of the steps where nothing else was counted (journals of earlier releases)."""
+        counted = dict(self.counted)
+        for step in self.steps if not self.counted else ():
+            for label, window in step.windows.items():
+                counted[label] = counted.get(label, RequestCount()) + window.count
+        return counted
+
+    @property
+    def total(self) -> RequestCount:
+        """All requests of the rollout, and those that failed."""
+        return sum(self.by_label.values(), RequestCount())
+
+    @property
+    def outside(self) -> RequestCount:
+        """The requests outside the steps as they were judged: before, between and after them."""
+        return self.total - sum((step.count for step in self.steps), RequestCount())
 
     @property
     def kind(self) -> str:
@@ -115,6 +145,8 @@ class RolloutResult:
                 f"rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
             )
             hint = "tfs-deploy rollout resume, promote or abort" if self.status is RolloutStatus.PAUSED else None
+            if self.steps and any(entry.unseen for entry in self.steps[-1].verdicts):
+                hint = "send requests through Router, which records them, or use --no-require-traffic"
             raise VerdictError(message, hint=hint)
 
     @classmethod
@@ -123,7 +155,11 @@ class RolloutResult:
         steps: dict[int, StepReport] = {}
         notes: dict[str, None] = {}
         status, reason = RolloutStatus.RUNNING, ""
+        counted: dict[str, RequestCount] = {}
+        synthetic = False
         for event in events:
+            if "counted" in event.detail:
+                counted, synthetic = read_counts(event.detail["counted"]), bool(event.detail["synthetic"])
             if event.kind == "finish":
                 status, reason = RolloutStatus(event.detail["status"]), event.detail["reason"]
             elif event.kind == "resume":
@@ -137,7 +173,8 @@ class RolloutResult:
         seconds = elapsed(events)[-1] if events else 0.0
         ordered = tuple(steps[number] for number in sorted(steps))
         versions = plan.model, plan.old, plan.new
-        return cls(*versions, status, reason, ordered, seconds, tuple(notes), plan.strategy, plan.back)
+        requests = counted, synthetic, bool(plan.steps)
+        return cls(*versions, status, reason, ordered, seconds, tuple(notes), plan.strategy, plan.back, *requests)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -150,6 +187,10 @@ class RolloutResult:
             "status": self.status.value,
             "reason": self.reason,
             "seconds": self.seconds,
+            "requests": {
+                label: {"requests": count.requests, "errors": count.errors} for label, count in self.by_label.items()
+            },
+            "synthetic": self.synthetic,
             "steps": [step.as_dict() for step in self.steps],
             "notes": list(self.notes),
         }

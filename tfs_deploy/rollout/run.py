@@ -13,22 +13,32 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
-from tfs_deploy.rollout.begin import RecordedRollout, latest_rollout, new_plan, observe_served, previous_version
+from tfs_deploy.rollout.begin import (
+    RecordedRollout,
+    latest_rollout,
+    new_plan,
+    observe_served,
+    previous_version,
+    unfinished_error,
+)
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal
-from tfs_deploy.rollout.machine.actions import Action, Finish, Wait
-from tfs_deploy.rollout.machine.narration import narrate
+from tfs_deploy.rollout.machine.actions import Action, Finish, RolloutStatus, Wait
+from tfs_deploy.rollout.machine.narration import narrate, unseen_traffic
 from tfs_deploy.rollout.machine.plan import current_names
 from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, steps_of, version_number
 from tfs_deploy.rollout.machine.strategies import CANARY
+from tfs_deploy.rollout.progress import ProgressWatch
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
 from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.lock import HeldLock, lock, rollout_purpose
 from tfs_deploy.state.mailbox import FileMailbox
+from tfs_deploy.state.request_tallies import requests_dir, set_watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from typing_extensions import Self
@@ -38,6 +48,8 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.spec import GateLike
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
+    from tfs_deploy.rollout.machine.replica import Replica
+    from tfs_deploy.rollout.progress import RolloutProgress
     from tfs_deploy.rollout.result import StepReport
 
 
@@ -130,12 +142,14 @@ class Rollout:
         *,
         on_step: Callable[[StepReport], None] | None = None,
         on_event: Callable[[str], None] | None = None,
+        on_wait: Callable[[RolloutProgress], None] | None = None,
         check: bool = True,
     ) -> RolloutResult:
         """Run the rollout to its end and return how it ended.
 
-        ``on_step`` gets each step's report, ``on_event`` one line for everything that happens. An interrupt leaves
-        everything as it is, to be resumed or aborted.
+        ``on_step`` gets each step's report, ``on_event`` one line for everything that happens, ``on_wait`` how it
+        stands whenever it waits, several times a second. An interrupt leaves everything as it is, to be resumed or
+        aborted.
 
         Raises:
             VerdictError: the rollout was rolled back or paused; not with ``check=False``.
@@ -146,8 +160,11 @@ class Rollout:
         self.on_step = on_step or self.on_step
         self.on_event = on_event or self.on_event
         with self:
+            progress = ProgressWatch(self._opened[0])
             while not isinstance(action := self.tick(), Finish):
                 if isinstance(action, Wait):
+                    if on_wait is not None:
+                        on_wait(progress.of(action))
                     self._own.clock.sleep(action.seconds)
             result = self.result
         if check:
@@ -160,7 +177,7 @@ class Rollout:
         Raises ``UsageError`` or ``ModelError`` for a plan that cannot be carried out, ``StatusError`` when the server
         does not answer.
         """
-        with open_server_side(self.deployment, self.model.name, self._options.get("replicas", ())) as side:
+        with self._new_side() as side:
             return self._new_plan(side)
 
     def tick(self) -> Action:
@@ -189,16 +206,32 @@ class Rollout:
         purpose = rollout_purpose(self.model.name)
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(
-                lock(self.deployment.state_dir, purpose, wait=self._wait_lock, on_wait=self._tell)
+                lock(
+                    self.deployment.state_dir,
+                    purpose,
+                    wait=self._wait_lock,
+                    on_wait=self._tell,
+                    option="" if self._wait_lock else "--wait-lock",
+                )
             )
             self._reports.clear()
             self._open = (*self._begin(stack), held)
+            self._watch(watched=True)
             self._stack = stack.pop_all()
         return self
+
+    def _watch(self, *, watched: bool) -> None:
+        """Let consumers record all their requests while the rollout is unfinished."""
+        try:
+            set_watched(requests_dir(self.deployment.state_dir, self.model.name), watched=watched)
+        except OSError as error:  # a full disk must not hold up a rollback
+            self._tell(f"requests outside the steps are not counted: {error}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._opened[0].history.finished in (RolloutStatus.DONE, RolloutStatus.ROLLED_BACK):
+            self._watch(watched=False)
         self._open = None
         self._stack.close()
 
@@ -216,37 +249,50 @@ class Rollout:
         mailbox.clear()
         if past is not None and past.unfinished:
             self._require_same(past)
-            side = stack.enter_context(open_server_side(self.deployment, model.name, past.plan.replicas))
+            side = stack.enter_context(self._server_side(past.plan.replicas, any_server=past.plan.any_server))
             controller = self._controller(past.plan, side, past.journal, stack)
             controller.history = past.history
             controller.record("resume", boot=boot_id())
+            controller.counter.go_on(past.journal.read())
             if self._request:
                 mailbox.post(self._request)
             return controller, past.journal
         if self._request:
             raise UsageError(f"{model.name} has no unfinished rollout", hint="rollout status shows the last one")
-        side = stack.enter_context(open_server_side(self.deployment, model.name, self._options.get("replicas", ())))
+        side = stack.enter_context(self._new_side())
         plan = self._new_plan(side)
         journal = Journal.create(state_dir, model.name)
         controller = self._controller(plan, side, journal, stack)
         controller.record("start", plan=plan.as_dict(), boot=boot_id())
+        if self._own.requests is None and unseen_traffic(plan):
+            controller.record("note", "traffic", text=unseen_traffic(plan))
         return controller, journal
+
+    def _new_side(self) -> AbstractContextManager[ServerSide]:
+        return self._server_side(self._options.get("replicas", ()), any_server=bool(self._options.get("any_server")))
+
+    def _server_side(self, replicas: Sequence[Replica], *, any_server: bool) -> AbstractContextManager[ServerSide]:
+        return open_server_side(self.deployment, self.model.name, replicas, any_server=any_server)
 
     def _new_plan(self, side: ServerSide) -> RolloutPlan:
         served = observe_served(self.deployment, self.model, side.server, side.traffic)
         back = self._go_back and not self.to
         to = previous_version(self.deployment, self.model, served.stable) if back else self.to
         requests = RecordedRequests(self.deployment.state_dir, self.model.name)
-        recorded = self._own.requests is None and requests.has_consumers()
-        plan = new_plan(self.model, to, served, {"recorded": recorded, "directory": _here(), **self._options})
+        own = self._own.requests is not None
+        found = {
+            "recorded": not own and requests.has_consumers(),
+            "require_traffic": own or requests.knows_consumers(),
+            "directory": _here(),
+        }
+        plan = new_plan(self.model, to, served, {**found, **self._options})
         require_programs(plan)
         return plan
 
     def _require_same(self, past: RecordedRollout) -> None:
         if self.to in (None, past.plan.new) and (past.plan.back or not self._go_back):
             return
-        message = f"the rollout of {self.model.name} from version {past.plan.old} to {past.plan.new} is unfinished"
-        raise UsageError(message, hint=f"tfs-deploy rollout resume {self.deployment.source}, or rollout abort")
+        raise unfinished_error(self.deployment, past.plan, self.to)
 
     def _controller(
         self, plan: RolloutPlan, side: ServerSide, journal: Journal, stack: contextlib.ExitStack

@@ -19,6 +19,7 @@ from tfs_deploy.rollout.gates.golden import GoldenGate
 from tfs_deploy.rollout.gates.memory import MemoryGate
 from tfs_deploy.rollout.gates.registry import default_gates, make_gate
 from tfs_deploy.rollout.gates.spec import GateSources
+from tfs_deploy.rollout.web_access import WebAccess
 from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
@@ -54,14 +55,14 @@ def make_world(
 ) -> World:
     """Return the world of a plan; raises ``UsageError`` for a gate, hook or file that cannot be used."""
     checks = VersionChecks(deployment, model.name, model.base_path, side.members, side.process.room)
-    requests = own.requests
-    if requests is None and plan.recorded:
-        requests = RecordedRequests(deployment.state_dir, model.name)
+    requests = own.requests or RecordedRequests(deployment.state_dir, model.name)
     gates = own.gates
     if gates is None:
         replay = Replay(side.first_client, model, (plan.old, plan.new), plan.requests_file)
-        sources = GateSources(plan.min_samples, side.metrics_url, replay, plan.directory)
-        gates = [*plan_gates(plan, sources), *_defaults(plan, side.process, requests, replay)]
+        access = WebAccess(plan.gate_headers, plan.gate_ca)
+        sources = GateSources(plan.min_samples, side.metrics_url, replay, plan.directory, access)
+        live = own.requests is not None or plan.recorded or plan.require_traffic
+        gates = [*plan_gates(plan, sources), *_defaults(plan, side.process, replay, live=live)]
     return World(
         server=side.server,
         process=side.process,
@@ -101,12 +102,15 @@ class _Numbered:
         return dataclasses.replace(self.gate.judge(step), gate=self.name)
 
 
-def _defaults(plan: RolloutPlan, process: ServerProcess, requests: RequestSource | None, replay: Replay) -> list[Gate]:
-    """Return the default gates: those whose numbers are at hand, unless the plan has one of that name."""
+def _defaults(plan: RolloutPlan, process: ServerProcess, replay: Replay, *, live: bool) -> list[Gate]:
+    """Return the default gates: those whose numbers are at hand, unless the plan has one of that name.
+
+    ``live``: there are requests to judge.
+    """
     if not plan.default_gates:
         return []
     gates: list[Gate] = []
-    if requests is not None:
+    if live:
         gates += default_gates(plan.min_samples, comparable=plan.comparable)
     if _measurable(process):
         gates.append(MemoryGate())
@@ -126,8 +130,9 @@ def _measurable(process: ServerProcess) -> bool:
 
 
 def require_programs(plan: RolloutPlan) -> None:
-    """Raise ``UsageError`` for a command of a gate or hook that cannot be run, rather than hours later."""
+    """Raise ``UsageError`` for a command or header of a gate or hook that cannot be used, rather than hours later."""
     RolloutHooks(plan.hooks, plan.notify, directory=plan.directory).require()
+    WebAccess(plan.gate_headers, plan.gate_ca).check()
     for spec in plan.gates:
         if spec.command is not None:
             require_program(spec.command, plan.directory)

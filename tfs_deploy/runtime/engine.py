@@ -12,8 +12,7 @@ from tfs_deploy.errors import DataLossError, ModelError, RequestError
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 from tfs_deploy.runtime.meta_graph import MetaGraph, read_meta_graph
 from tfs_deploy.runtime.session import Session
-from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.graph.scan import scan_saved_model
+from tfs_deploy.savedmodel.graph.scan import graph_file, scan_saved_model
 from tfs_deploy.savedmodel.graph.soundness import UnsoundError
 from tfs_deploy.text import did_you_mean
 
@@ -49,7 +48,7 @@ class Engine:
         """Load a version directory.
 
         Args:
-            path: holds ``saved_model.pb``.
+            path: holds ``saved_model.pb`` or ``saved_model.pbtxt``.
             tags: choose the meta graph; all must match.
             config: a serialized tensorflow.ConfigProto.
             check_graph: refuse graphs that would make TensorFlow end the process; not needed after an inspection.
@@ -122,7 +121,7 @@ class Engine:
 def _refuse_unsound(folder: Path) -> None:
     """Raise ``DataLossError`` for a graph that parses but is unsound; TensorFlow itself reports all other damage."""
     try:
-        scan_saved_model(folder / layout.SAVED_MODEL)
+        scan_saved_model(graph_file(folder))
     except ModelError as error:
         if isinstance(error.__cause__, UnsoundError):
             raise DataLossError(error.message, hint=error.hint) from error

@@ -8,8 +8,13 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from google.protobuf import text_format
 
+from tfs_deploy import protos
+from tfs_deploy.codec import decode_tensor
 from tfs_deploy.errors import ModelError, RequestError, UsageError
+from tfs_deploy.protos.signatures import argument_name
+from tfs_deploy.savedmodel import layout
 
 
 @keras.saving.register_keras_serializable(package="tfs_deploy")
@@ -36,6 +41,11 @@ class SignatureLayer(keras.layers.Layer):  # type: ignore[misc]
         self._loaded = tf.saved_model.load(path, tags=list(tags))  # keeps the variables alive
         self._function = self._loaded.signatures[signature]
         self._specs = self._function.structured_input_signature[1]
+        definition = _definition(Path(path), signature, tags)
+        values = {name: decode_tensor(value.SerializeToString()) for name, value in definition.defaults.items()}
+        self._defaults = values
+        # what TensorFlow calls each input as an argument of the function
+        self._arguments = {name: name if name in self._specs else argument_name(name) for name in definition.inputs}
         self.built = True
 
     def call(self, inputs: Any) -> dict[str, Any]:
@@ -45,21 +55,37 @@ class SignatureLayer(keras.layers.Layer):  # type: ignore[misc]
             RequestError: the inputs have other names, or there are several and they have none.
         """
         if not isinstance(inputs, Mapping):
-            if len(self._specs) != 1:
+            required = [name for name in self._arguments if name not in self._defaults] or list(self._arguments)
+            if len(required) != 1:
                 raise self._other_inputs("not by name")
-            inputs = dict.fromkeys(self._specs, inputs)
-        elif inputs.keys() != self._specs.keys():
+            inputs = {required[0]: inputs}
+        given = {**self._defaults, **inputs}
+        if given.keys() != self._arguments.keys():
             raise self._other_inputs(", ".join(inputs) or "none")
-        tensors = {name: tf.convert_to_tensor(inputs[name], spec.dtype) for name, spec in self._specs.items()}
+        tensors = {
+            argument: tf.convert_to_tensor(given[name], self._specs[argument].dtype)
+            for name, argument in self._arguments.items()
+        }
         outputs: dict[str, Any] = self._function(**tensors)
         return outputs
 
     def _other_inputs(self, given: str) -> RequestError:
         return RequestError(
             f"layer {self.name}: the inputs are {given}, the signature {self._config['signature']!r} has others",
-            hint=f"call it with a dict of {', '.join(sorted(self._specs))}",
+            hint=f"call it with a dict of {', '.join(sorted(self._arguments))}",
         )
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer can be made from again."""
         return {**super().get_config(), **self._config}
+
+
+def _definition(path: Path, signature: str, tags: Sequence[str]) -> Any:
+    """Return the SignatureDef, which has the names of the inputs and the values of those that may be left out."""
+    if (path / layout.SAVED_MODEL).is_file():
+        model = protos.SavedModel.FromString((path / layout.SAVED_MODEL).read_bytes())
+    else:
+        text = (path / layout.SAVED_MODEL_TEXT).read_text(encoding="utf-8")
+        model = text_format.Parse(text, protos.SavedModel(), allow_unknown_field=True)
+    graphs = [graph for graph in model.meta_graphs if set(graph.meta_info_def.tags) == set(tags)]
+    return graphs[0].signature_def[signature]

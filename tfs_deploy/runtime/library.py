@@ -66,9 +66,11 @@ _PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "TF_DeleteGraph": (None, (c_void_p,)),
     "TF_GraphOperationByName": (c_void_p, (c_void_p, c_char_p)),
     "TF_OperationNumOutputs": (c_int, (c_void_p,)),
+    "TF_OperationOutputType": (c_int, (TFOutput,)),
     "TF_NewSessionOptions": (c_void_p, ()),
     "TF_SetConfig": (None, (c_void_p, c_char_p, c_size_t, c_void_p)),
     "TF_DeleteSessionOptions": (None, (c_void_p,)),
+    "TF_LoadLibrary": (c_void_p, (c_char_p, c_void_p)),
     "TF_LoadSessionFromSavedModel": (
         c_void_p,
         (c_void_p, c_void_p, c_char_p, POINTER(c_char_p), c_int, c_void_p, c_void_p, c_void_p),

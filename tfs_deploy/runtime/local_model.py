@@ -14,9 +14,11 @@ from tfs_deploy.runtime.batches import run_in_batches
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.runtime.inputs import named_arrays
 from tfs_deploy.runtime.library import load_library
+from tfs_deploy.runtime.load_hints import load_hint
 from tfs_deploy.runtime.model_location import locate
 from tfs_deploy.runtime.tensorflow_version import check_installed, check_producer
 from tfs_deploy.savedmodel import inspect_model, layout
+from tfs_deploy.savedmodel.graph.scan import graph_file
 from tfs_deploy.savedmodel.manifest import verify_listed
 
 if TYPE_CHECKING:
@@ -69,6 +71,12 @@ class LocalModel:
         """
         info = choose_signature(self.signatures, signature)
         arrays = named_arrays(inputs, info)
+        for spec in (*info.inputs.values(), *info.outputs.values()):
+            if spec.composite:
+                raise RequestError(
+                    f"{spec.name!r} of signature {info.name!r} is a {spec.composite} tensor, not a dense one",
+                    hint="export the model with a signature that takes and returns its parts",
+                )
 
         def run(part: dict[str, Array]) -> dict[str, Array]:
             return self._engine.run(info.name, part, timeout=timeout)
@@ -166,9 +174,8 @@ def load_model(
     try:
         engine = Engine.load(found.path, tags=tags, check_graph=False)
     except StatusError as error:
-        raise ModelError(
-            f"{found.path} cannot be loaded: {error.message}", hint=f"tfs-deploy inspect {found.path}"
-        ) from error
+        hint = load_hint(error, f"tfs-deploy inspect {found.path}")
+        raise ModelError(f"{found.path} cannot be loaded: {error.message}", hint=hint) from error
     return LocalModel(engine, found.version, max_batch=max_batch, tags=tags)
 
 
@@ -176,7 +183,7 @@ def _check_as_exported(info: SavedModelInfo) -> None:
     """Compare the graph with the manifest, if there is one: some damaged graphs make TensorFlow end the process."""
     if info.manifest is None:
         return
-    problems = verify_listed(info.path, info.manifest, (layout.SAVED_MODEL, layout.VARIABLES_INDEX))
+    problems = verify_listed(info.path, info.manifest, (graph_file(info.path).name, layout.VARIABLES_INDEX))
     if problems:
         raise ModelError(
             f"{info.path / problems[0].path} has changed since the export: {problems[0].detail}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
+from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, named_folder, version_number
 from tfs_deploy.state.active import read_active
 from tfs_deploy.text import did_you_mean
 
@@ -46,7 +46,7 @@ def locate(path: Path, *, version: int | None, label: str | None, model: str | N
             hint="load_model('configs/digits.yaml', model='digits', label='stable')",
         )
     if version is None and _is_version_dir(path):
-        return ModelLocation(path, version_number(path.name))
+        return ModelLocation(path, version_number(named_folder(path).name))
     chosen = latest_version(path) if version is None else find_version(path, version)
     return ModelLocation(chosen.path, chosen.number)
 

@@ -11,7 +11,9 @@ from ctypes import POINTER, c_char_p, c_void_p
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError
+from tfs_deploy.protos.signatures import QUANTIZED_DTYPES, dtype_name
 from tfs_deploy.runtime.library import Library, TFBuffer, TFOutput, load_library
+from tfs_deploy.runtime.op_libraries import load_op_libraries
 from tfs_deploy.runtime.status import TfStatus, ThreadStatus
 from tfs_deploy.runtime.tensors import from_tensor, to_tensor
 
@@ -37,9 +39,13 @@ _INDEX: Final = re.compile(r"[0-9]{0,9}")
 class _RunPlan:
     """The feeds and fetches of one kind of call, resolved once; ``seconds`` is how long its runs take."""
 
-    __slots__ = ("begun", "feeds", "fetches", "inputs", "outputs", "seconds")
+    __slots__ = ("begun", "dtypes", "feeds", "fetches", "inputs", "outputs", "seconds")
 
-    def __init__(self, feeds: Sequence[TFOutput], fetches: Sequence[TFOutput]) -> None:
+    def __init__(
+        self, feeds: Sequence[TFOutput], fetches: Sequence[TFOutput], dtypes: Sequence[int | None] = ()
+    ) -> None:
+        """``dtypes``: of each feed, the number of a quantized type, whose arrays are of plain integers."""
+        self.dtypes = tuple(dtypes) or (None,) * len(feeds)
         self.feeds = (TFOutput * len(feeds))(*feeds)
         self.fetches = (TFOutput * len(fetches))(*fetches)
         self.inputs = c_void_p * len(feeds)
@@ -83,8 +89,10 @@ class Session:
 
         Raises:
             StatusError: with the code and text of TensorFlow's loader.
+            EnvironmentFault: a library of custom ops cannot be loaded.
         """
         library = load_library()
+        load_op_libraries(library)
         status = TfStatus(library)
         options = library.TF_NewSessionOptions()
         graph = library.TF_NewGraph()
@@ -133,7 +141,7 @@ class Session:
         inputs = plan.inputs()
         try:
             for index, array in enumerate(feeds.values()):
-                inputs[index] = to_tensor(library, array)
+                inputs[index] = to_tensor(library, array, plan.dtypes[index])
             return self._run(plan, inputs, timeout)
         finally:
             for tensor in inputs:
@@ -189,7 +197,9 @@ class Session:
     def _plan(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _RunPlan:
         plan = self._plans.get((feeds, fetches))
         if plan is None:
-            plan = _RunPlan([self._output(name) for name in feeds], [self._output(name) for name in fetches])
+            fed = [self._output(name) for name in feeds]
+            dtypes = [self._quantized(output) for output in fed]
+            plan = _RunPlan(fed, [self._output(name) for name in fetches], dtypes)
             self._plans[feeds, fetches] = plan
         return plan
 
@@ -201,6 +211,10 @@ class Session:
                 f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the Graph"
             )
         return TFOutput(oper, int(index or 0))
+
+    def _quantized(self, output: TFOutput) -> int | None:
+        number: int = self._library.TF_OperationOutputType(output)
+        return number if dtype_name(number) in QUANTIZED_DTYPES else None
 
     def close(self) -> None:
         """Wait for running calls, then free the session, its variables and the graph."""

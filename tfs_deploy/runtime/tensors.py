@@ -44,9 +44,14 @@ def _dims(shape: tuple[int, ...]) -> Any:
     return kind(*shape)
 
 
-def to_tensor(library: Library, array: NDArray[Any]) -> int:
-    """Copy an array into a new ``TF_Tensor`` and return its address; the caller must delete it."""
+def to_tensor(library: Library, array: NDArray[Any], quantized: int | None = None) -> int:
+    """Copy an array into a new ``TF_Tensor`` and return its address; the caller must delete it.
+
+    ``quantized``: the DataType number of a quantized tensor, which an array of the integers of its width fills.
+    """
     number = dtype_number(array.dtype)
+    if quantized is not None and numpy_dtype(quantized) == array.dtype:
+        number = quantized
     shape = array.shape
     if number == DT_STRING:
         return _string_tensor(library, array, shape)

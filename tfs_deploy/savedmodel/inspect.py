@@ -11,7 +11,7 @@ from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.protos.signatures import INTERNAL_SIGNATURES
 from tfs_deploy.savedmodel import layout, versions
 from tfs_deploy.savedmodel.formats.bundle import Bundle, read_bundle, verify_bundle
-from tfs_deploy.savedmodel.graph.scan import scan_saved_model
+from tfs_deploy.savedmodel.graph.scan import graph_file, scan_saved_model
 from tfs_deploy.savedmodel.manifest import read_manifest
 from tfs_deploy.savedmodel.warmup import count_warmup
 
@@ -34,7 +34,7 @@ _CHECKED_ALWAYS: Final = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of ``assets/`` that the graph reads; ``size`` in bytes is ``None`` if it is missing."""
+    """A file of ``assets/`` that the graph names; ``size`` in bytes is ``None`` if it is missing."""
 
     name: str
     tensor: str
@@ -52,6 +52,10 @@ class SavedModelInfo:
     bundle: Bundle | None
     assets: tuple[Asset, ...]
 
+    def __repr__(self) -> str:
+        graphs = [f"{', '.join(each.tags)}: {', '.join(sorted(each.signature_defs))}" for each in self.meta_graphs]
+        return f"SavedModelInfo({self.path}; {'; '.join(graphs)})"
+
     @cached_property
     def warmup_records(self) -> int | None:
         """Number of warmup records, ``None`` without a warmup file; ``ModelError`` if its framing is damaged."""
@@ -65,7 +69,7 @@ class SavedModelInfo:
     @property
     def model(self) -> str:
         """Name under which the model is likely to be served: that of the base path."""
-        folder = self.path.resolve()
+        folder = versions.named_folder(self.path)
         return (folder.parent.name if self.version is not None else folder.name) or "model"
 
     @property
@@ -117,12 +121,25 @@ class SavedModelInfo:
     @cached_property
     def reached_at_load(self) -> list[Scope]:
         """What the server executes when it loads the model."""
+        return self.serving.graph.reachable(self._run_at_load)
+
+    @property
+    def _run_at_load(self) -> list[str]:
         internal = [
             output.name
             for name in INTERNAL_SIGNATURES & self.serving.signature_defs.keys()
             for output in self.serving.signature_defs[name].outputs.values()
         ]
-        return self.serving.graph.reachable([*internal, *self.serving.init_ops])
+        return [*internal, *self.serving.init_ops]
+
+    def reads(self, asset: Asset) -> bool:
+        """Tell whether loading the model or calling a signature may open a file of ``assets/``."""
+        graph = self.serving.graph
+        nodes = graph.reached_nodes(self._run_at_load)
+        for info in self.signatures.values():
+            fed = [spec.tensor for spec in info.inputs.values()]
+            nodes |= graph.reached_nodes([spec.tensor for spec in info.outputs.values()], fed)
+        return graph.uses_value(asset.tensor, nodes)
 
     def features(self, signature: str) -> list[Feature]:
         """Return the features that a signature reads out of serialized tf.Examples; empty if it parses none."""
@@ -153,13 +170,13 @@ def inspect_model(path: str | Path) -> SavedModelInfo:
 
 
 def _inspect(folder: Path) -> SavedModelInfo:
-    file = folder / layout.SAVED_MODEL
+    file = graph_file(folder)
     if not file.is_file():
         raise _no_model(folder)
     meta_graphs = tuple(scan_saved_model(file))
     return SavedModelInfo(
         path=folder,
-        version=versions.version_number(folder.resolve().name),
+        version=versions.version_number(versions.named_folder(folder).name),
         pb_bytes=file.stat().st_size,
         meta_graphs=meta_graphs,
         bundle=_checked_bundle(folder),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from tfs_deploy import protos
-from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
+from tfs_deploy.protos.signatures import CLASSIFY_METHOD, ML_DTYPES, QUANTIZED_DTYPES, REGRESS_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tfs_deploy.savedmodel.graph.features import Feature
 
 #: dtypes that REST cannot carry (util/json_tensor.cc)
-NOT_IN_JSON: Final = frozenset({"float16", "bfloat16", "complex64", "complex128", "uint16", "resource", "variant"})
+NOT_IN_JSON: Final = frozenset(
+    {"float16", "complex64", "complex128", "uint16", "resource", "variant", *ML_DTYPES, *QUANTIZED_DTYPES}
+)
 #: an input of more elements than this is made by an expression instead of being written out
 _WRITTEN_OUT: Final = 64
 _TEXT: Final = "text"
@@ -76,10 +78,10 @@ def _predict_python(model: str, signature: SignatureInfo, features: Sequence[Fea
     inputs = ",\n        ".join(
         f"{name!r}: {_array(spec, features)}" for name, spec in sorted(signature.inputs.items())
     )
-    uses_bfloat = any(spec.dtype == "bfloat16" for spec in signature.inputs.values())
+    uses_ml_dtypes = any(spec.dtype in ML_DTYPES for spec in signature.inputs.values())
     return "\n".join(
         [
-            *(["import ml_dtypes"] if uses_bfloat else []),
+            *(["import ml_dtypes"] if uses_ml_dtypes else []),
             "import numpy as np",
             "from tfs_deploy import Client",
             "",
@@ -163,7 +165,8 @@ def _array(spec: TensorSpec, features: Sequence[Feature]) -> str:
         plain = _BYTES if spec.name.endswith("_bytes") else _TEXT.encode()
         value = example_bytes(features) if features else plain
         return f"np.full({shape}, {value!r}, object)"
-    dtype = "ml_dtypes.bfloat16" if spec.dtype == "bfloat16" else f"np.{spec.dtype}"
+    package = "ml_dtypes" if spec.dtype in ML_DTYPES else "np"
+    dtype = f"{package}.{QUANTIZED_DTYPES.get(spec.dtype, spec.dtype)}"
     return f"np.ones({shape}, {'bool' if spec.dtype == 'bool' else dtype})"
 
 

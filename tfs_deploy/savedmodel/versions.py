@@ -40,6 +40,19 @@ def version_number(name: str) -> int | None:
     return number if _INT64_MIN <= number <= _INT64_MAX else None
 
 
+def named_folder(path: str | Path) -> Path:
+    """Return the absolute path whose last name a server would read as the version, and whose parent is the base path.
+
+    A link counts by its own name, as the server lists names and follows links (``5 -> ../store/sha-abc`` is version
+    5). Only a link whose name is not a number, such as ``current -> 5``, stands for what it points to.
+    """
+    here = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+    if version_number(here.name) is not None:
+        return here
+    target = here.resolve()
+    return target if version_number(target.name) is not None else here
+
+
 def list_versions(base_path: str | Path) -> list[VersionDir]:
     """Return the children that the server takes for versions, by number; ``ModelError`` if the folder is missing."""
     base = Path(base_path)

@@ -11,6 +11,7 @@ from tfs_deploy import __version__
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.extras import require_extra
 from tfs_deploy.server.process.flags import ServerFlags, help_text, parse_flags
+from tfs_deploy.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         return run(given)
     except TfsDeployError as error:
         hint = f" (hint: {error.hint})" if error.hint else ""
-        sys.stderr.write(f"error: {error.message}{hint}\n")
+        sys.stderr.write(f"error: {visible(error.message)}{hint}\n")
         return error.exit_code
 
 
@@ -58,9 +59,17 @@ def _set_up_log(flags: ServerFlags) -> None:
     level = flags.text("log_level")
     if "log_level" not in flags.given:
         level = {"1": "warning", "2": "error"}.get(os.environ.get("TF_CPP_MIN_LOG_LEVEL", ""), level)
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname).1s %(message)s", datefmt="%H:%M:%S"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+class _LineFormatter(logging.Formatter):
+    """Writes each message as one line: what a client sends, such as a model's name, can neither end nor colour it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in logging
+        record.message = visible(record.message).replace("\n", "\\n")
+        return super().formatMessage(record)
 
 
 if __name__ == "__main__":

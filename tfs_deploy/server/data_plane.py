@@ -15,6 +15,7 @@ import numpy as np
 from tfs_deploy.errors import NotFoundError
 from tfs_deploy.server.inference.classification import run_classify
 from tfs_deploy.server.inference.examples import example_count
+from tfs_deploy.server.inference.filled_budget import FilledBudget
 from tfs_deploy.server.inference.multi_inference import run_multi_inference
 from tfs_deploy.server.inference.predict import check_call, run_predict
 from tfs_deploy.server.inference.regression import run_regress
@@ -64,6 +65,7 @@ class DataPlane:
         # the loader makes no other servables
         self.find: Callable[[str, int | None, str | None], FoundServable] = core.find  # type: ignore[assignment]
         self._check_method = check_method
+        self._filled = FilledBudget()
 
     def predict(
         self, call: PredictCall, timeout: float | None, *, found: FoundServable | None = None
@@ -76,7 +78,12 @@ class DataPlane:
             found: the servable of the call, where its signature was needed to read the inputs (JSON).
         """
         version, servable = found or self.find(call.model, call.version, call.label)
-        return version, run_predict(servable, call, timeout, check_method=self._check_method, api="Predict")
+        if not call.filled_bytes:
+            return version, run_predict(servable, call, timeout, check_method=self._check_method, api="Predict")
+        # what the model refuses is refused with its own text, whatever other requests take
+        check_call(servable, call, check_method=self._check_method)
+        with self._filled.hold(call.filled_bytes):
+            return version, run_predict(servable, call, timeout, check_method=self._check_method, api="Predict")
 
     def check_predict(self, call: PredictCall) -> None:
         """Raise what ``predict`` would before it looks at the values of the inputs; their names are enough."""

@@ -24,6 +24,11 @@ EXAMPLE_BUCKETS: Final = exponential_buckets(1, 2, 15)
 BATCH_BUCKETS: Final = exponential_buckets(1, 2, 14)
 QUEUE_BUCKETS: Final = exponential_buckets(100, 1.2, 52)
 
+#: what refused requests are counted under whose model name is too long, or one of too many
+OTHER_MODELS: Final = "(other)"
+_MOST_NAMES: Final = 1000
+_LONGEST_NAME: Final = 256
+
 
 class Counter:
     """A count for each combination of label values."""
@@ -40,6 +45,9 @@ class Counter:
         """Count ``by`` more for these label values."""
         with self._lock:
             self._values[values] = self._values.get(values, 0) + by
+
+    def __contains__(self, values: tuple[str, ...]) -> bool:
+        return values in self._values
 
     @property
     def total(self) -> int:
@@ -130,6 +138,7 @@ class ServerMetrics:
         self.example_counts = Histogram(f"{serving}request_example_counts", EXAMPLE_BUCKETS, "model")
         self.request_latency = Histogram(f"{serving}request_latency", latency, model, api, "entrypoint")
         self.runtime_latency = Histogram(f"{serving}runtime_latency", latency, model, api, "runtime")
+        self._refused: set[str] = set()
 
     def _all(self) -> list[Counter | Histogram]:
         return sorted(
@@ -158,7 +167,12 @@ class ServerMetrics:
         self.request_latency.add(microseconds, model, api, entrypoint)
 
     def failed(self, model: str, code: Code) -> None:
-        """Record a refused request."""
+        """Record a refused request; its model name is the client's, so only so many names become label values."""
+        if model not in self._refused and (model, "OK") not in self.requests:
+            if len(self._refused) >= _MOST_NAMES or len(model) > _LONGEST_NAME:
+                model = OTHER_MODELS
+            else:
+                self._refused.add(model)
         self.requests.add(model, code.name)
 
     def value(self, path: str) -> int:
@@ -172,4 +186,5 @@ class ServerMetrics:
         for metric in self._all():
             lines.append(f"# TYPE {metric.name} {metric.kind}")
             lines.extend(metric.lines())
-        return ("\n".join(lines) + "\n").encode()
+        # a name in a request's path need not be UTF-8, but the page must be
+        return ("\n".join(lines) + "\n").encode("utf-8", "replace")

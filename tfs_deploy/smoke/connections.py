@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.client import RestClient
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.client import client_for
+from tfs_deploy.launch.own_server import require_own
 from tfs_deploy.launch.server import LOCALHOST
 from tfs_deploy.launch.targets import target_of
 from tfs_deploy.state.endpoint import read_endpoint
@@ -39,20 +40,21 @@ class Connections:
 
 
 @contextlib.contextmanager
-def connect(deployment: Deployment, *, timeout: float = 10.0) -> Iterator[Connections]:
-    """Yield the clients of a deployment's server; nothing is sent before the first call."""
-    grpc_address, rest_address = addresses(deployment)
+def connect(deployment: Deployment, *, timeout: float = 10.0, any_server: bool = False) -> Iterator[Connections]:
+    """Yield the clients of a deployment's server (see ``addresses``); nothing is sent before the first call."""
+    grpc_address, rest_address = addresses(deployment, any_server=any_server)
     with contextlib.ExitStack() as stack:
         grpc = stack.enter_context(client_for(deployment, grpc_address, timeout=timeout))
         rest = stack.enter_context(RestClient(rest_address, timeout=timeout)) if rest_address else None
         yield Connections(grpc, rest)
 
 
-def addresses(deployment: Deployment) -> tuple[str, str | None]:
+def addresses(deployment: Deployment, *, any_server: bool = False) -> tuple[str, str | None]:
     """Return the addresses of the server for gRPC and REST (``None``: no REST API).
 
     Those of a running server that ``up`` started; while the Docker Engine does not answer, those that ``up`` recorded.
-    Any other server is expected on this machine, on the ports of the file.
+    Any other server is expected on this machine, on the ports of the file; unless ``any_server``, it must be the
+    deployment's own all the same, else ``EnvironmentFault`` (see ``launch.own_server``).
     """
     try:
         running: StartedServer | None = target_of(deployment, timeout=_LOOK).current()
@@ -63,5 +65,7 @@ def addresses(deployment: Deployment) -> tuple[str, str | None]:
         return written.grpc, written.rest
     if running is not None:
         return running.grpc_address, running.rest_address
+    if not any_server:
+        require_own(deployment)
     server = deployment.server
     return f"{LOCALHOST}:{server.grpc_port}", f"{LOCALHOST}:{server.rest_port}" if server.rest_port else None

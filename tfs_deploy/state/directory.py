@@ -19,6 +19,7 @@ from tfs_deploy.state import (
     lock,
     mailbox,
     request_tallies,
+    sealed_lines,
     server_log,
     server_record,
     traffic,
@@ -169,8 +170,8 @@ FILES: Final = (
         "`rollout`, `rollback`, `Rollout`",
         "the same, `rollout status`, `watch`, `history`, `report`",
         "no while the rollout is unfinished; else yes: `rollback` then no longer knows the version before",
-        version=journal.VERSION,
-        mode=_BY_UMASK,
+        version=sealed_lines.VERSION,
+        mode="0644 less the umask",
     ),
     StateFile(
         f"{_ROLLOUT}/{journal.RESERVE_NAME}",
@@ -196,6 +197,14 @@ FILES: Final = (
         "yes, if no rollout is at work",
         version=request_tallies.VERSION,
         lock="none: one file a process",
+        mode=_BY_UMASK,
+    ),
+    StateFile(
+        f"{request_tallies.FOLDER}/MODEL/{request_tallies.WATCHED}",
+        "empty; there while a rollout is unfinished: consumers record all their requests",
+        "rollouts",
+        "`Router`, in each consumer",
+        "yes: requests outside the steps are then not counted",
         mode=_BY_UMASK,
     ),
 )

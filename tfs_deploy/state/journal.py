@@ -1,4 +1,4 @@
-"""``rollouts/MODEL/0001.jsonl`` and so on: the journals of a model's rollouts, one fsynced JSON line an entry.
+"""``rollouts/MODEL/0001.jsonl`` and so on: the journals of a model's rollouts, one fsynced, sealed line an entry.
 
 The highest number is the current one. What an entry says is up to the rollout (``rollout.controller.journal``), which
 appends under the deployment's lock; every user may read. Beside the journals ``reserve`` keeps some disk space: on
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from tfs_deploy.atomic import make_directory, sync_directory
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.state.json_files import reason, require_known, stamped, unreadable
+from tfs_deploy.state.json_files import reason, unreadable
 from tfs_deploy.state.model_dirs import model_dir, models_in
+from tfs_deploy.state.sealed_lines import START, DamagedLineError, Lines, follow, read_lines, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FOLDER: Final = "rollouts"
 RESERVE_NAME: Final = "reserve"
-VERSION: Final = 1
 #: bytes that are enough for a rollback: a few entries, and a few small files replaced while their former ones exist
 RESERVE: Final = 256 << 10
+#: the status with which a rollout can be resumed
+_PAUSED: Final = "paused"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -48,6 +51,36 @@ def models_with_journals(state_dir: Path) -> list[str]:
     return [model for model in models_in(state_dir / FOLDER) if journals(state_dir, model)]
 
 
+@dataclass(frozen=True, slots=True)
+class UnfinishedRollout:
+    """A rollout that has not ended: of which model, from which version to which; ``paused`` says why, if it is."""
+
+    model: str
+    old: int
+    new: int
+    paused: str = ""
+
+    def __str__(self) -> str:
+        why = f" (paused: {self.paused})" if self.paused else ""
+        return f"the rollout of {self.model} from version {self.old} to {self.new} is unfinished{why}"
+
+
+def unfinished_rollout(state_dir: Path, model: str) -> UnfinishedRollout | None:
+    """Return the last rollout of a model unless it has ended; ``EnvironmentFault`` for a damaged journal."""
+    for path in reversed(journals(state_dir, model)):
+        entries = JournalFile(path).entries(lambda entry: entry)
+        if not entries:
+            continue
+        ends = [entry for entry in entries if entry["kind"] in ("finish", "resume")]
+        last = ends[-1] if ends and ends[-1]["kind"] == "finish" else None
+        if last is not None and last["detail"]["status"] != _PAUSED:
+            return None
+        plan = entries[0]["detail"].get("plan", {})
+        why = "" if last is None else str(last["detail"].get("reason") or _PAUSED)
+        return UnfinishedRollout(model, int(plan.get("old", 0)), int(plan.get("new", 0)), why)
+    return None
+
+
 class JournalFile:
     """One journal; an entry is on the disk when ``append_entry`` returns."""
 
@@ -55,6 +88,8 @@ class JournalFile:
         self.path = path
         #: why entries are written with the last room on the disk; empty while they are not
         self.starved = ""
+        #: what the next line names as the one before it, and where it goes; unknown before the first is written
+        self._end: tuple[str, int] | None = None
 
     @classmethod
     def create(cls, state_dir: Path, model: str) -> Self:
@@ -65,29 +100,30 @@ class JournalFile:
 
     def append_entry(self, entry: Mapping[str, Any]) -> None:
         """Write one entry and wait until the disk has it; raises ``EnvironmentFault`` and leaves no half a line."""
-        line = json.dumps(stamped(entry, VERSION), sort_keys=True, default=str).encode() + b"\n"
+        begun = self._size() > 0
         try:
-            self._write_or_make_room(line)
+            if self._end is None or self._end[1] != self._size():
+                lines = self._lines()
+                self._end = lines.chain, lines.size
+            chain, end = self._end
+            line = seal(entry, chain)
+            self._write_or_make_room(line, end)
+            self._end = follow(chain, line), end + len(line)
         except OSError as error:
             message = f"the rollout's journal {self.path} cannot be written: {error.strerror or error}"
-            raise EnvironmentFault(
-                message, hint="make room or grant access, then: tfs-deploy rollout resume"
-            ) from error
+            then = "tfs-deploy rollout resume" if begun else "run the command again; nothing was changed"
+            raise EnvironmentFault(message, hint=f"make room or grant access, then: {then}") from error
 
     def entries(self, parse: Callable[[Any], T]) -> list[T]:
         """Return what ``parse`` makes of each whole entry; raises ``EnvironmentFault`` for a damaged file."""
         try:
-            lines = self.path.read_bytes().split(b"\n")[:-1]
+            lines = self._lines()
         except OSError as error:
             raise unreadable(str(self.path), error) from error
         try:
-            documents = [json.loads(line) for line in lines]
-            for document in documents:
-                require_known(document, VERSION, str(self.path))
-            return [parse(document) for document in documents]
+            return [parse(document) for document in lines.documents]
         except (ValueError, KeyError, TypeError) as error:
-            hint = "move the file away to start over; what the server serves is not changed by that"
-            raise EnvironmentFault(f"{self.path} is damaged: {reason(error)}", hint=hint) from error
+            raise self._damaged(reason(error)) from error
 
     @contextlib.contextmanager
     def reserving(self) -> Iterator[None]:
@@ -113,19 +149,36 @@ class JournalFile:
         self.starved = f"the disk is full: {self.path.parent}: {error.strerror}"
         return True
 
-    def _write_or_make_room(self, line: bytes) -> None:
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def _lines(self) -> Lines:
+        if not self.path.exists():
+            return Lines([], START, 0)
         try:
-            self._write(line)
+            return read_lines(self.path.read_bytes(), str(self.path))
+        except DamagedLineError as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, why: str) -> EnvironmentFault:
+        hint = (
+            "the server serves what it did, see: tfs-deploy status; to go on, restore the file from a backup and run "
+            "tfs-deploy rollout resume, or move it away and start over"
+        )
+        return EnvironmentFault(f"{self.path} is damaged: {why}", hint=hint)
+
+    def _write_or_make_room(self, line: bytes, end: int) -> None:
+        try:
+            self._write(line, end)
         except OSError as error:
             if not self.make_room(error):
                 raise
-            self._write(line)
+            self._write(line, end)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes, end: int) -> None:
         fresh = not self.path.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("r+b" if not fresh else "w+b") as file:
-            end = _end_of_last_line(file)
+        make_directory(self.path.parent)
+        with open(self.path, "w+b" if fresh else "r+b", opener=_readable_by_all) as file:
             file.truncate(end)  # half a line of a process that was killed
             file.seek(end)
             try:
@@ -136,24 +189,8 @@ class JournalFile:
                 os.ftruncate(file.fileno(), end)
                 raise
         if fresh:
-            _sync_directory(self.path.parent)
+            sync_directory(self.path.parent)
 
 
-def _end_of_last_line(file: Any) -> int:
-    size: int = file.seek(0, os.SEEK_END)
-    if size == 0:
-        return 0
-    file.seek(size - 1)
-    if file.read(1) == b"\n":
-        return size
-    file.seek(0)
-    data: bytes = file.read()
-    return data.rfind(b"\n") + 1
-
-
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _readable_by_all(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o644)

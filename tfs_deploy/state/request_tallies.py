@@ -1,8 +1,9 @@
 """``requests/MODEL/*.jsonl``: what consumers saw of their requests during a rollout, for the process that judges it.
 
 Every consumer process appends to a file of its own, one JSON line for each half second: requests, errors, a histogram
-of latencies, by label. No file is shared by writers, so there is no lock. While there is nothing to write only the
-file's time says that a consumer is there. ``mono`` is ``time.monotonic()``, which processes of one machine share;
+of latencies, by label. No file is shared by writers, so there is no lock. Consumers write while a rollout is unfinished
+(``watched`` is there) or another label than the stable one gets requests; else only the file's time says that a
+consumer is there. ``mono`` is ``time.monotonic()``, which processes of one machine share;
 ``boot`` and ``at`` are for other machines.
 """
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER: Final = "requests"
+#: the file that says that a rollout is unfinished, beside those of the consumers
+WATCHED: Final = "watched"
 VERSION: Final = 1
 #: latency classes: this many for each doubling, counted from a microsecond, so that a class is 9 % wide
 _PER_DOUBLING: Final = 8
@@ -40,6 +43,20 @@ _STALE: Final = 3600.0
 def requests_dir(state_dir: Path, model: str) -> Path:
     """Return the directory with the files of one model's consumers."""
     return model_dir(state_dir / FOLDER, model)
+
+
+def set_watched(directory: Path, *, watched: bool) -> None:
+    """Tell consumers to record all requests, or only those of an experiment; raises ``OSError``."""
+    if watched:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / WATCHED).touch()
+    else:
+        (directory / WATCHED).unlink(missing_ok=True)
+
+
+def is_watched(directory: Path) -> bool:
+    """Whether a rollout is unfinished, so that all requests are to be recorded."""
+    return (directory / WATCHED).exists()
 
 
 def latency_class(seconds: float) -> int:
@@ -133,12 +150,12 @@ class TallyReader:
         return sorted(self._directory.glob("*.jsonl"))
 
     def _read(self, path: Path) -> list[dict[str, Any]]:
-        """Read what was added; a file that has started over is read from its beginning."""
+        """Read what was added; a file whose older half was dropped is read again, and what it held stays counted."""
         known = self._files.setdefault(path, _File())
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             if status.st_ino != known.inode or status.st_size < known.offset:
-                known = self._files[path] = _File(status.st_ino)
+                known = self._files[path] = _File(status.st_ino, lines=known.lines)
             file.seek(known.offset)
             fresh = file.read()
         whole = fresh[: fresh.rfind(b"\n") + 1]
@@ -146,7 +163,7 @@ class TallyReader:
         for line in lines:
             require_known(line, VERSION, str(path))
         known.offset += len(whole)
-        known.lines += lines
+        known.lines += [line for line in lines if not known.lines or line["mono"][1] > known.lines[-1]["mono"][1]]
         return known.lines
 
 

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.atomic import make_directory, sync_directory
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions, next_version
 from tfs_deploy.store import owner
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _INT64_MAX: Final = 2**63 - 1
 _NO_LOCKS: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
-_NO_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DENIED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -61,7 +61,7 @@ class Stage:
             sync_tree(self.path)
             with lock_base_path(self.base_path):
                 published = _rename_to_version(self.path, self.base_path, wanted)
-                _sync(self.base_path)
+                sync_directory(self.base_path)
         return published
 
 
@@ -143,20 +143,12 @@ def sync_tree(folder: Path) -> None:
     """Sync everything below ``folder`` to disk before it becomes visible."""
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
-            _sync(Path(place, name))
-        _sync(Path(place))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        # Some network and shared file systems cannot sync a directory.
-        if error.errno not in _NO_SYNC or not path.is_dir():
-            raise
-    finally:
-        os.close(handle)
+            handle = os.open(Path(place, name), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        sync_directory(Path(place))
 
 
 def _rename_to_version(folder: Path, base: Path, wanted: int | str | None) -> VersionDir:
@@ -197,9 +189,9 @@ def _missing_directories(base: Path) -> list[Path]:
 
 def _make_staging_directory(base: Path) -> Path:
     while True:
-        base.mkdir(parents=True, exist_ok=True)
         # A publisher that failed may just have removed the empty base path again.
         with contextlib.suppress(FileNotFoundError):
+            make_directory(base)
             remove_abandoned(base)
             folder = base / owner.current().staging_name()
             folder.mkdir()

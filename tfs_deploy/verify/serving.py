@@ -15,6 +15,7 @@ from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.deployment import Deployment, Docker, Server
 from tfs_deploy.errors import PortInUseError, UsageError
 from tfs_deploy.extras import require_extra
+from tfs_deploy.host.addresses import read_server
 from tfs_deploy.host.tcp_ports import free_ports
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
@@ -107,12 +108,12 @@ def verification_targets(
 
 
 def _address(text: str) -> VerificationTarget:
-    address, slash, rest = text.strip().partition("/")
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or (slash and not rest.isdecimal()):
+    try:
+        grpc, rest = read_server(text)
+    except UsageError as error:
         hint = "targets: embedded, docker, HOST:PORT, HOST:PORT/RESTPORT"
-        raise UsageError(f"unknown target: {text}", hint=hint)
-    return VerificationTarget("address", text, address=address, rest=f"{host}:{rest}" if rest else None)
+        raise UsageError(f"unknown target: {text}", hint=hint) from error
+    return VerificationTarget("address", text, address=str(grpc), rest=None if rest is None else str(rest))
 
 
 @contextlib.contextmanager

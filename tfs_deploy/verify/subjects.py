@@ -10,7 +10,7 @@ from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.deployment.deployment import REST_NAME
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel import layout
-from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, version_number
+from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, named_folder, version_number
 from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.active import read_active
 
@@ -52,13 +52,14 @@ def subjects_of_directory(path: Path, *, name: str | None = None, baseline: str 
         what = "is a file" if path.exists() else "does not exist"
         raise UsageError(f"{path} {what}", hint="give a version directory, a base path, or a deployment file (.yaml)")
     folder = path if is_version(path) or _has_number(path) else latest_version(path).path
-    number = version_number(folder.resolve().name)
-    chosen = name or (folder.resolve().parent.name if number is not None else folder.resolve().name)
+    named = named_folder(folder)
+    number = version_number(named.name)
+    chosen = name or (named.parent.name if number is not None else named.name)
     if not REST_NAME.fullmatch(chosen):
         if name:
             raise UsageError(f"{name!r} is not a valid model name", hint="use letters, digits, '_', '.' and '-'")
         chosen = "model"
-    base = folder.parent if number is not None else None
+    base = named.parent if number is not None else None
     return [Subject(chosen, 1 if number is None else number, folder, baseline=_baseline(baseline, base))]
 
 
@@ -84,7 +85,7 @@ def is_version(path: Path) -> bool:
 
 def _has_number(path: Path) -> bool:
     """Return whether a directory has a version's name and holds no versions: it lost its graph."""
-    if version_number(path.resolve().name) is None:
+    if version_number(named_folder(path).name) is None:
         return False
     return not any(is_version(version.path) for version in list_versions(path))
 

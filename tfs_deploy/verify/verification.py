@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import __version__
-from tfs_deploy.store.verdict import KIND, SCHEMA_VERSION
+from tfs_deploy.store.verdict import KIND, SCHEMA_VERSION, with_checksum
 from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Verification:
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict document."""
         first = self.first_failed
-        return {
+        document = {
             "kind": KIND,
             "schema_version": SCHEMA_VERSION,
             "ok": self.ok,
@@ -91,6 +91,7 @@ class Verification:
             "checks": [check.as_dict() for check in self.checks],
             "load_tests": [result.as_dict() for result in self.evidence.load_tests],
         }
+        return with_checksum(document)
 
     def _model(self, subject: Subject, identity: Identity | None) -> dict[str, Any]:
         own = [check for check in self.checks if check.model == str(subject)]

@@ -44,6 +44,12 @@ class Replica:
             self._process.kill()
             self._process.wait()
 
+    def stop(self) -> None:
+        """Stop it in order."""
+        if self._process is not None:
+            self._process.terminate()
+            assert self._process.wait(60) == 0
+
     def freeze(self) -> None:
         os.kill(self._process.pid, signal.SIGSTOP)
         # threads that run on other cores go on for a moment, and may answer a call

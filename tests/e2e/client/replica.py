@@ -1,6 +1,6 @@
 """The embedded server for faults: a function in the place of a SavedModel, so that it is back in half a second.
 
-Run: python replica.py PORT REST_PORT [SECONDS]       each Predict takes SECONDS
+Run: python replica.py PORT REST_PORT [SECONDS]       each Predict takes SECONDS; SIGTERM stops it in order
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from tfs_deploy.host.tcp_ports import bind
 from tfs_deploy.server.data_plane import DataPlane
 from tfs_deploy.server.grpc.server import GrpcServer
 from tfs_deploy.server.metrics import ServerMetrics
+from tfs_deploy.server.process.stop_signals import stop_signals
 from tfs_deploy.server.rest.handler import RestHandler
 from tfs_deploy.server.rest.server import RestServer
 from tfs_deploy.server.testing import function_model, serve_models
+
+_DRAIN_SECONDS = 5.0
 
 
 def main() -> None:
@@ -36,9 +39,13 @@ def main() -> None:
         rest = RestServer(
             RestHandler(dataplane), bind("127.0.0.1", rest_port, what="REST"), threads=16, timeout=30, cors=False
         )
-        rest.start()
-        server.start()
-        never.wait()
+        with stop_signals() as stop:
+            rest.start()
+            server.start()
+            while not stop.wait(60):
+                pass
+        rest.stop(_DRAIN_SECONDS)
+        server.stop(_DRAIN_SECONDS)
 
 
 if __name__ == "__main__":

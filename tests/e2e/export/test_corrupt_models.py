@@ -21,8 +21,6 @@ from tfs_deploy.cli.main import run
 from tfs_deploy.errors import StatusError, UnknownError
 from tfs_deploy.launch import EmbeddedLauncher, RunningServer
 
-pytestmark = pytest.mark.timeout(170)
-
 GRAPH, INDEX, DATA = "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"
 SOURCES = ["saved_model_half_plus_two_cpu/00000123", "saved_model_half_plus_two_tf2_cpu/00000123", "zoo/1"]
 #: what the fuzzed models of all consumers together may hold in memory, MB

@@ -22,7 +22,6 @@ keras = pytest.importorskip("keras")
 v1 = tf.compat.v1
 pytestmark = [
     pytest.mark.tensorflow,
-    pytest.mark.timeout(180),
     # Keras' own, with the newest numpy
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
 ]

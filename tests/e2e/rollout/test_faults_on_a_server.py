@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from support import rollout_scenarios
-from support.live import free_ports
-from tfs_deploy.client import Client, write_traffic
+from support.live import free_ports, until
+from tfs_deploy.client import Client, read_traffic, write_traffic
 from tfs_deploy.config import write_config
 from tfs_deploy.rollout import Rollout, Status
 
@@ -50,7 +50,7 @@ def test_a_disk_that_fills_up_in_a_step_sends_the_canary_back(idle_zoo):
     command = ["unshare", "--mount", sys.executable, "-m", "support.full_disk", idle_zoo.file]
     environment = {**os.environ, "PYTHONPATH": str(rollout_scenarios.SUPPORT.parent)}
 
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, done.stderr
 
@@ -126,3 +126,30 @@ def test_a_replica_that_vanishes_holds_the_step_and_comes_back_with_the_labels(r
 
 def test_a_wall_clock_that_jumps_back_an_hour_changes_nothing(zoo):
     rollout_scenarios.a_wall_clock_that_jumps_back_an_hour(zoo)
+
+
+def test_what_is_loaded_serves_on_when_the_directory_of_stable_disappears(zoo, consumers):
+    """Every request is answered by what is left, and the label is there when the directory is back."""
+    told = []
+    kept = zoo.base.parent / "kept"
+
+    def lose(line: str) -> None:
+        told.append(line)
+        if line == "50 % of the traffic goes to canary":
+            (zoo.base / "1").rename(kept)
+
+    options = {"to": 2, "steps": (50, 100), "require_traffic": False}
+    with consumers(zoo, 2, pause=0.005) as load:
+        paused = Rollout(zoo.deployment, "zoo", **options, bake=60).run(on_event=lose, check=False)
+        assert paused.status is Status.PAUSED, paused.reason
+        assert f"its directory {zoo.base / '1'} is gone: put it back, then rollout resume" in paused.reason
+        assert told[-2] == "all requests of stable go to canary"
+        assert read_traffic(zoo.traffic_path).models["zoo"] == {"canary": 100.0}
+        failed, before = len(load.failures), load.answers[2]
+        until(lambda: load.answers[2] > before + 50)
+        assert len(load.failures) <= failed + 2  # in flight when the traffic file changed
+        kept.rename(zoo.base / "1")
+        until(lambda: zoo.served() == ({"stable": 1, "canary": 2}, [1, 2]))
+    aborted = Rollout.abort(zoo.deployment, "zoo").run(check=False)
+    assert aborted.status is Status.ROLLED_BACK
+    assert zoo.served() == ({"stable": 1}, [1])

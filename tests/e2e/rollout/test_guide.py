@@ -97,7 +97,7 @@ def in_shell(zoo, command: list[object], **environment: str) -> subprocess.Compl
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     variables = {**os.environ, "PATH": path, "BAKE": "800ms", "STEPS": "50,100", "KEEP_WARM": "0s", **environment}
     words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, timeout=100, cwd=zoo.file.parent, env=variables)
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, cwd=zoo.file.parent, env=variables)
 
 
 def stable(zoo) -> int:
@@ -167,7 +167,7 @@ def test_every_command_of_the_guide_does_what_it_says(digits, cli, consumers, mo
             result = cli(*words[1:])
             assert result.returncode == code, f"{line}\n{result.stderr}"
             if "pause" in line:
-                background.communicate(timeout=100)
+                background.communicate(timeout=300)
         told = [json.loads(text) for text in (tmp_path / "told").read_text().replace("}{", "}\n{").splitlines()]
         exec(next(text for language, text in BLOCKS if language == "python" and "Rollout(" in text), {})
     assert load.failures == []

@@ -32,7 +32,8 @@ def test_a_rollback_killed_at_every_entry_goes_on_and_never_back(zoo):
     rollout_scenarios.rollbacks_killed_at(zoo, rollout_scenarios.BACK_POSITIONS)
 
 
-def test_the_entries_of_a_whole_rollout_are_as_many_as_are_tried(zoo, cli):
-    done = cli("rollout", "start", zoo.file, "--to", 2, *rollout_scenarios.STEPS)
+def test_the_entries_of_a_whole_rollout_are_as_many_as_are_tried(zoo, cli, consumers):
+    with consumers(zoo, 1, pause=0.005):
+        done = cli("rollout", "start", zoo.file, "--to", 2, *rollout_scenarios.STEPS)
     assert done.returncode == 0, done.stderr
     assert len(latest_rollout(zoo.state_dir, "zoo").events) == rollout_scenarios.ENTRIES

@@ -95,18 +95,21 @@ def test_smoke_asks_a_version_by_number_and_one_without_goldens_with_made_up_inp
 def test_a_rollout_from_start_to_rollback(zoo, cli):
     started = cli("rollout", "start", zoo.file, "--to", 2, "--steps", "50,100", "--bake", "100ms", "--watch")
     assert started.returncode == 0, started.stderr
-    assert started.stdout.startswith("zoo: version 1 to 2: Done after ")
+    unseen = "no consumer records its requests of zoo, so the traffic of canary is not seen and not judged"
+    assert re.match(r"zoo: version 1 to 2: Done after \d+\.\d s, no request was seen\n", started.stdout)
+    assert f"note: {unseen}" in started.stdout
     lines = [line for line in started.stderr.splitlines() if line and not re.match(r"[ ─]|canary", line)]
     assert lines == [
         "zoo: version 1 to 2 through 50, 100 %",
+        unseen,
         "preflight passed",
         "waiting for version 2 to load",
         "smoke passed: 2 answers as expected",
         "label canary points at version 2",
         "50 % of the traffic goes to canary",
-        "50 %: pass (golden, memory, drift)",
+        "50 %: pass (golden, memory, drift; not judged: traffic: no request reached canary)",
         "100 % of the traffic goes to canary",
-        "100 %: pass (golden, memory, drift)",
+        "100 %: pass (golden, memory, drift; not judged: traffic: no request reached canary)",
         "label stable points at version 2",
         "all traffic goes to stable",
         "unloading the old version",
@@ -123,6 +126,41 @@ def test_a_rollout_from_start_to_rollback(zoo, cli):
     assert back.returncode == 0, back.stderr
     assert json.loads(back.stdout)["rollout"]["to"] == 1
     assert zoo.served() == ({"stable": 1}, [1])
+
+
+def test_a_canary_without_requests_is_not_healthy_where_they_are_required(zoo, cli):
+    options = ("--to", 2, "--steps", "100", "--bake", "0s", "--samples-timeout", "1s", "--no-default-gates")
+
+    result = cli("rollout", "start", zoo.file, *options, "--require-traffic")
+
+    assert result.returncode == 1
+    assert "; each step waits for requests" in result.stderr
+    error, hint = result.stderr.strip().splitlines()[-3::2]
+    assert error.endswith("rolled back: step 100 %: too few samples: traffic gate: no request reached canary")
+    assert "--no-require-traffic" in hint
+    assert zoo.served() == ({"stable": 1}, [1])
+
+
+def test_consumers_of_this_week_make_traffic_a_requirement(zoo, cli, consumers):
+    with consumers(zoo):
+        pass
+    planned = [cli("rollout", "plan", zoo.file, "--to", 2, *more, "--json") for more in ((), ("--no-require-traffic",))]
+
+    assert [json.loads(done.stdout)["plan"]["require_traffic"] for done in planned] == [True, False]
+
+
+def test_requests_between_the_steps_are_counted(zoo, cli, consumers):
+    with consumers(zoo) as load:
+        result = cli("rollout", "start", zoo.file, "--to", 2, "--steps", "100", "--bake", "1s", "--keep-warm", "2s")
+
+    assert result.returncode == 0, result.stderr
+    found = re.search(
+        r"requests: (\d+) in the steps \(0 failed\), (\d+) outside them \(0 failed\), (\d+) in all", result.stdout
+    )
+    inside, outside, total = map(int, found.groups())
+    assert inside + outside == total <= sum(load.answers.values())
+    assert outside > inside  # settling alone takes longer than the step
+    assert not (zoo.state_dir / "requests" / "zoo" / "watched").exists()
 
 
 def test_a_rollout_that_goes_back_exits_1_with_the_reason_in_one_line(zoo, cli):
@@ -225,7 +263,7 @@ def test_a_running_rollout_is_paused_resumed_and_aborted_from_outside(zoo, runni
 
 def test_an_interrupt_leaves_everything_and_says_how_to_go_on(zoo, running):
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=100)
+    _, errors = running.communicate(timeout=300)
 
     assert running.returncode == 130
     assert f"continue with: tfs-deploy rollout resume {zoo.file}, or rollout abort" in errors
@@ -245,3 +283,25 @@ def test_commands_without_a_server_exit_3_and_leave_no_journal(zoo, cli):
     assert "hint:" in rollout.stderr
     assert not (zoo.state_dir / "rollouts").exists()
     assert time.monotonic() - started < 60
+
+
+def test_a_rollback_to_the_version_that_is_being_rolled_out_does_not_wait(zoo, cli):
+    arguments = command("rollout", "start", zoo.file, "--to", 2, "--steps", "10,100", "--bake", "60s")
+    rolling = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: '"canary"' in zoo.traffic_path.read_text())
+        began = time.monotonic()
+        refused = cli("rollback", zoo.file, "--to", 2)
+        assert time.monotonic() - began < 20
+        assert refused.returncode == 2
+        assert "the rollout of zoo from version 1 to 2 is unfinished" in refused.stderr
+        assert "rollout promote" in refused.stderr
+        assert "--skip-steps" in refused.stderr
+        locked = cli("up", zoo.file)
+        assert locked.returncode == 4
+        assert f"(process {rolling.pid}) since " in locked.stderr
+        assert "--wait-lock" not in locked.stderr
+    finally:
+        rolling.terminate()
+        rolling.wait()
+    assert cli("rollout", "abort", zoo.file).returncode == 0

@@ -224,7 +224,6 @@ def test_large_bodies(server: Server) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(180)
 def test_large_bodies_of_numbers(server: Server) -> None:
     row = b"[" + b",".join([b"0.25"] * 1000) + b"]"
     wanted = b'{"instances":[' + b",".join([row] * ((64 << 20) // len(row))) + b"]}"

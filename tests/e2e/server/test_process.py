@@ -104,7 +104,7 @@ def refusals(models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         cases["REST port"] = [MODEL, f"--port={free_port()}", f"--rest_api_port={busy}"]
         text = json.dumps(cases).replace("MODELS", str(models)).replace("WORK", str(work))
         result = subprocess.run(
-            [sys.executable, "-c", RUN_ALL], input=text, capture_output=True, text=True, timeout=100
+            [sys.executable, "-c", RUN_ALL], input=text, capture_output=True, text=True, timeout=300
         )
     assert result.returncode == 0, result.stderr
     found = {}
@@ -248,7 +248,7 @@ def test_unix_socket(start: Callable[..., Server], models: Path, tmp_path: Path)
 def test_version_and_help() -> None:
     for flag, text in (("--version", "embedded server"), ("--help", "--rest_api_timeout_in_ms")):
         result = subprocess.run(
-            [sys.executable, "-m", "tfs_deploy.server", flag], capture_output=True, text=True, timeout=30
+            [sys.executable, "-m", "tfs_deploy.server", flag], capture_output=True, text=True, timeout=300
         )
         assert result.returncode == 0
         assert text in result.stdout

@@ -8,7 +8,7 @@ import threading
 from concurrent import futures
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import grpc
 import numpy as np
@@ -195,6 +195,8 @@ class _RestHandler(BaseHTTPRequestHandler):
     tiny: TinyServer
     #: a body to send instead, whatever is asked
     canned: tuple[int, bytes] | None = None
+    canned_headers: ClassVar[dict[str, str]] = {}
+    statuses: ClassVar[dict[Code, int]] = {Code.NOT_FOUND: 404, Code.INVALID_ARGUMENT: 400}
 
     def do_GET(self) -> None:
         self._serve(b"")
@@ -206,16 +208,19 @@ class _RestHandler(BaseHTTPRequestHandler):
         try:
             status, answer = self.canned or (200, self._answer(body))
         except StatusError as error:
-            status = {Code.NOT_FOUND: 404, Code.INVALID_ARGUMENT: 400}[error.code]
+            status = self.statuses[error.code]
             answer = json.dumps({"error": error.message}).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(answer)))
+        for name, value in self.canned_headers.items():
+            self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(ConnectionError):
             self.wfile.write(answer)
 
     def _answer(self, body: bytes) -> bytes:
         self.tiny.calls.append(self.path)
+        self.tiny.before(self.path)
         path, _, verb = self.path.partition(":")
         parts = path.removesuffix("/metadata").split("/")[3:]
         version = int(parts[2]) if parts[1:2] == ["versions"] else None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import socket
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from support.live import until
 from tfs_deploy.client import AsyncClient, AsyncRestClient
 from tfs_deploy.errors import DeadlineExceededError, UnavailableError, UsageError
 
@@ -44,11 +47,88 @@ def test_one_client_in_two_event_loops(new_client):
             await client.close()
         return reply["y"].tolist()
 
+    assert asyncio.run(ask(last=False)) == [1, 2]
+    assert asyncio.run(ask(last=True)) == [1, 2]
+    gc.collect()
+
+
+@contextlib.contextmanager
+def without_gc():
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_loop_that_ends_leaves_no_descriptor(new_client):
+    client = new_client()
+
+    async def ask():
+        await client.predict("half", X)
+
+    with without_gc():
+        asyncio.run(ask())
+        before = descriptors()
+        for _ in range(5):
+            asyncio.run(ask())
+        until(lambda: descriptors() <= before)  # gRPC closes them in a thread of its own
+
+
+def test_event_loops_in_turn_keep_their_connections(new_client):
+    client = new_client()
+    loops = [asyncio.new_event_loop() for _ in range(3)]
+    with without_gc():
+        for loop in loops:
+            loop.run_until_complete(client.predict("half", X))
+        before = descriptors()
+        for loop in loops * 3:
+            assert loop.run_until_complete(client.predict("half", X))["y"].tolist() == [1, 2]
+        until(lambda: descriptors() <= before)  # gRPC closes them in a thread of its own
+    for loop in loops:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+    asyncio.run(client.close())
+
+
+def test_closing_in_one_loop_closes_the_connections_of_another(new_client):
+    client = new_client()
+    other = asyncio.new_event_loop()
+    thread = threading.Thread(target=other.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(client.predict("half", X), other).result(20)
+
+    async def close():
+        await client.predict("half", X)
+        await client.close()
+        with pytest.raises(UsageError, match="is closed"):
+            await client.predict("half", X)
+
+    asyncio.run(close())
+    with pytest.raises(UsageError, match="is closed"):
+        asyncio.run_coroutine_threadsafe(client.predict("half", X), other).result(20)
+    other.call_soon_threadsafe(other.stop)
+    thread.join()
+    other.run_until_complete(other.shutdown_asyncgens())
+    other.close()
+    gc.collect()
+
+
+def test_a_loop_that_is_closed_without_ceremony_is_forgotten(new_client):
+    client = new_client()
     with warnings.catch_warnings():
-        # the client is not closed in its first loop, and Python says so of that loop's sockets
+        # Python says of that loop's sockets that they were not closed
         warnings.simplefilter("ignore", ResourceWarning)
-        assert asyncio.run(ask(last=False)) == [1, 2]
-        assert asyncio.run(ask(last=True)) == [1, 2]
+        for _ in range(3):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(client.predict("half", X))
+            loop.close()
+        asyncio.run(client.close())
         gc.collect()
 
 

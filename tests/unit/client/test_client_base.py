@@ -298,9 +298,9 @@ def test_a_grpc_server_that_is_no_model_server(listen):
 @pytest.mark.parametrize(
     ("canned", "kind", "message"),
     [
-        ((404, b"<html>not here</html>"), NotFoundError, "answered HTTP 404 without a reason"),
+        ((404, b"<html>not here</html>"), NotFoundError, "answered HTTP 404: not here"),
         ((400, b""), InvalidArgumentError, "answered HTTP 400 without a reason"),
-        ((502, b"<html>Bad Gateway</html>"), UnavailableError, "answered HTTP 502"),
+        ((502, b"<html>Bad Gateway</html>"), UnavailableError, "answered HTTP 502: Bad Gateway"),
         ((500, b'{"error": "broken"}'), InternalError, "broken"),
         ((429, b'{"error": "too many"}'), ResourceExhaustedError, "too many"),
         ((504, b'{"error": "Timed out waiting for notification"}'), DeadlineExceededError, "Timed out"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tfs_deploy.config import model_server_config, parse, render
 from tfs_deploy.config.importer import deployment_document
 from tfs_deploy.deployment.file import load_deployment
-from tfs_deploy.errors import SpecError
+from tfs_deploy.errors import SpecError, UsageError
 
 names = st.from_regex(re.compile(r"[a-z0-9_\-]{1,8}", re.ASCII), fullmatch=True)
 versions = st.integers(0, 2**63 - 1)
@@ -64,7 +64,52 @@ def test_everything_that_cannot_be_imported_with_its_line():
     assert any(line.startswith("m.config:2: ") and "must be absolute" in line for line in found)
     assert any("logging_config" in line for line in found)
     assert any(line.startswith("m.config:3: ") and "listed twice" in line for line in found)
-    assert any("gs://b/m is not a directory of this machine" in line for line in found)
+    assert any(line.startswith("m.config:3: ") and "gs://b/m is not a directory" in line for line in found)
+
+
+DOUBLED = '\n{ key: "stable" value: 1 },\n{ key: "sta" "ble" value: 2 }'
+MODEL = 'name: "a" base_path: "/a" model_platform: "tensorflow"'
+
+
+@pytest.mark.parametrize(
+    ("config", "line", "path", "message"),
+    [
+        (MODEL.replace('"a"', '\n"team a/ranker"'), 1, "name", "must be letters, digits"),
+        (MODEL.replace("base", "\nbase").replace('"/a"', '"gs://b/a"'), 2, "base_path", "gs://b/a is not a directory"),
+        (MODEL.replace('"/a"', '"~/a"'), 1, "base_path", "must be absolute"),
+        (
+            f'{MODEL}\nmodel_version_policy {{ all {{}} }}\nversion_labels {{ key: "blue green" value: 1 }}',
+            3,
+            "version_labels[blue green]",
+            "a label must be",
+        ),
+        (f'{MODEL} version_labels {{ key: "a" value: 1 }}', 1, "version_labels", "policy latest"),
+        (
+            f"{MODEL} model_version_policy {{ all {{}} }} version_labels: [{DOUBLED}]",
+            3,
+            "version_labels[stable]",
+            "is given twice",
+        ),
+    ],
+)
+def test_what_a_deployment_file_cannot_hold_with_the_line_of_its_key(config, line, path, message):
+    with pytest.raises(SpecError) as caught:
+        deployment_document(f"model_config_list {{ config {{ {config} }} }}", name="x")
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path) == (line, f"model_config_list.config[0].{path}")
+    assert message in problem.message
+
+
+def test_two_models_with_one_base_path_name_the_line_of_the_first():
+    configs = ["", *("config { " + MODEL.replace('"a"', name) + " }" for name in ('"a"', '"b"'))]
+    with pytest.raises(SpecError, match="is already the base path of another model, at line 2") as caught:
+        deployment_document("model_config_list {" + "\n".join(configs) + "}", name="x")
+    assert [problem.line for problem in caught.value.problems] == [3]
+
+
+def test_a_name_that_a_deployment_cannot_have():
+    with pytest.raises(UsageError, match="--name must be letters"):
+        deployment_document(f"model_config_list {{ config {{ {MODEL} }} }}", name="my shop!")
 
 
 def test_an_empty_list_is_no_deployment():

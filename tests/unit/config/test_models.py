@@ -162,7 +162,7 @@ def test_lines_are_found_in_every_way_of_writing():
       config
       { name: "c" base_path: "c" model_platform: "tensorflow" }
     >"""
-    assert [problem.line for problem in check(parse(text), text=text)] == [2, 4, 6]
+    assert [problem.line for problem in check(parse(text), text=text)] == [3, 4, 7]
 
 
 def test_paths_that_are_addresses_are_absolute():

@@ -23,7 +23,8 @@ def split(largest: int, execution: int, *sizes: int) -> Batching:
         Batching(max_batch_size=8, allowed_batch_sizes=(2, 4, 8)),
         Batching(allowed_batch_sizes=(10, 1000)),
         split(16, 8),
-        split(16, 8, 4, 8),
+        split(16, 8, 4, 16),
+        split(16, 8, 4, 8, 16),
         Batching(16, enable_large_batch_splitting=True, allowed_batch_sizes=(4, 16)),
     ],
 )
@@ -40,7 +41,7 @@ def test_what_the_server_takes(batching):
         (Batching(allowed_batch_sizes=(2, 4)), "allowed_batch_sizes", "max_batch_size (1000), not 4"),
         (Batching(max_execution_batch_size=4), "max_execution_batch_size", "needs enable_large_batch_splitting"),
         (split(4, 8), "max_execution_batch_size", "must not exceed"),
-        (split(16, 8, 4, 16), "allowed_batch_sizes", "max_execution_batch_size (8), not 16"),
+        (split(16, 8, 4, 8), "allowed_batch_sizes", "max_batch_size (16), not 8"),
     ],
 )
 def test_what_the_server_refuses(batching, key, message):

@@ -8,10 +8,22 @@ from typing import Any
 import pytest
 
 from tfs_deploy.doctor.containers import judge_containers
-from tfs_deploy.doctor.facts import Clock, Disk, EngineFacts, Gpu, Limits, MachineFacts, Packages, Port, Refusal, Wanted
+from tfs_deploy.doctor.facts import (
+    Certificate,
+    Clock,
+    Disk,
+    EngineFacts,
+    Gpu,
+    Limits,
+    MachineFacts,
+    Packages,
+    Port,
+    Refusal,
+    Wanted,
+)
 from tfs_deploy.doctor.finding import Finding, Level
 from tfs_deploy.doctor.judge import judge
-from tfs_deploy.doctor.machine import judge_clock, judge_disk, judge_limits, judge_port, judge_system
+from tfs_deploy.doctor.machine import judge_certificate, judge_clock, judge_disk, judge_limits, judge_port, judge_system
 from tfs_deploy.doctor.packages import judge_packages
 
 OK, WARNING, PROBLEM, SKIPPED = Level.OK, Level.WARNING, Level.PROBLEM, Level.SKIPPED
@@ -56,6 +68,7 @@ ENGINE = EngineFacts(
     image="amd64",
 )
 NO_ENGINE = EngineFacts(sdk=True, error=Refusal("no Docker Engine answers", "start it"))
+FAR_ENGINE = replace(NO_ENGINE, host="tcp://far", source="DOCKER_HOST", socket=None)
 NO_GPU = Gpu(command=False, driver=False)
 GPU = Gpu(command=True, driver=True, devices=("NVIDIA L4, 550.54, 23034 MiB",))
 
@@ -173,14 +186,32 @@ def test_an_extra_that_the_file_needs_is_a_problem(wanted, extra):
             WARNING,
             "does not exist, but /run",
         ),
-        (replace(NO_ENGINE, host="unix:///x", socket="/x"), NOTHING, "docker.socket", WARNING, "/x (DOCKER_HOST)"),
-        (replace(NO_ENGINE, host="tcp://far", socket=None), NOTHING, "docker.socket", SKIPPED, "tcp://far"),
+        (
+            replace(NO_ENGINE, source="DOCKER_HOST", socket="/x"),
+            NOTHING,
+            "docker.socket",
+            WARNING,
+            "/x (DOCKER_HOST)",
+        ),
+        (
+            FAR_ENGINE,
+            NOTHING,
+            "docker.socket",
+            SKIPPED,
+            "tcp://far",
+        ),
         (ENGINE, DOCKER, "docker.engine", OK, "Docker Engine 27.3.1, API 1.47"),
         (replace(ENGINE, rootless=True), DOCKER, "docker.engine", OK, "rootless"),
         (NO_ENGINE, NOTHING, "docker.engine", SKIPPED, "no Docker Engine answers"),
         (NO_ENGINE, DOCKER, "docker.engine", PROBLEM, "no Docker Engine answers"),
         (replace(NO_ENGINE, socket_there=True), NOTHING, "docker.engine", WARNING, "no Docker Engine answers"),
-        (replace(NO_ENGINE, host="tcp://far", socket=None), EMBEDDED, "docker.engine", WARNING, "answers"),
+        (
+            FAR_ENGINE,
+            EMBEDDED,
+            "docker.engine",
+            WARNING,
+            "answers",
+        ),
         (EngineFacts(sdk=False), NOTHING, "docker.engine", SKIPPED, "not checked"),
         (EngineFacts(sdk=False), DOCKER, "docker.engine", PROBLEM, "needs it"),
         (replace(ENGINE, os="windows"), DOCKER, "docker.engine", PROBLEM, "windows containers"),
@@ -356,6 +387,7 @@ def test_a_diagnosis_counts_and_knows_its_problems():
         NO_GPU,
         ports,
         (Disk("tmp", "/tmp", 10**9),),
+        (),
         Limits(4096, None),
         CLOCK,
     )
@@ -366,3 +398,18 @@ def test_a_diagnosis_counts_and_knows_its_problems():
     assert document["ok"] is False
     assert sum(document["counts"].values()) == len(document["findings"])
     assert judge(replace(facts, ports=ports[1:])).as_dict()["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level", "detail"),
+    [
+        (None, PROBLEM, "/c is not a readable certificate"),
+        (-1.0, PROBLEM, "/c has expired"),
+        (86_400.0, WARNING, "/c expires in 1 day"),
+        (29.5 * 86_400, WARNING, "/c expires in 29 days"),
+        (90.5 * 86_400, OK, "/c is valid for 90 days"),
+    ],
+)
+def test_certificates(seconds, level, detail):
+    found = judge_certificate(Certificate("cert", "/c", seconds))
+    assert (found.id, found.level, found.detail) == ("tls.cert", level, detail)

@@ -21,7 +21,7 @@ def test_the_python_blocks_run_in_order(tmp_path):
     pytest.importorskip("keras")
     code = "\n".join(re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in (tmp_path / "models" / "shapes").iterdir()) == ["1", "2", "3"]

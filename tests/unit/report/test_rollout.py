@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tfs_deploy.report import markdown_table, rollout_markdown, steps_table
+from tfs_deploy.report.rollout import requests_line, summary
 from tfs_deploy.rollout import GateVerdict, RolloutResult, Status, StepReport, Verdict, WindowSummary
+from tfs_deploy.rollout.gates.request_stats import RequestCount
 
 WINDOWS = {
     "stable": WindowSummary(950, 0, 0.0011, 0.002, 0.003, 0.0034),
@@ -34,6 +36,22 @@ def test_without_any_request_counts_their_columns_are_left_out():
     table = steps_table([report(windows={})])
 
     assert [column.name for column in table.columns] == ["canary %", "seconds", "verdict"]
+
+
+def test_the_headline_counts_what_failed_between_the_steps():
+    counted = {"stable": RequestCount(1150, 9), "canary": RequestCount(70, 4)}
+    result = RolloutResult("digits", 1, 2, Status.DONE, "", (report(),), 4.2, counted=counted, synthetic=True)
+
+    assert summary(result) == ("Done after 4.2 s, 13 of 1220 requests of synthetic load failed (11 outside the steps)")
+    assert requests_line(result) == (
+        "synthetic load: 1000 in the steps (2 failed), 220 outside them (11 failed), 1220 in all (13 failed)"
+    )
+
+
+def test_the_headline_says_that_nothing_was_seen():
+    result = RolloutResult("digits", 1, 2, Status.DONE, "", (report(windows={}),), 4.2, judges_traffic=True)
+
+    assert summary(result) == "Done after 4.2 s, no request was seen"
 
 
 def test_the_markdown_says_how_it_ended_and_why():

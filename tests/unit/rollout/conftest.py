@@ -195,6 +195,7 @@ class Checks:
     smoke_result: CheckResult = field(default_factory=lambda: CheckResult(ok=True))
     on_smoke: object = None
     pruned: list[tuple[int, int]] = field(default_factory=list)
+    gone: dict[int, str] = field(default_factory=dict)  # version -> the directory that is missing
 
     def preflight(self, plan):
         return self.preflight_result
@@ -203,6 +204,9 @@ class Checks:
         if callable(self.on_smoke):
             self.on_smoke()
         return self.smoke_result
+
+    def missing(self, version):
+        return self.gone.get(version, "")
 
     def prune(self, keep, served):
         self.pruned.append((keep, served))
@@ -322,6 +326,7 @@ class Simulation:
         self.server.adopted = self.server.starts
         self.controller = self._controller(history)
         self.controller.record("resume")
+        self.controller.counter.go_on(self.log.events)
 
     def tick(self):
         action = self.controller.tick()

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfs_deploy import protos
+from tfs_deploy.codec import numpy_dtype
 from tfs_deploy.errors import (
     DataLossError,
     DeadlineExceededError,
@@ -25,7 +26,9 @@ from tfs_deploy.errors import (
     NotFoundError,
     RequestError,
 )
+from tfs_deploy.protos.signatures import DTYPE_NUMBERS
 from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.savedmodel import inspect_model
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +185,7 @@ def test_memory_is_given_back(models: Path) -> None:
     code = """
 import sys, numpy as np
 from pathlib import Path
+from tfs_deploy.codec import numpy_dtype
 from tfs_deploy.runtime.engine import Engine
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -213,3 +217,35 @@ def test_a_graph_that_would_end_the_process(models: Path, tmp_path: Path) -> Non
     (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
     with pytest.raises(DataLossError, match=r"1/saved_model\.pb is damaged"):
         Engine.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "plain"),
+    [
+        ("qint8", "int8"),
+        ("quint8", "uint8"),
+        ("qint32", "int32"),
+        ("float8_e5m2", None),
+        ("int2", None),
+        ("uint4", None),
+    ],
+)
+def test_dtypes_that_few_models_have(tmp_path: Path, dtype: str, plain: str | None) -> None:
+    model = protos.SavedModel(saved_model_schema_version=1)
+    graph = model.meta_graphs.add()
+    graph.meta_info_def.tags.append("serve")
+    fed = graph.graph_def.node.add(name="x", op="Placeholder")
+    fed.attr["dtype"].type = DTYPE_NUMBERS[dtype]
+    graph.graph_def.node.add(name="y", op="Identity", input=["x"]).attr["T"].type = DTYPE_NUMBERS[dtype]
+    definition = graph.signature_def["serving_default"]
+    for side, name in (("inputs", "x"), ("outputs", "y")):
+        info = getattr(definition, side)[name]
+        info.name, info.dtype = f"{name}:0", DTYPE_NUMBERS[dtype]
+        info.tensor_shape.dim.add(size=-1)
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    assert inspect_model(tmp_path).signatures["serving_default"].inputs["x"].dtype == dtype
+    values = np.array([1, 0, 1], plain or numpy_dtype(dtype))
+    with Engine.load(tmp_path) as engine:
+        answer = engine.run("serving_default", {"x": values})["y"]
+    assert answer.dtype == values.dtype
+    assert answer.astype(int).tolist() == [1, 0, 1]

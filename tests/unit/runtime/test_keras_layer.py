@@ -100,7 +100,7 @@ def test_a_keras_model_with_it_is_saved_and_loaded_elsewhere(scored: Path, tmp_p
         print(model(np.float32([[1, 1, 1]])).numpy().tolist())
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.stdout == "[[12.0]]\n", result.stderr
     scored.rename(scored.with_name("2"))
     with pytest.raises(TypeError, match="scores/1 does not exist"):  # Keras wraps what its layers raise

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tfs_deploy import protos
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.describe import describe
+from tfs_deploy.savedmodel.lint import inspect_to_lint, lint_model
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
 from tfs_deploy.savedmodel.review import check_files
 from tfs_deploy.savedmodel.warmup import write_warmup
@@ -102,7 +104,7 @@ def make(name: str):
     ("build", "message"),
     [
         (lambda _: None, r"saved_model\.pb does not exist \(hint: give"),
-        (make("saved_model.pbtxt"), r"saved_model\.pb does not exist, but saved_model\.pbtxt"),
+        (make("saved_model.pbtxt"), r"saved_model\.pbtxt is damaged or not a SavedModel"),
         (make("saved_model.cpb"), r"saved_model\.pb does not exist, but saved_model\.cpb"),
         (make("model.tflite"), r"holds model\.tflite but no saved_model\.pb"),
         (make("saved_model.pb/inside"), r"saved_model\.pb is not a file"),
@@ -213,7 +215,7 @@ def test_fuzzed_files_need_no_memory(copy_model) -> None:
         status = Path("/proc/self/status").read_text()
         print(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
     """
-    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=100)
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) < 150
 
@@ -228,6 +230,22 @@ def test_nothing_heavy_is_imported(models) -> None:
         heavy = {{"tensorflow", "keras", "numpy", "grpc", "rich", "pydantic", "yaml", "httpx"}}
         print(*sorted(heavy & set(sys.modules)))
     """
-    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=100)
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", ["zoo/2", "saved_model_half_plus_two_tf2_cpu/00000123"])
+def test_a_graph_in_text_is_read_as_the_binary_one(copy_model, models, name: str) -> None:
+    folder = copy_model(name)
+    model = protos.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    (folder / "saved_model.pbtxt").write_text(protos.to_text(model), encoding="utf-8")
+    (folder / "saved_model.pb").unlink()
+    text, binary = describe(inspect_model(folder)), describe(inspect_model(models / name))
+    for key in ("tag_sets", "tensorflow_version", "assets", "variables"):
+        assert text[key] == binary[key]
+    assert text["graph"]["ops"] == binary["graph"]["ops"]
+    assert text["signatures"].keys() == binary["signatures"].keys()
+    assert lint_model(inspect_to_lint(folder.parent), ignore=["TFS4"]) == lint_model(
+        inspect_model(models / name), ignore=["TFS4"]
+    )

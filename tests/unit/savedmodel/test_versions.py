@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.errors import ModelError
-from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions, next_version, version_number
+from tfs_deploy.savedmodel.versions import (
+    find_version,
+    latest_version,
+    list_versions,
+    named_folder,
+    next_version,
+    version_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +76,21 @@ def test_errors_name_the_path_and_what_is_there(tmp_path) -> None:
         list_versions(tmp_path / "absent")
     with pytest.raises(ModelError, match=r"file is a file, not a directory"):
         list_versions(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "name"),
+    [
+        ("digits/5", "store/sha-abc", "digits/5"),
+        ("digits/5", "store/9", "digits/5"),
+        ("digits/current", "digits/7", "digits/7"),
+        ("digits/current", "store/sha-abc", "digits/current"),
+    ],
+)
+def test_a_linked_version_counts_by_its_own_name(tmp_path, monkeypatch, link, target, name) -> None:
+    (tmp_path / target).mkdir(parents=True)
+    (tmp_path / "digits").mkdir(exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / target)
+    assert named_folder(tmp_path / link) == tmp_path / name
+    monkeypatch.chdir(tmp_path / "digits")
+    assert named_folder(f"{link.partition('/')[2]}/.") == tmp_path / name

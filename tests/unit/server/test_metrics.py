@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.server.metrics import ServerMetrics
+from tfs_deploy.errors import Code
+from tfs_deploy.server.metrics import OTHER_MODELS, ServerMetrics
 
 PAGES = Path(__file__).parents[2] / "conformance" / "recorded" / "metrics"
 Shape = tuple[str, tuple[str, ...], tuple[str, ...]]
@@ -55,3 +56,26 @@ def test_recorded_metrics(page: str) -> None:
     }
     assert {name: found[name] for name in common} == {name: recorded[name] for name in common}
     assert not {name for name in recorded if name.startswith(":tensorflow:serving:")} - found.keys()
+
+
+def test_names_of_refused_requests_are_bounded_in_number_and_length() -> None:
+    metrics = ServerMetrics()
+    metrics.succeeded("served", "predict", "REST", 1.0)
+    for number in range(3000):
+        metrics.failed(f"nosuch{number}", Code.NOT_FOUND)
+    metrics.failed("n" * 100_000, Code.NOT_FOUND)
+    metrics.failed("served", Code.INVALID_ARGUMENT)
+    page = metrics.page().decode()
+    assert len(page) < 200_000
+    assert f'model_name="{OTHER_MODELS}",status="NOT_FOUND"}} 2001' in page
+    assert 'model_name="served",status="INVALID_ARGUMENT"} 1' in page
+
+
+@pytest.mark.parametrize("name", ["\udc80", 'a"b\\c\nd', "\x1b[31m", ""])
+def test_any_name_leaves_the_page_readable(name: str) -> None:
+    metrics = ServerMetrics()
+    metrics.failed(name, Code.NOT_FOUND)
+    sample = next(line for line in metrics.page().decode().splitlines() if "request_count{" in line)
+    assert re.fullmatch(
+        r':tensorflow:serving:request_count\{model_name="(?:[^"\\]|\\.)*",status="NOT_FOUND"\} 1', sample
+    )

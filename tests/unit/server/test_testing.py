@@ -15,6 +15,7 @@ from tfs_deploy.client import Client, RestClient
 from tfs_deploy.codec import encode_predict_request
 from tfs_deploy.errors import (
     InternalError,
+    InvalidArgumentError,
     ModelError,
     NotFoundError,
     ResourceExhaustedError,
@@ -148,3 +149,11 @@ with serve_models({"m": model}) as server, Client(server.grpc_address) as client
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("dtype", ["qint8", "quint8", "qint32", "float8_e5m2", "int2", "uint4", "bfloat16"])
+def test_replies_of_dtypes_that_json_lacks_are_refused_as_the_original_does(dtype: str) -> None:
+    model = function_model(lambda x: {"y": x}, inputs={"x": "float32"}, outputs={"y": dtype})
+    refused = pytest.raises(InvalidArgumentError, match=f"Failed to write JSON value for tensor type: {dtype}")
+    with serve_models({"m": model}) as server, RestClient(server.rest_url) as rest, refused:
+        rest.predict("m", {"x": [1.0]})

@@ -25,10 +25,14 @@ def test_a_server_that_runs_says_so_itself_and_any_other_is_on_the_files_ports(d
     running = SimpleNamespace(grpc_address="127.0.0.1:9000", rest_address=None)
     monkeypatch.setattr(connections, "target_of", host(lambda: running))
     assert addresses(deployment) == ("127.0.0.1:9000", None)
+    proven = []
+    monkeypatch.setattr(connections, "require_own", proven.append)
     monkeypatch.setattr(connections, "target_of", host(lambda: None))
     assert addresses(deployment) == ("127.0.0.1:8500", "127.0.0.1:8501")
+    assert proven == [deployment]
     deployment.server.rest_port = 0
-    assert addresses(deployment) == ("127.0.0.1:8500", None)
+    assert addresses(deployment, any_server=True) == ("127.0.0.1:8500", None)
+    assert proven == [deployment]
 
 
 @pytest.mark.parametrize("fault", [EnvironmentFault("no engine answers"), UsageError("the engine of another machine")])

@@ -12,11 +12,20 @@ from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.controller.journal import Journal
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.state import active, endpoint, journal, last_start, request_tallies, server_record, traffic
+from tfs_deploy.state import (
+    active,
+    endpoint,
+    journal,
+    last_start,
+    request_tallies,
+    sealed_lines,
+    server_record,
+    traffic,
+)
 from tfs_deploy.state.json_files import is_damage, read_json, write_json
 from tfs_deploy.state.request_tallies import Tally, TallyReader, TallyWriter
 
-LATER = "has format 2, written by a later release of tfs-deploy (this one knows 1)"
+LATER = "has format {}, written by a later release of tfs-deploy (this one knows {})"
 
 
 def write_all(state_dir: Path) -> dict[str, Path]:
@@ -45,7 +54,7 @@ MODULES = {
     "endpoint": (endpoint, endpoint.read_endpoint),
     "server_record": (server_record, server_record.read_server),
     "traffic": (traffic, lambda state_dir: traffic.read_traffic(state_dir / traffic.NAME)),
-    "journal": (journal, lambda state_dir: Journal(journal.journals(state_dir, "m")[0]).read()),
+    "journal": (sealed_lines, lambda state_dir: Journal(journal.journals(state_dir, "m")[0]).read()),
     "request_tallies": (
         request_tallies,
         lambda state_dir: list(TallyReader(request_tallies.requests_dir(state_dir, "m")).lines()),
@@ -54,22 +63,23 @@ MODULES = {
 
 
 def test_files_of_format_1_do_not_name_it(tmp_path):
-    for path in write_all(tmp_path).values():
-        assert "format" not in json.loads(path.read_text())
+    for name, path in write_all(tmp_path).items():
+        assert ("format" in json.loads(path.read_text())) == (name == "journal")
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_later_format_is_an_error_that_says_what_to_do(tmp_path, monkeypatch, name):
     module, read = MODULES[name]
-    monkeypatch.setattr(module, "VERSION", 2)
+    known = module.VERSION
+    monkeypatch.setattr(module, "VERSION", known + 1)
     path = write_all(tmp_path)[name]
-    assert json.loads(path.read_text())["format"] == 2
+    assert json.loads(path.read_text())["format"] == known + 1
     assert read(tmp_path)
     monkeypatch.undo()
 
     with pytest.raises(EnvironmentFault) as caught:
         read(tmp_path)
-    assert caught.value.message.endswith(f"{path.name} {LATER}")
+    assert caught.value.message.endswith(f"{path.name} {LATER.format(known + 1, known)}")
     assert "pip install --upgrade tfs-deploy" in caught.value.hint
     assert not is_damage(caught.value)
 

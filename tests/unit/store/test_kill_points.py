@@ -79,7 +79,7 @@ def check_after_kill(base: Path) -> None:
 def kill_at_steps(base: Path, steps: list[int]) -> None:
     for step in steps:
         child = start(base, rounds=1, kill_at=step)
-        child.communicate(timeout=60)
+        child.communicate(timeout=300)
         assert child.returncode == -signal.SIGKILL
         check_after_kill(base)
 
@@ -88,7 +88,7 @@ def count_steps(base: Path) -> int:
     # with as many versions there as in the runs that follow, so that pruning has something to do
     publish_another(base)
     child = start(base, rounds=1, kill_at=-1)
-    printed, _ = child.communicate(timeout=60)
+    printed, _ = child.communicate(timeout=300)
     assert child.returncode == 0
     return int(printed)
 
@@ -115,7 +115,7 @@ def test_killed_at_random_moments(tmp_path):
         child = start(base, rounds=10**6, kill_at=-1)
         time.sleep(moments.uniform(0, 0.06))  # the moment is the point; nothing is waited for
         child.kill()
-        child.communicate(timeout=60)
+        child.communicate(timeout=300)
         check_after_kill(base)
 
 
@@ -148,7 +148,7 @@ def test_exports_killed_at_random_moments(tmp_path):
         assert child.stdout.readline() == "ready\n"
         time.sleep(moments.uniform(0, 0.5))  # the moment is the point; nothing is waited for
         child.kill()
-        child.communicate(timeout=60)
+        child.communicate(timeout=300)
         for version in list_versions(base):
             inspect_model(version.path)
         check_after_kill(base)

@@ -184,7 +184,7 @@ def test_64_publishers_on_one_base_path(tmp_path):
     with ThreadPoolExecutor(40) as threads:
         numbers = list(threads.map(lambda _: publish_one(base), range(40)))
     for child in children:
-        printed, _ = child.communicate(timeout=60)
+        printed, _ = child.communicate(timeout=300)
         assert child.returncode == 0
         numbers += map(int, printed.split())
     assert sorted(numbers) == list(range(1, 65))
@@ -195,7 +195,7 @@ def test_64_publishers_on_one_base_path(tmp_path):
 
 def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *map(str, arguments), str(Path(__file__).parent)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 ON_FULL_DISK = """

@@ -10,6 +10,9 @@ import pytest
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
+from tfs_deploy.runtime.model_location import locate
+from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.savedmodel.lint.rules import LintedModel
 from tfs_deploy.state.active import write_active
 from tfs_deploy.verify.staging import staged_models
 from tfs_deploy.verify.subjects import subjects_of_deployment, subjects_of_directory
@@ -106,3 +109,17 @@ def test_labels_are_those_that_a_rollout_moved(base):
     write_active(deployment.state_dir, {"shop": moved})
     subjects = subjects_of_deployment(deployment, name="shop")
     assert [(str(each), each.labels) for each in subjects] == [("shop 2", ("stable",))]
+
+
+def test_a_linked_version_has_its_own_number_and_base_path(base, tmp_path):
+    (base / "1").rename(tmp_path / "sha-abc")
+    (base / "11").symlink_to(tmp_path / "sha-abc")
+    for path in (base, base / "11"):
+        (subject,) = subjects_of_directory(path, baseline="10")
+        assert (str(subject), subject.baseline) == ("shop 11", base / "10")
+    (base / "current").symlink_to("2")
+    assert str(subjects_of_directory(base / "current")[0]) == "shop 2"
+    info = inspect_model(base / "11")
+    assert (info.version, info.model) == (11, "shop")
+    assert [version.number for version in LintedModel(info).siblings] == [2, 10, 11]
+    assert locate(base / "11", version=None, label=None, model=None).version == 11

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shutil
 from pathlib import Path
@@ -115,6 +116,47 @@ def test_what_is_no_verdict_is_a_usage_error(base, tmp_path, change):
         read_verdict(path)
     with pytest.raises(UsageError, match="cannot be read"):
         read_verdict(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"seconds": 2.0}, "it was changed after it was written"),
+        ({"crc32c": None, "ok": "yes"}, "ok is neither true nor false"),
+        ({"crc32c": None, "models": 3}, "models is not a list of objects"),
+        ({"crc32c": None, "checks": [1]}, "checks is not a list of objects"),
+        ({"crc32c": None, "left_out": 7}, "left_out is not a list of names"),
+        ({"crc32c": None, "first_failed": [1]}, "first_failed is not an object"),
+        ({"crc32c": None, "ok": True}, r"it says yes, and that smoke\.1 failed"),
+        ({"crc32c": None, "ok": True, "checks": []}, "it says yes, and that shop 1 failed"),
+    ],
+)
+def test_a_verdict_that_was_changed_or_contradicts_itself_is_refused(base, tmp_path, change, problem):
+    path = written(verification(base / "1", CheckStatus.PASSED, CheckStatus.FAILED), tmp_path)
+    document = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps({key: value for key, value in document.items() if value is not None}))
+    with pytest.raises(UsageError, match=f"is not a valid verdict: {problem}"):
+        require_verdict(path, base / "1")
+
+
+def test_a_verdict_damaged_anywhere_is_refused_with_a_sentence(base, tmp_path):
+    path = written(verification(base / "1", CheckStatus.PASSED), tmp_path)
+    whole = path.read_bytes()
+    document = read_verdict(path)
+    draw = random.Random(3)
+    for _ in range(500):
+        damaged = bytearray(whole[: draw.randrange(len(whole))]) if draw.random() < 0.3 else bytearray(whole)
+        if len(damaged) == len(whole):
+            damaged[draw.randrange(len(whole))] ^= draw.randrange(1, 256)
+        path.write_bytes(damaged)
+        try:
+            found = read_verdict(path)
+        except UsageError:
+            continue
+        # white space, or the name of the checksum itself: what the verdict says is intact
+        assert {key: found.get(key) for key in document if key != "crc32c"} == {
+            key: value for key, value in document.items() if key != "crc32c"
+        }
 
 
 def test_a_rollout_asks_for_the_verdict_before_it_loads_anything(base, tmp_path):

@@ -120,17 +120,17 @@ def import_command(output: Output, file: Path, name: str, out: Path | None) -> N
     """
     from tfs_deploy.atomic import write_atomic
     from tfs_deploy.config.importer import deployment_document
+    from tfs_deploy.deployment.file import write_yaml
+    from tfs_deploy.deployment.file.variables import escaped
     from tfs_deploy.errors import UsageError
-    from tfs_deploy.extras import import_extra
 
-    yaml = import_extra("yaml", "cli")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"{file} cannot be read: {reason}", hint="give the path of a models.config") from error
     document = deployment_document(text, name=name, source=str(file))
-    rendered = str(yaml.safe_dump(document, sort_keys=False))
+    rendered = write_yaml(escaped(document))
     if out is None:
         output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"))
         return

@@ -98,7 +98,7 @@ class _Screen:
 
     def heading(self, title: str, text: str) -> None:
         gap = "" if self._after_blank_line else "\n"
-        self._output.note(f"{gap}{styled(title, fg='cyan', bold=True)}")
+        self._output.heading(f"{gap}{title}")
         self.note(text)
 
     def note(self, text: str) -> None:

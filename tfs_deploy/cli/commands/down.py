@@ -39,12 +39,16 @@ def command(output: Output, file: Path, timeout: float) -> None:
     finishes the requests in flight.
     """
     from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.launch.own_server import stranger_notes
     from tfs_deploy.launch.up import down
     from tfs_deploy.state.lock import lock
 
     deployment = load_deployment(file)
     with lock(deployment.state_dir, "down"):
         server = down(deployment, timeout=timeout)
+    if server is None:
+        for note in stranger_notes(deployment):
+            output.note(note)
     document = {
         "stopped": server is not None,
         "server": None if server is None else server.name,

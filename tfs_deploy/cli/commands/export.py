@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,15 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import RETENTION, all_of, common
+from tfs_deploy.cli.shared.options import RETENTION, all_of, common, op_libraries_option, parse_tags
 from tfs_deploy.cli.shared.signature_text import parse_signatures
-from tfs_deploy.errors import UsageError, file_hint
+from tfs_deploy.errors import TfsDeployError, UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
-from tfs_deploy.text import counted, size_text
+from tfs_deploy.text import closest, counted, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,6 +102,12 @@ _NUMBER = re.compile(r"[0-9]+")
     metavar="MODULE",
     help="Module to import first, for custom Keras classes; may be repeated.",
 )
+@click.option(
+    "--safe-mode/--no-safe-mode",
+    default=True,
+    help="Refuse a Keras file that holds Python code, such as that of a Lambda layer.",
+)
+@op_libraries_option
 @common
 def command(
     output: Output,
@@ -128,7 +135,7 @@ def command(
         "version": parse_version(version),
         "examples": _examples(examples) or None,
         "metadata": _metadata(metadata),
-        "tags": [tag.strip() for tag in tags.split(",") if tag.strip()],
+        "tags": parse_tags(tags),
         "deployments": deployments or None,
     }
     started = time.monotonic()
@@ -150,6 +157,11 @@ def parse_version(text: str | None) -> int | str | None:
 
 def _source(text: str, modules: Sequence[str]) -> Any:
     """Return the path, or the object that ``MODULE:OBJECT`` names (a plain function is called for it)."""
+    file, _, name = text.partition(":")
+    if file.endswith(".py") and Path(file).is_file():
+        raise UsageError(
+            f"{file} is a Python file, not a model", hint=f"tfs-deploy export {Path(file).stem}:{name or 'OBJECT'}"
+        )
     reference = not Path(text).exists() and _REFERENCE.fullmatch(text) is not None
     if not reference and not modules:
         return Path(text)
@@ -160,17 +172,42 @@ def _source(text: str, modules: Sequence[str]) -> Any:
     try:
         for module in modules:
             _import(module)
-        if not reference:
-            return Path(text)
-        module, _, path = text.partition(":")
-        found = _import(module)
-        for name in path.split("."):
-            if not hasattr(found, name):
-                raise UsageError(f"{text}: {name!r} not found", hint="MODULE:OBJECT, as in train:model")
-            found = getattr(found, name)
-        return found() if type(found).__name__ == "function" else found
+        return _object(text) if reference else Path(text)
     finally:
         sys.path.remove(str(Path.cwd()))
+
+
+def _object(text: str) -> Any:
+    module, _, path = text.partition(":")
+    found = _import(module)
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise UsageError(f"{text}: {name!r} not found", hint=_objects_hint(module, found, name))
+        found = getattr(found, name)
+    if type(found).__name__ != "function":
+        return found
+    try:
+        return found()
+    except Exception as error:
+        raise _raised(f"{text}()", error, f"import {module}; {module}.{path}()") from error
+
+
+def _raised(what: str, error: Exception, code: str) -> Exception:
+    """Return the error of a command for an exception of the user's own code, with its last place there."""
+    if isinstance(error, TfsDeployError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    here = Path.cwd()
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(here)] or frames
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})"
+    problem = " ".join(str(error).split()) or "no message"
+    return UsageError(f"{what} raised {type(error).__name__}: {problem}{place}", hint=f"python -c '{code}' shows all")
+
+
+def _objects_hint(module: str, found: Any, name: str) -> str:
+    """Return a hint with the closest name in the module, as it is written in a command."""
+    near = closest(name, [known for known in dir(found) if not known.startswith("_")])
+    return f"did you mean {module}:{near}?" if near is not None else "MODULE:OBJECT, as in train:model"
 
 
 def _require(module: str) -> None:
@@ -187,8 +224,10 @@ def _import(module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
-            raise
+            raise _raised(f"importing {module}", error, f"import {module}") from error
         raise _no_module(module) from error
+    except Exception as error:
+        raise _raised(f"importing {module}", error, f"import {module}") from error
 
 
 def _no_module(module: str) -> UsageError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +36,7 @@ _VARIABLES_SHOWN = 5
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Compare every file with its hash in the manifest.")
 @click.option("--model", metavar="NAME", help="Model name in the sample requests.  [default: name of the base path]")
-@click.option("--signature", metavar="NAME", help="Show this signature only.")
+@click.option("--signature", "-s", metavar="NAME", help="Show this signature only.")
 @click.option(
     "--requests/--no-requests", default=True, help="Show a curl command and a Python request for each signature."
 )
@@ -174,7 +173,8 @@ def _requests(signatures: dict[str, Any]) -> str:
     for name, about in signatures.items():
         requests = about["requests"]
         lines = [f"# {name}" + (f": {requests['note']}" if requests["note"] else "")]
-        lines += [text for text in (requests["curl"],) if text]
-        lines += [textwrap.indent(text, "    ") for text in (requests["python"],) if text]
+        lines += [f"{text}\n" for text in (requests["curl"],) if text]
+        # at the start of the line, so that it can be pasted
+        lines += [text for text in (requests["python"],) if text]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

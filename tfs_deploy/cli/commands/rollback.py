@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import ANY_SERVER, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="NAME", help="Model to move; optional if FILE has only one.")
 @click.option("--to", type=int, metavar="N", help="Version to go back to.  [default: the one that was stable before]")
 @click.option("--keep-old", is_flag=True, help="Keep the version that is rolled back loaded.")
+@ANY_SERVER
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
@@ -35,7 +36,16 @@ if TYPE_CHECKING:
     help="Time to wait for a process at work on the deployment, in seconds.",
 )
 @common
-def command(output: Output, file: Path, *, model: str | None, to: int | None, keep_old: bool, timeout: float) -> int:
+def command(
+    output: Output,
+    file: Path,
+    *,
+    model: str | None,
+    to: int | None,
+    keep_old: bool,
+    any_server: bool,
+    timeout: float,
+) -> int:
     """Move the label stable back to an earlier version.
 
     Use it when the version that a rollout promoted turns out to be bad. The earlier version is loaded and must give its
@@ -46,10 +56,13 @@ def command(output: Output, file: Path, *, model: str | None, to: int | None, ke
     """
     from tfs_deploy.cli.shared.rollout_control import abort_rollout, choose_model, run_rollout
     from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.begin import latest_rollout
+    from tfs_deploy.rollout.begin import latest_rollout, unfinished_error
 
     deployment, name = choose_model(file, model)
     last = latest_rollout(deployment.state_dir, name)
-    if last is not None and last.unfinished and not last.plan.back and to in (None, last.plan.old):
+    if last is not None and last.unfinished and not last.plan.back:
+        if to not in (None, last.plan.old):
+            raise unfinished_error(deployment, last.plan, to)
         return abort_rollout(output, deployment, name, timeout=timeout)
-    return run_rollout(output, Rollout.back(deployment, name, to, keep_old=keep_old, wait_lock=timeout))
+    options = {"keep_old": keep_old, "any_server": any_server, "wait_lock": timeout}
+    return run_rollout(output, Rollout.back(deployment, name, to, **options))

@@ -10,7 +10,7 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import common, op_libraries_option, parse_tags
 from tfs_deploy.cli.shared.output_values import archive_path, outputs_document, outputs_lines, write_archive
 
 if TYPE_CHECKING:
@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs.",
+    help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs. "
+    "@FILE alone is the only input.",
 )
-@click.option("--signature", metavar="NAME", help="Signature to run.  [default: serving_default, or the only one]")
+@click.option(
+    "--signature", "-s", metavar="NAME", help="Signature to run.  [default: serving_default, or the only one]"
+)
 @click.option("--version", type=int, metavar="N", help="Version under a base path.  [default: the newest]")
 @click.option("--tags", default="serve", show_default=True, help="Tags of the meta graph to load: A,B.")
 @click.option(
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     metavar="FORM",
     help="Output format: table, json or the path of an .npz file.",
 )
+@op_libraries_option
 @common
 def command(
     output: Output,
@@ -65,7 +69,7 @@ def command(
     from tfs_deploy.runtime.local_model import choose_signature
 
     archive = archive_path(form)
-    with load_model(path, version, tags=tuple(tag.strip() for tag in tags.split(","))) as model:
+    with load_model(path, version, tags=parse_tags(tags)) as model:
         info = choose_signature(model.signatures, signature)
         values = read_inputs(inputs, info.inputs)
         started = time.perf_counter()

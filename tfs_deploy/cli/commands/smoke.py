@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import ANY_SERVER, common
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import UsageError, VerdictError
 
@@ -46,6 +46,7 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
     metavar="SECONDS",
     help="Timeout per request, in seconds.",
 )
+@ANY_SERVER
 @click.option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C; print one line per round.")
 @click.option(
     "--interval",
@@ -73,6 +74,7 @@ def command(
     rtol: float | None,
     atol: float | None,
     timeout: float,
+    any_server: bool,
     watching: bool,
     interval: float | None,
     rounds: int | None,
@@ -100,25 +102,31 @@ def command(
         quietly = Output(quiet=True)
         return watch(
             output,
-            lambda: _ask(quietly, deployment, timeout, choice),
+            lambda: _ask(quietly, deployment, timeout, choice, any_server=any_server),
             interval=10.0 if interval is None else interval,
             rounds=rounds,
             record=record,
         )
-    found = one_round(lambda: _ask(output, deployment, timeout, choice))
+    found = one_round(lambda: _ask(output, deployment, timeout, choice, any_server=any_server))
     record(found)
     if found.error is not None:
         raise found.error
     return _conclude(output, found.report)
 
 
-def _ask(output: Output, deployment: Deployment, timeout: float, choice: dict[str, Any]) -> SmokeReport:
+def _ask(
+    output: Output, deployment: Deployment, timeout: float, choice: dict[str, Any], *, any_server: bool
+) -> SmokeReport:
     from tfs_deploy.smoke import SmokeReport
     from tfs_deploy.smoke.connections import connect
     from tfs_deploy.smoke.targets import smoke_deployment
 
     checks = []
-    with connect(deployment, timeout=timeout) as connections, output.progress(f"asking {deployment.name}") as progress:
+    asking = f"asking {deployment.name}"
+    with (
+        connect(deployment, timeout=timeout, any_server=any_server) as connections,
+        output.progress(asking) as progress,
+    ):
         for check in smoke_deployment(deployment, connections.predictors, **choice):
             checks.append(check)
             progress.say(f"checking {deployment.name}: {check.model} {check.target}")

@@ -42,6 +42,36 @@ def all_of(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[Callable[...
     return decorate
 
 
+def parse_tags(text: str) -> tuple[str, ...]:
+    """Return the tags of ``--tags A,B``; no text is the meta graph without tags."""
+    return tuple(tag.strip() for tag in text.split(",") if tag.strip())
+
+
+#: for commands that act on the server of a deployment
+ANY_SERVER: Final = click.option(
+    "--any-server", is_flag=True, help="Act on whatever server answers on the ports of FILE, not only on its own."
+)
+
+
+def _use_op_libraries(_context: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
+    if paths:
+        from tfs_deploy.savedmodel.graph.op_libraries import use_op_libraries
+
+        use_op_libraries(paths)
+
+
+#: shared libraries with custom ops, for this command and all that it starts
+op_libraries_option = click.option(
+    "--load-op-library",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.so",
+    expose_value=False,
+    callback=_use_op_libraries,
+    help="Shared library with custom ops to load first; may be repeated.",
+)
+
+
 #: the deployment file and options of ``up`` and ``restart``
 BRING_UP: Final = (
     click.argument("file", type=click.Path(path_type=Path)),

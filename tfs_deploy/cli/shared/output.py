@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.errors import SpecError
+from tfs_deploy.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,11 +58,16 @@ class Output:
     def note(self, text: str) -> None:
         """Print a note on stderr."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(visible(text), err=True)
+
+    def heading(self, text: str) -> None:
+        """Print the title of what follows on stderr."""
+        if not self.quiet:
+            click.echo(styled(text, fg="cyan", bold=True), err=True)
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr, also in quiet mode."""
-        click.echo(f"{styled('warning:', fg='yellow', bold=True)} {text}", err=True)
+        click.echo(f"{styled('warning:', fg='yellow', bold=True)} {visible(text)}", err=True)
 
     def error(self, error: TfsDeployError) -> None:
         """Print an error: message, empty line, hint; with --json also as the one document on stdout.
@@ -75,9 +81,10 @@ class Output:
             document = {"error": {"type": type(error).__name__, **about, "exit_code": error.exit_code, **details}}
             click.echo(json.dumps(document, indent=2))
         label = styled("error:", fg="red", bold=True)
-        click.echo(error.message if problems else f"{label} {error.message}", err=True)
+        message = visible(error.message)
+        click.echo(message if problems else f"{label} {message}", err=True)
         if error.hint is not None:
-            click.echo(f"\n{styled('hint:', fg='cyan', bold=True)} {error.hint}", err=True)
+            click.echo(f"\n{styled('hint:', fg='cyan', bold=True)} {visible(error.hint)}", err=True)
 
     def interrupted(self) -> None:
         """Report that the user stopped the command."""

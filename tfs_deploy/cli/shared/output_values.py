@@ -40,15 +40,38 @@ def archive_path(form: str) -> Path | None:
 
 
 def write_archive(path: Path, outputs: Mapping[str, Any]) -> None:
-    """Save the outputs as ``np.savez`` does; strings become fixed-width bytes, which load without pickle."""
+    """Save the outputs as ``np.savez`` does, in dtypes that numpy loads without pickle and without other packages.
+
+    Strings become fixed-width bytes; bfloat16 and float8 become float32, int4 and int2 become int8: the
+    same values.
+
+    Raises:
+        UsageError: a string ends in NUL bytes, which numpy would drop; nothing is written.
+        EnvironmentFault: the file cannot be written.
+    """
+    plain = {name: _storable(name, array) for name, array in outputs.items()}
     try:
         with zipfile.ZipFile(path, "w") as archive:
-            for name, array in outputs.items():
-                plain = array.astype("S") if array.dtype == object else array
+            for name, array in plain.items():
                 with archive.open(f"{name}.npy", "w") as file:
-                    np.lib.format.write_array(file, plain, allow_pickle=False)
+                    np.lib.format.write_array(file, array, allow_pickle=False)
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be written: {error.strerror}", hint=file_hint(error)) from error
+
+
+def _storable(name: str, array: Any) -> Any:
+    if array.dtype == object:
+        if any(value.endswith(b"\0") for value in array.ravel().tolist()):
+            raise UsageError(
+                f"output {name} has strings that end in NUL bytes, which arrays in an .npz file drop",
+                hint="--output json keeps every byte, with base64 for what is not text",
+            )
+        return array.astype("S")
+    if array.dtype.isbuiltin == 1:
+        return array
+    # a type of ml_dtypes, which numpy alone would read back as raw bytes
+    kind = array.dtype.name
+    return array.astype(np.float32 if "float" in kind else np.uint8 if "uint" in kind else np.int8)
 
 
 def outputs_document(outputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfs_deploy.cli.shared.options import all_of
+from tfs_deploy.cli.shared.options import ANY_SERVER, all_of
 from tfs_deploy.rollout.gates.registry import gate_usage, parse_gate
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ OPTIONS = (
     click.option("--no-default-gates", is_flag=True, help="Use only the golden gate and the ones given by --gate."),
     click.option("--prometheus", metavar="URL", help="Default Prometheus URL for promql gates."),
     click.option(
+        "--gate-header",
+        "gate_headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Header for the URLs of gates, ${VARIABLE} is that of the environment; may be repeated.",
+    ),
+    click.option("--gate-ca", metavar="FILE", help="CA certificates (PEM) to trust for the URLs of gates."),
+    click.option(
         "--requests", "requests_file", metavar="FILE", help="Requests for the drift gate: .npz, or a warmup file."
     ),
     click.option(
@@ -64,10 +72,15 @@ OPTIONS = (
     ),
     click.option(
         "--on-too-few",
-        type=click.Choice(["fail", "pause"]),
+        type=click.Choice(["fail", "pause", "pass"]),
         default="fail",
         show_default=True,
-        help="What to do if samples are still too few after that.",
+        help="What to do if requests are still too few after that: roll back, wait for a person, go on unjudged.",
+    ),
+    click.option(
+        "--require-traffic/--no-require-traffic",
+        default=None,
+        help="Whether each step needs a request to the new version.  [needed if consumers recorded this week]",
     ),
     click.option("--manual", is_flag=True, help="Pause after the steps, until `rollout promote`."),
     click.option(
@@ -118,6 +131,7 @@ OPTIONS = (
         metavar="FILE",
         help="Only roll out what this verdict passed: verdict.json of `verify`, or its directory.",
     ),
+    ANY_SERVER,
     click.option("--allow-missing-goldens", is_flag=True, help="Allow a version without recorded answers."),
     click.option(
         "--allow-missing-warmup",
@@ -145,8 +159,6 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     """Make the rollout that the options describe; raises ``UsageError`` before the server is asked."""
     from tfs_deploy.cli.shared.rollout_control import choose_model
     from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.adapters.replicas import Replica
-    from tfs_deploy.rollout.controller.hooks import RolloutHook, check_target
     from tfs_deploy.rollout.machine.strategies import parse_steps
     from tfs_deploy.rollout.notation import parse_seconds
 
@@ -154,14 +166,10 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     strategy, steps = options.pop("strategy"), options.pop("steps")
     prometheus = options.pop("prometheus") or ""
     gates = [parse_gate(text, prometheus=prometheus) for text in options.pop("gates")]
-    for text in options["hooks"]:
-        RolloutHook.parse(text)
-    for target in options["notify"]:
-        check_target(target)
-    for text in options["replicas"]:
-        Replica.parse(text)
     for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout", "outage"):
         options[time] = parse_seconds(options[time])
+    if options["require_traffic"] is None:
+        del options["require_traffic"]  # then it depends on the consumers
     if not options["keep_canary"]:
         del options["keep_canary"]  # then it is as the deployment file has it
     return Rollout(
@@ -174,6 +182,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         default_gates=not options.pop("no_default_gates"),
         verdict=_verdict(options.pop("verdict")),
         requests_file=_absolute(options.pop("requests_file")),
+        gate_ca=_absolute(options.pop("gate_ca")),
         wait_lock=parse_seconds(wait_lock),
         **options,
     )

@@ -17,9 +17,10 @@ from tfs_deploy.report import (
     steps_table,
     terminal_table,
 )
-from tfs_deploy.report.rollout import summary
+from tfs_deploy.report.rollout import requests_line, summary
 from tfs_deploy.rollout import RolloutResult, Status
 from tfs_deploy.rollout.begin import latest_rollout, recorded_rollouts
+from tfs_deploy.rollout.machine.narration import unseen_traffic
 from tfs_deploy.rollout.machine.timing import timing
 from tfs_deploy.state.lock import rollout_holder
 from tfs_deploy.state.traffic import traffic_path
@@ -40,6 +41,8 @@ def show_result(console: Console, result: RolloutResult) -> None:
     console.print(f"{head}: {summary(result)}", markup=False)
     if result.steps:
         console.print(terminal_table(steps_table(result.steps)))
+        if requests_line(result):
+            console.print(requests_line(result), markup=False)
         arms = arms_table(result.steps[-1]) if result.strategy == "ab" else None
         if arms is not None:
             console.print(terminal_table(arms))
@@ -130,6 +133,8 @@ def show_plan(output: Output, plan: Plan) -> None:
     def render(console: Console) -> None:
         console.print(f"{plan.model}: version {plan.old} to {plan.new}, {plan.strategy}", markup=False)
         console.print(terminal_table(table))
+        if unseen_traffic(plan):
+            console.print(f"note: {unseen_traffic(plan)}", markup=False)
         console.print(f"fastest promotion: {forward}\nfastest rollback: {noticed}; {back}", markup=False)
 
     facts = {"promote": times.promote, "done": times.done, "notice": times.notice, "back": times.back}

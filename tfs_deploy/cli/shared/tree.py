@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -38,7 +40,7 @@ class Tree:
 def printable(value: Any) -> Any:
     """Return a document without control characters: names in a model may hold escape sequences for the terminal."""
     if isinstance(value, str):
-        return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in value)
+        return visible(value)
     if isinstance(value, dict):
         return {printable(key): printable(entry) for key, entry in value.items()}
     return [printable(entry) for entry in value] if isinstance(value, list) else value

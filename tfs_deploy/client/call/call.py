@@ -26,6 +26,7 @@ class Call:
         failed_servers: with several servers, the numbers of those that did not answer this request.
         server: with several servers, the number of the one being asked now.
         caller_timeout: the seconds that the caller gave, if ``timeout`` is what is left of them.
+        turned_away: how often a stopping server turned the request away before it took it.
     """
 
     path: str
@@ -38,11 +39,18 @@ class Call:
     failed_servers: tuple[int, ...] = ()
     server: int | None = None
     caller_timeout: float = 0.0
+    turned_away: int = 0
 
     @property
     def message_timeout(self) -> float:
         """Return the seconds to name in a message: those that the caller gave, not what is left of them."""
         return self.caller_timeout or self.timeout
+
+    def begin_again(self) -> None:
+        """Count the request as sent once more, to another server: the one before has not taken it."""
+        if self.record is not None:
+            self.record.attempts += 1
+            self.record.bytes_sent += len(self.body) if self.body is not None else 0
 
 
 class FailedAttempt(NamedTuple):

@@ -25,11 +25,14 @@ _REFUSAL_COST: Final = 0.1
 class Retries:
     """How often and how fast failed attempts are retried.
 
-    UNAVAILABLE is retried up to ``attempts - 1`` times. A call that the server refused because all its threads were
-    busy, which costs the server nothing, is retried as long as the deadline allows. Pauses double from ``first_pause``
-    to ``longest_pause`` seconds, each randomly shortened by up to one half. All calls of a client share a budget, so
-    that retries cannot multiply the load on failing servers: ``reserve`` retries at once, refilled by ``per_second``
-    retries per second and ``per_call`` retries per call.
+    UNAVAILABLE is retried up to ``attempts - 1`` times, and so is an attempt that ``attempt_timeout`` gave up. A call
+    that the server refused because all its threads were busy, which costs the server nothing, is retried as long as the
+    deadline allows. Pauses double from ``first_pause`` to ``longest_pause`` seconds, each randomly shortened by up to
+    one half. All calls of a client share a budget, so that retries cannot multiply the load on failing servers:
+    ``reserve`` retries at once, refilled by ``per_second`` retries per second and ``per_call`` retries per call.
+
+    A DEADLINE_EXCEEDED that the server answers (HTTP 504) is reported at once: the model may have run, and may run as
+    long again. ``idempotent`` says that this is wanted: then it is retried as UNAVAILABLE is.
     """
 
     attempts: int = 6
@@ -38,6 +41,7 @@ class Retries:
     reserve: float = 100.0
     per_second: float = 10.0
     per_call: float = 0.2
+    idempotent: bool = False
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or not 0 < self.first_pause <= self.longest_pause:
@@ -106,7 +110,8 @@ def retry_after(
     Args:
         error: how the last attempt failed.
         failures: attempts so far.
-        left: seconds until the deadline of the whole call. If time is left, a DEADLINE_EXCEEDED is that of one attempt.
+        left: seconds until the deadline of the whole call. If time is left, a DEADLINE_EXCEEDED without an answer is
+            that of one attempt.
         retries: the client's settings.
         budget: shared by all calls of the client.
         now: monotonic seconds.
@@ -115,11 +120,17 @@ def retry_after(
     if retries.attempts == 1:
         return None
     refusal = is_refusal(error)
-    if not refusal:
-        transient = isinstance(error, (UnavailableError, DeadlineExceededError)) and error.retriable
-        if not transient or failures - refusals >= retries.attempts:
-            return None
-    pause = 0.0 if isinstance(error, DeadlineExceededError) else retries.pause(failures)
+    if not refusal and (not _is_transient(error, retries) or failures - refusals >= retries.attempts):
+        return None
+    # an attempt that was given up has already waited
+    pause = 0.0 if isinstance(error, DeadlineExceededError) and not error.reached else retries.pause(failures)
     if pause + _SHORTEST_ATTEMPT >= left or not budget.spend(_REFUSAL_COST if refusal else 1.0, now):
         return None
     return pause
+
+
+def _is_transient(error: StatusError, retries: Retries) -> bool:
+    """Return whether there is a reason to expect more of another attempt."""
+    if isinstance(error, DeadlineExceededError):
+        return retries.idempotent or not error.reached
+    return isinstance(error, UnavailableError) and error.retriable

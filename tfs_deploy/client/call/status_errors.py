@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http
 import re
 from typing import Final
 
+from tfs_deploy.client.call.tls_errors import tls_error
 from tfs_deploy.errors import Code, DeadlineExceededError, StatusError, UnavailableError, status_error
 
 #: part of a server's message -> hint
@@ -24,12 +26,31 @@ _HINTS: Final = (
 _HTTP1: Final = re.compile(r"http1\.x|Expected SETTINGS frame|HTTP status code|Failed parsing HTTP/2", re.IGNORECASE)
 #: a server that expects TLS closes a plain-text connection, and so do most that speak another protocol
 _HUNG_UP: Final = re.compile(r"last error: .*(Socket closed|Connection reset)")
+#: how it may be if a server closes an encrypted connection
+CLIENT_CERTIFICATE: Final = (
+    "does the server require a client certificate, or one of another authority (Tls(certificate=..., key=...))?"
+)
+_HUNG_UP_HINTS: Final = {
+    False: "is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...)?",
+    True: CLIENT_CERTIFICATE,
+}
+_HANDSHAKE: Final = re.compile(r"handshake failed|Hostname Verification|verification check failed", re.IGNORECASE)
 #: what gRPC reports when no server answered at all
 _NO_CONNECTION: Final = re.compile(
     r"failed to connect|connection refused|errors? resolving|DNS resolution|Socket closed|Connection reset"
     r"|Stream removed|GOAWAY|connection attempt timed out|No such file",
     re.IGNORECASE,
 )
+#: what gRPC reports when the call was never sent, as there was no connection to send it on
+_NOT_SENT: Final = re.compile(
+    r"failed to connect|connection refused|errors? resolving|DNS resolution|connection attempt timed out|No such file",
+    re.IGNORECASE,
+)
+#: The text with which a server of gRPC that stops turns away calls which it has not taken yet (those that it had taken
+#: end as UNAVAILABLE, src/core/server/server.cc), and REFUSED_STREAM, which says the same (RFC 9113, 8.7).
+_TURNED_AWAY: Final = re.compile(r"^cancelled$|RST_STREAM with error code 7\b", re.IGNORECASE)
+#: HTTP/2's CANCEL: the other side has given up a call that the client has not
+_RESET: Final = re.compile(r"RST_STREAM with error code 8\b")
 #: http_rest_api_handler.cc FillJsonErrorMsg and its callers map canonical codes to these; the reverse mapping is lossy
 _REST_CODES: Final = {
     400: Code.INVALID_ARGUMENT,
@@ -46,35 +67,66 @@ _REST_CODES: Final = {
     503: Code.UNAVAILABLE,
     504: Code.DEADLINE_EXCEEDED,
 }
+#: statuses of gateways that the server does not use, or that gRPC takes for UNAVAILABLE
+_GATEWAY_CODES: Final = {
+    408: Code.DEADLINE_EXCEEDED,
+    413: Code.RESOURCE_EXHAUSTED,
+    504: Code.DEADLINE_EXCEEDED,
+}
+_REST_PORT: Final = "is it the REST port of TensorFlow Serving?"
+_CREDENTIALS: Final = "a proxy in front of the server may want a token (token=..., headers=...)"
+_LIMIT: Final = "the time limit is that of a proxy in front of the server"
+_GATEWAY_HINTS: Final = {
+    401: _CREDENTIALS,
+    403: _CREDENTIALS,
+    404: _REST_PORT,
+    405: _REST_PORT,
+    408: _LIMIT,
+    413: "send smaller batches: a proxy in front of the server limits the size of a request",
+    501: _REST_PORT,
+    504: _LIMIT,
+}
+#: what gRPC reports of a reply over HTTP/2 that is not gRPC's, with its status or without
+_NOT_GRPC_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
+_NOT_GRPC: Final = re.compile(r"Data frame with END_STREAM flag received")
 
 
 def server_error(code: Code | int, message: str) -> StatusError:
     """Return the error for a status that a server answered with; the message stays the server's."""
     hint = next((hint for part, hint in _HINTS if part in message), None)
-    return status_error(code, message or "the server gave no reason", hint=hint)
+    return status_error(code, message or "the server gave no reason", hint=hint, reached=True)
 
 
-def grpc_error(code: int, details: str, target: str, timeout: float) -> StatusError:
-    """Return the error for a failed gRPC call: the server's answer, or the reason why there was none."""
+def grpc_error(
+    code: int, details: str, target: str, timeout: float, *, late: bool, encrypted: bool = False
+) -> StatusError:
+    """Return the error for a failed gRPC call: the server's answer, or the reason why there was none.
+
+    ``late``: the deadline of the attempt has passed, so a DEADLINE_EXCEEDED is the client's own. ``encrypted``: the
+    connection is one of TLS.
+    """
+    if is_turned_away(code, details):
+        return UnavailableError(f"{target} turned the call away: the server stops", reached=False)
+    if code == Code.CANCELLED and _RESET.search(details):
+        return unreachable_error(target, _reason(details), sent=True)
     if code == Code.UNAVAILABLE and _HTTP1.search(details):
         return http_port_error(target)
-    if code == Code.UNAVAILABLE and "handshake failed" in details:
-        return UnavailableError(
-            f"no TLS connection to {target}: {_reason(details)}",
-            hint="compare the server's certificate with the credentials (authority, host name, client certificate)",
-            retriable=False,
-        )
+    if match := _NOT_GRPC_STATUS.search(details):
+        return gateway_error(int(match[1]), f"{_phrase(int(match[1]))}, not in gRPC", target, code)
+    if code == Code.UNKNOWN and _NOT_GRPC.search(details):
+        hint = "is there a proxy or a login page in front of the server? curl --http2-prior-knowledge shows its reply"
+        return status_error(code, f"{target} answered, but not in gRPC", hint=hint, reached=True)
+    if code == Code.UNAVAILABLE and _HANDSHAKE.search(details):
+        return tls_error(target, _reason(details))
     if code == Code.UNAVAILABLE and _HUNG_UP.search(details):
-        return UnavailableError(
-            f"{target} closed the connection: {_reason(details)}",
-            hint="is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...)?",
-        )
+        return hung_up_error(target, _reason(details), _HUNG_UP_HINTS[encrypted], sent=not _NOT_SENT.search(details))
     if code == Code.UNAVAILABLE and _NO_CONNECTION.search(details):
-        return unreachable_error(target, _reason(details))
-    if code == Code.DEADLINE_EXCEEDED:
+        return unreachable_error(target, _reason(details), sent=not _NOT_SENT.search(details))
+    if code == Code.DEADLINE_EXCEEDED and late:
         return late_error(target, timeout)
     if code == Code.UNIMPLEMENTED and not details:
-        return status_error(code, f"{target} has no such method", hint="is it the gRPC port of TensorFlow Serving?")
+        hint = "is it the gRPC port of TensorFlow Serving?"
+        return status_error(code, f"{target} has no such method", hint=hint, reached=True)
     if code == Code.RESOURCE_EXHAUSTED and "message larger than max" in details:
         return status_error(code, details, hint="send smaller batches: the other side limits the size of a message")
     return server_error(code, details)
@@ -82,18 +134,54 @@ def grpc_error(code: int, details: str, target: str, timeout: float) -> StatusEr
 
 def rest_error(http_status: int, message: str | None, url: str) -> StatusError:
     """Return the error for an HTTP status; ``message`` is the ``error`` in the server's JSON, if any."""
-    code = _REST_CODES.get(http_status, Code.UNKNOWN)
     if message is None:
-        hint = "is it the REST port of TensorFlow Serving?" if http_status in (404, 405, 501) else None
-        return status_error(code, f"{url} answered HTTP {http_status} without a reason", hint=hint)
-    return server_error(code, message)
+        return gateway_error(http_status, "", url)
+    return server_error(_REST_CODES.get(http_status, Code.UNKNOWN), message)
 
 
-def unreachable_error(target: str, reason: str) -> StatusError:
-    """Return the error for a server that cannot be reached."""
-    return UnavailableError(
-        f"cannot reach {target}: {reason}", hint=f"is the server running at {target}? tfs-deploy up starts one"
+def gateway_error(http_status: int, text: str, place: str, code: int | None = None) -> StatusError:
+    """Return the error for a reply that is not the model server's own.
+
+    Args:
+        http_status: its status.
+        text: what it says.
+        place: the URL or address that was called.
+        code: what gRPC makes of the status; ``None`` = what the REST API does.
+    """
+    if code is None or http_status in _GATEWAY_CODES:
+        code = _REST_CODES.get(http_status, _GATEWAY_CODES.get(http_status, Code.UNKNOWN))
+    said = f": {text}" if text else " without a reason"
+    hint = _GATEWAY_HINTS.get(http_status)
+    return status_error(code, f"{place} answered HTTP {http_status}{said}", hint=hint, reached=True)
+
+
+def redirected_error(http_status: int, url: str, location: str) -> StatusError:
+    """Return the error for a reply that names another URL."""
+    return status_error(
+        Code.UNKNOWN,
+        f"{url} answered HTTP {http_status}: the server is at {location}",
+        hint="give the client that address: requests are not sent on",
+        reached=True,
     )
+
+
+def is_turned_away(code: int, details: str) -> bool:
+    """Return whether a failed gRPC call was turned away by a server that stops, before the server took it."""
+    return code in (Code.CANCELLED, Code.UNAVAILABLE) and _TURNED_AWAY.search(details) is not None
+
+
+def unreachable_error(target: str, reason: str, *, sent: bool) -> StatusError:
+    """Return the error for a server that cannot be reached; ``sent``: the call may have been sent before that."""
+    return UnavailableError(
+        f"cannot reach {target}: {reason}",
+        hint=f"is the server running at {target}? tfs-deploy up starts one",
+        reached=None if sent else False,
+    )
+
+
+def hung_up_error(target: str, reason: str, hint: str, *, sent: bool) -> StatusError:
+    """Return the error for a server that closes the connection."""
+    return UnavailableError(f"{target} closed the connection: {reason}", hint=hint, reached=None if sent else False)
 
 
 def late_error(target: str, timeout: float) -> StatusError:
@@ -117,6 +205,13 @@ def grpc_port_error(target: str) -> StatusError:
         hint="give the server's REST port (usually 8501), or use Client (without --rest)",
         retriable=False,
     )
+
+
+def _phrase(http_status: int) -> str:
+    try:
+        return http.HTTPStatus(http_status).phrase
+    except ValueError:
+        return "unknown status"
 
 
 def _reason(details: str) -> str:

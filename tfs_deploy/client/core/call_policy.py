@@ -14,7 +14,7 @@ from tfs_deploy.client.call.model_ref import ModelRef, model_ref
 from tfs_deploy.client.call.retries import NO_RETRIES, RetryBudget, is_refusal, retry_after
 from tfs_deploy.client.call.stats import Statistics
 from tfs_deploy.client.call.steps import Pause, Steps
-from tfs_deploy.errors import DeadlineExceededError, StatusError
+from tfs_deploy.errors import DeadlineExceededError, StatusError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,10 +134,12 @@ class CallPolicy:
 
     def _retry(self, call: Call, record: CallRecord, error: StatusError, seconds: float, end: float) -> Steps[bytes]:
         """Send a call again after transient failures, until ``end``; return the answer."""
+        answered: StatusError | None = None
         retries = self.settings.retries if call.may_retry else NO_RETRIES
         refusals = 0
         for failures in itertools.count(1):
             now = self._clock()
+            answered = answered or (error if error.reached else None)
             pause = retry_after(
                 error,
                 failures=failures,
@@ -149,12 +151,12 @@ class CallPolicy:
             )
             refusals += is_refusal(error)
             if pause is None:
-                raise _final_error(error, failures, seconds) from error.__cause__
+                raise _final_error(error, answered, failures, seconds) from error.__cause__
             if pause:
                 yield Pause(pause)
             call.timeout, call.end, call.caller_timeout = end - self._clock(), end, 0.0
             if call.timeout <= 0:
-                raise _final_error(error, failures, seconds) from error.__cause__
+                raise _final_error(error, answered, failures, seconds) from error.__cause__
             try:
                 answer: bytes = yield self._begin_attempt(call, record)
             except StatusError as raised:
@@ -164,13 +166,22 @@ class CallPolicy:
         raise AssertionError("unreachable: itertools.count never ends")
 
 
-def _final_error(error: StatusError, failures: int, seconds: float) -> StatusError:
-    """Return the error to raise; one for a late last attempt names the time that all attempts took together."""
-    if failures == 1 or not isinstance(error, DeadlineExceededError):
+def _final_error(error: StatusError, answered: StatusError | None, failures: int, seconds: float) -> StatusError:
+    """Return the error to raise after the last attempt.
+
+    One for a late attempt names the time that all attempts took together. ``answered``, the first error that a server
+    answered, says more than what came of the attempts after it.
+    """
+    if failures == 1 or not isinstance(error, (DeadlineExceededError, UnavailableError)):
         return error
-    return DeadlineExceededError(
-        f"no answer within {seconds:.3g} s, in {failures} attempts; the last one: {error.message}", hint=error.hint
-    )
+    message, hint = error.message, error.hint
+    if isinstance(error, DeadlineExceededError) and not error.reached:
+        message = f"no answer within {seconds:.3g} s, in {failures} attempts; the last one: {message}"
+    if answered is not None and answered.message != error.message:
+        message, hint = f"{answered.message}; after that: {message}", answered.hint or hint
+    if message == error.message:
+        return error
+    return type(error)(message, hint=hint, retriable=error.retriable, reached=error.reached)
 
 
 def _status(error: BaseException) -> str:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from tfs_deploy.client.call.status_errors import grpc_error, late_error
+from tfs_deploy.client.call.status_errors import late_error
 from tfs_deploy.client.grpc.channel import (
     DEADLINE_GRACE,
     SMALL_REQUEST,
     UNANSWERED,
     Channel,
+    call_error,
     call_metadata,
     channel_credentials,
     channel_options,
     closed_error,
+    goes_on,
 )
+from tfs_deploy.client.transport.event_loops import PerLoop
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
@@ -27,20 +30,19 @@ if TYPE_CHECKING:
 
 
 class AsyncGrpcTransport:
-    """Sends calls over a channel of the running event loop."""
+    """Sends calls over a channel of the running event loop; each loop has its own."""
 
     def __init__(self, target: str, settings: GrpcSettings) -> None:
         self._target = target
         self._credentials = channel_credentials(settings)
         self._options = channel_options(target, settings)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._channel: Channel | None = None
+        self._channels = PerLoop(self._connect, _close)
         self._closed = False
 
     async def perform(self, call: Call) -> bytes:
         """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
         loop = asyncio.get_running_loop()
-        channel = self._channel if self._channel is not None and loop is self._loop else self._connect(loop)
+        channel = self._channels.made.get(loop) or await self._channels.open(loop)
         try:
             left = call.end - time.monotonic()
             sent = channel.method(call.path)(call.body, timeout=left, metadata=call_metadata(call))
@@ -48,10 +50,9 @@ class AsyncGrpcTransport:
                 return await self._watch(channel, sent, call, left)
             answer: bytes = await sent
         except grpc.aio.AioRpcError as error:
-            code = error.code()
-            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                channel.pending_writes.add(UNANSWERED)
-            raise grpc_error(code.value[0], error.details() or "", self._target, call.message_timeout) from error
+            if goes_on(error, call):
+                return await self.perform(call)
+            raise call_error(channel, error, self._target, call) from error
         except grpc.aio.UsageError as error:
             # another task has closed the channel
             raise closed_error(self._target) from error
@@ -77,22 +78,23 @@ class AsyncGrpcTransport:
         channel.pending_writes -= {sent, UNANSWERED}
         return answer
 
-    def _connect(self, loop: asyncio.AbstractEventLoop) -> Channel:
+    def _connect(self) -> Channel:
         if self._closed:
             raise closed_error(self._target)
         if self._credentials is None:
             made = grpc.aio.insecure_channel(self._target, self._options)
         else:
             made = grpc.aio.secure_channel(self._target, self._credentials, self._options)
-        self._loop, self._channel = loop, Channel(made)
-        return self._channel
+        return Channel(made, encrypted=self._credentials is not None)
 
     async def close(self) -> None:
-        """Close the channel; later calls are refused."""
+        """Close the channels; later calls are refused."""
         self._closed = True
-        channel, self._channel = self._channel, None
-        if channel is not None and self._loop is asyncio.get_running_loop():
-            await channel.channel.close()
+        await self._channels.close()
+
+
+async def _close(channel: Channel) -> None:
+    await channel.channel.close()
 
 
 def _retrieve_exception(task: asyncio.Task[bytes]) -> None:

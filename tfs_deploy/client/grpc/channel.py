@@ -1,19 +1,21 @@
-"""gRPC channels: their targets, arguments and credentials."""
+"""gRPC channels: their arguments, credentials and errors."""
 
 from __future__ import annotations
 
-import re
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from tfs_deploy.client.call.status_errors import grpc_error, is_turned_away
+from tfs_deploy.client.grpc.target import grpc_proxy
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
     from tfs_deploy.client.options import GrpcSettings
+    from tfs_deploy.errors import StatusError
 
-DEFAULT_PORT: Final = 8500
 _ARGUMENTS: Final = (
     # gRPC's own limit for received messages is 4 MiB, less than a batch of images
     ("grpc.max_receive_message_length", -1),
@@ -24,6 +26,9 @@ _ARGUMENTS: Final = (
     # all its calls fail, so that wait has to be shorter than the pauses between a call's attempts.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 250),
+    # Of replicas that restart one after the other, each comes back at another address: gRPC would ask for the addresses
+    # of a name only every 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
     # With keepalive on, gRPC also makes the kernel give up on a machine that does not acknowledge what is sent
     # (TCP_USER_TIMEOUT) after 10 s instead of a quarter of an hour. Servers allow a ping every 300 s.
     ("grpc.keepalive_time_ms", 310_000),
@@ -32,10 +37,11 @@ _ARGUMENTS: Final = (
 _GZIP: Final = 2
 #: targets that may stand for several addresses, over which calls are spread
 _SEVERAL_ADDRESSES: Final = ("dns:", "ipv4:", "ipv6:")
-_LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\]):|^unix:")
 
 #: bytes of a request that a connection accepts at once, even if the server reads nothing
 SMALL_REQUEST: Final = 16_384
+#: how often a call that is turned away is sent on another connection, which may lead to a server that stops as well
+_MOST_TURNED_AWAY: Final = 3
 #: seconds that gRPC may take to report that a deadline has passed
 DEADLINE_GRACE: Final = 0.01
 #: stands for calls that ended without an answer, until a call is answered again
@@ -50,10 +56,11 @@ class Channel:
     beside and behind them have to be watched.
     """
 
-    __slots__ = ("channel", "methods", "pending_writes")
+    __slots__ = ("channel", "encrypted", "methods", "pending_writes")
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, channel: Any, *, encrypted: bool) -> None:
         self.channel = channel
+        self.encrypted = encrypted
         self.methods: dict[str, Any] = {}
         self.pending_writes: set[Any] = set()
 
@@ -65,35 +72,27 @@ class Channel:
         return found
 
 
-def grpc_target(target: str) -> str:
-    """Return the target, with the default port for a bare host name; ``unix:``, ``dns:///`` and the like stay.
-
-    Raises:
-        UsageError: the target is a URL, which is for the REST client.
-    """
-    if re.match(r"https?://", target):
-        raise UsageError(
-            f"{target} is a URL, but the gRPC client takes HOST:PORT", hint="use RestClient (--rest) for URLs"
-        )
-    if not target or target.startswith(":"):
-        raise UsageError(f"not a valid HOST:PORT: {target!r}", hint="give for example localhost:8500")
-    return target if re.search(r":", target) else f"{target}:{DEFAULT_PORT}"
-
-
 def channel_options(target: str, settings: GrpcSettings) -> tuple[tuple[str, Any], ...]:
-    """Return the arguments of a channel; the caller's own come last and win."""
-    more: list[tuple[str, Any]] = []
-    if _LOOPBACK.match(target):
-        more.append(("grpc.enable_http_proxy", 0))
+    """Return the arguments of a channel, each once: the caller's own, and the client's where the caller gave none.
+
+    Of an argument that is given twice, gRPC takes the first (src/core/lib/channel/channel_args.cc).
+    """
+    arguments: dict[str, Any] = dict(_ARGUMENTS)
+    proxy = grpc_proxy(target)
+    # without the first argument, gRPC goes by rules of its own for what the environment says
+    arguments["grpc.enable_http_proxy"] = int(proxy is not None)
+    if proxy is not None:
+        arguments["grpc.http_proxy"] = proxy
     if target.startswith(_SEVERAL_ADDRESSES):
-        more.append(("grpc.lb_policy_name", "round_robin"))
+        arguments["grpc.lb_policy_name"] = "round_robin"
     if settings.keepalive is not None:
-        more.append(("grpc.keepalive_time_ms", int(settings.keepalive * 1000)))
+        arguments["grpc.keepalive_time_ms"] = int(settings.keepalive * 1000)
     if settings.compression is not None:
-        more.append(("grpc.default_compression_algorithm", _GZIP))
+        arguments["grpc.default_compression_algorithm"] = _GZIP
     if settings.tls is not None and settings.tls.name is not None:
-        more.append(("grpc.ssl_target_name_override", settings.tls.name))
-    return (*_ARGUMENTS, *more, *settings.options)
+        arguments["grpc.ssl_target_name_override"] = settings.tls.name
+    given = {name for name, _ in settings.options}
+    return (*settings.options, *((name, value) for name, value in arguments.items() if name not in given))
 
 
 def channel_credentials(settings: GrpcSettings) -> Any | None:
@@ -108,6 +107,31 @@ def call_metadata(call: Call) -> tuple[tuple[str, str], ...] | None:
     """Return the headers of a call as gRPC takes them."""
     record = call.record
     return tuple(record.headers.items()) if record is not None and record.headers else None
+
+
+def call_error(channel: Channel, error: Any, target: str, call: Call) -> StatusError:
+    """Return the error for a ``grpc.RpcError``; an answer that is late may have left its connection full."""
+    code = error.code()
+    late = time.monotonic() > call.end - DEADLINE_GRACE
+    if late and code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        channel.pending_writes.add(UNANSWERED)
+    details = error.details() or ""
+    return grpc_error(code.value[0], details, target, call.message_timeout, late=late, encrypted=channel.encrypted)
+
+
+def goes_on(error: Any, call: Call) -> bool:
+    """Return whether to send a call again at once: a server that stops has turned it away.
+
+    gRPC does so itself where the server's GOAWAY came before the call. If the name has several addresses, the next
+    connection is to another one.
+    """
+    if not call.may_retry or call.turned_away >= _MOST_TURNED_AWAY or time.monotonic() >= call.end:
+        return False
+    if not is_turned_away(error.code().value[0], error.details() or ""):
+        return False
+    call.turned_away += 1
+    call.begin_again()
+    return True
 
 
 def closed_error(target: str) -> UsageError:

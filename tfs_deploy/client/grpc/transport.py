@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from tfs_deploy.client.call.status_errors import grpc_error, late_error
+from tfs_deploy.client.call.status_errors import late_error
 from tfs_deploy.client.grpc.channel import (
     DEADLINE_GRACE,
     SMALL_REQUEST,
     UNANSWERED,
     Channel,
+    call_error,
     call_metadata,
     channel_credentials,
     channel_options,
     closed_error,
+    goes_on,
 )
 
 if TYPE_CHECKING:
@@ -93,10 +95,9 @@ class GrpcTransport:
                 return self._watch(channel, method, call)
             answer: bytes = method(call.body, call.end - _clock(), call_metadata(call))
         except grpc.RpcError as error:
-            code = error.code()
-            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                channel.pending_writes.add(UNANSWERED)
-            raise grpc_error(code.value[0], error.details() or "", self.target, call.message_timeout) from error
+            if goes_on(error, call):
+                return self.perform(call)
+            raise call_error(channel, error, self.target, call) from error
         except ValueError as error:
             # another thread has closed the channel
             raise closed_error(self.target) from error
@@ -155,9 +156,9 @@ class GrpcTransport:
         if self._closed:
             raise closed_error(self.target)
         if self._credentials is None:
-            made = Channel(grpc.insecure_channel(self.target, self._options))
+            made = Channel(grpc.insecure_channel(self.target, self._options), encrypted=False)
         else:
-            made = Channel(grpc.secure_channel(self.target, self._credentials, self._options))
+            made = Channel(grpc.secure_channel(self.target, self._credentials, self._options), encrypted=True)
         _inherited.extend(channel for pid, channel in self._channels.items() if pid != _pid)
         # no lock, because a fork could leave it locked: if two threads connect, the first channel stays
         kept = self._channels.setdefault(_pid, made)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import urllib.request
 from typing import Final
-from urllib.parse import urlsplit
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.host.addresses import read_url
+from tfs_deploy.host.proxies import proxy_for
 
 DEFAULT_PORT: Final = 8501
-_LOOPBACK: Final = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|::1)$")
 
 
 def rest_base_url(address: str, *, encrypted: bool = False) -> str:
@@ -21,28 +19,22 @@ def rest_base_url(address: str, *, encrypted: bool = False) -> str:
     Raises:
         UsageError: the address is none of these.
     """
-    url = address if "://" in address else f"http{'s' if encrypted else ''}://{address}"
-    parts = urlsplit(url)
+    reason: object = "it has a query or a fragment"
     try:
-        port = parts.port
-    except ValueError:
-        parts = parts._replace(netloc="")
-        port = None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise UsageError(f"not a valid HOST:PORT or http URL: {address!r}", hint="give for example localhost:8501")
-    netloc = parts.netloc if port is not None or "://" in address else f"{parts.netloc}:{DEFAULT_PORT}"
-    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
+        url = read_url(address, scheme="https" if encrypted else "http")
+        valid = not url.query and "#" not in address
+        if encrypted and url.scheme == "http":
+            valid, reason = False, "TLS is asked for, which is https"
+    except ValueError as error:
+        valid, reason = False, error
+    if not valid:
+        message = f"not a valid HOST:PORT or http URL: {address!r}: {reason}"
+        raise UsageError(message, hint="give for example localhost:8501")
+    place = url.place if "://" in address or url.port is not None else f"{url.place}:{DEFAULT_PORT}"
+    return f"{url.scheme}://{url.user}{place}{url.path.rstrip('/')}"
 
 
-def proxy_for(base_url: str) -> str | None:
-    """Return the URL of the proxy that the environment or the system names for a server; never for this machine."""
-    if _LOOPBACK.match(urlsplit(base_url).hostname or ""):
-        return None
-    import httpx
-
-    parts = httpx.URL(base_url)
-    proxies = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(parts.netloc.decode("ascii")):
-        return None
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    return found if found is None or "://" in found else f"http://{found}"
+def rest_proxy(base_url: str) -> str | None:
+    """Return the URL of the proxy on the way to a server; see ``host.proxies``."""
+    url = read_url(base_url)
+    return proxy_for(url.scheme, url.host, url.port)

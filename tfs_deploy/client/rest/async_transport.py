@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tfs_deploy.client.call.status_errors import late_error, rest_error
-from tfs_deploy.client.rest.address import proxy_for
+from tfs_deploy.client.call.status_errors import late_error
+from tfs_deploy.client.rest.address import rest_proxy
+from tfs_deploy.client.rest.error_replies import reply_error
 from tfs_deploy.client.rest.http_requests import (
     MAX_IDLE_CONNECTIONS,
     HttpRequests,
     closed_error,
-    error_message,
     http_error,
 )
+from tfs_deploy.client.transport.event_loops import PerLoop
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
@@ -23,54 +25,54 @@ if TYPE_CHECKING:
 
 
 class AsyncRestTransport:
-    """Sends calls over connections of the running event loop."""
+    """Sends calls over connections of the running event loop; each loop has its own."""
 
     def __init__(self, base_url: str, settings: Settings) -> None:
         self._base_url = base_url
         self._requests = HttpRequests(base_url, settings)
         self._httpx = self._requests.httpx
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pool: Any = None
+        self._pools = PerLoop(self._open, _close)
         self._closed = False
 
     async def perform(self, call: Call) -> bytes:
         """Send one request and return the reply's body; raise a ``StatusError`` if there is none or it is an error."""
         loop = asyncio.get_running_loop()
-        pool = self._pool if self._pool is not None and loop is self._loop else self._open(loop)
+        pool = self._pools.made.get(loop) or await self._pools.open(loop)
         method, url, arguments = self._requests.request(call)
         try:
             left = call.end - time.monotonic()
             response = await asyncio.wait_for(pool.request(method, url, timeout=None, **arguments), left)
         except asyncio.TimeoutError:
             raise late_error(urlsplit(self._base_url).netloc, call.message_timeout) from None
-        except self._httpx.HTTPError as error:
+        # anyio lets errors of TLS pass
+        except (self._httpx.HTTPError, ssl.SSLError) as error:
             raise http_error(error, self._base_url, call.message_timeout) from error
         except RuntimeError as error:
             if not self._closed:
                 raise
             raise closed_error(self._base_url) from error
         body: bytes = response.content
-        if response.status_code != self._httpx.codes.OK:
-            raise rest_error(response.status_code, error_message(body), url)
+        if response.status_code != self._httpx.codes.OK or (not body and "grpc-status" in response.headers):
+            raise reply_error(response.status_code, response.headers, body, url)
         return body
 
-    def _open(self, loop: asyncio.AbstractEventLoop) -> Any:
+    def _open(self) -> Any:
         if self._closed:
             raise closed_error(self._base_url)
         requests = self._requests
-        self._loop = loop
-        self._pool = self._httpx.AsyncClient(
+        return self._httpx.AsyncClient(
             verify=requests.ssl_context(),
-            proxy=proxy_for(self._base_url),
+            proxy=rest_proxy(self._base_url),
             trust_env=False,
             headers=requests.headers,
             limits=self._httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS),
         )
-        return self._pool
 
     async def close(self) -> None:
         """Close the connections; later calls are refused."""
         self._closed = True
-        pool, self._pool = self._pool, None
-        if pool is not None and self._loop is asyncio.get_running_loop():
-            await pool.aclose()
+        await self._pools.close()
+
+
+async def _close(pool: Any) -> None:
+    await pool.aclose()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import ssl
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client.call.status_errors import rest_error
-from tfs_deploy.client.rest.address import proxy_for
-from tfs_deploy.client.rest.http_requests import HttpRequests, closed_error, error_message, http_error
+from tfs_deploy.client.rest.address import rest_proxy
+from tfs_deploy.client.rest.error_replies import reply_error
+from tfs_deploy.client.rest.http_requests import HttpRequests, closed_error, http_error
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
@@ -32,15 +33,15 @@ class RestTransport:
         arguments.setdefault("extensions", {})["timeout"] = dict.fromkeys(("connect", "write", "read"), call.end)
         try:
             response = pool.request(method, url, **arguments)
-        except (self._httpx.HTTPError, *_connection_errors()) as error:
+        except (self._httpx.HTTPError, ssl.SSLError, *_connection_errors()) as error:
             raise http_error(error, self.base_url, call.message_timeout) from error
         except RuntimeError as error:
             if not self._closed:
                 raise
             raise closed_error(self.base_url) from error
         body: bytes = response.content
-        if response.status_code != self._httpx.codes.OK:
-            raise rest_error(response.status_code, error_message(body), url)
+        if response.status_code != self._httpx.codes.OK or (not body and "grpc-status" in response.headers):
+            raise reply_error(response.status_code, response.headers, body, url)
         return body
 
     def close(self) -> None:
@@ -56,7 +57,7 @@ class RestTransport:
         # it needs httpx, which an extra installs
         from tfs_deploy.client.rest.deadline_transport import DeadlineTransport
 
-        transport = DeadlineTransport(self._requests.ssl_context(), proxy_for(self.base_url))
+        transport = DeadlineTransport(self._requests.ssl_context(), rest_proxy(self.base_url))
         made = self._httpx.Client(transport=transport, headers=self._requests.headers, trust_env=False)
         # no lock, because a fork could leave it locked: if two threads connect, the first pool stays
         kept = self._pools.setdefault(os.getpid(), made)

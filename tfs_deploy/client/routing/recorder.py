@@ -1,8 +1,8 @@
 """The request recorder: counts a consumer's requests during a rollout, for the process that judges the rollout.
 
 Every consumer process appends to a file of its own beside the traffic file (see ``state.request_tallies``); no process
-waits for another. Nothing is written while all traffic goes to the stable version: then only the file's modification
-time shows that there is a consumer.
+waits for another. Nothing is written while no rollout is unfinished and all traffic goes to the stable version: then
+only the file's modification time shows that there is a consumer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from tfs_deploy.state.request_tallies import Tally, TallyWriter, latency_class
+from tfs_deploy.state.request_tallies import Tally, TallyWriter, is_watched, latency_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +36,8 @@ class RequestRecorder:
         self._interval = interval
         self._clock = clock
         self._warned = self._seen = False
+        #: whether a rollout is unfinished, as of the last write: all requests are to be recorded
+        self.watched = False
         self._tallies: dict[str, Tally] = {}
         self._since = clock()
         self._reset()
@@ -93,6 +95,7 @@ class RequestRecorder:
                 tallies, self._tallies = self._tallies, {}
                 seen, self._seen = self._seen, False
                 since, self._since = self._since, self._clock()
+            self.watched = is_watched(self._folder)
             try:
                 if tallies:
                     self._file.append(tallies, since, self._since)

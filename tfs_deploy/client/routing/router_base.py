@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from tfs_deploy.client.routing.comparison import has_broken
 from tfs_deploy.client.routing.label_choice import FALLBACK, checked_weights, choose, position
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from tfs_deploy.codec import PredictReply
 
 _LOG = logging.getLogger(__name__)
+
+
+class RouterOptions(TypedDict, total=False):
+    """Keyword arguments of the routers; see ``RouterBase``."""
+
+    weights: Mapping[Any, float] | None
+    copies: Mapping[Any, float] | None
+    compared: ComparisonCallback | None
+    fallback: str | int | None
+    record: bool
+    clock: Callable[[], float]
 
 
 class RouterBase:
@@ -88,6 +99,9 @@ class RouterBase:
             raise UsageError("this router's weights come from its traffic file", hint="use write_traffic")
         self._split.weights = checked_weights(weights)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r}, {self._split.weights}, fallback={self.fallback!r})"
+
     def choose(self, key: str | bytes | int | None = None) -> Any:
         """Return the label (or version) for a key; without a key, a random one by weight."""
         self._split.refresh()
@@ -111,7 +125,7 @@ class RouterBase:
     def _record_reply(self, label: str | int, started: float, reply: PredictReply) -> None:
         if self._recorder is None:
             return
-        if self._split.experimenting:
+        if self._split.experimenting or self._recorder.watched:
             seconds = time.perf_counter() - started
             self._recorder.record(str(label), seconds, broken=has_broken(reply.outputs))
         else:
@@ -119,7 +133,9 @@ class RouterBase:
 
     def _record_error(self, label: str | int, started: float, error: TfsDeployError) -> None:
         """Record a reply that was an error; a request that was never sent says nothing about the model."""
-        if self._recorder is not None and isinstance(error, StatusError) and self._split.experimenting:
+        if self._recorder is None or not isinstance(error, StatusError):
+            return
+        if self._split.experimenting or self._recorder.watched:
             self._recorder.record(str(label), time.perf_counter() - started, error=True)
 
     def _falls_back(self, label: str | int, error: StatusError) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
 
@@ -17,11 +18,17 @@ def split_addresses(given: str | Sequence[str]) -> list[str]:
     """Return the addresses of the servers, given as a sequence or as text with commas.
 
     Raises:
-        UsageError: there is no address.
+        UsageError: there is no address, or something else than text is given.
     """
     if isinstance(given, str):
         return [given] if given.startswith(_SCHEMES) else [part.strip() for part in given.split(",")]
-    addresses = [part for each in given for part in split_addresses(each)]
+    addresses = [part for each in _members(given) for part in split_addresses(each)]
     if not addresses:
         raise UsageError("no address is given", hint="give at least one HOST:PORT")
     return addresses
+
+
+def _members(given: object) -> list[Any]:
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise UsageError(f"not a valid HOST:PORT: {given!r}: it is not text", hint="give for example localhost:8500")
+    return list(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from tfs_deploy.client.transport.replicas import Replicas
@@ -27,7 +28,8 @@ class BalancedTransport:
         try:
             answer = self._transports[number].perform(call)
         except StatusError as error:
-            _record_failure(self.replicas, number, call, error)
+            if _goes_elsewhere(self.replicas, number, call, error):
+                return self.perform(call)
             raise
         self.replicas.answered(number)
         return answer
@@ -51,7 +53,8 @@ class AsyncBalancedTransport:
         try:
             answer = await self._transports[number].perform(call)
         except StatusError as error:
-            _record_failure(self.replicas, number, call, error)
+            if _goes_elsewhere(self.replicas, number, call, error):
+                return await self.perform(call)
             raise
         self.replicas.answered(number)
         return answer
@@ -75,8 +78,16 @@ def _pick_server(replicas: Replicas, call: Call) -> int:
     return replicas.pick(call.failed_servers)
 
 
-def _record_failure(replicas: Replicas, number: int, call: Call, error: StatusError) -> None:
-    """Record how a call to a server failed; without an answer, its next attempt goes to another server."""
+def _goes_elsewhere(replicas: Replicas, number: int, call: Call, error: StatusError) -> bool:
+    """Record how a call to a server failed; return whether to send it to another one at once.
+
+    That is so if the call did not reach this server, until each server had its turn. Otherwise the next attempt of the
+    call, if there is one, goes to another server.
+    """
     replicas.failed(number, error)
     if isinstance(error, (UnavailableError, DeadlineExceededError)):
         call.failed_servers += (number,)
+    if error.reached is not False or len(call.failed_servers) % replicas.count == 0 or time.monotonic() >= call.end:
+        return False
+    call.begin_again()
+    return True

@@ -38,6 +38,7 @@ class Replicas:
     """
 
     def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.count = count
         self._all = [_Replica() for _ in range(count)]
         self._turns = itertools.count()
         self._clock = clock
@@ -73,7 +74,7 @@ class Replicas:
         if isinstance(error, UnavailableError):
             replica.unavailable += 1
             failures = replica.unavailable
-        elif isinstance(error, DeadlineExceededError):
+        elif isinstance(error, DeadlineExceededError) and not error.reached:
             replica.late += 1
             failures = replica.late - _MAX_LATE + 1
         else:

@@ -6,6 +6,7 @@ ignored) and quotes values in its errors. Text is ``str`` with undecodable bytes
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -23,6 +24,12 @@ _PRINTED: Final = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\
 _SPECIAL: Final = re.compile('["\\\\\x00-\x1f]')
 _PLAIN: Final = re.compile('[^"\\\\\x00-\x1f]*')
 _DIGITS: Final = re.compile(r"[0-9]*")
+#: strings (the last one perhaps cut off), numbers and brackets; each character is looked at once
+_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|[\[\]{}]', re.DOTALL)
+#: digits that may be too many for a double
+_LONG_NUMBER: Final = 300
+_BAD_PAIR: Final = "The surrogate pair in string is invalid."
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 #: stands for what cannot be printed; strings have it escaped
 _STOP: Final = "\0"
 #: this parser is recursive; the faster ones before it go deeper
@@ -56,27 +63,82 @@ def parse_json(data: bytes) -> Any:
     if not data:
         raise InvalidArgumentError("JSON Parse error: The document is empty")
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    surrogates = "\\ud" in text or "\\uD" in text
     try:
-        return _quick(text)
-    except RecursionError:
-        pass
-    except ValueError as error:
-        if len(text) > _MAX_EXAMINED and isinstance(error, json.JSONDecodeError):
-            offset = len(text[: error.pos].encode("utf-8", "surrogateescape"))
-            problem = _PROBLEMS.get(error.msg.rstrip(": "), "Invalid value.")
-            raise InvalidArgumentError(f"JSON Parse error: {problem} at offset: {offset}") from None
-    try:
+        if len(text) > _MAX_EXAMINED:
+            return _parse_large(text, surrogates=surrogates)
+        if not surrogates:
+            with contextlib.suppress(ValueError, RecursionError):
+                return _quick(text)[0]
         return _Parser(text).parse()
     except JsonError as error:
         raise InvalidArgumentError(f"JSON Parse error: {error}") from None
 
 
-def _quick(text: str) -> Any:
-    if "\\ud" in text or "\\uD" in text:
-        raise ValueError  # surrogates: the parser below knows which pairs are valid
-    start = len(text) - len(text.lstrip(_SPACE))
-    value, _ = _DECODER.raw_decode(text, start)
+def _quick(text: str) -> tuple[Any, int]:
+    """Return the first value and where it ends; ``ValueError`` or ``RecursionError`` if the fast parser refuses it."""
+    return _DECODER.raw_decode(text, len(text) - len(text.lstrip(_SPACE)))
+
+
+def _parse_large(text: str, *, surrogates: bool) -> Any:
+    """Parse with the fast parser alone, and name the first problem by a scan for what it does not tell."""
+    value: Any = None
+    problem = ""
+    try:
+        value, end = _quick(text)
+    except json.JSONDecodeError as error:
+        end, problem = error.pos, _PROBLEMS.get(error.msg.rstrip(": "), "Invalid value.")
+    except (ValueError, RecursionError):
+        end, problem = len(text), "Invalid value."
+    if problem:
+        end, problem = _first_problem(text, end) or (end, problem)
+    elif surrogates:
+        lone = _lone_surrogate(text, end)
+        if lone is not None:
+            end, problem = lone, _BAD_PAIR
+    if problem:
+        raise JsonError(problem, len(text[:end].encode("utf-8", "surrogateescape")))
     return value
+
+
+def _first_problem(text: str, end: int) -> tuple[int, str] | None:
+    """Find nesting, numbers and surrogates that the server refuses, before ``end``; takes time linear in the text."""
+    depth = 0
+    for token in _TOKEN.finditer(text, 0, end):
+        first = token[0][0]
+        if first in "[{":
+            depth += 1
+            if depth > _MAX_DEPTH:
+                return token.end(), "Terminate parsing due to Handler error."
+        elif first in "]}":
+            depth -= 1
+            if not depth:
+                return None
+        elif first == '"':
+            lone = _lone_surrogate(token[0], len(token[0]))
+            if lone is not None:
+                return token.start() + lone, _BAD_PAIR
+        elif len(token[0]) > _LONG_NUMBER or "e" in token[0] or "E" in token[0]:
+            try:
+                to_double(token[0])
+            except ValueError:
+                return token.start(), "Number too big to be stored in double."
+    return None
+
+
+def _lone_surrogate(text: str, end: int) -> int | None:
+    """Return where there is, before ``end``, one half of an escaped surrogate pair without the other."""
+    high: int | None = None
+    behind = 0
+    for escape in _ESCAPE.finditer(text, 0, end):
+        code = int(escape[1] or "0", 16)
+        low = 0xDC00 <= code <= 0xDFFF
+        if high is not None and not (low and escape.start() == behind):
+            return high
+        if low and high is None:
+            return escape.start()
+        high, behind = (escape.start(), escape.end()) if 0xD800 <= code <= 0xDBFF else (None, 0)
+    return high
 
 
 class RepeatedMembers(dict[str, Any]):
@@ -226,10 +288,10 @@ class _Parser:
 
     def _surrogates(self, high: int, start: int) -> int:
         if high > 0xDBFF or not self._take("\\u"):
-            self._fail("The surrogate pair in string is invalid.", start)
+            self._fail(_BAD_PAIR, start)
         low = self._hex4(start)
         if not 0xDC00 <= low <= 0xDFFF:
-            self._fail("The surrogate pair in string is invalid.", start)
+            self._fail(_BAD_PAIR, start)
         return ((high - 0xD800) << 10 | (low - 0xDC00)) + 0x10000
 
     def _hex4(self, start: int) -> int:

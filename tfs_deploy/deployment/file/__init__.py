@@ -12,7 +12,9 @@ from tfs_deploy.extras import import_extra
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
+    from tfs_deploy.deployment.file.yaml_reader import KeyPath
     from tfs_deploy.errors import Problem
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "VersionPolicy",
     "load_deployment",
     "load_with_advice",
+    "problems_of",
+    "write_yaml",
 ]
 
 
@@ -48,3 +52,20 @@ def load_with_advice(
         path, check_disk=check_disk, allow_latest=allow_latest
     )
     return loaded
+
+
+def problems_of(document: dict[str, Any], source: str, lines: dict[KeyPath, int]) -> list[Problem]:
+    """Return what is wrong in the values of a deployment file that were made from another file, ``source``.
+
+    ``lines`` leads from the path of a value to its line there. The disk is not looked at.
+    """
+    loader = import_extra("tfs_deploy.deployment.file.loader", "cli")
+    problems: list[Problem] = loader.problems_of(document, source, lines)
+    return problems
+
+
+def write_yaml(document: dict[str, Any]) -> str:
+    """Return a document as YAML that readers of YAML 1.1 and of 1.2 take for the same values, keys in their order."""
+    writer = import_extra("tfs_deploy.deployment.file.yaml_writer", "cli")
+    text: str = writer.write_yaml(document)
+    return text

@@ -51,6 +51,10 @@ def check_file(
             yield ("batching", key), message
     if file.ssl is not None and file.ssl.client_verify and file.ssl.ca is None and ("ssl", "ca") not in unknown:
         yield ("ssl", "client_verify"), "needs ca: the CA certificates that sign the clients' certificates"
+    if file.ssl is not None:
+        for key, other in (("client_key", "client_cert"), ("client_cert", "client_key")):
+            if getattr(file.ssl, key) is not None and getattr(file.ssl, other) is None:
+                yield ("ssl", key), f"needs {other}"
     if file.monitoring is not None:
         if file.server.rest_port == 0:
             yield ("monitoring",), "needs server.rest_port: metrics are served on the REST port"
@@ -85,13 +89,27 @@ def _check_flags(server: ServerSection) -> Iterator[Finding]:
     release = release_of_server(server)
     for name, value in server.flags.items():
         owner = DERIVED_FLAGS.get(name)
-        problem = f"is set by {owner}" if owner else check_flag(name, value, version=release)
+        problem = f"is set by {owner}" if owner else check_flag(name, value, version=release) or _deaf(name, value)
         if problem:
             yield ("server", "flags", name), problem
     together, *apart = (f"tensorflow_{kind}_parallelism" for kind in ("session", "intra_op", "inter_op"))
     if server.flags.get(together) and any(server.flags.get(name) for name in apart):
         # With all three the server refuses to start; with two it uses one of them (model_servers/server.cc).
         yield ("server", "flags", together), f"cannot be combined with {' and '.join(apart)}: it sets both"
+
+
+def _deaf(name: str, value: object) -> str | None:
+    """Return what is wrong with a server that does not look for versions again: it takes none by a reload either.
+
+    With 0 the server polls once, when it starts; with a negative number never, and its ports stay closed
+    (file_system_storage_path_source.cc).
+    """
+    if name != "file_system_poll_wait_seconds" or not isinstance(value, int) or value > 0:
+        return None
+    looks = "looks for versions only when it starts, so neither up nor a rollout could load one"
+    if value < 0:
+        looks = "never looks for versions, so its ports would stay closed"
+    return f"must be at least 1: with {value} the server {looks}"
 
 
 def _check_models(file: DeploymentFile, unknown: set[KeyPath], line: Callable[[KeyPath], int]) -> Iterator[Finding]:
@@ -139,10 +157,10 @@ def _check_versions(where: KeyPath, model: ModelSection, *, known: bool) -> Iter
         if specific is not None and version not in specific:
             listed = ", ".join(map(str, sorted(specific)))
             yield path, f"version {version} is not served, versions.specific lists {listed}"
-    latest = model.versions.latest if known else None
-    if latest is not None and len(set(model.labels.values())) > latest:
-        count = len(set(model.labels.values()))
-        yield (*where, "labels"), f"name {count} versions, but versions: {{latest: {latest}}} serves {latest}"
+    if known and model.versions.latest is not None and model.labels:
+        listed = ", ".join(map(str, sorted(set(model.labels.values()))))
+        unloads = "under the policy latest, newer versions on disk unload what labels point at"
+        yield (*where, "labels"), f"{unloads}: serve specific versions ({listed})"
 
 
 def _check_traffic(where: KeyPath, model: ModelSection, unknown: set[KeyPath]) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from tfs_deploy.deployment.file.schema import DeploymentFile
 from tfs_deploy.deployment.file.state_place import check_state, check_state_on_disk
 from tfs_deploy.deployment.file.yaml_reader import ParsedYaml, read_yaml
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
@@ -48,8 +49,21 @@ def load_with_advice(path: str | Path, *, check_disk: bool, allow_latest: bool) 
     return deployment, _problems(source, warnings)
 
 
+def problems_of(document: dict[str, Any], source: str, lines: dict[KeyPath, int]) -> list[Problem]:
+    """See ``tfs_deploy.deployment.file.problems_of``."""
+    try:
+        _checked(Path(source), ParsedYaml(document, lines), check_disk=False, allow_latest=True)
+    except SpecError as error:
+        return error.problems
+    return []
+
+
 def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, ParsedYaml]:
     parsed = read_yaml(_read(source))
+    return _checked(source, parsed, check_disk=check_disk, allow_latest=allow_latest), parsed
+
+
+def _checked(source: Path, parsed: ParsedYaml, *, check_disk: bool, allow_latest: bool) -> Deployment:
     findings: Findings = {(place, message): line for line, place, message in parsed.problems}
     if not isinstance(parsed.data, dict):
         raise _error(source, findings or _not_a_mapping(parsed))
@@ -66,12 +80,12 @@ def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deploy
         found += [item for item in on_disk if item[0][:2] not in hidden and item[0] not in refused]
     if findings or found:
         raise _error(source, findings | {item: parsed.line(item[0]) for item in found})
-    return deployment, parsed
+    return deployment
 
 
 def _read(source: Path) -> str:
     try:
-        return source.read_bytes().decode("utf-8-sig")
+        return read_regular(source).decode("utf-8-sig")
     except FileNotFoundError:
         raise _not_found(source) from None
     except IsADirectoryError:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tfs_deploy.codec import numpy_dtype
-from tfs_deploy.codec.arrays import wide_array
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import TfsDeployError, UsageError
+from tfs_deploy.export.evidence.example_arrays import dtype_of, example_array
 from tfs_deploy.export.signatures.names import did_you_mean
 from tfs_deploy.savedmodel.goldens import Golden
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tfs_deploy.export.sources.source import Source
     from tfs_deploy.protos.signatures import TensorSpec
 
@@ -50,17 +50,35 @@ def as_examples(source: Source, examples: Any) -> list[Example]:
                 f"examples: unknown signature {signature!r}", hint=did_you_mean(signature, source.signature_names())
             )
         several = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
-        found += [_one(signature, specs, one) for one in (given if several else [given])]
+        optional = source.defaults(signature)
+        found += [_one(signature, specs, optional, one) for one in (given if several else [given])]
     return found
 
 
-def _one(signature: str, specs: dict[str, TensorSpec], example: Any) -> Example:
+def example_dtypes(examples: Any) -> dict[str, dict[str, str]]:
+    """Return the dtypes of the values by signature and input, for models that do not know those of their inputs.
+
+    What cannot be read is left out: ``as_examples`` reports it.
+    """
+    dtypes: dict[str, dict[str, str]] = {}
+    for signature, given in examples.items() if isinstance(examples, Mapping) else ():
+        first = given[0] if isinstance(given, list) and given else given
+        inputs = first.inputs if isinstance(first, Golden) else first
+        for name, value in inputs.items() if isinstance(inputs, Mapping) else ():
+            with contextlib.suppress(TfsDeployError):
+                dtypes.setdefault(signature, {})[name] = dtype_of(value)
+    return dtypes
+
+
+def _one(signature: str, specs: dict[str, TensorSpec], optional: Collection[str], example: Any) -> Example:
     if isinstance(example, Golden):
-        return Example(signature, _one_example(signature, specs, example.inputs), dict(example.outputs))
-    return Example(signature, _one_example(signature, specs, example))
+        return Example(signature, _one_example(signature, specs, optional, example.inputs), dict(example.outputs))
+    return Example(signature, _one_example(signature, specs, optional, example))
 
 
-def _one_example(signature: str, specs: dict[str, TensorSpec], example: Any) -> dict[str, Array]:
+def _one_example(
+    signature: str, specs: dict[str, TensorSpec], optional: Collection[str], example: Any
+) -> dict[str, Array]:
     if not isinstance(example, Mapping):
         raise UsageError(
             f"examples of {signature!r}: an example is a dict of inputs, not {type(example).__name__}",
@@ -69,45 +87,10 @@ def _one_example(signature: str, specs: dict[str, TensorSpec], example: Any) -> 
     for name in example:
         if name not in specs:
             raise UsageError(f"examples of {signature!r}: unknown input {name!r}", hint=did_you_mean(name, specs))
-    missing = [name for name in specs if name not in example]
+    missing = [name for name in specs if name not in example and name not in optional]
     if missing:
         raise UsageError(
             f"examples of {signature!r}: input {missing[0]!r} is missing",
             hint=f"an example gives every input: {', '.join(specs)}",
         )
-    return {name: _array(signature, spec, example[name]) for name, spec in specs.items()}
-
-
-def _array(signature: str, spec: TensorSpec, value: Any) -> Array:
-    if hasattr(value, "numpy"):
-        value = value.numpy()
-    dtype = numpy_dtype(spec.dtype)
-    given = wide_array(value)
-    if spec.dtype == "string":
-        array = _strings(given)
-    elif given.dtype.kind in "OSU" or not np.can_cast(given.dtype, dtype, casting="same_kind"):
-        raise UsageError(
-            f"examples of {signature!r}: input {spec.name!r} is {given.dtype.name}, "
-            f"but the signature takes {spec.dtype}",
-            hint=f"convert it with .astype({spec.dtype!r})",
-        )
-    else:
-        array = given.astype(dtype)
-    fits = spec.shape is None or (
-        array.ndim == len(spec.shape)
-        and all(want in (None, size) for want, size in zip(spec.shape, array.shape, strict=True))
-    )
-    if not fits:
-        raise UsageError(
-            f"examples of {signature!r}: input {spec.name!r} has shape {list(array.shape)}, "
-            f"but the signature takes {spec}",
-            hint="an example is a batch, even of a single row: array[None]",
-        )
-    return array
-
-
-def _strings(given: Array) -> Array:
-    array = np.empty(given.size, object)
-    for position, text in enumerate(given.reshape(-1).tolist()):
-        array[position] = text.encode() if isinstance(text, str) else bytes(text)
-    return array.reshape(given.shape)
+    return {name: example_array(signature, spec, example[name]) for name, spec in specs.items() if name in example}

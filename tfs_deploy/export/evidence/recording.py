@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tfs_deploy import protos
 from tfs_deploy.codec import encode_predict_request
+from tfs_deploy.codec.arrays import wide_array
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel.goldens import Golden
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
@@ -35,7 +34,7 @@ def record_goldens(source: Source, examples: Sequence[Example], tolerance: Toler
             answer = source.run(example.signature, example.inputs)
         for name, array in answer.items():
             seen.add(name)
-            by_tolerance.setdefault(tolerance.of(name), {})[name] = _plain(array)
+            by_tolerance.setdefault(tolerance.of(name), {})[name] = wide_array(array)
         goldens += [
             Golden(example.signature, example.inputs, outputs, rtol, atol)
             for (rtol, atol), outputs in by_tolerance.items()
@@ -43,12 +42,6 @@ def record_goldens(source: Source, examples: Sequence[Example], tolerance: Toler
     if examples:
         tolerance.check_outputs(seen)
     return goldens
-
-
-def _plain(array: Any) -> Any:
-    """Return an array, with strings as ``bytes`` in an object array, a single one included."""
-    result = np.asarray(array)
-    return result.astype(object) if result.dtype.kind in "SU" else result
 
 
 def warmup_requests(model: str, examples: Sequence[Example], infos: Mapping[str, SignatureInfo]) -> list[Any]:

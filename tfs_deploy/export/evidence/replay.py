@@ -1,7 +1,8 @@
 """Replay the goldens of a version directory in a process that never saw the model: ``python -m ... DIRECTORY``.
 
-Prints one JSON document: ``{"signatures": [...], "calls": n, "unsteady": {...}}``, or ``{"error": "..."}`` with exit
-code 1. ``unsteady``: signature -> how a second run of the same example differs from the first, if it does.
+Prints a JSON document: ``{"signatures": [...], "calls": n, "unsteady": {...}}``, or ``{"error": "...", "kind": "..."}``
+and exit code 1. ``unsteady``: signature -> how a second run of the same example differs from the first, if it does.
+Kinds: ``differs`` (an answer is not the original's), ``fails`` (no load or no answer), ``environment`` (no TensorFlow).
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.errors import TfsDeployError, VerdictError
+from tfs_deploy.errors import EnvironmentFault, StatusError, TfsDeployError, VerdictError
 from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.runtime.load_hints import load_hint
 from tfs_deploy.savedmodel.goldens import compare, read_goldens
 
 if TYPE_CHECKING:
@@ -45,7 +47,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         document = replay(directory, tags or ("serve",))
     except TfsDeployError as error:
-        document = {"error": error.message, "hint": error.hint}
+        kinds = {EnvironmentFault: "environment", VerdictError: "differs"}
+        kind = next((kind for cls, kind in kinds.items() if isinstance(error, cls)), "fails")
+        hint = load_hint(error, error.hint) if isinstance(error, StatusError) else error.hint
+        document = {"error": error.message, "hint": hint, "kind": kind}
     sys.stdout.write(json.dumps(document))
     return 1 if "error" in document else 0
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import TfsDeployError, UsageError
-from tfs_deploy.export.signatures.arguments import NamedCall, Outputs, name_outputs
 from tfs_deploy.export.signatures.method_contract import check_method
-from tfs_deploy.export.signatures.names import check_name, check_traced_input
+from tfs_deploy.export.signatures.names import check_name, check_traced_inputs
+from tfs_deploy.export.signatures.results import Outputs, name_outputs
 from tfs_deploy.export.signatures.specs import tf_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from tfs_deploy.export.signatures.arguments import NamedCall
     from tfs_deploy.protos.signatures import TensorSpec
 
 _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -27,7 +28,8 @@ _ERROR: Final = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Warning|Interrupt|E
 class BoundSignature:
     """``eager`` computes as the original does, ``graph`` is what gets traced.
 
-    Both take tensors by input name and return tensors by output name.
+    Both take tensors by input name and return tensors by output name. ``guessed`` are the inputs whose dtype the model
+    does not know, ``defaults`` the values of inputs that a request may leave out.
     """
 
     name: str
@@ -35,6 +37,8 @@ class BoundSignature:
     method: str
     eager: NamedCall
     graph: NamedCall
+    guessed: frozenset[str] = frozenset()
+    defaults: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -45,11 +49,15 @@ class BoundSignature:
         call: NamedCall,
         outputs: Outputs,
         graph: NamedCall | None = None,
+        own_outputs: Sequence[str] | None = None,
     ) -> BoundSignature:
-        """Return the signature of a call whose results ``outputs`` names; ``graph``: another call to trace."""
+        """Return the signature of a call whose results ``outputs`` names; ``graph``: another call to trace.
+
+        ``own_outputs``: the model's own names of the results.
+        """
 
         def naming(function: NamedCall) -> NamedCall:
-            return lambda tensors: name_outputs(name, function(tensors), outputs)
+            return lambda tensors: name_outputs(name, function(tensors), outputs, own_outputs)
 
         return cls(name, inputs, method, naming(call), naming(graph or call))
 
@@ -66,13 +74,16 @@ class BoundSignature:
             inputs=inputs,
             eager=lambda tensors: after(eager(before(tensors))),
             graph=lambda tensors: after(graph(before(tensors))),
+            guessed=self.guessed & set(inputs),
+            defaults={name: value for name, value in self.defaults.items() if name in inputs},
         )
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run the original eagerly on arrays and return arrays by output name."""
         import tensorflow as tf
 
-        tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in self.inputs.items()}
+        given = {**self.defaults, **inputs}
+        tensors = {name: tf.constant(given[name], spec.dtype) for name, spec in self.inputs.items()}
         try:
             outputs = self.eager(tensors)
         except TfsDeployError:
@@ -88,13 +99,16 @@ class BoundSignature:
         """Return the concrete function; raises ``UsageError`` with the reason if the function cannot be traced."""
         import tensorflow as tf
 
-        def signature_function(**inputs: Any) -> dict[str, Any]:
-            outputs: dict[str, Any] = self.graph(inputs)
+        names = list(check_traced_inputs(self.name, self.inputs))
+
+        def signature_function(*tensors: Any) -> dict[str, Any]:
+            outputs: dict[str, Any] = self.graph(dict(zip(names, tensors, strict=True)))
             return {check_name(self.name, "output", name): tf.identity(tensor) for name, tensor in outputs.items()}
 
-        specs = {check_traced_input(self.name, name): tf_spec(spec) for name, spec in self.inputs.items()}
+        # Positional arguments, whose specs carry the names: TensorFlow would rewrite a keyword such as capital-gain.
+        specs = [tf_spec(spec) for spec in self.inputs.values()]
         try:
-            concrete = tf.function(signature_function, autograph=False).get_concrete_function(**specs)
+            concrete = tf.function(signature_function, autograph=False).get_concrete_function(*specs)
         except TfsDeployError:
             raise
         except Exception as error:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.protos.signatures import argument_name
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 _GENERATED: Final = re.compile(
     r"(output|args|unknown)_\d+|(keras_tensor|input_layer|StatefulPartitionedCall)(_\d+)*|.+:\d+"
 )
-_TRACEABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: the names of nodes that TensorFlow keeps as they are (ops.py, _VALID_OP_NAME_REGEX)
+_TRACEABLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 
 
 def is_generated(name: str) -> bool:
@@ -39,20 +41,30 @@ def check_name(signature: str, role: str, name: object) -> str:
     return name
 
 
-def check_traced_input(signature: str, name: object) -> str:
-    """Return the name of an input of a traced signature.
+def check_traced_inputs(signature: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the names of the inputs of a traced signature, with what they are called as arguments of its function.
 
-    ``tf.saved_model.save`` silently rewrites names that are not Python identifiers; here they raise ``UsageError``.
+    Raises ``UsageError`` for names that ``tf.saved_model.save`` would rewrite, or that are one name as arguments.
     """
-    checked = check_name(signature, "input", name)
-    if _TRACEABLE.fullmatch(checked) is None or keyword.iskeyword(checked):
-        better = re.sub(r"\W", "_", checked, flags=re.ASCII).lstrip("_0123456789")
-        better = f"{better}_" if keyword.iskeyword(better) else better
-        raise UsageError(
-            f"Signature {signature!r}: {checked!r} cannot be an input name, TensorFlow would rename it silently",
-            hint=f"name it {better or 'x'!r}: letters, digits, underscores, a letter first, not a Python keyword",
-        )
-    return checked
+    arguments: dict[str, str] = {}
+    for name in names:
+        checked = check_name(signature, "input", name)
+        if _TRACEABLE.fullmatch(checked) is None or keyword.iskeyword(checked) or checked == "self":
+            better = re.sub(r"\W", "_", checked, flags=re.ASCII).lstrip("_0123456789")
+            better = f"{better}_" if keyword.iskeyword(better) or better == "self" else better
+            raise UsageError(
+                f"Signature {signature!r}: {checked!r} cannot be an input name, TensorFlow would rename it silently",
+                hint=f"name it {better or 'x'!r}: letters, digits and _ . - /, not a Python keyword",
+            )
+        argument = argument_name(checked)
+        if argument in arguments:
+            raise UsageError(
+                f"Signature {signature!r}: the inputs {arguments[argument]!r} and {checked!r} are one name for "
+                f"TensorFlow ({argument})",
+                hint="rename one of them",
+            )
+        arguments[argument] = checked
+    return {name: argument for argument, name in arguments.items()}
 
 
 def naming_hint(signature: str, role: str) -> str:
@@ -62,6 +74,14 @@ def naming_hint(signature: str, role: str) -> str:
     else:
         python, typed, keras = "outputs=('probabilities',)", " -> probabilities", "the output layer's name"
     return f"signatures={{{signature!r}: Signature({python})}}, or -s '{signature}{typed}', or set {keras}"
+
+
+def spec_hint(signature: str) -> str:
+    """Say how to give the inputs of a signature their shapes and dtypes, in Python, on the command line, in Keras."""
+    return (
+        f"signatures={{{signature!r}: Signature(inputs={{'image': ('float32', (None, 8, 8))}})}}, "
+        f"or -s '{signature}(image: float32[?, 8, 8])', or give the model a keras.Input(name='image')"
+    )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -77,9 +77,10 @@ def with_vocabulary(
     vocabulary: Sequence[str] | str | Path | Any,
     signature: Inner = None,
     *,
-    output: str = "probabilities",
+    output: str | None = None,
     name: str = "label",
     unknown: str = "",
+    threshold: float | None = None,
 ) -> Signature:
     """Add an output with the class labels as strings (string, the shape of the class numbers).
 
@@ -87,23 +88,29 @@ def with_vocabulary(
         vocabulary: the labels in order, a file with one per line (becomes an asset of the SavedModel), or a Keras
             lookup layer such as ``StringLookup``.
         signature: the one that computes ``output``.
-        output: class numbers (an integer dtype), or scores whose last dimension is the classes: the highest counts.
+        output: class numbers (an integer dtype, or bool), or scores whose last dimension is the classes, one for each
+            label: the highest counts. Default: ``probabilities``, else the only output.
         name: of the new output.
         unknown: the label of numbers beyond the vocabulary.
+        threshold: for one score a row ([batch] or [batch, 1]) and two labels: scores from here on have the second one.
+            0.5 for a probability, 0.0 for a logit.
+
+    At export, ``UsageError`` is raised for a vocabulary that has not one label for each score.
     """
-    return _around(_inner(signature), AddLabels(Vocabulary(vocabulary, unknown), output, name))
+    return _around(_inner(signature), AddLabels(Vocabulary(vocabulary, unknown), output, name, threshold))
 
 
 def classify_examples(
     vocabulary: Sequence[str] | str | Path | Any | None = None,
     signature: Inner = None,
     *,
-    scores: str = "probabilities",
+    scores: str | None = None,
     feature_spec: Mapping[str, Any] | None = None,
 ) -> Signature:
     """Make a Classify signature: tf.Examples in, ``scores`` and (with a vocabulary) ``classes`` out.
 
-    ``scores``: the output of ``signature`` with one score per class, [batch, classes].
+    ``scores``: the output of ``signature`` with one score per class, [batch, classes]; default: ``probabilities``, else
+    the only output. At export, ``UsageError`` is raised for a vocabulary that has not one label for each score.
     """
     labels = None if vocabulary is None else Vocabulary(vocabulary)
     return _example_method("classify", Classify(scores, labels), signature, feature_spec)

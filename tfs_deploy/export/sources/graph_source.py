@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 _HOUSEKEEPING: Final = frozenset(
     {"Const", "Placeholder", "ReadVariableOp", "VarHandleOp", "VarIsInitializedOp", "Assign", "AssignVariableOp"}
+)
+#: scopes of ``tf.gradients``, savers and initializers
+_TRAINING_SCOPE: Final = re.compile(r"(^|/)(gradients(_\d+)?|save(_\d+)?|Initializer|report_uninitialized_variables)/")
+_TRAINING_OP: Final = re.compile(
+    r"(Resource(Sparse)?)?(Sparse)?Apply|Assign|ResourceScatter|Scatter(Update|Add|Sub)|.*Summary$"
 )
 
 
@@ -63,6 +69,11 @@ class GraphSource:
         """Return the input specs of a signature, ``None`` if there is no such signature."""
         definition = self._definitions.get(signature)
         return None if definition is None else signature_info(signature, definition).inputs
+
+    def defaults(self, signature: str) -> Mapping[str, Array]:
+        """Return nothing: a graph has tensors, not arguments."""
+        del signature
+        return {}
 
     def signature_names(self) -> list[str]:
         """List the signatures that will be written."""
@@ -185,15 +196,26 @@ def _definition(name: str, method: str, inputs: Mapping[str, Any], outputs: Mapp
 
 
 def _candidates(graph: Any) -> str:
-    """Return a hint with likely tensors: placeholders, and results that no other operation consumes."""
-    operations = graph.get_operations()
-    fed = [op.name for op in operations if op.type == "Placeholder"][:6]
-    results = [op.name for op in operations if _is_result(op)][-6:]
-    return f"placeholders: {', '.join(fed) or 'none'}; last results: {', '.join(results) or 'none'}"
+    """Return a hint with likely tensors: placeholders, and results that nothing but training consumes."""
+    operations = [operation for operation in graph.get_operations() if not _is_training(operation)]
+    fed = [op for op in operations if op.type == "Placeholder"]
+    computed = set(fed)
+    for operation in operations:
+        if any(tensor.op in computed for tensor in operation.inputs):
+            computed.add(operation)
+    results = [op.name for op in operations if _is_result(op) and (op in computed or not fed)][-6:]
+    inputs = [op.name for op in fed[:6]]
+    return f"placeholders: {', '.join(inputs) or 'none'}; last results: {', '.join(results) or 'none'}"
 
 
 def _is_result(operation: Any) -> bool:
-    """Tell whether an operation computes a result that no other one consumes, apart from variables and savers."""
-    if operation.type in _HOUSEKEEPING or operation.name.startswith("save/"):
+    """Tell whether an operation computes a result that no other one consumes, apart from what trains and saves."""
+    if operation.type in _HOUSEKEEPING:
         return False
-    return bool(operation.outputs) and not any(tensor.consumers() for tensor in operation.outputs)
+    consumers = (consumer for tensor in operation.outputs for consumer in tensor.consumers())
+    return bool(operation.outputs) and all(_is_training(consumer) for consumer in consumers)
+
+
+def _is_training(operation: Any) -> bool:
+    """Tell whether an operation is of gradients, an optimizer, summaries, a variable's first value or a saver."""
+    return _TRAINING_SCOPE.search(operation.name) is not None or _TRAINING_OP.match(operation.type) is not None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.names import did_you_mean
 from tfs_deploy.export.sources.graph_files import checkpoint_prefix
+from tfs_deploy.export.sources.keras_file import load_keras_file
 from tfs_deploy.export.sources.keras_source import is_keras
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.savedmodel import layout
@@ -19,9 +20,9 @@ from tfs_deploy.savedmodel.versions import list_versions
 
 if TYPE_CHECKING:
     from tfs_deploy.export.signatures.signature import Signature
-    from tfs_deploy.export.sources.source import Source
+    from tfs_deploy.export.sources.source import Dtypes, Source
 
-Opener: TypeAlias = "Callable[[Any, Mapping[str, Signature] | None, Sequence[str]], Source]"
+Opener: TypeAlias = "Callable[[Any, Mapping[str, Signature] | None, Any], Source]"
 _FOREIGN: Final = {
     ".tflite": "a TensorFlow Lite model, which cannot be converted back",
     ".onnx": "an ONNX model, not a TensorFlow one",
@@ -37,7 +38,8 @@ class Kind:
 
     ``opener``: the module of this package and its function that opens a source, imported when it is needed.
     ``fits_path`` and ``fits_object`` recognise a source given as a path or as an object, ``None`` if it cannot be
-    given so. ``any_tags``: it can be written with other tags than ``serve``.
+    given so. ``any_tags``: it can be written with other tags than ``serve``; its opener takes the tags, those of the
+    others the dtypes of the examples.
     """
 
     opener: str
@@ -54,9 +56,19 @@ class Kind:
 
 
 def open_source(
-    source: Any, kind: str | None, signatures: Mapping[str, Signature] | None, tags: Sequence[str]
+    source: Any,
+    kind: str | None,
+    signatures: Mapping[str, Signature] | None,
+    tags: Sequence[str],
+    dtypes: Dtypes | None = None,
+    *,
+    safe_mode: bool = True,
 ) -> Source:
-    """Recognise a source (or take ``kind``) and prepare it for writing; raises ``UsageError``."""
+    """Recognise a source (or take ``kind``) and prepare it for writing; raises ``UsageError``.
+
+    ``dtypes``: of the examples, for models that do not know those of their inputs; ``safe_mode``: refuse Python code in
+    a Keras file.
+    """
     name = kind or detect(source)
     found = KINDS.get(name)
     if found is None:
@@ -71,7 +83,11 @@ def open_source(
         raise UsageError(
             f"a {type(source).__name__} is not a path, but a {name} is given by its path", hint="leave the kind out"
         )
-    return found.load()(source, signatures, tags)
+    if not safe_mode and not (name == "keras" and _is_path(source)):
+        raise UsageError("safe mode is about the Python code in .keras and .h5 files", hint="leave --no-safe-mode out")
+    if not safe_mode:
+        source = load_keras_file(source, safe_mode=False)
+    return found.load()(source, signatures, tags if found.any_tags else dtypes or {})
 
 
 def detect(source: Any) -> str:

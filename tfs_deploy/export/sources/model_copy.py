@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.codec import decode_tensor
 from tfs_deploy.errors import ModelError, StatusError
 from tfs_deploy.export.signatures.names import is_generated, naming_hint
 from tfs_deploy.export.sources.signature_defs import rewrite
-from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec, signature_infos
+from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.runtime.load_hints import load_hint
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tfs_deploy.export.tensorflow.hashing import Hasher
+    from tfs_deploy.protos.signatures import TensorSpec
 
     Array = np.ndarray[Any, Any]
 
@@ -37,15 +40,16 @@ class CopiedSource:
         self,
         folder: Path,
         tags: Sequence[str],
-        infos: dict[str, SignatureInfo],
+        definitions: Mapping[str, Any],
         left_out: tuple[str, ...] = _DESCRIPTIONS,
     ) -> None:
         self._folder = folder
         self._tags = tags
-        self._infos = infos
+        self._infos = signature_infos(definitions)
+        self._definitions = definitions
         self._left_out = left_out
         self._engine: Engine | None = None
-        for info in infos.values():
+        for info in self._infos.values():
             for name in filter(is_generated, info.outputs):
                 logger.warning(
                     "signature %s: TensorFlow generated the output name %s; rename it: %s",
@@ -57,6 +61,11 @@ class CopiedSource:
         info = self._infos.get(signature)
         return None if info is None else info.inputs
 
+    def defaults(self, signature: str) -> Mapping[str, Array]:
+        """Return the values of the inputs that a request may leave out."""
+        values = self._definitions[signature].defaults
+        return {name: decode_tensor(values[name].SerializeToString()) for name in values}
+
     def signature_names(self) -> list[str]:
         """List the signatures that will be written."""
         return list(self._infos)
@@ -67,11 +76,11 @@ class CopiedSource:
             try:
                 self._engine = Engine.load(self._folder, tags=self._tags)
             except StatusError as error:
-                raise ModelError(
-                    f"{self._folder} cannot be loaded: {error.message}", hint=f"tfs-deploy lint {self._folder}"
-                ) from error
+                hint = load_hint(error, f"tfs-deploy lint {self._folder}")
+                raise ModelError(f"{self._folder} cannot be loaded: {error.message}", hint=hint) from error
         info = self._infos[signature]
-        feeds = {spec.tensor: inputs[name] for name, spec in info.inputs.items()}
+        given = {**self.defaults(signature), **inputs}
+        feeds = {spec.tensor: given[name] for name, spec in info.inputs.items()}
         fetches = [spec.tensor for spec in info.outputs.values()]
         return dict(zip(info.outputs, self._engine.compute(feeds, fetches), strict=True))
 
@@ -88,17 +97,18 @@ class CopiedSource:
 
 
 class EditedSource(CopiedSource):
-    """A TensorFlow 1 SavedModel with other SignatureDefs in one of its meta graphs; the rest is copied."""
+    """A SavedModel with other SignatureDefs or tags in one of its meta graphs; the rest is copied."""
 
     def __init__(self, folder: Path, tags: Sequence[str], model: Any, graph: Any, definitions: dict[str, Any]) -> None:
-        super().__init__(folder, tags, signature_infos(definitions), _RECORDINGS)
+        super().__init__(folder, tags, definitions, _RECORDINGS)
         self._model = model
         self._graph = graph
-        self._definitions = definitions
 
     def save(self, directory: Path, hasher: Hasher) -> None:
-        """Copy the files, then write the graphs with the new SignatureDefs."""
+        """Copy the files, then write the graphs with the new SignatureDefs, under a tag that servers can name."""
         super().save(directory, hasher)
+        if not self._graph.meta_info_def.tags:
+            self._graph.meta_info_def.tags.append("serve")
         rewrite(directory, self._model, self._graph, self._definitions)
 
 

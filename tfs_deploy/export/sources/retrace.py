@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
+from tfs_deploy.codec import decode_tensor
 from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.export.calls.functions import bind_all, bind_function
 from tfs_deploy.export.signatures.bound_signature import BoundSignature, first_line
-from tfs_deploy.export.signatures.functions import bind_all, bind_function
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec
 from tfs_deploy.export.sources.model_copy import copy_extras
 from tfs_deploy.export.sources.resource_variables import has_old_variables, use_resource_variables
 from tfs_deploy.export.sources.source import TracedSource
+from tfs_deploy.export.tensorflow.graph_import import contradicts_shape_hints, drop_shape_hints
+from tfs_deploy.protos.signatures import argument_name
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
@@ -29,22 +33,33 @@ class RetracedSource(TracedSource):
     """Functions over the signatures and restored functions of a SavedModel."""
 
     def __init__(
-        self, folder: Path, tags: Sequence[str], signatures: Mapping[str, Signature], old_graph: Any | None
+        self, folder: Path, tags: Sequence[str], signatures: Mapping[str, Signature], graph: Any, *, old: bool
     ) -> None:
-        """``old_graph``: the MetaGraphDef, if the SavedModel is of TensorFlow 1."""
+        """``graph``: the MetaGraphDef; ``old``: the SavedModel is of TensorFlow 1."""
         with contextlib.ExitStack() as stack:
-            place = stack.enter_context(_with_resource_variables(folder, old_graph))
-            self._load(folder, place, tags)
+            self._load(stack, folder, tags, graph if old else None)
             self._folder = folder
-            resources = _initializers(self._loaded) if old_graph is not None else []
+            self._definitions = graph.signature_def
+            resources = _initializers(self._loaded) if old else []
             super().__init__(bind_all(self._bind, signatures), resources)
             self._opened = stack.pop_all()  # saving copies assets from there
 
-    def _load(self, folder: Path, place: Path, tags: Sequence[str]) -> None:
+    def _load(self, stack: contextlib.ExitStack, folder: Path, tags: Sequence[str], old_graph: Any | None) -> None:
         import tensorflow as tf
 
+        place = folder
+        if old_graph is not None and has_old_variables(old_graph):
+            use_resource_variables(old_graph)
+            place = stack.enter_context(_with_graph(folder, old_graph))
         try:
-            self._loaded = tf.saved_model.load(str(place), tags=list(tags))
+            try:
+                self._loaded = tf.saved_model.load(str(place), tags=list(tags))
+            except ValueError as error:
+                if old_graph is None or not contradicts_shape_hints(error):
+                    raise
+                drop_shape_hints(old_graph.graph_def)
+                place = stack.enter_context(_with_graph(folder, old_graph))
+                self._loaded = tf.saved_model.load(str(place), tags=list(tags))
         except (tf.errors.OpError, OSError, ValueError, AttributeError) as error:
             raise ModelError(
                 f"{folder} cannot be loaded: {first_line(error)}", hint=f"tfs-deploy lint {folder}"
@@ -66,25 +81,31 @@ class RetracedSource(TracedSource):
             function = restored if callable(restored) else function
         if callable(function):
             return bind_function(name, function, signature)
-        existing = self._loaded.signatures[choose_signature(name, signature, list(self._loaded.signatures))]
-        specs = {key: as_spec(key, spec) for key, spec in existing.structured_input_signature[1].items()}
+        chosen = choose_signature(name, signature, list(self._loaded.signatures))
+        existing, definition = self._loaded.signatures[chosen], self._definitions[chosen]
+        # TensorFlow knows the inputs by what it calls its arguments, the SignatureDef by their names.
+        found = existing.structured_input_signature[1]
+        arguments = {key: key if key in found else argument_name(key) for key in definition.inputs}
+        specs = {key: as_spec(key, found[argument]) for key, argument in sorted(arguments.items())}
         renamed = choose_names(name, "input", signature.inputs, list(specs))
         outputs = choose_names(name, "output", signature.outputs, list(existing.structured_outputs))
         inputs = {new: _spec(name, new, specs[old], signature.inputs) for new, old in renamed.items()}
-        return BoundSignature.of(name, inputs, METHODS[signature.method], _call_renamed(existing, renamed), outputs)
+        call = _call_renamed(existing, {new: arguments[old] for new, old in renamed.items()})
+        bound = BoundSignature.of(name, inputs, METHODS[signature.method], call, outputs)
+        values = definition.defaults
+        defaults = {
+            new: decode_tensor(values[old].SerializeToString()) for new, old in renamed.items() if old in values
+        }
+        return replace(bound, defaults=defaults)
 
 
 @contextlib.contextmanager
-def _with_resource_variables(folder: Path, old_graph: Any | None) -> Iterator[Path]:
-    """Yield the directory, or a temporary one with variables that TensorFlow 2 can save again."""
-    if old_graph is None or not has_old_variables(old_graph):
-        yield folder
-        return
-    use_resource_variables(old_graph)
+def _with_graph(folder: Path, graph: Any) -> Iterator[Path]:
+    """Yield a temporary directory with the files of ``folder`` and another MetaGraphDef."""
     with tempfile.TemporaryDirectory(prefix="tfs-deploy-") as place:
         for name in (layout.VARIABLES, layout.ASSETS):
             Path(place, name).symlink_to((folder / name).resolve())
-        model = protos.SavedModel(saved_model_schema_version=1, meta_graphs=[old_graph])
+        model = protos.SavedModel(saved_model_schema_version=1, meta_graphs=[graph])
         Path(place, layout.SAVED_MODEL).write_bytes(model.SerializeToString())
         yield Path(place)
 

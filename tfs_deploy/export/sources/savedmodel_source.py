@@ -12,8 +12,8 @@ from tfs_deploy.export.sources.model_copy import CopiedSource, EditedSource
 from tfs_deploy.export.sources.retrace import RetracedSource
 from tfs_deploy.export.sources.signature_defs import edit_signature_defs
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
-from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.graph.scan import graph_file, read_text
 from tfs_deploy.savedmodel.inspect import resolve_version
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 
@@ -32,8 +32,10 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
     _check_manifest(folder)
     model = _read(folder)
     graph = _meta_graph(folder, model, tags)
+    if signatures is None and not tags:
+        return EditedSource(folder, tags, model, graph, dict(graph.signature_def))
     if signatures is None:
-        return CopiedSource(folder, tags, signature_infos(graph.signature_def))
+        return CopiedSource(folder, tags, graph.signature_def)
     renames = all(not isinstance(one, WrappedSignature) and not callable(one.function) for one in signatures.values())
     if renames and not graph.HasField("object_graph_def"):
         definitions = edit_signature_defs(graph, signatures)
@@ -42,15 +44,17 @@ def open_saved_model(source: str | Path, signatures: Mapping[str, Signature] | N
     if of_tensorflow_1:
         _refuse_nameless_tables(folder, graph)
     load_tensorflow()
-    return RetracedSource(folder, tags, signatures, graph if of_tensorflow_1 else None)
+    return RetracedSource(folder, tags, signatures, graph, old=of_tensorflow_1)
 
 
 def _read(folder: Path) -> Any:
     from google.protobuf.message import DecodeError
 
-    file = folder / layout.SAVED_MODEL
+    file = graph_file(folder)
     try:
-        model = protos.SavedModel.FromString(file.read_bytes())
+        model = (
+            read_text(file) if file.name == layout.SAVED_MODEL_TEXT else protos.SavedModel.FromString(file.read_bytes())
+        )
     except FileNotFoundError:
         raise ModelError(f"{file} does not exist", hint="give a directory that holds saved_model.pb") from None
     except DecodeError as error:
@@ -65,10 +69,13 @@ def _meta_graph(folder: Path, model: Any, tags: Sequence[str]) -> Any:
     for graph in model.meta_graphs:
         if set(graph.meta_info_def.tags) == set(tags):
             return graph
-    there = [",".join(sorted(graph.meta_info_def.tags)) or "(no tags)" for graph in model.meta_graphs]
+    there = [",".join(sorted(graph.meta_info_def.tags)) for graph in model.meta_graphs]
+    problem = f"{folder} has no meta graph {'tagged ' + ','.join(tags) if tags else 'without tags'}"
+    if not any(there):
+        raise UsageError(problem, hint="it has one without tags: --tags '', or tags=(), exports that tagged serve")
+    known = "; ".join(text or "(no tags)" for text in there)
     raise UsageError(
-        f"{folder} has no meta graph tagged {','.join(tags)}",
-        hint=f"tag sets there: {'; '.join(there)}; pass one as tags, and to the server as --saved_model_tags",
+        problem, hint=f"tag sets there: {known}; pass one as tags, and to the server as --saved_model_tags"
     )
 
 

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
+from tfs_deploy.codec import encode_tensor
+from tfs_deploy.errors import ModelError
+from tfs_deploy.export.signatures.bound_signature import first_line
 from tfs_deploy.export.signatures.method_contract import check_method
 from tfs_deploy.export.signatures.names import check_name
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.sources.graph_source import find_tensor
+from tfs_deploy.export.tensorflow.graph_import import import_graph
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import INTERNAL_SIGNATURES, PREDICT_METHOD, signature_info
 from tfs_deploy.savedmodel import layout
@@ -19,21 +23,25 @@ from tfs_deploy.savedmodel import layout
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tfs_deploy.export.signatures.bound_signature import BoundSignature
+
 _FINGERPRINT: Final = "fingerprint.pb"
 _TENSOR: Final = re.compile(r"[^:]+:\d+")
 
 
-def set_methods(directory: Path, methods: Mapping[str, str]) -> None:
-    """Set the method names of signatures that are not Predict; TensorFlow 2 writes Predict for all of them."""
-    others = {name: method for name, method in methods.items() if method != PREDICT_METHOD}
-    if not others:
+def complete(directory: Path, signatures: Mapping[str, BoundSignature]) -> None:
+    """Add to the SignatureDefs what TensorFlow 2 cannot write: methods other than Predict, and default values."""
+    incomplete = {name: one for name, one in signatures.items() if one.method != PREDICT_METHOD or one.defaults}
+    if not incomplete:
         return
     file = directory / layout.SAVED_MODEL
     model = protos.SavedModel.FromString(file.read_bytes())
     for graph in model.meta_graphs:
-        for name, method in others.items():
-            if name in graph.signature_def:
-                graph.signature_def[name].method_name = method
+        for name in incomplete.keys() & set(graph.signature_def):
+            definition = graph.signature_def[name]
+            definition.method_name = incomplete[name].method
+            for key, value in incomplete[name].defaults.items():
+                definition.defaults[key].ParseFromString(encode_tensor(value))
     _write(directory, model)
 
 
@@ -64,6 +72,8 @@ def _edit(name: str, signature: Signature, known: Mapping[str, Any], tensors: Te
         else:
             for key, kept in choose_names(name, role, given, sorted(old)).items():
                 new[key].CopyFrom(old[kept])
+                if role == "input" and kept in existing.defaults:
+                    made.defaults[key].CopyFrom(existing.defaults[kept])
     if asked != PREDICT_METHOD:
         info = signature_info(name, made)
         check_method(name, asked, info.inputs, info.outputs)
@@ -92,11 +102,14 @@ class Tensors:
         import tensorflow as tf
 
         if self._graph is None:
-            self._graph = tf.Graph()
-            with self._graph.as_default():
-                tf.compat.v1.import_graph_def(
-                    tf.compat.v1.GraphDef.FromString(self._graph_def.SerializeToString()), name=""
-                )
+            definition = tf.compat.v1.GraphDef.FromString(self._graph_def.SerializeToString())
+            try:
+                self._graph, _ = import_graph(definition, lambda: tf.compat.v1.import_graph_def(definition, name=""))
+            except (ValueError, tf.errors.OpError) as error:
+                raise ModelError(
+                    f"Signature {signature!r}: the graph cannot be used: {first_line(error)}",
+                    hint="import the libraries of its ops first (--import MODULE)",
+                ) from error
         tensor = find_tensor(signature, self._graph, name)
         with tf.Graph().as_default():
             made = tf.compat.v1.saved_model.build_tensor_info(tensor)
@@ -115,5 +128,6 @@ def rewrite(directory: Path, model: Any, graph: Any, definitions: Mapping[str, A
 
 def _write(directory: Path, model: Any) -> None:
     (directory / layout.SAVED_MODEL).write_bytes(model.SerializeToString(deterministic=True))
+    (directory / layout.SAVED_MODEL_TEXT).unlink(missing_ok=True)
     # The fingerprint describes the file as it was before; servers do without (fingerprinting.cc).
     (directory / _FINGERPRINT).unlink(missing_ok=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from tfs_deploy.export.calls.guessed import cast_to_integers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import TensorSpec
 
     Array = np.ndarray[Any, Any]
+logger = logging.getLogger(__name__)
+#: the dtypes of the examples, by signature and input
+Dtypes: TypeAlias = Mapping[str, Mapping[str, str]]
 
 
 class Source(Protocol):
@@ -22,6 +29,9 @@ class Source(Protocol):
 
     def inputs(self, signature: str) -> dict[str, TensorSpec] | None:
         """Return the input specs of a signature, ``None`` if there is no such signature."""
+
+    def defaults(self, signature: str) -> Mapping[str, Array]:
+        """Return the values of the inputs that a request may leave out."""
 
     def signature_names(self) -> list[str]:
         """List the signatures that will be written."""
@@ -41,13 +51,32 @@ class TracedSource:
 
     def __init__(self, bound: list[BoundSignature], resources: Sequence[Any] = ()) -> None:
         self._resources = resources
-        self._bound = {signature.name: signature for signature in bound}
-        self._concrete = {name: signature.trace() for name, signature in self._bound.items()}
+        self._bound: dict[str, BoundSignature] = {}
+        self._concrete: dict[str, Any] = {}
+        for signature in bound:
+            self._trace(signature)
+
+    def _trace(self, signature: BoundSignature) -> None:
+        concrete = signature.trace()
+        integers = cast_to_integers(concrete, signature)
+        if integers is not None:
+            signature, concrete = integers, integers.trace()
+        for name in signature.guessed:
+            logger.warning(
+                "signature %s: Keras does not keep the dtype of input %s, %s is assumed; an example with it, or "
+                "inputs={'%s': (dtype, shape)}, says which",
+                *(signature.name, name, signature.inputs[name].dtype, name),
+            )
+        self._bound[signature.name], self._concrete[signature.name] = signature, concrete
 
     def inputs(self, signature: str) -> dict[str, TensorSpec] | None:
         """Return the input specs of a signature, ``None`` if there is no such signature."""
         bound = self._bound.get(signature)
         return None if bound is None else bound.inputs
+
+    def defaults(self, signature: str) -> Mapping[str, Array]:
+        """Return the values of the inputs that a request may leave out."""
+        return self._bound[signature].defaults
 
     def signature_names(self) -> list[str]:
         """List the signatures that will be written."""
@@ -58,10 +87,10 @@ class TracedSource:
         return self._bound[signature].run(inputs)
 
     def save(self, directory: Path, hasher: Hasher) -> None:
-        """Write the traced functions with their variables and tables, then set the method names."""
+        """Write the traced functions with their variables and tables, then complete their SignatureDefs."""
         import tensorflow as tf
 
-        from tfs_deploy.export.sources.signature_defs import set_methods
+        from tfs_deploy.export.sources.signature_defs import complete
         from tfs_deploy.export.tensorflow.checkpoint_checksum import HeadHasher, save_options
         from tfs_deploy.export.tensorflow.resources import holder_of
 
@@ -71,7 +100,7 @@ class TracedSource:
         head_hasher = HeadHasher(variables)
         hasher.expect(head_hasher)
         tf.saved_model.save(holder, str(directory), signatures=self._concrete, options=save_options(head_hasher))
-        set_methods(directory, {name: bound.method for name, bound in self._bound.items()})
+        complete(directory, self._bound)
 
     def close(self) -> None:
         """Do nothing: the caller owns the model."""

@@ -1,11 +1,12 @@
-"""Errors of TensorFlow's file system, translated to errors that say what to do."""
+"""What fails while TensorFlow writes a model, translated to errors that say what to do."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.export.signatures.bound_signature import first_line
 from tfs_deploy.store.publish import translate_os_errors
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+#: the kind of a captured resource or variant, in TensorFlow's own report
+_CAPTURED: Final = re.compile(r"Captured Tensor = <(?:ResourceHandle\(.*?type=\"(?P<type>[\w:]+)\"|(?P<variant>\w+))")
+#: how protobuf and TensorFlow say that a message is beyond 2 GB
+_TOO_LARGE: Final = ("larger than 2GB", "exceeds maximum protobuf size", "Failed to serialize proto")
 _FULL = ("No space left on device", "Disk quota exceeded", "ENOSPC")
 _DENIED = ("Permission denied", "Read-only file system")
 
@@ -39,6 +44,34 @@ def translate_write_errors(base: Path) -> Iterator[None]:
                 f"TensorFlow could not write the model: {first_line(error)}",
                 hint=f"check the disk of {base}; nothing was left behind",
             ) from error
+
+
+@contextlib.contextmanager
+def translate_save_errors() -> Iterator[None]:
+    """Translate what TensorFlow says of a model that it cannot save to ``UsageError``."""
+    from google.protobuf.message import EncodeError
+
+    try:
+        yield
+    except (AssertionError, ValueError, TypeError, KeyError, AttributeError, EncodeError) as error:
+        text = str(error)
+        if "untracked" in text:
+            found = _CAPTURED.search(text)
+            kind = "object" if found is None else (found["type"] or found["variant"]).rpartition("::")[2]
+            raise UsageError(
+                f"a function of the model uses a resource ({kind}) that cannot be saved with it",
+                hint="keep variables and lookup tables alive as attributes of the model; leave queues, iterators and "
+                "datasets to the caller and pass their values as inputs",
+            ) from error
+        if isinstance(error, EncodeError) or any(sign in text for sign in _TOO_LARGE):
+            raise UsageError(
+                "the graph is larger than 2 GB, the limit of a protobuf file",
+                hint="keep weights in variables (tf.Variable), not in constants",
+            ) from error
+        raise UsageError(
+            f"TensorFlow cannot save the model: {first_line(error)}",
+            hint="tf.saved_model.save(model, DIRECTORY) in Python shows where",
+        ) from error
 
 
 def _is_of_tensorflow(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from tfs_deploy.deployment.docker import GRPC_PORT, REST_PORT
 from tfs_deploy.host.usage import Usage, container_usage
 from tfs_deploy.launch.docker.container import LABEL_CONFIG_DIR, LABEL_SETTINGS
 from tfs_deploy.launch.docker.engine import translated
+from tfs_deploy.launch.docker.settings import image_line
 from tfs_deploy.launch.exit_status import describe_exit
 from tfs_deploy.launch.server import ServerPorts
 
@@ -84,9 +85,14 @@ class ContainerServer:
         return str(self.facts["Config"]["Image"])
 
     @property
+    def image_id(self) -> str:
+        """The id of the image that it was made of."""
+        return str(self.facts["Image"])
+
+    @property
     def settings(self) -> tuple[str, ...]:
         """The settings it was started with."""
-        return tuple(json.loads(self.facts["Config"]["Labels"].get(LABEL_SETTINGS, "[]")))
+        return (*json.loads(self.facts["Config"]["Labels"].get(LABEL_SETTINGS, "[]")), image_line(self.image_id))
 
     @property
     def config_dir(self) -> Path:

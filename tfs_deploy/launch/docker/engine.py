@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from tfs_deploy.deployment.image import Image
 from tfs_deploy.errors import EnvironmentFault, LaunchError, PortInUseError, TfsDeployError, UsageError
 from tfs_deploy.extras import import_extra
+from tfs_deploy.launch.docker.endpoint import engine_endpoint
 from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
@@ -22,17 +21,23 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = 60
 #: what the engine and Go call processors -> what images call them
 ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
-_LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class DockerEngine:
-    """A connection to the engine of this machine: ``DOCKER_HOST``, else the usual socket."""
+    """A connection to the engine of this machine that the docker command would use, see ``engine_endpoint``."""
 
     def __init__(self, *, timeout: float = _TIMEOUT) -> None:
         sdk = import_extra("docker", "docker")
-        _require_local(os.environ.get("DOCKER_HOST", ""))
+        endpoint = engine_endpoint()
+        endpoint.require_local()
         with translated():
-            self._client = sdk.from_env(timeout=timeout)
+            # of a socket of a context the SDK knows since 7.2 only; the rest it reads from the environment itself
+            by_context = endpoint.source not in ("", "DOCKER_HOST") and endpoint.socket is not None
+            self._client = (
+                sdk.DockerClient(base_url=endpoint.host, timeout=timeout)
+                if by_context
+                else sdk.from_env(timeout=timeout)
+            )
             self._info: dict[str, Any] = self._client.info()
 
     def close(self) -> None:
@@ -76,6 +81,11 @@ class DockerEngine:
             raise EnvironmentFault(f"image {docker.image} was pulled but cannot be found", retriable=True)
         _require_architecture(docker, str(found.get("Architecture", "")), self.architecture)
         return str(found["Id"])
+
+    def image_id(self, name: str) -> str | None:
+        """Return the id of an image of this machine, None if it is not here."""
+        found = self._image(name)
+        return None if found is None else str(found["Id"])
 
     def image_architecture(self, name: str) -> str | None:
         """Return the processor that an image of this machine is for, None if the image is not here."""
@@ -147,16 +157,6 @@ def _require_architecture(docker: Docker, has: str, wants: str) -> None:
         )
 
 
-def _require_local(host: str) -> None:
-    """Refuse an engine on another machine: it cannot mount the models of this one."""
-    place = urlsplit(host)
-    if place.scheme in ("tcp", "http", "https", "ssh") and place.hostname not in _LOCAL_HOSTS:
-        raise UsageError(
-            f"DOCKER_HOST is {host}, the engine of another machine: it cannot mount models and config of this one",
-            hint="run tfs-deploy on that machine, or unset DOCKER_HOST",
-        )
-
-
 @contextlib.contextmanager
 def translated(*, refusal: Callable[[str], TfsDeployError] | None = None) -> Iterator[None]:
     """Turn whatever the SDK raises into an error of ours; ``refusal`` explains what the engine says no to."""
@@ -175,6 +175,9 @@ def translated(*, refusal: Callable[[str], TfsDeployError] | None = None) -> Ite
 def _refusal(said: str, *, server: bool) -> TfsDeployError:
     if "port is already allocated" in said or "address already in use" in said:
         return PortInUseError(f"the engine cannot publish a port: {said}", hint="choose another port in the file")
+    if re.search(r"network \S+ not found", said):
+        hint = "docker network create NAME; server.docker.networks names it"
+        return UsageError(f"the container cannot join its network: {said}", hint=hint)
     if "could not select device driver" in said or "nvidia" in said.lower():
         hint = "install the NVIDIA container toolkit, or drop server.docker.gpus"
         return EnvironmentFault(f"the engine has no GPUs for containers: {said}", hint=hint)
@@ -199,9 +202,10 @@ def _unreachable(error: BaseException) -> EnvironmentFault:
     if re.search(r"RemoteDisconnected|ConnectionReset|BrokenPipe|IncompleteRead|InvalidChunk", said):
         hint = "look at its log (journalctl -u docker), then run the command again: it cleans up first"
         return EnvironmentFault("the connection to the Docker Engine broke", hint=hint, retriable=True)
-    where = os.environ.get("DOCKER_HOST") or "/var/run/docker.sock"
+    endpoint = engine_endpoint()
+    named = f" ({endpoint.source})" if endpoint.source else ""
     return EnvironmentFault(
-        f"no Docker Engine answers at {where}",
+        f"no Docker Engine answers at {endpoint.place}{named}",
         hint="start it (systemctl start docker), or set DOCKER_HOST (Podman: systemctl --user start podman.socket)",
         retriable=True,
     )

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.config.files import SSL
+from tfs_deploy.deployment.docker import user_of
 from tfs_deploy.errors import LaunchError, TfsDeployError, UsageError
 from tfs_deploy.host.signals import signals_later
-from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy, user_of
+from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.engine import DockerEngine, translated
-from tfs_deploy.launch.docker.mount_access import require_model_access
-from tfs_deploy.launch.docker.settings import container_settings
+from tfs_deploy.launch.docker.mount_access import own_key, require_model_access
+from tfs_deploy.launch.docker.settings import container_settings, image_line, mounted_directories
 from tfs_deploy.launch.logs import reason, tail
 from tfs_deploy.launch.memory import MemoryLimit
 from tfs_deploy.launch.port_probe import answers
@@ -91,8 +92,16 @@ class DockerTarget:
         yield from port_problems(ports, self.publisher)
 
     def settings(self, served: Deployment) -> tuple[str, ...]:
-        """Return the flags and config files of the server and what its container is made with."""
-        return container_settings(served)
+        """Return the flags and config files of the server, and what its container is made with: mounts and image.
+
+        An image that is not here cannot be compared: then the container keeps the one that it has.
+        """
+        docker = served.server.docker
+        image = None if docker is None else self.engine.image_id(docker.image)
+        current = self._find() if image is None else None
+        image = image if current is None else current.image_id
+        lines = (*container_settings(served), *mounted_directories(served))
+        return lines if image is None else (*lines, image_line(image))
 
     def memory_limit(self) -> MemoryLimit | None:
         """Return the container's memory limit."""
@@ -125,7 +134,7 @@ class DockerTarget:
         for problem in self.problems(served, ports):
             raise problem
         user = self._user(docker)
-        _own_key(config_dir / SSL, user)
+        own_key(config_dir / SSL, user)
         body = container_config(
             served,
             docker,
@@ -133,7 +142,7 @@ class DockerTarget:
             config_dir=config_dir,
             ports=ports,
             user=user,
-            settings=container_settings(served),
+            settings=(*container_settings(served), *mounted_directories(served)),
         )
         name = f"{self._name}-next" if successor else self._name
         earlier = ContainerServer.find(self.engine, name)
@@ -143,6 +152,8 @@ class DockerTarget:
         try:
             server = self._create(body, name, docker)
             with translated():
+                for network in docker.networks[1:]:
+                    self.engine.api.connect_container_to_network(server.id, network)
                 self.engine.api.start(server.id)
             self._wait(server, timeout)
         except BaseException:
@@ -264,10 +275,3 @@ class DockerTarget:
         with translated():
             self.engine.api.rename(server.id, name)
         server.look()
-
-
-def _own_key(path: Path, user: str) -> None:
-    """Give the file with the private key to the container's user, the only one who may read it."""
-    if path.exists() and os.geteuid() == 0:
-        uid, _, gid = user.partition(":")
-        os.chown(path, int(uid), int(gid or -1))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import LaunchError, PortInUseError
+from tfs_deploy.host.python_module import module_command
 from tfs_deploy.host.tcp_ports import find_listener, require_free
 from tfs_deploy.launch.embedded.process import Process
 from tfs_deploy.launch.embedded.running_server import RunningServer
@@ -30,7 +30,7 @@ class EmbeddedLauncher:
     """
 
     def __init__(self, command: Sequence[str] | None = None, *, environment: Mapping[str, str] | None = None) -> None:
-        self._command = list(command or (sys.executable, "-m", "tfs_deploy.server"))
+        self._command = list(command or module_command("tfs_deploy.server"))
         self._environment = dict(environment or {})
 
     def start(

@@ -12,13 +12,15 @@ from tfs_deploy.config.models import PLATFORM, model_server_config
 from tfs_deploy.config.policies import policy_of, set_policy
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.deployment.deployment import VersionPolicy
-from tfs_deploy.errors import EnvironmentFault, StatusError
+from tfs_deploy.deployment.links import HINT, blind_links
+from tfs_deploy.errors import EnvironmentFault, StatusError, UsageError
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.memory import memory_of
 from tfs_deploy.launch.planning.facts import LaunchFacts
 from tfs_deploy.launch.reload import wait_for_answer
 from tfs_deploy.launch.server import ServerPorts
 from tfs_deploy.launch.server_state import (
+    USUAL_LABELS,
     available_versions,
     host_paths,
     labelled_versions,
@@ -236,7 +238,7 @@ def _loaded(client: Client, served: Deployment, written: Any) -> dict[str, set[i
 
 
 def _labels(client: Client, served: Deployment, written: Any) -> dict[str, dict[str, int]]:
-    labels = {model.name: set(model.labels) for model in served.models}
+    labels = {model.name: {*model.labels, *USUAL_LABELS} for model in served.models}
     for model in written.model_config_list.config:
         labels.setdefault(model.name, set()).update(model.version_labels)
     return {name: labelled_versions(client, name, of_model) for name, of_model in labels.items()}
@@ -282,7 +284,7 @@ def _as_served(client: Client, served: Deployment, loaded: Mapping[str, set[int]
             continue
         same = versions == set(model.version_policy.select(on_disk.get(model.name, [])))
         entry = _add_served(message, served, model, model.version_policy if same else VersionPolicy.specific(versions))
-        _set_labels(entry, labelled_versions(client, model.name, {*model.labels, "stable", "canary"}))
+        _set_labels(entry, labelled_versions(client, model.name, {*model.labels, *USUAL_LABELS}))
     return message
 
 
@@ -327,9 +329,10 @@ def _other_endpoint(served: Deployment, server: StartedServer | None) -> tuple[s
 
 
 def _problems(found: _Found, ports: ServerPorts, leftovers: list[Leftover]) -> list[TfsDeployError]:
-    """Return what keeps a server from starting on ``ports``, where one is to be started."""
+    """Return what keeps a server from its file, and from starting on ``ports`` where one is to be started."""
     other = other_server(found.deployment)
     problems: list[TfsDeployError] = [] if other is None else [other]
+    problems += [UsageError(link.message, hint=HINT) for link in blind_links(found.served)]
     if found.server is None or found.replacing:
         freed = [leftover.ports for leftover in leftovers if leftover.ports is not None]
         if found.server is not None:

@@ -7,9 +7,17 @@ import shutil
 from typing import TYPE_CHECKING
 
 from tfs_deploy.atomic import write_files
-from tfs_deploy.config.files import write_config
+from tfs_deploy.config.files import SSL, write_config
 from tfs_deploy.errors import EnvironmentFault, UsageError
-from tfs_deploy.launch.render.compose import PROMETHEUS_FILE, compose_file, dockerfile, prometheus_file
+from tfs_deploy.launch.docker.mount_access import own_key, require_model_access
+from tfs_deploy.launch.render.compose import (
+    PROMETHEUS_FILE,
+    compose_file,
+    dockerfile,
+    prometheus_file,
+    require_docker,
+    user_of_service,
+)
 from tfs_deploy.savedmodel.versions import list_versions
 
 if TYPE_CHECKING:
@@ -28,11 +36,30 @@ def served_versions(served: Deployment) -> dict[str, list[Path]]:
 
 
 def write_compose(served: Deployment, out: Path) -> list[Path]:
-    """Write compose.yaml, the config directory, and prometheus.yml if the deployment is monitored."""
+    """Write compose.yaml, the config directory, and prometheus.yml if the deployment is monitored.
+
+    Raises ``UsageError`` if the user of the service could not read a model, or the file with the private key.
+    """
+    user = user_of_service(require_docker(served))
+    require_model_access(served, user, mapped=False)
+    if served.ssl is not None:
+        _require_own_key(user)
     texts = {"compose.yaml": compose_file(served, "./config")}
     if served.monitoring is not None and served.monitoring.prometheus:
         texts[PROMETHEUS_FILE] = prometheus_file(served)
-    return [*write_config(served, out / "config"), *write_files(out, texts)]
+    written = [*write_config(served, out / "config"), *write_files(out, texts)]
+    own_key(out / "config" / SSL, user)
+    return written
+
+
+def _require_own_key(user: str) -> None:
+    """Raise ``UsageError`` unless the file with the private key can belong to the user of the service."""
+    uid = os.geteuid()
+    if uid not in (0, int(user.partition(":")[0])):
+        raise UsageError(
+            f"user {user} of the service could not read the private key of ssl in a file of user {uid}",
+            hint=f'write server.docker.user: "{uid}:{os.getegid()}", or render as root, who can give the file away',
+        )
 
 
 def write_build(served: Deployment, out: Path) -> list[Path]:

@@ -7,9 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.config.command_line import server_flags
-from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, REST_PORT
+from tfs_deploy.config.files import SSL
+from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, NOBODY, REST_PORT
+from tfs_deploy.deployment.file import write_yaml
 from tfs_deploy.errors import UsageError
-from tfs_deploy.launch.docker.container import BINARY, NOBODY
+from tfs_deploy.launch.docker.container import BINARY, HEALTH_TEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,13 +26,7 @@ _PROMETHEUS_PORT: Final = 9090
 
 
 def compose_file(served: Deployment, config_dir: str) -> str:
-    """Return the text of a compose.yaml for a deployment; ``config_dir`` is where its config files lie.
-
-    The official image has no curl and no health probe; bash opens a connection to the gRPC port by itself, which is
-    open once the models are loaded.
-    """
-    import yaml
-
+    """Return the text of a compose.yaml for a deployment; ``config_dir`` is where its config files lie."""
     docker = require_docker(served)
     services: dict[str, Any] = {"server": _service(served, docker, config_dir)}
     if served.monitoring is not None and served.monitoring.prometheus:
@@ -42,9 +38,19 @@ def compose_file(served: Deployment, config_dir: str) -> str:
             "depends_on": {"server": {"condition": "service_healthy"}},
         }
     head = f"# {served.source.name} as a compose project: docker compose up --detach --wait\n"
-    project = {"name": project_name(served.name), "services": _plain(services)}
-    text: str = yaml.safe_dump(project, sort_keys=False, width=1000)
-    return head + text
+    if served.ssl is not None:
+        head += (
+            f"# {config_dir}/{SSL} holds the private key: keep it readable for user {user_of_service(docker)} alone\n"
+        )
+    project: dict[str, Any] = {"name": project_name(served.name), "services": _plain(services)}
+    if docker.networks:
+        project["networks"] = {name: {"external": True} for name in docker.networks}
+    return head + write_yaml(project)
+
+
+def user_of_service(docker: Docker) -> str:
+    """Return the user that the service runs as; not the caller, who may be another one where the project runs."""
+    return docker.user or NOBODY
 
 
 def project_name(name: str) -> str:
@@ -64,7 +70,7 @@ def _service(served: Deployment, docker: Docker, config_dir: str) -> dict[str, A
         "entrypoint": [BINARY],
         "command": server_flags(served, CONFIG_DIR),
         "init": True,
-        "user": docker.user or NOBODY,
+        "user": user_of_service(docker),
         "read_only": True,
         "tmpfs": ["/tmp:noexec,nosuid,nodev,size=64m"],  # noqa: S108 - inside the container
         "cap_drop": ["ALL"],
@@ -77,7 +83,7 @@ def _service(served: Deployment, docker: Docker, config_dir: str) -> dict[str, A
             "options": {"max-size": docker.log_max_size, "max-file": str(docker.log_max_files)},
         },
         "healthcheck": {
-            "test": ["CMD", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{GRPC_PORT}"],
+            "test": [*HEALTH_TEST],
             "interval": "5s",
             "timeout": "2s",
             "retries": 3,
@@ -90,6 +96,10 @@ def _service(served: Deployment, docker: Docker, config_dir: str) -> dict[str, A
         "mem_limit": docker.memory,
         "memswap_limit": docker.memory,
         "cpus": docker.cpus,
+        "shm_size": docker.shm_size,
+        # Prometheus reaches the server by the network of the project, which it would leave for the others
+        "networks": ["default", *docker.networks] if docker.networks else None,
+        "labels": dict(sorted(docker.labels.items())) or None,
         "deploy": _devices(docker),
     }
     return service | {key: value for key, value in optional.items() if value is not None}
@@ -117,8 +127,6 @@ def _bind(source: str, target: str, *, read_only: bool = True) -> dict[str, Any]
 
 def prometheus_file(served: Deployment) -> str:
     """Return the text of a prometheus.yml that scrapes the server of the compose file beside it."""
-    import yaml
-
     if served.monitoring is None:
         raise UsageError("the deployment has no monitoring", hint="add the section monitoring to its file")
     scrape = {
@@ -126,8 +134,7 @@ def prometheus_file(served: Deployment) -> str:
         "metrics_path": served.monitoring.path,
         "static_configs": [{"targets": [f"server:{REST_PORT}"]}],
     }
-    text: str = yaml.safe_dump({"scrape_configs": [scrape]}, sort_keys=False)
-    return text
+    return write_yaml({"scrape_configs": [scrape]})
 
 
 def dockerfile(served: Deployment, versions: Mapping[str, Sequence[Path]]) -> str:
@@ -142,12 +149,20 @@ def dockerfile(served: Deployment, versions: Mapping[str, Sequence[Path]]) -> st
     for model in served.models:
         for path in versions[model.name]:
             lines.append(f"COPY models/{model.name}/{path.name}/ {MODELS_DIR / model.name / path.name}/")
-    lines += [f"ENV {name}={json.dumps(value)}" for name, value in sorted(docker.env.items())]
-    lines += ["", f"USER {docker.user or NOBODY}"]
+    lines += [f"ENV {name}={_quoted(name, value)}" for name, value in sorted(docker.env.items())]
+    lines += ["", f"USER {user_of_service(docker)}"]
     lines += [f"EXPOSE {GRPC_PORT}" + (f" {REST_PORT}" if served.server.rest_port else "")]
     # exec form: the server gets the signals itself; run it with --init
     lines += [f"ENTRYPOINT {json.dumps([BINARY, *server_flags(served, CONFIG_DIR)])}", ""]
     return "\n".join(lines)
+
+
+def _quoted(name: str, value: str) -> str:
+    """Quote a value for ENV: between double quotes a Dockerfile knows variables and the backslash, no other escape."""
+    if "\n" in value or "\r" in value:
+        hint = "leave it out, or give it where the image runs: docker run --env"
+        raise UsageError(f"{name} in server.docker.env has a line break, which a Dockerfile cannot hold", hint=hint)
+    return '"' + re.sub(r'([\\"$])', r"\\\1", value) + '"'
 
 
 def require_docker(served: Deployment) -> Docker:

@@ -16,6 +16,7 @@ from tfs_deploy.errors import (
 )
 from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.host.processes import resident_bytes
+from tfs_deploy.launch.own_server import require_own
 from tfs_deploy.launch.reload import reload_config
 from tfs_deploy.launch.targets import target_of
 from tfs_deploy.launch.up import up
@@ -41,10 +42,14 @@ T = TypeVar("T")
 
 
 class DeployedServer:
-    """One model of a deployment on one server."""
+    """One model of a deployment on one server: that at ``address``, else the deployment's own or ``any_server``."""
 
-    def __init__(self, deployment: Deployment, model: str, client: Client, address: str = "") -> None:
+    def __init__(
+        self, deployment: Deployment, model: str, client: Client, address: str = "", *, any_server: bool = False
+    ) -> None:
         self.address = address
+        self._deployment = deployment
+        self._given = any_server or bool(address)
         self._config = DeployedConfig(deployment, model, own=not address)
         self._model = model
         self._client = client
@@ -60,7 +65,12 @@ class DeployedServer:
         return ServerView(versions, {label: version for label, version in answers.items() if version is not None})
 
     def apply(self, versions: tuple[int, ...], labels: Mapping[str, int]) -> None:
-        """Write the files, then send the same content; a refusal puts the files back (see ``reload_config``)."""
+        """Write the files, then send the same content; a refusal puts the files back (see ``reload_config``).
+
+        Raises ``EnvironmentFault`` where another server has taken the place of the deployment's own.
+        """
+        if not self._given:
+            require_own(self._deployment)
         before = self._config.read()
         after = self._config.after(before, versions, labels)
         reload_config(

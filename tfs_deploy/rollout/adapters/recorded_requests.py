@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-#: seconds since a file's last sign of life within which its writer counts as there
+#: seconds since a file's last sign of life within which its writer counts as there, and as one that may come back
 _FRESH: Final = 30.0
+_KNOWN: Final = 7 * 86400.0
+#: seconds after which a consumer has written what it counted (client.routing.recorder)
+_LAG: Final = 0.6
 
 
 class RecordedRequests:
-    """Windows of what all consumers of a model recorded; a line counts if its middle is in the window."""
+    """Windows of what all consumers of a model recorded; a line counts if its middle is in the window.
+
+    Lines of the past half second may still come.
+    """
 
     def __init__(
         self,
@@ -36,6 +42,15 @@ class RecordedRequests:
     def has_consumers(self) -> bool:
         """Tell whether a consumer is at work that would record a rollout."""
         return self._now() - self._tallies.last_written() < _FRESH
+
+    def knows_consumers(self) -> bool:
+        """Tell whether a consumer was at work within the past week."""
+        return self._now() - self._tallies.last_written() < _KNOWN
+
+    @property
+    def lag(self) -> float:
+        """Seconds to wait for what consumers have not written yet."""
+        return _LAG if self.has_consumers() else 0.0
 
     def window(self, start: float, end: float) -> Mapping[str, WindowSummary]:
         """Summarise by label the requests of ``[start, end)``, in monotonic seconds."""

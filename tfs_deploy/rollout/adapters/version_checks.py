@@ -9,6 +9,7 @@ from tfs_deploy.deployment.server_traits import server_traits
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
 from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.launch.memory import version_bytes
+from tfs_deploy.launch.server_state import version_numbers
 from tfs_deploy.rollout.check_result import CheckResult
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.review import (
@@ -106,6 +107,11 @@ class VersionChecks:
             notes.update(dict.fromkeys(str(check) for check in checks if check.outcome is Outcome.SKIPPED))
             compared += sum(check.outcome is Outcome.OK for check in checks) - len(clients)
         return CheckResult(ok=True, reason=f"{compared} answers as expected", notes=tuple(notes))
+
+    def missing(self, version: int) -> str:
+        """Return the directory of a version that is not on the disk, empty for one that is."""
+        there = version in version_numbers(self.base_path)
+        return "" if there else str(self.base_path / str(version))
 
     def prune(self, keep: int, served: int) -> str:
         """Remove all but the ``keep`` newest versions, never one that a deployment serves or names."""

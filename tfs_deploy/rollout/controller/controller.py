@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UnavailableError
 from tfs_deploy.rollout.controller.judgement import judge_step
+from tfs_deploy.rollout.controller.request_counter import RequestCounter
 from tfs_deploy.rollout.machine.actions import (
     Action,
     Apply,
@@ -15,6 +16,7 @@ from tfs_deploy.rollout.machine.actions import (
     Judge,
     Preflight,
     Prune,
+    Rescue,
     RestartServer,
     RestoreTraffic,
     RolloutStatus,
@@ -48,6 +50,7 @@ class Controller:
         self.plan = plan
         self.world = world
         self.history = history or History()
+        self.counter = RequestCounter(world.requests, world.clock)
         self.on_event: Callable[[Event], None] = lambda _event: None
         self.on_step: Callable[[StepReport], None] = lambda _step: None
         self._silent_since: float | None = None
@@ -79,6 +82,7 @@ class Controller:
     def _tick(self) -> Action:
         seen = self.observe()
         self._note_outage(seen)
+        self.counter.keep_up(seen.now)
         action = _in_one_line(decide(self.plan, seen, self.history))
         if isinstance(action, Wait) or self.history.finished is not None:
             return action
@@ -131,7 +135,9 @@ class Controller:
         ended = self._note_replacement() or (server is None and world.process.ended())
         self._answered_at = asked if whole else self._answered_at
         split, request = world.traffic.read(), world.mailbox.read()
-        return Observation(now, server, split, silent_for, error, ended, coming, request, world.log.starved)
+        lost = server is not None and not server.available(self.plan.old) and not coming
+        gone = world.checks.missing(self.plan.old) if lost else ""
+        return Observation(now, server, split, silent_for, error, ended, coming, gone, request, world.log.starved)
 
     def _is_coming(self, server: ServerView) -> bool:
         """Whether the old version, which has to serve, is loading again: a server answers before its models do."""
@@ -171,7 +177,10 @@ class Controller:
         return objection
 
     def _finish(self, action: Finish) -> None:
-        self.record("finish", status=action.status.value, reason=action.reason)
+        now = self.world.clock.monotonic()
+        self.counter.wait()
+        self.counter.look(now)
+        self.record("finish", status=action.status.value, reason=action.reason, **self.counter.as_detail())
         self.world.mailbox.clear()
         past = self.history
         facts = {**self._facts(past.rank), "status": action.status.value, "reason": action.reason}
@@ -201,7 +210,7 @@ class Controller:
             memory = self._memory() if self.history.memory is None else None
             world.traffic.write(TrafficSplit(action.weights, action.copies))
             return {"step": action.step, "memory": memory}
-        if isinstance(action, RestoreTraffic):
+        if isinstance(action, RestoreTraffic | Rescue):
             world.traffic.write(TrafficSplit(action.weights))
             return {}
         if isinstance(action, Judge):
@@ -217,6 +226,8 @@ class Controller:
         if action.purpose == "load":
             before = self.world.server.observe(()).versions.get(self.plan.new)
             detail["stale_failure"] = before is not None and before.failed
+        if action.purpose == "restore":
+            detail["again"] = "restore" in self.history.applied
         self.world.server.apply(action.versions, action.labels)
         return detail
 
@@ -225,12 +236,16 @@ class Controller:
         window = (past.step_at, world.clock.monotonic())
         now = self._memory()
         memory = None if now is None else (past.memory or now, now)
-        judged = judge_step(self.plan, action.step, window, world.gates, world.requests, past.baseline, memory)
+        sources = world.gates, world.requests, past.baseline, memory
+        judged = judge_step(self.plan, action.step, window, *sources, lenient=action.lenient)
         self._judged = judged.report
+        self.counter.look(window[1])
         return {
+            **self.counter.as_detail(),
             **judged.report.as_dict(),
             "step": action.step,
             "final": action.final,
+            "lenient": action.lenient,
             "reason": judged.reason,
             "baseline": judged.baseline.as_dict(),
             "memory": now,

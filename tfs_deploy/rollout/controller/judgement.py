@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.rollout.gates.gate import GateVerdict, StepView, Verdict, worst
+from tfs_deploy.rollout.gates.gate import TRAFFIC, GateVerdict, StepView, Verdict, worst
 from tfs_deploy.rollout.gates.request_stats import WindowSummary
 from tfs_deploy.rollout.result import StepReport
 from tfs_deploy.text import one_line
@@ -39,11 +39,14 @@ def judge_step(
     requests: RequestSource | None,
     baseline: WindowSummary,
     memory: tuple[int, int] | None = None,
+    *,
+    lenient: bool = False,
 ) -> Judgement:
     """Ask all gates about ``window`` (start and end in monotonic seconds) of a step, counted from 0.
 
     ``baseline`` is stable's slowest window of the earlier steps. It stands in where stable has next to no traffic left;
     the slowest, because the machine was loaded differently in other windows. ``memory``: see ``StepView``.
+    ``lenient``: see ``Judge``.
     """
     windows, verdicts = _numbers(requests, window)
     stable = windows.get(plan.stable, WindowSummary())
@@ -60,7 +63,10 @@ def judge_step(
         seconds=window[1] - window[0],
         memory=memory,
     )
+    verdicts += _traffic(plan, view) if requests is not None and not verdicts else []
     verdicts += [_ask(gate, view) for gate in gates]
+    if lenient:
+        verdicts = [replace(entry, verdict=Verdict.NOT_JUDGED) if entry.sparse else entry for entry in verdicts]
     verdict = worst(verdicts)
     report = StepReport(step + 1, view.weight, *window, windows, tuple(verdicts), verdict)
     deciding = [entry for entry in verdicts if entry.verdict is verdict and verdict is not Verdict.PASS]
@@ -81,6 +87,15 @@ def _numbers(
     if odd is not None:
         return {}, [GateVerdict("requests", Verdict.TOO_FEW, one_line(f"no numbers: {odd!r} is not a WindowSummary"))]
     return windows, []
+
+
+def _traffic(plan: RolloutPlan, view: StepView) -> list[GateVerdict]:
+    """Return the verdict on a canary that got no request, nothing where it got one: silence is no sign of health."""
+    if view.canary.requests or view.canary.compared:
+        return []
+    verdict = Verdict.TOO_FEW if plan.require_traffic else Verdict.NOT_JUDGED
+    others = f", {view.stable.requests} reached {plan.stable}" if view.stable.requests else ""
+    return [GateVerdict(TRAFFIC, verdict, f"no request reached {plan.canary}{others}")]
 
 
 def _ask(gate: Gate, view: StepView) -> GateVerdict:

@@ -74,6 +74,9 @@ class CandidateChecks(Protocol):
     def smoke(self, version: int) -> CheckResult:
         """Compare the answers of a served version, called by number, with its recorded ones."""
 
+    def missing(self, version: int) -> str:
+        """Return the directory of a version that is not on the disk, empty for one that is."""
+
     def prune(self, keep: int, served: int) -> str:
         """Remove all but the ``keep`` newest versions from the disk; return in one line what was done."""
 

@@ -36,9 +36,9 @@ class DriftGate:
 
     def judge(self, step: StepView) -> GateVerdict:
         """Judge the outputs, the worst one first."""
-        found = step.canary.compared
+        found, what = step.canary.compared, "answers"
         if not found and self.ask is not None:
-            found = self.ask(self.stable, step.label)
+            found, what = self.ask(self.stable, step.label), "answers to replayed requests"
         if not found:
             return GateVerdict(self.name, Verdict.TOO_FEW, "no request was answered by both versions")
         for output, compared in sorted(found.items(), key=lambda entry: -entry[1].distance):
@@ -47,9 +47,9 @@ class DriftGate:
                 return GateVerdict(self.name, Verdict.FAIL, f"output {output!r}: {reason}")
         fewest = min(compared.count for compared in found.values())
         if fewest < self.min_samples:
-            return GateVerdict(self.name, Verdict.TOO_FEW, f"{fewest} answers compared, {self.min_samples} needed")
+            return GateVerdict(self.name, Verdict.TOO_FEW, f"{fewest} {what} compared, {self.min_samples} needed")
         output, worst = max(found.items(), key=lambda entry: entry[1].distance)
-        text = f"{worst.count} answers compared, {output!r} has distance {worst.distance:.3g}"
+        text = f"{worst.count} {what} compared, {output!r} has distance {worst.distance:.3g}"
         return GateVerdict(self.name, Verdict.PASS, f"{text}, agreement {worst.agreement:.1%}")
 
     def _objection(self, compared: OutputComparison) -> str | None:

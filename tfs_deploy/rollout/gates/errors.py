@@ -35,7 +35,7 @@ class ErrorRateGate:
             above = f" above the {usual:.1%} of stable" if usual else ""
             return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self.max_rate:.1%}{above}")
         if window.requests < self.min_samples:
-            return GateVerdict(self.name, Verdict.TOO_FEW, too_few("canary", window, self.min_samples))
+            return too_few(self.name, "canary", window, self.min_samples)
         return GateVerdict(self.name, Verdict.PASS, text)
 
 
@@ -55,7 +55,7 @@ class FiniteGate:
         if window.broken > (self.max_rate + usual) * window.requests:
             return GateVerdict(self.name, Verdict.FAIL, text)
         if window.requests < self.min_samples:
-            return GateVerdict(self.name, Verdict.TOO_FEW, too_few("canary", window, self.min_samples))
+            return too_few(self.name, "canary", window, self.min_samples)
         return GateVerdict(self.name, Verdict.PASS, text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import string
 import urllib.parse
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from tfs_deploy.host.commands import CommandResult, run_command, split_command
 from tfs_deploy.rollout.gates.conditions import Condition, number_at, path_steps
 from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
 from tfs_deploy.rollout.gates.spec import GateKind
-from tfs_deploy.rollout.web import fetch_json, is_url
+from tfs_deploy.rollout.web import check_url, fetch_json, is_url
+from tfs_deploy.rollout.web_access import PLAIN, WebAccess
 
 if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.gate import StepView
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 CANNOT_TELL: Final = 75
 _MISSING: Final = (126, 127)
 _SEPARATOR: Final = "::"
+_PLACEHOLDER: Final = re.compile(r"\$\w+|\$\{\w+\}")
 
 
 def placeholders(step: StepView) -> dict[str, str]:
@@ -89,12 +92,14 @@ class UrlGate:
     condition: Condition
     timeout: float = 5.0
     name: str = "url"
+    access: WebAccess = PLAIN
 
     def judge(self, step: StepView) -> GateVerdict:
         """Fetch the document and judge the number at ``condition.subject``."""
         quoted = {key: urllib.parse.quote(text, safe="") for key, text in placeholders(step).items()}
         try:
-            document = fetch_json(string.Template(self.url).safe_substitute(quoted), timeout=self.timeout)
+            url = string.Template(self.url).safe_substitute(quoted)
+            document = fetch_json(url, timeout=self.timeout, access=self.access)
             value = number_at(document, self.condition.subject)
         except UnavailableError as error:
             return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
@@ -113,13 +118,14 @@ class PrometheusGate:
     condition: Condition
     timeout: float = 10.0
     name: str = "promql"
+    access: WebAccess = PLAIN
 
     def judge(self, step: StepView) -> GateVerdict:
         """Ask the server and judge the worst series."""
         query = string.Template(self.condition.subject).safe_substitute(placeholders(step))
         url = f"{self.server.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
         try:
-            values = _series(fetch_json(url, timeout=self.timeout))
+            values = _series(fetch_json(url, timeout=self.timeout, access=self.access))
         except UnavailableError as error:
             return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
         sound = [value for value in values if not math.isnan(value)]
@@ -177,6 +183,8 @@ def _url_and_rest(name: str, setting: str, *, example: str) -> tuple[str, str]:
     if not is_url(url) or not separator or not rest.strip():
         message = f"the gate {name}={setting} is incomplete"
         raise UsageError(message, hint=f"write {name}=http://HOST/PATH {_SEPARATOR} {example}")
+    # a number is valid wherever a placeholder may be
+    check_url(_PLACEHOLDER.sub("1", url.strip()))
     return url.strip(), rest.strip()
 
 
@@ -199,11 +207,11 @@ URL: Final = GateKind(
     ("url",),
     (("url='URL :: $.ctr >= 0.1'", "JSON behind a URL"),),
     _read_url,
-    lambda options, _sources: UrlGate(**options),
+    lambda options, sources: UrlGate(**options, access=sources.access),
 )
 PROMQL: Final = GateKind(
     ("promql",),
     (("promql='QUERY < 0.01'", "with --prometheus, or 'URL :: QUERY < 0.01'"),),
     _read_promql,
-    lambda options, _sources: PrometheusGate(**options),
+    lambda options, sources: PrometheusGate(**options, access=sources.access),
 )

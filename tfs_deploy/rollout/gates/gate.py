@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,21 +12,39 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.request_stats import WindowSummary
 
 
+#: the name of the verdict on a canary without requests, which no gate gives
+TRAFFIC: Final = "traffic"
+
+
 class Verdict(enum.Enum):
-    """The verdict of a gate on a step."""
+    """The verdict of a gate on a step.
+
+    ``TOO_FEW`` makes the rollout wait for samples; ``NOT_JUDGED`` does not: the gate says why it has no judgement.
+    """
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
     TOO_FEW = "too few samples"
+    NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The verdict of one gate on one step, with its reason in one line."""
+    """The verdict of one gate on one step, with its reason in one line.
+
+    ``sparse``: it is ``TOO_FEW`` because consumers sent too few requests, not because a source did not answer. Such a
+    verdict may pass where the caller chose that (``on_too_few="pass"``).
+    """
 
     gate: str
     verdict: Verdict
     reason: str = ""
+    sparse: bool = False
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it is that the canary got no request although it has to."""
+        return self.gate == TRAFFIC and self.verdict is Verdict.TOO_FEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +87,9 @@ def worst(verdicts: Iterable[GateVerdict]) -> Verdict:
     return Verdict.PASS
 
 
-def too_few(label: str, window: WindowSummary, needed: int) -> str:
-    """Say which requests are missing for a judgement."""
+def too_few(gate: str, label: str, window: WindowSummary, needed: int) -> GateVerdict:
+    """Return the verdict that says which requests are missing for a judgement."""
     if window.requests >= needed:
-        return f"no latencies of {label}"
-    return f"{window.requests} requests of {label}, {needed} needed"
+        return GateVerdict(gate, Verdict.TOO_FEW, f"no latencies of {label}")
+    reason = f"not enough requests of {label} ({window.requests} of {needed})"
+    return GateVerdict(gate, Verdict.TOO_FEW, reason, sparse=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UnavailableError, UsageError
 from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
+from tfs_deploy.rollout.gates.request_stats import QUANTILES, requests_for
 from tfs_deploy.rollout.gates.spec import GateKind, GateSources
 from tfs_deploy.rollout.notation import parse_share
 from tfs_deploy.rollout.web import fetch
@@ -147,13 +148,16 @@ class MetricsPageGate:
         if step.errors > self._max_rate * max(step.requests, self._min_samples):
             return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self._max_rate:.1%}")
         if step.requests < self._min_samples:
-            reason = f"{step.requests:.0f} requests on the metrics page, {self._min_samples} needed"
-            return GateVerdict(self.name, Verdict.TOO_FEW, reason)
-        p99 = step.quantile(0.99)
+            reason = f"not enough requests on the metrics page ({step.requests:.0f} of {self._min_samples})"
+            return GateVerdict(self.name, Verdict.TOO_FEW, reason, sparse=True)
         if self._max_p99 is None:
             return GateVerdict(self.name, Verdict.PASS, text)
+        p99, needed = step.quantile(QUANTILES["p99"]), requests_for("p99")
         if p99 is None:
             return GateVerdict(self.name, Verdict.TOO_FEW, "no latencies on the metrics page")
+        if step.requests < needed:
+            reason = f"not enough requests for p99 on the metrics page ({step.requests:.0f} of {needed})"
+            return GateVerdict(self.name, Verdict.TOO_FEW, reason, sparse=True)
         text = f"{text}, p99 {p99 * 1000:.1f} ms"
         if p99 > self._max_p99:
             return GateVerdict(self.name, Verdict.FAIL, f"{text}, limit {self._max_p99 * 1000:.1f} ms")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,32 @@ if TYPE_CHECKING:
 
 #: field of ``WindowSummary`` -> share of the requests that are as fast or faster
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+#: slower requests that there have to be for a quantile to say something
+_BEYOND: Final = 5
+
+
+def requests_for(quantile: str) -> int:
+    """Return how many answered requests a quantile needs: p50 10, p90 50, p95 100, p99 500."""
+    return round(_BEYOND / (1.0 - QUANTILES[quantile]))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCount:
+    """How many requests there were, and how many of them failed."""
+
+    requests: int = 0
+    errors: int = 0
+
+    def __add__(self, other: RequestCount) -> RequestCount:
+        return RequestCount(self.requests + other.requests, self.errors + other.errors)
+
+    def __sub__(self, other: RequestCount) -> RequestCount:
+        return RequestCount(self.requests - other.requests, self.errors - other.errors)
+
+
+def read_counts(counted: Mapping[str, Sequence[int]]) -> dict[str, RequestCount]:
+    """Read counts by label as the journal has them: pairs of requests and errors."""
+    return {label: RequestCount(*map(int, pair)) for label, pair in counted.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +93,18 @@ class WindowSummary:
     broken: int = 0
 
     @property
+    def count(self) -> RequestCount:
+        """The requests, and those that failed."""
+        return RequestCount(self.requests, self.errors)
+
+    @property
     def error_rate(self) -> float:
         """Share of failed requests, 0.0 to 1.0; 0.0 for an empty window."""
         return self.errors / self.requests if self.requests else 0.0
+
+    def tells(self, quantile: str) -> bool:
+        """Whether there are enough answers for a quantile (see ``requests_for``)."""
+        return getattr(self, quantile) is not None and self.requests - self.errors >= requests_for(quantile)
 
     @classmethod
     def of(cls, latencies: Sequence[float], errors: int = 0, outcomes: Sequence[float] = ()) -> WindowSummary:
@@ -81,12 +117,16 @@ class WindowSummary:
         return cls(len(latencies) + errors, errors, **quantiles, latency=_spread(latencies), outcomes=reported)
 
     def slowest(self, other: WindowSummary) -> WindowSummary:
-        """Return the worse of each quantile of two windows, and the counts of the bigger one."""
-        bigger = max(self, other, key=lambda window: window.requests)
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in QUANTILES}
-        worse: dict[str, Any] = {
-            name: max((value for value in pair if value is not None), default=None) for name, pair in pairs.items()
-        }
+        """Return the worse of each quantile of two windows, and the counts of the bigger one.
+
+        A quantile of a window with too few requests for it does not count where the bigger window has enough.
+        """
+        bigger = max(self, other, key=lambda window: window.requests - window.errors)
+        worse: dict[str, Any] = {}
+        for name in QUANTILES:
+            needed = min(requests_for(name), bigger.requests - bigger.errors)
+            sound = [window for window in (self, other) if window.requests - window.errors >= needed]
+            worse[name] = max((value for window in sound if (value := getattr(window, name)) is not None), default=None)
         return WindowSummary(bigger.requests, bigger.errors, **worse)
 
     def as_dict(self) -> dict[str, Any]:
@@ -117,17 +157,23 @@ class _Sample:
 class RequestStats:
     """Records requests as they end and summarises any recent window of them; safe to feed from many threads.
 
-    ``keep`` bounds the memory: the oldest records are dropped beyond it.
+    ``keep`` bounds the memory: the oldest records are dropped beyond it. ``synthetic``: the requests are those of a
+    load generator, which reports of a rollout then say.
     """
 
-    def __init__(self, *, keep: int = 200_000, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, keep: int = 200_000, synthetic: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.synthetic = synthetic
         self._clock = clock
+        self._lock = threading.Lock()
         self._samples: deque[_Sample] = deque(maxlen=keep)
         self._outcomes: deque[tuple[float, str, float]] = deque(maxlen=keep)
 
     def record(self, label: str, seconds: float, *, error: bool = False) -> None:
         """Count one request that just ended: the label it went to, how long it took, whether it failed."""
-        self._samples.append(_Sample(self._clock(), label, seconds, error))
+        with self._lock:  # a request that ended before a window was read is in it
+            self._samples.append(_Sample(self._clock(), label, seconds, error))
 
     def outcome(self, label: str, value: float) -> None:
         """Count the outcome of an answer of a label: 1.0 or 0.0 for a conversion, or any number."""
@@ -138,7 +184,9 @@ class RequestStats:
         latencies: dict[str, list[float]] = {}
         errors: dict[str, int] = {}
         outcomes: dict[str, list[float]] = {}
-        for sample in self._samples.copy():  # one step for the interpreter, so writers need no lock
+        with self._lock:
+            samples = self._samples.copy()
+        for sample in samples:
             if start <= sample.at < end:
                 times = latencies.setdefault(sample.label, [])
                 if sample.error:

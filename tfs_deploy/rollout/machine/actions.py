@@ -69,6 +69,13 @@ class RestoreTraffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Rescue:
+    """Send the requests of a stable version that cannot come back to the canary, which serves."""
+
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Approve:
     """Record that a person approved the promotion; with ``skip``, also without the remaining steps."""
 
@@ -84,10 +91,14 @@ class Prune:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Ask all gates about a step; only a ``final`` judgement lets the rollout go on."""
+    """Ask all gates about a step; only a ``final`` judgement lets the rollout go on.
+
+    ``lenient``: a gate with too few requests is not judged, instead of waited for.
+    """
 
     step: int
     final: bool
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,7 @@ Action: TypeAlias = (
     | Smoke
     | SetTraffic
     | RestoreTraffic
+    | Rescue
     | Judge
     | Approve
     | Prune
@@ -129,6 +141,14 @@ Action: TypeAlias = (
 _NAMES: Final[dict[type, str]] = {SetTraffic: "weigh", RestoreTraffic: "calm", RestartServer: "revive"}
 
 
+#: the same names in messages, where they are not words that people use
+_TEXTS: Final = {
+    **dict.fromkeys(("weigh", "rescue"), "traffic change"),
+    "calm": "traffic restore",
+    "revive": "server restart",
+}
+
+
 def action_name(action: Action) -> str:
     """Return the journal's name of an action: the purpose of an ``Apply``, else its class in lower case."""
     if isinstance(action, Apply):
@@ -138,4 +158,4 @@ def action_name(action: Action) -> str:
 
 def action_text(name: str) -> str:
     """Return the journal's name of an action as messages show it."""
-    return {"weigh": "traffic change", "calm": "traffic restore", "revive": "server restart"}.get(name, name)
+    return _TEXTS.get(name, name)

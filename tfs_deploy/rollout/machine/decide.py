@@ -31,6 +31,7 @@ from tfs_deploy.rollout.machine.actions import (
     Judge,
     Preflight,
     Prune,
+    Rescue,
     RestartServer,
     RestoreTraffic,
     RolloutStatus,
@@ -42,7 +43,7 @@ from tfs_deploy.rollout.machine.actions import (
 )
 from tfs_deploy.rollout.machine.observation import LOADING, START
 from tfs_deploy.rollout.machine.strategies import AB
-from tfs_deploy.rollout.machine.withdraw import leaks, withdraw
+from tfs_deploy.rollout.machine.withdraw import leaks, lost, withdraw
 
 if TYPE_CHECKING:
     from tfs_deploy.rollout.machine.history import History
@@ -61,7 +62,7 @@ def decide(plan: RolloutPlan, seen: Observation, past: History) -> Action:
         return Finish(RolloutStatus.PAUSED, "a pause was requested")
     if past.reason is not None:
         return withdraw(plan, seen, past)
-    interruption = _interrupt(plan, seen, past)
+    interruption = _rescue(plan, seen, past) or _interrupt(plan, seen, past)
     if interruption is not None:
         return interruption
     if seen.request in ("promote", "promote-now") and not _approved(seen.request, past):
@@ -77,6 +78,29 @@ def decide(plan: RolloutPlan, seen: Observation, past: History) -> Action:
 
 def _approved(request: str, past: History) -> bool:
     return past.skip if request == "promote-now" else past.approved
+
+
+def _rescue(plan: RolloutPlan, seen: Observation, past: History) -> Action | None:
+    """Keep what is loaded serving where the files of the old version are gone; a person has to tell what is right.
+
+    No reload can help: the server would only drop the label ``stable``, which leads to the old version again once its
+    files are back.
+    """
+    server = seen.server
+    if server is None or not _is_lost(plan, seen, past) or seen.request == "abort":
+        return None
+    serves = server.available(plan.new) and server.labels.get(plan.canary) == plan.new
+    if serves and seen.split != plan.rescue_split():
+        return Rescue(plan.rescue_split().weights)
+    instead = f"all its requests go to {plan.canary}; " if serves else ""
+    return Finish(RolloutStatus.PAUSED, instead + lost(plan, seen))
+
+
+def _is_lost(plan: RolloutPlan, seen: Observation, past: History) -> bool:
+    """Whether requests still need an old version that cannot come back, and no person chose the new one."""
+    chosen = past.skip or seen.request == "promote-now"
+    promoted = seen.server is not None and seen.server.labels.get(plan.stable) == plan.new
+    return bool(seen.gone and plan.steps) and not chosen and not promoted
 
 
 def _interrupt(plan: RolloutPlan, seen: Observation, past: History) -> Action | None:
@@ -113,7 +137,8 @@ def _stop_reason(plan: RolloutPlan, seen: Observation, past: History, patience: 
     if seen.server is None or seen.silent:
         silent = seen.silent_for >= patience
         return f"no answer for {seen.silent_for:.0f} s: {seen.error}" if silent else None
-    if plan.steps and not leaving and not seen.server.available(plan.old):
+    needed = not leaving and (not seen.gone or _is_lost(plan, seen, past))
+    if plan.steps and needed and not seen.server.available(plan.old):
         return f"version {plan.old}, which is {plan.stable}, is not AVAILABLE but {describe(seen.server, plan.old)}"
     return None
 
@@ -213,13 +238,15 @@ def _step(plan: RolloutPlan, seen: Observation, server: ServerView, past: Histor
     if past.verdict is Verdict.FAIL and past.fails >= plan.fail_after:
         return Withdraw(f"step {plan.steps[step]:g} %: {past.verdict_reason}")
     baked = past.step_at + plan.bake
-    if past.verdict is Verdict.TOO_FEW and seen.now >= baked + plan.samples_timeout:
+    patient = seen.now < baked + plan.samples_timeout
+    lenient = not patient and plan.on_too_few == "pass"
+    if past.verdict is Verdict.TOO_FEW and not patient and (not lenient or past.lenient):
         reason = f"step {plan.steps[step]:g} %: too few samples: {past.verdict_reason}"
-        return Withdraw(reason) if plan.on_too_few == "fail" else Finish(RolloutStatus.PAUSED, reason)
+        return Finish(RolloutStatus.PAUSED, reason) if plan.on_too_few == "pause" else Withdraw(reason)
     due = _due(plan, past, baked)
     if seen.now < due:
         return Wait(min(due - seen.now, plan.poll * 5), f"watching {plan.steps[step]:g} %")
-    return Judge(step, final=seen.now >= baked)
+    return Judge(step, final=seen.now >= baked, lenient=lenient)
 
 
 def _due(plan: RolloutPlan, past: History, baked: float) -> float:

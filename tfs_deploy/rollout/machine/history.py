@@ -87,6 +87,7 @@ class History:
     judged_at: float | None = None  # last verdict in this step
     verdict: Verdict | None = None
     verdict_reason: str = ""
+    lenient: bool = False  # too few requests passed already in the last verdict
     fails: int = 0
     baseline: WindowSummary = field(default_factory=WindowSummary)
     memory: int | None = None  # bytes of the server's process before the first step, or when first known
@@ -182,7 +183,7 @@ def _succeeded(past: History, event: Event) -> History:
 def _weighed(past: History, step: int, mono: float) -> History:
     if step == past.step:  # the same weights again, after the file was removed
         return past
-    return replace(past, step=step, step_at=mono, judged_at=None, verdict=None, fails=0, safe_at=None)
+    return replace(past, step=step, step_at=mono, judged_at=None, verdict=None, lenient=False, fails=0, safe_at=None)
 
 
 def _judged(past: History, event: Event) -> History:
@@ -194,6 +195,7 @@ def _judged(past: History, event: Event) -> History:
         judged_at=event.mono,
         verdict=verdict,
         verdict_reason=str(detail["reason"]),
+        lenient=bool(detail.get("lenient")),
         fails=past.fails + 1 if verdict is Verdict.FAIL else 0,
         passed=past.passed + 1 if passed else past.passed,
         baseline=WindowSummary.from_dict(detail["baseline"]),

@@ -10,7 +10,7 @@ from tfs_deploy.rollout.machine.phases import ROLLBACK
 from tfs_deploy.rollout.machine.strategies import CANARY, SHADOW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
@@ -38,6 +38,14 @@ def narrate(event: Event, plan: RolloutPlan) -> str | None:
     return _done(event.action, event.detail, plan)
 
 
+def unseen_traffic(plan: RolloutPlan) -> str:
+    """Say that no consumer records its requests, so that no step sees any; empty where one does, or without steps."""
+    if plan.recorded or not plan.steps:
+        return ""
+    text = f"no consumer records its requests of {plan.model}, so the traffic of {plan.canary} is not seen"
+    return f"{text}; each step waits for requests" if plan.require_traffic else f"{text} and not judged"
+
+
 def note_text(event: Event) -> str:
     """Return the text of a note."""
     if event.action == "outage":
@@ -46,11 +54,18 @@ def note_text(event: Event) -> str:
 
 
 def _gates(judged: Mapping[str, Any]) -> str:
-    """Return the gates that passed a step, or those that decided otherwise, with their reasons."""
+    """Return the gates that passed a step and those without a judgement, or those that decided otherwise."""
+    passing = judged["verdict"] == Verdict.PASS.value
     deciding = [entry for entry in judged["verdicts"] if entry["verdict"] == judged["verdict"]]
-    if judged["verdict"] == Verdict.PASS.value:
-        return ", ".join(entry["gate"] for entry in deciding)
-    return "; ".join(f"{entry['gate']}: {entry['reason']}" for entry in deciding)
+    if not passing:
+        return _reasons(deciding)
+    skipped = [entry for entry in judged["verdicts"] if entry["verdict"] == Verdict.NOT_JUDGED.value]
+    names = ", ".join(entry["gate"] for entry in deciding)
+    return f"{names}; {Verdict.NOT_JUDGED.value}: {_reasons(skipped)}" if skipped else names
+
+
+def _reasons(entries: Iterable[Mapping[str, Any]]) -> str:
+    return "; ".join(f"{entry['gate']}: {entry['reason']}" for entry in entries)
 
 
 def _done(action: str, detail: Mapping[str, Any], plan: RolloutPlan) -> str | None:
@@ -76,7 +91,8 @@ def _done(action: str, detail: Mapping[str, Any], plan: RolloutPlan) -> str | No
         "withdraw": f"rolling back to version {plan.old}: {detail.get('reason', '')}",
         "isolate": f"label {plan.canary} answers with version {plan.old} again",
         "revive": "the server was restarted",
-        "restore": f"version {plan.old} is loaded again",
+        "restore": None if detail.get("again") else f"loading version {plan.old} again",
+        "rescue": f"all requests of {plan.stable} go to {plan.canary}",
         "unload": f"unloading version {plan.new}",
     }
     return lines[action]

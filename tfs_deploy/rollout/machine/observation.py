@@ -74,8 +74,9 @@ class Observation:
     ``now``: monotonic seconds. ``server``: ``None`` while it does not answer; the server, or one of several, has been
     silent for ``silent_for`` seconds so far, because of ``error``; ``coming``: it loads the old version again after a
     restart, which counts as silence; ``ended``: its process has ended. ``split``: the traffic file, ``None`` without
-    one. ``request``: what another process asks for (see ``mailbox``). ``starved``: why the journal uses the last room
-    on the disk, empty if it does not.
+    one. ``gone``: the directory of the old version where it is missing and the server has unloaded the version for it,
+    else empty. ``request``: what another process asks for (see ``mailbox``). ``starved``: why the journal uses the last
+    room on the disk, empty if it does not.
     """
 
     now: float
@@ -85,6 +86,7 @@ class Observation:
     error: str = ""
     ended: bool = False
     coming: bool = False
+    gone: str = ""
     request: str | None = None
     starved: str = ""
 

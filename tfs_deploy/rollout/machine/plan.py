@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.gates.registry import recorded_gate
+from tfs_deploy.rollout.machine.hook import RolloutHook
+from tfs_deploy.rollout.machine.replica import Replica
 from tfs_deploy.rollout.machine.strategies import AB, CANARY, DEFAULT_STEPS, SHADOW, check_steps
 from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tfs_deploy.rollout.gates.spec import GateSpec
 
@@ -21,8 +23,14 @@ TIMES: Final = (
     *("bake", "check_every", "drain", "samples_timeout", "keep_warm"),
     *("load_timeout", "outage", "patience", "resend", "poll"),
 )
-
-
+#: fields that are texts in journals and JSON documents -> what reads one
+_READ: Final[dict[str, Callable[[str], Any]]] = {
+    "gates": recorded_gate,
+    "hooks": RolloutHook.recorded,
+    "replicas": Replica.parse,
+}
+#: what can happen when a gate has too few requests for too long
+ON_TOO_FEW: Final = ("fail", "pause", "pass")
 #: flags as journals and JSON documents have them, and callers of earlier releases -> the field that says the opposite
 _INVERTED: Final = {
     "need_goldens": "allow_missing_goldens",
@@ -39,7 +47,10 @@ class RolloutPlan:
     ``strategy``: see ``strategies``. ``steps``: the canary's percents of traffic, rising; empty for a direct switch.
     ``bake``: how long each step is watched; gates judge every ``check_every`` and at the end.
     ``fail_after``: consecutive failing verdicts that stop the rollout.
-    ``samples_timeout``, ``on_too_few``: how long to wait for samples after the bake, then ``fail`` or ``pause``.
+    ``samples_timeout``, ``on_too_few``: how long to wait for samples after the bake, then ``fail``, ``pause``, or
+    ``pass``: then a gate with too few requests is not judged.
+    ``require_traffic``: a step in which no request reached the canary has too few samples; else it is told and not
+    judged. ``Rollout`` requires it unless told otherwise where there are consumers that record, or a source of numbers.
     ``manual``: pause after the steps until a person approves; an experiment always does.
     ``load_timeout``: for the new version to become AVAILABLE. ``outage``: how long a server may be silent, or
     an action fail for a passing reason, before the new version is withdrawn. ``patience``: the same for putting
@@ -51,6 +62,8 @@ class RolloutPlan:
     ``leaving``: versions without a label, which the first reload unloads.
     ``verdict``: the verdict file of a verification that has to accept the new version, empty for none.
     ``gates`` to ``replicas``: what a process that resumes the rollout has to set up again (see ``setup``).
+    ``gate_headers``, ``gate_ca``: what goes with the URLs of gates (see ``web_access``).
+    ``any_server``: act on whatever server answers on the deployment's ports, not only on its own.
     ``directory``: where the commands of gates and hooks run, whichever process resumes the rollout.
     """
 
@@ -92,10 +105,14 @@ class RolloutPlan:
     requests_file: str = ""
     verdict: str = ""
     recorded: bool = False
-    hooks: tuple[str, ...] = ()
+    hooks: tuple[RolloutHook, ...] = ()
     notify: tuple[str, ...] = ()
-    replicas: tuple[str, ...] = ()
+    replicas: tuple[Replica, ...] = ()
     directory: str = ""
+    require_traffic: bool = False
+    gate_headers: tuple[str, ...] = ()
+    gate_ca: str = ""
+    any_server: bool = False
 
     @property
     def needs_approval(self) -> bool:
@@ -130,9 +147,13 @@ class RolloutPlan:
         """Return the traffic in which ``stable`` has the canary's share."""
         return TrafficSplit({self.stable: 100.0 - sum(self.side_traffic.values()), **self.side_traffic})
 
+    def rescue_split(self) -> TrafficSplit:
+        """Return the traffic in which the canary has all that ``stable`` and it share."""
+        return TrafficSplit({self.canary: 100.0 - sum(self.side_traffic.values()), **self.side_traffic})
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        values = {**asdict(self), "gates": [str(gate) for gate in self.gates]}
+        values = asdict(self) | {name: [str(value) for value in getattr(self, name)] for name in _READ}
         values |= {written: not values.pop(name) for written, name in _INVERTED.items()}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
@@ -141,7 +162,7 @@ class RolloutPlan:
         """Read what ``as_dict`` wrote; keys of other program versions are left out."""
         known = {entry.name for entry in fields(cls)}
         kept: dict[str, Any] = {key: _frozen(value) for key, value in current_names(values).items() if key in known}
-        return cls(**{**kept, "gates": tuple(map(recorded_gate, values.get("gates", ())))})
+        return cls(**kept | {name: tuple(map(read, values.get(name, ()))) for name, read in _READ.items()})
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,9 +191,9 @@ def checked(plan: RolloutPlan) -> RolloutPlan:
     if plan.fail_after < 1:
         message = f"fail_after is {plan.fail_after}, but at least 1 failing verdict is needed"
         raise UsageError(message, hint="fail_after=1 rolls back at the first")
-    if plan.on_too_few not in ("fail", "pause"):
-        message = f"on_too_few is {plan.on_too_few!r}, but must be 'fail' or 'pause'"
-        raise UsageError(message, hint="'fail' rolls back, 'pause' waits for a person")
+    if plan.on_too_few not in ON_TOO_FEW:
+        message = f"on_too_few is {plan.on_too_few!r}, but must be 'pass', 'fail' or 'pause'"
+        raise UsageError(message, hint="'fail' rolls back, 'pause' waits for a person, 'pass' goes on without the gate")
     if plan.retain is not None and plan.retain < 2:
         raise UsageError(f"retain is {plan.retain}, but a version to roll back to has to stay", hint="keep at least 2")
     return plan

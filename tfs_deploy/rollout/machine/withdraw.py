@@ -35,6 +35,8 @@ def withdraw(plan: RolloutPlan, seen: Observation, past: History) -> Action:
     if not past.touched:  # the files are as they were, and the old version has to serve
         return RestartServer() if seen.ended else Finish(RolloutStatus.ROLLED_BACK, past.reason or "")
     server = seen.server
+    if server is not None and seen.gone:  # what is loaded serves on
+        return Finish(RolloutStatus.PAUSED, f"{past.reason}; but {lost(plan, seen)}")
     if server is not None and _endangered(plan, server) and "isolate" not in past.intended:
         labels = {**plan.others, plan.stable: plan.old, plan.canary: plan.old}
         return Apply("isolate", plan.versions(plan.old, plan.new), labels)
@@ -47,6 +49,12 @@ def withdraw(plan: RolloutPlan, seen: Observation, past: History) -> Action:
     if seen.ended and "unload" in past.intended:  # the files name the old version only
         return RestartServer()
     return _unload(plan, seen, past)
+
+
+def lost(plan: RolloutPlan, seen: Observation) -> str:
+    """Say that the old version cannot serve any more, and what would heal that."""
+    what = f"version {plan.old}, which is {plan.stable}, was unloaded because its directory {seen.gone} is gone"
+    return f"{what}: put it back, then rollout resume; or rollout promote --skip-steps makes version {plan.new} stable"
 
 
 def leaks(plan: RolloutPlan, split: TrafficSplit | None) -> bool:

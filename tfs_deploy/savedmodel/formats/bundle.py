@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, file_hint
-from tfs_deploy.protos.signatures import dtype_name
+from tfs_deploy.protos.signatures import ML_DTYPES, dtype_name
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.crc32c import crc32c, mask
 from tfs_deploy.savedmodel.formats.sstable import read_table
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 #: the entry in which TF2 keeps its object graph among the variables
 _OBJECT_GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _TF2_SUFFIX: Final = "/.ATTRIBUTES/VARIABLE_VALUE"
+_ESCAPED: Final = re.compile(r"\.([.S])")
 _STRING: Final = 7
 _VARIANT: Final = 21
 _CHUNK: Final = 1 << 22
 #: bytes of one element
 _WIDTHS: Final = {
-    **dict.fromkeys(("bool", "int8", "uint8", "qint8", "quint8", "float8_e5m2", "float8_e4m3fn"), 1),
+    **dict.fromkeys(("bool", "int8", "uint8", "qint8", "quint8"), 1),
+    **dict.fromkeys(ML_DTYPES, 1),
     **dict.fromkeys(("int16", "uint16", "float16", "bfloat16", "qint16", "quint16"), 2),
     **dict.fromkeys(("float32", "int32", "uint32", "qint32"), 4),
     **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
@@ -113,7 +116,7 @@ def _damaged(bundle: Bundle, number: int, path: Path) -> list[str]:
     try:
         with FileReader(path) as reader:
             return [
-                entry.name
+                _plain_name(entry.name)
                 for entry in bundle.entries
                 if entry.shard == number and entry.dtype != _VARIANT and mask(_checksum(reader, entry)) != entry.crc
             ]
@@ -145,7 +148,16 @@ def _variable(name: str, entry: Any) -> Variable:
     shape = tuple(d.size if d.size >= 0 else None for d in entry.shape.dim)
     dtype = dtype_name(entry.dtype)
     size = _elements(entry) * _WIDTHS.get(dtype, 0) if entry.slices else entry.size
-    return Variable(name.removesuffix(_TF2_SUFFIX), dtype, shape, size)
+    return Variable(_plain_name(name), dtype, shape, size)
+
+
+def _plain_name(key: str) -> str:
+    """Return a variable's name as its owner wrote it; in TF2's attribute names ``/`` is ``.S`` and ``.`` is ``..``.
+
+    (tensorflow/python/trackable/trackable_utils.py, escape_local_name)
+    """
+    name = key.removesuffix(_TF2_SUFFIX)
+    return name if name == key else _ESCAPED.sub(lambda match: "/" if match[1] == "S" else ".", name)
 
 
 def _entry(name: str, entry: Any) -> _Entry:

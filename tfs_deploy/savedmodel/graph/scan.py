@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.protos.signatures import signature_infos
+from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.wire import FileReader, LongField, WireError, read_fields
 from tfs_deploy.savedmodel.graph.scopes import Graph, Scope
 
@@ -42,14 +44,38 @@ class MetaGraphFacts:
         return signature_infos(self.signature_defs)
 
 
+def graph_file(version_dir: Path) -> Path:
+    """Return the file that a server reads the graph from: the text form only where there is no binary one."""
+    text = version_dir / layout.SAVED_MODEL_TEXT
+    binary = version_dir / layout.SAVED_MODEL
+    return text if text.is_file() and not binary.exists() else binary
+
+
+def read_text(path: Path) -> Any:
+    """Read a ``saved_model.pbtxt`` as a SavedModel message; raises ``ModelError``."""
+    from google.protobuf import text_format
+
+    try:
+        return protos.parse_text(read_regular(path).decode("utf-8"), protos.SavedModel(), allow_unknown=True)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is damaged or not a SavedModel: {error}", hint=_AGAIN) from error
+
+
 def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
-    """Read all meta graphs of a ``saved_model.pb``.
+    """Read all meta graphs of a ``saved_model.pb`` or ``saved_model.pbtxt``.
 
     Raises:
         ModelError: the file is missing, empty, damaged or holds no meta graph.
     """
     from google.protobuf.message import DecodeError
 
+    if path.name == layout.SAVED_MODEL_TEXT:
+        found = [_facts(message) for message in read_text(path).meta_graphs]
+        if not found:
+            raise _no_meta_graph(path)
+        return found
     try:
         with FileReader(path) as reader:
             if reader.size == 0:
@@ -60,8 +86,12 @@ def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
     except (WireError, DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is damaged or not a SavedModel: {error}", hint=_AGAIN) from error
     if not found:
-        raise ModelError(f"{path} holds no meta graph, so there is nothing to serve", hint=_AGAIN)
+        raise _no_meta_graph(path)
     return found
+
+
+def _no_meta_graph(path: Path) -> ModelError:
+    return ModelError(f"{path} holds no meta graph, so there is nothing to serve", hint=_AGAIN)
 
 
 _AGAIN = "copy or export the version again; the server refuses to load it"
@@ -73,10 +103,13 @@ def _meta_graphs(reader: FileReader) -> Iterator[MetaGraphFacts]:
             if piece.number == 2:
                 yield _meta_graph(reader, piece)
             continue
-        for message in protos.SavedModel.FromString(piece).meta_graphs:
-            facts = MetaGraphFacts()
-            _add_meta_graph(facts, message)
-            yield facts
+        yield from map(_facts, protos.SavedModel.FromString(piece).meta_graphs)
+
+
+def _facts(message: Any) -> MetaGraphFacts:
+    facts = MetaGraphFacts()
+    _add_meta_graph(facts, message)
+    return facts
 
 
 def _meta_graph(reader: FileReader, place: LongField) -> MetaGraphFacts:

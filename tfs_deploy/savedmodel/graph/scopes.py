@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -23,6 +24,12 @@ COMPILED: Final = "compiled"
 #: (tensorflow/compiler/jit/defs.cc, tensorflow/python/compiler/xla/xla.py)
 _MUST_COMPILE: Final = "_XlaMustCompile"
 _COMPILE_ID: Final = "_xla_compile_id"
+#: ops that hand on a value, or keep it in a variable
+_PASSES_ON: Final = frozenset({"Identity", "Assign", "AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
+#: a device that is not the CPU of the process that runs the graph
+_ELSEWHERE: Final = re.compile(
+    r"/(device:)?(?!cpu|job|replica|task|device)[a-z_]+:|/job:(?!localhost)|/task:[1-9]", re.IGNORECASE
+)
 _NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -72,13 +79,17 @@ class Scope:
 
 @dataclass(slots=True)
 class Graph:
-    """The facts of one GraphDef; ``large_constants`` are tensors that live in it instead of the variables."""
+    """The facts of one GraphDef; ``large_constants`` are tensors that live in it instead of the variables.
+
+    ``pinned``: devices other than this machine's CPU that nodes of the main graph ask for, each with one such node.
+    """
 
     producer: int = 0
     min_consumer: int = 0
     main: Scope = field(default_factory=Scope)
     functions: dict[str, Scope] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
+    pinned: dict[str, str] = field(default_factory=dict)
     large_constants: int = 0
     large_constant_bytes: int = 0
     callees: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
@@ -88,6 +99,8 @@ class Graph:
         check_node(definition)
         op, name = definition.op, definition.name
         flag, calls = _flag_and_calls(definition, op)
+        if definition.device and _ELSEWHERE.search(definition.device):
+            self.pinned.setdefault(definition.device, name)
         self.nodes[name] = Node(op, "\n".join(definition.input), flag, calls)
         self.main.count(name, op, flag, calls)
         self.main.keep(name, op, definition)
@@ -121,20 +134,44 @@ class Graph:
     def reachable(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> list[Scope]:
         """Return what computing ``tensors`` (``node:0``) from ``fed`` executes: a part of the main graph, functions."""
         part = Scope(texts=self.main.texts, empty=self.main.empty)
+        visited = self.reached_nodes(tensors, fed)
+        for name in visited:
+            node = self.nodes[name]
+            part.count(name, node.op, node.flag, node.calls)
+        part.parsers = [parser for parser in self.main.parsers if parser.node in visited]
+        return [part, *self._called(part)]
+
+    def reached_nodes(self, tensors: Iterable[str], fed: Iterable[str] = ()) -> dict[str, None]:
+        """Return the nodes of the main graph that computing ``tensors`` from ``fed`` executes, in the order found."""
         seen = {_output_name(tensor) for tensor in fed}
         todo = list(map(_output_name, tensors))
-        visited: set[str] = set()
+        visited: dict[str, None] = {}
         while todo:
             tensor = todo.pop()
             name = node_name(tensor)
             node = self.nodes.get(name)
             if node is None or tensor in seen or name in visited:
                 continue
-            visited.add(name)
-            part.count(name, node.op, node.flag, node.calls)
+            visited[name] = None
             todo += [_output_name(name) for name in node.inputs.split("\n") if name]
-        part.parsers = [parser for parser in self.main.parsers if parser.node in visited]
-        return [part, *self._called(part)]
+        return visited
+
+    def uses_value(self, tensor: str, nodes: Iterable[str]) -> bool:
+        """Tell whether one of these ``nodes`` uses the value of a tensor, rather than passing or storing it."""
+        ordered = list(nodes)
+        carriers = {node_name(tensor)}
+        while True:
+            before = len(carriers)
+            for name in ordered:
+                node = self.nodes[name]
+                given = [node_name(each) for each in node.inputs.split("\n") if each and not each.startswith("^")]
+                if name in carriers or carriers.isdisjoint(given):
+                    continue
+                if node.op not in _PASSES_ON:
+                    return True
+                carriers |= {name, *given[:1]} if node.op.startswith("Assign") else {name}
+            if len(carriers) == before:
+                return False
 
     def _called(self, scope: Scope) -> list[Scope]:
         found: set[str] = set()

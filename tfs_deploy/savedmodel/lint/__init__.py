@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import ModelError, UsageError, file_hint
-from tfs_deploy.savedmodel import layout, versions
+from tfs_deploy.savedmodel import versions
+from tfs_deploy.savedmodel.graph.scan import graph_file
 from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
 from tfs_deploy.savedmodel.lint import files, graphs, signatures
 from tfs_deploy.savedmodel.lint.rules import Finding, LintedModel, Rule, ServerTraits, Severity
@@ -74,8 +75,8 @@ def inspect_to_lint(path: str | Path) -> SavedModelInfo:
     The rules report what else the server takes for versions there: files and empty directories.
     """
     folder = Path(path)
-    if folder.is_dir() and not (folder / layout.SAVED_MODEL).exists():
-        found = [v.path for v in versions.list_versions(folder) if (v.path / layout.SAVED_MODEL).exists()]
+    if folder.is_dir() and not graph_file(folder).exists():
+        found = [v.path for v in versions.list_versions(folder) if graph_file(v.path).exists()]
         return inspect_model(found[-1] if found else folder)
     return inspect_model(folder)
 

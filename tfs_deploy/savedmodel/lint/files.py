@@ -10,6 +10,7 @@ from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.graph.ops import VARIABLE_OPS
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation, listed
 from tfs_deploy.savedmodel.lint.warmup_records import replay_problems
+from tfs_deploy.savedmodel.versions import named_folder
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ def _large_graph(model: LintedModel) -> Iterator[Violation]:
 
 def _missing_assets(model: LintedModel) -> Iterator[Violation]:
     for asset in model.info.assets:
-        if asset.size is None:
+        if asset.size is None and model.info.reads(asset):
             yield Violation(f"{layout.ASSETS}/{asset.name}", "the graph reads this file, but it does not exist")
+        elif asset.size is None:
+            message = "the graph names this file, which does not exist, but nothing opens it"
+            yield Violation(f"{layout.ASSETS}/{asset.name}", message, severity=Severity.INFO)
 
 
 def _missing_variables(model: LintedModel) -> Iterator[Violation]:
@@ -52,7 +56,7 @@ def _manifest(model: LintedModel) -> Iterator[Violation]:
 
 def _not_a_number(model: LintedModel) -> Iterator[Violation]:
     if model.info.version is None:
-        yield Violation(f"directory '{model.info.path.resolve().name}'", "its name is not a number")
+        yield Violation(f"directory '{named_folder(model.info.path).name}'", "its name is not a number")
 
 
 def _zero_prefixed(model: LintedModel) -> Iterator[Violation]:
@@ -135,7 +139,7 @@ RULES: Final = (
         "TFS302",
         "missing-asset",
         Severity.ERROR,
-        "A file that the graph reads is not in `assets/`.",
+        "A file that the graph reads is not in `assets/`; an info if the graph names it and no op opens it.",
         "The tables that are filled from it fail when the model is loaded.",
         "copy the whole directory, or export the model again",
         _missing_assets,

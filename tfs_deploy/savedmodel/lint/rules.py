@@ -73,7 +73,11 @@ class LintedModel:
     @cached_property
     def siblings(self) -> list[VersionDir]:
         """What the server takes for versions beside this one; empty if this directory has no number."""
-        return versions.list_versions(self.info.path.resolve().parent) if self.info.version is not None else []
+        return (
+            versions.list_versions(versions.named_folder(self.info.path).parent)
+            if self.info.version is not None
+            else []
+        )
 
     def tensors(self, side: str) -> Iterator[tuple[SignatureInfo, TensorSpec]]:
         """Yield every input or output (``side``) with its signature."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.errors import InvalidArgumentError
+from tfs_deploy.host.regular_file import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,22 +77,11 @@ def check_options(options: BatchOptions) -> None:
         return
     if any(later <= earlier for earlier, later in itertools.pairwise(sizes)):
         raise InvalidArgumentError("allowed_batch_sizes entries must be monotonically increasing")
-    if not options.split_large:
-        if sizes[-1] != options.max_batch_size:
-            raise InvalidArgumentError(
-                "Last entry in allowed_batch_sizes must match max_batch_size; "
-                f"last entry was {sizes[-1]}; expected {options.max_batch_size}"
-            )
-        return
-    if sizes[-1] > options.max_batch_size:
+    if sizes[-1] != options.max_batch_size:
+        # also where large batches are split (bundle_factory_util.cc, WrapSessionForBatching)
         raise InvalidArgumentError(
-            "Last entry in allowed_batch_sizes must be less than or equal to max_batch_size; "
+            "Last entry in allowed_batch_sizes must match max_batch_size; "
             f"last entry was {sizes[-1]}; expected {options.max_batch_size}"
-        )
-    if sizes[-1] != options.max_execution_size:
-        raise InvalidArgumentError(
-            "Last entry in allowed_batch_sizes must be equal to max_execution_batch_size; "
-            f"last entry was {sizes[-1]}; expected {options.max_execution_size}"
         )
 
 
@@ -117,7 +107,7 @@ def model_options(common: BatchOptions, version_dir: Path, *, per_model: bool) -
     from google.protobuf import text_format
 
     try:
-        message = protos.parse_text(path.read_text(encoding="utf-8"), protos.BatchingParameters())
+        message = protos.parse_text(read_regular(path).decode("utf-8"), protos.BatchingParameters())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise InvalidArgumentError(f"Invalid protobuf file: '{path}'") from error
     return replace(batch_options(message), threads=common.threads)

@@ -58,10 +58,11 @@ class GrpcServer:
             WorkerPool(threads if gate is None else threads + _REFUSING_THREADS, "grpc"),
             handlers=handlers,
             options=[
+                # of an argument that is given twice, gRPC takes the first
+                *options,
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", -1),
                 ("grpc.max_send_message_length", -1),
-                *options,
             ],
         )
 

@@ -48,6 +48,8 @@ def check_models(models: Iterable[Any]) -> None:
             raise InvalidArgumentError(
                 f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
             )
+        if "\0" in model.base_path:
+            raise InvalidArgumentError(f"The base path of model {model.name} has a NUL character")
 
 
 def check_platforms_kept(old: Iterable[Any], new: Iterable[Any]) -> None:

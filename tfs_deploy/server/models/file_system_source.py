@@ -82,7 +82,10 @@ class FileSystemSource:
     def _run(self) -> None:
         while not self._stopped:
             self._wake.clear()
-            self.poll()
+            try:
+                self.poll()
+            except Exception:  # noqa: BLE001 - logged; without this thread no version would ever be loaded again
+                _log.exception("looking for versions failed; the next look is in %d s", self._poll_seconds)
             if self._poll_seconds == 0:
                 return
             self._wake.wait(self._poll_seconds)

@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tfs_deploy.errors import NotFoundError, StatusError
+from tfs_deploy.errors import InternalError, NotFoundError, StatusError
 from tfs_deploy.server.models.availability_policy import Action, Phase, Snapshot, next_action
 from tfs_deploy.server.models.states import EventBus, ServableId, State, VersionState
 from tfs_deploy.text import one_line
@@ -165,11 +165,17 @@ class AspiredVersionsManager:
 
     def _run(self) -> None:
         while not self._stopping.wait(_INTERVAL_SECONDS):
-            self._flush()
-            if self._take_requests():
-                continue  # new versions stay at START until the next round, as in the server
-            while not self._stopping.is_set() and (action := self._next()) is not None:
-                self._perform(*action)
+            try:
+                self._work()
+            except Exception:  # noqa: BLE001, PERF203 - logged; without this thread no version would be loaded
+                _log.exception("managing the versions failed; it goes on")
+
+    def _work(self) -> None:
+        self._flush()
+        if self._take_requests():
+            return  # new versions stay at START until the next round, as in the server
+        while not self._stopping.is_set() and (action := self._next()) is not None:
+            self._perform(*action)
 
     def _flush(self) -> None:
         """Forget versions that have ended or never began, and are no longer wanted."""
@@ -238,6 +244,11 @@ class AspiredVersionsManager:
             _log.error("loading %s version %d failed: %s", harness.id.name, harness.id.version, _status_text(error))
             self._end(harness, error)
             return
+        except Exception as error:  # noqa: BLE001 - logged; see below
+            # whatever a loader raises, the version must reach its end: a version that loads forever blocks the next
+            _log.exception("loading %s version %d failed", *_id(harness))
+            self._end(harness, InternalError(f"{type(error).__name__}: {error}"))
+            return
         self._serve(harness)
         _log.info("serving %s version %d (loaded in %.2f s)", *_id(harness), time.monotonic() - started)
         self._publish(harness, State.AVAILABLE)
@@ -262,10 +273,13 @@ class AspiredVersionsManager:
     def _unload(self, harness: _Harness) -> None:
         self._publish(harness, State.UNLOADING)
         self._withdraw(harness)
-        if harness.servable is not None:
-            harness.servable.close()
-            harness.servable = None
-        _log.info("unloaded %s version %d", *_id(harness))
+        try:
+            if harness.servable is not None:
+                harness.servable.close()
+            _log.info("unloaded %s version %d", *_id(harness))
+        except Exception:  # noqa: BLE001 - logged; the version must reach its end
+            _log.exception("unloading %s version %d failed", *_id(harness))
+        harness.servable = None
         self._end(harness, None)
 
     def _end(self, harness: _Harness, error: StatusError | None) -> None:

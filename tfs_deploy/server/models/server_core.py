@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
@@ -12,7 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
-from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError, UnavailableError, UnknownError
+from tfs_deploy.errors import (
+    AbortedError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    UnavailableError,
+    UnknownError,
+)
 from tfs_deploy.server.models.config_checks import check_models, check_platforms_kept, watched_models
 from tfs_deploy.server.models.file_system_source import FileSystemSource
 from tfs_deploy.server.models.manager import AspiredVersionsManager, Loader, ManagerOptions, Servable
@@ -20,7 +27,7 @@ from tfs_deploy.server.models.states import EventBus, State, StateMonitor, Versi
 from tfs_deploy.server.models.version_labels import assign_labels, resolve_label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +51,8 @@ class ServerCore:
         self.manager = AspiredVersionsManager(loader, self._bus, options.manager)
         self._source = FileSystemSource(self.manager.aspire, options.poll_seconds)
         self._config_lock = threading.Lock()
+        self._reloads = itertools.count(1)
+        self._newest_reload = 0
         self._config: Any = protos.ModelServerConfig()
         self._started = False
         self._stopping = threading.Event()
@@ -76,11 +85,13 @@ class ServerCore:
         """Apply a config: validate, adopt, move labels, then start and stop models, then wait for the new ones.
 
         The order is the server's, and so are its consequences: a label that is refused leaves all models as they are,
-        and a config stays adopted although its models were refused.
+        and a config stays adopted although its models were refused. One thing is not the server's: a reload that waits
+        for a model without any version gives way to the next one, where the server would never take a config again.
 
         Raises:
             StatusError: with the server's code and text.
         """
+        reload = self._newest_reload = next(self._reloads)
         with self._config_lock:
             _check_transition(self._config, config)
             if config.WhichOneof("config") is None:
@@ -97,32 +108,43 @@ class ServerCore:
                 is_available=self._is_available,
                 allow_unavailable=self._options.allow_labels_for_unavailable,
             )
-            self._apply(models)
+            self._apply(models, reload)
             _check_logging(models)
 
-    def _apply(self, models: Sequence[Any]) -> None:
+    def _apply(self, models: Sequence[Any], reload: int) -> None:
         watched = watched_models(models)
         monitor = StateMonitor(self._bus)
         try:
             new = {model.name for model in watched} - self._source.names
             self._source.update(watched)
             what = "model(s)" if self._started else "servable(s)"
+
+            def give_up() -> bool:
+                if self._newest_reload > reload and not all(monitor.versions(name) for name in new):
+                    return True
+                return self._stopping.is_set()
+
             if self._started:
-                reached = monitor.wait_until_available(new, stop=self._stopping)
+                reached = monitor.wait_until_available(new, give_up=give_up)
             else:
-                reached = self._first_load(new, monitor)
+                reached = self._first_load(new, monitor, give_up)
         finally:
             monitor.close()
         if reached is None:
-            raise UnavailableError("the server stops before all models are available")
+            if self._stopping.is_set():
+                raise UnavailableError("the server stops before all models are available")
+            empty = sorted(name for name in new if not monitor.versions(name))
+            raise AbortedError(f"a newer config replaced this one, which waited for a version of {', '.join(empty)}")
         check_reached(reached, what)
 
-    def _first_load(self, names: set[str], monitor: StateMonitor) -> list[VersionState] | None:
+    def _first_load(
+        self, names: set[str], monitor: StateMonitor, give_up: Callable[[], bool]
+    ) -> list[VersionState] | None:
         self._started = True
         with self.manager.many_loads_at_once(4 * (os.cpu_count() or 1)):
             self.manager.start()
             self._source.start()
-            return monitor.wait_until_available(names, stop=self._stopping)
+            return monitor.wait_until_available(names, give_up=give_up)
 
     def _is_available(self, model: str, version: int) -> bool:
         state = self.states.version(model, version)

@@ -105,11 +105,11 @@ class StateMonitor:
             return self._states.get(name, {}).get(number)
 
     def wait_until_available(
-        self, names: Iterable[str], *, stop: threading.Event | None = None
+        self, names: Iterable[str], *, give_up: Callable[[], bool] | None = None
     ) -> list[VersionState] | None:
         """Block until each model has a version that is AVAILABLE or at its END; return these, ordered by id.
 
-        It waits without a limit, as the server does; ``None`` once ``stop`` is set.
+        It waits without a limit, as the server does; ``None`` once ``give_up`` says so.
         """
         wanted = sorted(set(names))
         with self._changed:
@@ -117,9 +117,9 @@ class StateMonitor:
                 reached = [self._first_arrival(name) for name in wanted]
                 if all(state is not None for state in reached):
                     return [state for state in reached if state is not None]
-                if stop is not None and stop.is_set():
+                if give_up is not None and give_up():
                     return None
-                self._changed.wait(0.2 if stop is not None else None)
+                self._changed.wait(0.2 if give_up is not None else None)
 
     def wait_until_settled(self, servables: Iterable[ServableId]) -> list[VersionState]:
         """Block until each of these versions is AVAILABLE or at its END; return their states."""

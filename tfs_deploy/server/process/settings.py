@@ -9,6 +9,7 @@ import grpc
 
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.server.batching.options import BatchOptions, batch_options
 from tfs_deploy.server.models.config_checks import TENSORFLOW
 from tfs_deploy.server.models.loader import LoaderOptions, SavedModelLoader
@@ -43,13 +44,8 @@ def initial_config(flags: ServerFlags) -> Any:
 
 
 def read_config_file(path: Path) -> Any:
-    """Parse a ``models.config``; an empty one is refused, as by the server."""
-    config = read_text_file(path, protos.ModelServerConfig(), "model config")
-    if config.WhichOneof("config") is None and not path.read_text(encoding="utf-8").strip():
-        raise EnvironmentFault(
-            f"the model config file {path} is empty", hint="write one: tfs-deploy config DEPLOYMENT_FILE"
-        )
-    return config
+    """Parse a ``models.config``."""
+    return read_text_file(path, protos.ModelServerConfig(), "model config")
 
 
 def batching(flags: ServerFlags) -> BatchOptions | None:
@@ -109,21 +105,30 @@ def session_config(flags: ServerFlags) -> bytes:
 
 
 def read_text_file(path: Path, message: Any, what: str) -> Any:
-    """Read a text proto file into a message and return it; errors name the file."""
+    """Read a text proto file into a message and return it; errors name the file.
+
+    A file without a byte is refused, as by the server, which maps it into memory; what is wrong in a text is said in
+    its words, with line and column.
+    """
     from google.protobuf import text_format
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         hint = file_hint(error) if isinstance(error, OSError) else "save it as UTF-8"
         raise EnvironmentFault(f"the {what} file {path} cannot be read: {reason}", hint=hint) from error
+    kind = message.DESCRIPTOR
+    if not text:
+        hint = f"write a {kind.name} in text format; a comment (#) alone asks for the defaults"
+        raise EnvironmentFault(f"the {what} file {path} is empty", hint=hint)
     try:
         return protos.parse_text(text, message)
     except text_format.ParseError as error:
+        said = str(error).replace(" : ", ": ", 1)
         raise EnvironmentFault(
-            f"the {what} file {path} does not parse: {error}",
-            hint=f"it is a {message.DESCRIPTOR.name} in text format",
+            f"the {what} file {path} does not parse: Error parsing text-format {kind.full_name}: {said}",
+            hint=f"it is a {kind.name} in text format",
         ) from error
 
 
@@ -173,7 +178,8 @@ def make_core(flags: ServerFlags, metrics: ServerMetrics) -> ServerCore:
 def loader_options(flags: ServerFlags) -> LoaderOptions:
     """Return the flags that concern loading models."""
     return LoaderOptions(
-        tags=tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag),
+        # as in the original, no tags mean the default, not a meta graph without tags
+        tags=tuple(tag for tag in flags.text("saved_model_tags").split(",") if tag) or ("serve",),
         session_config=session_config(flags),
         warmup=flags.on("enable_model_warmup"),
         warmup_iterations=flags.number("num_request_iterations_for_warmup"),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from tfs_deploy.client.rest.address import rest_proxy
 from tfs_deploy.errors import Code, DeadlineExceededError, StatusError, UnavailableError
 from tfs_deploy.extras import import_extra
 from tfs_deploy.savedmodel.goldens import compare
@@ -177,8 +178,7 @@ def _unharmed(prober: Prober, like: Case) -> Judgement:
 def _post(address: str, path: str, body: bytes, timeout: float) -> tuple[int, str]:
     httpx = import_extra("httpx", "rest")
     try:
-        # no proxy: this is the server's own address
-        with httpx.Client(timeout=timeout, trust_env=False) as client:
+        with httpx.Client(timeout=timeout, trust_env=False, proxy=rest_proxy(f"http://{address}")) as client:
             reply = client.post(f"http://{address}{path}", content=body)
     except httpx.HTTPError as error:
         raise UnavailableError(f"the connection to the REST API broke: {error or type(error).__name__}") from error

@@ -85,7 +85,8 @@ def _cells(texts: Sequence[str]) -> Array:
     for kind in (np.int64, np.float64):
         with contextlib.suppress(ValueError):
             return np.asarray(plain.astype(kind))
-    return _plain(plain)
+    # not the array of text: numpy drops trailing NULs from it
+    return _plain(np.array(texts, object))
 
 
 def _joined(columns: dict[str, Array]) -> dict[str, Array]:

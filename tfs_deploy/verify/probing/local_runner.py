@@ -7,12 +7,12 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.codec import decode_predict_response, encode_predict_request
 from tfs_deploy.errors import DeadlineExceededError, TfsDeployError, UnavailableError, status_error
+from tfs_deploy.host.python_module import module_command
 from tfs_deploy.launch.exit_status import describe_exit
 from tfs_deploy.verify.probing.local_worker import LENGTH
 
@@ -47,7 +47,7 @@ class LocalRunner:
         self._starts += 1
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
         return subprocess.Popen(
-            [sys.executable, "-m", "tfs_deploy.verify.probing.local_worker", str(self._path)],
+            module_command("tfs_deploy.verify.probing.local_worker", str(self._path)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

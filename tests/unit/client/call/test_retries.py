@@ -34,6 +34,13 @@ def test_only_what_passes_is_tried_again(code):
     assert again == (code == Code.DEADLINE_EXCEEDED)
 
 
+def test_what_the_server_gave_up_is_tried_again_only_if_that_is_wanted():
+    gave_up = status_error(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification", reached=True)
+    assert decide(gave_up) is None
+    assert decide(gave_up, retries=Retries(idempotent=True)) > 0
+    assert decide(gave_up, failures=6, retries=Retries(idempotent=True)) is None
+
+
 def test_what_cannot_pass_is_not_tried_again():
     assert decide(UnavailableError("speaks HTTP/1", retriable=False)) is None
     assert decide(DOWN) is not None

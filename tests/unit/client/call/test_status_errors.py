@@ -38,23 +38,26 @@ LAST = "failed to connect to all addresses; last error: "
         ),
         (LAST + "INTERNAL: Trying to connect an http1.x server", "host:8500 speaks HTTP/1, not gRPC", "8500"),
         ("the server drains", "the server drains", None),
+        ("Cancelling all calls", "Cancelling all calls", None),
+        ("Received RST_STREAM with error code 7", "host:8500 turned the call away: the server stops", None),
     ],
 )
 def test_unavailable(details: str, message: str, hint: str | None) -> None:
-    error = grpc_error(Code.UNAVAILABLE, details, "host:8500", 10)
+    error = grpc_error(Code.UNAVAILABLE, details, "host:8500", 10, late=False)
     assert isinstance(error, UnavailableError)
     assert message in error.message
     assert hint is None or hint in (error.hint or "")
 
 
 def test_a_port_without_the_service() -> None:
-    error = grpc_error(Code.UNIMPLEMENTED, "", "host:8500", 10)
+    error = grpc_error(Code.UNIMPLEMENTED, "", "host:8500", 10, late=False)
     assert isinstance(error, UnimplementedError)
     assert error.message == "host:8500 has no such method"
 
 
 def test_a_message_that_is_too_large() -> None:
-    error = grpc_error(Code.RESOURCE_EXHAUSTED, "Received message larger than max (5 vs. 4)", "host:8500", 10)
+    details = "Received message larger than max (5 vs. 4)"
+    error = grpc_error(Code.RESOURCE_EXHAUSTED, details, "host:8500", 10, late=False)
     assert error.hint == "send smaller batches: the other side limits the size of a message"
 
 
@@ -83,3 +86,31 @@ def test_every_http_status_of_the_server_has_its_error() -> None:
         503: "UNAVAILABLE",
         504: "DEADLINE_EXCEEDED",
     }
+
+
+def test_the_servers_own_deadline_is_not_the_clients() -> None:
+    own = grpc_error(Code.DEADLINE_EXCEEDED, "gave up after 100 ms", "host:8500", 10, late=False)
+    assert (own.message, own.reached) == ("gave up after 100 ms", True)
+    late = grpc_error(Code.DEADLINE_EXCEEDED, "Deadline Exceeded", "host:8500", 10, late=True)
+    assert (late.message, late.reached) == ("no answer from host:8500 within 10 s", None)
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "reached"),
+    [
+        (Code.UNAVAILABLE, LAST + "UNKNOWN: ipv4:1.2.3.4:8500: Failed to connect: Connection refused", False),
+        (Code.UNAVAILABLE, LAST + "UNAVAILABLE: ipv4:1.2.3.4:8500: Socket closed", False),
+        (Code.UNAVAILABLE, "errors resolving host:8500: [field:hostname lookup error: not found]", False),
+        (Code.CANCELLED, "CANCELLED", False),
+        (Code.CANCELLED, "Cancelled", False),
+        (Code.UNAVAILABLE, "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))", False),
+        (Code.CANCELLED, "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))", None),
+        (Code.UNAVAILABLE, "Socket closed", None),
+        (Code.UNAVAILABLE, "recvmsg:Connection reset by peer", None),
+        (Code.UNAVAILABLE, "Cancelling all calls", True),
+        (Code.CANCELLED, "the model's own reason", True),
+        (Code.NOT_FOUND, "Servable not found for request: Latest(m)", True),
+    ],
+)
+def test_whether_a_call_reached_a_server(code: Code, details: str, reached: bool | None) -> None:
+    assert grpc_error(code, details, "host:8500", 10, late=False).reached is reached

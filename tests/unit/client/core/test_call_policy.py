@@ -96,6 +96,17 @@ def test_the_last_error_is_the_one_that_is_raised(tiny):
         bench.predict()
 
 
+def test_the_first_answer_of_a_server_is_told(tiny):
+    bench = Bench(tiny)
+    bench.faults = [DOWN, UnavailableError("the queue is full", reached=True), DOWN, DOWN, DOWN, DOWN]
+    with pytest.raises(UnavailableError, match=r"^the queue is full; after that: down$"):
+        bench.predict()
+    bench = Bench(tiny, attempt_timeout=6.0)
+    bench.faults = [UnavailableError("the queue is full", reached=True), *[DeadlineExceededError("late")] * 2]
+    with pytest.raises(DeadlineExceededError, match=r"^the queue is full; after that: no answer within 10 s, in 3 att"):
+        bench.predict()
+
+
 def test_one_attempt_is_no_retry(tiny):
     bench = Bench(tiny, retries=Retries(attempts=1))
     bench.faults = [DOWN]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tfs_deploy.client.call.retries import Retries, RetryBudget
 from tfs_deploy.client.client_base import ClientBase
 from tfs_deploy.client.grpc.dialect import GrpcDialect
-from tfs_deploy.client.options import Settings
+from tfs_deploy.client.options import Settings, make_settings
 from tfs_deploy.client.transport.load_balancing import BalancedTransport
 from tfs_deploy.errors import (
     UnavailableError,
@@ -83,3 +83,18 @@ def test_a_hedge_goes_to_another_server_than_the_slow_one(tiny):
         assert client.predict("half", X)["y"].tolist() == [1, 2]
     finally:
         answered.set()
+
+
+def test_a_call_that_reached_no_server_goes_to_each_other_one_at_once(tiny):
+    class Down(Switched):
+        def perform(self, call: Any) -> bytes:
+            raise UnavailableError("refused", reached=False)
+
+    client = ClientBase(
+        GrpcDialect(), [Down(tiny), Down(tiny), Switched(tiny)], make_settings({"retries": 1}), transport_name="grpc"
+    )
+    assert [client.predict("half", X)["y"].tolist() for _ in range(6)] == [[1, 2]] * 6
+    client = ClientBase(GrpcDialect(), [Down(tiny), Down(tiny)], make_settings({"retries": 1}), transport_name="grpc")
+    with pytest.raises(UnavailableError, match="refused"):
+        client.status("half")
+    assert client.stats().attempts == 2

@@ -55,6 +55,13 @@ def test_a_late_server_rests_after_the_third_time():
     assert replicas.resting() == [0]
 
 
+def test_a_server_that_answers_that_it_gave_up_is_not_late():
+    replicas = Replicas(2, Clock())
+    for _ in range(3):
+        replicas.failed(0, DeadlineExceededError("Timed out waiting for notification", reached=True))
+    assert replicas.resting() == []
+
+
 def test_with_all_servers_resting_the_most_rested_gets_the_call():
     clock = Clock()
     replicas = Replicas(3, clock)

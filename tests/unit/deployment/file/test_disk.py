@@ -35,7 +35,7 @@ def problems(path) -> list[str]:
     [
         "",
         "    versions: all\n    labels: {old: 1, new: 3}\n",
-        "    versions: {latest: 2}\n    labels: {old: 2, new: 3}\n",
+        "    versions: {latest: 2}\n",
         "    versions: {specific: [1]}\n    labels: {old: 1}\n",
     ],
 )
@@ -55,7 +55,6 @@ def test_without_the_disk_nothing_has_to_be_there(shop):
             "6: models[0].versions.specific: version 7 is not on disk, m has 1, 2, 3",
         ),
         ("    versions: all\n    labels: {a: 9}\n", "7: models[0].labels.a: version 9 is not on disk, m has 1, 2, 3"),
-        ("    labels: {a: 1}\n", "6: models[0].labels.a: version 1 is not served, latest 1 serves 3"),
     ],
 )
 def test_versions_that_are_not_there(shop, keys, expected):
@@ -66,6 +65,20 @@ def test_a_base_path_without_versions(shop, tmp_path):
     (tmp_path / "empty" / "v1").mkdir(parents=True)
     assert problems(shop(base_path="empty")) == [
         "shop.yaml:5: models[0].base_path: empty holds no version: no directory in it has a number as its name"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("base_path", "why"),
+    [
+        ("m/2", "it is one itself, write m (and versions: {specific: [2]} for this one)"),
+        ("plain", "it is a SavedModel itself, move it into plain/1"),
+    ],
+)
+def test_a_base_path_that_is_a_version(shop, models, tmp_path, base_path, why):
+    shutil.copytree(models / "zoo/1", tmp_path / "plain")
+    assert problems(shop(base_path=base_path)) == [
+        f"shop.yaml:5: models[0].base_path: {base_path} holds no version: {why}"
     ]
 
 

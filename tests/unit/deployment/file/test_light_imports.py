@@ -13,7 +13,7 @@ HEAVY = {"tensorflow", "grpc", "pydantic", "yaml", "numpy", "google"}
 @pytest.mark.parametrize("package", ["tfs_deploy.deployment.file", "tfs_deploy.config", "tfs_deploy.launch"])
 def test_a_package_is_light_to_import(package):
     code = f"import sys, {package}; print(' '.join({HEAVY!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.split() == []
 
 
@@ -26,7 +26,7 @@ def test_a_file_is_read_and_rendered_without_tensorflow_and_grpc(tmp_path):
         "from tfs_deploy.deployment.file import load_deployment\n"
         f"config_files(load_deployment({str(path)!r})); print(' '.join({{'tensorflow', 'grpc'}} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.split() == []
 
 
@@ -38,5 +38,5 @@ def test_a_missing_package_names_the_extra(tmp_path):
         "try: load_deployment('x.yaml')\n"
         "except MissingExtraError as error: print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert "pip install 'tfs-deploy[cli]'" in done.stdout

@@ -16,7 +16,6 @@ import pytest
 import tfs_deploy as td
 from tfs_deploy.codec import decode_predict_request
 from tfs_deploy.errors import UsageError, VerdictError
-from tfs_deploy.export.evidence import validation
 from tfs_deploy.savedmodel.goldens import Golden, read_goldens
 from tfs_deploy.savedmodel.manifest import read_manifest, verify_manifest
 from tfs_deploy.savedmodel.warmup import read_warmup
@@ -43,6 +42,14 @@ def test_examples_become_goldens_and_warmup(tmp_path):
         ("m", "serving_default", (2, 2)),
         ("m", "serving_default", (1, 2)),
     ]
+
+
+def test_a_single_string_is_recorded_with_its_last_nul_bytes(tmp_path):
+    signature = td.Signature(lambda x: {"y": tf.io.serialize_tensor(x)}, inputs={"x": ("float32", (2,))})
+    exported = export(tmp_path, signature, examples={"serving_default": {"x": [1.0, 0.0]}}, check=False)
+    (golden,) = read_goldens(exported.path)
+    assert golden.outputs["y"].item() == tf.io.serialize_tensor([1.0, 0.0]).numpy()
+    assert golden.outputs["y"].item().endswith(b"\0\0\0\0")
 
 
 def test_warmup_can_be_left_out(tmp_path):
@@ -137,7 +144,7 @@ def test_a_fresh_process_that_dies_is_an_error(tmp_path, monkeypatch):
     crash = tmp_path / "python"
     crash.write_text("#!/bin/sh\necho 'went up in smoke' >&2\nexit 9\n")
     crash.chmod(0o700)
-    monkeypatch.setattr(validation.sys, "executable", str(crash))
+    monkeypatch.setattr(sys, "executable", str(crash))
     with pytest.raises(VerdictError, match="exited with 9: went up in smoke"):
         export(tmp_path)
     assert not (tmp_path / "m").exists()
@@ -217,7 +224,7 @@ except td.TfsDeployError as error:
 
 def test_a_disk_that_fills_up_while_tensorflow_writes(tmp_path):
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if result.returncode == 77:
         pytest.skip("this user may not mount a small disk in a namespace of its own")
     assert result.stdout == "EnvironmentFault no space left on the disk of BASE/m True []\n", result.stderr

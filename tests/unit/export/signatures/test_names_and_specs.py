@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.evidence.tolerance import Tolerance
 from tfs_deploy.export.signatures.arguments import pass_inputs
-from tfs_deploy.export.signatures.names import check_name, check_traced_input, did_you_mean, is_generated
+from tfs_deploy.export.signatures.names import check_name, check_traced_inputs, did_you_mean, is_generated
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import Signature, as_signatures
 from tfs_deploy.export.signatures.specs import as_spec, dtype_name_of, free_batch, shape_of
@@ -37,13 +37,20 @@ def test_given_names_pass(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "better"), [("a-b", "a_b"), ("user.id", "user_id"), ("_x", "x"), ("class", "class_"), ("2d", "d")]
+    ("name", "better"), [("a b", "a_b"), ("x:y", "x_y"), ("_x", "x"), ("class", "class_"), ("self", "self_")]
 )
 def test_input_names_that_tensorflow_would_rewrite(name, better):
     with pytest.raises(UsageError) as caught:
-        check_traced_input("s", name)
+        check_traced_inputs("s", [name])
     assert repr(better) in caught.value.hint
-    assert check_traced_input("s", better) == better
+    assert check_traced_inputs("s", [better]) == {better: better}
+
+
+def test_input_names_that_tensorflow_keeps():
+    names = {"capital-gain": "capital_gain", "user.id": "user_id", "x/y": "x_y", "2d": "arg_2d", "plain": "plain"}
+    assert check_traced_inputs("s", names) == names
+    with pytest.raises(UsageError, match=r"'a-b' and 'a\.b' are one name for TensorFlow \(a_b\)"):
+        check_traced_inputs("s", ["a-b", "a.b"])
 
 
 @pytest.mark.parametrize("name", ["", None, 3])
@@ -166,6 +173,10 @@ def one_dict(features):
     return features
 
 
+def masked(inputs, mask=None):
+    return (inputs, mask)
+
+
 @pytest.mark.parametrize(
     ("function", "inputs", "result"),
     [
@@ -178,6 +189,10 @@ def one_dict(features):
         (anything, {"x": 1, "y": 2}, ((), {"x": 1, "y": 2})),
         (one_dict, {"x": 1, "y": 2}, {"x": 1, "y": 2}),
         (one_dict, {"features": 1}, 1),
+        (masked, {"x": 1, "y": 2}, ({"x": 1, "y": 2}, None)),  # y is not the mask
+        (masked, {"mask": 1, "inputs": 2}, (2, 1)),
+        (lambda a, b=None, *rest: (a, b), {"x": 1, "y": 2}, ({"x": 1, "y": 2}, None)),
+        (lambda x, *rest: (x, rest), {"a": 1, "b": 2}, (1, (2,))),
         (lambda *values: values, {"x": 1, "y": 2}, (1, 2)),
         (max, {"x": [3, 4]}, 4),
     ],
@@ -188,7 +203,15 @@ def test_inputs_reach_parameters(function, inputs, result):
 
 @pytest.mark.parametrize(
     ("function", "names"),
-    [(positional, ["a", "x"]), (positional, ["x"]), (keywords, ["x"]), (keywords, ["a", "b"]), (lambda: 1, ["x"])],
+    [
+        (masked, ["inputs", "weight"]),
+        (lambda a=1, b=2: a, ["x", "y"]),
+        (positional, ["a", "x"]),
+        (positional, ["x"]),
+        (keywords, ["x"]),
+        (keywords, ["a", "b"]),
+        (lambda: 1, ["x"]),
+    ],
 )
 def test_inputs_that_reach_no_parameter(function, names):
     with pytest.raises(UsageError, match="the function takes"):

@@ -11,6 +11,8 @@ import pytest
 import tfs_deploy as td
 from tfs_deploy import export as ex
 from tfs_deploy.errors import UsageError
+from tfs_deploy.export.signatures.labels import Vocabulary
+from tfs_deploy.export.sources.module_source import bind_module
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel.warmup import read_warmup
 
@@ -194,8 +196,82 @@ def test_a_vocabulary_file_that_is_not_there(tmp_path):
         ex.with_vocabulary(tmp_path / "nope.txt")
     inner = td.Signature(lambda x: {"probability": x}, {"x": ("float32", (None, 3))})
     with pytest.raises(UsageError, match="unknown output 'probabilities'") as caught:
-        export(tf.Module(), tmp_path, ex.with_vocabulary(LABELS, inner))
+        export(tf.Module(), tmp_path, ex.with_vocabulary(LABELS, inner, output="probabilities"))
     assert "probability" in caught.value.hint
+
+
+def scores_of(shape: tuple[int | None, ...], dtype: str = "float32") -> td.Signature:
+    """Return a signature that answers with its input ``y``."""
+    return td.Signature(lambda y: {"y": y}, {"y": (dtype, shape)})
+
+
+@pytest.mark.parametrize("shape", [(None, 1), (None,), (None, None), (2, 1), (2,)])
+def test_one_score_of_two_labels_is_compared_with_the_threshold(shape):
+    rows = np.float32([0.2, 0.5]).reshape(shape_of(shape, 2))
+    for threshold, labels in ((0.5, [b"no", b"yes"]), (0.0, [b"yes", b"yes"]), (0.6, [b"no", b"no"])):
+        signature = ex.with_vocabulary(["no", "yes"], scores_of(shape), threshold=threshold)
+        bound = bind(signature)
+        assert bound.run({"y": rows})["label"].tolist() == labels
+        assert bound.trace()(y=tf.constant(rows))["label"].numpy().tolist() == labels
+
+
+def shape_of(shape: tuple[int | None, ...], rows: int) -> tuple[int, ...]:
+    return (rows, *(size or 1 for size in shape[1:]))
+
+
+def bind(signature: td.Signature) -> Any:
+    (bound,) = bind_module(tf.Module(), {"serving_default": signature})
+    return bound
+
+
+@pytest.mark.parametrize(
+    ("signature", "message", "hint"),
+    [
+        (ex.with_vocabulary(["no", "yes"], scores_of((None, 1))), "'y' has one score for 2 labels", "threshold=0.5"),
+        (ex.with_vocabulary(["no", "yes"], scores_of((None,))), "'y' has one score for 2 labels", "threshold=0.5"),
+        (ex.with_vocabulary(["no", "yes"], scores_of((2,))), "'y' has one score for 2 labels", "threshold=0.0"),
+        (ex.with_vocabulary(LABELS, scores_of((None, 2))), "'y' has 2 scores for 3 labels", "one label for each"),
+        (ex.with_vocabulary(LABELS, scores_of((None, 4))), "'y' has 4 scores for 3 labels", "one label for each"),
+        (ex.with_vocabulary(LABELS, scores_of((None, 3), dtype="string")), "'y' is string, not scores", "floating"),
+        (ex.with_vocabulary(LABELS, scores_of((None, 1)), threshold=0.5), "the vocabulary has 3", "two labels"),
+        (ex.with_vocabulary(["a", "b"], scores_of((None, 2)), threshold=0.5), "for one score", "leave threshold out"),
+        (ex.with_vocabulary(["a", "b"], scores_of((None, 1), dtype="int64"), threshold=1), "is int64", "floating"),
+        (ex.with_vocabulary(LABELS, scores_of((None, 3)), name="y"), "has an output 'y' already", "name="),
+        (ex.classify_examples(["no", "yes"], scores_of((None, 1))), "'y' has one score for 2 labels", "1 - p"),
+        (ex.classify_examples(LABELS, scores_of((None, 2))), "'y' has 2 scores for 3 labels", "one label for each"),
+    ],
+)
+def test_labels_that_do_not_fit_the_scores_are_refused(signature, message, hint):
+    with pytest.raises(UsageError) as caught:
+        bind(signature).trace()
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_scores_whose_number_only_a_request_shows_are_checked_by_the_graph():
+    traced = bind(ex.with_vocabulary(LABELS, scores_of((None, None)))).trace()
+    assert traced(y=tf.constant([[0.1, 0.2, 0.7]]))["label"].numpy().tolist() == [b"owl"]
+    for values in ([[0.9, 0.1]], [[0.1, 0.2, 0.3, 0.4]]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="output y must have 3 in its last dimension"):
+            traced(y=tf.constant(values))
+
+
+def test_the_output_that_labels_are_for():
+    two = td.Signature(lambda y: {"aux": 1 - y, "probabilities": y}, {"y": ("float32", (None, 3))})
+    assert bind(ex.with_vocabulary(LABELS, two)).run({"y": [[0.1, 0.2, 0.7]]})["label"].tolist() == [b"owl"]
+    neither = td.Signature(lambda y: {"aux": 1 - y, "scores": y}, {"y": ("float32", (None, 3))})
+    with pytest.raises(UsageError, match="has several outputs, none called 'probabilities': aux, scores"):
+        bind(ex.with_vocabulary(LABELS, neither)).trace()
+    whole = bind(ex.with_vocabulary(["no", "yes"], scores_of((None,), dtype="bool")))
+    assert whole.run({"y": [True, False]})["label"].tolist() == [b"yes", b"no"]
+
+
+@pytest.mark.parametrize(("text", "count"), [("a\nb", 2), ("a\nb\n", 2), ("a\r\nb\r\n", 2), ("x", 1)])
+def test_labels_in_a_file_are_counted_as_tensorflow_does(tmp_path, text, count):
+    (tmp_path / "labels.txt").write_bytes(text.encode())
+    vocabulary = Vocabulary(tmp_path / "labels.txt")
+    vocabulary.label([0])
+    assert vocabulary.count() == vocabulary._table.size().numpy() == count
 
 
 SCORES = td.Signature(lambda row: {"probabilities": tf.nn.softmax(row)}, {"row": ("float32", (None, 3))})

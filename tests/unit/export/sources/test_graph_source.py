@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tfs_deploy as td
+from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, UsageError
 
 tf = pytest.importorskip("tensorflow")
@@ -137,6 +138,88 @@ def test_an_example_on_which_the_graph_fails(tmp_path):
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.parametrize("how", ["directory", "meta", "without its state file", "state file of another machine"])
+def test_checkpoints_whose_prefix_is_a_directory(tmp_path, how):
+    """``saver.save(session, "DIRECTORY/")`` writes DIRECTORY/.meta, .index and .data-00000-of-00001."""
+    (tmp_path / "train").mkdir()
+    graph, session = trained()
+    with graph.as_default():
+        v1.train.Saver().save(session, f"{tmp_path}/train/")
+    if how.startswith("without"):
+        (tmp_path / "train" / "checkpoint").unlink()
+    elif how.startswith("state"):
+        (tmp_path / "train" / "checkpoint").write_text('model_checkpoint_path: "/data/runs/3/"\n')
+    source = tmp_path / "train" / ".meta" if how == "meta" else tmp_path / "train"
+    exported = td.export_model(source, tmp_path / "m", signatures=SIGNATURES, check=False)
+    with td.load_model(exported.path) as model:
+        np.testing.assert_allclose(model.predict({"x": X})["y"], session.run("y:0", {"x:0": X}), rtol=1e-6)
+
+
+def contradict_shapes(graph_def: Any) -> None:
+    """Note an output shape that the graph contradicts, as TensorFlow 1 did for some gradients."""
+    node = next(node for node in graph_def.node if node.name == "y")
+    node.attr["_output_shapes"].list.Clear()
+    shape = node.attr["_output_shapes"].list.shape.add()
+    for size in (3, 7):
+        shape.dim.add(size=size)
+
+
+@pytest.mark.parametrize("how", ["checkpoint", "frozen", "traced again"])
+def test_noted_shapes_that_contradict_the_graph_do_not_count(tmp_path, how):
+    graph, session = trained(tmp_path)
+    expected = session.run("y:0", {"x:0": X})
+    source: Any = tmp_path / "model.ckpt"
+    signatures: Any = SIGNATURES
+    if how == "checkpoint":
+        meta = tmp_path / "model.ckpt.meta"
+        meta_graph = v1.MetaGraphDef.FromString(meta.read_bytes())
+        contradict_shapes(meta_graph.graph_def)
+        meta.write_bytes(meta_graph.SerializeToString())
+    elif how == "frozen":
+        source = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
+        contradict_shapes(source)
+        before = source.SerializeToString(deterministic=True)
+    else:
+        source = tmp_path / "saved"
+        with graph.as_default():
+            definition = v1.saved_model.predict_signature_def(
+                {"x": graph.get_tensor_by_name("x:0")}, {"y": graph.get_tensor_by_name("y:0")}
+            )
+            builder = v1.saved_model.Builder(str(source))
+            builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": definition})
+            builder.save()
+        model = protos.SavedModel.FromString((source / "saved_model.pb").read_bytes())
+        contradict_shapes(model.meta_graphs[0].graph_def)
+        (source / "saved_model.pb").write_bytes(model.SerializeToString())
+        signatures = {"serving_default": td.with_vocabulary(["one"], "serving_default", output="y")}
+    exported = td.export_model(source, tmp_path / "m", signatures=signatures, check=False)
+    with td.load_model(exported.path) as model:
+        np.testing.assert_allclose(model.predict({"x": X})["y"], expected, rtol=1e-6)
+    if how == "frozen":
+        assert source.SerializeToString(deterministic=True) == before, "the caller's message is not changed"
+
+
+def test_a_graph_with_ops_of_a_library_that_is_not_imported(tmp_path):
+    trained(tmp_path)
+    meta = tmp_path / "model.ckpt.meta"
+    meta_graph = v1.MetaGraphDef.FromString(meta.read_bytes())
+    meta_graph.graph_def.node.add(name="strange", op="OpOfAnotherLibrary")
+    meta.write_bytes(meta_graph.SerializeToString())
+    with pytest.raises(ModelError, match="OpOfAnotherLibrary") as caught:
+        td.export_model(tmp_path / "model.ckpt", tmp_path / "m", signatures=SIGNATURES)
+    assert "--import" in caught.value.hint
+
+
+def test_what_trains_is_not_offered_as_result():
+    graph, session = trained()
+    with graph.as_default():
+        v1.summary.scalar("loss_summary", graph.get_tensor_by_name("loss:0"))
+        v1.train.Saver()
+    with pytest.raises(UsageError, match="does not say what to serve") as caught:
+        td.export_model(session, "m")
+    assert caught.value.hint.endswith("placeholders: x, wanted; last results: loss")
+
+
 @pytest.mark.parametrize("how", ["directory", "prefix", "meta", "index", "text"])
 def test_checkpoints(tmp_path, how):
     (tmp_path / "train").mkdir()
@@ -230,6 +313,6 @@ def test_in_a_process_that_behaves_like_tensorflow_1(tmp_path):
         print(model.version, model.predict({"x": [[1.0, 2.0]]})["y"].tolist())
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "m")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "2 [[3.0]]\n"

@@ -146,7 +146,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def start_and_die(tmp_path, flags, *, detach: bool) -> int:
     code = START_AND_DIE.format(detach=detach)
     command = [sys.executable, "-c", code, *STAND_IN, str(tmp_path / "log"), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return int(done.stdout)
 

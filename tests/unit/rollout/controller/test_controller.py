@@ -69,7 +69,12 @@ def test_a_rollout_without_steps_switches_directly(simulated):
     assert sim.actions() == ["preflight", "load", "smoke", "promote", "calm", "retire"]
 
 
-def test_labels_and_traffic_of_others_are_left_alone(simulated):
+def test_labels_and_traffic_of_others_are_left_alone(simulated, monkeypatch):
+    applied = []
+    apply = simulated.Server.apply
+    monkeypatch.setattr(
+        simulated.Server, "apply", lambda server, *config: (applied.append(config[1]), apply(server, *config))
+    )
     sim = simulated.Simulation(others={"vip": 1}, side_traffic={"vip": 20.0}, steps=(50.0, 100.0))
     sim.server.file = ((1,), {"stable": 1, "vip": 1})
     sim.server.labels = {"stable": 1, "vip": 1}
@@ -78,6 +83,8 @@ def test_labels_and_traffic_of_others_are_left_alone(simulated):
     assert sim.run().status is RolloutStatus.DONE
     assert sim.traffic.written[0] == {"stable": 40.0, "canary": 40.0, "vip": 20.0}
     assert sim.server.labels == {"stable": 2, "vip": 1}
+    assert len(applied) >= 4  # load, label, promote, retire
+    assert all(labels["vip"] == 1 for labels in applied)
     assert sorted(sim.loaded) == [1, 2]
 
 
@@ -155,6 +162,124 @@ def test_too_few_samples_pause_on_request_and_resume_goes_on(simulated):
     sim.resume()
 
     assert sim.run().status is RolloutStatus.DONE
+
+
+def lose_the_old_version(sim) -> None:
+    """Its directory is gone, and the server has unloaded it for that; the label stays, as on the real server."""
+    sim.checks.gone[1] = "models/digits/1"
+    sim.server.versions[1], sim.server.wanted = VersionView(END), (2,)
+
+
+def find_it_again(sim) -> None:
+    sim.checks.gone.clear()
+    sim.server.versions[1], sim.server.wanted = VersionView(AVAILABLE), (1, 2)
+
+
+@pytest.mark.parametrize("verdict", [PASS, FAIL])
+def test_what_is_loaded_serves_on_when_the_files_of_stable_are_gone(simulated, verdict):
+    sim = simulated.Simulation(bake=30.0)
+    sim.gate.answers = [PASS]
+    sim.start()
+    while "judge" not in sim.controller.history.applied:
+        sim.tick()
+    reloads = len(sim.server.applied)
+    sim.gate.answers = [verdict] * 100
+    lose_the_old_version(sim)
+
+    end = sim.run()
+
+    assert end.status is RolloutStatus.PAUSED
+    assert end.reason == (
+        "all its requests go to canary; version 1, which is stable, was unloaded because its directory models/digits/1 "
+        "is gone: put it back, then rollout resume; or rollout promote --skip-steps makes version 2 stable"
+    )
+    assert sim.traffic.weights == {"canary": 100.0}
+    assert sim.server.labels == {"stable": 1, "canary": 2}
+    assert len(sim.server.applied) == reloads  # any reload would only drop the label
+
+    find_it_again(sim)
+    sim.gate.answers.clear()
+    sim.resume()
+    assert sim.run().status is RolloutStatus.DONE
+
+
+def test_a_person_can_promote_when_the_files_of_stable_are_gone(simulated):
+    sim = simulated.Simulation(bake=30.0)
+    sim.start()
+    while "weigh" not in sim.controller.history.applied:
+        sim.tick()
+    lose_the_old_version(sim)
+    assert sim.run().status is RolloutStatus.PAUSED
+    sim.resume()
+    assert sim.run().status is RolloutStatus.PAUSED
+    sim.resume()
+    sim.mailbox.request = "promote-now"
+
+    assert sim.run().status is RolloutStatus.DONE
+    assert (sim.server.labels, sim.traffic.weights) == ({"stable": 2}, {"stable": 100.0})
+
+
+def test_a_way_back_whose_end_is_gone_takes_no_label_and_no_traffic(simulated):
+    sim = simulated.Simulation()
+    sim.gate.answers = [PASS, FAIL]
+    sim.start()
+    while "withdraw" not in sim.controller.history.applied:
+        sim.tick()
+    lose_the_old_version(sim)
+
+    end = sim.run()
+
+    assert end.status is RolloutStatus.PAUSED
+    assert "said fail; but version 1, which is stable, was unloaded" in end.reason
+    assert sim.server.labels["stable"] == 1
+    assert sim.traffic.weights == {"stable": 50.0, "canary": 50.0}
+
+
+def test_a_lost_old_version_does_not_matter_once_the_new_one_is_stable(simulated):
+    sim = simulated.Simulation(keep_warm=30.0)
+    sim.start()
+    while "calm" not in sim.controller.history.applied:
+        sim.tick()
+    lose_the_old_version(sim)
+
+    assert sim.run().status is RolloutStatus.DONE
+
+
+class SparseGate:
+    """Never gets enough requests; ``sparse``: as gates on requests say it, not as one whose source is silent does."""
+
+    name = "p99"
+
+    def __init__(self, *, sparse: bool) -> None:
+        self.sparse = sparse
+        self.judged = 0
+
+    def judge(self, step):
+        self.judged += 1
+        return GateVerdict(self.name, FEW, "not enough requests of canary (120 of 500)", sparse=self.sparse)
+
+
+@pytest.mark.parametrize(
+    ("on_too_few", "sparse", "status"),
+    [
+        ("fail", True, RolloutStatus.ROLLED_BACK),
+        ("pause", True, RolloutStatus.PAUSED),
+        ("pass", True, RolloutStatus.DONE),
+        ("pass", False, RolloutStatus.ROLLED_BACK),  # a source that does not answer never passes
+    ],
+)
+def test_what_too_few_requests_lead_to_is_the_callers_choice(simulated, on_too_few, sparse, status):
+    sim = simulated.Simulation(steps=(100.0,), bake=2.0, samples_timeout=5.0, on_too_few=on_too_few)
+    gate = SparseGate(sparse=sparse)
+    sim.world = replace(sim.world, gates=[gate])
+    sim.start()
+
+    assert sim.run().status is status
+    judged = [event for event in sim.log.events if event.action == "judge" and event.kind == "outcome"]
+    assert judged[-1].mono - judged[0].mono >= 4.0  # it waited first
+    last = judged[-1].detail["verdicts"][-1]
+    assert last["verdict"] == ("not judged" if status is RolloutStatus.DONE else "too few samples")
+    assert last["reason"] == "not enough requests of canary (120 of 500)"
 
 
 def test_one_failing_verdict_of_two_allowed_does_not_stop(simulated):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tfs_deploy.errors import UnavailableError
 from tfs_deploy.rollout import GateVerdict, Plan, Verdict, WindowSummary
 from tfs_deploy.rollout.controller.judgement import judge_step
+from tfs_deploy.rollout.gates.request_stats import OutputComparison
 
 PLAN = Plan("digits", 1, 2, steps=(5.0, 100.0))
 NOTHING = WindowSummary()
@@ -41,6 +43,28 @@ class Broken:
 class Unreachable:
     def window(self, start: float, end: float):
         raise UnavailableError("no route to host")
+
+
+@pytest.mark.parametrize(
+    ("required", "canary", "verdict"),
+    [
+        (True, WindowSummary(), Verdict.TOO_FEW),
+        (False, WindowSummary(), Verdict.NOT_JUDGED),
+        (True, WindowSummary(1), None),
+        (True, WindowSummary(compared={"y": OutputComparison(3, 0.0, 1.0)}), None),  # a shadow gets copies
+    ],
+)
+def test_a_canary_without_requests_is_told_and_healthy_only_where_none_are_required(required, canary, verdict):
+    plan = replace(PLAN, require_traffic=required)
+
+    report = judge_step(
+        plan, 0, (0.0, 3.0), [Recorder()], Source(stable=WindowSummary(40), canary=canary), NOTHING
+    ).report
+
+    found = [entry for entry in report.verdicts if entry.gate == "traffic"]
+    assert [entry.verdict for entry in found] == ([verdict] if verdict else [])
+    assert all(entry.reason == "no request reached canary, 40 reached stable" for entry in found)
+    assert report.verdict is (Verdict.TOO_FEW if verdict is Verdict.TOO_FEW else Verdict.PASS)
 
 
 def test_gates_see_the_numbers_of_both_labels():

@@ -25,7 +25,7 @@ PLANS = st.fixed_dictionaries(
     {
         "bake": st.sampled_from([0.0, 1.0, 30.0]),
         "fail_after": st.integers(1, 3),
-        "on_too_few": st.sampled_from(["fail", "pause"]),
+        "on_too_few": st.sampled_from(["fail", "pause", "pass"]),
         "keep_old": st.booleans(),
         "keep_canary": st.booleans(),
         "keep_warm": st.sampled_from([0.0, 10.0]),
@@ -96,7 +96,7 @@ def random_rollout(simulated, seed: int) -> RolloutStatus:
         "steps": steps,
         "bake": chance.choice([0.0, 1.0, 30.0]),
         "fail_after": chance.randint(1, 3),
-        "on_too_few": chance.choice(["fail", "pause"]),
+        "on_too_few": chance.choice(["fail", "pause", "pass"]),
         "keep_old": chance.random() < 0.2,
         "keep_canary": chance.random() < 0.2,
         "keep_warm": chance.choice([0.0, 10.0]),

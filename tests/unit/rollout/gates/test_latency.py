@@ -45,14 +45,38 @@ def test_latency_absolute_needs_no_stable():
     assert (failed.verdict, failed.reason) == (FAIL, "p50 15.0 ms, limit 10.0 ms")
 
 
-@pytest.mark.parametrize(("requests", "judged"), [(499, "p95"), (99, "p90"), (49, "p50"), (30, "p50"), (500, "p99")])
-def test_one_slow_request_among_few_does_not_decide(requests, judged):
-    slow = WindowSummary(requests, 0, 0.001, 0.001, 0.001, 0.900)
+NEEDED = {"p50": 10, "p90": 50, "p95": 100, "p99": 500}
 
-    verdict = LatencyGate("p99").judge(view(slow, times(500, 0.001)))
 
-    assert verdict.verdict is (FAIL if judged == "p99" else PASS)
-    assert verdict.reason.startswith(judged)
+@pytest.mark.parametrize(("quantile", "needed"), NEEDED.items())
+@pytest.mark.parametrize("limit", [{"max_seconds": 0.1, "max_ratio": None}, {"max_ratio": 2.0}])
+def test_a_quantile_is_judged_as_itself_or_not_at_all(quantile, needed, limit):
+    """With fewer than five requests beyond it, no other quantile takes its place and its name."""
+    fast, slow = times(5000, 0.001), dict.fromkeys(NEEDED, 0.001) | {quantile: 0.900}
+    gate = LatencyGate(quantile, min_samples=10, **limit)
+
+    for requests in (needed - 1, needed):
+        enough = requests == needed
+        verdict = gate.judge(view(WindowSummary(requests + 7, 7, **slow), fast))
+        assert verdict.verdict is (FAIL if enough else FEW)
+        assert verdict.sparse is not enough
+        assert verdict.reason.startswith(
+            f"{quantile} 900.0 ms" if enough else f"not enough requests of canary ({requests} of {needed})"
+        )
+
+
+def test_a_quantile_of_few_requests_of_stable_is_no_measure():
+    verdict = LatencyGate("p99").judge(view(times(500, 0.001), times(120, 0.001)))
+
+    assert (verdict.verdict, verdict.reason) == (FEW, "not enough requests of stable (120 of 500)")
+
+
+def test_an_optional_gate_says_that_it_does_not_judge_few_requests():
+    gate = LatencyGate("p99", optional=True)
+    judged = [gate.judge(view(times(requests, 9.0), times(500, 0.001))) for requests in (29, 30, 499, 500)]
+
+    assert [entry.verdict for entry in judged] == [FEW, Verdict.NOT_JUDGED, Verdict.NOT_JUDGED, FAIL]
+    assert judged[2].reason == "not enough requests of canary (499 of 500)"
 
 
 @pytest.mark.parametrize("nothing", [None, math.nan])

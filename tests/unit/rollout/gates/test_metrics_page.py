@@ -55,6 +55,15 @@ def test_latencies_of_the_metrics_page():
     assert (judged.verdict, judged.reason) == (FAIL, "0 of 1010 requests failed, p99 1.8 ms, limit 1.0 ms")
 
 
+def test_the_p99_of_few_requests_on_the_metrics_page_is_not_judged():
+    pages = [page(0), page(480, slow=19)]
+    gate = MetricsPageGate("http://x", max_p99=0.001, read=lambda _url: pages.pop(0))
+    gate.judge(STEP)
+
+    judged = gate.judge(STEP)
+    assert (judged.verdict, judged.reason) == (FEW, "not enough requests for p99 on the metrics page (499 of 500)")
+
+
 def test_a_metrics_page_that_does_not_answer_is_too_few_samples():
     def unreachable(_url: str) -> str:
         raise UnavailableError("no route to host")

@@ -46,6 +46,18 @@ def test_quantiles_are_those_of_numpy(latencies):
     assert summary.p99 == pytest.approx(np.quantile(latencies, 0.99))
 
 
+def test_the_slowest_of_two_windows_takes_a_quantile_from_those_that_have_enough_for_it():
+    many = WindowSummary(600, 0, 0.002, 0.004, 0.006, 0.010)
+    few = WindowSummary(40, 0, 0.003, 0.900, 0.900, 0.900)
+
+    for slowest in (many.slowest(few), few.slowest(many)):
+        assert slowest == WindowSummary(600, 0, 0.003, 0.004, 0.006, 0.010)
+    assert few.slowest(WindowSummary()).p99 == 0.900
+    assert (many.tells("p99"), few.tells("p99"), few.tells("p50"), WindowSummary(900).tells("p99")) == (
+        *(True, False, True, False),
+    )
+
+
 def test_memory_is_bounded_and_the_newest_are_kept():
     clock = Clock()
     stats = RequestStats(keep=10, clock=clock)

@@ -7,6 +7,7 @@ from typing import get_args
 from tfs_deploy.rollout.machine.actions import Action, Apply, action_name
 
 NAMES = {
+    "Rescue": "rescue",
     "Wait": "wait",
     "Preflight": "preflight",
     "Smoke": "smoke",

@@ -17,8 +17,10 @@ from tfs_deploy.rollout.machine.actions import (
     Withdraw,
     action_name,
 )
-from tfs_deploy.rollout.machine.decide import decide
+from tfs_deploy.rollout.machine.decide import _due, decide
+from tfs_deploy.rollout.machine.history import History
 from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, ServerView, VersionView
+from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 
 PHASES = ["preflight", "load", "smoke", "label", "weigh", "judge", "promote", "calm", "retire", "withdraw", "unload"]
@@ -145,3 +147,22 @@ def test_what_comes_next(table, phase, observation, expected):
 
     assert decided
     assert set(decided) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("judged_at", "due"),
+    [
+        (None, 107.0),  # the first time after check_every
+        (104.0, 110.0),  # not beyond the end of the bake
+        (101.0, 108.0),
+        (110.0, 111.0),  # after the bake every second
+    ],
+)
+def test_gates_are_asked_every_so_often_and_at_the_end_of_the_bake(judged_at, due):
+    plan = RolloutPlan("m", 1, 2, bake=10.0, check_every=7.0, poll=0.2)
+    assert _due(plan, History(step_at=100.0, judged_at=judged_at), baked=110.0) == due
+
+
+def test_a_bake_shorter_than_check_every_is_judged_at_its_end():
+    plan = RolloutPlan("m", 1, 2, bake=3.0, check_every=7.0)
+    assert _due(plan, History(step_at=100.0), baked=103.0) == 103.0

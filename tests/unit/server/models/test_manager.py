@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tfs_deploy.errors import DataLossError, NotFoundError
+from tfs_deploy.errors import DataLossError, InternalError, NotFoundError
 from tfs_deploy.savedmodel.versions import VersionDir
 from tfs_deploy.server.models.manager import AspiredVersionsManager, ManagerOptions
 from tfs_deploy.server.models.states import EventBus, ServableId, State, StateMonitor, VersionState
@@ -25,9 +25,12 @@ class Model:
 
     def __init__(self) -> None:
         self.closed = threading.Event()
+        self.trouble: Exception | None = None
 
     def close(self) -> None:
         self.closed.set()
+        if self.trouble is not None:
+            raise self.trouble
 
 
 class Loads:
@@ -37,6 +40,7 @@ class Loads:
         self.models: dict[int, Model] = {}
         self.attempts: list[int] = []
         self.failing: set[int] = set()
+        self.crashing: set[int] = set()
         self.gates: dict[int, threading.Event] = {}
 
     def __call__(self, servable: ServableId, _path: Path) -> Model:
@@ -45,6 +49,8 @@ class Loads:
             assert self.gates[servable.version].wait(PATIENCE_SECONDS)
         if servable.version in self.failing:
             raise DataLossError("broken")
+        if servable.version in self.crashing:
+            raise MemoryError("no room")
         self.models[servable.version] = Model()
         return self.models[servable.version]
 
@@ -131,6 +137,27 @@ def test_a_failed_version_keeps_its_error_and_the_old_one_serving(world: World) 
     assert world.loads.attempts == [1, 2, 3]
 
 
+def test_a_loader_that_crashes_ends_its_version_and_the_next_one_loads(world: World) -> None:
+    world.loads.crashing.add(1)
+    world.aspire(1)
+    world.wait_for(1, State.END)
+    failed = world.monitor.version("m", 1)
+    assert failed is not None
+    assert isinstance(failed.error, InternalError)
+    assert failed.error.message == "MemoryError: no room"
+    world.aspire(2)
+    world.wait_for(2, State.AVAILABLE)
+
+
+def test_a_servable_that_crashes_as_it_closes_is_unloaded(world: World) -> None:
+    world.aspire(1)
+    world.wait_for(1, State.AVAILABLE)
+    world.loads.models[1].trouble = OSError("disk")
+    world.aspire(2)
+    world.wait_for(1, State.END)
+    world.wait_for(2, State.AVAILABLE)
+
+
 def test_a_version_wanted_again_while_it_goes_is_loaded_again(world: World) -> None:
     world.aspire(1)
     world.wait_for(1, State.AVAILABLE)
@@ -194,5 +221,5 @@ def test_waiting_sees_only_what_happens_after_it_began(world: World) -> None:
     assert fresh.wait_until_available([]) == []
     stopped = threading.Event()
     stopped.set()
-    assert fresh.wait_until_available(["other"], stop=stopped) is None
+    assert fresh.wait_until_available(["other"], give_up=stopped.is_set) is None
     fresh.close()

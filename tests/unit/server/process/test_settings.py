@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.errors import UsageError
+from tfs_deploy import protos
+from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.server.process.flags import parse_flags
-from tfs_deploy.server.process.settings import batching, session_config
+from tfs_deploy.server.process.settings import batching, read_text_file, session_config
 
 
 @pytest.mark.parametrize("flag", ["--tensorflow_session_parallelism=-1", "--tensorflow_intra_op_parallelism=-2"])
@@ -24,3 +25,22 @@ def test_no_batch_threads_are_refused(tmp_path: Path) -> None:
     file.write_text("num_batch_threads { value: 0 }")
     with pytest.raises(UsageError, match="num_batch_threads must be positive; was 0"):
         batching(parse_flags(["--enable_batching", f"--batching_parameters_file={file}"]))
+
+
+def test_a_file_without_a_byte_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "batching"
+    file.write_text("")
+    flags = parse_flags(["--enable_batching", f"--batching_parameters_file={file}"])
+    with pytest.raises(EnvironmentFault, match=f"the batching parameters file {file} is empty"):
+        batching(flags)
+    file.write_text("# the defaults\n")
+    assert batching(flags) is not None
+
+
+def test_a_mistake_in_a_text_is_named_in_the_words_of_the_server(tmp_path: Path) -> None:
+    file = tmp_path / "models.config"
+    file.write_text("improperly formatted file\n")
+    with pytest.raises(
+        EnvironmentFault, match=r"Error parsing text-format tensorflow\.serving\.ModelServerConfig: 1:\d+: Message type"
+    ):
+        read_text_file(file, protos.ModelServerConfig(), "model config")

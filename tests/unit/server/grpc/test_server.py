@@ -1,0 +1,27 @@
+"""The gRPC server with arguments from --grpc_channel_arguments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfs_deploy.client import Client
+from tfs_deploy.errors import ResourceExhaustedError
+from tfs_deploy.server.data_plane import DataPlane
+from tfs_deploy.server.grpc.server import GrpcServer
+from tfs_deploy.server.metrics import ServerMetrics
+from tfs_deploy.server.testing import function_model, serve_models
+
+
+def test_given_arguments_replace_the_servers_own() -> None:
+    model = function_model(lambda x: {"y": x}, inputs={"x": "float32"}, outputs={"y": "float32"})
+    with serve_models({"m": model}, rest=False) as served:
+        options = [("grpc.max_receive_message_length", 1000)]
+        server = GrpcServer(DataPlane(served.core, ServerMetrics()), threads=1, options=options)
+        port = server.listen("127.0.0.1:0")
+        server.start()
+        with Client(f"127.0.0.1:{port}") as client:
+            assert client.predict("m", {"x": np.ones(10, np.float32)})["y"].size == 10
+            with pytest.raises(ResourceExhaustedError, match="larger than max"):
+                client.predict("m", {"x": np.ones(1000, np.float32)})
+        server.stop(0)

@@ -1,0 +1,1 @@
+"""Real models of PyPI's libraries: exported, verified, served, and compared with what the library itself computes."""

@@ -1,0 +1,1 @@
+"""One module a library: ``LIBRARY`` says what it needs, and a function a model builds it."""

@@ -1,0 +1,165 @@
+"""The own call of a Keras model, in inference mode."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tfs_deploy.errors import UsageError
+from tfs_deploy.export.calls.functions import bind_own
+from tfs_deploy.export.calls.keras_record import Recorded, recorded_arguments
+from tfs_deploy.export.calls.own_call import OwnCall, OwnInput
+from tfs_deploy.export.signatures.arguments import parameters_of, pass_inputs, takes_keywords
+from tfs_deploy.export.signatures.bound_signature import BoundSignature, first_line
+from tfs_deploy.export.signatures.nest import Path, fill, leaves, path_text
+from tfs_deploy.export.signatures.pairing import Place
+from tfs_deploy.export.signatures.signature import METHODS, Signature
+from tfs_deploy.export.signatures.specs import as_spec, free_batch, tf_spec
+
+if TYPE_CHECKING:
+    from tfs_deploy.export.signatures.arguments import NamedCall
+    from tfs_deploy.protos.signatures import TensorSpec
+
+
+class KerasCall:
+    """The own call of a model, and how signatures are bound to it."""
+
+    def __init__(self, model: Any) -> None:
+        parameters = parameters_of(model.call) or []
+        self._parameters = [p for p in parameters if p.name != "training"]
+        self._call: Callable[..., Any] = _inference(model) if _needs_training(parameters) else model
+        graph = _functional(model)
+        self._subclassed = graph is None
+        self.own = self._of_record(model) if graph is None else self._of_graph(model, graph)
+
+    def bind(self, name: str, signature: Signature, dtypes: Mapping[str, str]) -> BoundSignature:
+        """Bind a signature to the call.
+
+        A subclassed model takes its inputs by the parameters of its ``call`` that have their names, else in the
+        structure that it was first called with.
+        """
+        given = signature.inputs
+        specs = (
+            {key: as_spec(key, value) for key, value in given.items()}
+            if self._subclassed
+            and isinstance(given, Mapping)
+            and not any(value is None or isinstance(value, str) for value in given.values())
+            else None
+        )
+        if specs is None or (self.own.inputs is not None and not takes_keywords(self._parameters, list(specs))):
+            return bind_own(name, self.own, signature, dtypes)
+        call = self._by_parameter(name, specs)
+        return BoundSignature.of(name, specs, METHODS[signature.method], call, signature.outputs)
+
+    def _of_graph(self, model: Any, graph: Any) -> OwnCall:
+        inputs = _graph_inputs(model, leaves(graph.input))
+        return OwnCall.of(self._call, (fill(graph.input, iter(inputs)),), {}, outputs=_output_names(graph))
+
+    def _of_record(self, model: Any) -> OwnCall:
+        named = [p for p in self._parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        recorded = recorded_arguments(model, [p.name for p in named])
+        # Keras fills in a mask that the caller leaves out.
+        if recorded is None or any(p.default is p.empty and p.name not in {*recorded, "mask"} for p in named):
+            return OwnCall(self._call, None)
+        first, *rest = recorded
+        keywords = {key: _record_inputs(model, key, recorded[key], (key,)) for key in rest}
+        return OwnCall.of(self._call, (_record_inputs(model, first, recorded[first], (0,)),), keywords)
+
+    def _by_parameter(self, name: str, specs: Mapping[str, TensorSpec]) -> NamedCall:
+        """Return the call with inputs passed as the parameters of the model's ``call`` are named."""
+        names = list(specs)
+        call = pass_inputs(name, self._call, names, self._parameters)
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        required = [p for p in self._parameters if p.default is p.empty and p.kind not in variadic]
+        if len(names) == 1 or len(required) != 1 or takes_keywords(self._parameters, names):
+            return call
+
+        # Several inputs in one argument of a model that was never called: a dict or a list, whichever it takes.
+        def call_with_list(tensors: Mapping[str, Any]) -> Any:
+            return self._call([tensors[key] for key in names])
+
+        problem = _problem(call, specs)
+        if problem is None:
+            return call
+        if _problem(call_with_list, specs) is None:
+            return call_with_list
+        raise UsageError(
+            f"Signature {name!r}: the model takes neither a dict nor a list of {', '.join(names)}: {problem}",
+            hint="call the model once before the export, so that it knows its inputs",
+        )
+
+
+def _needs_training(parameters: list[inspect.Parameter]) -> bool:
+    """Return whether a call must say that it does not train: by default that argument is true, or has no default.
+
+    Elsewhere it stays unsaid, as in ``model(x)``: said, it also reaches the layers of a functional model that were
+    called with ``training=True`` on purpose.
+    """
+    return any(p.name == "training" and p.default is not None and p.default is not False for p in parameters)
+
+
+def _inference(model: Any) -> Callable[..., Any]:
+    return lambda *arguments, **keywords: model(*arguments, **keywords, training=False)
+
+
+def _problem(call: NamedCall, specs: Mapping[str, TensorSpec]) -> str | None:
+    """Return why a call cannot be traced; ``None`` if it can, and its results depend on the inputs."""
+    import tensorflow as tf
+
+    names = list(specs)
+    function = tf.function(lambda *tensors: call(dict(zip(names, tensors, strict=True))), autograph=False)
+    try:
+        concrete = function.get_concrete_function(*[tf_spec(specs[name]) for name in names])
+    except Exception as error:  # noqa: BLE001 - the model's code may raise anything; the caller reports it
+        return first_line(error)
+    # A dict that is unpacked gives its keys: text, from which some operations compute something, too.
+    used = any(tensor.consumers() for tensor in concrete.inputs[: len(names)])
+    return None if used else "its results do not depend on them"
+
+
+def _functional(model: Any) -> Any:
+    """Return the Functional graph of a model: itself, or what a built Sequential wraps; ``None`` for others."""
+    graph = getattr(model, "_functional", None) or model
+    is_graph = any(cls.__name__ == "Functional" for cls in type(graph).__mro__)
+    return graph if is_graph and getattr(graph, "inputs", None) else None
+
+
+def _graph_inputs(model: Any, found: list[tuple[Path, Any]]) -> list[OwnInput]:
+    """Return the inputs of a graph, called by the keys that lead to them in dicts, else by their tensors' names.
+
+    Their batch dimension is free unless the model's author fixed it on an Input: a Sequential without an Input keeps
+    the size of its first batch, which is never intended.
+    """
+    sequential = any(cls.__name__ == "Sequential" for cls in type(model).__mro__)
+    keys = ["_".join(step for step in path if isinstance(step, str)) for path, _ in found]
+    inputs = []
+    for (path, tensor), key in zip(found, keys, strict=True):
+        name = key if key and keys.count(key) == 1 else tensor.name
+        spec = as_spec(name, tensor)
+        inputs.append(OwnInput(Place((0, *path), name, (tensor.name,)), free_batch(spec) if sequential else spec))
+    return inputs
+
+
+def _output_names(graph: Any) -> list[str]:
+    """Return the names of the outputs in the order of ``leaves``: the keys in dicts, else those of their layers."""
+    paths = [path for path, _ in leaves(graph.output)]
+    return [
+        "_".join(map(str, path)) if path and all(isinstance(step, str) for step in path) else str(layer)
+        for path, layer in zip(paths, graph.output_names, strict=True)
+    ]
+
+
+def _record_inputs(model: Any, parameter: str, nest: Any, root: Path) -> Any:
+    """Return what was recorded of one argument as inputs, called by the parameter, or by their keys in dicts."""
+    inputs: list[Any] = []
+    for path, leaf in leaves(nest):
+        if not isinstance(leaf, Recorded):
+            inputs.append(leaf)
+            continue
+        keys = "_".join(map(str, path)) if all(isinstance(step, str) for step in path) else ""
+        dtype = leaf.dtype or str(getattr(model, "input_dtype", None) or "float32")
+        place = Place((*root, *path), keys if path else parameter, (path_text((parameter, *path)),))
+        spec = free_batch(as_spec(parameter, (dtype, leaf.shape)))
+        inputs.append(OwnInput(place, spec, guessed=leaf.dtype is None))
+    return fill(nest, iter(inputs))
