@@ -30,7 +30,7 @@ from tfs_deploy.host.processes import start_time
 from tfs_deploy.host.tcp_ports import is_free
 from tfs_deploy.state.active import read_active, write_active
 from tfs_deploy.state.journal import JournalFile
-from tfs_deploy.state.lock import lock
+from tfs_deploy.state.lock import lock, rollout_purpose
 from tfs_deploy.state.server_record import Role, read_server
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -507,11 +507,17 @@ def test_an_unfinished_rollout_is_seen(shop):
     shop.json("up")
     journal = JournalFile.create(shop.folder / ".tfs-deploy" / "shop", "hp")
     journal.append_entry({"kind": "start", "detail": {"plan": {"old": 123, "new": 124}}})
-    for command in ("status", "plan", "up"):
-        (note,) = shop.json(command)["notes"]
+    for command, key in (("status", "problems"), ("plan", "notes"), ("up", "notes")):
+        (note,) = shop.json(command)[key]
         assert note.startswith("the rollout of hp from version 123 to 124 is unfinished: tfs-deploy rollout resume ")
+    assert shop.json("status")["exit_code"] == 1
+    with lock(shop.folder / ".tfs-deploy" / "shop", rollout_purpose("hp")):
+        status = shop.json("status")
+        assert (status["exit_code"], status["problems"]) == (0, [])
+        assert "is unfinished, a process is at work on it" in status["notes"][0]
     journal.append_entry({"kind": "finish", "detail": {"status": "done"}})
-    assert shop.json("status")["notes"] == []
+    status = shop.json("status")
+    assert (status["exit_code"], status["problems"], status["notes"]) == (0, [], [])
 
 
 def test_stats_of_the_server(shop):

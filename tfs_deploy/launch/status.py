@@ -58,7 +58,8 @@ class VersionRow:
 class Overview:
     """A deployment's server and its versions; ``ended`` tells that one was started and is gone, ``why`` the reason.
 
-    ``problems``: labels that clients or the file count on and that do not lead where they should.
+    ``problems``: labels that clients or the file count on and that do not lead where they should, and rollouts that are
+    unfinished with no process at work on them.
     """
 
     server: StartedServer | None
@@ -70,7 +71,7 @@ class Overview:
 
     @property
     def good(self) -> bool:
-        """Whether the server runs, every version that is wanted is available and every label leads to its own."""
+        """Whether the server runs, every version that is wanted is available, and there are no problems."""
         return self.server is not None and all(row.good for row in self.rows) and not self.problems
 
 
@@ -79,14 +80,15 @@ def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
     target = target_of(deployment)
     server = target.current()
     served, ended_records = apply_active(deployment, read_active(deployment.state_dir))
-    notes = [*ended_records, *unfinished_notes(deployment)]
+    problems, at_work = _unfinished(deployment)
+    notes = [*ended_records, *at_work]
     if server is None:
-        why = target.explain_end() if target.ended() else ""
-        return Overview(None, notes=(*notes, *stranger_notes(deployment)), ended=target.ended(), why=why)
+        why, ended = (target.explain_end(), True) if target.ended() else ("", False)
+        told = (*notes, *stranger_notes(deployment))
+        return Overview(None, notes=told, ended=ended, why=why, problems=tuple(problems))
     split = read_traffic(traffic_path(deployment.state_dir)).models
     known = _written_labels(served)
     rows: list[VersionRow] = []
-    problems: list[str] = []
     with client_for(deployment, server.grpc_address, timeout=timeout) as client:
         for model in served.models:
             of_model = split.get(model.name, {})
@@ -99,19 +101,25 @@ def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
 
 
 def unfinished_notes(deployment: Deployment) -> list[str]:
-    """Return a line for each model whose rollout has not ended and is not at work, with the commands that end it."""
-    notes = []
+    """Return a line for each model whose rollout has not ended."""
+    waiting, at_work = _unfinished(deployment)
+    return [*waiting, *at_work]
+
+
+def _unfinished(deployment: Deployment) -> tuple[list[str], list[str]]:
+    """Return a line for each rollout that waits for a person, and for each that a process is at work on."""
+    waiting, at_work = [], []
     for model in deployment.models:
         try:
             found = unfinished_rollout(deployment.state_dir, model.name)
         except EnvironmentFault as error:  # the rollout commands refuse it; the server can be looked at all the same
-            notes.append(f"{error.message}; {error.hint}")
+            waiting.append(f"{error.message}; {error.hint}")
             continue
         if found is not None and rollout_holder(deployment.state_dir, model.name) is None:
-            notes.append(f"{found}: tfs-deploy rollout resume {deployment.source}, or rollout abort")
+            waiting.append(f"{found}: tfs-deploy rollout resume {deployment.source}, or rollout abort")
         elif found is not None:
-            notes.append(f"{found}, a process is at work on it: tfs-deploy rollout status {deployment.source}")
-    return notes
+            at_work.append(f"{found}, a process is at work on it: tfs-deploy rollout status {deployment.source}")
+    return waiting, at_work
 
 
 def _written_labels(served: Deployment) -> dict[str, list[str]]:

@@ -41,8 +41,8 @@ def command(output: Output, file: Path, timeout: float) -> int:
 
     Use it to see whether the server of a deployment FILE serves what the file asks for, and how traffic is split.
 
-    Exit code 1: the server is not running, a version that FILE asks for is not available, or a label that FILE or the
-    traffic of clients counts on does not lead to its version.
+    Exit code 1: the server is not running, a version that FILE asks for is not available, a label that FILE or the
+    traffic of clients counts on does not lead to its version, or an unfinished rollout waits for a person.
     """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.launch.status import overview
