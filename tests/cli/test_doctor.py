@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from support.forked_command import run_command
 from support.live import free_port, free_ports
 from support.stand_in_engines import EngineApi, listening
+from tfs_deploy.cli.commands.doctor import _show
+from tfs_deploy.doctor.finding import Diagnosis, Finding, Level
 
 FILE = """
 name: digits
@@ -283,3 +287,16 @@ def test_with_nothing_but_the_extra_cli(tmp_path):
     assert found["docker.engine"]["detail"] == "not checked: the Python package docker is not installed"
     assert found["extra.cli"]["level"] == "ok"
     assert found["extra.server"]["level"] == found["extra.docker"]["level"] == "skipped"
+
+
+@pytest.mark.parametrize("width", [48, 79, 80, 110])
+def test_no_width_of_a_terminal_breaks_the_name_of_a_check(width):
+    names = ("package.tensorflow", "image.architecture")
+    detail = "a sentence of words, which may go on in the next line but stay whole"
+    shown = io.StringIO()
+    _show(Console(file=shown, width=width), Diagnosis(tuple(Finding(name, Level.OK, detail) for name in names)))
+    words = shown.getvalue().replace(":", "").split()
+    assert all(words.count(name) == 1 for name in names)
+    assert words.count("sentence") == 2
+    assert words.count("whole") == 2
+    assert max(map(len, shown.getvalue().splitlines())) <= width

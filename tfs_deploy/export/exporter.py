@@ -110,7 +110,8 @@ def export_model(
     tolerance = Tolerance(rtol, atol)
     wanted = None if signatures is None else as_signatures(signatures)
     free = provenance.check_metadata(metadata)
-    if check_keep(keep) is not None and deployments is not None:
+    check_keep(keep)
+    if deployments is not None:
         named_versions(base, deployments, [])  # report mistakes in a deployment file before any work is done
     model_check = _ModelCheck(check, check_timeout, tuple(tags) or ("serve",))
     with silence_logs(), contextlib.ExitStack() as stack:

@@ -71,7 +71,8 @@ def publish_version(
     number = check_version(version)
     if isinstance(number, int) and base.exists():
         refuse_taken(base, number)
-    if check_keep(keep) is not None and deployments is not None:
+    check_keep(keep)
+    if deployments is not None:
         named_versions(base, deployments, [])  # report mistakes in a deployment file before any work is done
     folder = inspect_model(Path(source)).path
     if base.resolve().is_relative_to(folder.resolve()):

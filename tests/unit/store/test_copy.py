@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError, VerdictError
+from tfs_deploy.errors import EnvironmentFault, ModelError, SpecError, UsageError, VerdictError
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, verify_manifest, write_manifest
 from tfs_deploy.store import copy as copy_module
@@ -158,6 +158,16 @@ def test_a_file_that_cannot_be_read_is_not_blamed_on_the_target(staged, tmp_path
     with pytest.raises(EnvironmentFault, match=r"fingerprint\.pb cannot be read: Permission denied"):
         publish_version(staged, tmp_path / "models/plain")
     assert not (tmp_path / "models").exists()
+
+
+def test_a_deployment_file_with_mistakes_is_said_before_anything_is_published(staged, tmp_path):
+    base = tmp_path / "served"
+    base.mkdir()
+    file = tmp_path / "d.yaml"
+    file.write_text("name: d\nmodels: [{name: m, base_path: served, labels: {stable: 1}}]\n")
+    with pytest.raises(SpecError, match="newer versions on disk unload what labels point at"):
+        publish_version(staged, base, deployments=[file])
+    assert list(base.iterdir()) == []
 
 
 def test_a_version_is_not_published_into_itself(staged):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tfs_deploy.doctor import Diagnosis
 
 _COLORS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
+#: columns below which a table would leave no room for sentences: then each finding is a line of its own
+_NARROW: Final = 80
 _WORST_FIRST: Final = ("problem", "warning", "skipped")
 
 
@@ -64,12 +66,17 @@ def _show(console: Console, diagnosis: Diagnosis) -> None:
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("check")
-    table.add_column("result")
+    table.add_column("check", no_wrap=True)
+    table.add_column("result", no_wrap=True)
     table.add_column("found", overflow="fold")
+    narrow = console.width < _NARROW
     for found in diagnosis.findings:
-        table.add_row(found.id, Text(found.level.value, _COLORS[found.level.value]), Text(found.detail))
-    console.print(table)
+        level = Text(found.level.value, _COLORS[found.level.value])
+        table.add_row(found.id, level, Text(found.detail))
+        if narrow:
+            console.print(Text.assemble(level, f" {found.id}: {found.detail}"))
+    if not narrow:
+        console.print(table)
     hints = [
         (found, found.hint)
         for level in _WORST_FIRST
