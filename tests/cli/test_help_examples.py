@@ -137,12 +137,14 @@ def test_examples_that_need_files_only(example):
     example(
         "tfs-deploy config import models.config",
         "tfs-deploy config import models.config --name digits --out imported.yaml",
+        "tfs-deploy config import models.config --base-path-map /models=/srv/models",
         "tfs-deploy inspect models/digits",
         "tfs-deploy inspect models/digits/2 --check --no-requests",
         "tfs-deploy lint models/digits",
         "tfs-deploy lint models/digits/2 --fail-on warning --json",
         "tfs-deploy lint --rules",
         "tfs-deploy diff models/digits/1 models/digits/2",
+        "tfs-deploy diff models/digits --baseline 1",
         "tfs-deploy diff models/digits/1 models/digits/2 --json",
     )
 

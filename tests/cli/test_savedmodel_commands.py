@@ -233,3 +233,21 @@ def test_odd_model_names_are_quoted_in_requests(zoo) -> None:
     assert 'client.predict("it\'s; my model"' in result.stdout
     result = cli("inspect", zoo, "--signature", "two", "--model", "it's; my model")
     assert "curl http://localhost:8501/v1/models/it%27s%3B%20my%20model:predict -d" in result.stdout
+
+
+def test_diff_with_a_baseline_beside_the_new_version(zoo) -> None:
+    expected = cli("diff", zoo / "1", zoo / "2").stdout
+    for baseline in ("1", zoo / "1"):
+        result = cli("diff", zoo, "--baseline", baseline)
+        assert (result.returncode, result.stdout.replace(f"{zoo}/", "")) == (
+            cli("diff", zoo / "1", zoo / "2").returncode,
+            expected.replace(f"{zoo}/", ""),
+        )
+    twice = cli("diff", zoo / "1", zoo / "2", "--baseline", "1")
+    assert twice.returncode == 2
+    assert "--baseline takes the place of OLD" in twice.stderr
+
+
+def test_the_python_of_a_request_begins_at_the_start_of_its_line(zoo) -> None:
+    shown = cli("inspect", zoo, "--signature", "two").stdout
+    assert "\nimport numpy as np\nfrom tfs_deploy import Client\n\nwith Client(" in shown

@@ -29,6 +29,7 @@ from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.host.processes import start_time
 from tfs_deploy.host.tcp_ports import is_free
 from tfs_deploy.state.active import read_active, write_active
+from tfs_deploy.state.journal import JournalFile
 from tfs_deploy.state.lock import lock
 from tfs_deploy.state.server_record import Role, read_server
 
@@ -334,10 +335,33 @@ def test_a_broken_first_version_leaves_nothing_behind(shop):
 
 def test_a_port_in_use_names_who_has_it(shop):
     with socket.create_server(("127.0.0.1", shop.port)):
-        done = shop.cli("up")
+        done, planned = shop.cli("up"), shop.json("plan")
     assert done.returncode == 3
+    assert planned["exit_code"] == 1
+    assert f"port {shop.port} is in use by process {os.getpid()}" in planned["refused"][0]
     assert f"port {shop.port} is in use by process {os.getpid()}" in done.stderr
     assert read_server(shop.state) is None
+
+
+def test_a_server_whose_clients_have_certificates_of_another_authority(shop):
+    def openssl(line: str) -> None:
+        subprocess.run(["openssl", *line.split()], check=True, capture_output=True, cwd=shop.folder)
+
+    new = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    openssl(f"{new} -x509 -days 2 -subj /CN=models.internal -keyout server.key -out server.crt")
+    openssl(f"{new} -x509 -days 2 -subj /CN=clients -keyout ca.key -out ca.crt")
+    openssl(f"{new} -subj /CN=toolkit -keyout toolkit.key -out toolkit.csr")
+    openssl("x509 -req -in toolkit.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out toolkit.crt")
+    server = {"key": "server.key", "cert": "server.crt", "ca": "ca.crt", "client_verify": True}
+    shop.document["ssl"] = server
+    shop.write()
+    refused = shop.cli("up")
+    assert refused.returncode == 2
+    assert "ca.crt did not sign" in refused.stderr
+    shop.document["ssl"] = server | {"client_key": "toolkit.key", "client_cert": "toolkit.crt"}
+    shop.write()
+    assert shop.json("up")["exit_code"] == 0
+    assert shop.json("status")["exit_code"] == 0
 
 
 def test_a_server_that_died_is_noticed_and_started_again(shop):
@@ -449,6 +473,7 @@ def test_a_label_that_gets_requests_is_not_taken_away(shop):
     shop.json("up")
     del shop.model["labels"]["canary"], shop.model["traffic"]
     shop.write()
+    assert shop.json("status")["notes"] == ["label canary of hp leads to version 124; the file does not have it"]
     assert shop.json("plan")["refused"]
     done = shop.cli("up")
     assert done.returncode == 2
@@ -456,6 +481,37 @@ def test_a_label_that_gets_requests_is_not_taken_away(shop):
     shop.model["traffic"] = {"stable": 100}
     shop.write()
     assert shop.cli("up").returncode == 0
+
+
+def test_a_label_that_something_else_took_off_the_server_is_a_problem_and_planned_again(shop):
+    shop.model |= {"labels": {"stable": 123}, "traffic": {"stable": 100}}
+    shop.write()
+    shop.json("up")
+    written = parse((shop.folder / ".tfs-deploy" / "shop" / "config" / "models.config").read_text())
+    written.model_config_list.config[0].version_labels.clear()
+    with Client(f"127.0.0.1:{shop.port}") as client:
+        client.reload(written)
+
+    status = shop.json("status")
+    assert (status["exit_code"], status["problems"]) == (
+        1,
+        ["label stable of hp leads to no version instead of version 123; 100 % of the traffic goes there"],
+    )
+    assert "warning: label stable of hp leads to no version" in shop.cli("status").stderr
+    assert "point label stable of hp at version 123" in shop.json("plan")["steps"]
+    shop.json("up")
+    assert shop.json("status")["exit_code"] == 0
+
+
+def test_an_unfinished_rollout_is_seen(shop):
+    shop.json("up")
+    journal = JournalFile.create(shop.folder / ".tfs-deploy" / "shop", "hp")
+    journal.append_entry({"kind": "start", "detail": {"plan": {"old": 123, "new": 124}}})
+    for command in ("status", "plan", "up"):
+        (note,) = shop.json(command)["notes"]
+        assert note.startswith("the rollout of hp from version 123 to 124 is unfinished: tfs-deploy rollout resume ")
+    journal.append_entry({"kind": "finish", "detail": {"status": "done"}})
+    assert shop.json("status")["notes"] == []
 
 
 def test_stats_of_the_server(shop):

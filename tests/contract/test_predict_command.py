@@ -95,6 +95,11 @@ def test_files(predict, tmp_path):
     for name in ("x.npy", "x.json"):
         _, out, _ = predict("zoo", "-i", f"x=@{tmp_path / name}", "--json")
         assert json.loads(out)["outputs"]["y"]["values"] == [4.0, 5.0]
+        _, out, _ = predict("zoo", "-i", f"@{tmp_path / name}", "--json")  # the only input there is
+        assert json.loads(out)["outputs"]["y"]["values"] == [4.0, 5.0]
+    code, _, err = predict("zoo", "-i", f"@{tmp_path / 'x.npy'}", "--signature", "two")
+    assert code == 2
+    assert "--input @x.npy does not name its input; the inputs are a, b" in err
     _, out, _ = predict("zoo", "-i", f"@{tmp_path / 'both.npz'}", "--signature", "two", "--json")
     assert json.loads(out)["outputs"]["s"]["values"] == [3.0]
     _, out, _ = predict("zoo", "-i", f"b=@{tmp_path / 'both.npz'}", "-i", "a=1", "--signature", "two", "--json")

@@ -88,7 +88,12 @@ SERVE = [
         "--model_base_path={folder}/nomodel", 2, "version directory {folder}/nomodel/1 has no saved_model.pb", "export"
     ),
     Bad("--model_base_path={folder}/broken", 2, "{folder}/broken/1/saved_model.pb is damaged or no", "copy or export"),
-    Bad("--model_base_path={folder}/hp/123", 2, "{folder}/hp/123 holds no version", "it is a SavedModel itself: move"),
+    Bad(
+        "--model_base_path={folder}/hp/123",
+        2,
+        "{folder}/hp/123 holds no version",
+        "it is a version itself: give {folder}/hp",
+    ),
     Bad("--model_base_path=hp", 2, "base path hp is not absolute", "write {folder}/hp"),
     Bad("--model_base_path=gs://bucket/hp", 2, "gs://bucket/hp is not on this machine", "copy the versions here"),
     Bad(

@@ -1,7 +1,7 @@
 """Build and export models in a process of their own: ``python -m zoo.build FOLDER LIBRARY/MODEL...``.
 
 Below FOLDER, each model gets a folder LIBRARY/MODEL with ``model`` (the base path), ``answers.npz`` (the request and
-what the original answered) and ``built.json`` (seconds and tolerance, or the error).
+what the original answered) and ``built.json`` (seconds and tolerance, or what went wrong).
 """
 
 from __future__ import annotations
@@ -26,23 +26,30 @@ if TYPE_CHECKING:
 def build(builder: Callable[[], Specimen], folder: Path) -> dict[str, Any]:
     """Build and export a model; return what ``built.json`` holds."""
     begun = time.perf_counter()
-    specimen = builder()
+    try:
+        specimen = builder()
+    except Exception:  # noqa: BLE001 - whatever a library raises
+        return {"broken": traceback.format_exc()}
     built = time.perf_counter()
     arrays = {f"in {name}": np.asarray(value) for name, value in specimen.inputs.items()}
     arrays |= {f"out {name}": np.asarray(value) for name, value in specimen.outputs.items()}
     np.savez(folder / "answers.npz", **arrays)
-    export_model(
-        specimen.source,
-        folder / "model",
-        signatures=specimen.signatures,
-        examples={specimen.signature: dict(specimen.inputs)},
-        rtol=specimen.rtol,
-        atol=specimen.atol,
-    )
+    try:
+        export_model(
+            specimen.source,
+            folder / "model",
+            signatures=specimen.signatures,
+            examples={specimen.signature: dict(specimen.inputs)},
+            rtol=specimen.rtol,
+            atol=specimen.atol,
+        )
+    except Exception as error:  # noqa: BLE001 - a traceback of an export is a fault like a refusal
+        return {"refused": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     return {
         "signature": specimen.signature,
         "rtol": specimen.rtol,
         "atol": specimen.atol,
+        "flags": dict(specimen.flags),
         "build_seconds": built - begun,
         "export_seconds": time.perf_counter() - built,
     }
@@ -53,10 +60,7 @@ def main(out: str, *names: str) -> None:
         library, _, name = each.partition("/")
         folder = Path(out) / each
         folder.mkdir(parents=True)
-        try:
-            document = build(libraries()[library].models[name], folder)
-        except Exception as error:  # noqa: BLE001 - whatever a library raises is what this model came to
-            document = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        document = build(libraries()[library].models[name], folder)
         (folder / "built.json").write_text(json.dumps(document))
 
 

@@ -23,6 +23,7 @@ class Specimen:
         signatures: as of ``export_model``.
         signature: the one that the request is for.
         rtol, atol: tolerance of floating-point outputs.
+        flags: what a server needs for this model.
     """
 
     source: Any
@@ -32,6 +33,7 @@ class Specimen:
     signature: str = "serving_default"
     rtol: float = RTOL
     atol: float = ATOL
+    flags: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from zoo.catalog import libraries
 from zoo.packages import NotInstalledError
-from zoo.trial import RefusedError, build_all, try_model
+from zoo.trial import BrokenError, RefusedError, build_all, try_model
 
 
 def row(out: Path, name: str) -> tuple[bool, str]:
     """Try a model; return whether it answers as the original, and its row."""
     try:
         seconds = try_model(out, name)
-    except (RefusedError, AssertionError) as error:
+    except (BrokenError, RefusedError, AssertionError) as error:
         return False, f"{name:48} {' '.join(str(error).split())[:400]}"
     return True, f"{name:48} {seconds.export:8.1f} {seconds.verify:8.1f} {seconds.serve:8.1f}"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.server.testing import serve_models
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 #: seconds for one call: some networks are slow on a busy machine
 TIMEOUT = 120.0
+
+
+class BrokenError(Exception):
+    """The zoo's own function or its library failed: nothing was exported."""
 
 
 class RefusedError(Exception):
@@ -62,13 +67,14 @@ def try_model(out: Path, name: str) -> Seconds:
     """Verify, serve and compare a model that ``build_all`` wrote; return the seconds.
 
     Raises:
-        RefusedError: it could not be built or exported.
+        BrokenError: it could not be built.
+        RefusedError: it could not be exported.
         AssertionError: verify said no, or an answer is not the original's.
     """
     built = _built(out, name)
     folder = out / name
     begun = time.perf_counter()
-    verify(folder / "model")
+    verify(folder, built["flags"])
     verified = time.perf_counter()
     with np.load(folder / "answers.npz", allow_pickle=True) as arrays:
         inputs = {key.removeprefix("in "): arrays[key] for key in arrays if key.startswith("in ")}
@@ -84,19 +90,27 @@ def try_model(out: Path, name: str) -> Seconds:
 def _built(out: Path, name: str) -> dict[str, Any]:
     document = out / name / "built.json"
     if not document.exists():
-        raise RefusedError(f"the process ended before its turn: {(out / 'log').read_text(errors='replace')[-2000:]}")
+        raise BrokenError(f"the process ended before its turn: {(out / 'log').read_text(errors='replace')[-2000:]}")
     built: dict[str, Any] = json.loads(document.read_text())
-    if "error" in built:
-        raise RefusedError(built["error"])
+    if "broken" in built:
+        raise BrokenError(built["broken"])
+    if "refused" in built:
+        raise RefusedError(built["refused"])
     return built
 
 
-def verify(base: Path) -> None:
+def verify(folder: Path, flags: Mapping[str, Any]) -> None:
     """Run ``tfs-deploy verify`` without its load test, and assert that it says yes."""
-    command = [sys.executable, "-m", "tfs_deploy", "verify", str(base), "--json", "--load", "0"]
+    subject = folder / "model"
+    if flags:
+        subject = folder / "deployment.yaml"
+        server = {"target": "embedded", "flags": dict(flags)}
+        subject.write_text(yaml.safe_dump({"server": server, "models": [{"name": "m", "base_path": "model"}]}))
+    command = [sys.executable, "-m", "tfs_deploy", "verify", str(subject), "--json", "--load", "0"]
+    command += ["--timeout", str(TIMEOUT)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=base.parent)
-    assert result.returncode == 0, result.stderr.strip().splitlines()[-1]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+    assert result.returncode == 0, result.stderr.strip()[-1000:]
     assert json.loads(result.stdout)["ok"]
 
 

@@ -23,6 +23,13 @@ def ssl_config(section: Ssl) -> Any:
     return message
 
 
+def client_pair(section: Ssl) -> tuple[bytes, bytes]:
+    """Return the PEM of the key and the certificate that the toolkit presents to a server that asks for one."""
+    if section.client_key is None or section.client_cert is None:
+        return read_pem(section.key, "key").encode(), read_pem(section.cert, "cert").encode()
+    return read_pem(section.client_key, "client_key").encode(), read_pem(section.client_cert, "client_cert").encode()
+
+
 def key_mode(section: Ssl) -> int:
     """Return the permission bits of the private key's file; 0600 if they cannot be read."""
     try:

@@ -18,6 +18,11 @@ MODELS_DIR: Final = Path("/models")
 #: ports inside the container, those that the official image exposes
 GRPC_PORT: Final = 8500
 REST_PORT: Final = 8501
+#: labels of containers that begin so are the toolkit's own: by them it finds a deployment's server
+OWN_LABELS: Final = "tfs-deploy."
+
+#: the user of a server that root starts without naming one
+NOBODY: Final = "65534:65534"
 
 #: the limits of a field that counts (see ``deployment``)
 COUNT: Final = {"ge": 1, "lt": 2**31}
@@ -38,8 +43,9 @@ class Docker:
 
     ``allow_newer_tensorflow``: serve versions that a newer TensorFlow wrote than that of the server.
 
-    ``memory`` is in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: the user who starts it, or 65534
-    instead of root), ``address`` is where the ports are published.
+    ``memory`` and ``shm_size`` are in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: the user who
+    starts it, or 65534 instead of root), ``address`` is where the ports are published, ``networks`` are those of the
+    engine that it joins.
     """
 
     image: str
@@ -57,6 +63,10 @@ class Docker:
     log_max_files: int = field(default=3, metadata=COUNT)
     pull: Pull = "missing"
     platform: str | None = None
+    networks: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    shm_size: int | None = None
+    health_check: bool = False
 
     @property
     def reference(self) -> Image:
@@ -67,3 +77,16 @@ class Docker:
     def release(self) -> tuple[int, int] | None:
         """The server's release X.Y, None where it is unknown."""
         return self.serving_version or self.reference.release
+
+
+def user_of(docker: Docker, uid: int, gid: int, *, mapped: bool) -> str:
+    """Return the user that a container runs as: ``server.docker.user``, else the caller, and 65534 for root.
+
+    In a ``mapped`` engine (rootless) root inside is the user who runs the engine; every other user inside is mapped to
+    a user id that cannot read that user's files.
+    """
+    if docker.user is not None:
+        return docker.user
+    if mapped:
+        return "0:0"
+    return NOBODY if uid == 0 else f"{uid}:{gid}"

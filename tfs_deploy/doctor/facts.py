@@ -110,7 +110,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Room at ``path`` or, where that is not made yet, at its nearest parent; bytes and files that can be added."""
+    """Room at ``path`` or, where that is not made yet, at its nearest parent; bytes and files that can be added.
+
+    ``unreadable`` says who may not read what of a model in it.
+    """
 
     name: str
     path: str
@@ -118,7 +121,17 @@ class Disk:
     files: int | None = None
     readable: bool = True
     writable: bool = True
+    unreadable: str | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate that the section ``ssl`` names by ``key``: ``seconds`` until it expires, None if unreadable."""
+
+    key: str
+    path: str
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +164,6 @@ class MachineFacts:
     gpu: Gpu
     ports: tuple[Port, ...]
     disks: tuple[Disk, ...]
+    certificates: tuple[Certificate, ...]
     limits: Limits
     clock: Clock

@@ -8,10 +8,13 @@ import resource
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.doctor.facts import Clock, Disk, Limits, MachineFacts, Port, Wanted
+from tfs_deploy.deployment.access import unreadable
+from tfs_deploy.deployment.certificates import validity
+from tfs_deploy.doctor.facts import Certificate, Clock, Disk, Limits, MachineFacts, Port, Wanted
 from tfs_deploy.doctor.installed import installed_packages
 from tfs_deploy.doctor.probes import probe_engine, probe_gpu
 from tfs_deploy.errors import PortInUseError
@@ -49,6 +52,7 @@ def gather(deployment: Deployment | None = None) -> MachineFacts:
             gpu=gpu.result(),
             ports=tuple(_ports(deployment, engine)),
             disks=tuple(_disks(deployment, engine)),
+            certificates=tuple(_certificates(deployment)),
             limits=_limits(),
             clock=_clock(_nearest(_state(deployment))),
         )
@@ -93,14 +97,20 @@ def _state(deployment: Deployment | None) -> Path:
 
 def _disks(deployment: Deployment | None, engine: EngineFacts) -> Iterator[Disk]:
     yield _disk("state", _state(deployment))
-    for model in () if deployment is None else deployment.models:
-        yield _disk(f"models.{model.name}", model.base_path)
+    yield from () if deployment is None else _models(deployment, engine)
     try:
         yield _disk("tmp", Path(tempfile.gettempdir()))
     except OSError as error:
         yield Disk("tmp", os.environ.get("TMPDIR", "TMPDIR"), error=error.strerror or str(error))
     if engine.root and Path(engine.root).is_dir():
         yield _disk("docker", Path(engine.root), writable=True)
+
+
+def _models(deployment: Deployment, engine: EngineFacts) -> Iterator[Disk]:
+    found = {index: f"{who} may not read {path}" for index, path, who in unreadable(deployment, mapped=engine.rootless)}
+    for index, model in enumerate(deployment.models):
+        disk = _disk(f"models.{model.name}", model.base_path)
+        yield disk if disk.error or not disk.readable else replace(disk, unreadable=found.get(index))
 
 
 def _disk(name: str, path: Path, *, writable: bool | None = None) -> Disk:
@@ -123,6 +133,21 @@ def _disk(name: str, path: Path, *, writable: bool | None = None) -> Disk:
 def _nearest(path: Path) -> Path:
     """Return a path, or its nearest parent that is there."""
     return next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+
+
+def _certificates(deployment: Deployment | None) -> Iterator[Certificate]:
+    section = None if deployment is None else deployment.ssl
+    paths = {} if section is None else {"cert": section.cert, "client_cert": section.client_cert}
+    for key, path in paths.items():
+        if path is not None:
+            yield Certificate(key, str(path), _seconds_left(path))
+
+
+def _seconds_left(path: Path) -> float | None:
+    try:
+        return validity(path)[1] - time.time()
+    except (OSError, ValueError):  # SSLError is an OSError
+        return None
 
 
 def _limits() -> Limits:

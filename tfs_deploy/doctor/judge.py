@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.doctor.containers import judge_containers
 from tfs_deploy.doctor.finding import Diagnosis, Finding
-from tfs_deploy.doctor.machine import judge_clock, judge_disk, judge_limits, judge_port, judge_system
+from tfs_deploy.doctor.machine import judge_certificate, judge_clock, judge_disk, judge_limits, judge_port, judge_system
 from tfs_deploy.doctor.packages import judge_packages
 
 if TYPE_CHECKING:
@@ -28,5 +28,7 @@ def _findings(facts: MachineFacts) -> Iterator[Finding]:
         yield judge_port(port, facts.wanted)
     for disk in facts.disks:
         yield judge_disk(disk, facts.wanted)
+    for certificate in facts.certificates:
+        yield judge_certificate(certificate)
     yield judge_limits(facts.limits)
     yield from judge_clock(facts.clock, facts.engine)

@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.doctor.finding import Finding, ok, problem, skipped, warning
-from tfs_deploy.text import size_text
+from tfs_deploy.text import counted, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfs_deploy.doctor.facts import Clock, Disk, EngineFacts, Limits, Port, Wanted
+    from tfs_deploy.doctor.facts import Certificate, Clock, Disk, EngineFacts, Limits, Port, Wanted
 
 _MB: Final = 10**6
 #: room in bytes below which (something fails, space is short): logs and config; versions; temporary files; images
@@ -22,6 +22,9 @@ _ROOM: Final = {
     "docker": (50 * _MB, 4000 * _MB),
 }
 _FEW_FILES: Final = 1000
+_DAY: Final = 86_400
+#: days that a certificate should be valid yet
+_FEW_DAYS: Final = 30
 #: open files: a server with its threads, connections and models; what a service with a pool of connections needs
 _LEAST_FILES, _GOOD_FILES = 256, 1024
 #: seconds between two clocks: what network file systems and virtual machines show when they are well
@@ -65,6 +68,8 @@ def judge_disk(disk: Disk, wanted: Wanted) -> Finding:
         return problem(name, f"{disk.path} cannot be inspected: {disk.error}", "correct the path or its permissions")
     if not disk.readable:
         return problem(name, f"{disk.path} cannot be read by this user", f"chmod or chown it: ls -ld {disk.path}")
+    if disk.unreadable is not None:
+        return problem(name, disk.unreadable, f"chmod -R a+rX {disk.path}")
     if not disk.writable and kind != "models":
         judge = warning if wanted.target is None and kind == "state" else problem
         hint = f"chmod or chown it (ls -ld {disk.path}), or mount it writable"
@@ -80,6 +85,20 @@ def judge_disk(disk: Disk, wanted: Wanted) -> Finding:
     if disk.free < good:
         return warning(name, free, clean)
     return ok(name, free if disk.writable else f"{free}, read-only for this user")
+
+
+def judge_certificate(certificate: Certificate) -> Finding:
+    """Return whether a certificate is valid for a while yet: a server or a client with an expired one is refused."""
+    name, path = f"tls.{certificate.key}", certificate.path
+    if certificate.seconds is None:
+        return problem(name, f"{path} is not a readable certificate", "tfs-deploy config FILE --check says more")
+    days = int(certificate.seconds // _DAY)
+    renew = "renew it, then run `tfs-deploy up`: the server reads it once, at its start"
+    if certificate.seconds <= 0:
+        return problem(name, f"{path} has expired", renew)
+    if days < _FEW_DAYS:
+        return warning(name, f"{path} expires in {counted(days, 'day')}", renew)
+    return ok(name, f"{path} is valid for {days} days")
 
 
 def judge_limits(limits: Limits) -> Finding:

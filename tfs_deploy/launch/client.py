@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfs_deploy.client import Client
-from tfs_deploy.config.ssl import ssl_config
+from tfs_deploy.config.ssl import client_pair, ssl_config
+from tfs_deploy.deployment.certificates import decode_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from typing_extensions import Unpack
@@ -22,7 +21,8 @@ def client_for(deployment: Deployment, address: str, **options: Unpack[GrpcOptio
     """Return a client for ``address``; ``options`` are those of ``Client``.
 
     With TLS it trusts the server's own certificate and those of ``ssl.ca``, under the name in that certificate: the
-    toolkit started that server itself. A server that asks for a client certificate gets its own.
+    toolkit started that server itself. A server that asks for a client certificate gets the one of ``ssl.client_cert``,
+    else its own.
     """
     section = deployment.ssl
     if section is None:
@@ -30,7 +30,7 @@ def client_for(deployment: Deployment, address: str, **options: Unpack[GrpcOptio
     import grpc
 
     pem = ssl_config(section)
-    own = (pem.server_key.encode(), pem.server_cert.encode()) if section.client_verify else (None, None)
+    own = client_pair(section) if section.client_verify else (None, None)
     roots = f"{pem.server_cert}\n{pem.custom_ca}".encode()
     credentials = grpc.ssl_channel_credentials(roots, *own)
     name = certificate_name(section.cert)
@@ -42,9 +42,7 @@ def client_for(deployment: Deployment, address: str, **options: Unpack[GrpcOptio
 
 def certificate_name(path: Path) -> str | None:
     """Return a name that a certificate is for, None if it names none."""
-    # The only reader of certificates in the standard library; ssl itself uses it for the peer's.
-    decode: Any = ssl._ssl._test_decode_cert  # type: ignore[attr-defined]  # noqa: SLF001
-    found: Mapping[str, Any] = decode(str(path))
+    found = decode_certificate(path)
     names = [value for kind, value in found.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
     names += [value for part in found.get("subject", ()) for key, value in part if key == "commonName"]
     return names[0].replace("*", "host") if names else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.config.files import MODELS
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tfs_deploy.client import Client
     from tfs_deploy.deployment.deployment import Deployment
+
+#: labels that a server is asked for whether a file has them or not: no reply lists them
+USUAL_LABELS: Final = ("canary", "stable")
 
 
 def written_config(config_dir: Path) -> Any:

@@ -6,15 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.deployment.active import apply_active
-from tfs_deploy.errors import Code, NotFoundError
+from tfs_deploy.errors import Code, EnvironmentFault, NotFoundError, TfsDeployError
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.own_server import stranger_notes
-from tfs_deploy.launch.server_state import labelled_version, version_numbers
+from tfs_deploy.launch.served_labels import label_notes, label_problems
+from tfs_deploy.launch.server_state import USUAL_LABELS, labelled_versions, version_numbers, written_config
 from tfs_deploy.launch.targets import target_of
 from tfs_deploy.state.active import read_active
+from tfs_deploy.state.journal import unfinished_rollout
+from tfs_deploy.state.lock import rollout_holder
 from tfs_deploy.state.traffic import read_traffic, traffic_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tfs_deploy.client import Client, VersionStatus
     from tfs_deploy.deployment.deployment import Deployment, Model
     from tfs_deploy.launch.server import StartedServer
@@ -51,43 +56,79 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A deployment's server and its versions; ``ended`` tells that one was started and is gone, ``why`` the reason."""
+    """A deployment's server and its versions; ``ended`` tells that one was started and is gone, ``why`` the reason.
+
+    ``problems``: labels that clients or the file count on and that do not lead where they should.
+    """
 
     server: StartedServer | None
     rows: tuple[VersionRow, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     ended: bool = False
     why: str = ""
+    problems: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
-        """Whether the server runs and every version that is wanted is available."""
-        return self.server is not None and all(row.good for row in self.rows)
+        """Whether the server runs, every version that is wanted is available and every label leads to its own."""
+        return self.server is not None and all(row.good for row in self.rows) and not self.problems
 
 
 def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
     """Ask a deployment's server what it serves; raises ``StatusError`` if it runs and does not answer in time."""
     target = target_of(deployment)
     server = target.current()
-    served, notes = apply_active(deployment, read_active(deployment.state_dir))
+    served, ended_records = apply_active(deployment, read_active(deployment.state_dir))
+    notes = [*ended_records, *unfinished_notes(deployment)]
     if server is None:
         why = target.explain_end() if target.ended() else ""
         return Overview(None, notes=(*notes, *stranger_notes(deployment)), ended=target.ended(), why=why)
     split = read_traffic(traffic_path(deployment.state_dir)).models
+    known = _written_labels(served)
     rows: list[VersionRow] = []
+    problems: list[str] = []
     with client_for(deployment, server.grpc_address, timeout=timeout) as client:
         for model in served.models:
-            rows += _rows(client, model, split.get(model.name, {}))
-    return Overview(server, tuple(rows), tuple(notes))
+            of_model = split.get(model.name, {})
+            asked = {*model.labels, *of_model, *known.get(model.name, ()), *USUAL_LABELS}
+            reached = labelled_versions(client, model.name, asked)
+            rows += _rows(client, model, reached, of_model)
+            problems += label_problems(model.name, model.labels, reached, of_model)
+            notes += label_notes(model.name, model.labels, reached)
+    return Overview(server, tuple(rows), tuple(notes), problems=tuple(problems))
 
 
-def _rows(client: Client, model: Model, split: dict[str, float]) -> list[VersionRow]:
+def unfinished_notes(deployment: Deployment) -> list[str]:
+    """Return a line for each model whose rollout has not ended and is not at work, with the commands that end it."""
+    notes = []
+    for model in deployment.models:
+        try:
+            found = unfinished_rollout(deployment.state_dir, model.name)
+        except EnvironmentFault as error:  # the rollout commands refuse it; the server can be looked at all the same
+            notes.append(f"{error.message}; {error.hint}")
+            continue
+        if found is not None and rollout_holder(deployment.state_dir, model.name) is None:
+            notes.append(f"{found}: tfs-deploy rollout resume {deployment.source}, or rollout abort")
+        elif found is not None:
+            notes.append(f"{found}, a process is at work on it: tfs-deploy rollout status {deployment.source}")
+    return notes
+
+
+def _written_labels(served: Deployment) -> dict[str, list[str]]:
+    """Return the labels in the config of the server, none where that cannot be read: then they are not asked for."""
+    try:
+        written = written_config(served.config_dir)
+    except (OSError, TfsDeployError):
+        return {}
+    return {model.name: sorted(model.version_labels) for model in written.model_config_list.config}
+
+
+def _rows(client: Client, model: Model, reached: Mapping[str, int], split: dict[str, float]) -> list[VersionRow]:
     wanted = _wanted(model)
     try:
         found = {status.version: status for status in client.status(model.name)}
     except NotFoundError as error:
         return [VersionRow(model.name, None, "UNKNOWN", message=error.message)]
-    reached = {label: labelled_version(client, model.name, label) for label in model.labels}
     rows = []
     for version in sorted(wanted | found.keys()):
         status = found.get(version)

@@ -7,7 +7,7 @@ caller holds the deployment's lock.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.launch.client import client_for
@@ -16,6 +16,7 @@ from tfs_deploy.launch.planning.decide import decide
 from tfs_deploy.launch.planning.observe import observe, observe_address
 from tfs_deploy.launch.planning.plan import lines_of
 from tfs_deploy.launch.server import STOP_TIMEOUT
+from tfs_deploy.launch.status import unfinished_notes
 from tfs_deploy.launch.targets import every_target_of
 from tfs_deploy.state.config_generations import drop_generations
 
@@ -56,7 +57,8 @@ def plan(
     """
     if against is not None:
         return decide(observe_address(deployment, against, connect=connect))
-    return decide(observe(deployment, target=target, connect=connect).facts)
+    found = decide(observe(deployment, target=target, connect=connect).facts)
+    return replace(found, notes=tuple(unfinished_notes(deployment)))
 
 
 def up(
@@ -89,7 +91,7 @@ def up(
     executor.run(decided.steps)
     drop_generations(deployment.state_dir, ())
     assert executor.server is not None
-    notes = (*seen.notes, *executor.notes)
+    notes = (*seen.notes, *executor.notes, *unfinished_notes(deployment))
     steps = lines_of(tuple(executor.taken))
     return UpResult(executor.server, decided.action == "start", decided.changes, notes, executor.gap, steps)
 

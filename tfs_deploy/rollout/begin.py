@@ -57,6 +57,18 @@ def latest_rollout(state_dir: Path, model: str, *, mono: float = 0.0) -> Recorde
     return next(recorded_rollouts(state_dir, model, mono=mono), None)
 
 
+def unfinished_error(deployment: Deployment, plan: RolloutPlan, to: int | None) -> UsageError:
+    """Return the error for a caller who wants version ``to`` while another rollout of the model is unfinished."""
+    message = f"the rollout of {plan.model} from version {plan.old} to {plan.new} is unfinished"
+    file, model = deployment.source, f"--model {plan.model}"
+    if to == plan.new:
+        skip = f"to go on to version {to} at once: tfs-deploy rollout promote {file} {model} --skip-steps"
+        return UsageError(
+            message, hint=f"{skip}; to go back to version {plan.old}: tfs-deploy rollout abort {file} {model}"
+        )
+    return UsageError(message, hint=f"tfs-deploy rollout resume {file}, or rollout abort")
+
+
 def previous_version(deployment: Deployment, model: Model, current: int) -> int:
     """Return the version that was stable before ``current``, else the next lower one on disk.
 

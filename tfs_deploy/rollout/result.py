@@ -112,7 +112,7 @@ class RolloutResult:
         counted = dict(self.counted)
         for step in self.steps if not self.counted else ():
             for label, window in step.windows.items():
-                counted[label] = counted.get(label, RequestCount()) + RequestCount(window.requests, window.errors)
+                counted[label] = counted.get(label, RequestCount()) + window.count
         return counted
 
     @property

@@ -13,7 +13,14 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
-from tfs_deploy.rollout.begin import RecordedRollout, latest_rollout, new_plan, observe_served, previous_version
+from tfs_deploy.rollout.begin import (
+    RecordedRollout,
+    latest_rollout,
+    new_plan,
+    observe_served,
+    previous_version,
+    unfinished_error,
+)
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal
 from tfs_deploy.rollout.machine.actions import Action, Finish, RolloutStatus, Wait
@@ -21,6 +28,7 @@ from tfs_deploy.rollout.machine.narration import narrate, unseen_traffic
 from tfs_deploy.rollout.machine.plan import current_names
 from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, steps_of, version_number
 from tfs_deploy.rollout.machine.strategies import CANARY
+from tfs_deploy.rollout.progress import ProgressWatch
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
 from tfs_deploy.smoke.targets import find_model
@@ -40,6 +48,8 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.spec import GateLike
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
+    from tfs_deploy.rollout.machine.replica import Replica
+    from tfs_deploy.rollout.progress import RolloutProgress
     from tfs_deploy.rollout.result import StepReport
 
 
@@ -132,12 +142,14 @@ class Rollout:
         *,
         on_step: Callable[[StepReport], None] | None = None,
         on_event: Callable[[str], None] | None = None,
+        on_wait: Callable[[RolloutProgress], None] | None = None,
         check: bool = True,
     ) -> RolloutResult:
         """Run the rollout to its end and return how it ended.
 
-        ``on_step`` gets each step's report, ``on_event`` one line for everything that happens. An interrupt leaves
-        everything as it is, to be resumed or aborted.
+        ``on_step`` gets each step's report, ``on_event`` one line for everything that happens, ``on_wait`` how it
+        stands whenever it waits, several times a second. An interrupt leaves everything as it is, to be resumed or
+        aborted.
 
         Raises:
             VerdictError: the rollout was rolled back or paused; not with ``check=False``.
@@ -148,8 +160,11 @@ class Rollout:
         self.on_step = on_step or self.on_step
         self.on_event = on_event or self.on_event
         with self:
+            progress = ProgressWatch(self._opened[0])
             while not isinstance(action := self.tick(), Finish):
                 if isinstance(action, Wait):
+                    if on_wait is not None:
+                        on_wait(progress.of(action))
                     self._own.clock.sleep(action.seconds)
             result = self.result
         if check:
@@ -191,7 +206,13 @@ class Rollout:
         purpose = rollout_purpose(self.model.name)
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(
-                lock(self.deployment.state_dir, purpose, wait=self._wait_lock, on_wait=self._tell)
+                lock(
+                    self.deployment.state_dir,
+                    purpose,
+                    wait=self._wait_lock,
+                    on_wait=self._tell,
+                    option="" if self._wait_lock else "--wait-lock",
+                )
             )
             self._reports.clear()
             self._open = (*self._begin(stack), held)
@@ -250,7 +271,7 @@ class Rollout:
     def _new_side(self) -> AbstractContextManager[ServerSide]:
         return self._server_side(self._options.get("replicas", ()), any_server=bool(self._options.get("any_server")))
 
-    def _server_side(self, replicas: Sequence[str], *, any_server: bool) -> AbstractContextManager[ServerSide]:
+    def _server_side(self, replicas: Sequence[Replica], *, any_server: bool) -> AbstractContextManager[ServerSide]:
         return open_server_side(self.deployment, self.model.name, replicas, any_server=any_server)
 
     def _new_plan(self, side: ServerSide) -> RolloutPlan:
@@ -271,8 +292,7 @@ class Rollout:
     def _require_same(self, past: RecordedRollout) -> None:
         if self.to in (None, past.plan.new) and (past.plan.back or not self._go_back):
             return
-        message = f"the rollout of {self.model.name} from version {past.plan.old} to {past.plan.new} is unfinished"
-        raise UsageError(message, hint=f"tfs-deploy rollout resume {self.deployment.source}, or rollout abort")
+        raise unfinished_error(self.deployment, past.plan, self.to)
 
     def _controller(
         self, plan: RolloutPlan, side: ServerSide, journal: Journal, stack: contextlib.ExitStack

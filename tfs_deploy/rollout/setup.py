@@ -19,6 +19,7 @@ from tfs_deploy.rollout.gates.golden import GoldenGate
 from tfs_deploy.rollout.gates.memory import MemoryGate
 from tfs_deploy.rollout.gates.registry import default_gates, make_gate
 from tfs_deploy.rollout.gates.spec import GateSources
+from tfs_deploy.rollout.web_access import WebAccess
 from tfs_deploy.state.mailbox import FileMailbox
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def make_world(
     gates = own.gates
     if gates is None:
         replay = Replay(side.first_client, model, (plan.old, plan.new), plan.requests_file)
-        sources = GateSources(plan.min_samples, side.metrics_url, replay, plan.directory)
+        access = WebAccess(plan.gate_headers, plan.gate_ca)
+        sources = GateSources(plan.min_samples, side.metrics_url, replay, plan.directory, access)
         live = own.requests is not None or plan.recorded or plan.require_traffic
         gates = [*plan_gates(plan, sources), *_defaults(plan, side.process, replay, live=live)]
     return World(
@@ -128,8 +130,9 @@ def _measurable(process: ServerProcess) -> bool:
 
 
 def require_programs(plan: RolloutPlan) -> None:
-    """Raise ``UsageError`` for a command of a gate or hook that cannot be run, rather than hours later."""
+    """Raise ``UsageError`` for a command or header of a gate or hook that cannot be used, rather than hours later."""
     RolloutHooks(plan.hooks, plan.notify, directory=plan.directory).require()
+    WebAccess(plan.gate_headers, plan.gate_ca).check()
     for spec in plan.gates:
         if spec.command is not None:
             require_program(spec.command, plan.directory)

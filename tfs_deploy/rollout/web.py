@@ -12,10 +12,12 @@ from tfs_deploy.errors import UnavailableError, UsageError
 from tfs_deploy.host.addresses import Url, read_url
 from tfs_deploy.host.http_replies import reply_text
 from tfs_deploy.host.proxies import proxy_for
+from tfs_deploy.rollout.web_access import PLAIN, WebAccess
 from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from ssl import SSLContext
     from urllib.error import HTTPError
 
 #: bytes of an answer that are read at most
@@ -39,8 +41,10 @@ def check_url(url: str) -> Url:
         raise UsageError(f"{url!r} is not a valid HTTP URL: {error}", hint=hint) from None
 
 
-def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5.0) -> str:
+def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5.0, access: WebAccess = PLAIN) -> str:
     """Return the text behind a URL, to which ``body`` is posted as JSON; takes ``timeout`` seconds at most.
+
+    The headers of ``access`` go to this URL only, not to where it redirects.
 
     Raises ``UnavailableError`` with the reason in one line unless the answer is 2xx, ``UsageError`` for anything but
     an HTTP URL.
@@ -50,7 +54,7 @@ def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5
 
     def ask() -> None:
         try:
-            answers.put(_fetch(url, body, timeout))
+            answers.put(_fetch(url, body, timeout, access))
         except UnavailableError as error:
             answers.put(error)
 
@@ -65,7 +69,7 @@ def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5
     return answer
 
 
-def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
+def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float, access: WebAccess) -> str:
     import http.client  # inside: the command line reads gates without fetching anything
     import urllib.error
     import urllib.request
@@ -73,8 +77,11 @@ def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float) -> str:
     data = None if body is None else json.dumps(body, default=str).encode()
     headers = {"User-Agent": "tfs-deploy", **({} if data is None else {"Content-Type": "application/json"})}
     request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - checked above
+    for name, value in access.filled().items():
+        request.add_unredirected_header(name, value)
+    opener = _opener(access.context())
     try:
-        with _opener().open(request, timeout=timeout) as reply:
+        with opener.open(request, timeout=timeout) as reply:
             text: str = reply.read(_MOST).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         with error:
@@ -96,8 +103,8 @@ def _body(error: HTTPError) -> str:
         return ""
 
 
-def _opener() -> Any:
-    """Return what opens URLs, also those of redirections, by the rule of ``host.proxies``."""
+def _opener(context: SSLContext | None) -> Any:
+    """Return what opens URLs, also those of redirections, by the rule of ``host.proxies``, verified by ``context``."""
     import urllib.request
 
     class Proxies(urllib.request.ProxyHandler):
@@ -109,12 +116,12 @@ def _opener() -> Any:
             proxy = proxy_for(url.scheme, url.host, url.port)
             return None if proxy is None else super().proxy_open(request, proxy, kind)
 
-    return urllib.request.build_opener(Proxies())
+    return urllib.request.build_opener(Proxies(), urllib.request.HTTPSHandler(context=context))
 
 
-def fetch_json(url: str, *, timeout: float = 5.0) -> Any:
+def fetch_json(url: str, *, timeout: float = 5.0, access: WebAccess = PLAIN) -> Any:
     """Return the JSON document behind a URL; raises as ``fetch``, and for anything but JSON."""
-    text = fetch(url, timeout=timeout)
+    text = fetch(url, timeout=timeout, access=access)
     try:
         return json.loads(text)
     except ValueError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.atomic import make_directory, sync_directory
@@ -29,6 +30,8 @@ FOLDER: Final = "rollouts"
 RESERVE_NAME: Final = "reserve"
 #: bytes that are enough for a rollback: a few entries, and a few small files replaced while their former ones exist
 RESERVE: Final = 256 << 10
+#: the status with which a rollout can be resumed
+_PAUSED: Final = "paused"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -46,6 +49,36 @@ def journals(state_dir: Path, model: str) -> list[Path]:
 def models_with_journals(state_dir: Path) -> list[str]:
     """Return the models that have ever been rolled out."""
     return [model for model in models_in(state_dir / FOLDER) if journals(state_dir, model)]
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRollout:
+    """A rollout that has not ended: of which model, from which version to which; ``paused`` says why, if it is."""
+
+    model: str
+    old: int
+    new: int
+    paused: str = ""
+
+    def __str__(self) -> str:
+        why = f" (paused: {self.paused})" if self.paused else ""
+        return f"the rollout of {self.model} from version {self.old} to {self.new} is unfinished{why}"
+
+
+def unfinished_rollout(state_dir: Path, model: str) -> UnfinishedRollout | None:
+    """Return the last rollout of a model unless it has ended; ``EnvironmentFault`` for a damaged journal."""
+    for path in reversed(journals(state_dir, model)):
+        entries = JournalFile(path).entries(lambda entry: entry)
+        if not entries:
+            continue
+        ends = [entry for entry in entries if entry["kind"] in ("finish", "resume")]
+        last = ends[-1] if ends and ends[-1]["kind"] == "finish" else None
+        if last is not None and last["detail"]["status"] != _PAUSED:
+            return None
+        plan = entries[0]["detail"].get("plan", {})
+        why = "" if last is None else str(last["detail"].get("reason") or _PAUSED)
+        return UnfinishedRollout(model, int(plan.get("old", 0)), int(plan.get("new", 0)), why)
+    return None
 
 
 class JournalFile:
@@ -67,6 +100,7 @@ class JournalFile:
 
     def append_entry(self, entry: Mapping[str, Any]) -> None:
         """Write one entry and wait until the disk has it; raises ``EnvironmentFault`` and leaves no half a line."""
+        begun = self._size() > 0
         try:
             if self._end is None or self._end[1] != self._size():
                 lines = self._lines()
@@ -77,9 +111,8 @@ class JournalFile:
             self._end = follow(chain, line), end + len(line)
         except OSError as error:
             message = f"the rollout's journal {self.path} cannot be written: {error.strerror or error}"
-            raise EnvironmentFault(
-                message, hint="make room or grant access, then: tfs-deploy rollout resume"
-            ) from error
+            then = "tfs-deploy rollout resume" if begun else "run the command again; nothing was changed"
+            raise EnvironmentFault(message, hint=f"make room or grant access, then: {then}") from error
 
     def entries(self, parse: Callable[[Any], T]) -> list[T]:
         """Return what ``parse`` makes of each whole entry; raises ``EnvironmentFault`` for a damaged file."""

@@ -67,15 +67,21 @@ class HeldLock:
 
 @contextlib.contextmanager
 def lock(
-    state_dir: Path, purpose: str, *, wait: float = 0.0, on_wait: Callable[[str], None] = lambda _text: None
+    state_dir: Path,
+    purpose: str,
+    *,
+    wait: float = 0.0,
+    on_wait: Callable[[str], None] = lambda _text: None,
+    option: str = "",
 ) -> Iterator[HeldLock]:
     """Hold the deployment's lock; raises ``LockedError`` with the holder if it is not free within ``wait`` seconds.
 
     The operating system frees it when the process ends in whatever way, so a lock never has to be removed by hand.
-    ``on_wait`` is called once, with a text that names the holder.
+    ``on_wait`` is called once, with a text that names the holder. ``option``: that of the caller's command which waits,
+    for the hint; empty where it has none.
     """
     path = state_dir / NAME
-    descriptor = _acquire(path, wait, on_wait)
+    descriptor = _acquire(path, wait, on_wait, option)
     try:
         _write(descriptor, purpose)
         yield HeldLock(path, descriptor)
@@ -107,7 +113,7 @@ def describe_holder(about: dict[str, Any]) -> str:
     return f"{who} since {about['since']}: {about['purpose']}"
 
 
-def _acquire(path: Path, wait: float, on_wait: Callable[[str], None]) -> int:
+def _acquire(path: Path, wait: float, on_wait: Callable[[str], None], option: str) -> int:
     end = time.monotonic() + wait
     told = False
     while True:
@@ -120,7 +126,8 @@ def _acquire(path: Path, wait: float, on_wait: Callable[[str], None]) -> int:
         about = _read(descriptor)
         os.close(descriptor)
         if time.monotonic() >= end:
-            hint = "wait for it (--wait-lock), or stop that process; if it hangs: tfs-deploy lock release"
+            until = f"wait for it ({option} 5m)" if option else "run the command again once it has ended"
+            hint = f"{until}, or stop that process; if it hangs: tfs-deploy lock release"
             raise LockedError(f"the deployment is locked by {describe_holder(about)}", hint=hint)
         if not told:
             on_wait(f"waiting for {describe_holder(about)}")

@@ -5,16 +5,18 @@ No TensorFlow.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError, file_hint
+from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError, VerdictError, file_hint
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.manifest import Manifest, read_manifest
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
+from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 from tfs_deploy.store.base_path import check_base_path, check_version
 from tfs_deploy.store.publish import refuse_taken, stage, translate_os_errors
 from tfs_deploy.store.retention import check_keep, named_versions, prune
@@ -27,13 +29,17 @@ _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
 
 @dataclass(frozen=True)
 class PublishedVersion:
-    """A published version: its directory, number and size, its manifest if it has one, and the versions pruned."""
+    """A published version: its directory, number and size, its manifest if it has one, and the versions pruned.
+
+    ``same_as``: the versions that were there already with the same files.
+    """
 
     path: Path
     version: int
     bytes: int
     manifest: Manifest | None
     pruned: tuple[int, ...] = ()
+    same_as: tuple[int, ...] = ()
 
 
 def publish_version(
@@ -80,8 +86,22 @@ def publish_version(
             check(staged.path)
         manifest = read_manifest(staged.path)
         published = staged.publish(version)
+    same = _same_files(base, published, manifest)
     pruned = () if keep is None else tuple(prune(base, keep, deployments, published.number))
-    return PublishedVersion(published.path, published.number, size, manifest, pruned)
+    return PublishedVersion(published.path, published.number, size, manifest, pruned, same)
+
+
+def _same_files(base: Path, published: VersionDir, manifest: Manifest | None) -> tuple[int, ...]:
+    """Return the other versions that are copies of the same export, by the digest of their manifest."""
+    if manifest is None:
+        return ()
+    found = []
+    for version in list_versions(base):
+        with contextlib.suppress(ModelError):
+            other = read_manifest(version.path)
+            if version != published and other is not None and other.digest == manifest.digest:
+                found.append(version.number)
+    return tuple(found)
 
 
 def _copy(source: Path, target: Path) -> int:

@@ -127,8 +127,8 @@ class Checker:
         """Return whether a check, or any check of a group, is to be made."""
         return identity not in self.excluded_checks and identity.partition(".")[0] not in self.excluded_checks
 
-    def check(self, identity: str, about: str, judge: Callable[[], Judgement]) -> Check | None:
-        """Make one check, time it and return it; ``None`` if it is excluded.
+    def check(self, identity: str, about: str, judge: Callable[[], Judgement], seconds: float = 0.0) -> Check | None:
+        """Make one check, time it and return it; ``None`` if it is excluded. ``seconds``: it has taken before.
 
         An error of the server or a damaged file fails the check. Errors of this machine or of the command line are
         raised.
@@ -140,7 +140,7 @@ class Checker:
             judgement = judge()
         except (StatusError, ModelError, RequestError, LaunchError) as error:
             judgement = failed(one_line(error.message, most=_REASON_LENGTH))
-        return self.record(identity, about, judgement, time.perf_counter() - started)
+        return self.record(identity, about, judgement, seconds + time.perf_counter() - started)
 
     def record(self, identity: str, about: str, judgement: Judgement, seconds: float = 0.0) -> Check | None:
         """Report a check whose judgement is known and return it; ``None`` if it is excluded."""

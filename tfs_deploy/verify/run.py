@@ -23,6 +23,7 @@ from tfs_deploy.verify.groups.refusals import verify_refusals
 from tfs_deploy.verify.groups.smoke import choose_cases, verify_smoke
 from tfs_deploy.verify.groups.smoke_empty_batch import verify_empty_batches
 from tfs_deploy.verify.groups.smoke_inference import verify_inference
+from tfs_deploy.verify.probing.call_plan import LEVELS, measured_cost, plan_calls
 from tfs_deploy.verify.probing.local_runner import LocalRunner
 from tfs_deploy.verify.probing.prober import Prober
 from tfs_deploy.verify.probing.warmup_cases import warmup_cases, warmup_requests
@@ -32,12 +33,13 @@ from tfs_deploy.verify.staging import staged_models
 from tfs_deploy.verify.verification import Evidence, Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.savedmodel.goldens import Golden
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
     from tfs_deploy.store.identity import Identity
+    from tfs_deploy.verify.probing.call_plan import CallPlan
     from tfs_deploy.verify.probing.cases import Case
     from tfs_deploy.verify.serving import VerificationTarget
     from tfs_deploy.verify.subjects import Subject
@@ -77,6 +79,7 @@ def verify(
     plan: VerificationPlan,
     watch: Callable[[Check], None] = lambda _: None,
     progress: Callable[[int], None] = lambda _: None,
+    forecast: Callable[[float], None] = lambda _: None,
 ) -> Verification:
     """Make all checks and return the verification.
 
@@ -84,6 +87,7 @@ def verify(
         plan: what to verify, and how.
         watch: called with each check as soon as it is made.
         progress: called with the number of rows of the data set that were just answered.
+        forecast: called with the seconds that the next requests will take, once they are known.
 
     Raises:
         EnvironmentFault: a server cannot be started on this machine, or the server at an address does not answer.
@@ -94,17 +98,24 @@ def verify(
     if plan.data is not None and len(plan.subjects) > 1:
         raise UsageError("a data set belongs to one version", hint="name the model with --model, or give its directory")
     require_measurable(plan.load, baseline=baseline, own_server=own_server)
-    return _Run(plan, watch, progress).verify()
+    return _Run(plan, watch, progress, forecast).verify()
 
 
 class _Run:
     """A verification in progress."""
 
-    def __init__(self, plan: VerificationPlan, watch: Callable[[Check], None], progress: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        plan: VerificationPlan,
+        watch: Callable[[Check], None],
+        progress: Callable[[int], None],
+        forecast: Callable[[float], None],
+    ) -> None:
         self._plan = plan
         self._checks: list[Check] = []
         self._watch = watch
         self._progress = progress
+        self._forecast = forecast
         self._evidence = Evidence()
         self._checker = Checker(self._sink, excluded_checks=plan.excluded_checks)
 
@@ -225,7 +236,15 @@ class _Run:
             prober = Prober(
                 subject.name, subject.version, grpc=grpc, rest=rest, local=local, timeout=self._plan.timeout
             )
+            stack.callback(prober.close)
             cases = _cases(checker, prober, info)
+            if checker.wants("parity"):  # first calls take longest: the local model's beside the server's
+                prober.begin_local([own[0] for own in cases.values() if own])
+            plans = self._plan_calls(prober, cases)
+            kept = {name: plans[name].kept(own) for name, own in cases.items()}
+            _record_left_out(checker, cases, plans)
+            if checker.wants("parity"):
+                prober.begin_local([case for name, own in kept.items() for case in plans[name].everywhere_of(own)])
             self._verify_version(
                 ServedVersion(
                     subject=subject,
@@ -234,10 +253,20 @@ class _Run:
                     prober=prober,
                     checker=checker,
                     evidence=self._evidence,
-                    cases=cases,
+                    cases=kept,
+                    plans=plans,
                 )
             )
             _check_survival(checker, endpoint)
+
+    def _plan_calls(self, prober: Prober, cases: Mapping[str, Sequence[Case]]) -> dict[str, CallPlan]:
+        """Decide how thoroughly each signature is asked, and tell how long that will take."""
+        if not any(map(self._checker.wants, ("smoke", "behaviour", "parity"))):
+            return dict.fromkeys(cases, LEVELS[0])
+        transports = len(prober.transports)
+        plans = {name: plan_calls(measured_cost(prober, own), own, transports) for name, own in cases.items()}
+        self._forecast(sum(plans[name].rows(own, transports) * plans[name].cost for name, own in cases.items()))
+        return plans
 
 
 def _identity(subject: Subject) -> Identity | None:
@@ -258,6 +287,15 @@ def _cases(checker: Checker, prober: Prober, info: SavedModelInfo) -> dict[str, 
         name: choose_cases(prober, signature, goldens, info.features(name), warmup_cases(signature, requests))
         for name, signature in info.signatures.items()
     }
+
+
+def _record_left_out(checker: Checker, cases: Mapping[str, Sequence[Case]], plans: Mapping[str, CallPlan]) -> None:
+    """Say which requests are not sent, and why."""
+    for name, own in cases.items():
+        kept = plans[name].kept(own)
+        for case in own:
+            if case not in kept:
+                checker.record("smoke.made-up", str(case), skipped(plans[name].why))
 
 
 def _check_survival(checker: Checker, endpoint: ServingEndpoint) -> None:

@@ -20,13 +20,15 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def watch(file, awaited: str, then: Callable[[], object]) -> tuple[str, int]:
-    """Run the live view on a terminal of 100 columns; return all that it wrote, and its exit code.
+    """Run the live view on a terminal; ``then`` is called once it has shown ``awaited``."""
+    return on_terminal(["rollout", "status", str(file), "--watch"], awaited, then)
 
-    ``then`` is called once it has shown ``awaited``.
-    """
+
+def on_terminal(words: list[str], awaited: str = "", then: Callable[[], object] = lambda: None) -> tuple[str, int]:
+    """Run a command on a terminal of 100 columns; return all that it wrote, and its exit code."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    command = [sys.executable, "-m", "tfs_deploy", "rollout", "status", str(file), "--watch"]
+    command = [sys.executable, "-m", "tfs_deploy", *words]
     environment = {**os.environ, "TERM": "xterm-256color"}
     view = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
@@ -78,3 +80,19 @@ def test_a_terminal_shows_phase_traffic_and_verdicts_and_ends_with_the_rollout(z
     assert "Traceback" not in text
     last = text[text.rindex("zoo: version 1 to 2: Done after") :]
     assert re.search(r"25 +\d+\.\d +pass", last), last
+
+
+def test_a_bake_is_not_silent_on_a_terminal(zoo, consumers):
+    """The last line shows the step, requests, errors and the time left, and leaves nothing behind."""
+    with consumers(zoo, 2, pause=0.003):
+        options = ["--to", "2", "--steps", "100", "--bake", "3s"]
+        written, code = on_terminal(["rollout", "start", str(zoo.file), *options])
+
+    assert code == 0, written
+    lines = re.findall(
+        r"step 1 of 1, 100 %: canary ([\d,]+) requests, 0 failed; all [\d,]+, 0 failed; (\d) s left", written
+    )
+    assert len({requests for requests, _ in lines}) > 1
+    assert len({left for _, left in lines}) > 1
+    whole = ESCAPES.sub("", written.replace("\r\x1b[2K", "\n"))
+    assert "\n100 % of the traffic goes to canary\r\n" in whole

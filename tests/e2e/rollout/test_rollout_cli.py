@@ -283,3 +283,25 @@ def test_commands_without_a_server_exit_3_and_leave_no_journal(zoo, cli):
     assert "hint:" in rollout.stderr
     assert not (zoo.state_dir / "rollouts").exists()
     assert time.monotonic() - started < 60
+
+
+def test_a_rollback_to_the_version_that_is_being_rolled_out_does_not_wait(zoo, cli):
+    arguments = command("rollout", "start", zoo.file, "--to", 2, "--steps", "10,100", "--bake", "60s")
+    rolling = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: '"canary"' in zoo.traffic_path.read_text())
+        began = time.monotonic()
+        refused = cli("rollback", zoo.file, "--to", 2)
+        assert time.monotonic() - began < 20
+        assert refused.returncode == 2
+        assert "the rollout of zoo from version 1 to 2 is unfinished" in refused.stderr
+        assert "rollout promote" in refused.stderr
+        assert "--skip-steps" in refused.stderr
+        locked = cli("up", zoo.file)
+        assert locked.returncode == 4
+        assert f"(process {rolling.pid}) since " in locked.stderr
+        assert "--wait-lock" not in locked.stderr
+    finally:
+        rolling.terminate()
+        rolling.wait()
+    assert cli("rollout", "abort", zoo.file).returncode == 0

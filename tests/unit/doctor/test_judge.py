@@ -8,10 +8,22 @@ from typing import Any
 import pytest
 
 from tfs_deploy.doctor.containers import judge_containers
-from tfs_deploy.doctor.facts import Clock, Disk, EngineFacts, Gpu, Limits, MachineFacts, Packages, Port, Refusal, Wanted
+from tfs_deploy.doctor.facts import (
+    Certificate,
+    Clock,
+    Disk,
+    EngineFacts,
+    Gpu,
+    Limits,
+    MachineFacts,
+    Packages,
+    Port,
+    Refusal,
+    Wanted,
+)
 from tfs_deploy.doctor.finding import Finding, Level
 from tfs_deploy.doctor.judge import judge
-from tfs_deploy.doctor.machine import judge_clock, judge_disk, judge_limits, judge_port, judge_system
+from tfs_deploy.doctor.machine import judge_certificate, judge_clock, judge_disk, judge_limits, judge_port, judge_system
 from tfs_deploy.doctor.packages import judge_packages
 
 OK, WARNING, PROBLEM, SKIPPED = Level.OK, Level.WARNING, Level.PROBLEM, Level.SKIPPED
@@ -375,6 +387,7 @@ def test_a_diagnosis_counts_and_knows_its_problems():
         NO_GPU,
         ports,
         (Disk("tmp", "/tmp", 10**9),),
+        (),
         Limits(4096, None),
         CLOCK,
     )
@@ -385,3 +398,18 @@ def test_a_diagnosis_counts_and_knows_its_problems():
     assert document["ok"] is False
     assert sum(document["counts"].values()) == len(document["findings"])
     assert judge(replace(facts, ports=ports[1:])).as_dict()["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level", "detail"),
+    [
+        (None, PROBLEM, "/c is not a readable certificate"),
+        (-1.0, PROBLEM, "/c has expired"),
+        (86_400.0, WARNING, "/c expires in 1 day"),
+        (29.5 * 86_400, WARNING, "/c expires in 29 days"),
+        (90.5 * 86_400, OK, "/c is valid for 90 days"),
+    ],
+)
+def test_certificates(seconds, level, detail):
+    found = judge_certificate(Certificate("cert", "/c", seconds))
+    assert (found.id, found.level, found.detail) == ("tls.cert", level, detail)

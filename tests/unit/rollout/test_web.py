@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import ssl
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -10,6 +14,7 @@ import pytest
 
 from tfs_deploy.errors import UnavailableError, UsageError
 from tfs_deploy.rollout.web import fetch
+from tfs_deploy.rollout.web_access import WebAccess
 
 
 @pytest.mark.parametrize(
@@ -68,3 +73,77 @@ def test_the_reason_of_an_error_is_kept(page):
     address, _ = page
     with pytest.raises(UnavailableError, match=f"^http://{address}/failed answered 400 1:3: parse error$"):
         fetch(f"http://{address}/failed")
+
+
+class _Asker(BaseHTTPRequestHandler):
+    """Redirects once, and keeps the headers of each request."""
+
+    headers_of: ClassVar[dict[str, dict[str, str]]] = {}
+
+    def do_GET(self) -> None:
+        self.headers_of[self.path] = dict(self.headers)
+        self.send_response(302 if self.path == "/moved" else 200)
+        if self.path == "/moved":
+            self.send_header("Location", "/there")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@contextlib.contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None):
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_headers_come_from_the_environment_and_do_not_follow_a_redirection(monkeypatch):
+    monkeypatch.setenv("TOKEN", "s3cret")
+    access = WebAccess(("Authorization: Bearer ${TOKEN}", "X-Scope-OrgID: shop"))
+    access.check()
+    with serving(_Asker) as port:
+        fetch(f"http://127.0.0.1:{port}/moved", access=access)
+
+    sent = _Asker.headers_of["/moved"]
+    assert (sent["Authorization"], {key.lower(): value for key, value in sent.items()}["x-scope-orgid"]) == (
+        "Bearer s3cret",
+        "shop",
+    )
+    assert "Authorization" not in _Asker.headers_of["/there"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "ca", "message"),
+    [
+        (("Authorization: Bearer abc",), "", "would be in the rollout's journal"),
+        (("X-Api-Key: abc",), "", "would be in the rollout's journal"),
+        (("Authorization: Bearer ${NOT_SET}",), "", "the environment variable NOT_SET of the header Authorization"),
+        (("X-Org: $",), "", "has a \\$ without a name"),
+        (("no header",), "", "does not begin a valid header"),
+        (("X-Org: a\r\nX-Other: b",), "", "does not begin a valid header"),
+        ((), "/no/such/ca.pem", "the CA certificates /no/such/ca.pem cannot be read"),
+    ],
+)
+def test_what_no_request_could_use_is_refused_at_the_start(headers, ca, message):
+    with pytest.raises(UsageError, match=message):
+        WebAccess(headers, ca).check()
+
+
+def test_a_server_with_a_certificate_of_ones_own_is_trusted_by_its_ca(tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    line = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "ca.pem"]
+    subprocess.run([*line.split(), *map(str, names)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
+    with serving(_Asker, context) as port:
+        url = f"https://127.0.0.1:{port}/page"
+        with pytest.raises(UnavailableError, match=r"(?i)certificate"):
+            fetch(url)
+        assert fetch(url, access=WebAccess(ca=str(tmp_path / "ca.pem"))) == "{}"

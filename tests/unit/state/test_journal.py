@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.state.journal import RESERVE, JournalFile, journals, models_with_journals
+from tfs_deploy.state.journal import RESERVE, JournalFile, journals, models_with_journals, unfinished_rollout
 
 START = {"kind": "start"}
 LOAD = {"kind": "intend", "action": "load"}
@@ -112,3 +112,36 @@ def test_nothing_is_left_of_the_reserve(tmp_path):
     with pytest.raises(ZeroDivisionError), journal.reserving():
         raise ZeroDivisionError
     assert list(journal.path.parent.iterdir()) == []
+
+
+def test_a_rollout_is_unfinished_until_it_ends(tmp_path):
+    def entry(kind: str, **detail: object) -> None:
+        journal.append_entry({"kind": kind, "detail": detail})
+
+    assert unfinished_rollout(tmp_path, "digits") is None
+    journal = JournalFile.create(tmp_path, "digits")
+    entry("start", plan={"old": 1, "new": 2})
+    assert str(unfinished_rollout(tmp_path, "digits")) == "the rollout of digits from version 1 to 2 is unfinished"
+    entry("finish", status="paused", reason="all steps passed")
+    assert "is unfinished (paused: all steps passed)" in str(unfinished_rollout(tmp_path, "digits"))
+    entry("resume")
+    assert unfinished_rollout(tmp_path, "digits").paused == ""
+    entry("finish", status="rolled back", reason="an abort was requested")
+    assert unfinished_rollout(tmp_path, "digits") is None
+
+
+def test_a_journal_that_could_not_begin_has_nothing_to_resume(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    journal = JournalFile.create(tmp_path, "digits")
+    monkeypatch.setattr(JournalFile, "_write_or_make_room", full)
+    with pytest.raises(EnvironmentFault, match="No space left") as caught:
+        journal.append_entry(START)
+    assert caught.value.hint == "make room or grant access, then: run the command again; nothing was changed"
+    monkeypatch.undo()
+    journal.append_entry(START)
+    monkeypatch.setattr(JournalFile, "_write_or_make_room", full)
+    with pytest.raises(EnvironmentFault) as caught:
+        journal.append_entry(LOAD)
+    assert "tfs-deploy rollout resume" in caught.value.hint

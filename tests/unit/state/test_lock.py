@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from tfs_deploy.errors import LockedError, UsageError
+from tfs_deploy.state import lock as lock_module
 from tfs_deploy.state.lock import holder, lock, release
 
 HOLD = """
@@ -103,3 +104,21 @@ def test_a_lock_that_is_released_by_force_can_be_taken_and_its_holder_notices(tm
 def test_what_is_not_locked_cannot_be_released(tmp_path):
     with pytest.raises(UsageError, match="not locked"):
         release(tmp_path)
+
+
+def test_a_lock_that_was_released_by_force_as_it_was_taken_is_taken_again(tmp_path, monkeypatch):
+    (tmp_path / lock_module.NAME).touch()
+    take = lock_module._take
+    taken = []
+
+    def take_late(descriptor: int, mode: int) -> bool:
+        if not taken:  # between the opening and the taking
+            (tmp_path / lock_module.NAME).unlink()
+            (tmp_path / lock_module.NAME).touch()
+        taken.append(take(descriptor, mode))
+        return taken[-1]
+
+    monkeypatch.setattr(lock_module, "_take", take_late)
+    with lock(tmp_path, "up") as held:
+        held.check()
+    assert taken == [True, True]

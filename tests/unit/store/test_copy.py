@@ -42,6 +42,7 @@ def test_the_copy_is_the_next_version_and_the_source_stays(staged, tmp_path):
     assert verify_manifest(second.path) == []
     assert second.manifest is not None
     assert second.manifest.digest == inspect_model(staged).manifest.digest
+    assert (first.same_as, second.same_as) == ((), (1,)), "the same files twice are told"
     assert second.bytes == sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
     assert names(base) == ["1", "2"]
     assert verify_manifest(staged) == []

@@ -131,3 +131,11 @@ def test_how_many_stay_is_a_number(keep):
 def test_how_many_may_be_all():
     assert check_keep(None) is None
     assert check_keep(3) == 3
+
+
+def test_a_linked_version_stays_and_so_does_what_it_leads_to(base, tmp_path):
+    (base / "1").rename(tmp_path / "release-1")
+    (base / "1").symlink_to(tmp_path / "release-1")
+    assert prune(base, 1, [], 5) == [2, 3, 4]
+    assert left(base) == [1, 5]
+    assert (base / "1" / "saved_model.pb").read_bytes() == b"x"

@@ -28,5 +28,4 @@ LIBRARY = Library(
     models={"languages": languages},
     packages=("guesslang",),
     always=("languages",),
-    faults={"languages": "verify sends made-up text to Classify as if it were a tf.Example"},
 )

@@ -10,19 +10,19 @@ import numpy as np
 from zoo.specimen import Library, Specimen, rows
 
 
-def converted(function: Callable[[Any], dict], asked: np.ndarray, name: str, *, native: bool) -> Specimen:
+def converted(function: Callable[[Any], dict], asked: np.ndarray, name: str) -> Specimen:
     import tensorflow as tf
     from jax.experimental import jax2tf
 
     free = "(b, " + ", ".join(map(str, asked.shape[1:])) + ")"
     module = tf.Module()
     module.serving_default = tf.function(
-        jax2tf.convert(function, polymorphic_shapes=[free], with_gradient=False, native_serialization=native),
+        jax2tf.convert(function, polymorphic_shapes=[free], with_gradient=False),
         input_signature=[tf.TensorSpec((None, *asked.shape[1:]), asked.dtype, name=name)],
         autograph=False,
     )
     answer = {key: np.asarray(value) for key, value in function(asked).items()}
-    return Specimen(module, {name: asked}, answer)
+    return Specimen(module, {name: asked}, answer, flags={"xla_cpu_compilation_enabled": True})  # jax leaves it to XLA
 
 
 def perceptron() -> Specimen:
@@ -34,7 +34,7 @@ def perceptron() -> Specimen:
     def probabilities(row):
         return {"probabilities": jax.nn.softmax(jnp.tanh(row @ first) @ second)}
 
-    return converted(probabilities, rows(4, 6), "row", native=True)
+    return converted(probabilities, rows(4, 6), "row")
 
 
 def scan() -> Specimen:
@@ -52,7 +52,7 @@ def scan() -> Specimen:
         last, every = jax.lax.scan(step, jnp.zeros_like(series[:, 0]), jnp.swapaxes(series, 0, 1))
         return {"last": last, "every": jnp.swapaxes(every, 0, 1)}
 
-    return converted(states, rows(2, 5, 3), "series", native=True)
+    return converted(states, rows(2, 5, 3), "series")
 
 
 def flax_network() -> Specimen:
@@ -68,7 +68,7 @@ def flax_network() -> Specimen:
     network = Network()
     asked = rows(3, 8, 8, 1)
     weights = network.init(jax.random.key(0), asked)
-    return converted(lambda image: {"logits": network.apply(weights, image)}, asked, "image", native=True)
+    return converted(lambda image: {"logits": network.apply(weights, image)}, asked, "image")
 
 
 LIBRARY = Library(

@@ -108,5 +108,5 @@ LIBRARY = Library(
         "vision_transformer": vision_transformer,
         "resnet_classifier": resnet_classifier,
     },
-    packages=("keras-hub", "regex"),
+    packages=("keras-hub", "regex", "tokenizers", "sentencepiece"),
 )

@@ -11,13 +11,15 @@ from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.output import styled
 from tfs_deploy.cli.shared.tree import Tree, printable
-from tfs_deploy.errors import VerdictError
+from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel.contract import Compatibility, describe_diff, diff_models
 from tfs_deploy.savedmodel.inspect import inspect_model
+from tfs_deploy.savedmodel.versions import find_version, named_folder, version_number
 from tfs_deploy.text import counted, size_text
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.savedmodel import SavedModelInfo
 
 _COLORS = {
     Compatibility.COMPATIBLE.value: "green",
@@ -31,13 +33,15 @@ _COLORS = {
     cls=Command,
     examples=(
         "tfs-deploy diff models/digits/1 models/digits/2",
+        "tfs-deploy diff models/digits --baseline 1",
         "tfs-deploy diff models/digits/1 models/digits/2 --json",
     ),
 )
 @click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("new", required=False, type=click.Path(path_type=Path))
+@click.option("--baseline", metavar="VERSION|DIR", help="Old version, instead of OLD: a number beside NEW, or a path.")
 @common
-def command(output: Output, old: Path, new: Path) -> int:
+def command(output: Output, old: Path, *, new: Path | None, baseline: str | None) -> int:
     """Compare two versions as clients see them.
 
     Use it before one version replaces another: it compares signatures, sizes and ops. OLD and NEW are version
@@ -45,7 +49,7 @@ def command(output: Output, old: Path, new: Path) -> int:
 
     Exit code 1: NEW breaks clients of OLD.
     """
-    diff = diff_models(inspect_model(old), inspect_model(new))
+    diff = diff_models(*_versions(old, new, baseline))
     document = describe_diff(diff)
     output.result(document, render(printable(document)))
     if diff.breaking and output.quiet and not output.as_json:
@@ -55,6 +59,28 @@ def command(output: Output, old: Path, new: Path) -> int:
             hint="serve it under another model name, or keep what clients use",
         )
     return 1 if diff.breaking else 0
+
+
+def _versions(first: Path, second: Path | None, baseline: str | None) -> tuple[SavedModelInfo, SavedModelInfo]:
+    """Return the old and the new version; with ``--baseline`` the only path is the new one."""
+    if baseline is None:
+        if second is None:
+            raise click.MissingParameter(param_hint="'NEW'", param_type="argument")
+        return inspect_model(first), inspect_model(second)
+    if second is not None:
+        raise UsageError("--baseline takes the place of OLD", hint=f"tfs-deploy diff {second} --baseline {baseline}")
+    new = inspect_model(first)
+    return inspect_model(_baseline(baseline, new)), new
+
+
+def _baseline(text: str, new: SavedModelInfo) -> Path:
+    """Return the directory that ``--baseline`` names, as ``verify`` reads it."""
+    number = version_number(text)
+    if number is None:
+        return Path(text)
+    if new.version is None:
+        raise UsageError(f"baseline {number} needs a numbered version directory", hint="give its path")
+    return find_version(named_folder(new.path).parent, number).path
 
 
 def render(document: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +173,8 @@ def _requests(signatures: dict[str, Any]) -> str:
     for name, about in signatures.items():
         requests = about["requests"]
         lines = [f"# {name}" + (f": {requests['note']}" if requests["note"] else "")]
-        lines += [text for text in (requests["curl"],) if text]
-        lines += [textwrap.indent(text, "    ") for text in (requests["python"],) if text]
+        lines += [f"{text}\n" for text in (requests["curl"],) if text]
+        # at the start of the line, so that it can be pasted
+        lines += [text for text in (requests["python"],) if text]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

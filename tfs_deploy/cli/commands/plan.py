@@ -68,5 +68,6 @@ def _text(plan: ServerPlan) -> str:
         lines.append(
             f"\nmemory: about {size_text(memory.models)} for the models, {size_text(memory.peak)} at most{room}"
         )
+    lines += [f"\nnote: {note}" for note in plan.notes]
     lines += [f"\nrefused: {reason}" for reason in plan.refusals]
     return "\n".join(lines)

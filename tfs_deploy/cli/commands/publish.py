@@ -74,6 +74,7 @@ def command(
         "source": str(source),
         "bytes": published.bytes,
         "digest": digest,
+        "same_as": list(published.same_as),
         "verdict": note,
         "pruned": list(published.pruned),
         "seconds": round(time.monotonic() - started, 3),
@@ -105,6 +106,8 @@ def _render(document: dict[str, Any]) -> str:
         lines.append(f"  {document['verdict']}")
     elif document["digest"] is None:
         lines.append("  without a manifest: the files could not be compared with those exported")
+    if document["same_as"]:
+        lines.append(f"  the same files as version {', '.join(map(str, document['same_as']))}")
     if document["pruned"]:
         removed = ", ".join(map(str, document["pruned"]))
         lines.append(f"removed {counted(len(document['pruned']), 'old version')}: {removed}")

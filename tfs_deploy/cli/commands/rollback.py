@@ -56,11 +56,13 @@ def command(
     """
     from tfs_deploy.cli.shared.rollout_control import abort_rollout, choose_model, run_rollout
     from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.begin import latest_rollout
+    from tfs_deploy.rollout.begin import latest_rollout, unfinished_error
 
     deployment, name = choose_model(file, model)
     last = latest_rollout(deployment.state_dir, name)
-    if last is not None and last.unfinished and not last.plan.back and to in (None, last.plan.old):
+    if last is not None and last.unfinished and not last.plan.back:
+        if to not in (None, last.plan.old):
+            raise unfinished_error(deployment, last.plan, to)
         return abort_rollout(output, deployment, name, timeout=timeout)
     options = {"keep_old": keep_old, "any_server": any_server, "wait_lock": timeout}
     return run_rollout(output, Rollout.back(deployment, name, to, **options))

@@ -129,9 +129,10 @@ def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, wat
 @_FILE
 @_MODEL
 @click.option("--skip-steps", is_flag=True, help="Skip the remaining traffic steps.")
+@_WAIT_LOCK
 @_WATCH
 @common
-def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, watch: bool) -> int:
+def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, wait_lock: str, watch: bool) -> int:
     """Approve the promotion of a rollout, now or in advance.
 
     Use it when a rollout with --manual, or an experiment, waits for a decision. A process at work on the rollout
@@ -140,10 +141,12 @@ def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, 
     Exit code 1: a check failed and everything is back on the old version.
     """
     from tfs_deploy.cli.shared.rollout_control import approve_rollout, choose_model, require_unfinished
+    from tfs_deploy.rollout.notation import parse_seconds
 
     deployment, name = choose_model(file, model)
     require_unfinished(deployment, name)
-    return approve_rollout(output, deployment, name, skip_steps=skip_steps, watch=watch)
+    seconds = parse_seconds(wait_lock)
+    return approve_rollout(output, deployment, name, skip_steps=skip_steps, wait_lock=seconds, watch=watch)
 
 
 @command.command(examples=("tfs-deploy rollout abort digits.yaml", "tfs-deploy rollout abort digits.yaml --timeout 10"))

@@ -41,7 +41,8 @@ def command(output: Output, file: Path, timeout: float) -> int:
 
     Use it to see whether the server of a deployment FILE serves what the file asks for, and how traffic is split.
 
-    Exit code 1: the server is not running, or a version that FILE asks for is not available.
+    Exit code 1: the server is not running, a version that FILE asks for is not available, or a label that FILE or the
+    traffic of clients counts on does not lead to its version.
     """
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.launch.status import overview
@@ -58,6 +59,8 @@ def command(output: Output, file: Path, timeout: float) -> int:
         output.result(document, f"the server of {deployment.name} {how}; {see}")
     else:
         output.result(document, lambda console: _table(console, view))
+    for problem in view.problems:
+        output.warn(problem)
     return 0 if view.good else 1
 
 
@@ -67,6 +70,8 @@ def _document(deployment: Deployment, view: Overview) -> dict[str, Any]:
         "deployment": deployment.name,
         "running": server is not None,
         "good": view.good,
+        "problems": list(view.problems),
+        "notes": list(view.notes),
         "server": None if server is None else server.name,
         "pid": None if server is None else server.pid,
         "grpc_address": None if server is None else server.grpc_address,

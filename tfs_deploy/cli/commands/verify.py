@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.verify_options import REFERENCE, make_plan, verify_options
 from tfs_deploy.errors import VerdictError
 
@@ -37,6 +38,7 @@ _REPORTS = ("junit.xml", "summary.md", "report.html")
 @click.option(
     "--report", type=click.Path(path_type=Path, file_okay=False), help="Write verdict and reports into this directory."
 )
+@op_libraries_option
 @common
 def command(output: Output, path: Path, *, report: Path | None, **options: Any) -> int:
     """Verify a version before it serves traffic.
@@ -54,15 +56,32 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
     if report is not None:
         _make_room(report)
     rows = None if plan.data is None else plan.data.rows * len(plan.targets)
+    left = _TimeLeft()
     with output.progress(f"verifying {path}", rows) as progress:
         verification = verify(
             plan,
-            lambda check: progress.say(f"verifying {check.model}: {check.id} {check.about}"),
+            lambda check: progress.say(f"verifying {check.model}: {check.id} {check.about}{left}"),
             progress.advance,
+            left.begin,
         )
     if report is not None:
         _write(output, verification, report)
     return _conclude(output, verification)
+
+
+class _TimeLeft:
+    """The seconds until the requests are answered, as a part of the progress line; nothing while unknown or short."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """Note that the next requests will take so many seconds."""
+        self._end = time.monotonic() + seconds
+
+    def __str__(self) -> str:
+        seconds = self._end - time.monotonic()
+        return f", about {seconds:.0f} s left" if seconds >= 1 else ""
 
 
 def _make_room(folder: Path) -> None:

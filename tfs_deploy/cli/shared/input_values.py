@@ -22,7 +22,7 @@ _SAVE_ARRAYS = "write arrays of numbers or text with np.save('x.npy', values) or
 
 
 def read_inputs(arguments: Iterable[str], specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
-    """Read ``NAME=VALUE``, ``NAME=@FILE`` and ``@FILE.npz`` (every array of the file, by its name).
+    """Read ``NAME=VALUE``, ``NAME=@FILE``, ``@FILE.npz`` (every array by its name), and ``@FILE`` for the only input.
 
     VALUE is JSON, or plain text for a string input. Files: ``.npy`` an array as it is, ``.json`` a JSON value,
     anything else its bytes as one string. Typed values and files other than arrays that lack the batch dimension
@@ -34,7 +34,7 @@ def read_inputs(arguments: Iterable[str], specs: Mapping[str, TensorSpec]) -> di
     inputs: dict[str, Any] = {}
     for argument in arguments:
         if argument.startswith("@"):
-            found = _read_archive(Path(argument[1:]))
+            found = _read_nameless(Path(argument[1:]), specs)
         else:
             name, separator, text = argument.partition("=")
             if not separator or not name:
@@ -107,10 +107,23 @@ def _near(path: Path) -> str | None:
     return None if path.exists() else f"searched in {folder.absolute()}; check the path"
 
 
+def _read_nameless(path: Path, specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
+    """Read the arrays of an archive, or any other file as the only input that there is."""
+    if path.suffix.lower() == ".npz":
+        return _read_archive(path)
+    _read_bytes(path)
+    if len(specs) != 1:
+        inputs = f"; the inputs are {', '.join(specs)}" if specs else ""
+        raise UsageError(
+            f"--input @{path.name} does not name its input{inputs}",
+            hint=f"write --input {next(iter(specs), 'NAME')}=@{path}, or give an .npz file",
+        )
+    ((name, spec),) = specs.items()
+    return {name: _read_file(name, path, spec)}
+
+
 def _read_archive(path: Path) -> dict[str, Any]:
     _read_bytes(path)
-    if path.suffix.lower() != ".npz":
-        raise UsageError(f"--input @{path.name} has no name", hint=f"write --input NAME=@{path}, or give an .npz file")
     with _load(path) as archive:
         try:
             return {name: archive[name] for name in archive.files}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tfs_deploy.cli.shared.live_line import LiveLine, progress_text
 from tfs_deploy.cli.shared.rollout_views import show_result
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import LockedError, UsageError
@@ -43,22 +44,36 @@ def require_unfinished(deployment: Deployment, model: str) -> None:
 
 
 def run_rollout(output: Output, rollout: Rollout, *, wanted: Status = Status.DONE, watch: bool = False) -> int:
-    """Run a rollout, progress on stderr, table on stdout; ``VerdictError`` unless it ends as wanted."""
+    """Run a rollout, progress on stderr, table on stdout; ``VerdictError`` unless it ends as wanted.
+
+    On a terminal the last line shows the step, its requests and the time left.
+    """
     seen: list[StepReport] = []
+    line = LiveLine(output)
+
+    def on_event(text: str) -> None:
+        line.clear()
+        output.note(text)
 
     def on_step(step: StepReport) -> None:
         seen.append(step)
+        line.clear()
         if watch and not output.quiet:
             output.console(stderr=True).print(terminal_table(steps_table(seen)))
 
     try:
-        result = rollout.run(on_event=output.note, on_step=on_step, check=False)
+        result = rollout.run(
+            on_event=on_event, on_step=on_step, on_wait=lambda at: line.show(progress_text(at)), check=False
+        )
     except KeyboardInterrupt:
+        line.clear()
         file = rollout.deployment.source
         output.warn(
             f"everything stays as it is; continue with: tfs-deploy rollout resume {file}, or rollout abort {file}"
         )
         raise
+    finally:
+        line.clear()
     return conclude(output, result, wanted)
 
 
@@ -74,11 +89,14 @@ def abort_rollout(output: Output, deployment: Deployment, model: str, *, timeout
     return run_rollout(output, Rollout.abort(deployment, model, wait_lock=timeout), wanted=Status.ROLLED_BACK)
 
 
-def approve_rollout(output: Output, deployment: Deployment, model: str, *, skip_steps: bool, watch: bool) -> int:
+def approve_rollout(
+    output: Output, deployment: Deployment, model: str, *, skip_steps: bool, wait_lock: float, watch: bool
+) -> int:
     """Approve an unfinished rollout: notify the process at work on it, or continue it here if there is none."""
     busy = rollout_holder(deployment.state_dir, model)
     if busy is None:
-        return run_rollout(output, Rollout.promote(deployment, model, skip_steps=skip_steps), watch=watch)
+        rollout = Rollout.promote(deployment, model, skip_steps=skip_steps, wait_lock=wait_lock)
+        return run_rollout(output, rollout, watch=watch)
     request = "promote-now" if skip_steps else "promote"
     FileMailbox(deployment.state_dir, model).post(request)
     output.note(f"notified the process at work: {describe_holder(busy)}")

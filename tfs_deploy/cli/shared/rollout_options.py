@@ -37,6 +37,14 @@ OPTIONS = (
     click.option("--no-default-gates", is_flag=True, help="Use only the golden gate and the ones given by --gate."),
     click.option("--prometheus", metavar="URL", help="Default Prometheus URL for promql gates."),
     click.option(
+        "--gate-header",
+        "gate_headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Header for the URLs of gates, ${VARIABLE} is that of the environment; may be repeated.",
+    ),
+    click.option("--gate-ca", metavar="FILE", help="CA certificates (PEM) to trust for the URLs of gates."),
+    click.option(
         "--requests", "requests_file", metavar="FILE", help="Requests for the drift gate: .npz, or a warmup file."
     ),
     click.option(
@@ -151,8 +159,6 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     """Make the rollout that the options describe; raises ``UsageError`` before the server is asked."""
     from tfs_deploy.cli.shared.rollout_control import choose_model
     from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.adapters.replicas import Replica
-    from tfs_deploy.rollout.controller.hooks import RolloutHook, check_target
     from tfs_deploy.rollout.machine.strategies import parse_steps
     from tfs_deploy.rollout.notation import parse_seconds
 
@@ -160,12 +166,6 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     strategy, steps = options.pop("strategy"), options.pop("steps")
     prometheus = options.pop("prometheus") or ""
     gates = [parse_gate(text, prometheus=prometheus) for text in options.pop("gates")]
-    for text in options["hooks"]:
-        RolloutHook.parse(text)
-    for target in options["notify"]:
-        check_target(target)
-    for text in options["replicas"]:
-        Replica.parse(text)
     for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout", "outage"):
         options[time] = parse_seconds(options[time])
     if options["require_traffic"] is None:
@@ -182,6 +182,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         default_gates=not options.pop("no_default_gates"),
         verdict=_verdict(options.pop("verdict")),
         requests_file=_absolute(options.pop("requests_file")),
+        gate_ca=_absolute(options.pop("gate_ca")),
         wait_lock=parse_seconds(wait_lock),
         **options,
     )

@@ -6,6 +6,7 @@ import http
 import re
 from typing import Final
 
+from tfs_deploy.client.call.tls_errors import tls_error
 from tfs_deploy.errors import Code, DeadlineExceededError, StatusError, UnavailableError, status_error
 
 #: part of a server's message -> hint
@@ -25,6 +26,17 @@ _HINTS: Final = (
 _HTTP1: Final = re.compile(r"http1\.x|Expected SETTINGS frame|HTTP status code|Failed parsing HTTP/2", re.IGNORECASE)
 #: a server that expects TLS closes a plain-text connection, and so do most that speak another protocol
 _HUNG_UP: Final = re.compile(r"last error: .*(Socket closed|Connection reset)")
+#: how it may be if a server closes an encrypted connection
+CLIENT_CERTIFICATE: Final = (
+    "does the server require a client certificate, or one of another authority (Tls(certificate=..., key=...))?"
+)
+_HUNG_UP_HINTS: Final = {
+    False: "is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...)?",
+    True: CLIENT_CERTIFICATE,
+}
+_HANDSHAKE: Final = re.compile(
+    r"handshake failed|security handshaker|verification check failed|not in peer certificate", re.IGNORECASE
+)
 #: what gRPC reports when no server answered at all
 _NO_CONNECTION: Final = re.compile(
     r"failed to connect|connection refused|errors? resolving|DNS resolution|Socket closed|Connection reset"
@@ -87,10 +99,13 @@ def server_error(code: Code | int, message: str) -> StatusError:
     return status_error(code, message or "the server gave no reason", hint=hint, reached=True)
 
 
-def grpc_error(code: int, details: str, target: str, timeout: float, *, late: bool) -> StatusError:
+def grpc_error(
+    code: int, details: str, target: str, timeout: float, *, late: bool, encrypted: bool = False
+) -> StatusError:
     """Return the error for a failed gRPC call: the server's answer, or the reason why there was none.
 
-    ``late``: the deadline of the attempt has passed, so a DEADLINE_EXCEEDED is the client's own.
+    ``late``: the deadline of the attempt has passed, so a DEADLINE_EXCEEDED is the client's own. ``encrypted``: the
+    connection is one of TLS.
     """
     if is_turned_away(code, details):
         return UnavailableError(f"{target} turned the call away: the server stops", reached=False)
@@ -103,18 +118,10 @@ def grpc_error(code: int, details: str, target: str, timeout: float, *, late: bo
     if code == Code.UNKNOWN and _NOT_GRPC.search(details):
         hint = "is there a proxy or a login page in front of the server? curl --http2-prior-knowledge shows its reply"
         return status_error(code, f"{target} answered, but not in gRPC", hint=hint, reached=True)
-    if code == Code.UNAVAILABLE and "handshake failed" in details:
-        return UnavailableError(
-            f"no TLS connection to {target}: {_reason(details)}",
-            hint="compare the server's certificate with the credentials (authority, host name, client certificate)",
-            retriable=False,
-        )
+    if code == Code.UNAVAILABLE and _HANDSHAKE.search(details):
+        return tls_error(target, _reason(details))
     if code == Code.UNAVAILABLE and _HUNG_UP.search(details):
-        return UnavailableError(
-            f"{target} closed the connection: {_reason(details)}",
-            hint="is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...)?",
-            reached=False if _NOT_SENT.search(details) else None,
-        )
+        return hung_up_error(target, _reason(details), _HUNG_UP_HINTS[encrypted], sent=not _NOT_SENT.search(details))
     if code == Code.UNAVAILABLE and _NO_CONNECTION.search(details):
         return unreachable_error(target, _reason(details), sent=not _NOT_SENT.search(details))
     if code == Code.DEADLINE_EXCEEDED and late:
@@ -172,6 +179,11 @@ def unreachable_error(target: str, reason: str, *, sent: bool) -> StatusError:
         hint=f"is the server running at {target}? tfs-deploy up starts one",
         reached=None if sent else False,
     )
+
+
+def hung_up_error(target: str, reason: str, hint: str, *, sent: bool) -> StatusError:
+    """Return the error for a server that closes the connection."""
+    return UnavailableError(f"{target} closed the connection: {reason}", hint=hint, reached=None if sent else False)
 
 
 def late_error(target: str, timeout: float) -> StatusError:

@@ -85,7 +85,7 @@ class AsyncGrpcTransport:
             made = grpc.aio.insecure_channel(self._target, self._options)
         else:
             made = grpc.aio.secure_channel(self._target, self._credentials, self._options)
-        return Channel(made)
+        return Channel(made, encrypted=self._credentials is not None)
 
     async def close(self) -> None:
         """Close the channels; later calls are refused."""

@@ -56,10 +56,11 @@ class Channel:
     beside and behind them have to be watched.
     """
 
-    __slots__ = ("channel", "methods", "pending_writes")
+    __slots__ = ("channel", "encrypted", "methods", "pending_writes")
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, channel: Any, *, encrypted: bool) -> None:
         self.channel = channel
+        self.encrypted = encrypted
         self.methods: dict[str, Any] = {}
         self.pending_writes: set[Any] = set()
 
@@ -114,7 +115,8 @@ def call_error(channel: Channel, error: Any, target: str, call: Call) -> StatusE
     late = time.monotonic() > call.end - DEADLINE_GRACE
     if late and code is grpc.StatusCode.DEADLINE_EXCEEDED:
         channel.pending_writes.add(UNANSWERED)
-    return grpc_error(code.value[0], error.details() or "", target, call.message_timeout, late=late)
+    details = error.details() or ""
+    return grpc_error(code.value[0], details, target, call.message_timeout, late=late, encrypted=channel.encrypted)
 
 
 def goes_on(error: Any, call: Call) -> bool:

@@ -156,9 +156,9 @@ class GrpcTransport:
         if self._closed:
             raise closed_error(self.target)
         if self._credentials is None:
-            made = Channel(grpc.insecure_channel(self.target, self._options))
+            made = Channel(grpc.insecure_channel(self.target, self._options), encrypted=False)
         else:
-            made = Channel(grpc.secure_channel(self.target, self._credentials, self._options))
+            made = Channel(grpc.secure_channel(self.target, self._credentials, self._options), encrypted=True)
         _inherited.extend(channel for pid, channel in self._channels.items() if pid != _pid)
         # no lock, because a fork could leave it locked: if two threads connect, the first channel stays
         kept = self._channels.setdefault(_pid, made)

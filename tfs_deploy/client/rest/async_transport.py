@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -43,7 +44,8 @@ class AsyncRestTransport:
             response = await asyncio.wait_for(pool.request(method, url, timeout=None, **arguments), left)
         except asyncio.TimeoutError:
             raise late_error(urlsplit(self._base_url).netloc, call.message_timeout) from None
-        except self._httpx.HTTPError as error:
+        # anyio lets errors of TLS pass
+        except (self._httpx.HTTPError, ssl.SSLError) as error:
             raise http_error(error, self._base_url, call.message_timeout) from error
         except RuntimeError as error:
             if not self._closed:

@@ -7,7 +7,14 @@ import ssl
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from tfs_deploy.client.call.status_errors import grpc_port_error, late_error, unreachable_error
+from tfs_deploy.client.call.status_errors import (
+    CLIENT_CERTIFICATE,
+    grpc_port_error,
+    hung_up_error,
+    late_error,
+    unreachable_error,
+)
+from tfs_deploy.client.call.tls_errors import tls_error
 from tfs_deploy.errors import StatusError, UsageError
 from tfs_deploy.extras import import_extra
 
@@ -76,9 +83,25 @@ def http_error(error: Exception, base_url: str, timeout: float) -> StatusError:
     target = urlsplit(base_url).netloc
     if isinstance(error, (httpx.TimeoutException, httpcore.TimeoutException)):
         return late_error(target, timeout)
+    tls_reason = _tls_reason(error)
+    if tls_reason is not None:
+        return tls_error(target, tls_reason)
     malformed = isinstance(error, (httpx.RemoteProtocolError, httpcore.RemoteProtocolError))
     # the text is h11's; a reply that was cut off is malformed as well, but another attempt may succeed
     if malformed and "illegal" in str(error):
         return grpc_port_error(target)
     sent = not isinstance(error, (httpx.ConnectError, httpcore.ConnectError))
-    return unreachable_error(target, str(error) or type(error).__name__, sent=sent)
+    reason = str(error) or type(error).__name__
+    if sent and base_url.startswith("https:"):
+        return hung_up_error(target, reason, CLIENT_CERTIFICATE, sent=sent)
+    return unreachable_error(target, reason, sent=sent)
+
+
+def _tls_reason(error: BaseException) -> str | None:
+    """Return what the TLS library says in an error or in one that led to it; ``None`` if it says nothing."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError) or "[SSL:" in str(cause):
+            return str(cause.args[-1]) if isinstance(cause, ssl.SSLError) else str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return None

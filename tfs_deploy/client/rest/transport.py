@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.client.rest.address import rest_proxy
@@ -32,7 +33,7 @@ class RestTransport:
         arguments.setdefault("extensions", {})["timeout"] = dict.fromkeys(("connect", "write", "read"), call.end)
         try:
             response = pool.request(method, url, **arguments)
-        except (self._httpx.HTTPError, *_connection_errors()) as error:
+        except (self._httpx.HTTPError, ssl.SSLError, *_connection_errors()) as error:
             raise http_error(error, self.base_url, call.message_timeout) from error
         except RuntimeError as error:
             if not self._closed:

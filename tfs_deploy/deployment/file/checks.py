@@ -51,6 +51,10 @@ def check_file(
             yield ("batching", key), message
     if file.ssl is not None and file.ssl.client_verify and file.ssl.ca is None and ("ssl", "ca") not in unknown:
         yield ("ssl", "client_verify"), "needs ca: the CA certificates that sign the clients' certificates"
+    if file.ssl is not None:
+        for key, other in (("client_key", "client_cert"), ("client_cert", "client_key")):
+            if getattr(file.ssl, key) is not None and getattr(file.ssl, other) is None:
+                yield ("ssl", key), f"needs {other}"
     if file.monitoring is not None:
         if file.server.rest_port == 0:
             yield ("monitoring",), "needs server.rest_port: metrics are served on the REST port"

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfs_deploy import protos
+from tfs_deploy.deployment.access import unreadable
 from tfs_deploy.deployment.certificates import check_ssl
 from tfs_deploy.deployment.file.text_values import parse_release
 from tfs_deploy.deployment.links import HINT, blind_links
 from tfs_deploy.errors import ModelError, SpecError, UsageError
 from tfs_deploy.protos.text_format import read_message
-from tfs_deploy.savedmodel.graph.scan import scan_saved_model
+from tfs_deploy.savedmodel.graph.scan import graph_file, scan_saved_model
 from tfs_deploy.savedmodel.inspect import serving_graph
 from tfs_deploy.savedmodel.layout import GRAPH_FILES, MODEL_FILES, SAVED_MODEL, TFLITE_MODEL
-from tfs_deploy.savedmodel.versions import VersionDir, list_versions
+from tfs_deploy.savedmodel.versions import VersionDir, list_versions, version_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,8 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
         yield from _check_links((*where, "base_path"), model, places)
         if release is not None:
             yield from _check_release((*where, "base_path"), model, release)
+    for index, path, who in unreadable(deployment):
+        yield ("models", index, "base_path"), f"{who} may not read {path}"
     for link in blind_links(deployment):
         yield ("models", link.index, "base_path"), f"{link.message}: {HINT}"
     if deployment.ssl is not None:
@@ -55,7 +58,7 @@ def _check_model(where: KeyPath, model: Model, names: tuple[str, ...]) -> Iterat
         yield base_path, error.message
         return
     if not found:
-        yield base_path, f"{model.base_path} holds no version: no directory in it has a number as its name"
+        yield base_path, f"{model.base_path} holds no version: {_why_empty(model.base_path, names)}"
         return
     numbers = [version.number for version in found]
     for version in model.version_policy.versions:
@@ -68,6 +71,14 @@ def _check_model(where: KeyPath, model: Model, names: tuple[str, ...]) -> Iterat
     for label, version in model.labels.items():
         if version not in numbers:
             yield (*where, "labels", label), f"version {version} is not on disk, {_there(model, numbers)}"
+
+
+def _why_empty(base_path: Path, names: tuple[str, ...]) -> str:
+    if not any((base_path / name).exists() for name in names):
+        return "no directory in it has a number as its name"
+    if version_number(base_path.name) is None:
+        return f"it is a SavedModel itself, move it into {base_path / '1'}"
+    return f"it is one itself, write {base_path.parent} (and versions: {{specific: [{base_path.name}]}} for this one)"
 
 
 def _check_links(where: KeyPath, model: Model, places: dict[str, str]) -> Iterator[Finding]:
@@ -94,9 +105,7 @@ def _check_release(where: KeyPath, model: Model, release: tuple[int, int]) -> It
 
 def _release_of(version: Path) -> tuple[int, int] | None:
     try:
-        return parse_release(
-            serving_graph(scan_saved_model(version / SAVED_MODEL)).tensorflow_version.partition("-")[0]
-        )
+        return parse_release(serving_graph(scan_saved_model(graph_file(version))).tensorflow_version.partition("-")[0])
     except (ModelError, OSError):
         return None  # another check reports it
 
@@ -115,6 +124,9 @@ def _check_server(server: Server) -> Iterator[Finding]:
             yield ("server", key), str(error.problems[0])
         except UsageError as error:
             yield ("server", key), error.message
+    for index, library in enumerate(server.op_libraries):
+        if not library.is_file():
+            yield ("server", "op_libraries", index), f"{library} is not a file"
     for index, mount in enumerate(server.docker.mounts if server.docker is not None else ()):
         if not mount.source.exists():
             yield ("server", "docker", "mounts", index, "source"), f"{mount.source} does not exist"

@@ -20,6 +20,7 @@ from tfs_deploy.launch.planning.facts import LaunchFacts
 from tfs_deploy.launch.reload import wait_for_answer
 from tfs_deploy.launch.server import ServerPorts
 from tfs_deploy.launch.server_state import (
+    USUAL_LABELS,
     available_versions,
     host_paths,
     labelled_versions,
@@ -237,7 +238,7 @@ def _loaded(client: Client, served: Deployment, written: Any) -> dict[str, set[i
 
 
 def _labels(client: Client, served: Deployment, written: Any) -> dict[str, dict[str, int]]:
-    labels = {model.name: set(model.labels) for model in served.models}
+    labels = {model.name: {*model.labels, *USUAL_LABELS} for model in served.models}
     for model in written.model_config_list.config:
         labels.setdefault(model.name, set()).update(model.version_labels)
     return {name: labelled_versions(client, name, of_model) for name, of_model in labels.items()}
@@ -283,7 +284,7 @@ def _as_served(client: Client, served: Deployment, loaded: Mapping[str, set[int]
             continue
         same = versions == set(model.version_policy.select(on_disk.get(model.name, [])))
         entry = _add_served(message, served, model, model.version_policy if same else VersionPolicy.specific(versions))
-        _set_labels(entry, labelled_versions(client, model.name, {*model.labels, "stable", "canary"}))
+        _set_labels(entry, labelled_versions(client, model.name, {*model.labels, *USUAL_LABELS}))
     return message
 
 

@@ -23,6 +23,7 @@ class ServerPlan:
     refused: tuple[TfsDeployError, ...] = ()
     gap: float | None = None
     memory: Memory | None = None
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.action != "none"
@@ -45,6 +46,7 @@ class ServerPlan:
             "steps": list(self.lines),
             "changes": list(self.changes),
             "refused": list(self.refusals),
+            "notes": list(self.notes),
             "gap_seconds": self.gap,
             "memory": None
             if memory is None

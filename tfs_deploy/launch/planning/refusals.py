@@ -41,16 +41,17 @@ def _missing_versions(facts: LaunchFacts) -> Iterator[ModelError]:
 
 
 def _labels_in_use(facts: LaunchFacts) -> Iterator[UsageError]:
-    """Yield an error for each label that would be removed although clients are sent to it."""
-    kept = {model.name: dict(model.version_labels) for model in facts.target.model_config_list.config}
-    for model in facts.current.model_config_list.config:
-        for label in sorted(model.version_labels):
-            share = facts.routed.get(model.name, {}).get(label, 0.0)
-            if share > 0 and model.name in kept and label not in kept[model.name]:
-                yield UsageError(
-                    f"{share:g} % of the traffic of {model.name} goes to label {label}, so it cannot be removed",
-                    hint=f"give its traffic to other labels in {facts.source}, or keep the label",
-                )
+    """Yield an error for each label that clients are sent to and the file does not have: all their calls would fail."""
+    has = {model.name: model.version_labels for model in facts.current.model_config_list.config}
+    labels = f"keep the label, or give its traffic to other labels in {facts.source}"
+    hint = f"{labels}; traffic.json in the state directory can be deleted once no client follows it"
+    for model in facts.target.model_config_list.config:
+        for label, share in sorted(facts.routed.get(model.name, {}).items()):
+            if share <= 0 or label in model.version_labels:
+                continue
+            there = label in has.get(model.name, ())
+            why = "so it cannot be removed" if there else f"which {facts.source} does not have"
+            yield UsageError(f"{share:g} % of the traffic of {model.name} goes to label {label}, {why}", hint=hint)
 
 
 def _foreign_versions(facts: LaunchFacts) -> Iterator[UsageError]:

@@ -61,7 +61,7 @@ class RequestCounter:
         late = hasattr(self._source, "lag")
         try:
             found = self._source.window(self._began if late else self._last, now)
-            counts = {str(label): RequestCount(entry.requests, entry.errors) for label, entry in found.items()}
+            counts = {str(label): window.count for label, window in found.items()}
         except Exception:  # noqa: BLE001 - a caller's source; the gates report it
             return
         self._last = now

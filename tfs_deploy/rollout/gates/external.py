@@ -16,6 +16,7 @@ from tfs_deploy.rollout.gates.conditions import Condition, number_at, path_steps
 from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
 from tfs_deploy.rollout.gates.spec import GateKind
 from tfs_deploy.rollout.web import check_url, fetch_json, is_url
+from tfs_deploy.rollout.web_access import PLAIN, WebAccess
 
 if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.gate import StepView
@@ -91,12 +92,14 @@ class UrlGate:
     condition: Condition
     timeout: float = 5.0
     name: str = "url"
+    access: WebAccess = PLAIN
 
     def judge(self, step: StepView) -> GateVerdict:
         """Fetch the document and judge the number at ``condition.subject``."""
         quoted = {key: urllib.parse.quote(text, safe="") for key, text in placeholders(step).items()}
         try:
-            document = fetch_json(string.Template(self.url).safe_substitute(quoted), timeout=self.timeout)
+            url = string.Template(self.url).safe_substitute(quoted)
+            document = fetch_json(url, timeout=self.timeout, access=self.access)
             value = number_at(document, self.condition.subject)
         except UnavailableError as error:
             return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
@@ -115,13 +118,14 @@ class PrometheusGate:
     condition: Condition
     timeout: float = 10.0
     name: str = "promql"
+    access: WebAccess = PLAIN
 
     def judge(self, step: StepView) -> GateVerdict:
         """Ask the server and judge the worst series."""
         query = string.Template(self.condition.subject).safe_substitute(placeholders(step))
         url = f"{self.server.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
         try:
-            values = _series(fetch_json(url, timeout=self.timeout))
+            values = _series(fetch_json(url, timeout=self.timeout, access=self.access))
         except UnavailableError as error:
             return GateVerdict(self.name, Verdict.TOO_FEW, error.message)
         sound = [value for value in values if not math.isnan(value)]
@@ -203,11 +207,11 @@ URL: Final = GateKind(
     ("url",),
     (("url='URL :: $.ctr >= 0.1'", "JSON behind a URL"),),
     _read_url,
-    lambda options, _sources: UrlGate(**options),
+    lambda options, sources: UrlGate(**options, access=sources.access),
 )
 PROMQL: Final = GateKind(
     ("promql",),
     (("promql='QUERY < 0.01'", "with --prometheus, or 'URL :: QUERY < 0.01'"),),
     _read_promql,
-    lambda options, _sources: PrometheusGate(**options),
+    lambda options, sources: PrometheusGate(**options, access=sources.access),
 )

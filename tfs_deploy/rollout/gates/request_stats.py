@@ -93,6 +93,11 @@ class WindowSummary:
     broken: int = 0
 
     @property
+    def count(self) -> RequestCount:
+        """The requests, and those that failed."""
+        return RequestCount(self.requests, self.errors)
+
+    @property
     def error_rate(self) -> float:
         """Share of failed requests, 0.0 to 1.0; 0.0 for an empty window."""
         return self.errors / self.requests if self.requests else 0.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.rollout.web_access import PLAIN, WebAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,13 +51,15 @@ class GateSources:
     """Where gates get their numbers.
 
     ``metrics_url``: the server's metrics page, ``None`` without one. ``compare``: sends requests at hand to two labels
-    (see ``DriftGate``). ``directory``: where commands run, empty for this process's own.
+    (see ``DriftGate``). ``directory``: where commands run, empty for this process's own. ``access``: what goes with
+    the URLs of gates.
     """
 
     min_samples: int = 30
     metrics_url: str | None = None
     compare: Callable[[str, str], Mapping[str, OutputComparison]] | None = None
     directory: str = ""
+    access: WebAccess = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

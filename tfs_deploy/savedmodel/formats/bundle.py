@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 #: the entry in which TF2 keeps its object graph among the variables
 _OBJECT_GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _TF2_SUFFIX: Final = "/.ATTRIBUTES/VARIABLE_VALUE"
+_ESCAPED: Final = re.compile(r"\.([.S])")
 _STRING: Final = 7
 _VARIANT: Final = 21
 _CHUNK: Final = 1 << 22
@@ -114,7 +116,7 @@ def _damaged(bundle: Bundle, number: int, path: Path) -> list[str]:
     try:
         with FileReader(path) as reader:
             return [
-                entry.name
+                _plain_name(entry.name)
                 for entry in bundle.entries
                 if entry.shard == number and entry.dtype != _VARIANT and mask(_checksum(reader, entry)) != entry.crc
             ]
@@ -146,7 +148,16 @@ def _variable(name: str, entry: Any) -> Variable:
     shape = tuple(d.size if d.size >= 0 else None for d in entry.shape.dim)
     dtype = dtype_name(entry.dtype)
     size = _elements(entry) * _WIDTHS.get(dtype, 0) if entry.slices else entry.size
-    return Variable(name.removesuffix(_TF2_SUFFIX), dtype, shape, size)
+    return Variable(_plain_name(name), dtype, shape, size)
+
+
+def _plain_name(key: str) -> str:
+    """Return a variable's name as its owner wrote it; in TF2's attribute names ``/`` is ``.S`` and ``.`` is ``..``.
+
+    (tensorflow/python/trackable/trackable_utils.py, escape_local_name)
+    """
+    name = key.removesuffix(_TF2_SUFFIX)
+    return name if name == key else _ESCAPED.sub(lambda match: "/" if match[1] == "S" else ".", name)
 
 
 def _entry(name: str, entry: Any) -> _Entry:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.savedmodel.graph.scan import graph_file, scan_saved_model
 from tfs_deploy.savedmodel.layout import SAVED_MODEL, SAVED_MODEL_TEXT
-from tfs_deploy.savedmodel.versions import VersionDir, list_versions
+from tfs_deploy.savedmodel.versions import VersionDir, list_versions, version_number
 from tfs_deploy.server.models.version_policy import VersionPolicy, aspired_versions
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def _in_base_path(base_path: str, policy: VersionPolicy) -> Iterator[Finding]:
 
 
 def _how_to_fill(base_path: str) -> str:
-    if _has_model(Path(base_path)):
+    place = Path(base_path)
+    if _has_model(place) and version_number(place.name) is not None:
+        return f"it is a version itself: give {place.parent} as base path"
+    if _has_model(place):
         return f"it is a SavedModel itself: move it into {base_path}/1"
     return _WAITS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.probing.prober import Prober
     from tfs_deploy.verify.served_version import ServedVersion
 
-#: rows of a batch that are also sent alone
-_ALONE: Final = 3
 #: other kernels compute a batch than a row, and sum in another order
 _BATCH_RTOL, _BATCH_ATOL = 1e-4, 1e-5
 
@@ -41,20 +39,22 @@ def verify_behaviour(version: ServedVersion) -> None:
             for identity in ("deterministic", "batch", "finite"):
                 checker.record(f"behaviour.{identity}", name, skipped("the signature answered no ordinary request"))
             continue
+        plan = version.plan(name)
         widest = max(answered, key=lambda pair: pair[0].rows or 0)
-        checker.check("behaviour.deterministic", name, partial(_twice, prober, *widest))
-        checker.check("behaviour.batch", name, partial(_alone, prober, *widest))
+        asked_again = widest if plan.everywhere else answered[0]
+        checker.check("behaviour.deterministic", name, partial(_again, prober, *asked_again, plan.repeats))
+        checker.check("behaviour.batch", name, partial(_alone, prober, *widest, plan.alone))
         checker.check("behaviour.finite", name, partial(judge_finite, answered))
         labels = label_rows([answer for _, answer in answered])
         if labels:
             checker.check("behaviour.labels", name, partial(judge_labels, labels))
 
 
-def _twice(prober: Prober, case: Case, answer: Answer) -> Judgement:
+def _again(prober: Prober, case: Case, answer: Answer, repeats: int) -> Judgement:
     before = answer
-    # twice more: requests in between may have undone what the first one changed
-    for _ in range(2):
-        again = prober.probe_again(case, GRPC)
+    # twice more where that is cheap: requests in between may have undone what the first one changed
+    for number in range(repeats):
+        again = prober.repeat(case) if number == 0 else prober.probe_again(case, GRPC)
         if not again.ok:
             return failed(f"{case.name}: the second request is not answered: {again.reason}")
         mismatch = compare(before.outputs, again.outputs, case.rtol, case.atol)
@@ -64,7 +64,7 @@ def _twice(prober: Prober, case: Case, answer: Answer) -> Judgement:
     return passed("the same request gives the same answer")
 
 
-def _alone(prober: Prober, case: Case, answer: Answer) -> Judgement:
+def _alone(prober: Prober, case: Case, answer: Answer, most: int) -> Judgement:
     if case.rows is None or case.rows < 1:
         return skipped("the inputs have no batch dimension")
     if case.rows == 1:
@@ -72,7 +72,7 @@ def _alone(prober: Prober, case: Case, answer: Answer) -> Judgement:
         if not answer.ok:
             return failed(f"one row is answered, but a batch of {ROWS} copies of it is not: {answer.reason}")
     compared: set[str] = set()
-    rows = range(min(case.rows or 0, _ALONE))
+    rows = range(min(case.rows or 0, most))
     for row in rows:
         single = Case(case.signature, f"{case.name}, row {row} alone", rows_of(case.inputs, row, row + 1), 1)
         alone = prober.probe(single, GRPC)

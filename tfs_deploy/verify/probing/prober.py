@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +19,7 @@ from tfs_deploy.errors import (
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +35,8 @@ LOCAL: Final = "local"
 CLEAN_REFUSALS: Final = frozenset(
     {Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED}
 )
+#: how many timeouts a first call may take
+_FIRST: Final = 3.0
 #: largest answer to a made-up request, and largest answer over REST
 MAX_ANSWER_BYTES: Final = 128_000_000
 MAX_JSON_BYTES: Final = 16_000_000
@@ -96,6 +100,10 @@ class Prober:
     timeout: float
     answers: dict[tuple[str, str, str], Answer] = field(default_factory=dict)
     _lost: dict[tuple[str, str, bool | str], TfsDeployError] = field(default_factory=dict)
+    _repeated: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    _coming: dict[tuple[str, str, str], Future[Answer]] = field(default_factory=dict)
+    _beside: ThreadPoolExecutor | None = None
+    _local_is_free: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -105,14 +113,43 @@ class Prober:
     @property
     def has_local(self) -> bool:
         """Whether there is a local model that is ready."""
-        return self.local is not None and self.local.ready()
+        if self.local is None:
+            return False
+        with self._local_is_free:
+            return self.local.ready()
 
     def probe(self, case: Case, transport: str, *, timeout: float | None = None) -> Answer:
         """Return the answer to a case; sent only the first time."""
         key = (case.signature, case.name, transport)
+        if key in self._coming:
+            self.answers[key] = self._coming.pop(key).result()
         if key not in self.answers:
             self.answers[key] = self.probe_again(case, transport, timeout=timeout)
         return self.answers[key]
+
+    def repeat(self, case: Case) -> Answer:
+        """Return the answer to a case sent over gRPC once more; the first time counts, as for ``probe``."""
+        key = (case.signature, case.name)
+        if key not in self._repeated:
+            self._repeated[key] = self.probe_again(case, GRPC)
+        return self._repeated[key]
+
+    def begin_local(self, cases: Sequence[Case]) -> None:
+        """Ask the local model in a thread of its own, while the server is asked."""
+        if self.local is None or not cases:
+            return
+        if self._beside is None:
+            self._beside = ThreadPoolExecutor(1, "local-model")
+        for case in cases:
+            key = (case.signature, case.name, LOCAL)
+            if key not in self.answers and key not in self._coming:
+                timeout = None if self._coming else self.first_timeout
+                self._coming[key] = self._beside.submit(self.probe_again, case, LOCAL, timeout=timeout)
+
+    def close(self) -> None:
+        """Wait for what the local model still answers."""
+        if self._beside is not None:
+            self._beside.shutdown(cancel_futures=True)
 
     def probe_again(self, case: Case, transport: str, *, timeout: float | None = None) -> Answer:
         """Send a case and return the answer."""
@@ -144,9 +181,14 @@ class Prober:
         late = sum(isinstance(error, DeadlineExceededError) for key, error in self._lost.items() if key[1] == transport)
         return max(self.timeout * 0.5**late, min(self.timeout, 1.0))
 
-    def hangs(self, signature: str) -> bool:
-        """Return whether a signature timed out over gRPC."""
-        return isinstance(self._lost.get((signature, GRPC, True)), DeadlineExceededError)
+    @property
+    def first_timeout(self) -> float:
+        """The timeout of a first call in seconds: it optimises the graph, which takes a deep network seconds."""
+        return _FIRST * self.timeout
+
+    def hangs(self, signature: str, transport: str = GRPC) -> bool:
+        """Return whether a signature timed out."""
+        return isinstance(self._lost.get((signature, transport, True)), DeadlineExceededError)
 
     def _overflows(self, signature: str) -> bool:
         return isinstance(self._lost.get((signature, GRPC, True)), ResourceExhaustedError)
@@ -155,7 +197,8 @@ class Prober:
         if transport == LOCAL:
             if self.local is None:
                 raise UnavailableError("there is no local model")
-            return self.local.predict(case.signature, case.inputs, timeout=timeout), self.version
+            with self._local_is_free:
+                return self.local.predict(case.signature, case.inputs, timeout=timeout), self.version
         client = self.rest if transport == REST else self.grpc
         if client is None:
             raise UnavailableError("the server has no REST API")

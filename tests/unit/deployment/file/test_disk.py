@@ -68,6 +68,20 @@ def test_a_base_path_without_versions(shop, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("base_path", "why"),
+    [
+        ("m/2", "it is one itself, write m (and versions: {specific: [2]} for this one)"),
+        ("plain", "it is a SavedModel itself, move it into plain/1"),
+    ],
+)
+def test_a_base_path_that_is_a_version(shop, models, tmp_path, base_path, why):
+    shutil.copytree(models / "zoo/1", tmp_path / "plain")
+    assert problems(shop(base_path=base_path)) == [
+        f"shop.yaml:5: models[0].base_path: {base_path} holds no version: {why}"
+    ]
+
+
 def test_a_base_path_that_is_a_file(shop, tmp_path):
     (tmp_path / "file").touch()
     assert "is a file, not a directory" in problems(shop(base_path="file"))[0]

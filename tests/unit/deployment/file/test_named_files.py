@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,19 @@ TLS = {
         "{key: one.key, cert: one.crt, ca: broken.crt}",
         "3: ssl.ca: broken.crt holds no usable certificate",
     ),
+    "another authority": (
+        "{key: one.key, cert: one.crt, ca: two.crt, client_verify: true}",
+        "3: ssl.client_verify: two.crt did not sign one.crt, which up, status and rollouts present: name a pair",
+    ),
+    "a pair of another authority": (
+        "{key: two.key, cert: two.crt, ca: two.crt, client_verify: true, client_key: one.key, client_cert: one.crt}",
+        "3: ssl.client_cert: one.crt is not accepted by two.crt: self",
+    ),
+    "half a pair": ("{key: one.key, cert: one.crt, client_cert: one.crt}", "3: ssl.client_cert: needs client_key"),
+    "not the key of the pair": (
+        "{key: one.key, cert: one.crt, client_key: one.key, client_cert: two.crt}",
+        "3: ssl.client_key: one.key is not the key of two.crt",
+    ),
     "verify without ca": (
         "{key: one.key, cert: one.crt, client_verify: true}",
         "3: ssl.client_verify: needs ca: the CA certificates that sign the clients' certificates",
@@ -76,12 +90,29 @@ def test_certificates_that_the_server_cannot_use(folder, certificates, section, 
     assert found.startswith(f"a.yaml:{expected}")
 
 
+@pytest.mark.parametrize(("days", "expected"), [(3, "one.crt expired on 20"), (-3, "one.crt is not valid before 20")])
+def test_a_certificate_that_is_not_valid_now(folder, certificates, monkeypatch, days, expected):
+    for path in certificates.iterdir():
+        shutil.copy(path, folder)
+    then = time.time() + days * 86_400
+    monkeypatch.setattr(time, "time", lambda: then)
+    (found,) = problems(folder, f"{HEAD}ssl: {{key: one.key, cert: one.crt}}\n")
+    assert found.startswith(f"a.yaml:3: ssl.cert: {expected}")
+
+
 def test_certificates_that_fit(folder, certificates):
     for path in certificates.iterdir():
         shutil.copy(path, folder)
     path = folder / "a.yaml"
-    path.write_text(f"{HEAD}ssl: {{key: one.key, cert: one.crt, ca: two.crt, client_verify: true}}\n")
-    assert load_deployment(path, check_disk=True).ssl.key == folder / "one.key"
+    (folder / "said.crt").write_text("\ufeff# Zertifikat f\u00fcr das Modell\n\n" + (folder / "one.crt").read_text())
+    for section in (
+        "{key: one.key, cert: said.crt}",
+        "{key: one.key, cert: one.crt, ca: two.crt}",
+        "{key: two.key, cert: two.crt, ca: two.crt, client_verify: true}",
+        "{key: one.key, cert: one.crt, ca: two.crt, client_verify: true, client_key: two.key, client_cert: two.crt}",
+    ):
+        path.write_text(f"{HEAD}ssl: {section}\n")
+        assert load_deployment(path, check_disk=True).ssl.key.parent == folder
 
 
 def test_session_and_platform_configs_are_read(folder):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.config import server_flags
-from tfs_deploy.deployment.docker import Docker
+from tfs_deploy.deployment.docker import Docker, user_of
 from tfs_deploy.deployment.file import load_deployment
-from tfs_deploy.launch.docker.container import container_config, container_name, restart_policy, user_of
+from tfs_deploy.launch.docker.container import container_config, container_name, restart_policy
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.settings import container_settings, image_line, mounted_directories
 from tfs_deploy.launch.server import ServerPorts
@@ -78,6 +78,31 @@ def test_restart_policies_in_the_words_of_the_engine():
 def test_ports_that_two_pairs_share():
     assert ServerPorts(1, 2) & ServerPorts(2, 3) == {2}
     assert ServerPorts(1, 0) & ServerPorts(2, 0) == set()
+
+
+def test_networks_labels_shared_memory_and_a_health_check(tmp_path):
+    path = tmp_path / "shop.yaml"
+    head = "name: a\nmodels: [{name: m, base_path: m}]\n"
+    more = "networks: [back, front], labels: {team: x}, shm_size: 64m, health_check: true"
+    path.write_text(f"{head}server: {{target: docker, docker: {{image: 'a/b:1', {more}}}}}\n")
+    served = load_deployment(path)
+    docker = served.server.docker
+    body = container_config(
+        served, docker, flags=[], config_dir=tmp_path, ports=ServerPorts(1, 2), user="1:1", settings=()
+    )
+    assert body["HostConfig"]["NetworkMode"] == "back"
+    assert body["HostConfig"]["ShmSize"] == 64 << 20
+    assert body["Healthcheck"]["Test"][-1] == "exec 3<>/dev/tcp/127.0.0.1/8500"
+    assert body["Labels"]["team"] == "x"
+    assert body["Labels"]["tfs-deploy.deployment"] == "a"
+    path.write_text(f"{head}server: {{target: docker, docker: {{image: 'a/b:1'}}}}\n")
+    changed = settings_diff(container_settings(load_deployment(path)), container_settings(served))
+    assert [line.partition(":")[0] for line in changed] == [
+        "docker.networks",
+        "docker.shm_size",
+        "docker.health_check",
+        "docker.labels.team",
+    ]
 
 
 def test_settings_differ_by_name():

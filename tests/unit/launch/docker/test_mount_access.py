@@ -7,8 +7,9 @@ import os
 import pytest
 
 from tfs_deploy.deployment import Deployment, Docker, Model, Server, VersionPolicy
+from tfs_deploy.deployment.access import may_read
 from tfs_deploy.errors import UsageError
-from tfs_deploy.launch.docker.mount_access import may_read, require_model_access
+from tfs_deploy.launch.docker.mount_access import require_model_access
 
 
 def deployment(tmp_path, *, versions=(1, 2)) -> Deployment:

@@ -108,6 +108,13 @@ def test_a_label_that_gets_requests_is_not_taken_away():
     assert plan(facts(current=current, loaded={"a": {1, 2}}, routed={"a": {"stable": 100.0}})).refusals == ()
 
 
+def test_a_label_that_gets_requests_must_be_in_the_file_also_when_no_server_runs():
+    routed = {"a": {"prod": 100.0}, "unknown": {"prod": 100.0}}
+    for found in (plan(facts(routed=routed)), plan(facts(server=None, routed=routed))):
+        assert found.refusals == ("100 % of the traffic of a goes to label prod, which FILE does not have",)
+        assert "traffic.json in the state directory can be deleted" in (found.refused[0].hint or "")
+
+
 def test_versions_that_somebody_else_had_loaded_are_not_unloaded_unasked():
     found = plan(facts(loaded={"a": {1, 3}}, current=config(model("a", 1, 3, stable=1)), foreign={"a": [3]}))
     assert found.refusals == ("a version 3 is loaded, but was never in this file: add it to the file",)

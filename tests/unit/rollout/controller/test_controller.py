@@ -69,7 +69,12 @@ def test_a_rollout_without_steps_switches_directly(simulated):
     assert sim.actions() == ["preflight", "load", "smoke", "promote", "calm", "retire"]
 
 
-def test_labels_and_traffic_of_others_are_left_alone(simulated):
+def test_labels_and_traffic_of_others_are_left_alone(simulated, monkeypatch):
+    applied = []
+    apply = simulated.Server.apply
+    monkeypatch.setattr(
+        simulated.Server, "apply", lambda server, *config: (applied.append(config[1]), apply(server, *config))
+    )
     sim = simulated.Simulation(others={"vip": 1}, side_traffic={"vip": 20.0}, steps=(50.0, 100.0))
     sim.server.file = ((1,), {"stable": 1, "vip": 1})
     sim.server.labels = {"stable": 1, "vip": 1}
@@ -78,6 +83,8 @@ def test_labels_and_traffic_of_others_are_left_alone(simulated):
     assert sim.run().status is RolloutStatus.DONE
     assert sim.traffic.written[0] == {"stable": 40.0, "canary": 40.0, "vip": 20.0}
     assert sim.server.labels == {"stable": 2, "vip": 1}
+    assert len(applied) >= 4  # load, label, promote, retire
+    assert all(labels["vip"] == 1 for labels in applied)
     assert sorted(sim.loaded) == [1, 2]
 
 

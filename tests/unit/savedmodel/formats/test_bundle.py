@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.savedmodel.formats.bundle import read_bundle, verify_bundle
+from tfs_deploy.savedmodel.formats.bundle import _plain_name, read_bundle, verify_bundle
 from tfs_deploy.savedmodel.formats.crc32c import masked_crc32c
 from tfs_deploy.savedmodel.formats.snappy import uncompress
 from tfs_deploy.savedmodel.formats.sstable import read_table
@@ -209,3 +209,16 @@ def test_the_index_as_tensorflow_reads_it(tmp_path) -> None:
     data[-100] ^= 1
     (tmp_path / DATA_FILE).write_bytes(data)
     assert len(verify_bundle(bundle)) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("variables.Sdense.Skernel/.ATTRIBUTES/VARIABLE_VALUE", "variables/dense/kernel"),
+        ("layer/a..b/.ATTRIBUTES/VARIABLE_VALUE", "layer/a.b"),
+        ("odd...Sname/.ATTRIBUTES/VARIABLE_VALUE", "odd./name"),
+        ("scope/of.Stf1", "scope/of.Stf1"),
+    ],
+)
+def test_variables_have_the_names_that_their_owners_gave(key, name) -> None:
+    assert _plain_name(key) == name
