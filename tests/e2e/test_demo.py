@@ -28,7 +28,7 @@ TOLERANCE = 1e-5
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([TFS_DEPLOY, *arguments], capture_output=True, text=True, timeout=300, cwd=cwd)
+    return subprocess.run([TFS_DEPLOY, *arguments], capture_output=True, text=True, timeout=580, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -220,7 +220,7 @@ def shape_of(shape: tuple[int | None, ...], rows: int) -> tuple[int, ...]:
 
 
 def bind(signature: td.Signature) -> Any:
-    (bound,) = bind_module(tf.Module(), {"serving_default": signature})
+    (bound,) = bind_module(tf.Module(), {"serving_default": signature}, {})
     return bound
 
 
