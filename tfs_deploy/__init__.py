@@ -13,8 +13,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tfs_deploy import codec as codec
+    from tfs_deploy import errors as errors
     from tfs_deploy.client import AsyncClient as AsyncClient
     from tfs_deploy.client import AsyncRestClient as AsyncRestClient
+    from tfs_deploy.client import AsyncRouter as AsyncRouter
     from tfs_deploy.client import Client as Client
     from tfs_deploy.client import PredictReply as PredictReply
     from tfs_deploy.client import RestClient as RestClient
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AsyncClient": "tfs_deploy.client",
     "AsyncRestClient": "tfs_deploy.client",
+    "AsyncRouter": "tfs_deploy.client",
     "Client": "tfs_deploy.client",
     "ExportedVersion": "tfs_deploy.export",
     "LocalModel": "tfs_deploy.runtime",
@@ -62,6 +65,7 @@ _HOME = {
 __all__ = [
     "AsyncClient",
     "AsyncRestClient",
+    "AsyncRouter",
     "Client",
     "ExportedVersion",
     "LocalModel",
@@ -76,6 +80,7 @@ __all__ = [
     "__version__",
     "classify_examples",
     "codec",
+    "errors",
     "export_model",
     "from_examples",
     "from_image_bytes",
@@ -87,8 +92,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "codec":
-        return importlib.import_module("tfs_deploy.codec")
+    if name in ("codec", "errors"):
+        return importlib.import_module(f"tfs_deploy.{name}")
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
         globals()[name] = value

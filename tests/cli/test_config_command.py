@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,9 @@ def test_there_and_back_again(shop):
     done = cli("config", "import", "models.config", "--out", "again.yaml", cwd=shop.parent)
     assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: again.yaml exists")
     assert "name: imported" in cli("config", "import", "models.config", cwd=shop.parent).stdout
+    line = [sys.executable, "-m", "tfs_deploy", "config", "import", "-", "--base-path-map", f"{shop.parent}=/srv"]
+    piped = subprocess.run(line, input="\ufeff" + text, capture_output=True, encoding="utf-8", timeout=100, check=True)
+    assert "base_path: /srv/" in piped.stdout
 
 
 def test_what_cannot_be_imported_is_listed_by_line(tmp_path):

@@ -91,18 +91,24 @@ def test_no_text_is_no_signature():
         (["no_module:thing"], "module 'no_module' not found"),
         (["json:nothing"], "'nothing' not found"),
         (["json:dumps"], "cannot be exported"),
+        (["train.py"], "train.py is a Python file, not a model"),
+        (["train.py:model"], "train.py is a Python file, not a model"),
+        (["train:modell"], "'modell' not found"),
     ],
 )
 def test_mistakes_are_one_line_with_a_hint(tmp_path, models, arguments, message):
     if arguments[0] == "json:dumps":
         arguments = ["json:decoder"]
     (tmp_path / "model").symlink_to(models / "zoo" / "1")
+    (tmp_path / "train.py").write_text("model = 3\n")
     result = cli("export", *arguments, "--to", "out", cwd=tmp_path)
     assert result.returncode == 2
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert message in errors[0]
     assert "hint: " in result.stderr
+    if arguments[0].startswith("train"):
+        assert "train:model" in result.stderr or "train:OBJECT" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
 

@@ -137,6 +137,7 @@ def test_examples_that_need_files_only(example):
     example(
         "tfs-deploy config import models.config",
         "tfs-deploy config import models.config --name digits --out imported.yaml",
+        "tfs-deploy config import models.config --base-path-map /models=/srv/models",
         "tfs-deploy inspect models/digits",
         "tfs-deploy inspect models/digits/2 --check --no-requests",
         "tfs-deploy lint models/digits",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import forked_command
 from support.live import free_ports, is_open
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ class Server:
         own = [flag for flag in flags if not flag.startswith(("--port=", "--rest_api_port="))]
         arguments = [f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}", "--exit_with_parent", *own]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tfs_deploy.server", *arguments], stdout=log, stderr=log
-            )
+            self.process = forked_command.start_server(arguments, log)
 
     @property
     def grpc_address(self) -> str:

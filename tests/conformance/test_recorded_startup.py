@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.forked_command import ForkedProcess, start_server
 from support.live import free_ports, is_open
 
 RECORDED = Path(__file__).parent / "recorded" / "startup"
@@ -119,9 +118,7 @@ def begin(name: str, work: Path, models: Path) -> Outcome:
     watched = [grpc_port] if any(part in name for part in ("same_as_grpc", "port_zero")) else [grpc_port, rest_port]
     log = work / f"{name}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tfs_deploy.server", "--exit_with_parent", *flags], stdout=output, stderr=output
-        )
+        process = start_server(["--exit_with_parent", *flags], output)
     try:
         kind = watch(process, log, [] if "grpc_port_zero" in name else watched)
     finally:
@@ -132,7 +129,7 @@ def begin(name: str, work: Path, models: Path) -> Outcome:
     return Outcome(kind, process.returncode if kind == "exits" else None, log.read_text())
 
 
-def watch(process: subprocess.Popen[bytes], log: Path, ports: list[int]) -> str:
+def watch(process: ForkedProcess, log: Path, ports: list[int]) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:

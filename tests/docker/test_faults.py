@@ -117,7 +117,7 @@ def test_a_broken_model_is_said_with_the_last_words_of_its_container(shop):
     assert done.returncode == 3
     assert "the server did not start: " in done.stderr
     assert "exit code 2" in done.stderr
-    assert "did not become available: {{{name: hp version: 123} due to error" in done.stderr
+    assert "the server did not start: hp version 123 failed to load: " in done.stderr
     assert shop.containers() == []
     assert "loading hp version 123 failed" in shop.cli("logs").stdout
 

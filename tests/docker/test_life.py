@@ -12,6 +12,7 @@ import threading
 import numpy as np
 import pytest
 
+from support.live import until
 from tfs_deploy.client import Client, RestClient, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
 from tfs_deploy.errors import TfsDeployError
@@ -154,8 +155,9 @@ def test_on_fixed_ports_the_gap_is_foretold_and_measured(shop):
     assert shop.json("status")["good"] is True
 
 
-def test_another_image_of_the_same_name_and_another_directory_are_seen(shop, image):
+def test_another_image_of_the_same_name_another_directory_and_a_network(shop, image):
     tag = f"{image.partition(':')[0]}:again-{shop.port}"
+    network = f"tfs-deploy-test-{shop.port}"
     shop.docker("tag", image, tag)
     try:
         shop.container |= {"image": tag, "pull": "never"}
@@ -165,8 +167,17 @@ def test_another_image_of_the_same_name_and_another_directory_are_seen(shop, ima
         (shop.folder / "now").symlink_to("r1")
         shop.model["base_path"] = "now/hp"
         shop.write()
+        shop.container["networks"] = [network]
+        shop.write()
+        refused = shop.cli("up")
+        assert (refused.returncode, "docker network create" in refused.stderr) == (2, True)
+        shop.docker("network", "create", network)
+        shop.container |= {"networks": [network], "labels": {"team": "x"}, "shm_size": "32m", "health_check": True}
+        shop.write()
         assert shop.json("up")["exit_code"] == 0
         assert shop.json("plan")["action"] == "none"
+        assert list(shop.inspect()["NetworkSettings"]["Networks"]) == [network]
+        assert until(lambda: shop.inspect()["State"]["Health"]["Status"] == "healthy")
 
         (shop.folder / "now").unlink()
         (shop.folder / "now").symlink_to("r2")
@@ -180,6 +191,8 @@ def test_another_image_of_the_same_name_and_another_directory_are_seen(shop, ima
         assert any(mount["Source"].endswith("now/hp") for mount in shop.inspect()["HostConfig"]["Mounts"])
     finally:
         shop.docker("rmi", "--force", tag)
+        shop.cli("down")
+        shop.docker("network", "rm", network)
 
 
 def test_a_successor_that_fails_leaves_the_old_one_alone(shop):

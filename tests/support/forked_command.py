@@ -1,4 +1,4 @@
-"""``tfs-deploy`` as a process of its own that starts at once: it is forked from one that has imported what it needs.
+"""``tfs-deploy``, or a server, as a process that starts at once: forked from one that has imported what it needs.
 
 What a start costs and imports is tested elsewhere, with fresh interpreters.
 """
@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 #: they need TensorFlow, which takes long, or start when they are imported
 _LEFT_OUT = ("tfs_deploy.runtime.keras_layer", "tfs_deploy.server.pytest_plugin")
@@ -35,22 +36,83 @@ def run_command(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``tfs-deploy`` with these arguments, as ``subprocess.run`` would; ``preload``: a module it imports anyway."""
     words = [str(argument) for argument in arguments]
-    request = {"arguments": words, "cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in range(2))
-        report, theirs = (stack.enter_context(each) for each in socket.socketpair())
-        handles = [out.fileno(), err.fileno(), theirs.fileno()]
-        socket.send_fds(_warm(preload), [json.dumps(request).encode()], handles)
-        theirs.close()
-        report.settimeout(timeout)
-        lines = stack.enter_context(report.makefile())
-        pid = int(lines.readline())
+        process = ForkedProcess("tfs_deploy.cli.entry", words, (out, err), cwd=cwd, env=env, preload=preload)
         try:
-            code = int(lines.readline())
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(words, timeout) from None
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
         return subprocess.CompletedProcess(words, code, *(_text(each) for each in (out, err)))
+
+
+def start_server(flags: list[str], log: IO[Any]) -> ForkedProcess:
+    """Start an embedded server as ``python -m tfs_deploy.server`` would."""
+    return ForkedProcess("tfs_deploy.server.__main__", flags, (log, log))
+
+
+class ForkedProcess:
+    """The ``main`` of a module in a process of its own, with the part of ``Popen`` that tests use.
+
+    It is killed when the process that started it ends.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        arguments: list[str],
+        outputs: tuple[IO[Any], IO[Any]],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        preload: str = "",
+    ) -> None:
+        self.returncode: int | None = None
+        self._arguments = arguments
+        self._received = b""
+        environment = dict(os.environ if env is None else env)
+        request = {"module": module, "arguments": arguments, "cwd": str(cwd or Path.cwd()), "env": environment}
+        self._report, theirs = socket.socketpair()
+        with theirs:
+            handles = [*(output.fileno() for output in outputs), theirs.fileno()]
+            socket.send_fds(_warm(preload), [json.dumps(request).encode()], handles)
+        self.pid = self._number(None)
+
+    def poll(self) -> int | None:
+        """Return the exit code, ``None`` while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code once it has ended."""
+        if self.returncode is None:
+            self.returncode = self._number(timeout)
+            self._report.close()
+        return self.returncode
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it and wait for its end."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+
+    def _number(self, timeout: float | None) -> int:
+        """Return the next number that ``_watch`` tells."""
+        while b"\n" not in self._received:
+            if not select.select([self._report], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
+            data = self._report.recv(64)
+            assert data, "the process that forks has ended"
+            self._received += data
+        line, _, self._received = self._received.partition(b"\n")
+        return int(line)
 
 
 def _text(file: Any) -> str:
@@ -102,10 +164,12 @@ def _serve(requests: socket.socket) -> dict[str, Any]:
 
 
 def _watch(pid: int, report: socket.socket) -> NoReturn:
-    """Tell the process's number, and its exit code once it has ended."""
+    """Tell the process's number, and its exit code once it has ended; end it if the process that started it ends."""
     report.sendall(b"%d\n" % pid)
+    if report in select.select([os.pidfd_open(pid), report], [], [])[0]:
+        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(OSError):  # it may have been given up
+    with contextlib.suppress(OSError):  # nothing may be waiting any more
         report.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
@@ -124,8 +188,7 @@ def _main(handle: str, preload: str) -> int:
     sys.argv = [str(Path(package.__path__[0], "__main__.py")), *request["arguments"]]
     sys.path[0] = request["cwd"]  # as for python -m
     importlib.invalidate_caches()
-    entry = importlib.import_module("tfs_deploy.cli.entry")
-    return int(entry.main())
+    return int(importlib.import_module(request["module"]).main())
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tfs_deploy.client.call.retries import Retries as Retries
     from tfs_deploy.client.call.stats import ClientStats as ClientStats
     from tfs_deploy.client.core.batching import Prediction as Prediction
+    from tfs_deploy.client.deployed import AsyncDeployedClient as AsyncDeployedClient
+    from tfs_deploy.client.deployed import DeployedClient as DeployedClient
     from tfs_deploy.client.grpc_async_client import AsyncClient as AsyncClient
     from tfs_deploy.client.grpc_client import Client as Client
     from tfs_deploy.client.hooks.hook import Hook as Hook
@@ -42,6 +44,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 _HOME = {
     "AsyncClient": "tfs_deploy.client.grpc_async_client",
+    "AsyncDeployedClient": "tfs_deploy.client.deployed",
     "AsyncRestClient": "tfs_deploy.client.rest_async_client",
     "AsyncRouter": "tfs_deploy.client.routing.async_router",
     "BoundModel": "tfs_deploy.client.bound_model",
@@ -49,6 +52,7 @@ _HOME = {
     "ClassifyReply": "tfs_deploy.client.call.inference_replies",
     "Client": "tfs_deploy.client.grpc_client",
     "ClientStats": "tfs_deploy.client.call.stats",
+    "DeployedClient": "tfs_deploy.client.deployed",
     "Hook": "tfs_deploy.client.hooks.hook",
     "ModelMetadata": "tfs_deploy.client.call.model_replies",
     "PredictReply": "tfs_deploy.codec",
@@ -71,6 +75,7 @@ _HOME = {
 
 __all__ = [
     "AsyncClient",
+    "AsyncDeployedClient",
     "AsyncRestClient",
     "AsyncRouter",
     "BoundModel",
@@ -78,6 +83,7 @@ __all__ = [
     "ClassifyReply",
     "Client",
     "ClientStats",
+    "DeployedClient",
     "Hook",
     "ModelMetadata",
     "PredictReply",
@@ -105,3 +111,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from tfs_deploy.client.call.call import FailedAttempt
     from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply, Task, TaskReply
     from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.predict_request import BoundOptions
     from tfs_deploy.client.call.stats import ClientStats
     from tfs_deploy.client.core.batching import Prediction
     from tfs_deploy.client.core.dialect import Dialect
@@ -86,13 +87,27 @@ class AsyncClientBase:
         batch_size: int = 32,
         concurrency: int = 4,
         progress: Progress | None = None,
-        **more: Any,
+        signature: str | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        output_filter: Iterable[str] = (),
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Prediction]:
         """Predict many examples in concurrent batches; see ``ClientBase.predict_many``; iterate with ``async for``."""
-        predict = functools.partial(self.predict, model, **more)
+        predict = functools.partial(
+            self.predict,
+            model,
+            signature=signature,
+            label=label,
+            version=version,
+            output_filter=output_filter,
+            timeout=timeout,
+            headers=headers,
+        )
         return predict_many_async(predict, examples, batch_size=batch_size, concurrency=concurrency, progress=progress)
 
-    def model(self, name: str, **bound: Any) -> BoundModel:
+    def model(self, name: str, **bound: Unpack[BoundOptions]) -> BoundModel:
         """Return the client bound to a model, and optionally to arguments of ``predict`` such as ``label``."""
         return BoundModel(self, name, **bound)
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from tfs_deploy.client.call.call import FailedAttempt
     from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply, Task, TaskReply
     from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
+    from tfs_deploy.client.call.predict_request import BoundOptions
     from tfs_deploy.client.call.stats import ClientStats
     from tfs_deploy.client.core.batching import Prediction
     from tfs_deploy.client.core.dialect import Dialect
@@ -104,7 +105,12 @@ class ClientBase:
         batch_size: int = 32,
         concurrency: int = 4,
         progress: Progress | None = None,
-        **more: Any,
+        signature: str | None = None,
+        label: str | None = None,
+        version: int | None = None,
+        output_filter: Iterable[str] = (),
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[Prediction]:
         """Predict many single examples in concurrent batches; yield the predictions in order.
 
@@ -114,7 +120,12 @@ class ClientBase:
             batch_size: examples per request.
             concurrency: concurrent requests, which is also the number of batches in memory.
             progress: called with the number of finished examples, and how many of them failed.
-            more: keyword arguments of ``predict``.
+            signature: ``None`` means ``serving_default``.
+            label: a version label.
+            version: a version number.
+            output_filter: names of the wanted outputs; none = all.
+            timeout: seconds for each request, including its retries; ``None`` = the client's.
+            headers: sent with each request in addition to the client's.
 
         Returns:
             An iterator of ``Prediction``: ``index``, outputs by name, ``error``. One bad example does not fail its
@@ -123,10 +134,19 @@ class ClientBase:
         Raises:
             UsageError: ``batch_size`` or ``concurrency`` is less than 1.
         """
-        predict = functools.partial(self.predict, model, **more)
+        predict = functools.partial(
+            self.predict,
+            model,
+            signature=signature,
+            label=label,
+            version=version,
+            output_filter=output_filter,
+            timeout=timeout,
+            headers=headers,
+        )
         return predict_many(predict, examples, batch_size=batch_size, concurrency=concurrency, progress=progress)
 
-    def model(self, name: str, **bound: Any) -> BoundModel:
+    def model(self, name: str, **bound: Unpack[BoundOptions]) -> BoundModel:
         """Return the client bound to a model, and optionally to arguments of ``predict`` such as ``label``."""
         return BoundModel(self, name, **bound)
 

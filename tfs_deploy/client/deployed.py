@@ -1,31 +1,74 @@
-"""A client that follows a deployment's server, also while ``up`` replaces it."""
+"""Clients that follow a deployment's server, also while ``up`` replaces it."""
 
 from __future__ import annotations
 
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from tfs_deploy.client.grpc_async_client import AsyncClient
 from tfs_deploy.client.grpc_client import Client
 from tfs_deploy.client.options import DEFAULT_TIMEOUT
 from tfs_deploy.errors import UnavailableError, UsageError
 from tfs_deploy.state.endpoint import read_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
+    from typing import Any
 
     from typing_extensions import Self, Unpack
 
     from tfs_deploy.client.call.model_replies import ModelMetadata, VersionStatus
     from tfs_deploy.client.call.predict_request import PredictOptions
+    from tfs_deploy.client.options import GrpcOptions
     from tfs_deploy.codec import PredictReply
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 #: seconds between two reads of the file
 _INTERVAL: Final = 0.2
+
+
+class _Follower(Generic[C]):
+    """The client of the server that ``endpoint.json`` names now."""
+
+    def __init__(self, state_dir: Path | str, connect: Callable[[str], C]) -> None:
+        self.address = ""
+        self._state_dir = Path(state_dir)
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._read_at = -_INTERVAL
+        self._client: C | None = None
+        # its calls may still be in progress: it is closed when the next one is replaced
+        self._previous: C | None = None
+
+    def current(self, *, force: bool = False) -> tuple[C, C | None]:
+        """Return the client to use, and one to close if there is one; ``force`` reads the file in any case."""
+        now = time.monotonic()
+        client = self._client
+        if client is not None and not force and now - self._read_at < _INTERVAL:
+            return client, None
+        with self._lock:
+            self._read_at = now
+            endpoint = read_endpoint(self._state_dir)
+            if endpoint is None:
+                raise UsageError(f"no server is recorded in {self._state_dir}", hint="tfs-deploy up FILE starts one")
+            outdated: C | None = None
+            if self._client is None or endpoint.grpc != self.address:
+                outdated, self._previous = self._previous, self._client
+                self._client, self.address = self._connect(endpoint.grpc), endpoint.grpc
+            return self._client, outdated
+
+    def release(self) -> list[C]:
+        """Return the clients to close; the next call connects again."""
+        with self._lock:
+            clients = [client for client in (self._client, self._previous) if client is not None]
+            self._client = self._previous = None
+            self._read_at = -_INTERVAL
+            return clients
 
 
 class DeployedClient:
@@ -41,24 +84,21 @@ class DeployedClient:
     """
 
     def __init__(
-        self, state_dir: Path | str, *, connect: Callable[[str], Client] | None = None, **options: Any
+        self,
+        state_dir: Path | str,
+        *,
+        connect: Callable[[str], Client] | None = None,
+        **options: Unpack[GrpcOptions],
     ) -> None:
-        self._state_dir = Path(state_dir)
-        self._connect = connect or (lambda address: Client(address, **options))
-        self._timeout: float = options.get("timeout", DEFAULT_TIMEOUT)
-        self._lock = threading.Lock()
-        self._read_at = -_INTERVAL
-        self._address = ""
-        self._client: Client | None = None
-        # its calls may still be in progress: it is closed when the next one is replaced
-        self._previous: Client | None = None
+        self._follower = _Follower(state_dir, connect or (lambda address: Client(address, **options)))
+        self._timeout = options.get("timeout", DEFAULT_TIMEOUT)
         self._current()
 
     @property
     def address(self) -> str:
         """The ``HOST:PORT`` of the server."""
         self._current()
-        return self._address
+        return self._follower.address
 
     def predict(self, model: str, inputs: Mapping[str, Any], **options: Unpack[PredictOptions]) -> PredictReply:
         """Run a signature of a model; see ``Client.predict``."""
@@ -83,12 +123,8 @@ class DeployedClient:
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            for client in (self._client, self._previous):
-                if client is not None:
-                    client.close()
-            self._client = self._previous = None
-            self._read_at = -_INTERVAL
+        for client in self._follower.release():
+            client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +133,9 @@ class DeployedClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"DeployedClient({self._follower.address!r})"
 
     def _call(self, send: Callable[[Client, float], T], timeout: float | None) -> T:
         seconds = self._timeout if timeout is None else timeout
@@ -112,18 +151,91 @@ class DeployedClient:
             return send(current, left)
 
     def _current(self, *, force: bool = False) -> Client:
-        now = time.monotonic()
-        client = self._client
-        if client is not None and not force and now - self._read_at < _INTERVAL:
-            return client
-        with self._lock:
-            self._read_at = now
-            endpoint = read_endpoint(self._state_dir)
-            if endpoint is None:
-                raise UsageError(f"no server is recorded in {self._state_dir}", hint="tfs-deploy up FILE starts one")
-            if self._client is None or endpoint.grpc != self._address:
-                if self._previous is not None:
-                    self._previous.close()
-                self._previous, self._client = self._client, self._connect(endpoint.grpc)
-                self._address = endpoint.grpc
-            return self._client
+        client, outdated = self._follower.current(force=force)
+        if outdated is not None:
+            outdated.close()
+        return client
+
+
+class AsyncDeployedClient:
+    """``DeployedClient`` whose calls are awaited, for example in an ``AsyncRouter``.
+
+    Args:
+        state_dir: ``.tfs-deploy/NAME`` beside the deployment file.
+        connect: returns a client for a ``HOST:PORT``; default: ``AsyncClient`` with ``options``.
+        options: see ``Client``.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path | str,
+        *,
+        connect: Callable[[str], AsyncClient] | None = None,
+        **options: Unpack[GrpcOptions],
+    ) -> None:
+        self._follower = _Follower(state_dir, connect or (lambda address: AsyncClient(address, **options)))
+        self._timeout = options.get("timeout", DEFAULT_TIMEOUT)
+        self._follower.current()
+
+    @property
+    def address(self) -> str:
+        """The ``HOST:PORT`` of the server, as of the last call."""
+        return self._follower.address
+
+    async def predict(self, model: str, inputs: Mapping[str, Any], **options: Unpack[PredictOptions]) -> PredictReply:
+        """Run a signature of a model; see ``Client.predict``."""
+
+        def send(client: AsyncClient, left: float) -> Awaitable[PredictReply]:
+            options["timeout"] = left
+            return client.predict(model, inputs, **options)
+
+        return await self._call(send, options.get("timeout"))
+
+    async def status(
+        self, model: str, *, version: int | None = None, timeout: float | None = None
+    ) -> list[VersionStatus]:
+        """Return the states of a model's versions; see ``Client.status``."""
+        return await self._call(lambda client, left: client.status(model, version=version, timeout=left), timeout)
+
+    async def metadata(
+        self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
+    ) -> ModelMetadata:
+        """Return a model's signatures; see ``Client.metadata``."""
+        return await self._call(
+            lambda client, left: client.metadata(model, version=version, label=label, timeout=left), timeout
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for client in self._follower.release():
+            await client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncDeployedClient({self._follower.address!r})"
+
+    async def _call(self, send: Callable[[AsyncClient, float], Awaitable[T]], timeout: float | None) -> T:
+        seconds = self._timeout if timeout is None else timeout
+        started = time.monotonic()
+        client = await self._current()
+        try:
+            return await send(client, seconds)
+        except UnavailableError:
+            current = await self._current(force=True)
+            left = seconds - (time.monotonic() - started)
+            if current is client or left <= 0:
+                raise
+            return await send(current, left)
+
+    async def _current(self, *, force: bool = False) -> AsyncClient:
+        client, outdated = self._follower.current(force=force)
+        if outdated is not None:
+            await outdated.close()
+        return client

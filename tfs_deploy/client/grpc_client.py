@@ -26,10 +26,25 @@ class Client(ClientBase):
         target: ``HOST:PORT`` (a bare host means port 8500), ``unix:PATH`` or any gRPC target; ``dns:///HOST:PORT``
             spreads calls over all addresses of a name. For several servers give a sequence, or text with commas: calls
             go to them in turn, and failing servers are left out for a while.
-        options: see ``options.Settings`` and ``options.GrpcSettings``: ``timeout``, ``attempt_timeout``, ``retries``,
-            ``hedge_after``, ``check``, ``signature``, ``label``, ``version``, ``headers``, ``token``, ``tls``,
-            ``compression``, ``hooks``, ``credentials``, ``call_credentials``, ``keepalive``, and gRPC channel arguments
-            as ``options``.
+        timeout: seconds that a call may take, including all its attempts (default 10).
+        attempt_timeout: seconds that one attempt may take; ``None`` = as long as the call.
+        retries: a ``Retries``, or the number of attempts; 1 = no retries.
+        hedge_after: seconds after which a request is sent a second time and the first answer taken; ``None`` = never.
+        check: check inputs against the server's metadata before sending (default ``True``).
+        signature, label, version: defaults for calls that name none.
+        headers: sent with every call.
+        token: sent as ``authorization: Bearer TOKEN``; a function is called before every call.
+        tls: ``True`` = TLS with the system's certificate authorities, or a ``Tls``.
+        compression: ``"gzip"`` compresses requests and accepts compressed replies.
+        hooks: observe every call.
+        credentials: ``grpc.ChannelCredentials``, instead of ``tls``.
+        call_credentials: ``grpc.CallCredentials``, called before every call; they need TLS.
+        keepalive: seconds between pings while calls are in progress.
+        options: more gRPC channel arguments, pairs of name and value, which replace the client's own.
+
+    Raises:
+        UsageError: an address or an option is not valid.
+        EnvironmentFault: a file of ``tls`` cannot be used.
     """
 
     def __init__(self, target: str | Sequence[str], **options: Unpack[GrpcOptions]) -> None:

@@ -23,6 +23,20 @@ class AsyncRestClient(AsyncClientBase):
     """Calls TensorFlow Serving over REST from coroutines; has the arguments and limits of ``RestClient``.
 
     Each event loop that the client is used in has connections of its own, which are closed with the loop.
+
+    Args:
+        address: ``HOST:PORT`` (a bare host means port 8501) or an http(s) URL; for several servers see ``Client``.
+        timeout: seconds that a call may take, including all its attempts (default 10).
+        attempt_timeout: seconds that one attempt may take; ``None`` = as long as the call.
+        retries: a ``Retries``, or the number of attempts; 1 = no retries.
+        hedge_after: seconds after which a request is sent a second time and the first answer taken; ``None`` = never.
+        check: check inputs against the server's metadata before sending (default ``True``).
+        signature, label, version: defaults for calls that name none.
+        headers: sent with every call.
+        token: sent as ``authorization: Bearer TOKEN``; a function is called before every call.
+        tls: ``True`` = TLS with the system's certificate authorities, or a ``Tls``.
+        compression: ``"gzip"`` compresses requests and accepts compressed replies.
+        hooks: observe every call.
     """
 
     def __init__(self, address: str | Sequence[str], **options: Unpack[Options]) -> None:

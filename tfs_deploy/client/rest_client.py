@@ -27,10 +27,21 @@ class RestClient(ClientBase):
 
     Args:
         address: ``HOST:PORT`` (a bare host means port 8501) or an http(s) URL; for several servers see ``Client``.
-        options: see ``options.Settings``: ``timeout``, ``attempt_timeout``, ``retries``, ``hedge_after``, ``check``,
-            ``signature``, ``label``, ``version``, ``headers``, ``token``, ``tls``, ``compression``, ``hooks``.
+        timeout: seconds that a call may take, including all its attempts (default 10).
+        attempt_timeout: seconds that one attempt may take; ``None`` = as long as the call.
+        retries: a ``Retries``, or the number of attempts; 1 = no retries.
+        hedge_after: seconds after which a request is sent a second time and the first answer taken; ``None`` = never.
+        check: check inputs against the server's metadata before sending (default ``True``).
+        signature, label, version: defaults for calls that name none.
+        headers: sent with every call.
+        token: sent as ``authorization: Bearer TOKEN``; a function is called before every call.
+        tls: ``True`` = TLS with the system's certificate authorities, or a ``Tls``.
+        compression: ``"gzip"`` compresses requests and accepts compressed replies.
+        hooks: observe every call.
 
     Raises:
+        UsageError: an address or an option is not valid.
+        EnvironmentFault: a file of ``tls`` cannot be used.
         MissingExtraError: httpx or orjson is not installed.
     """
 

@@ -21,6 +21,7 @@ from tfs_deploy.host.pem import (
     is_encrypted,
     pem_blocks,
 )
+from tfs_deploy.host.regular_file import read_regular
 
 if TYPE_CHECKING:
     import os
@@ -53,37 +54,40 @@ class Tls:
             raise UsageError("a client certificate needs its key", hint="give both certificate and key, or neither")
 
     def credentials(self) -> Any:
-        """Return ``grpc.ChannelCredentials``; ``EnvironmentFault`` for a file that cannot be used."""
+        """Return ``grpc.ChannelCredentials``; ``EnvironmentFault`` for a file that cannot be used.
+
+        gRPC reads the certificates when it connects, so a damaged one is an error of the first call.
+        """
         import grpc
 
-        ca, certificate, key = self._read()
+        ca, certificate, key = self._read(whole=False)
         if certificate is not None and key is not None:
-            self._load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key)
+            self._load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key, whole=False)
         return grpc.ssl_channel_credentials(
             *(None if text is None else text.encode("ascii") for text in (ca, key, certificate))
         )
 
     def context(self) -> ssl.SSLContext:
         """Return the SSL context for HTTP; ``EnvironmentFault`` for a file that cannot be used."""
-        ca, certificate, key = self._read()
+        ca, certificate, key = self._read(whole=True)
         context = ssl.create_default_context(cadata=ca)
         if certificate is not None and key is not None:
-            self._load_pair(context, certificate, key)
+            self._load_pair(context, certificate, key, whole=True)
         return context
 
-    def _read(self) -> tuple[str | None, str | None, str | None]:
-        """Return the PEM text of the authorities, the client's chain and its key."""
+    def _read(self, *, whole: bool) -> tuple[str | None, str | None, str | None]:
+        """Return the PEM text of the authorities, the client's chain and its key; ``whole``: refuse damaged ones."""
         ca = None if self.ca is None else _blocks(self.ca, CERTIFICATE)
         if ca is not None:
-            _check_authorities(self.ca, "".join(ca))
+            _check_authorities(self.ca, "".join(ca), whole=whole)
         if self.certificate is None or self.key is None:
             return None if ca is None else "".join(ca), None, None
         chain = _blocks(self.certificate, CERTIFICATE)
-        _check_dates(self.certificate, chain[0])
+        _check_dates(self.certificate, chain[0], whole=whole)
         key = _blocks(self.key, PRIVATE_KEY)
         return None if ca is None else "".join(ca), "".join(chain), "".join(key)
 
-    def _load_pair(self, context: ssl.SSLContext, certificate: str, key: str) -> None:
+    def _load_pair(self, context: ssl.SSLContext, certificate: str, key: str, *, whole: bool) -> None:
         """Load the client's chain and key into a context, which takes files only."""
         with tempfile.TemporaryDirectory(prefix="tfs-deploy-tls-") as folder:
             paths = Path(folder) / "certificate.pem", Path(folder) / "key.pem"
@@ -95,6 +99,8 @@ class Tls:
                 if error.reason == "KEY_VALUES_MISMATCH":
                     message = f"{self.key} is not the key of {self.certificate}"
                     raise EnvironmentFault(message, hint="give the certificate and key that belong together") from error
+                if not whole:
+                    return
                 message = f"{self.certificate} and {self.key} cannot be used: {error.reason or error}"
                 raise EnvironmentFault(message, hint=f"openssl x509 -in {self.certificate} -text shows it") from error
 
@@ -102,7 +108,7 @@ class Tls:
 def _blocks(path: str | os.PathLike[str], kind: str) -> list[str]:
     """Return the PEM blocks of a kind in a file; ``EnvironmentFault`` if there are none, with what is there instead."""
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     what = kind.lower()
@@ -123,12 +129,14 @@ def _blocks(path: str | os.PathLike[str], kind: str) -> list[str]:
     raise EnvironmentFault(f"{path} holds no {what} in PEM form", hint=f"it has to have a line -----BEGIN {kind}-----")
 
 
-def _check_authorities(path: object, text: str) -> None:
+def _check_authorities(path: object, text: str, *, whole: bool) -> None:
     """Raise ``EnvironmentFault`` for authorities that cannot be read, or have all expired."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=text)
     except ssl.SSLError as error:
+        if not whole:
+            return
         message = f"a certificate in {path} cannot be read: {error.reason or error}"
         raise EnvironmentFault(message, hint="is the file whole? copy it again") from error
     ends = [ssl.cert_time_to_seconds(str(each["notAfter"])) for each in context.get_ca_certs()]
@@ -139,11 +147,13 @@ def _check_authorities(path: object, text: str) -> None:
         _LOG.warning("the authorities in %s expire on %s: replace them", path, _day(max(ends)))
 
 
-def _check_dates(path: object, block: str) -> None:
+def _check_dates(path: object, block: str, *, whole: bool) -> None:
     """Raise ``EnvironmentFault`` for a client certificate that is not valid now; log one that will not be soon."""
     try:
         certificate = decode_certificate(block)
     except ssl.SSLError as error:
+        if not whole:
+            return
         message = f"the certificate in {path} cannot be read: {error.reason or error}"
         raise EnvironmentFault(message, hint="is the file whole? copy it again") from error
     now = time.time()

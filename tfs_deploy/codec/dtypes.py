@@ -27,11 +27,11 @@ _BUILTIN: Final = {
 def _ml_dtype(name: str) -> np.dtype[Any]:
     try:
         import ml_dtypes
-
-        dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
-    except (ModuleNotFoundError, AttributeError) as error:
-        hint = "pip install --upgrade ml_dtypes"
-        raise EnvironmentFault(f"{name} needs the package ml_dtypes, in a version that has it", hint=hint) from error
+    except ModuleNotFoundError as error:
+        raise EnvironmentFault(f"{name} needs the package ml_dtypes", hint="pip install ml_dtypes") from error
+    if not hasattr(ml_dtypes, name):
+        raise EnvironmentFault(f"{name} needs a newer ml_dtypes", hint="pip install --upgrade ml_dtypes")
+    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
     return dtype
 
 

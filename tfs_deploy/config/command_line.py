@@ -53,6 +53,8 @@ def server_flags(
         values["allow_version_labels_for_unavailable_models"] = True
     if deployment.batching is not None:
         values |= {"enable_batching": True, "batching_parameters_file": str(folder / BATCHING)}
+    if server.op_libraries and not server.contained:
+        values["load_op_library"] = ",".join(map(str, server.op_libraries))
     files = {
         "monitoring_config_file": (deployment.monitoring, MONITORING),
         "ssl_config_file": (deployment.ssl, SSL),

@@ -6,14 +6,16 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
+from tfs_deploy.config.batching import batching_section
 from tfs_deploy.config.models import check, line_of, model_lines, parse
+from tfs_deploy.config.monitoring import monitoring_section
 from tfs_deploy.config.policies import policy_of
 from tfs_deploy.deployment.file import problems_of
 from tfs_deploy.errors import Problem, SpecError, UsageError
 from tfs_deploy.protos.text_format import field_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tfs_deploy.deployment.file.yaml_reader import KeyPath
 
@@ -23,19 +25,42 @@ _LABELS = ("model_config_list", "config", "version_labels")
 _KEYS = {".versions": ".model_version_policy", ".labels": ".version_labels"}
 
 
-def deployment_document(text: str, *, name: str, source: str = "models.config") -> dict[str, Any]:
+def deployment_document(
+    text: str,
+    *,
+    name: str,
+    source: str = "models.config",
+    base_paths: Mapping[str, str] | None = None,
+    batching: tuple[str, str] | None = None,
+    monitoring: tuple[str, str] | None = None,
+) -> dict[str, Any]:
     """Return the deployment file, as values, for what a ``models.config`` says.
+
+    Args:
+        text: of the models.config.
+        name: of the deployment.
+        source: what problems call the text.
+        base_paths: beginnings of base paths, as a container has them, and what is there on this machine.
+        batching: text of a ``BatchingParameters``, and what problems call it.
+        monitoring: text of a ``MonitoringConfig``, and what problems call it.
 
     Raises ``SpecError`` with every line that the server would refuse, or that a deployment file cannot express;
     ``UsageError`` for a name that a deployment cannot have.
     """
     message = parse(text, source=source)
+    for config in message.model_config_list.config:
+        config.base_path = _moved(config.base_path, base_paths or {})
     problems = check(message, source=source, text=text)
     problems += _doubled_labels(text, source)
     if not message.model_config_list.config and not problems:
         problems.append(Problem(source, 1, "model_config_list", "lists no model"))
-    document = {"name": name, "models": [_model(config) for config in message.model_config_list.config]}
+    document: dict[str, Any] = {"name": name}
+    document["models"] = [_model(config) for config in message.model_config_list.config]
+    document |= {} if batching is None else {"batching": batching_section(*batching)}
+    document |= {} if monitoring is None else {"monitoring": monitoring_section(*monitoring)}
     found = problems_of(document, source, _lines(message, text)) if document["models"] else []
+    others = {"batching": batching, "monitoring": monitoring}
+    found = [_in_other(problem, others) for problem in found]
     for problem in found:
         if problem.path == "name":
             raise UsageError(f"--name {problem.message}", hint="give another name for the deployment")
@@ -45,6 +70,26 @@ def deployment_document(text: str, *, name: str, source: str = "models.config") 
         problems.sort(key=lambda problem: problem.line)
         raise SpecError(problems, hint="correct the file, or leave these models out of it")
     return document
+
+
+def _moved(base_path: str, base_paths: Mapping[str, str]) -> str:
+    """Return a base path with its longest known beginning replaced; whole names only."""
+    for begin in sorted(base_paths, key=len, reverse=True):
+        prefix = begin.rstrip("/")
+        if base_path == prefix or base_path.startswith(f"{prefix}/"):
+            return f"{base_paths[begin].rstrip('/')}{base_path[len(prefix) :]}"
+    return base_path
+
+
+def _in_other(problem: Problem, others: Mapping[str, tuple[str, str] | None]) -> Problem:
+    """Return a problem of a section that came from a file of its own with the name of that file."""
+    section, _, key = problem.path.partition(".")
+    other = others.get(section)
+    if other is None:
+        return problem
+    text, source = other
+    lines = {path[0]: line for path, line in field_lines(text)}
+    return Problem(source, lines.get(key.partition("[")[0], 1), key, problem.message)
 
 
 def _doubled_labels(text: str, source: str) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.host.regular_file import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -143,7 +144,7 @@ def read_pem(path: Path, key: str) -> str:
     Text around the blocks, such as the name of who is certified, belongs to many PEM files.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=f"ssl.{key} names a PEM file") from error
     except UnicodeDecodeError as error:

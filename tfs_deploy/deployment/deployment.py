@@ -82,7 +82,8 @@ class Server:
     """How the server is started; ``rest_port`` 0 means no REST, ``flags`` go to the server as they are.
 
     ``alternate_ports`` (gRPC, REST) are a second pair, so that a server can be replaced without a gap;
-    ``session_config`` and ``platform_config`` are files with a ConfigProto and a PlatformConfigMap in text format.
+    ``session_config`` and ``platform_config`` are files with a ConfigProto and a PlatformConfigMap in text format;
+    ``op_libraries`` are shared libraries with custom ops, which the embedded server loads and an image has linked in.
     """
 
     target: TargetName = "embedded"
@@ -92,6 +93,7 @@ class Server:
     alternate_ports: tuple[int, int] | None = None
     session_config: Path | None = None
     platform_config: Path | None = None
+    op_libraries: tuple[Path, ...] = ()
     docker: Docker | None = None
 
     @property

@@ -18,6 +18,8 @@ MODELS_DIR: Final = Path("/models")
 #: ports inside the container, those that the official image exposes
 GRPC_PORT: Final = 8500
 REST_PORT: Final = 8501
+#: labels of containers that begin so are the toolkit's own: by them it finds a deployment's server
+OWN_LABELS: Final = "tfs-deploy."
 
 #: the user of a server that root starts without naming one
 NOBODY: Final = "65534:65534"
@@ -41,8 +43,9 @@ class Docker:
 
     ``allow_newer_tensorflow``: serve versions that a newer TensorFlow wrote than that of the server.
 
-    ``memory`` is in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: the user who starts it, or 65534
-    instead of root), ``address`` is where the ports are published.
+    ``memory`` and ``shm_size`` are in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: the user who
+    starts it, or 65534 instead of root), ``address`` is where the ports are published, ``networks`` are those of the
+    engine that it joins.
     """
 
     image: str
@@ -60,6 +63,10 @@ class Docker:
     log_max_files: int = field(default=3, metadata=COUNT)
     pull: Pull = "missing"
     platform: str | None = None
+    networks: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    shm_size: int | None = None
+    health_check: bool = False
 
     @property
     def reference(self) -> Image:

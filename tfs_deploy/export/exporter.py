@@ -39,6 +39,9 @@ class ExportedVersion:
     manifest: Manifest
     pruned: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"ExportedVersion({self.path}; {'; '.join(map(str, self.signatures.values()))})"
+
 
 @dataclass(frozen=True)
 class _ModelCheck:
@@ -145,9 +148,10 @@ def _write_evidence(
 
 
 def _check(folder: Path, model_check: _ModelCheck) -> None:
-    validation.refuse_unservable(validation.inspect_served(folder, model_check.tags))
+    info = validation.inspect_served(folder, model_check.tags)
+    validation.refuse_unservable(info)
     if model_check.enabled:
-        validation.replay_in_fresh_process(folder, model_check.tags, model_check.timeout)
+        validation.replay_in_fresh_process(info, model_check.tags, model_check.timeout)
 
 
 def _describe(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _TAIL = 64 * 1024
 #: what surrounds the reason: prefix and hint of the embedded server, prefix of the original
 _DECORATION = re.compile(r"^error: |^Failed to start server\. Error: | \(hint: .*\)$")
+#: a version that keeps the server from its start, in the status that it prints (server_core.cc): model, version, why
+_FAILED = re.compile(r"\{name: (\S+) version: (\d+)\} due to error: (?:[A-Z_]+: )?(.*?)\}(?=, |$)")
 #: a line that says why a server stopped
 _REASON = re.compile(r"error|fail|refused|cannot|not found", re.IGNORECASE)
 
@@ -42,9 +44,25 @@ def tail(path: Path, count: int, *, start: int = 0) -> list[str]:
 
 
 def reason(lines: list[str]) -> str | None:
-    """Return the line that says why a server stopped, None if none stands out."""
-    telling = [line for line in lines if _REASON.search(line)]
-    return _DECORATION.sub("", telling[-1]).strip() if telling else None
+    """Return why a server stopped, out of the line that says it, None if none stands out."""
+    line = _telling(lines)
+    if line is None:
+        return None
+    failed = _FAILED.findall(line)
+    if failed:
+        return "; ".join(f"{model} version {version} failed to load: {why}" for model, version, why in failed)
+    return _DECORATION.sub("", line).strip()
+
+
+def around_reason(lines: list[str]) -> list[str]:
+    """Return the lines of a log that do not say again what ``reason`` says."""
+    telling = _telling(lines)
+    said = [] if telling is None else [why for _, _, why in _FAILED.findall(telling)]
+    return [line for line in lines if line != telling and not any(why in line for why in said)]
+
+
+def _telling(lines: list[str]) -> str | None:
+    return next((line for line in reversed(lines) if _REASON.search(line)), None)
 
 
 def follow(path: Path, *, alive: Callable[[], bool], pause: float = 0.2) -> Iterator[str]:

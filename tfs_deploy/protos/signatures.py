@@ -73,16 +73,20 @@ def dtype_name(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One input or output: its key, dtype name, shape (``None`` = any size; whole shape ``None`` = any rank)."""
+    """One input or output: its key, dtype name, shape (``None`` = any size; whole shape ``None`` = any rank).
+
+    ``composite``: ``ragged`` or ``sparse`` for what is no dense tensor; no server can feed or fetch it.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...] | None
     tensor: str = ""
+    composite: str = ""
 
     def __str__(self) -> str:
         shape = "[...]" if self.shape is None else str(["?" if size is None else size for size in self.shape])
-        return f"{self.dtype} {shape}".replace("'", "")
+        return f"{self.composite} {self.dtype} {shape}".strip().replace("'", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,25 @@ class SignatureInfo:
     outputs: dict[str, TensorSpec] = field(default_factory=dict)
     defaults: frozenset[str] = frozenset()
 
+    def __str__(self) -> str:
+        """Return for example ``serving_default(x: float32 [?]) -> y: float32 [?]``."""
+        inputs, outputs = (
+            ", ".join(f"{name}: {spec}" for name, spec in specs.items()) for specs in (self.inputs, self.outputs)
+        )
+        return f"{self.name}({inputs}) -> {outputs}"
+
 
 def _tensor_spec(name: str, info: Any) -> TensorSpec:
     # no shape at all says no more than an unknown rank
     known = info.HasField("tensor_shape") and not info.tensor_shape.unknown_rank
     shape = tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim) if known else None
-    return TensorSpec(name, dtype_name(info.dtype), shape, info.name)
+    encoding = info.WhichOneof("encoding")
+    if encoding == "composite_tensor":
+        kind = info.composite_tensor.type_spec.type_spec_class_name.removesuffix("TensorSpec").lower()
+        first = info.composite_tensor.components[:1]
+        dtype = dtype_name(first[0].dtype if first else info.dtype)
+        return TensorSpec(name, dtype, shape, "", kind or "composite")
+    return TensorSpec(name, dtype_name(info.dtype), shape, info.name, "sparse" if encoding == "coo_sparse" else "")
 
 
 def signature_info(name: str, definition: Any) -> SignatureInfo:

@@ -30,6 +30,7 @@ th { color: var(--soft); font-weight: 600; } tr:last-child td { border-bottom: 0
 td.right, th.right { text-align: right; font-variant-numeric: tabular-nums; } td.right { white-space: nowrap; }
 td.pass { color: var(--good); } td.fail { color: var(--bad); font-weight: 600; } td.few { color: var(--wait); }
 .matrix td.pass, .matrix td.fail, .matrix td.few, .matrix th + th { text-align: center; }
+.matrix th:first-child, .matrix td:first-child { position: sticky; left: 0; background: var(--card); }
 details { margin-top: 0.8em; } summary { cursor: pointer; color: var(--soft); font-size: 0.9em; }
 svg { display: block; width: 100%; height: auto; margin-bottom: 0.6em; }
 .grid { stroke: var(--rule); } .edge { stroke: var(--card); stroke-width: 2; }
@@ -48,12 +49,13 @@ rect.band { opacity: 0.07; } rect.band.bad { opacity: 0.12; }
 .findings p { margin: 0.15em 0 0; overflow-wrap: anywhere; } .findings .key { white-space: normal; }
 ul { margin: 0; padding-left: 1.2em; } footer { color: var(--soft); font-size: 0.85em; margin-top: 1.5em; }
 @media (max-width: 640px) {
-  body { padding: 1.2em 0.8em; } section { padding: 0.9em; } .plot { overflow-x: auto; } .plot svg { min-width: 600px; }
+  body { padding: 1.2em 0.8em; } section { padding: 0.9em; } .plot { overflow-x: auto; } .plot svg { min-width: 820px; }
   .stacks thead { display: none; } .stacks table, .stacks tbody { display: block; }
   .stacks tr { display: block; padding: 0.5em 0; border-bottom: 1px solid var(--rule); }
   .stacks tr:last-child { border-bottom: 0; }
   .stacks td, .stacks td.right { display: flex; gap: 0.8em; border: 0; padding: 0.1em 0; text-align: left; }
   .stacks td::before { content: attr(data-head); color: var(--soft); font-weight: 400; flex: 0 0 6.5em; }
   .stacks td:empty { display: none; } }
-@media print { body { background: none; padding: 0; } section { break-inside: avoid; } }
+@media print { body { background: none; padding: 0; } section { break-inside: avoid; }
+  .scroll { overflow: visible; } }
 """

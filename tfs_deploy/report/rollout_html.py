@@ -110,7 +110,7 @@ def _plots(plan: RolloutPlan, time: Timeline) -> str:
         f'<b class="new">&#9632;</b> version {plan.new} ({escape(plan.canary)}); numbers of a step so far, '
         "at each judgement</p>"
     )
-    drawn = [f"<h2>{escape(name)}</h2>\n{plot}" for name, plot in plots.items() if plot]
+    drawn = [f'<h2>{escape(name)}</h2>\n<div class="plot">{plot}</div>' for name, plot in plots.items() if plot]
     over_time = "\n".join(drawn[:2])
     measured = "\n".join([*drawn[2:], key])
     return "\n".join(f"<section>{part}</section>" for part in (over_time, measured if drawn[2:] else "") if part)
@@ -177,10 +177,12 @@ def _tables(result: RolloutResult) -> list[str]:
     if not result.steps:
         return []
     arms = arms_table(result.steps[-1])
-    reasons = html_details("Reasons of each gate", html_table(verdicts_table(result.steps)), is_open=not result.done)
-    shown = {"Steps": html_table(steps_table(result.steps)), "Gates": _matrix(result.steps) + reasons}
+    reasons = html_details(
+        "Reasons of each gate", html_table(verdicts_table(result.steps), stacks=True), is_open=not result.done
+    )
+    shown = {"Steps": html_table(steps_table(result.steps), stacks=True), "Gates": _matrix(result.steps) + reasons}
     if arms is not None:
-        shown["Comparison of the versions in the last step"] = html_table(arms)
+        shown["Comparison of the versions in the last step"] = html_table(arms, stacks=True)
     return [html_section(name, inner) for name, inner in shown.items()]
 
 

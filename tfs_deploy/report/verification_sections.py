@@ -15,6 +15,7 @@ from tfs_deploy.report.verification_tables import (
     load_tests_table,
     problems_table,
     signatures_table,
+    times_table,
 )
 from tfs_deploy.verify.checks import CheckStatus
 
@@ -49,6 +50,11 @@ def _failed_checks_section(verification: Verification) -> ReportSection | None:
 
 def _groups_section(verification: Verification) -> ReportSection:
     return ReportSection("Groups of checks", groups_table(verification))
+
+
+def _times_section(verification: Verification) -> ReportSection | None:
+    table = times_table(verification)
+    return ReportSection("Seconds by check", table, media=Medium.TERMINAL | Medium.HTML) if table.rows else None
 
 
 def _load_tests_section(verification: Verification) -> ReportSection | None:
@@ -101,6 +107,7 @@ SECTIONS: Final[tuple[Callable[[Verification], ReportSection | None], ...]] = (
     _findings_section,
     _failed_checks_section,
     _groups_section,
+    _times_section,
     _load_tests_section,
     _differences_section,
     _signatures_section,

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tfs_deploy.verify.measure.load_test_result import LoadTestResult
     from tfs_deploy.verify.verification import ValueDifference, Verification
 
+#: rows of the table of times, and the seconds that a check in it takes at least
+_MOST_TIMES: Final = 10
+_SHOWN_SECONDS: Final = 0.1
 _STYLES: Final = {CheckStatus.FAILED: "red", CheckStatus.SKIPPED: "yellow"}
 
 
@@ -34,6 +37,21 @@ def groups_table(verification: Verification) -> Table:
                 rows.append([group, target, *counts, f"{sum(check.seconds for check in own):.2f}", what])
                 styles.append("red" if counts[1] else "yellow" if not counts[0] else None)
     return Table.of(columns, rows, styles=styles)
+
+
+def times_table(verification: Verification) -> Table:
+    """Return one row for each check that took time, the slowest first: how often it was made, and its seconds."""
+    seconds: dict[str, list[float]] = {}
+    for check in verification.checks:
+        seconds.setdefault(check.id, []).append(check.seconds)
+    slowest = sorted(seconds.items(), key=lambda item: -sum(item[1]))[:_MOST_TIMES]
+    rows = [
+        (identity, len(each), f"{sum(each):.2f}", f"{max(each):.2f}")
+        for identity, each in slowest
+        if sum(each) >= _SHOWN_SECONDS
+    ]
+    right = [Column(name, "right") for name in ("made", "seconds", "slowest")]
+    return Table.of(["check", *right], rows)
 
 
 def checks_table(checks: Sequence[Check]) -> Table:
@@ -94,20 +112,27 @@ def differences_table(differences: Sequence[ValueDifference]) -> Table:
 
 
 def signatures_table(verification: Verification) -> Table:
-    """Return one row for each input and output of each signature, and how many of its checks failed."""
-    rows = []
-    styles = []
+    """Return one row for each input and output of each signature, with its verdict.
+
+    The checks are those of the signature: its first row counts the failed ones, another row tells only of a tensor that
+    a reason names.
+    """
+    rows: list[Sequence[object]] = []
+    styles: list[str | None] = []
     for model, signatures in verification.evidence.signatures.items():
         for name, signature in signatures.items():
             own = [c for c in verification.checks if c.model == model and c.about.partition(",")[0] == name]
-            wrong = sum(check.failed for check in own)
-            verdict = (
-                f"{wrong} failed" if wrong else "ok" if any(c.status is CheckStatus.PASSED for c in own) else "unproven"
-            )
-            for side, specs in (("input", signature.inputs), ("output", signature.outputs)):
-                for key, spec in specs.items():
-                    rows.append((model, name, signature.method.rpartition("/")[2], side, key, str(spec), verdict))
-                    styles.append("red" if wrong else None)
+            wrong = [check.reason for check in own if check.failed]
+            verdict = "ok" if any(c.status is CheckStatus.PASSED for c in own) else "unproven"
+            method = signature.method.rpartition("/")[2]
+            tensors = [("input", key, spec) for key, spec in signature.inputs.items()]
+            tensors += [("output", key, spec) for key, spec in signature.outputs.items()]
+            for number, (side, key, spec) in enumerate(tensors):
+                if wrong:
+                    named = any(f"{side} '{key}'" in reason for reason in wrong)
+                    verdict = f"{len(wrong)} failed" if number == 0 else "failed" if named else ""
+                rows.append((model, name, method, side, key, str(spec), verdict))
+                styles.append("red" if "failed" in verdict else None)
     return Table.of(["model", "signature", "method", "", "name", "dtype and shape", "verdict"], rows, styles=styles)
 
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.spec import GateLike
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
+    from tfs_deploy.rollout.machine.replica import Replica
     from tfs_deploy.rollout.progress import RolloutProgress
     from tfs_deploy.rollout.result import StepReport
 
@@ -270,7 +271,7 @@ class Rollout:
     def _new_side(self) -> AbstractContextManager[ServerSide]:
         return self._server_side(self._options.get("replicas", ()), any_server=bool(self._options.get("any_server")))
 
-    def _server_side(self, replicas: Sequence[str], *, any_server: bool) -> AbstractContextManager[ServerSide]:
+    def _server_side(self, replicas: Sequence[Replica], *, any_server: bool) -> AbstractContextManager[ServerSide]:
         return open_server_side(self.deployment, self.model.name, replicas, any_server=any_server)
 
     def _new_plan(self, side: ServerSide) -> RolloutPlan:

@@ -65,6 +65,8 @@ def _only_input(info: SignatureInfo) -> str:
 
 def _as_input(name: str, value: Any, spec: TensorSpec) -> Array:
     array = _convert(name, value, spec)
+    if hasattr(value, "to_numpy") and array.ndim == 1 and spec.shape is not None and spec.shape[1:] == (1,):
+        array = array[:, None]  # a column of a table
     if dtype_name(dtype_number(array.dtype)) != spec.dtype:
         raise RequestError(
             f"input {name} is {_shown(array)}, but the model expects {spec}",

@@ -70,6 +70,7 @@ _PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "TF_NewSessionOptions": (c_void_p, ()),
     "TF_SetConfig": (None, (c_void_p, c_char_p, c_size_t, c_void_p)),
     "TF_DeleteSessionOptions": (None, (c_void_p,)),
+    "TF_LoadLibrary": (c_void_p, (c_char_p, c_void_p)),
     "TF_LoadSessionFromSavedModel": (
         c_void_p,
         (c_void_p, c_void_p, c_char_p, POINTER(c_char_p), c_int, c_void_p, c_void_p, c_void_p),

@@ -14,6 +14,7 @@ from tfs_deploy.runtime.batches import run_in_batches
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.runtime.inputs import named_arrays
 from tfs_deploy.runtime.library import load_library
+from tfs_deploy.runtime.load_hints import load_hint
 from tfs_deploy.runtime.model_location import locate
 from tfs_deploy.runtime.tensorflow_version import check_installed, check_producer
 from tfs_deploy.savedmodel import inspect_model, layout
@@ -70,6 +71,12 @@ class LocalModel:
         """
         info = choose_signature(self.signatures, signature)
         arrays = named_arrays(inputs, info)
+        for spec in (*info.inputs.values(), *info.outputs.values()):
+            if spec.composite:
+                raise RequestError(
+                    f"{spec.name!r} of signature {info.name!r} is a {spec.composite} tensor, not a dense one",
+                    hint="export the model with a signature that takes and returns its parts",
+                )
 
         def run(part: dict[str, Array]) -> dict[str, Array]:
             return self._engine.run(info.name, part, timeout=timeout)
@@ -167,9 +174,8 @@ def load_model(
     try:
         engine = Engine.load(found.path, tags=tags, check_graph=False)
     except StatusError as error:
-        raise ModelError(
-            f"{found.path} cannot be loaded: {error.message}", hint=f"tfs-deploy inspect {found.path}"
-        ) from error
+        hint = load_hint(error, f"tfs-deploy inspect {found.path}")
+        raise ModelError(f"{found.path} cannot be loaded: {error.message}", hint=hint) from error
     return LocalModel(engine, found.version, max_batch=max_batch, tags=tags)
 
 

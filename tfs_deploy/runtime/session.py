@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError
 from tfs_deploy.protos.signatures import QUANTIZED_DTYPES, dtype_name
 from tfs_deploy.runtime.library import Library, TFBuffer, TFOutput, load_library
+from tfs_deploy.runtime.op_libraries import load_op_libraries
 from tfs_deploy.runtime.status import TfStatus, ThreadStatus
 from tfs_deploy.runtime.tensors import from_tensor, to_tensor
 
@@ -88,8 +89,10 @@ class Session:
 
         Raises:
             StatusError: with the code and text of TensorFlow's loader.
+            EnvironmentFault: a library of custom ops cannot be loaded.
         """
         library = load_library()
+        load_op_libraries(library)
         status = TfStatus(library)
         options = library.TF_NewSessionOptions()
         graph = library.TF_NewGraph()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tfs_deploy.errors import ModelError
+from tfs_deploy.host.regular_file import open_regular, read_regular
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def read_goldens(version_dir: str | Path) -> list[Golden]:
     if not (folder / INDEX).exists():
         return []
     try:
-        entries = _entries(json.loads((folder / INDEX).read_bytes()))
+        entries = _entries(json.loads(read_regular(folder / INDEX)))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder / INDEX, error) from error
     try:
         # numpy leaves a file open that it opened itself and could not read
-        with (folder / TENSORS).open("rb") as file, np.load(file, allow_pickle=False) as members:
+        with open_regular(folder / TENSORS) as file, np.load(file, allow_pickle=False) as members:
             return [_golden(members, entry) for entry in entries]
     except (
         *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, NotImplementedError),

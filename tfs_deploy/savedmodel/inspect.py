@@ -52,6 +52,10 @@ class SavedModelInfo:
     bundle: Bundle | None
     assets: tuple[Asset, ...]
 
+    def __repr__(self) -> str:
+        graphs = [f"{', '.join(each.tags)}: {', '.join(sorted(each.signature_defs))}" for each in self.meta_graphs]
+        return f"SavedModelInfo({self.path}; {'; '.join(graphs)})"
+
     @cached_property
     def warmup_records(self) -> int | None:
         """Number of warmup records, ``None`` without a warmup file; ``ModelError`` if its framing is damaged."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tfs_deploy import __version__
 from tfs_deploy.errors import ModelError, file_hint
+from tfs_deploy.host.regular_file import open_regular, read_regular
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def read_manifest(version_dir: str | Path) -> Manifest | None:
     """Return the manifest, ``None`` if the version has none; ``ModelError`` if it is not valid."""
     path = Path(version_dir, layout.MANIFEST)
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -194,7 +195,7 @@ def _entry(path: Path) -> FileEntry:
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

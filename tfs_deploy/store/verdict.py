@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.atomic import write_files
 from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.savedmodel.formats.crc32c import crc32c
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 from tfs_deploy.store.identity import identify
@@ -50,7 +51,7 @@ def read_verdict(path: str | Path) -> dict[str, Any]:
     file = Path(path)
     file = file / FILE_NAME if file.is_dir() else file
     try:
-        document = json.loads(file.read_bytes())
+        document = json.loads(read_regular(file))
     except OSError as error:
         kind = UsageError if isinstance(error, FileNotFoundError) else EnvironmentFault
         hint = "write one: tfs-deploy verify MODEL_DIR --report DIR"

@@ -417,6 +417,52 @@ def bad_tags(folder: Path) -> None:
     edited(simple(folder, half_plus_two), tag)
 
 
+def bad_compiled(folder: Path) -> None:
+    """Needs a server that compiles with XLA."""
+    module = tf.Module()
+    module.serve = tf.function(half_plus_two, input_signature=[VECTOR], jit_compile=True)
+    tf.saved_model.save(module, str(folder / "1"), signatures=module.serve)
+
+
+def bad_blob(folder: Path) -> None:
+    """Returns binary data under a name that REST takes for text."""
+    simple(folder, lambda x: {"blob": tf.map_fn(tf.io.serialize_tensor, x, fn_output_signature=tf.string)})
+
+
+def good_crossed(folder: Path) -> None:
+    """Scores each user for each item."""
+    specs = [tf.TensorSpec([None, 4], tf.float32, name=name) for name in ("users", "items")]
+    save(folder, {"serving_default": (lambda u, i: {"scores": u @ tf.transpose(i)}, specs)})
+
+
+def good_sound(folder: Path) -> None:
+    """Has an answer only for sounds of at least one frame."""
+
+    def level(wave):
+        return {"level": tf.reduce_mean(tf.abs(tf.signal.stft(wave, 1024, 512)), [1, 2])}
+
+    simple(folder, level, tf.TensorSpec([None, None], tf.float32, name="wave"))
+
+
+def good_scale(folder: Path) -> None:
+    """Divides by a number for the whole request."""
+    specs = [tf.TensorSpec([None, 4], tf.float32, name="x"), tf.TensorSpec([], tf.float32, name="scale")]
+    save(folder, {"serving_default": (lambda x, scale: {"y": x / scale}, specs)})
+
+
+def good_raw_text(folder: Path) -> None:
+    """Classifies text that it takes as it is, not inside a tf.Example."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        text = v1.placeholder(tf.string, (None,), name="content")
+        length = tf.cast(tf.strings.length(text), tf.float32)
+        scores = tf.nn.softmax(tf.stack([length, 5 - length], 1))
+        classes = tf.tile([["long", "short"]], [tf.shape(text)[0], 1])
+        builder = v1.saved_model.Builder(str(folder / "1"))
+        signature = v1.saved_model.classification_signature_def(text, classes, scores)
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+
+
 def main(folder: Path) -> None:
     for name, make in list(globals().items()):
         if name.startswith(("good_", "bad_")):

@@ -129,11 +129,14 @@ BROKEN = {
     "bad_aborts": ("files.lint", "TFS203"),
     "bad_no_signature": ("files.lint", "TFS101"),
     "bad_tags": ("files.lint", "TFS115"),
+    "bad_compiled": ("files.lint", "TFS210"),
+    "bad_blob": ("smoke.made-up", "name it 'blob_bytes'"),
 }
 GOOD = (
     *("good_recorded", "good_examples", "good_images", "good_several_signatures", "good_text", "good_sequences"),
     *("good_convolution", "good_halves", "good_scalars", "good_tensorflow_1", "good_warmed"),
     *("good_ranked", "good_deviation", "good_words", "good_padded"),
+    *("good_crossed", "good_sound", "good_scale", "good_raw_text"),
 )
 
 

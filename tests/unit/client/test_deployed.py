@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 
 import pytest
 
-from tfs_deploy.client import deployed
-from tfs_deploy.client.deployed import DeployedClient
+from tfs_deploy.client import AsyncRouter, deployed
+from tfs_deploy.client.deployed import AsyncDeployedClient, DeployedClient
 from tfs_deploy.errors import NotFoundError, UnavailableError, UsageError
+from tfs_deploy.server.testing import function_model, serve_models
 from tfs_deploy.state.endpoint import write_endpoint
 
 
@@ -150,3 +152,58 @@ def test_threads_share_one_connection(tmp_path, servers):
         thread.join()
     assert made == ["a:1"]
     client.close()
+
+
+class AwaitedServer(Server):
+    """``Server``, awaited."""
+
+    async def predict(self, model, inputs, **wanted):
+        return super().predict(model, inputs, **wanted)
+
+    async def status(self, model, **wanted):
+        return super().status(model, **wanted)
+
+    async def metadata(self, model, **wanted):
+        return super().metadata(model, **wanted)
+
+    async def close(self) -> None:
+        super().close()
+
+
+def test_the_asynchronous_one_moves_and_asks_again(tmp_path, servers, monkeypatch):
+    def connect(address):
+        return servers.setdefault(address, AwaitedServer(address))
+
+    async def main():
+        write_endpoint(tmp_path, "a:1", None)
+        async with AsyncDeployedClient(tmp_path, connect=connect) as client:
+            assert await client.predict("m", {}, label="stable") == ("a:1", "stable")
+            servers["a:1"].gone = True
+            with pytest.raises(UnavailableError):
+                await client.predict("m", {})
+            write_endpoint(tmp_path, "b:1", None)
+            assert await client.predict("m", {}, label="stable") == ("b:1", "stable")
+            assert (await client.status("m"), await client.metadata("m"), client.address) == (["b:1"], "b:1", "b:1")
+            assert not servers["a:1"].closed
+            write_endpoint(tmp_path, "c:1", None)
+            monkeypatch.setattr(deployed, "_INTERVAL", 0.0)
+            await client.status("m")
+            assert servers["a:1"].closed
+            assert repr(client) == "AsyncDeployedClient('c:1')"
+        assert all(server.closed for server in servers.values())
+
+    monkeypatch.setattr(deployed, "_INTERVAL", 3600.0)
+    asyncio.run(main())
+
+
+def test_the_asynchronous_one_with_a_real_server(tmp_path):
+    model = function_model(lambda x: {"y": x * 2}, inputs={"x": "float32"}, outputs={"y": "float32"})
+
+    async def main(address):
+        write_endpoint(tmp_path, address, None)
+        async with AsyncDeployedClient(tmp_path, timeout=20.0) as client:
+            router = AsyncRouter(client, "m", weights={1: 1})
+            return (await router.predict({"x": [1.5]}))["y"].tolist()
+
+    with serve_models({"m": model}, rest=False) as server:
+        assert asyncio.run(main(server.grpc_address)) == [3.0]

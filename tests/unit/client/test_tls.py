@@ -165,7 +165,6 @@ def test_they_work(kind, serve, folder, tmp_path):
         ({"ca": "ca.der"}, "ca.der is in DER form, not PEM", "openssl x509 -inform der -in "),
         ({"ca": "ca.key"}, "ca.key holds a private key, not a certificate", "which file is which"),
         ({"ca": "gone.pem"}, "the authorities in .*gone.pem have expired, the last one on 20", "the authority"),
-        ({"ca": "cut.pem"}, "a certificate in .*cut.pem cannot be read", "is the file whole"),
         ({"certificate": "consumer.key", "key": "consumer.pem"}, "holds a private key, not a certificate", "which"),
         ({"certificate": "consumer.pem", "key": "server.key"}, "is not the key of .*consumer.pem", "together"),
         ({"certificate": "consumer.pem", "key": "locked.key"}, "locked.key needs a password", "openssl pkey -in"),
@@ -174,8 +173,6 @@ def test_they_work(kind, serve, folder, tmp_path):
     ],
 )
 def test_files_that_cannot_be_used(folder, make, files, message, hint):
-    whole = (folder / "ca.pem").read_text().splitlines()
-    (folder / "cut.pem").write_text("\n".join([*whole[:3], whole[-1]]))
     with pytest.raises(EnvironmentFault, match=message) as caught:
         make(Tls(**{name: folder / path for name, path in files.items()}))
     assert hint in caught.value.hint
@@ -187,3 +184,18 @@ def test_a_client_certificate_that_ends_soon_is_logged(folder, caplog):
         assert not caplog.records
         Tls(certificate=folder / "ending.pem", key=folder / "ending.key").context()
     assert [record.getMessage().endswith(" UTC: renew it") for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("kind", ["grpc", "async-grpc", "rest"])
+def test_a_damaged_certificate(kind, serve, folder, tmp_path):
+    whole = (folder / "ca.pem").read_text().splitlines()
+    (tmp_path / "cut.pem").write_text("\n".join([*whole[:3], whole[-1]]))
+    tls = Tls(ca=tmp_path / "cut.pem")
+    if "rest" in kind:
+        with pytest.raises(EnvironmentFault, match=r"a certificate in .*cut\.pem cannot be read") as caught:
+            CLIENTS[kind]("127.0.0.1:1", tls=tls)
+    else:
+        with CLIENTS[kind](serve(kind, "server"), tls=tls) as client, pytest.raises(UnavailableError) as caught:
+            client.status("half")
+        assert "a certificate or key of the client is damaged" in caught.value.message
+    assert "whole?" in caught.value.hint

@@ -9,8 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfs_deploy import protos
 from tfs_deploy.config import model_server_config, parse, render
+from tfs_deploy.config.batching import batching_parameters
 from tfs_deploy.config.importer import deployment_document
+from tfs_deploy.deployment import Batching
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError, UsageError
 
@@ -122,3 +125,52 @@ def test_real_examples_are_imported(models, name):
     text = re.sub(r"\$\{(\w+)\}", r"/\1", (models / name).read_text())
     document = deployment_document(text, name="x")
     assert document["models"][0]["name"] == "half_plus_two"
+
+
+def test_base_paths_of_a_container_become_those_of_this_machine():
+    models = "".join(
+        f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" }}\n'
+        for name, path in {"a": "/models/a", "b": "/models/big/b", "c": "/modelsc", "d": "/models"}.items()
+    )
+    document = deployment_document(
+        f"model_config_list {{\n{models}}}", name="x", base_paths={"/models/": "/srv/m", "/models/big": "/mnt"}
+    )
+    assert [model["base_path"] for model in document["models"]] == ["/srv/m/a", "/mnt/b", "/modelsc", "/srv/m"]
+
+
+def test_batching_and_monitoring_are_imported(models):
+    text = f"model_config_list {{ config {{ {MODEL} }} }}"
+    batching = (models / "batching_config.txt").read_text()
+    document = deployment_document(
+        text,
+        name="x",
+        batching=(batching, "b"),
+        monitoring=('prometheus_config { enable: true path: "/metrics" }', "m"),
+    )
+    section = Batching(**document["batching"])
+    assert batching_parameters(section) == protos.parse_text(batching, protos.BatchingParameters())
+    assert document["monitoring"] == {"prometheus": True, "path": "/metrics"}
+    sizes = deployment_document(
+        text, name="x", batching=("max_batch_size { value: 4 } allowed_batch_sizes: [2, 4]", "b")
+    )
+    assert sizes["batching"] == {"max_batch_size": 4, "allowed_batch_sizes": [2, 4]}
+
+
+@pytest.mark.parametrize(
+    ("batching", "line", "message"),
+    [
+        (
+            "max_batch_size { value: 8 }\nallowed_batch_sizes: 2\nallowed_batch_sizes: 4",
+            3,
+            "must be max_batch_size (8)",
+        ),
+        ("# pool\nthread_pool_name { value: 'x' }", 2, "has no key in a deployment file"),
+        ("\nmax_batch: 4", 2, "no field named"),
+    ],
+)
+def test_batching_that_cannot_be_imported_with_its_line(batching, line, message):
+    with pytest.raises(SpecError) as caught:
+        deployment_document(f"model_config_list {{ config {{ {MODEL} }} }}", name="x", batching=(batching, "b.config"))
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line) == ("b.config", line)
+    assert message in problem.message

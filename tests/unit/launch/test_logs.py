@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.launch.logs import follow, reason, tail
+from tfs_deploy.launch.logs import around_reason, follow, reason, tail
 
 
 def test_the_last_lines(tmp_path):
@@ -34,6 +34,22 @@ def test_bytes_that_are_no_text_do_not_matter(tmp_path):
 )
 def test_the_line_that_says_why(lines, expected):
     assert reason(lines) == expected
+
+
+def test_a_version_that_does_not_load_is_said_once_and_not_as_a_raw_status():
+    why = "Read less bytes than requested [[{{function_node f}}{{node RestoreV2}}]]"
+    status = (
+        "UNKNOWN: 2 servable(s) did not become available: "
+        f"{{{{{{name: a version: 2}} due to error: OUT_OF_RANGE: {why}}}, "
+        f"{{{{name: b version: 1}} due to error: no such file}}, }}"
+    )
+    loading = ["I loading a version 2", "I serving c version 1"]
+    log = [loading[0], f"E loading a version 2 failed: OUT_OF_RANGE: {why}", loading[1]]
+    expected = f"a version 2 failed to load: {why}; b version 1 failed to load: no such file"
+    for line in (f"error: the models cannot be served: {status} (hint: x)", f"Failed to start server. Error: {status}"):
+        lines = [*log, line]
+        assert reason(lines) == expected
+        assert around_reason(lines) == loading
 
 
 def test_following_a_log_gives_what_is_appended_until_the_server_ends(tmp_path):

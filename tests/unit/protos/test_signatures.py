@@ -48,3 +48,16 @@ def test_dtype_names_are_those_of_the_schema():
         expected = renamed.get(name, name)
         if value.number < 26 and value.number > 0:
             assert dtype_name(value.number) == expected
+
+
+def test_what_is_no_dense_tensor_says_what_it_is():
+    signature = protos.SignatureDef()
+    ragged = signature.outputs["r"].composite_tensor
+    ragged.type_spec.type_spec_class_name = "RaggedTensorSpec"
+    ragged.components.add(name="r:0", dtype=1)
+    signature.outputs["s"].coo_sparse.values_tensor_name = "s:0"
+    signature.outputs["s"].dtype = 1
+    signature.outputs["d"].name = "d:0"
+    outputs = signature_infos({"s": signature})["s"].outputs
+    assert {name: spec.composite for name, spec in outputs.items()} == {"d": "", "r": "ragged", "s": "sparse"}
+    assert str(outputs["r"]) == "ragged float32 [...]"

@@ -86,6 +86,8 @@ def test_the_page_is_whole_and_needs_nothing_else():
     assert "<requests>" not in page
     assert not re.search(r"(src|href)=|<script|url\(|@import", page)
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert page.count("<svg ") == page.count('<div class="plot"><svg ') > 0  # which scroll on a narrow screen
+    assert page.count('class="scroll stacks"') >= 2
     assert '<span class="status rolled-back">Rolled back after 41.0 s' in page
     for heading in ("Phases", "Traffic of the new version", "Failed requests", "Latency, median", "Gates", "Journal"):
         assert f"<h2>{heading}</h2>" in page

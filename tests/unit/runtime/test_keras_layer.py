@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import tfs_deploy as td
+from tfs_deploy import protos
+from tfs_deploy.codec import encode_tensor
 from tfs_deploy.errors import RequestError, UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +68,24 @@ def test_several_inputs_in_a_functional_model(scored: Path) -> None:
     with td.load_model(scored) as direct:
         expected = direct.predict({"row": rows.numpy(), "word": ["dog", "cow"]}, "both")
     np.testing.assert_array_equal(answer["score"], expected["score"])
+
+
+def test_an_input_with_a_default_may_be_left_out(tmp_path: Path) -> None:
+    def scale(inputs: Any) -> Any:
+        return {"y": inputs["capital-gain"] * inputs["by"]}
+
+    specs = {"capital-gain": ("float32", (None,)), "by": ("float32", ())}
+    path = td.export_model(tf.Module(), tmp_path / "m", signatures=td.Signature(scale, inputs=specs), check=False).path
+    file = path / "saved_model.pb"
+    model = protos.SavedModel.FromString(file.read_bytes())
+    default = encode_tensor(np.float32(2.0))
+    model.meta_graphs[0].signature_def["serving_default"].defaults["by"].ParseFromString(default)
+    file.write_bytes(model.SerializeToString())
+    (path / "assets.extra" / "tfs_deploy.json").unlink()
+    layer = layer_of(path)
+    for given in (np.float32([3.0]), {"capital-gain": np.float32([3.0])}):
+        assert layer(given)["y"].numpy().tolist() == [6.0]
+    assert layer({"capital-gain": np.float32([3.0]), "by": np.float32(5.0)})["y"].numpy().tolist() == [15.0]
 
 
 def test_what_is_around_it_is_trained_and_it_is_not(scored: Path) -> None:

@@ -15,6 +15,8 @@ import pytest
 import tfs_deploy as td
 from tfs_deploy import protos
 from tfs_deploy.errors import FailedPreconditionError, ModelError, RequestError, StatusError, UsageError
+from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
+from tfs_deploy.runtime.inputs import named_arrays
 from tfs_deploy.savedmodel.manifest import build_manifest, write_manifest
 
 
@@ -188,6 +190,16 @@ def test_pandas_itself(zoo: td.LocalModel) -> None:
     missing = pandas.DataFrame({"a": [1.5, None], "b": [1, None]})
     with pytest.raises(RequestError, match=r"input b is float64 \[2\], but the model expects int64"):
         zoo.predict(missing, "two")
+
+
+def test_a_column_fits_an_input_with_one_column() -> None:
+    pandas = pytest.importorskip("pandas")
+    info = SignatureInfo("s", "", {"x": TensorSpec("x", "float32", (None, 1))}, {})
+    table = pandas.DataFrame({"x": [1.5, 2.5]})
+    for given in (table, table["x"], {"x": table["x"]}):
+        assert named_arrays(given, info)["x"].tolist() == [[1.5], [2.5]]
+    with pytest.raises(RequestError, match="but the model expects float32"):
+        named_arrays({"x": np.float32([1.5, 2.5])}, info)  # an array has a shape of its own
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 10])

@@ -13,6 +13,8 @@ from tfs_deploy.cli.shared.options import common
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
 
 class ConfigCommand(Command):
     """``config FILE``, and ``config import``: the word ``import`` is the other command, never a file."""
@@ -106,30 +108,51 @@ def command(
     examples=(
         "tfs-deploy config import models.config",
         "tfs-deploy config import models.config --name digits --out imported.yaml",
+        "tfs-deploy config import models.config --base-path-map /models=/srv/models",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--name", default="imported", show_default=True, help="Name of the deployment.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the deployment file to this path.")
+@click.option(
+    "--base-path-map",
+    metavar="OLD=NEW",
+    multiple=True,
+    help="Write NEW for the beginning OLD of base paths, such as /models=/srv/models for a container's.",
+)
+@click.option("--batching", type=_FILE, help="The --batching_parameters_file of the server.")
+@click.option("--monitoring", type=_FILE, help="The --monitoring_config_file of the server.")
 @common
-def import_command(output: Output, file: Path, name: str, out: Path | None) -> None:
+def import_command(
+    output: Output,
+    file: Path,
+    name: str,
+    out: Path | None,
+    base_path_map: tuple[str, ...],
+    batching: Path | None,
+    monitoring: Path | None,
+) -> None:
     """Turn a models.config into a deployment file.
 
-    Use it to take over a server that was configured by hand. FILE is its models.config; whatever the server would
-    refuse in it is listed, each with its line.
+    Use it to take over a server that was configured by hand. FILE is its models.config, - for standard input; whatever
+    the server would refuse in it is listed, each with its line. TLS is not imported: name the PEM files in the section
+    ssl.
     """
     from tfs_deploy.atomic import write_atomic
     from tfs_deploy.config.importer import deployment_document
     from tfs_deploy.deployment.file import write_yaml
+    from tfs_deploy.deployment.file.variables import escaped
     from tfs_deploy.errors import UsageError
 
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{file} cannot be read: {reason}", hint="give the path of a models.config") from error
-    document = deployment_document(text, name=name, source=str(file))
-    rendered = write_yaml(document)
+    document = deployment_document(
+        _text_of(file),
+        name=name,
+        source="stdin" if str(file) == "-" else str(file),
+        base_paths=_base_paths(base_path_map),
+        batching=None if batching is None else (_text_of(batching), str(batching)),
+        monitoring=None if monitoring is None else (_text_of(monitoring), str(monitoring)),
+    )
+    rendered = write_yaml(escaped(document))
     if out is None:
         output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"))
         return
@@ -138,3 +161,26 @@ def import_command(output: Output, file: Path, name: str, out: Path | None) -> N
     write_atomic(out, rendered)
     output.result({"deployment": document, "written": str(out)})
     output.note(f"wrote {out}; check it with: tfs-deploy config {out} --check")
+
+
+def _text_of(file: Path) -> str:
+    import sys
+
+    from tfs_deploy.errors import UsageError
+
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"{file} cannot be read: {reason}", hint="give the path of a models.config") from error
+
+
+def _base_paths(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        old, given, new = pair.partition("=")
+        if not given or not old or not new.startswith("/"):
+            raise click.BadParameter(f"{pair!r} is not OLD=NEW with an absolute NEW.", param_hint="--base-path-map")
+        found[old] = new
+    return found

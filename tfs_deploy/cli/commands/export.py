@@ -18,7 +18,7 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import RETENTION, all_of, common, parse_tags
+from tfs_deploy.cli.shared.options import RETENTION, all_of, common, op_libraries_option, parse_tags
 from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import TfsDeployError, UsageError, file_hint
 from tfs_deploy.export import ExportedVersion, export_model
@@ -26,7 +26,7 @@ from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
-from tfs_deploy.text import counted, size_text
+from tfs_deploy.text import closest, counted, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,6 +107,7 @@ _NUMBER = re.compile(r"[0-9]+")
     default=True,
     help="Refuse a Keras file that holds Python code, such as that of a Lambda layer.",
 )
+@op_libraries_option
 @common
 def command(
     output: Output,
@@ -156,6 +157,11 @@ def parse_version(text: str | None) -> int | str | None:
 
 def _source(text: str, modules: Sequence[str]) -> Any:
     """Return the path, or the object that ``MODULE:OBJECT`` names (a plain function is called for it)."""
+    file, _, name = text.partition(":")
+    if file.endswith(".py") and Path(file).is_file():
+        raise UsageError(
+            f"{file} is a Python file, not a model", hint=f"tfs-deploy export {Path(file).stem}:{name or 'OBJECT'}"
+        )
     reference = not Path(text).exists() and _REFERENCE.fullmatch(text) is not None
     if not reference and not modules:
         return Path(text)
@@ -176,7 +182,7 @@ def _object(text: str) -> Any:
     found = _import(module)
     for name in path.split("."):
         if not hasattr(found, name):
-            raise UsageError(f"{text}: {name!r} not found", hint="MODULE:OBJECT, as in train:model")
+            raise UsageError(f"{text}: {name!r} not found", hint=_objects_hint(module, found, name))
         found = getattr(found, name)
     if type(found).__name__ != "function":
         return found
@@ -196,6 +202,12 @@ def _raised(what: str, error: Exception, code: str) -> Exception:
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})"
     problem = " ".join(str(error).split()) or "no message"
     return UsageError(f"{what} raised {type(error).__name__}: {problem}{place}", hint=f"python -c '{code}' shows all")
+
+
+def _objects_hint(module: str, found: Any, name: str) -> str:
+    """Return a hint with the closest name in the module, as it is written in a command."""
+    near = closest(name, [known for known in dir(found) if not known.startswith("_")])
+    return f"did you mean {module}:{near}?" if near is not None else "MODULE:OBJECT, as in train:model"
 
 
 def _require(module: str) -> None:

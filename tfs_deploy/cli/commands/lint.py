@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.output import styled
 from tfs_deploy.cli.shared.tree import printable
 from tfs_deploy.errors import UsageError
@@ -66,6 +66,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     help="Lowest severity that leads to exit code 1.",
 )
 @click.option("--rules", is_flag=True, help="Print the reference of all rules and exit.")
+@op_libraries_option
 @common
 def command(
     output: Output,
@@ -117,11 +118,13 @@ def _server_of(file: Path) -> ServerTraits:
     """Return what a deployment file tells of the server; ``UsageError`` if that is nothing, or not its version."""
     from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.deployment.server_traits import server_traits
+    from tfs_deploy.savedmodel.graph.op_libraries import use_op_libraries
 
     deployment = load_deployment(file)
+    use_op_libraries(deployment.server.op_libraries)
     traits = server_traits(deployment)
     docker = deployment.server.docker
-    if docker is None and traits == ServerTraits():
+    if docker is None and traits == ServerTraits() and not deployment.server.op_libraries:
         raise UsageError(
             f"{file} names no image: its server does not run in a container",
             hint="give the server's version with --image-version",

@@ -9,14 +9,17 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import CONNECTION, all_of, client_options, common
 from tfs_deploy.cli.shared.output_values import archive_path, outputs_document, outputs_lines, write_archive
 from tfs_deploy.client.core.input_check import find_signature
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from tfs_deploy.cli.shared.output import Output
     from tfs_deploy.client import Client, PredictReply, RestClient
+    from tfs_deploy.client.options import Options
 
 
 @click.command(
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Timeout per request, in seconds.",
 )
+@all_of(CONNECTION)
 @common
 def command(
     output: Output,
@@ -79,6 +83,7 @@ def command(
     rest: bool,
     form: str,
     timeout: float,
+    **connection: Any,
 ) -> None:
     """Send one request to a served model.
 
@@ -86,7 +91,9 @@ def command(
     there.
     """
     archive = archive_path(form)
-    with _client(address, timeout=timeout, rest=rest) as client:
+    options = client_options(**connection)
+    options["timeout"] = timeout
+    with _client(address, rest=rest, **options) as client:
         metadata = client.metadata(model, label=label, version=version)
         info = find_signature(metadata.signatures, signature or DEFAULT_SIGNATURE, model)
         values = read_inputs(inputs, info.inputs)
@@ -103,10 +110,10 @@ def command(
     output.result(document, _table(reply, document))
 
 
-def _client(address: str, *, timeout: float, rest: bool) -> Client | RestClient:
+def _client(address: str, *, rest: bool, **options: Unpack[Options]) -> Client | RestClient:
     from tfs_deploy.client import Client, RestClient
 
-    return RestClient(address, timeout=timeout) if rest else Client(address, timeout=timeout)
+    return RestClient(address, **options) if rest else Client(address, **options)
 
 
 def _document(reply: PredictReply, seconds: float, *, rest: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import click
 
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.input_values import read_inputs
-from tfs_deploy.cli.shared.options import common, parse_tags
+from tfs_deploy.cli.shared.options import common, op_libraries_option, parse_tags
 from tfs_deploy.cli.shared.output_values import archive_path, outputs_document, outputs_lines, write_archive
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     metavar="FORM",
     help="Output format: table, json or the path of an .npz file.",
 )
+@op_libraries_option
 @common
 def command(
     output: Output,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.verify_options import REFERENCE, make_plan, verify_options
 from tfs_deploy.errors import VerdictError
 
@@ -38,6 +38,7 @@ _REPORTS = ("junit.xml", "summary.md", "report.html")
 @click.option(
     "--report", type=click.Path(path_type=Path, file_okay=False), help="Write verdict and reports into this directory."
 )
+@op_libraries_option
 @common
 def command(output: Output, path: Path, *, report: Path | None, **options: Any) -> int:
     """Verify a version before it serves traffic.

@@ -159,8 +159,6 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     """Make the rollout that the options describe; raises ``UsageError`` before the server is asked."""
     from tfs_deploy.cli.shared.rollout_control import choose_model
     from tfs_deploy.rollout import Rollout
-    from tfs_deploy.rollout.adapters.replicas import Replica
-    from tfs_deploy.rollout.controller.hooks import RolloutHook, check_target
     from tfs_deploy.rollout.machine.strategies import parse_steps
     from tfs_deploy.rollout.notation import parse_seconds
 
@@ -168,12 +166,6 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
     strategy, steps = options.pop("strategy"), options.pop("steps")
     prometheus = options.pop("prometheus") or ""
     gates = [parse_gate(text, prometheus=prometheus) for text in options.pop("gates")]
-    for text in options["hooks"]:
-        RolloutHook.parse(text)
-    for target in options["notify"]:
-        check_target(target)
-    for text in options["replicas"]:
-        Replica.parse(text)
     for time in ("bake", "check_every", "samples_timeout", "keep_warm", "load_timeout", "outage"):
         options[time] = parse_seconds(options[time])
     if options["require_traffic"] is None:

@@ -136,10 +136,12 @@ def make_plan(path: Path, options: dict[str, Any]) -> VerificationPlan:
 
 def _subjects(path: Path, name: str | None, baseline: str | None) -> tuple[Deployment | None, list[Subject]]:
     from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.savedmodel.graph.op_libraries import use_op_libraries
     from tfs_deploy.verify.subjects import FILES, subjects_of_deployment, subjects_of_directory
 
     if path.suffix in FILES and not path.is_dir():
         deployment = load_deployment(path)
+        use_op_libraries(deployment.server.op_libraries)
         return deployment, subjects_of_deployment(deployment, name=name, baseline=baseline)
     return None, subjects_of_directory(path, name=name, baseline=baseline)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from tfs_deploy.errors import RequestError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
@@ -11,6 +11,9 @@ from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+#: examples that the text of a reply shows
+_MOST_SHOWN: Final = 8
 
 
 class ScoredClass(NamedTuple):
@@ -45,7 +48,9 @@ class ClassifyReply(Sequence[list[ScoredClass]]):
         return [max(classes, key=lambda each: each.score) for classes in self.results]
 
     def __repr__(self) -> str:
-        return f"ClassifyReply({len(self)} examples; {self.model} version {self.version}, {self.signature})"
+        best = [f"{each.label} {each.score:.3g}".strip() for each in self.best()[:_MOST_SHOWN]]
+        shown = ", ".join([*best, "..."] if len(self) > _MOST_SHOWN else best)
+        return f"ClassifyReply({len(self)} examples: {shown}; {self.model} version {self.version}, {self.signature})"
 
 
 class RegressReply(Sequence[float]):
@@ -67,7 +72,9 @@ class RegressReply(Sequence[float]):
         return len(self.values)
 
     def __repr__(self) -> str:
-        return f"RegressReply({len(self)} examples; {self.model} version {self.version}, {self.signature})"
+        values = [f"{value:.6g}" for value in self.values[:_MOST_SHOWN]]
+        shown = ", ".join([*values, "..."] if len(self) > _MOST_SHOWN else values)
+        return f"RegressReply({len(self)} examples: {shown}; {self.model} version {self.version}, {self.signature})"
 
 
 #: what MultiInference returns for each task

@@ -49,3 +49,6 @@ class ModelMetadata:
     model: str
     version: int | None
     signatures: dict[str, SignatureInfo]
+
+    def __repr__(self) -> str:
+        return f"ModelMetadata({self.model} version {self.version}; {'; '.join(map(str, self.signatures.values()))})"

@@ -19,6 +19,12 @@ class PredictOptions(RequestOptions, total=False):
     timeout: float | None
 
 
+class BoundOptions(PredictOptions, total=False):
+    """Keyword arguments that ``model`` binds."""
+
+    headers: Mapping[str, str] | None
+
+
 class PredictRequest:
     """A Predict request.
 

@@ -34,7 +34,9 @@ _HUNG_UP_HINTS: Final = {
     False: "is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...)?",
     True: CLIENT_CERTIFICATE,
 }
-_HANDSHAKE: Final = re.compile(r"handshake failed|Hostname Verification|verification check failed", re.IGNORECASE)
+_HANDSHAKE: Final = re.compile(
+    r"handshake failed|security handshaker|verification check failed|not in peer certificate", re.IGNORECASE
+)
 #: what gRPC reports when no server answered at all
 _NO_CONNECTION: Final = re.compile(
     r"failed to connect|connection refused|errors? resolving|DNS resolution|Socket closed|Connection reset"

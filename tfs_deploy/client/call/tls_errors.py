@@ -29,6 +29,11 @@ _REASONS: Final = tuple(
             "give a certificate of an authority that the server trusts (custom_ca of its SSL config, ssl.ca)",
         ),
         (
+            r"create security handshaker",
+            "a certificate or key of the client is damaged",
+            "are the files whole? openssl x509 -in FILE -text shows a certificate",
+        ),
+        (
             r"certificate has expired",
             "the certificate of {target} has expired",
             f"renew the server's certificate and restart the server; {_SHOW}",
@@ -39,7 +44,7 @@ _REASONS: Final = tuple(
             f"is the clock of this machine right? {_SHOW}",
         ),
         (
-            r"hostname.verification|hostname mismatch|ip address mismatch|not valid for|doesn't match",
+            r"not in peer certificate|hostname.verification|(hostname|ip address) mismatch|not valid for|doesn't match",
             "the certificate of {target} is for another name",
             f"give the name in the certificate, Tls(name=...), or call the server by it; {_SHOW}",
         ),

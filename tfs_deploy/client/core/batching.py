@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: errors that one bad example can cause: the batch is halved until the example is found
 INPUT_ERRORS: Final = (RequestError, InvalidArgumentError, FailedPreconditionError, OutOfRangeError)
 
+#: values that the text of a prediction shows
+_MOST_SHOWN: Final = 8
+
 
 class Prediction(Mapping[str, "NDArray[Any]"]):
     """The result for one example: its outputs, or ``error``.
@@ -69,7 +72,15 @@ class Prediction(Mapping[str, "NDArray[Any]"]):
         return len(self.outputs)
 
     def __repr__(self) -> str:
-        return f"Prediction({self.index}: {self.error if self.error is not None else ', '.join(self._outputs)})"
+        if self.error is not None:
+            return f"Prediction({self.index}: {type(self.error).__name__}: {self.error.message})"
+        outputs = ", ".join(f"{name} = {_value_text(value)}" for name, value in self._outputs.items())
+        return f"Prediction({self.index}: {outputs})"
+
+
+def _value_text(value: NDArray[Any]) -> str:
+    """Return a small array's values, and the dtype and shape of a larger one."""
+    return str(value.tolist()) if value.size <= _MOST_SHOWN else f"{value.dtype}{list(value.shape)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ def rest_base_url(address: str, *, encrypted: bool = False) -> str:
     try:
         url = read_url(address, scheme="https" if encrypted else "http")
         valid = not url.query and "#" not in address
+        if encrypted and url.scheme == "http":
+            valid, reason = False, "TLS is asked for, which is https"
     except ValueError as error:
         valid, reason = False, error
     if not valid:

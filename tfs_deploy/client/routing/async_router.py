@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from typing_extensions import Unpack
+
     from tfs_deploy.client.protocols import AsyncPredictClient
+    from tfs_deploy.client.routing.router_base import RouterOptions
     from tfs_deploy.codec import PredictReply
 
 
@@ -22,7 +25,11 @@ class AsyncRouter(RouterBase):
     """``Router`` for an ``AsyncClient`` or ``AsyncRestClient``: the same split, and ``predict`` is awaited."""
 
     def __init__(
-        self, client: AsyncPredictClient, model: str, traffic_path: Path | str | None = None, **options: Any
+        self,
+        client: AsyncPredictClient,
+        model: str,
+        traffic_path: Path | str | None = None,
+        **options: Unpack[RouterOptions],
     ) -> None:
         super().__init__(model, traffic_path, **options)
         self.client = client

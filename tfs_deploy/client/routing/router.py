@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from typing_extensions import Unpack
+
     from tfs_deploy.client.protocols import PredictClient
+    from tfs_deploy.client.routing.router_base import RouterOptions
     from tfs_deploy.codec import PredictReply
 
 
@@ -29,11 +32,23 @@ class Router(RouterBase):
         model: the servable's name.
         traffic_path: the traffic file of the deployment, ``.tfs-deploy/NAME/traffic.json`` beside the deployment file;
             ``None`` with ``weights``.
-        options: see ``RouterBase``.
+        weights: instead of a file: label or version number -> weight; the weights may have any sum.
+        copies: with ``weights``: label or version -> percent of the requests that are also sent there in the
+            background, and compared.
+        compared: called for each copy with the label that answered and, by output, the difference from the reply that
+            was served.
+        fallback: the label for all requests while the file does not name the model, and for requests whose label or
+            version is gone; default: ``stable``, or the lowest version.
+        record: count requests, errors and latencies by label during a rollout, which judges them.
+        clock: monotonic seconds.
     """
 
     def __init__(
-        self, client: PredictClient, model: str, traffic_path: Path | str | None = None, **options: Any
+        self,
+        client: PredictClient,
+        model: str,
+        traffic_path: Path | str | None = None,
+        **options: Unpack[RouterOptions],
     ) -> None:
         super().__init__(model, traffic_path, **options)
         self.client = client

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from tfs_deploy.client.routing.comparison import has_broken
 from tfs_deploy.client.routing.label_choice import FALLBACK, checked_weights, choose, position
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from tfs_deploy.codec import PredictReply
 
 _LOG = logging.getLogger(__name__)
+
+
+class RouterOptions(TypedDict, total=False):
+    """Keyword arguments of the routers; see ``RouterBase``."""
+
+    weights: Mapping[Any, float] | None
+    copies: Mapping[Any, float] | None
+    compared: ComparisonCallback | None
+    fallback: str | int | None
+    record: bool
+    clock: Callable[[], float]
 
 
 class RouterBase:
@@ -87,6 +98,9 @@ class RouterBase:
         if not isinstance(self._split, FixedTrafficSplit):
             raise UsageError("this router's weights come from its traffic file", hint="use write_traffic")
         self._split.weights = checked_weights(weights)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r}, {self._split.weights}, fallback={self.fallback!r})"
 
     def choose(self, key: str | bytes | int | None = None) -> Any:
         """Return the label (or version) for a key; without a key, a random one by weight."""

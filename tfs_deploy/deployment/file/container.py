@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.deployment.docker import CONFIG_DIR, MODELS_DIR
+from tfs_deploy.deployment.docker import CONFIG_DIR, MODELS_DIR, OWN_LABELS
 from tfs_deploy.deployment.file.messages import shown
 from tfs_deploy.deployment.file.text_values import parse_gpus, parse_memory, parse_release
 from tfs_deploy.deployment.image import Image
@@ -26,6 +26,9 @@ _USER: Final = re.compile(r"\d{1,10}(:\d{1,10})?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOG_SIZE: Final = re.compile(r"[1-9]\d{0,9}[kmg]")
 _PLATFORM: Final = re.compile(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?")
+_NETWORK: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+#: what the engine takes for a network without one: it has no names of containers, or no ports of its own
+_MODES: Final = ("bridge", "host", "none", "default")
 #: the least that Docker lets a container have
 _LEAST_MEMORY: Final = 6 << 20
 #: variables of the official image's entrypoint script, which is not used (tools/docker/Dockerfile)
@@ -61,6 +64,7 @@ def check_container(server: ServerSection, unknown: set[KeyPath], *, allow_lates
     if (*_WHERE, "image") not in unknown:
         yield from _check_image(server, server.docker, allow_latest=allow_latest)
     yield from _check_values(server.docker)
+    yield from _check_labels_and_networks(server.docker)
     yield from _check_mounts(server.docker)
 
 
@@ -95,6 +99,19 @@ def _check_values(docker: DockerSection) -> Iterator[Finding]:
             yield (*_WHERE, "env", name), "has no effect: models come from this file, the image's script is not run"
 
 
+def _check_labels_and_networks(docker: DockerSection) -> Iterator[Finding]:
+    for name in docker.labels:
+        if not name or name.startswith(OWN_LABELS):
+            yield (*_WHERE, "labels", name), f"must not be empty or begin with {OWN_LABELS}, as the toolkit's own do"
+    for index, name in enumerate(docker.networks):
+        if not _NETWORK.fullmatch(name):
+            yield (*_WHERE, "networks", index), f"is not a valid name of a network: {shown(name)}"
+        elif name in _MODES:
+            yield (*_WHERE, "networks", index), f"{name} is a mode: name a network of docker network create"
+        elif name in docker.networks[:index]:
+            yield (*_WHERE, "networks", index), f"{name} is listed twice"
+
+
 def _check_mounts(docker: DockerSection) -> Iterator[Finding]:
     seen: set[PurePosixPath] = set()
     for index, mount in enumerate(docker.mounts):
@@ -124,6 +141,7 @@ def _is_address(text: str) -> bool:
 _FORMS: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
     "serving_version": (parse_release, "a release such as '2.19'"),
     "memory": (lambda text: parse_memory(text) is not None, "a size such as 512m or 4g"),
+    "shm_size": (parse_memory, "a size such as 64m or 1g"),
     "gpus": (parse_gpus, "all, a count or a list of device ids"),
     "user": (_USER.fullmatch, "UID or UID:GID in numbers"),
     "address": (_is_address, "an IP address of this machine"),

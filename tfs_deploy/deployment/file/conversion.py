@@ -74,6 +74,7 @@ def _server(section: ServerSection, folder: Path) -> Server:
         "alternate_ports": None if other is None else (other.grpc_port, other.rest_port if section.rest_port else 0),
         "session_config": _path_or_none(folder, section.session_config),
         "platform_config": _path_or_none(folder, section.platform_config),
+        "op_libraries": tuple(_path(folder, text) for text in section.op_libraries),
         "docker": None if section.docker is None else _docker(section.docker, folder),
     }
     return Server(**_values(section) | converted)
@@ -84,7 +85,10 @@ def _docker(section: DockerSection, folder: Path) -> Docker:
         "serving_version": None if section.serving_version is None else parse_release(section.serving_version),
         "memory": None if section.memory is None else parse_memory(section.memory),
         "gpus": None if section.gpus is None else parse_gpus(section.gpus),
+        "shm_size": None if section.shm_size is None else parse_memory(section.shm_size),
         "env": dict(section.env),
+        "labels": dict(section.labels),
+        "networks": tuple(section.networks),
         "mounts": tuple(Mount(_path(folder, mount.source), mount.target, mount.read_only) for mount in section.mounts),
     }
     return Docker(**_values(section) | converted)

@@ -13,7 +13,7 @@ from tfs_deploy.deployment.file.text_values import parse_release
 from tfs_deploy.deployment.links import HINT, blind_links
 from tfs_deploy.errors import ModelError, SpecError, UsageError
 from tfs_deploy.protos.text_format import read_message
-from tfs_deploy.savedmodel.graph.scan import scan_saved_model
+from tfs_deploy.savedmodel.graph.scan import graph_file, scan_saved_model
 from tfs_deploy.savedmodel.inspect import serving_graph
 from tfs_deploy.savedmodel.layout import GRAPH_FILES, MODEL_FILES, SAVED_MODEL, TFLITE_MODEL
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions, version_number
@@ -105,9 +105,7 @@ def _check_release(where: KeyPath, model: Model, release: tuple[int, int]) -> It
 
 def _release_of(version: Path) -> tuple[int, int] | None:
     try:
-        return parse_release(
-            serving_graph(scan_saved_model(version / SAVED_MODEL)).tensorflow_version.partition("-")[0]
-        )
+        return parse_release(serving_graph(scan_saved_model(graph_file(version))).tensorflow_version.partition("-")[0])
     except (ModelError, OSError):
         return None  # another check reports it
 
@@ -126,6 +124,9 @@ def _check_server(server: Server) -> Iterator[Finding]:
             yield ("server", key), str(error.problems[0])
         except UsageError as error:
             yield ("server", key), error.message
+    for index, library in enumerate(server.op_libraries):
+        if not library.is_file():
+            yield ("server", "op_libraries", index), f"{library} is not a file"
     for index, mount in enumerate(server.docker.mounts if server.docker is not None else ()):
         if not mount.source.exists():
             yield ("server", "docker", "mounts", index, "source"), f"{mount.source} does not exist"

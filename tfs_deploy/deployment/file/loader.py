@@ -18,6 +18,7 @@ from tfs_deploy.deployment.file.schema import DeploymentFile
 from tfs_deploy.deployment.file.state_place import check_state, check_state_on_disk
 from tfs_deploy.deployment.file.yaml_reader import ParsedYaml, read_yaml
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _checked(source: Path, parsed: ParsedYaml, *, check_disk: bool, allow_latest
 
 def _read(source: Path) -> str:
     try:
-        return source.read_bytes().decode("utf-8-sig")
+        return read_regular(source).decode("utf-8-sig")
     except FileNotFoundError:
         raise _not_found(source) from None
     except IsADirectoryError:

@@ -139,6 +139,9 @@ class DockerSection(Section):
     gpus: Any = None
     env: dict[str, str] = {}
     mounts: list[MountSection] = []
+    networks: list[str] = []
+    labels: dict[str, str] = {}
+    shm_size: str | None = None
 
 
 @of(Server)
@@ -152,6 +155,7 @@ class ServerSection(Section):
     alternate_ports: AlternatePortsSection | None = None
     session_config: str | None = None
     platform_config: str | None = None
+    op_libraries: list[str] = []
     docker: DockerSection | None = None
 
 

@@ -2,6 +2,9 @@
 
 Scalars are read by the rules of YAML 1.2, which has no octal ``010`` and no boolean ``on``. Text that YAML 1.1
 would read differently is refused: other tools that read the same file would disagree.
+
+Values may name environment variables, see ``variables``. They are put in after the text was parsed: a variable never
+changes what the rest of the file means, and a plain scalar is read as if its value stood there.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
+
+from tfs_deploy.deployment.file.variables import substituted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -209,9 +214,12 @@ class _Builder:
         if event.tag is not None:
             self._problem(event, path, f"tag {event.tag} is not supported in a deployment file")
             return event.value
-        if event.style in _QUOTED:
-            return event.value
-        value, trap = _resolve(event.value)
+        text, problems = substituted(event.value)
+        for problem in problems:
+            self._problem(event, path, problem)
+        if event.style in _QUOTED or problems:
+            return text
+        value, trap = _resolve(text)
         if trap:
             self._problem(event, path, trap)
         elif value is None:

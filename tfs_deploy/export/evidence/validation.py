@@ -14,6 +14,8 @@ import tfs_deploy
 from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError
 from tfs_deploy.host.python_module import module_command
 from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.savedmodel.graph.op_libraries import VARIABLE, op_libraries
+from tfs_deploy.savedmodel.graph.ops import stock_ops
 from tfs_deploy.savedmodel.review import LINT_CODES, Accepts, review_lint
 
 if TYPE_CHECKING:
@@ -47,9 +49,12 @@ def refuse_unservable(info: SavedModelInfo) -> None:
         raise UsageError(f"{remark.message} ({remark.code} {remark.where})", hint=remark.hint)
 
 
-def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float) -> dict[str, Any]:
+def replay_in_fresh_process(info: SavedModelInfo, tags: Sequence[str], timeout: float) -> dict[str, Any]:
     """Load the directory in a fresh process, replay its goldens and return the result; ``VerdictError`` on failure."""
+    directory = info.path
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    if libraries := _op_libraries(info):
+        environment[VARIABLE] = os.pathsep.join(libraries)
     package_root = str(Path(tfs_deploy.__file__).parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, environment.get("PYTHONPATH")]))
     command = module_command("tfs_deploy.export.evidence.replay", str(directory), *tags)
@@ -82,4 +87,33 @@ def replay_in_fresh_process(directory: Path, tags: Sequence[str], timeout: float
             )
         differs = "is not the original" if answer.get("kind") == "differs" else "cannot be loaded or called"
         raise VerdictError(f"the written model {differs}: {problem}", hint=hint)
+    for signature, difference in answer["unsteady"].items():
+        logger.warning(
+            "signature %r answers the same example differently each time: %s; is dropout in training mode, or are "
+            "there random numbers or state? (TFS206 and TFS208 of tfs-deploy lint)",
+            signature,
+            difference,
+        )
     return answer
+
+
+def _op_libraries(info: SavedModelInfo) -> list[str]:
+    """Return the libraries of custom ops that the fresh process needs: the chosen ones, and those of imported packages.
+
+    A package such as ``tensorflow_text`` loads its library into this process (on Linux, ``/proc`` knows), but the fresh
+    process imports no package.
+    """
+    chosen = [str(path) for path in op_libraries()]
+    maps = Path("/proc/self/maps")
+    if info.ops.keys() <= stock_ops().keys() | info.serving.graph.functions.keys() or not maps.is_file():
+        return chosen
+    mapped = dict.fromkeys(line.split(maxsplit=5)[5] for line in maps.read_text().splitlines() if line.endswith(".so"))
+    return [*chosen, *(path for path in mapped if path not in chosen and _registers_ops(Path(path)))]
+
+
+def _registers_ops(library: Path) -> bool:
+    """Tell whether a library is linked with TensorFlow, but is neither a part of it nor a Python module."""
+    if not library.is_file() or "tensorflow" in library.parent.parts[-3:]:
+        return False
+    data = library.read_bytes()
+    return b"libtensorflow_framework.so" in data and b"PyInit_" not in data

@@ -1,1 +1,1 @@
-"""Signatures: what the caller asks for, bound to functions, and ready-made wrappers."""
+"""Signatures: what the caller asks for, and ready-made wrappers."""

@@ -14,9 +14,10 @@ from tfs_deploy.export.signatures.results import Outputs, name_outputs
 from tfs_deploy.export.signatures.specs import tf_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from tfs_deploy.export.signatures.arguments import NamedCall
+    from tfs_deploy.export.signatures.nest import NestPath
     from tfs_deploy.protos.signatures import TensorSpec
 
 _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -49,11 +50,11 @@ class BoundSignature:
         call: NamedCall,
         outputs: Outputs,
         graph: NamedCall | None = None,
-        own_outputs: Sequence[str] | None = None,
+        own_outputs: Mapping[NestPath, str] | None = None,
     ) -> BoundSignature:
         """Return the signature of a call whose results ``outputs`` names; ``graph``: another call to trace.
 
-        ``own_outputs``: the model's own names of the results.
+        ``own_outputs``: the model's own names of the results, by their paths.
         """
 
         def naming(function: NamedCall) -> NamedCall:

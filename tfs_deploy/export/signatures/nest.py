@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 #: the keys and positions that lead to a leaf
-Path: TypeAlias = "tuple[str | int, ...]"
+NestPath: TypeAlias = "tuple[str | int, ...]"
 
 
-def leaves(nest: Any, path: Path = ()) -> list[tuple[Path, Any]]:
+def leaves(nest: Any, path: NestPath = ()) -> list[tuple[NestPath, Any]]:
     """List the leaves with their paths in the order of TensorFlow and Keras: dicts by sorted key (tf.nest)."""
     if isinstance(nest, Mapping):
         return [leaf for key in sorted(nest) for leaf in leaves(nest[key], (*path, key))]
@@ -28,7 +28,7 @@ def fill(nest: Any, values: Iterator[Any]) -> Any:
     return next(values)
 
 
-def place(nest: Any, values: Mapping[Path, Any], path: Path = ()) -> Any:
+def place(nest: Any, values: Mapping[NestPath, Any], path: NestPath = ()) -> Any:
     """Return the nest with the leaves at some paths replaced."""
     if isinstance(nest, Mapping):
         return {key: place(value, values, (*path, key)) for key, value in nest.items()}
@@ -37,7 +37,7 @@ def place(nest: Any, values: Mapping[Path, Any], path: Path = ()) -> Any:
     return values.get(path, nest)
 
 
-def path_text(path: Path) -> str:
+def path_text(path: NestPath) -> str:
     """Return a path as Python writes it: ``features[user][0]``."""
     first, *rest = path
     return f"{first}{''.join(f'[{step}]' for step in rest)}"

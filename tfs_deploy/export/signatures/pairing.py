@@ -10,7 +10,7 @@ from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.names import did_you_mean, naming_hint
 
 if TYPE_CHECKING:
-    from tfs_deploy.export.signatures.nest import Path
+    from tfs_deploy.export.signatures.nest import NestPath
 
 #: what a signature says of one side; in a dict, a value of ``str`` or ``int`` is the model's own name or a position
 Given: TypeAlias = "Mapping[str, Any] | Sequence[str]"
@@ -24,7 +24,7 @@ class Place:
     further names that it is known by, such as that of a ``keras.Input`` that hangs under a key of a dict.
     """
 
-    path: Path
+    path: NestPath
     name: str
     others: tuple[str, ...] = ()
 
@@ -131,7 +131,7 @@ def _count_hint(signature: str, role: str, given: Given, own: Sequence[str]) -> 
     return "give each one name, the model's own where it has some" if unknown else naming_hint(signature, role)
 
 
-def _ordered(paths: Sequence[Path]) -> bool:
+def _ordered(paths: Sequence[NestPath]) -> bool:
     """Tell whether places follow each other in arguments or lists, with no dict between them."""
     common = 0
     while all(len(path) > common for path in paths) and len({path[common] for path in paths}) == 1:

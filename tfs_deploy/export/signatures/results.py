@@ -7,21 +7,23 @@ from typing import Any, TypeAlias
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.names import naming_hint
-from tfs_deploy.export.signatures.nest import leaves
+from tfs_deploy.export.signatures.nest import NestPath, leaves
 from tfs_deploy.export.signatures.pairing import Place, named_alone, pair
 from tfs_deploy.export.signatures.specs import as_spec
 
 Outputs: TypeAlias = "Mapping[str, Any] | Sequence[str] | None"
 
 
-def name_outputs(signature: str, result: Any, outputs: Outputs, own: Sequence[str] | None = None) -> dict[str, Any]:
+def name_outputs(
+    signature: str, result: Any, outputs: Outputs, own: Mapping[NestPath, str] | None = None
+) -> dict[str, Any]:
     """Return the results of a call by output name.
 
     Args:
         signature: for messages.
         result: what the call returned.
         outputs: what the signature says of its outputs.
-        own: the model's own names of its results, in the order of ``nest.leaves``, where it has some.
+        own: the model's own names of its results by their paths, where it has some.
 
     Raises:
         UsageError: the results cannot be named, or are not tensors.
@@ -40,12 +42,13 @@ def name_outputs(signature: str, result: Any, outputs: Outputs, own: Sequence[st
     return {name: _as_tensor(signature, name, values[number], outputs) for name, number in chosen.items()}
 
 
-def _places(result: Any, own: Sequence[str] | None) -> tuple[list[Place], list[Any]]:
+def _places(result: Any, own: Mapping[NestPath, str] | None) -> tuple[list[Place], list[Any]]:
     """Return the places of the results, and the results themselves."""
     if result is None:
         return [], []  # a function that only does something, such as tf.print
-    if own is not None and len(flat := leaves(result)) == len(own):
-        return [Place(path, name) for (path, _), name in zip(flat, own, strict=True)], [value for _, value in flat]
+    flat = [] if own is None else leaves(result)
+    if own and [path for path, _ in flat] == list(own):  # a call of its own may return something else than its graph
+        return [Place(path, own[path]) for path, _ in flat], [value for _, value in flat]
     if hasattr(result, "_asdict"):
         fields = result._asdict()
         return [Place((n,), name) for n, name in enumerate(fields)], list(fields.values())

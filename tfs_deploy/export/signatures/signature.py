@@ -29,16 +29,19 @@ class Signature:
 
     ``function``: a callable that takes and returns tensors, the name of a method of the model (or of a signature that
     a SavedModel has), or ``None`` for the model's own call. Inputs are passed by keyword where the parameters carry
-    their names, else in order; a function with a single parameter takes several inputs as one dict.
+    their names, else in order to the parameters that are required; a function that requires a single one takes
+    several inputs as one dict.
 
     ``inputs``: ``{name: spec}``, a spec being a ``(dtype, shape)`` tuple, a ``tf.TensorSpec``, a ``keras.InputSpec``
     or a ``protos.signatures.TensorSpec``; a size of ``None`` is free. A sequence of named specs works too.
-    A sequence of names keeps the model's own specs; ``None`` keeps its names too. For TensorFlow 1 graphs and
-    SavedModels the values are tensors, tensor names or names in the signature that the SavedModel has.
+    A sequence of names keeps the model's own specs; ``None`` keeps its names too. Names that the model has mean its
+    own inputs, in any order; ``{name: own name}`` renames one, and other names count in order where there is one
+    (arguments and lists, not dicts). For TensorFlow 1 graphs and SavedModels the values are tensors, tensor names or
+    names in the signature that the SavedModel has.
 
-    ``outputs``: a sequence of names, in the order of the function's results (or a choice of the keys it returns);
-    ``{name: key or position in the result}``; ``{name: spec}`` to have dtype and shape checked; ``None`` for a
-    function that returns a dict. For TensorFlow 1 graphs: ``{name: tensor}``.
+    ``outputs``: a sequence of names, those of the results (a choice of them, in any order), or others in the order of
+    the results; ``{name: key, own name or position in the result}``; ``{name: spec}`` to have dtype and shape checked;
+    ``None`` for a function that returns a dict. For TensorFlow 1 graphs: ``{name: tensor}``.
 
     ``method``: ``"predict"``, ``"classify"`` or ``"regress"``; the last two take serialized tf.Examples as ``inputs``
     and answer with ``classes``/``scores`` or ``outputs`` (TF Serving: classifier.cc, regressor.cc).

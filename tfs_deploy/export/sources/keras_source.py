@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.signatures.functions import bind_all, bind_function, method_of
+from tfs_deploy.export.calls.functions import bind_all, bind_function, method_of
+from tfs_deploy.export.calls.keras_call import KerasCall
+from tfs_deploy.export.calls.own_call import pair_inputs
 from tfs_deploy.export.signatures.names import naming_hint
-from tfs_deploy.export.signatures.own_call import pair_inputs
 from tfs_deploy.export.signatures.signature import Signature
-from tfs_deploy.export.sources.keras_call import KerasCall
 from tfs_deploy.export.sources.keras_file import load_keras_file
 from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
@@ -61,7 +61,7 @@ def _bind(
         )
     if function is None or function is model or (isinstance(function, str) and function in _OWN):
         if signature.outputs is None:
-            _check_own_outputs(name, keras_call.own.outputs)
+            _check_own_outputs(name, list((keras_call.own.outputs or {}).values()))
         return keras_call.bind(name, signature, dtypes)
     if isinstance(function, str):
         function = method_of(name, model, function)
@@ -94,9 +94,7 @@ def _check_backend(model: Any) -> None:
         )
 
 
-def _check_own_outputs(name: str, outputs: list[str] | None) -> None:
-    if outputs is None:
-        return
+def _check_own_outputs(name: str, outputs: list[str]) -> None:
     if len(set(outputs)) != len(outputs):
         raise UsageError(
             f"Signature {name!r}: two outputs have the same name in {outputs}", hint=naming_hint(name, "output")

@@ -13,6 +13,7 @@ from tfs_deploy.export.signatures.names import is_generated, naming_hint
 from tfs_deploy.export.sources.signature_defs import rewrite
 from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.runtime.engine import Engine
+from tfs_deploy.runtime.load_hints import load_hint
 from tfs_deploy.savedmodel import layout
 
 if TYPE_CHECKING:
@@ -75,9 +76,8 @@ class CopiedSource:
             try:
                 self._engine = Engine.load(self._folder, tags=self._tags)
             except StatusError as error:
-                raise ModelError(
-                    f"{self._folder} cannot be loaded: {error.message}", hint=f"tfs-deploy lint {self._folder}"
-                ) from error
+                hint = load_hint(error, f"tfs-deploy lint {self._folder}")
+                raise ModelError(f"{self._folder} cannot be loaded: {error.message}", hint=hint) from error
         info = self._infos[signature]
         given = {**self.defaults(signature), **inputs}
         feeds = {spec.tensor: given[name] for name, spec in info.inputs.items()}

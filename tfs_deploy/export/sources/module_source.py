@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.export.signatures.functions import bind_all, bind_function, bind_own, method_of
+from tfs_deploy.export.calls.functions import bind_all, bind_function, bind_own, method_of
+from tfs_deploy.export.calls.keras_call import KerasCall
+from tfs_deploy.export.calls.tf_function import composite_inputs, own_call_of
 from tfs_deploy.export.signatures.names import did_you_mean
 from tfs_deploy.export.signatures.signature import Signature
-from tfs_deploy.export.signatures.tf_function import composite_inputs, own_call_of
-from tfs_deploy.export.sources.keras_call import KerasCall
 from tfs_deploy.export.sources.keras_source import is_keras
 from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy import protos
 from tfs_deploy.codec import decode_tensor
 from tfs_deploy.errors import ModelError, UsageError
+from tfs_deploy.export.calls.functions import bind_all, bind_function
 from tfs_deploy.export.signatures.bound_signature import BoundSignature, first_line
-from tfs_deploy.export.signatures.functions import bind_all, bind_function
 from tfs_deploy.export.signatures.selection import choose_names, choose_signature
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec

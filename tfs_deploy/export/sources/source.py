@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from tfs_deploy.export.signatures.guessed import cast_to_integers
+from tfs_deploy.export.calls.guessed import cast_to_integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,11 +10,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import MissingExtraError
+from tfs_deploy.errors import EnvironmentFault, MissingExtraError
 from tfs_deploy.runtime.library import quiet_start
+from tfs_deploy.savedmodel.graph.op_libraries import op_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _LOGGERS = ("absl", "tensorflow")
 
@@ -22,6 +24,7 @@ _LOGGERS = ("absl", "tensorflow")
 def load_tensorflow() -> None:
     """Import TensorFlow without its first log lines; raises ``MissingExtraError`` if it is not installed."""
     if "tensorflow" in sys.modules:
+        _load_ops()
         return
     if importlib.util.find_spec("tensorflow") is None:
         raise MissingExtraError("tensorflow", "export")
@@ -30,6 +33,25 @@ def load_tensorflow() -> None:
     with quiet_start():
         import tensorflow as tf
     del tf
+    _load_ops()
+
+
+def _load_ops() -> None:
+    """Make the ops of ``op_libraries`` known to TensorFlow's Python package, which takes a repeated load."""
+    for path in op_libraries():
+        _load_op_library(path)
+
+
+def _load_op_library(path: Path) -> None:
+    import tensorflow as tf
+
+    try:
+        tf.load_op_library(str(path))
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise EnvironmentFault(
+            f"the op library {path} cannot be loaded: {error}",
+            hint=f"it must be built for TensorFlow {tf.__version__}, on this platform",
+        ) from error
 
 
 class _Quiet:

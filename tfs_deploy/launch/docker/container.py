@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, REST_PORT
+from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, OWN_LABELS, REST_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 BINARY: Final = "/usr/bin/tensorflow_model_server"
 #: labels that let a deployment's container be found again without anything on disk
-LABEL_DEPLOYMENT: Final = "tfs-deploy.deployment"
-LABEL_STATE_DIR: Final = "tfs-deploy.state-dir"
-LABEL_CONFIG_DIR: Final = "tfs-deploy.config-dir"
-LABEL_SETTINGS: Final = "tfs-deploy.settings"
+LABEL_DEPLOYMENT: Final = f"{OWN_LABELS}deployment"
+LABEL_STATE_DIR: Final = f"{OWN_LABELS}state-dir"
+LABEL_CONFIG_DIR: Final = f"{OWN_LABELS}config-dir"
+LABEL_SETTINGS: Final = f"{OWN_LABELS}settings"
+#: the official image has no curl and no health probe; bash opens a connection to the gRPC port by itself, which is open
+#: once the models are loaded
+HEALTH_TEST: Final = ("CMD", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{GRPC_PORT}")
 _TMPFS: Final = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
 
 
@@ -71,20 +74,37 @@ def container_config(
         host["NanoCpus"] = round(docker.cpus * 1e9)
     if docker.gpus is not None:
         host["DeviceRequests"] = [device_request(docker.gpus)]
-    return {
+    if docker.shm_size is not None:
+        host["ShmSize"] = docker.shm_size
+    if docker.networks:
+        host["NetworkMode"] = docker.networks[0]  # the others are joined before it starts: the API takes one
+    more: dict[str, Any] = {"Healthcheck": _health_check()} if docker.health_check else {}
+    return more | {
         "Image": docker.image,
         "Entrypoint": [BINARY],
         "Cmd": list(flags),
         "User": user,
         "Env": [f"{name}={value}" for name, value in sorted(docker.env.items())],
         "ExposedPorts": {inside: {} for inside in published},
-        "Labels": {
+        "Labels": docker.labels
+        | {
             LABEL_DEPLOYMENT: deployment.name,
             LABEL_STATE_DIR: str(deployment.state_dir),
             LABEL_CONFIG_DIR: str(config_dir),
             LABEL_SETTINGS: json.dumps(list(settings)),
         },
         "HostConfig": host,
+    }
+
+
+def _health_check() -> dict[str, Any]:
+    seconds = 10**9
+    return {
+        "Test": [*HEALTH_TEST],
+        "Interval": 5 * seconds,
+        "Timeout": 2 * seconds,
+        "Retries": 3,
+        "StartPeriod": 120 * seconds,
     }
 
 

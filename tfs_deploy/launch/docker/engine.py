@@ -175,6 +175,9 @@ def translated(*, refusal: Callable[[str], TfsDeployError] | None = None) -> Ite
 def _refusal(said: str, *, server: bool) -> TfsDeployError:
     if "port is already allocated" in said or "address already in use" in said:
         return PortInUseError(f"the engine cannot publish a port: {said}", hint="choose another port in the file")
+    if re.search(r"network \S+ not found", said):
+        hint = "docker network create NAME; server.docker.networks names it"
+        return UsageError(f"the container cannot join its network: {said}", hint=hint)
     if "could not select device driver" in said or "nvidia" in said.lower():
         hint = "install the NVIDIA container toolkit, or drop server.docker.gpus"
         return EnvironmentFault(f"the engine has no GPUs for containers: {said}", hint=hint)

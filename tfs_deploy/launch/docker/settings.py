@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.docker import Docker
 
 #: fields that say how an image is found and read, not how a container is started, and those with lines of their own
-_OTHERWISE: Final = frozenset({"serving_version", "allow_newer_tensorflow", "pull", "platform", "env", "mounts"})
+_OTHERWISE: Final = frozenset(
+    {"serving_version", "allow_newer_tensorflow", "pull", "platform", "env", "mounts", "labels"}
+)
+#: fields that containers of earlier releases do not have: they have a line where they are set
+_LATER: Final = frozenset({"networks", "shm_size", "health_check"})
 
 
 def container_settings(served: Deployment) -> tuple[str, ...]:
@@ -31,9 +35,11 @@ def _container(served: Deployment, docker: Docker) -> Iterator[str]:
     yield f"server.grpc_port={served.server.grpc_port}"
     yield f"server.rest_port={served.server.rest_port}"
     for field in dataclasses.fields(docker):
-        if field.name not in _OTHERWISE:
-            yield f"docker.{field.name}={getattr(docker, field.name)}"
+        value = getattr(docker, field.name)
+        if field.name not in _OTHERWISE and (value or field.name not in _LATER):
+            yield f"docker.{field.name}={value}"
     yield from (f"docker.env.{name}={value}" for name, value in sorted(docker.env.items()))
+    yield from (f"docker.labels.{name}={value}" for name, value in sorted(docker.labels.items()))
     for model in served.models:
         yield f"mount {MODELS_DIR / model.name}={model.base_path}"
     for mount in docker.mounts:

@@ -17,7 +17,7 @@ from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.engine import DockerEngine, translated
 from tfs_deploy.launch.docker.mount_access import own_key, require_model_access
 from tfs_deploy.launch.docker.settings import container_settings, image_line, mounted_directories
-from tfs_deploy.launch.logs import reason, tail
+from tfs_deploy.launch.logs import around_reason, reason, tail
 from tfs_deploy.launch.memory import MemoryLimit
 from tfs_deploy.launch.port_probe import answers
 from tfs_deploy.launch.server import STOP_TIMEOUT, port_problems
@@ -152,6 +152,8 @@ class DockerTarget:
         try:
             server = self._create(body, name, docker)
             with translated():
+                for network in docker.networks[1:]:
+                    self.engine.api.connect_container_to_network(server.id, network)
                 self.engine.api.start(server.id)
             self._wait(server, timeout)
         except BaseException:
@@ -193,7 +195,7 @@ class DockerTarget:
             hint = "is it an image of TensorFlow Serving? server.docker.image names it"
             return LaunchError(f"image {server.image} has no {BINARY} that runs here: {how}", hint=hint)
         why = reason(lines) or how
-        hint = "\n  ".join([f"{how}; the end of its log (tfs-deploy logs shows more):", *lines[-10:]])
+        hint = "\n  ".join([f"{how}; the end of its log (tfs-deploy logs shows more):", *around_reason(lines[-10:])])
         return LaunchError(f"the server did not start: {why}", hint=hint)
 
     def _too_slow(self, server: ContainerServer, waiting: list[str], timeout: float) -> LaunchError:

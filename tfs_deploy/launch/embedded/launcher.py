@@ -12,7 +12,7 @@ from tfs_deploy.host.tcp_ports import find_listener, require_free
 from tfs_deploy.launch.embedded.process import Process
 from tfs_deploy.launch.embedded.running_server import RunningServer
 from tfs_deploy.launch.exit_status import describe_exit
-from tfs_deploy.launch.logs import reason
+from tfs_deploy.launch.logs import around_reason, reason
 from tfs_deploy.launch.port_probe import accepts
 from tfs_deploy.launch.server import LOCALHOST
 
@@ -106,10 +106,11 @@ def _require_own(server: RunningServer, address: str) -> None:
 
 def _ended(server: RunningServer) -> LaunchError:
     lines = server.log_lines(10)
-    why = reason(lines) or describe_exit(server.exit_code)
+    how = describe_exit(server.exit_code)
+    known = f"{how}; " if server.exit_code is not None else ""
     return LaunchError(
-        f"the server did not start: {why}",
-        hint="\n  ".join([f"{describe_exit(server.exit_code)}; the end of its log {server.log_path}:", *lines]),
+        f"the server did not start: {reason(lines) or how}",
+        hint="\n  ".join([f"{known}the end of its log {server.log_path}:", *around_reason(lines)]),
     )
 
 

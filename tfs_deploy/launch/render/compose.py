@@ -11,7 +11,7 @@ from tfs_deploy.config.files import SSL
 from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, NOBODY, REST_PORT
 from tfs_deploy.deployment.file import write_yaml
 from tfs_deploy.errors import UsageError
-from tfs_deploy.launch.docker.container import BINARY
+from tfs_deploy.launch.docker.container import BINARY, HEALTH_TEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,11 +26,7 @@ _PROMETHEUS_PORT: Final = 9090
 
 
 def compose_file(served: Deployment, config_dir: str) -> str:
-    """Return the text of a compose.yaml for a deployment; ``config_dir`` is where its config files lie.
-
-    The official image has no curl and no health probe; bash opens a connection to the gRPC port by itself, which is
-    open once the models are loaded.
-    """
+    """Return the text of a compose.yaml for a deployment; ``config_dir`` is where its config files lie."""
     docker = require_docker(served)
     services: dict[str, Any] = {"server": _service(served, docker, config_dir)}
     if served.monitoring is not None and served.monitoring.prometheus:
@@ -46,7 +42,9 @@ def compose_file(served: Deployment, config_dir: str) -> str:
         head += (
             f"# {config_dir}/{SSL} holds the private key: keep it readable for user {user_of_service(docker)} alone\n"
         )
-    project = {"name": project_name(served.name), "services": _plain(services)}
+    project: dict[str, Any] = {"name": project_name(served.name), "services": _plain(services)}
+    if docker.networks:
+        project["networks"] = {name: {"external": True} for name in docker.networks}
     return head + write_yaml(project)
 
 
@@ -85,7 +83,7 @@ def _service(served: Deployment, docker: Docker, config_dir: str) -> dict[str, A
             "options": {"max-size": docker.log_max_size, "max-file": str(docker.log_max_files)},
         },
         "healthcheck": {
-            "test": ["CMD", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{GRPC_PORT}"],
+            "test": [*HEALTH_TEST],
             "interval": "5s",
             "timeout": "2s",
             "retries": 3,
@@ -98,6 +96,10 @@ def _service(served: Deployment, docker: Docker, config_dir: str) -> dict[str, A
         "mem_limit": docker.memory,
         "memswap_limit": docker.memory,
         "cpus": docker.cpus,
+        "shm_size": docker.shm_size,
+        # Prometheus reaches the server by the network of the project, which it would leave for the others
+        "networks": ["default", *docker.networks] if docker.networks else None,
+        "labels": dict(sorted(docker.labels.items())) or None,
         "deploy": _devices(docker),
     }
     return service | {key: value for key, value in optional.items() if value is not None}

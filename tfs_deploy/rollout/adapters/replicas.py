@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from tfs_deploy.errors import StatusError, UnavailableError, UsageError, status_error
-from tfs_deploy.host.addresses import read_server
+from tfs_deploy.errors import StatusError, UnavailableError, status_error
 from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, START, UNLOADING, ServerView, VersionView
 
 if TYPE_CHECKING:
@@ -49,24 +47,6 @@ class SharedConfig(Protocol):
 
     def message(self, state: Any) -> Any:
         """Return the ``ModelServerConfig`` of a state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replica:
-    """The address of one server: ``HOST:PORT`` over gRPC, and over REST if that is known."""
-
-    grpc: str
-    rest: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Replica:
-        """Read ``HOST:PORT`` or ``HOST:PORT/RESTPORT``; raises ``UsageError``."""
-        try:
-            grpc, rest = read_server(text)
-        except UsageError as error:
-            hint = "for example 10.0.0.1:8500, or 10.0.0.1:8500/8501 with the REST port"
-            raise UsageError(f"{text!r} is not a valid server address", hint=hint) from error
-        return cls(str(grpc), None if rest is None else str(rest))
 
 
 class ReplicaSet:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy.client import RestClient
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.rollout.adapters.deployed_server import DeployedProcess, DeployedServer
-from tfs_deploy.rollout.adapters.replicas import Replica, ReplicaSet
+from tfs_deploy.rollout.adapters.replicas import ReplicaSet
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig
 from tfs_deploy.rollout.adapters.traffic_file import TrafficFile
 from tfs_deploy.smoke.connections import Connections, addresses, connect
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.rollout.controller.world import ModelServer, ServerProcess, TrafficControl
+    from tfs_deploy.rollout.machine.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ServerSide:
 
 @contextlib.contextmanager
 def open_server_side(
-    deployment: Deployment, model: str, replicas: Sequence[str], *, any_server: bool = False
+    deployment: Deployment, model: str, replicas: Sequence[Replica], *, any_server: bool = False
 ) -> Iterator[ServerSide]:
     """Open the clients of the deployment's own server (see ``smoke.connections``), or of ``replicas``."""
     with contextlib.ExitStack() as stack:
@@ -73,9 +74,11 @@ def _single(deployment: Deployment, model: str, stack: contextlib.ExitStack, *, 
     return ServerSide(server, DeployedProcess(deployment), TrafficFile(deployment, model), {"": clients}, metrics)
 
 
-def _replicas(deployment: Deployment, model: str, replicas: Sequence[str], stack: contextlib.ExitStack) -> ServerSide:
+def _replicas(
+    deployment: Deployment, model: str, replicas: Sequence[Replica], stack: contextlib.ExitStack
+) -> ServerSide:
     clients: dict[str, Connections] = {}
-    for replica in map(Replica.parse, replicas):
+    for replica in replicas:
         grpc = stack.enter_context(client_for(deployment, replica.grpc))
         rest = stack.enter_context(RestClient(replica.rest)) if replica.rest else None
         clients[replica.grpc] = Connections(grpc, rest)

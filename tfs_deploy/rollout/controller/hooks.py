@@ -1,63 +1,29 @@
 """Hooks before and after phases, and notifications: commands or URLs that receive JSON.
 
-A hook is written ``before:PHASE=TARGET`` or ``after:PHASE=TARGET``; ``TARGET`` is an HTTP URL, to which the facts are
-posted, or a command, which gets them on standard input. A hook that fails objects: the rollout rolls back, or does not
-begin. Nothing may hold up a rollback, so there is no ``before:rollback``. After a crash a hook may run once more.
+The facts are posted to a URL, and a command gets them on standard input. A hook that fails objects: the rollout rolls
+back, or does not begin. Nothing may hold up a rollback, so there is no ``before:rollback``. After a crash a hook may
+run once more.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import TfsDeployError, UnavailableError, UsageError
+from tfs_deploy.errors import TfsDeployError, UnavailableError
 from tfs_deploy.host.commands import require_program, run_command, split_command
-from tfs_deploy.rollout.machine.phases import PHASES, ROLLBACK
-from tfs_deploy.rollout.web import check_url, fetch, is_url
-from tfs_deploy.text import did_you_mean
+from tfs_deploy.rollout.web import fetch, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-_HINT: Final = "for example before:promote=./check.sh or after:step=https://example.org/hook"
+    from tfs_deploy.rollout.machine.hook import RolloutHook
+
 #: seconds for a notification, and for all that are left at the end
 _TELL: Final = 10.0
 #: characters of a fact in the environment, where there is little room; standard input has all of it
 _MOST: Final = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutHook:
-    """One hook: ``when`` is ``before`` or ``after``."""
-
-    when: str
-    phase: str
-    target: str
-
-    @classmethod
-    def parse(cls, text: str) -> RolloutHook:
-        """Read ``before:PHASE=TARGET``; raises ``UsageError``."""
-        place, equals, target = text.partition("=")
-        when, colon, phase = place.strip().partition(":")
-        if not equals or not colon or when not in ("before", "after"):
-            raise UsageError(f"{text!r} is not a valid hook", hint=_HINT)
-        if phase not in PHASES:
-            hint = did_you_mean(phase, PHASES, otherwise=f"phases: {', '.join(PHASES)}")
-            raise UsageError(f"unknown phase: {phase}", hint=hint)
-        if (when, phase) == ("before", ROLLBACK):
-            raise UsageError("a hook cannot run before a rollback", hint="nothing may hold it up; use after:rollback")
-        return cls(when, phase, check_target(target))
-
-
-def check_target(target: str) -> str:
-    """Return a command or URL without surrounding blanks; raises ``UsageError`` for what is neither."""
-    if is_url(target.strip()):
-        check_url(target.strip())
-    else:
-        split_command(target)
-    return target.strip()
 
 
 def call(target: str, facts: Mapping[str, Any], *, timeout: float, directory: str = "") -> None:
@@ -80,15 +46,15 @@ class RolloutHooks:
 
     def __init__(
         self,
-        hooks: Iterable[str],
+        hooks: Iterable[RolloutHook],
         notify: Sequence[str],
         *,
         timeout: float = 60.0,
         directory: str = "",
         on_trouble: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        self._hooks = [RolloutHook.parse(text) for text in hooks]
-        self._notify = [check_target(target) for target in notify]
+        self._hooks = [hook.checked() for hook in hooks]
+        self._notify = tuple(notify)
         self._timeout = timeout
         self._directory = directory
         self._on_trouble = on_trouble

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.gates.registry import recorded_gate
+from tfs_deploy.rollout.machine.hook import RolloutHook
+from tfs_deploy.rollout.machine.replica import Replica
 from tfs_deploy.rollout.machine.strategies import AB, CANARY, DEFAULT_STEPS, SHADOW, check_steps
 from tfs_deploy.rollout.machine.traffic_split import TrafficSplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tfs_deploy.rollout.gates.spec import GateSpec
 
@@ -21,6 +23,12 @@ TIMES: Final = (
     *("bake", "check_every", "drain", "samples_timeout", "keep_warm"),
     *("load_timeout", "outage", "patience", "resend", "poll"),
 )
+#: fields that are texts in journals and JSON documents -> what reads one
+_READ: Final[dict[str, Callable[[str], Any]]] = {
+    "gates": recorded_gate,
+    "hooks": RolloutHook.recorded,
+    "replicas": Replica.parse,
+}
 #: what can happen when a gate has too few requests for too long
 ON_TOO_FEW: Final = ("fail", "pause", "pass")
 #: flags as journals and JSON documents have them, and callers of earlier releases -> the field that says the opposite
@@ -69,7 +77,6 @@ class RolloutPlan:
     fail_after: int = 1
     samples_timeout: float = 60.0
     on_too_few: str = "fail"
-    require_traffic: bool = False
     manual: bool = False
     load_timeout: float = 600.0
     outage: float = 10.0
@@ -95,16 +102,17 @@ class RolloutPlan:
     gates: tuple[GateSpec, ...] = ()
     default_gates: bool = True
     min_samples: int = 30
-    gate_headers: tuple[str, ...] = ()
-    gate_ca: str = ""
     requests_file: str = ""
     verdict: str = ""
     recorded: bool = False
-    hooks: tuple[str, ...] = ()
+    hooks: tuple[RolloutHook, ...] = ()
     notify: tuple[str, ...] = ()
-    replicas: tuple[str, ...] = ()
-    any_server: bool = False
+    replicas: tuple[Replica, ...] = ()
     directory: str = ""
+    require_traffic: bool = False
+    gate_headers: tuple[str, ...] = ()
+    gate_ca: str = ""
+    any_server: bool = False
 
     @property
     def needs_approval(self) -> bool:
@@ -145,7 +153,7 @@ class RolloutPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        values = {**asdict(self), "gates": [str(gate) for gate in self.gates]}
+        values = asdict(self) | {name: [str(value) for value in getattr(self, name)] for name in _READ}
         values |= {written: not values.pop(name) for written, name in _INVERTED.items()}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
@@ -154,7 +162,7 @@ class RolloutPlan:
         """Read what ``as_dict`` wrote; keys of other program versions are left out."""
         known = {entry.name for entry in fields(cls)}
         kept: dict[str, Any] = {key: _frozen(value) for key, value in current_names(values).items() if key in known}
-        return cls(**{**kept, "gates": tuple(map(recorded_gate, values.get("gates", ())))})
+        return cls(**kept | {name: tuple(map(read, values.get(name, ()))) for name, read in _READ.items()})
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.gates.registry import parse_gate
 from tfs_deploy.rollout.gates.spec import GateSpec
+from tfs_deploy.rollout.machine.hook import RolloutHook, check_target
 from tfs_deploy.rollout.machine.plan import TIMES, RolloutPlan, current_names
+from tfs_deploy.rollout.machine.replica import Replica
 from tfs_deploy.rollout.machine.strategies import CANARY, DEFAULT_STEPS, check_steps, parse_steps
 from tfs_deploy.rollout.notation import parse_seconds
 from tfs_deploy.text import did_you_mean
@@ -25,7 +27,7 @@ _FOUND: Final = ("model", "old", "new", "others", "side_traffic", "leaving")
 
 
 def option_values(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plan's fields that a caller set, times as seconds; raises ``UsageError`` for an unknown one."""
+    """Return the plan's fields that a caller set, as values; raises ``UsageError`` for one unknown or not valid."""
     options = current_names(options)
     known = [entry.name for entry in fields(RolloutPlan) if entry.name not in _FOUND]
     for name in options:
@@ -34,10 +36,17 @@ def option_values(options: Mapping[str, Any]) -> dict[str, Any]:
                 f"unknown option of a rollout: {name}",
                 hint=did_you_mean(name, known, otherwise=f"options: {', '.join(known)}"),
             )
-    return {
-        name: parse_seconds(value) if name in TIMES and isinstance(value, str) else value
-        for name, value in options.items()
-    }
+    return {name: _value(name, value) for name, value in options.items()}
+
+
+def _value(name: str, value: Any) -> Any:
+    """Return an option as the plan has it: texts are parsed, once."""
+    if name in TIMES and isinstance(value, str):
+        return parse_seconds(value)
+    if name == "notify":
+        return tuple(map(check_target, value))
+    read = {"hooks": RolloutHook.parse, "replicas": Replica.parse}.get(name)
+    return value if read is None else tuple(read(each) if isinstance(each, str) else each for each in value)
 
 
 def version_number(version: Any) -> int | None:

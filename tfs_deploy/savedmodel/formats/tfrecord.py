@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import ModelError, file_hint
+from tfs_deploy.host.regular_file import open_regular
 from tfs_deploy.savedmodel.formats.crc32c import masked_crc32c
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def count_records(path: str | Path) -> int:
 @contextlib.contextmanager
 def _opened(path: str | Path) -> Iterator[BinaryIO]:
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             yield file
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error

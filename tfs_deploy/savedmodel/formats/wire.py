@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.host.regular_file import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -30,7 +32,7 @@ class FileReader:
     """A file that is read by position; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb", buffering=0)
+        self._file = open_regular(path, buffering=0)
         self.size = os.fstat(self._file.fileno()).st_size
 
     def __enter__(self) -> Self:

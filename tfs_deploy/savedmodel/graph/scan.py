@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.wire import FileReader, LongField, WireError, read_fields
@@ -55,7 +56,7 @@ def read_text(path: Path) -> Any:
     from google.protobuf import text_format
 
     try:
-        return protos.parse_text(path.read_text(encoding="utf-8"), protos.SavedModel(), allow_unknown=True)
+        return protos.parse_text(read_regular(path).decode("utf-8"), protos.SavedModel(), allow_unknown=True)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except (text_format.ParseError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -25,6 +26,10 @@ _MUST_COMPILE: Final = "_XlaMustCompile"
 _COMPILE_ID: Final = "_xla_compile_id"
 #: ops that hand on a value, or keep it in a variable
 _PASSES_ON: Final = frozenset({"Identity", "Assign", "AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
+#: a device that is not the CPU of the process that runs the graph
+_ELSEWHERE: Final = re.compile(
+    r"/(device:)?(?!cpu|job|replica|task|device)[a-z_]+:|/job:(?!localhost)|/task:[1-9]", re.IGNORECASE
+)
 _NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -74,13 +79,17 @@ class Scope:
 
 @dataclass(slots=True)
 class Graph:
-    """The facts of one GraphDef; ``large_constants`` are tensors that live in it instead of the variables."""
+    """The facts of one GraphDef; ``large_constants`` are tensors that live in it instead of the variables.
+
+    ``pinned``: devices other than this machine's CPU that nodes of the main graph ask for, each with one such node.
+    """
 
     producer: int = 0
     min_consumer: int = 0
     main: Scope = field(default_factory=Scope)
     functions: dict[str, Scope] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
+    pinned: dict[str, str] = field(default_factory=dict)
     large_constants: int = 0
     large_constant_bytes: int = 0
     callees: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
@@ -90,6 +99,8 @@ class Graph:
         check_node(definition)
         op, name = definition.op, definition.name
         flag, calls = _flag_and_calls(definition, op)
+        if definition.device and _ELSEWHERE.search(definition.device):
+            self.pinned.setdefault(definition.device, name)
         self.nodes[name] = Node(op, "\n".join(definition.input), flag, calls)
         self.main.count(name, op, flag, calls)
         self.main.keep(name, op, definition)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.savedmodel.graph.op_libraries import is_in_op_library
 from tfs_deploy.savedmodel.graph.ops import (
     CONTAINER_OPS,
     GENERATOR_OPS,
@@ -74,7 +75,7 @@ def _custom(model: LintedModel) -> Iterator[Violation]:
     functions = model.info.serving.graph.functions
 
     def unknown(op: str) -> bool:
-        return op not in functions and not is_known_op(op)
+        return op not in functions and not is_known_op(op) and not is_in_op_library(op)
 
     reached = _reached(model, unknown)
     for op, (where, node) in reached.items():
@@ -172,6 +173,11 @@ def _compiled_in(scope: Scope) -> Iterator[str]:
     yield from (f"{op}{_inside(scope)} (jit_compile=True)" for op, flag in scope.flagged if flag == COMPILED)
 
 
+def _pinned(model: LintedModel) -> Iterator[Violation]:
+    for device, node in sorted(model.info.serving.graph.pinned.items()):
+        yield Violation("the graph", f"node '{node}' is pinned to {device}")
+
+
 def _frozen(model: LintedModel) -> Iterator[Violation]:
     graph = model.info.serving.graph
     if graph.large_constant_bytes > _LARGE_CONSTANTS:
@@ -198,7 +204,7 @@ RULES: Final = (
         "signature reaches use it.",
         "The server fails with `Op type not registered`. Its image links in the ops of TensorFlow, TensorFlow Text and "
         "the inference ops of TensorFlow Decision Forests.",
-        "build a server with this op linked in, or replace the op",
+        "build a server with this op linked in, or replace the op; the embedded server takes --load-op-library FILE.so",
         _custom,
     ),
     Rule(
@@ -283,5 +289,15 @@ RULES: Final = (
         "set server.flags.xla_cpu_compilation_enabled: true in the deployment file (--xla_cpu_compilation_enabled=true "
         "on a command line), or export without jit_compile",
         _compiled,
+    ),
+    Rule(
+        "TFS211",
+        "pinned-device",
+        Severity.WARNING,
+        "A node of the graph asks for a device other than the CPU of the server: a GPU, a TPU, or another machine.",
+        "TensorFlow 1 graphs keep the devices of the training. A server without such a device does not load the model "
+        "(`Cannot assign a device for operation`).",
+        "set allow_soft_placement: true in server.session_config, or export the graph with clear_devices=True",
+        _pinned,
     ),
 )

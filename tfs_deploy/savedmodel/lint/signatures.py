@@ -171,7 +171,8 @@ def _dangling(model: LintedModel) -> Iterator[Violation]:
     for side in ("inputs", "outputs"):
         for signature, spec in model.tensors(side):
             if not spec.tensor:
-                message = f"{side[:-1]} '{spec.name}' is not a dense tensor (but sparse, ragged or composite)"
+                kind = spec.composite or "sparse, ragged or composite"
+                message = f"{side[:-1]} '{spec.name}' is not a dense tensor (but {kind})"
                 yield Violation(_where(signature), message, hint="take and return its parts as dense tensors")
             elif node_name(spec.tensor) not in nodes:
                 yield Violation(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
 from tfs_deploy.errors import InvalidArgumentError
+from tfs_deploy.host.regular_file import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +107,7 @@ def model_options(common: BatchOptions, version_dir: Path, *, per_model: bool) -
     from google.protobuf import text_format
 
     try:
-        message = protos.parse_text(path.read_text(encoding="utf-8"), protos.BatchingParameters())
+        message = protos.parse_text(read_regular(path).decode("utf-8"), protos.BatchingParameters())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise InvalidArgumentError(f"Invalid protobuf file: '{path}'") from error
     return replace(batch_options(message), threads=common.threads)

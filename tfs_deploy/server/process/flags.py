@@ -36,6 +36,7 @@ OWN_FLAGS: Final[dict[str, OwnFlag]] = {
             fits=lambda value: not isinstance(value, str) and value >= 0,
         ),
         OwnFlag("exit_with_parent", "bool", default=False, about="stop when the process that started this one ends"),
+        OwnFlag("load_op_library", "string", "", about="shared libraries with custom ops: FILE.so[,FILE.so]"),
         OwnFlag(
             "log_level",
             "string",

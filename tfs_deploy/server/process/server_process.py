@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
 from tfs_deploy.host.tcp_ports import bind, check_free
 from tfs_deploy.runtime.library import disable_xla, load_library
+from tfs_deploy.runtime.op_libraries import load_op_libraries
 from tfs_deploy.runtime.session import return_large_blocks
+from tfs_deploy.savedmodel.graph.op_libraries import use_op_libraries
 from tfs_deploy.server.data_plane import DataPlane
 from tfs_deploy.server.grpc.prediction_service import LARGE_REQUEST
 from tfs_deploy.server.grpc.server import GrpcServer
@@ -78,7 +80,8 @@ class ServerProcess:
         if rest_port and rest_port != port:
             check_free(_ANY, rest_port, what="REST")
         # in this thread, before others load models: stderr is captured meanwhile
-        load_library()
+        use_op_libraries(filter(None, flags.text("load_op_library").split(",")))
+        load_op_libraries(load_library())
         if not compiles_with_xla(flags):
             disable_xla()
         reminder = threading.Timer(_REMIND_SECONDS, self._remind, [config])

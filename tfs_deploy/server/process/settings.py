@@ -9,6 +9,7 @@ import grpc
 
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.server.batching.options import BatchOptions, batch_options
 from tfs_deploy.server.models.config_checks import TENSORFLOW
 from tfs_deploy.server.models.loader import LoaderOptions, SavedModelLoader
@@ -112,7 +113,7 @@ def read_text_file(path: Path, message: Any, what: str) -> Any:
     from google.protobuf import text_format
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         hint = file_hint(error) if isinstance(error, OSError) else "save it as UTF-8"

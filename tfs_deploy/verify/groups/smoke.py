@@ -39,13 +39,17 @@ def choose_cases(
     recorded = recorded_cases(signature, goldens)
     if recorded:
         return recorded
+    tries = guesses(signature, features)
+    if len(tries) == 1:  # nothing to choose
+        return [*warmup, *made_up_cases(signature, features, tries[0])]
     tried = LOCAL if prober.has_local else GRPC
     first: list[Case] = []
     degenerate: list[list[Case]] = []
-    for guess in guesses(signature, features):
+    for guess in tries:
         cases = made_up_cases(signature, features, guess)
+        timeout = None if first else prober.first_timeout
         first = first or cases
-        answer = prober.probe_again(cases[0], tried)
+        answer = prober.probe_again(cases[0], tried, timeout=timeout)
         if answer.ok and not not_finite(answer.outputs):
             prober.answers[cases[0].signature, cases[0].name, tried] = answer
             return [*warmup, *cases]

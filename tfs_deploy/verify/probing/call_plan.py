@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.verify.probing.prober import GRPC
+from tfs_deploy.verify.probing.prober import GRPC, LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BUDGET: Final = 8.0
 #: a first call that takes longer is made again: it also optimises the graph, which later ones do not
 _QUICK: Final = 0.25
+#: how many times longer than the local model's the server's first call may take
+_SLOWER: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,20 @@ def plan_calls(cost: float, cases: Sequence[Case], transports: int) -> CallPlan:
     return CallPlan(cost, level.edges, level.repeats, level.alone, level.everywhere)
 
 
+def _patience(prober: Prober, first: Case) -> float:
+    """Return the timeout of the server's first call, by how long the local model needed for its own."""
+    local = prober.answers.get((first.signature, first.name, LOCAL))
+    if local is None:
+        return prober.timeout if prober.hangs(first.signature, LOCAL) else prober.first_timeout
+    return max(prober.timeout, _SLOWER * local.seconds)
+
+
 def measured_cost(prober: Prober, cases: Sequence[Case]) -> float:
     """Send the first request and return the seconds that a row of it takes; 0 if it is not answered."""
     if not cases:
         return 0.0
     first = cases[0]
-    answer = prober.probe(first, GRPC)
+    answer = prober.probe(first, GRPC, timeout=_patience(prober, first))
     seconds = answer.seconds
     if answer.ok and seconds > _QUICK:
         again = prober.repeat(first)

@@ -35,6 +35,8 @@ LOCAL: Final = "local"
 CLEAN_REFUSALS: Final = frozenset(
     {Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED}
 )
+#: how many timeouts a first call may take
+_FIRST: Final = 3.0
 #: largest answer to a made-up request, and largest answer over REST
 MAX_ANSWER_BYTES: Final = 128_000_000
 MAX_JSON_BYTES: Final = 16_000_000
@@ -141,7 +143,8 @@ class Prober:
         for case in cases:
             key = (case.signature, case.name, LOCAL)
             if key not in self.answers and key not in self._coming:
-                self._coming[key] = self._beside.submit(self.probe_again, case, LOCAL)
+                timeout = None if self._coming else self.first_timeout
+                self._coming[key] = self._beside.submit(self.probe_again, case, LOCAL, timeout=timeout)
 
     def close(self) -> None:
         """Wait for what the local model still answers."""
@@ -178,9 +181,14 @@ class Prober:
         late = sum(isinstance(error, DeadlineExceededError) for key, error in self._lost.items() if key[1] == transport)
         return max(self.timeout * 0.5**late, min(self.timeout, 1.0))
 
-    def hangs(self, signature: str) -> bool:
-        """Return whether a signature timed out over gRPC."""
-        return isinstance(self._lost.get((signature, GRPC, True)), DeadlineExceededError)
+    @property
+    def first_timeout(self) -> float:
+        """The timeout of a first call in seconds: it optimises the graph, which takes a deep network seconds."""
+        return _FIRST * self.timeout
+
+    def hangs(self, signature: str, transport: str = GRPC) -> bool:
+        """Return whether a signature timed out."""
+        return isinstance(self._lost.get((signature, transport, True)), DeadlineExceededError)
 
     def _overflows(self, signature: str) -> bool:
         return isinstance(self._lost.get((signature, GRPC, True)), ResourceExhaustedError)

@@ -68,6 +68,12 @@ def test_what_is_not_even_text(address):
         RestClient(address)
 
 
+def test_tls_is_never_dropped_in_silence():
+    with pytest.raises(UsageError, match="TLS is asked for, which is https"):
+        RestClient("http://host", tls=True)
+    assert repr(RestClient("host", tls=True)) == "RestClient('https://host:8501')"
+
+
 def test_the_proxy_of_the_scheme(monkeypatch):
     monkeypatch.setenv("http_proxy", "proxy.test:3128")
     monkeypatch.setenv("no_proxy", "10.0.0.0/8,.internal")

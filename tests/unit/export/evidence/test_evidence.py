@@ -256,3 +256,13 @@ def test_a_result_is_plain(tmp_path):
     assert exported.pruned == ()
     assert json.loads((exported.path / "assets.extra" / "tfs_deploy.json").read_text())["metadata"] == {}
     assert [path.name for path in (tmp_path / "m").iterdir()] == [str(exported.version)]
+
+
+def test_answers_that_differ_from_run_to_run_are_told(tmp_path, caplog):
+    """A written seed makes the first answers the recorded ones; the second ones differ."""
+    inputs = keras.Input((64,), name="row")
+    model = keras.Model(inputs, keras.layers.Dropout(0.5, name="kept")(inputs, training=True))
+    with caplog.at_level(logging.WARNING):
+        td.export_model(model, tmp_path / "m", examples={"serving_default": {"row": np.ones((1, 64), np.float32)}})
+    (said,) = (record.getMessage() for record in caplog.records if "differently each time" in record.getMessage())
+    assert said.startswith("signature 'serving_default' answers the same example differently each time: output 'kept'")

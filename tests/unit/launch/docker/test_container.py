@@ -80,6 +80,31 @@ def test_ports_that_two_pairs_share():
     assert ServerPorts(1, 0) & ServerPorts(2, 0) == set()
 
 
+def test_networks_labels_shared_memory_and_a_health_check(tmp_path):
+    path = tmp_path / "shop.yaml"
+    head = "name: a\nmodels: [{name: m, base_path: m}]\n"
+    more = "networks: [back, front], labels: {team: x}, shm_size: 64m, health_check: true"
+    path.write_text(f"{head}server: {{target: docker, docker: {{image: 'a/b:1', {more}}}}}\n")
+    served = load_deployment(path)
+    docker = served.server.docker
+    body = container_config(
+        served, docker, flags=[], config_dir=tmp_path, ports=ServerPorts(1, 2), user="1:1", settings=()
+    )
+    assert body["HostConfig"]["NetworkMode"] == "back"
+    assert body["HostConfig"]["ShmSize"] == 64 << 20
+    assert body["Healthcheck"]["Test"][-1] == "exec 3<>/dev/tcp/127.0.0.1/8500"
+    assert body["Labels"]["team"] == "x"
+    assert body["Labels"]["tfs-deploy.deployment"] == "a"
+    path.write_text(f"{head}server: {{target: docker, docker: {{image: 'a/b:1'}}}}\n")
+    changed = settings_diff(container_settings(load_deployment(path)), container_settings(served))
+    assert [line.partition(":")[0] for line in changed] == [
+        "docker.networks",
+        "docker.shm_size",
+        "docker.health_check",
+        "docker.labels.team",
+    ]
+
+
 def test_settings_differ_by_name():
     had, wanted = ("image=a:1", "cpus=1", "batching.config=x"), ("image=a:2", "cpus=1", "ssl.config=y")
     assert settings_diff(had, wanted) == ["image: a:1 -> a:2", "batching.config: x -> none", "ssl.config: none -> y"]

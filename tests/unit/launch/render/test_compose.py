@@ -50,6 +50,16 @@ def test_dollars_are_no_variables_of_compose(tmp_path):
     assert "--saved_model_tags=a$$b" in service["command"]
 
 
+def test_networks_and_labels_of_the_container(shop):
+    docker = dataclasses.replace(shop.server.docker, networks=("back",), labels={"team": "a"}, shm_size=64 << 20)
+    served = dataclasses.replace(shop, server=dataclasses.replace(shop.server, docker=docker))
+    project = yaml.safe_load(compose_file(served, "./config"))
+    assert project["networks"] == {"back": {"external": True}}
+    service = project["services"]["server"]
+    assert (service["networks"], service["labels"]) == (["default", "back"], {"team": "a"})
+    assert service["shm_size"] == 64 << 20
+
+
 @pytest.mark.parametrize(("name", "project"), [("Shop.A", "shop-a"), ("-x", "x"), ("a_b-1", "a_b-1"), ("..a", "a")])
 def test_project_names(name, project):
     assert project_name(name) == project

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tfs_deploy.errors import FailedPreconditionError, UnavailableError, UsageError
-from tfs_deploy.rollout.adapters.replicas import Replica, ReplicaSet, merged
+from tfs_deploy.rollout.adapters.replicas import ReplicaSet, merged
 from tfs_deploy.rollout.machine.observation import AVAILABLE, END, LOADING, ServerView, VersionView
+from tfs_deploy.rollout.machine.replica import Replica
 
 UP, COMING, GONE = VersionView(AVAILABLE), VersionView(LOADING), VersionView(END)
 

@@ -10,12 +10,17 @@ import time
 import pytest
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.controller.hooks import RolloutHook, RolloutHooks
+from tfs_deploy.rollout.controller.hooks import RolloutHooks
 from tfs_deploy.rollout.gates.registry import parse_gate
+from tfs_deploy.rollout.machine.hook import RolloutHook
 from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.rollout.setup import require_programs
 
 FACTS = {"model": "digits", "from": 1, "to": 2, "phase": "promote", "status": "running"}
+
+
+def hooks_of(texts, notify=(), **options) -> RolloutHooks:
+    return RolloutHooks([RolloutHook.parse(text) for text in texts], notify, **options)
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def script(tmp_path):
 def test_hooks_get_the_facts_and_run_in_their_order(tmp_path, script):
     first = script("first", f"cat > {tmp_path}/facts\n")
     second = script("second", f'echo "$TFS_DEPLOY_MODEL $TFS_DEPLOY_TO $1" > {tmp_path}/words\n')
-    hooks = RolloutHooks([f"before:promote={first}", f"before:promote={second} 'a b'", "after:promote=false"], [])
+    hooks = hooks_of([f"before:promote={first}", f"before:promote={second} 'a b'", "after:promote=false"], [])
 
     assert hooks.run("before", "promote", FACTS) is None
     assert json.loads((tmp_path / "facts").read_text()) == {**FACTS, "when": "before"}
@@ -42,7 +47,7 @@ def test_hooks_get_the_facts_and_run_in_their_order(tmp_path, script):
 def test_a_hook_that_fails_objects_with_its_last_line_and_ends_the_row(tmp_path, script):
     no = script("no", "echo about to say; echo 'not on a Friday' >&2; exit 3\n")
     never = script("never", f"touch {tmp_path}/ran\n")
-    hooks = RolloutHooks([f"after:step={no}", f"after:step={never}"], [])
+    hooks = hooks_of([f"after:step={no}", f"after:step={never}"], [])
 
     objection = hooks.run("after", "step", FACTS)
 
@@ -51,7 +56,7 @@ def test_a_hook_that_fails_objects_with_its_last_line_and_ends_the_row(tmp_path,
 
 
 def test_a_hook_that_does_not_end_objects(script):
-    hooks = RolloutHooks([f"before:load={script('slow', 'sleep 60')}"], [], timeout=0.3)
+    hooks = hooks_of([f"before:load={script('slow', 'sleep 60')}"], [], timeout=0.3)
 
     assert "did not end within 0.3 s" in (hooks.run("before", "load", FACTS) or "")
 
@@ -83,7 +88,7 @@ def test_notifications_go_out_in_order_and_trouble_is_told_not_raised(tmp_path, 
     told = script("told", f"cat >> {tmp_path}/log; echo >> {tmp_path}/log\n")
     troubles: list[str] = []
     url = f"http://127.0.0.1:{free_port}/"
-    hooks = RolloutHooks([], [told, url], on_trouble=troubles.append)
+    hooks = hooks_of([], [told, url], on_trouble=troubles.append)
 
     hooks.tell({"phase": "load"})
     hooks.tell({"phase": "smoke"})
@@ -95,7 +100,7 @@ def test_notifications_go_out_in_order_and_trouble_is_told_not_raised(tmp_path, 
 
 
 def test_without_notifications_there_is_no_thread():
-    hooks = RolloutHooks([], [])
+    hooks = hooks_of([], [])
     hooks.tell(FACTS)
     assert hooks._teller is None
     hooks.close()
@@ -105,7 +110,7 @@ def test_commands_run_where_the_rollout_was_started(tmp_path):
     script = tmp_path / "tell.sh"
     script.write_text("#!/bin/sh\npwd > told\n")
     script.chmod(0o755)
-    hooks = RolloutHooks(["after:load=./tell.sh"], [], directory=str(tmp_path))
+    hooks = hooks_of(["after:load=./tell.sh"], [], directory=str(tmp_path))
 
     hooks.require()
     assert hooks.run("after", "load", {}) is None
@@ -117,7 +122,7 @@ def test_a_command_that_is_not_there_is_said_before_anything_begins(tmp_path, ta
     (tmp_path / "plain.txt").write_text("not executable")
     for hooks in (([f"before:promote={target}"], []), ([], [target])):
         with pytest.raises(UsageError, match="cannot be run: it does not exist, or is not executable"):
-            RolloutHooks(*hooks, directory=str(tmp_path)).require()
+            hooks_of(*hooks, directory=str(tmp_path)).require()
     gates = (parse_gate("errors=1%"), parse_gate(f"command={target} :: $.x < 1"))
     plan = RolloutPlan("m", 1, 2, gates=gates, directory=str(tmp_path))
     with pytest.raises(UsageError, match="cannot be run"):
@@ -131,14 +136,14 @@ def test_a_command_with_a_placeholder_for_a_name_is_left_to_its_time(tmp_path):
 
 def test_a_command_that_prints_without_end_is_killed(script):
     began = time.monotonic()
-    objection = RolloutHooks([f"before:load={script('loud', 'exec yes')}"], []).run("before", "load", {})
+    objection = hooks_of([f"before:load={script('loud', 'exec yes')}"], []).run("before", "load", {})
     assert objection.endswith("loud printed more than 8 MB")
     assert time.monotonic() - began < 30
 
 
 def test_a_command_whose_child_leaves_and_keeps_the_pipes_is_not_waited_for(script, tmp_path):
     text = f"setsid sh -c 'echo $$ > {tmp_path}/child; exec sleep 60' &\n"
-    hooks = RolloutHooks([f"before:load={script('daemon', text)}"], [], timeout=2.0)
+    hooks = hooks_of([f"before:load={script('daemon', text)}"], [], timeout=2.0)
     began = time.monotonic()
     objection = hooks.run("before", "load", {})
     assert objection.endswith("daemon did not end within 2 s")
@@ -148,10 +153,10 @@ def test_a_command_whose_child_leaves_and_keeps_the_pipes_is_not_waited_for(scri
 
 def test_what_a_command_leaves_running_on_purpose_stays(script, tmp_path):
     text = f"sleep 60 > /dev/null 2>&1 < /dev/null &\necho $! > {tmp_path}/child\n"
-    assert RolloutHooks([f"before:load={script('starter', text)}"], []).run("before", "load", {}) is None
+    assert hooks_of([f"before:load={script('starter', text)}"], []).run("before", "load", {}) is None
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
 def test_a_command_that_does_not_read_what_it_is_given(script):
-    hooks = RolloutHooks([f"before:load={script('deaf', 'exit 0')}"], [])
+    hooks = hooks_of([f"before:load={script('deaf', 'exit 0')}"], [])
     assert hooks.run("before", "load", {"much": "x" * (1 << 20)}) is None

@@ -21,6 +21,7 @@ from tfs_deploy.rollout.controller.judgement import _ask
 from tfs_deploy.rollout.gates.conditions import Condition
 from tfs_deploy.rollout.gates.external import CommandGate, PrometheusGate, UrlGate
 from tfs_deploy.rollout.gates.gate import StepView
+from tfs_deploy.rollout.machine.hook import RolloutHook
 
 PASS, FAIL, FEW = Verdict.PASS, Verdict.FAIL, Verdict.TOO_FEW
 STEP = StepView("digits", 2, "canary", 5.0, WindowSummary(50, 1), WindowSummary(950), WindowSummary(950), seconds=12.3)
@@ -118,7 +119,7 @@ def answering(*parts: bytes, pause: float = 0.0):
 def test_a_server_that_talks_nonsense_never_passes_and_a_hook_that_asks_it_objects_in_a_line(parts):
     with answering(*parts) as url:
         verdict = _ask(PrometheusGate(url, Condition.parse("up < 1"), timeout=2.0), STEP)
-        objection = RolloutHooks([f"before:load={url}"], []).run("before", "load", {})
+        objection = RolloutHooks([RolloutHook.parse(f"before:load={url}")], []).run("before", "load", {})
     assert verdict.verdict is FEW, verdict
     assert "\n" not in verdict.reason
     if b" 200 OK" not in parts[0]:

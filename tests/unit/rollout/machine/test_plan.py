@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.rollout.controller.hooks import RolloutHooks
 from tfs_deploy.rollout.gates.registry import make_gate, parse_gate
 from tfs_deploy.rollout.gates.spec import GateSources
 from tfs_deploy.rollout.machine.plan import RolloutPlan, checked
@@ -151,3 +152,28 @@ def test_flags_keep_the_names_that_journals_have_though_a_plan_says_the_opposite
         "ignore_memory": True,
         "allow_missing_warmup": False,
     }
+
+
+def test_hooks_and_replicas_are_values_that_a_journal_holds_as_they_were_written():
+    hooks = ("before:promote=./check.sh --min 3", "after:step=http://x:80/?a=b")
+    replicas = ("10.0.0.1:8500", "host:8500/8501", "[::1]:8500")
+    options = option_values({"hooks": hooks, "replicas": replicas, "notify": [" ./tell.sh "]})
+    plan = RolloutPlan("digits", 1, 2, **options)
+
+    assert [(hook.when, hook.phase) for hook in plan.hooks] == [("before", "promote"), ("after", "step")]
+    assert [replica.rest for replica in plan.replicas] == [None, "host:8501", None]
+    written = plan.as_dict()
+    assert (written["hooks"], written["replicas"], written["notify"]) == ([*hooks], [*replicas], ["./tell.sh"])
+    assert RolloutPlan.from_dict(written) == plan
+    for name, text in (("hooks", "before:nowhere=true"), ("replicas", "nowhere")):
+        with pytest.raises(UsageError):
+            option_values({name: [text]})
+
+
+def test_a_hook_of_a_later_program_is_refused_when_it_is_set_up_not_when_it_is_read():
+    written = RolloutPlan("digits", 1, 2).as_dict() | {"hooks": ["during:step=./new.sh"]}
+    (hook,) = RolloutPlan.from_dict(written).hooks
+
+    assert str(hook) == "during:step=./new.sh"
+    with pytest.raises(UsageError, match="not a valid hook"):
+        RolloutHooks([hook], [])

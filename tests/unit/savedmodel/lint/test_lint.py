@@ -9,6 +9,7 @@ import pytest
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, UsageError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, PREDICT_METHOD, REGRESS_METHOD
+from tfs_deploy.runtime import load_model
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.formats.tfrecord import write_records
 from tfs_deploy.savedmodel.lint import (
@@ -688,3 +689,33 @@ def test_a_lost_file_whose_name_only_goes_into_a_variable(models) -> None:
     """The original serves this model of its own tests."""
     info = inspect_model(models / "saved_model_half_plus_two_cpu_with_saved_model_config")
     assert [(f.where, f.severity.value) for f in lint_model(info, select=["TFS302"])] == [("assets/foo.txt", "info")]
+
+
+@pytest.mark.parametrize(
+    ("device", "elsewhere"),
+    [
+        ("/device:GPU:0", True),
+        ("/job:localhost/replica:0/task:0/gpu:1", True),
+        ("/job:worker/task:1/cpu:0", True),
+        ("/job:localhost/replica:0/task:0/device:CPU:0", False),
+        ("/cpu:0", False),
+    ],
+)
+def test_nodes_that_are_pinned_to_devices(write_model, device, elsewhere) -> None:
+    folder = write_model()
+    model = protos.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    model.meta_graphs[0].graph_def.node[1].device = device
+    (folder / "saved_model.pb").write_bytes(model.SerializeToString())
+    findings = [f"{each.severity.value}: {each.message}" for each in lint_model(folder, select=["TFS211"])]
+    assert findings == ([f"warning: node 'y' is pinned to {device}"] if elsewhere else [])
+
+
+def test_a_model_that_is_pinned_to_a_device_that_is_not_there(copy_model) -> None:
+    folder = copy_model("saved_model_half_plus_two_cpu/00000123")
+    model = protos.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    for node in model.meta_graphs[0].graph_def.node:
+        node.device = "/device:GPU:7"
+    (folder / "saved_model.pb").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="Cannot assign a device") as caught:
+        load_model(folder)
+    assert "allow_soft_placement" in caught.value.hint

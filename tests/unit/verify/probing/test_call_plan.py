@@ -52,9 +52,17 @@ class Slow:
     def __init__(self, *seconds: float, error: InternalError | None = None) -> None:
         self.seconds = list(seconds)
         self.error = error
+        self.timeout, self.first_timeout = 10.0, 30.0
+        self.hanging = False
+        self.answers: dict[tuple[str, str, str], Answer] = {}
+        self.patience = 0.0
 
-    def probe(self, case: Case, transport: str) -> Answer:
+    def probe(self, case: Case, transport: str, *, timeout: float) -> Answer:
+        self.patience = timeout
         return Answer(error=self.error, seconds=self.seconds.pop(0))
+
+    def hangs(self, signature: str, transport: str) -> bool:
+        return self.hanging
 
     def repeat(self, case: Case) -> Answer:
         return Answer(error=self.error, seconds=self.seconds.pop(0))
@@ -72,6 +80,22 @@ def test_the_first_call_is_no_measure_if_it_is_slow(seconds: tuple[float, ...], 
     prober = Slow(*seconds)
     assert measured_cost(prober, CASES) == cost  # type: ignore[arg-type]
     assert prober.seconds == []
+
+
+@pytest.mark.parametrize(("local", "patience"), [(0.1, 10.0), (8.0, 24.0)])
+def test_a_first_call_may_take_longer_where_the_local_model_needed_long(local: float, patience: float) -> None:
+    prober = Slow(0.1)
+    prober.answers["s", CASES[0].name, "local"] = Answer(seconds=local)
+    measured_cost(prober, CASES)  # type: ignore[arg-type]
+    assert prober.patience == patience
+
+
+@pytest.mark.parametrize(("hanging", "patience"), [(False, 30.0), (True, 10.0)])
+def test_a_first_call_of_unknown_cost_gets_time_unless_the_model_hangs(hanging: bool, patience: float) -> None:
+    prober = Slow(0.1)
+    prober.hanging = hanging
+    measured_cost(prober, CASES)  # type: ignore[arg-type]
+    assert prober.patience == patience
 
 
 def test_a_refused_request_costs_nothing() -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.export.calls.own_call import OwnCall, OwnInput
 from tfs_deploy.export.signatures.arguments import parameters_of
 from tfs_deploy.export.signatures.bound_signature import first_line
-from tfs_deploy.export.signatures.nest import Path, fill, leaves, path_text
-from tfs_deploy.export.signatures.own_call import OwnCall, OwnInput
+from tfs_deploy.export.signatures.nest import NestPath, fill, leaves, path_text
 from tfs_deploy.export.signatures.pairing import Place
 from tfs_deploy.export.signatures.specs import as_spec
 
@@ -87,7 +87,7 @@ def default_tensors(function: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-def _with(nest: Any, inputs: Mapping[Path, OwnInput]) -> Any:
+def _with(nest: Any, inputs: Mapping[NestPath, OwnInput]) -> Any:
     return fill(nest, iter([inputs.get(path, leaf) for path, leaf in leaves(nest)]))
 
 
@@ -99,13 +99,13 @@ def _parameter_names(function: Any, count: int) -> list[str]:
     return [p.name for p in found[:count] if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
 
 
-def _names(specs: list[tuple[Path, str]], parameters: list[str]) -> list[str]:
+def _names(specs: list[tuple[NestPath, str]], parameters: list[str]) -> list[str]:
     """Return the name of each input: that of its spec.
 
     If the specs are named as the parameters, but in another order, TensorFlow passes by parameter. A spec that has the
     name of one other parameter is refused, as it could mean either.
     """
-    by_parameter: dict[Path, str] = {
+    by_parameter: dict[NestPath, str] = {
         path: parameters[path[0]] for path, _ in specs if parameters and len(path) == 1 and isinstance(path[0], int)
     }
     named = [name for _, name in specs]

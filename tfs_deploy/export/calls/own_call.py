@@ -8,7 +8,7 @@ from typing import Any
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.names import spec_hint
-from tfs_deploy.export.signatures.nest import Path, fill, leaves, place
+from tfs_deploy.export.signatures.nest import NestPath, fill, leaves, place
 from tfs_deploy.export.signatures.pairing import Place, named_alone, pair
 from tfs_deploy.export.signatures.specs import as_spec
 from tfs_deploy.protos.signatures import TensorSpec
@@ -38,7 +38,7 @@ class OwnCall:
         arguments: the positional arguments, nests of ``OwnInput``s and Python values.
         keywords: the arguments that are passed by keyword, likewise.
         parameters: the names of the positional arguments, if the function takes them by name too.
-        outputs: the names of the results in the order of ``nest.leaves``, ``None`` if they have none.
+        outputs: the names of the results by their paths, ``None`` if they have none.
     """
 
     function: Callable[..., Any]
@@ -46,7 +46,7 @@ class OwnCall:
     arguments: tuple[Any, ...] = ()
     keywords: Mapping[str, Any] = field(default_factory=dict)
     parameters: Sequence[str] = ()
-    outputs: list[str] | None = None
+    outputs: dict[NestPath, str] | None = None
 
     @classmethod
     def of(
@@ -56,7 +56,7 @@ class OwnCall:
         keywords: Mapping[str, Any],
         *,
         parameters: Sequence[str] = (),
-        outputs: list[str] | None = None,
+        outputs: dict[NestPath, str] | None = None,
     ) -> OwnCall:
         """Return the call with these arguments; the ``OwnInput``s in them are its inputs."""
         found = [leaf for _, leaf in [*leaves(arguments), *leaves(keywords)] if isinstance(leaf, OwnInput)]
@@ -73,7 +73,7 @@ class OwnCall:
         arguments = packed(self.arguments)
         return self.function(*arguments, **packed(self.keywords))
 
-    def call_by_name(self, values: Mapping[Path, Any]) -> Any:
+    def call_by_name(self, values: Mapping[NestPath, Any]) -> Any:
         """Call with tensors by their paths, arguments by their names: this is the original that examples are run on.
 
         It shares no step with ``pack``, so that the check of examples finds an input in the wrong place.

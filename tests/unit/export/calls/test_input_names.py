@@ -10,7 +10,7 @@ import pytest
 
 import tfs_deploy as td
 from tfs_deploy.errors import UsageError, VerdictError
-from tfs_deploy.export.signatures.own_call import OwnCall
+from tfs_deploy.export.calls.own_call import OwnCall
 from tfs_deploy.export.signatures.signature import as_signatures
 from tfs_deploy.export.sources.kinds import open_source
 
@@ -226,6 +226,17 @@ def test_nested_outputs_have_names_of_their_own():
     assert answers(model, {"x": TWO}) == {"b": [[0.0]], "times1": [[2.0]], "times2": [[4.0]]}
     chosen = td.Signature(outputs={"z": "times2", "b": "b"})
     assert answers(model, {"x": TWO}, chosen) == {"z": [[4.0]], "b": [[0.0]]}
+
+
+def test_a_graph_whose_call_returns_something_else_has_the_names_of_what_it_returns():
+    class Scaled(keras.Model):
+        def call(self, inputs: Any) -> Any:
+            one, two = super().call(inputs)
+            return {"two": two, "half": one / 2}
+
+    graph = two_outputs(as_dict=False)
+    model = Scaled(graph.inputs, graph.outputs)
+    assert answers(model, {"x": SIX}) == {"two": [[12.0]], "half": [[3.0]]}
 
 
 def test_the_check_finds_inputs_in_each_others_place(tmp_path, monkeypatch):

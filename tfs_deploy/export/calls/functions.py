@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.export.calls.own_call import OwnCall, pair_inputs
+from tfs_deploy.export.calls.tf_function import default_tensors, own_call_of
 from tfs_deploy.export.signatures.arguments import pass_inputs
 from tfs_deploy.export.signatures.bound_signature import BoundSignature
 from tfs_deploy.export.signatures.names import did_you_mean, spec_hint
-from tfs_deploy.export.signatures.own_call import OwnCall, pair_inputs
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec
-from tfs_deploy.export.signatures.tf_function import default_tensors, own_call_of
 from tfs_deploy.export.signatures.wrapped_signature import WrappedSignature
 
 Binder = Callable[[str, Signature], BoundSignature]

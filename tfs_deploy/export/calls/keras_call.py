@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
+from tfs_deploy.export.calls.functions import bind_own
+from tfs_deploy.export.calls.keras_record import Recorded, recorded_arguments
+from tfs_deploy.export.calls.own_call import OwnCall, OwnInput
 from tfs_deploy.export.signatures.arguments import parameters_of, pass_inputs, takes_keywords
 from tfs_deploy.export.signatures.bound_signature import BoundSignature, first_line
-from tfs_deploy.export.signatures.functions import bind_own
-from tfs_deploy.export.signatures.nest import Path, fill, leaves, path_text
-from tfs_deploy.export.signatures.own_call import OwnCall, OwnInput
+from tfs_deploy.export.signatures.nest import NestPath, fill, leaves, path_text
 from tfs_deploy.export.signatures.pairing import Place
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec, free_batch, tf_spec
-from tfs_deploy.export.sources.keras_record import Recorded, recorded_arguments
 
 if TYPE_CHECKING:
     from tfs_deploy.export.signatures.arguments import NamedCall
@@ -125,7 +125,7 @@ def _functional(model: Any) -> Any:
     return graph if is_graph and getattr(graph, "inputs", None) else None
 
 
-def _graph_inputs(model: Any, found: list[tuple[Path, Any]]) -> list[OwnInput]:
+def _graph_inputs(model: Any, found: list[tuple[NestPath, Any]]) -> list[OwnInput]:
     """Return the inputs of a graph, called by the keys that lead to them in dicts, else by their tensors' names.
 
     Their batch dimension is free unless the model's author fixed it on an Input: a Sequential without an Input keeps
@@ -141,16 +141,16 @@ def _graph_inputs(model: Any, found: list[tuple[Path, Any]]) -> list[OwnInput]:
     return inputs
 
 
-def _output_names(graph: Any) -> list[str]:
-    """Return the names of the outputs in the order of ``leaves``: the keys in dicts, else those of their layers."""
+def _output_names(graph: Any) -> dict[NestPath, str]:
+    """Return the names of the outputs by their paths: the keys in dicts, else those of their layers."""
     paths = [path for path, _ in leaves(graph.output)]
-    return [
-        "_".join(map(str, path)) if path and all(isinstance(step, str) for step in path) else str(layer)
+    return {
+        path: "_".join(map(str, path)) if path and all(isinstance(step, str) for step in path) else str(layer)
         for path, layer in zip(paths, graph.output_names, strict=True)
-    ]
+    }
 
 
-def _record_inputs(model: Any, parameter: str, nest: Any, root: Path) -> Any:
+def _record_inputs(model: Any, parameter: str, nest: Any, root: NestPath) -> Any:
     """Return what was recorded of one argument as inputs, called by the parameter, or by their keys in dicts."""
     inputs: list[Any] = []
     for path, leaf in leaves(nest):

@@ -1,0 +1,1 @@
+"""The calls that a model offers, with what it knows of their inputs, and signatures bound to them."""
