@@ -104,8 +104,9 @@ def verify(folder: Path, flags: Mapping[str, Any]) -> None:
     subject = folder / "model"
     if flags:
         subject = folder / "deployment.yaml"
+        models = [{"name": "m", "base_path": "model"}]
         server = {"target": "embedded", "flags": dict(flags)}
-        subject.write_text(yaml.safe_dump({"server": server, "models": [{"name": "m", "base_path": "model"}]}))
+        subject.write_text(yaml.safe_dump({"name": "zoo", "models": models, "server": server}))
     command = [sys.executable, "-m", "tfs_deploy", "verify", str(subject), "--json", "--load", "0"]
     command += ["--timeout", str(TIMEOUT)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
