@@ -487,7 +487,7 @@ def test_fuzzed_saved_models_are_errors_not_crashes(models, tmp_path):
         (lambda folder: write(folder / "saved_model.pb"), "one file of a SavedModel"),
         (lambda folder: write(folder / "m.weights.h5"), "holds weights"),
         (lambda folder: write(folder / "m.keras"), "is damaged: it is not a zip archive"),
-        (lambda folder: write(folder / "m.h5"), "cannot be loaded"),
+        (lambda folder: write(folder / "m.h5"), "is damaged: it is not an HDF5 file"),
         (lambda folder: write(folder / "frozen.pb"), "is not a valid GraphDef"),
         (lambda folder: write(folder / "graph.pbtxt"), "is not a valid GraphDef"),
         (lambda folder: write(folder / "c.index"), "the checkpoint has values, but no graph"),
