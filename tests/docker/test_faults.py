@@ -333,7 +333,7 @@ def test_an_image_that_is_nowhere(shop, pull, said):
 @pytest.mark.parametrize(
     ("host", "code", "said"),
     [
-        ("unix:///nonexistent/docker.sock", 3, "no Docker Engine answers at unix:///nonexistent/docker.sock"),
+        ("unix:///nonexistent/docker.sock", 3, "no Docker Engine answers at /nonexistent/docker.sock (DOCKER_HOST)"),
         ("tcp://127.0.0.1:1", 3, "no Docker Engine answers at tcp://127.0.0.1:1"),
         ("tcp://192.0.2.1:2375", 2, "the engine of another machine"),
         ("ssh://somewhere", 2, "the engine of another machine"),
