@@ -87,7 +87,7 @@ def resnet_classifier() -> Specimen:
 
     keras.utils.set_random_seed(5)
     backbone = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[8],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
         stackwise_num_filters=[64, 16],
         stackwise_num_blocks=[1, 1],
