@@ -87,9 +87,9 @@ def found(
         assert done.returncode == code, (words, done.stdout, done.stderr)
         return json.loads(done.stdout)
 
-    def look(*, running: bool) -> dict[str, Any]:
+    def look(*, good: bool) -> dict[str, Any]:
         return {
-            "status": document("status", found.file, code=0 if running else 1),
+            "status": document("status", found.file, code=0 if good else 1),
             "lock": document("lock", "status", found.file)["lock"],
             "rollout": document("rollout", "status", found.file),
             "history": document("rollout", "history", found.file)["rollouts"],
@@ -97,12 +97,12 @@ def found(
             "plan": document("plan", found.file),
         }
 
-    found.before = look(running=False)
+    found.before = look(good=False)
     try:
         document("up", found.file)
-        found.served = look(running=True)
+        found.served = look(good=False)  # the rollout is unfinished
         found.resumed = document("rollout", "resume", found.file)["rollout"]
-        found.after = look(running=True)
+        found.after = look(good=True)
         yield found
     finally:
         cli("down", found.file)
