@@ -1,17 +1,18 @@
-"""One started server, whatever it runs in, and the ports that lead to it."""
+"""One started server, whatever it runs in, the ports that lead to it, and who else answers on them."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tfs_deploy.errors import PortInUseError
-from tfs_deploy.host.tcp_ports import require_free
-from tfs_deploy.launch.port_owner import port_owner
+from tfs_deploy.errors import PortInUseError, TfsDeployError
+from tfs_deploy.host.tcp_ports import find_listener, require_free
+from tfs_deploy.state.config_generations import NAME as CONFIG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tfs_deploy.host.usage import Usage
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 LOCALHOST: Final = "127.0.0.1"
 #: seconds after which a server that was asked to stop is killed: the embedded server answers what it has for 5
 STOP_TIMEOUT: Final = 15.0
+_CONFIG_FLAG: Final = "--model_config_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,43 @@ class ServerPorts:
 
     def __str__(self) -> str:
         return f"gRPC port {self.grpc}" + (f" and REST port {self.rest}" if self.rest else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PortOwner:
+    """What listens on a port: ``text`` names it; ``state_dir`` is that of the deployment whose config it reads."""
+
+    text: str
+    state_dir: Path | None = None
+
+
+def port_owner(port: int, publisher: Callable[[int], str | None] | None = None) -> PortOwner:
+    """Return who listens on ``port``; ``publisher`` returns the container that publishes one."""
+    if publisher is not None:
+        with contextlib.suppress(TfsDeployError):  # an engine that does not answer knows nothing
+            container = publisher(port)
+            if container is not None:
+                return PortOwner(f"container {container}")
+    listener = find_listener(port)
+    if listener is None:
+        return PortOwner("a process of another user")
+    state_dir = state_dir_of(listener.words)
+    if state_dir is None:
+        return PortOwner(str(listener))
+    where = f"process {listener.pid}, state in {state_dir}"
+    return PortOwner(f"the server of deployment {state_dir.name!r} ({where})", state_dir)
+
+
+def state_dir_of(words: Sequence[str]) -> Path | None:
+    """Return the state directory out of the command line of a server that ``up`` started, None for any other."""
+    for place, word in enumerate(words):
+        flag, _, value = word.partition("=")
+        if flag.lstrip("-") != _CONFIG_FLAG.lstrip("-"):
+            continue
+        folder = Path(value or "".join(words[place + 1 : place + 2])).parent
+        if folder.name == CONFIG or folder.name.startswith(f"{CONFIG}."):
+            return folder.parent
+    return None
 
 
 def port_problems(

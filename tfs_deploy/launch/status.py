@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import Code, EnvironmentFault, NotFoundError, TfsDeployError
 from tfs_deploy.launch.client import client_for
-from tfs_deploy.launch.own_server import stranger_notes
-from tfs_deploy.launch.served_labels import label_notes, label_problems
-from tfs_deploy.launch.server_state import USUAL_LABELS, labelled_versions, version_numbers, written_config
-from tfs_deploy.launch.targets import target_of
+from tfs_deploy.launch.server_state import (
+    USUAL_LABELS,
+    label_notes,
+    label_problems,
+    labelled_versions,
+    version_numbers,
+    written_config,
+)
+from tfs_deploy.launch.targets import stranger_notes, target_of
 from tfs_deploy.state.active import read_active
 from tfs_deploy.state.journal import unfinished_rollout
 from tfs_deploy.state.lock import rollout_holder

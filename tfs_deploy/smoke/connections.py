@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.client import RestClient
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.launch.client import client_for
-from tfs_deploy.launch.own_server import require_own
 from tfs_deploy.launch.server import LOCALHOST
-from tfs_deploy.launch.targets import target_of
+from tfs_deploy.launch.targets import require_own, target_of
 from tfs_deploy.state.endpoint import read_endpoint
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def addresses(deployment: Deployment, *, any_server: bool = False) -> tuple[str,
 
     Those of a running server that ``up`` started; while the Docker Engine does not answer, those that ``up`` recorded.
     Any other server is expected on this machine, on the ports of the file; unless ``any_server``, it must be the
-    deployment's own all the same, else ``EnvironmentFault`` (see ``launch.own_server``).
+    deployment's own all the same, else ``EnvironmentFault`` (see ``launch.targets``).
     """
     try:
         running: StartedServer | None = target_of(deployment, timeout=_LOOK).current()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tfs_deploy.cli.shared.live_line import progress_text
+from tfs_deploy.cli.shared.progress import progress_text
 from tfs_deploy.rollout import RequestStats
 from tfs_deploy.rollout.gates.request_stats import RequestCount
 from tfs_deploy.rollout.machine.actions import Finish, Wait

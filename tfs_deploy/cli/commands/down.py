@@ -39,7 +39,7 @@ def command(output: Output, file: Path, timeout: float) -> None:
     finishes the requests in flight.
     """
     from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.launch.own_server import stranger_notes
+    from tfs_deploy.launch.targets import stranger_notes
     from tfs_deploy.launch.up import down
     from tfs_deploy.state.lock import lock
 

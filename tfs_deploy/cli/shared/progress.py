@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tfs_deploy.rollout.progress import RolloutProgress
+
+_ERASE: Final = "\r\x1b[2K"
 #: seconds between the plain lines that replace a bar without a terminal
 _PLAIN_INTERVAL: Final = 5.0
 #: columns of the description (fixed, so that the bar stays where it is), of the bar, and of spinner, time and gaps;
@@ -110,3 +116,39 @@ class _PlainLines:
             self._last = time.monotonic()
             share = f" {100 * self._count / self._total:.0f} %" if self._total else ""
             click.echo(f"{self._text}:{share} {self._last - self._started:.0f} s", err=True)
+
+
+class LiveLine:
+    """Shows one text at a time on standard error, if that is a terminal; ``clear`` before anything else is printed."""
+
+    def __init__(self, *, shows: bool = True) -> None:
+        self._shows = shows and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._text = ""
+
+    def show(self, text: str) -> None:
+        """Replace the line, cut to the terminal's width."""
+        text = text[: shutil.get_terminal_size().columns - 1]
+        if self._shows and text != self._text:
+            sys.stderr.write(f"{_ERASE}{text}")
+            sys.stderr.flush()
+            self._text = text
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._text:
+            sys.stderr.write(_ERASE)
+            sys.stderr.flush()
+            self._text = ""
+
+
+def progress_text(at: RolloutProgress) -> str:
+    """Return a rollout's progress in one line: step, percent, requests and errors, time left."""
+    if at.left is None:
+        return at.why
+    canary, total = at.canary, at.canary + at.others
+    seen = "no request yet"
+    if total.requests:
+        seen = f"canary {canary.requests:,} requests, {canary.errors:,} failed"
+        seen += f"; all {total.requests:,}, {total.errors:,} failed"
+    left = f"{at.left:.0f} s left" if at.left else "waiting for samples"
+    return f"step {at.step} of {at.steps}, {at.weight:g} %: {seen}; {left}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tfs_deploy.cli.shared.live_line import LiveLine, progress_text
+from tfs_deploy.cli.shared.progress import LiveLine, progress_text
 from tfs_deploy.cli.shared.rollout_views import show_result
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import LockedError, UsageError
@@ -49,7 +49,7 @@ def run_rollout(output: Output, rollout: Rollout, *, wanted: Status = Status.DON
     On a terminal the last line shows the step, its requests and the time left.
     """
     seen: list[StepReport] = []
-    line = LiveLine(output)
+    line = LiveLine(shows=not output.quiet and not output.as_json)
 
     def on_event(text: str) -> None:
         line.clear()

@@ -16,9 +16,8 @@ from tfs_deploy.errors import (
 )
 from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.host.processes import resident_bytes
-from tfs_deploy.launch.own_server import require_own
 from tfs_deploy.launch.reload import reload_config
-from tfs_deploy.launch.targets import target_of
+from tfs_deploy.launch.targets import require_own, target_of
 from tfs_deploy.launch.up import up
 from tfs_deploy.rollout.adapters.active_recovery import mend
 from tfs_deploy.rollout.adapters.served_config import DeployedConfig

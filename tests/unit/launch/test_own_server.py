@@ -11,8 +11,8 @@ import pytest
 
 from tfs_deploy.deployment import Deployment
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.launch import own_server
-from tfs_deploy.launch.port_owner import PortOwner, port_owner, state_dir_of
+from tfs_deploy.launch import targets
+from tfs_deploy.launch.server import PortOwner, port_owner, state_dir_of
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ def test_a_container_is_named_by_its_engine_and_any_other_process_by_its_number(
 
 def test_a_server_that_reads_the_deployments_config_is_its_own(tmp_path, monkeypatch):
     deployment = Deployment("shop", tmp_path / "shop.yaml", tmp_path / "state", ())
-    own_server.require_own(deployment)  # no server answers
+    targets.require_own(deployment)  # no server answers
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = dataclasses.replace(deployment.server, grpc_port=listener.getsockname()[1], rest_port=0)
         deployment = dataclasses.replace(deployment, server=server)
-        monkeypatch.setattr(own_server, "port_owner", lambda *_: PortOwner("the server", tmp_path / "state"))
-        own_server.require_own(deployment)
-        monkeypatch.setattr(own_server, "port_owner", lambda *_: PortOwner("the server of another", tmp_path / "other"))
+        monkeypatch.setattr(targets, "port_owner", lambda *_: PortOwner("the server", tmp_path / "state"))
+        targets.require_own(deployment)
+        monkeypatch.setattr(targets, "port_owner", lambda *_: PortOwner("the server of another", tmp_path / "other"))
         with pytest.raises(
             EnvironmentFault, match="belongs to the server of another, not to a server of shop"
         ) as caught:
-            own_server.require_own(deployment)
+            targets.require_own(deployment)
     assert "--any-server" in (caught.value.hint or "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.launch.served_labels import label_notes, label_problems
+from tfs_deploy.launch.server_state import label_notes, label_problems
 
 
 @pytest.mark.parametrize(
