@@ -270,10 +270,10 @@ def _no_fsync(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # what survives a crash is tested elsewhere
 
 
-@pytest.mark.parametrize("seeds", [range(start, start + BLOCK) for start in range(0, 18 * BLOCK, BLOCK)], ids=str)
+@pytest.mark.parametrize("seeds", [range(start, start + BLOCK) for start in range(0, 28 * BLOCK, BLOCK)], ids=str)
 def test_up_takes_the_steps_that_plan_shows_and_no_call_by_label_fails(tmp_path, seeds):
     called = [check(World(tmp_path / f"seed-{seed}", situation(seed))) for seed in seeds]
-    assert sum(called) >= 28  # so that all blocks together bring over 500 servers to their files
+    assert sum(called) >= 18  # so that all blocks together bring over 500 servers to their files
 
 
 def check(world: World) -> bool:
