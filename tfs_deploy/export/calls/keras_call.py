@@ -28,8 +28,9 @@ class KerasCall:
     def __init__(self, model: Any) -> None:
         parameters = parameters_of(model.call) or []
         self._parameters = [p for p in parameters if p.name != "training"]
-        self._call: Callable[..., Any] = _inference(model) if _needs_training(parameters) else model
         graph = _functional(model)
+        told = len(self._parameters) < len(parameters) and not _trains_on_purpose(graph)
+        self._call: Callable[..., Any] = _inference(model) if told else model
         self._subclassed = graph is None
         self.own = self._of_record(model) if graph is None else self._of_graph(model, graph)
 
@@ -90,16 +91,27 @@ class KerasCall:
         )
 
 
-def _needs_training(parameters: list[inspect.Parameter]) -> bool:
-    """Return whether a call must say that it does not train: by default that argument is true, or has no default.
+def _trains_on_purpose(graph: Any) -> bool:
+    """Return whether a layer of a functional model was called with ``training=True``, such as dropout that is to stay.
 
-    Elsewhere it stays unsaid, as in ``model(x)``: said, it also reaches the layers of a functional model that were
-    called with ``training=True`` on purpose.
+    Such a layer would be overruled by ``training=False`` for the whole model.
     """
-    return any(p.name == "training" and p.default is not None and p.default is not False for p in parameters)
+    operations = (getattr(graph, "operations", None) or getattr(graph, "layers", None) or ()) if graph else ()
+    return any(_told_to_train(each) or _trains_on_purpose(_functional(each)) for each in operations)
+
+
+def _told_to_train(layer: Any) -> bool:
+    if any(p.name == "training" and p.default is True for p in parameters_of(layer.call) or ()):
+        return False  # its own default, as of random flips
+    keywords = (
+        node.arguments.kwargs if hasattr(node, "arguments") else getattr(node, "call_kwargs", {})
+        for node in getattr(layer, "_inbound_nodes", ())
+    )
+    return any(each.get("training") is True for each in keywords)
 
 
 def _inference(model: Any) -> Callable[..., Any]:
+    """Return the call as ``model.predict`` makes it: layers that are random in training, such as flips, are not."""
     return lambda *arguments, **keywords: model(*arguments, **keywords, training=False)
 
 

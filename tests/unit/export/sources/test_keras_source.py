@@ -225,6 +225,31 @@ def test_layers_called_with_training_keep_it(tmp_path, baked: bool):
     assert any(finding.rule == "TFS206" for finding in lint_model(exported.path)) == baked
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_random_layers_that_nothing_told_to_train_do_not(tmp_path, nested: bool):
+    """Keras calls them with ``training=True`` by default, its ``predict`` with False."""
+    inputs = keras.Input((4, 4, 1), name="image")
+    augment = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.RandomBrightness(0.9, seed=1), layers.RandomFlip(seed=1)]
+    )
+    random = augment if nested else layers.RandomFlip(seed=1)
+    model = keras.Model(inputs, layers.Flatten(name="pixels")(random(inputs)))
+    image = np.random.default_rng(0).random((4, 4, 4, 1), np.float32)
+    with td.load_model(export(model, tmp_path).path) as loaded:
+        for _ in range(3):
+            np.testing.assert_allclose(loaded.predict({"image": image})["pixels"], image.reshape(4, -1), rtol=1e-6)
+
+
+def test_a_nested_model_with_dropout_that_is_to_stay_keeps_it(tmp_path):
+    inputs = keras.Input((64,), name="row")
+    inner = keras.Model(inputs, layers.Dropout(0.5)(inputs, training=True))
+    outer = keras.Input((64,), name="row")
+    exported = export(keras.Model(outer, layers.Identity(name="kept")(inner(outer))), tmp_path)
+    with td.load_model(exported.path) as loaded:
+        first, second = (loaded.predict({"row": np.ones((1, 64), np.float32)})["kept"].tolist() for _ in range(2))
+    assert first != second
+
+
 def test_preprocessing_layers_bring_their_tables(tmp_path):
     vectorize = layers.TextVectorization(output_sequence_length=3)
     vectorize.adapt(["the cat sat", "the dog"])
