@@ -203,3 +203,36 @@ def test_render_needs_an_image(shop):
     done = cli("render", "dockerfile", "shop.yaml", "--out", "build", cwd=shop.parent)
     assert done.returncode == 0, done.stderr
     assert (shop.parent / "build/models/zoo/1/saved_model.pb").is_file()
+
+
+def test_tls_is_imported_with_its_key_and_certificates(tmp_path):
+    (tmp_path / "models.config").write_text(
+        'model_config_list { config { name: "m" base_path: "/srv/m" model_platform: "tensorflow" } }'
+    )
+    (tmp_path / "ssl.config").write_text(
+        'server_key: "KEY\\n" server_cert: "CERT\\n" custom_ca: "CA\\n" client_verify: true'
+    )
+    words = ("config", "import", "models.config", "--ssl", "ssl.config")
+    without = cli(*words, cwd=tmp_path)
+    assert (without.returncode, "--ssl needs --out" in without.stderr) == (2, True)
+
+    done = cli(*words, "--out", "shop.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    section = load_deployment(tmp_path / "shop.yaml", check_disk=False).ssl
+    assert [path.read_text() for path in (section.key, section.cert, section.ca)] == ["KEY\n", "CERT\n", "CA\n"]
+    assert section.client_verify
+    assert [path.stat().st_mode & 0o777 for path in (section.key, section.cert)] == [0o600, 0o644]
+    (tmp_path / "shop.yaml").unlink()
+    assert "shop.key.pem exists" in cli(*words, "--out", "shop.yaml", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize("text", ['server_cert: "C"', 'server_key: "K"', "nonsense: 1"])
+def test_what_is_no_ssl_config_is_refused(tmp_path, text):
+    (tmp_path / "models.config").write_text(
+        'model_config_list { config { name: "m" base_path: "/srv/m" model_platform: "tensorflow" } }'
+    )
+    (tmp_path / "ssl.config").write_text(text)
+    done = cli("config", "import", "models.config", "--ssl", "ssl.config", "--out", "shop.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "ssl.config" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models.config", "ssl.config"]

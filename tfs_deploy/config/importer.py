@@ -33,6 +33,7 @@ def deployment_document(
     base_paths: Mapping[str, str] | None = None,
     batching: tuple[str, str] | None = None,
     monitoring: tuple[str, str] | None = None,
+    ssl: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the deployment file, as values, for what a ``models.config`` says.
 
@@ -43,6 +44,7 @@ def deployment_document(
         base_paths: beginnings of base paths, as a container has them, and what is there on this machine.
         batching: text of a ``BatchingParameters``, and what problems call it.
         monitoring: text of a ``MonitoringConfig``, and what problems call it.
+        ssl: the section, see ``config.ssl.ssl_section``.
 
     Raises ``SpecError`` with every line that the server would refuse, or that a deployment file cannot express;
     ``UsageError`` for a name that a deployment cannot have.
@@ -58,6 +60,7 @@ def deployment_document(
     document["models"] = [_model(config) for config in message.model_config_list.config]
     document |= {} if batching is None else {"batching": batching_section(*batching)}
     document |= {} if monitoring is None else {"monitoring": monitoring_section(*monitoring)}
+    document |= {} if ssl is None else {"ssl": dict(ssl)}
     found = problems_of(document, source, _lines(message, text)) if document["models"] else []
     others = {"batching": batching, "monitoring": monitoring}
     found = [_in_other(problem, others) for problem in found]

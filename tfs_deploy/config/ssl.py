@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
 from tfs_deploy.deployment.certificates import read_pem
+from tfs_deploy.errors import UsageError
+from tfs_deploy.protos.text_format import parse_message
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import Ssl
@@ -21,6 +23,24 @@ def ssl_config(section: Ssl) -> Any:
         message.custom_ca = read_pem(section.ca, "ca")
     message.client_verify = section.client_verify
     return message
+
+
+def ssl_section(text: str, source: str, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the section ``ssl`` of a deployment file for the text of an ``SSLConfig``, and the PEM files it names.
+
+    The files are called ``NAME.key.pem``, ``NAME.cert.pem`` and ``NAME.ca.pem``. Raises ``UsageError`` if the text is
+    not an ``SSLConfig`` with a key and a certificate.
+    """
+    found = parse_message(text, protos.SSLConfig(), source=source)
+    if not found.server_key or not found.server_cert:
+        missing = "server_cert" if found.server_key else "server_key"
+        raise UsageError(f"{source} has no {missing}", hint="give the server's --ssl_config_file")
+    pems = {"key": found.server_key, "cert": found.server_cert, "ca": found.custom_ca}
+    files = {part: pem for part, pem in pems.items() if pem}
+    section: dict[str, Any] = {part: f"{name}.{part}.pem" for part in files}
+    if found.client_verify:
+        section["client_verify"] = True
+    return section, {f"{name}.{part}.pem": pem for part, pem in files.items()}
 
 
 def client_pair(section: Ssl) -> tuple[bytes, bytes]:

@@ -122,6 +122,9 @@ def command(
 )
 @click.option("--batching", type=_FILE, help="The --batching_parameters_file of the server.")
 @click.option("--monitoring", type=_FILE, help="The --monitoring_config_file of the server.")
+@click.option(
+    "--ssl", type=_FILE, help="The --ssl_config_file of the server; its key and certificates are written beside --out."
+)
 @common
 def import_command(
     output: Output,
@@ -131,19 +134,23 @@ def import_command(
     base_path_map: tuple[str, ...],
     batching: Path | None,
     monitoring: Path | None,
+    ssl: Path | None,
 ) -> None:
     """Turn a models.config into a deployment file.
 
     Use it to take over a server that was configured by hand. FILE is its models.config, - for standard input; whatever
-    the server would refuse in it is listed, each with its line. TLS is not imported: name the PEM files in the section
-    ssl.
+    the server would refuse in it is listed, each with its line.
     """
-    from tfs_deploy.atomic import write_atomic
+    from tfs_deploy.atomic import write_files
     from tfs_deploy.config.importer import deployment_document
+    from tfs_deploy.config.ssl import ssl_section
     from tfs_deploy.deployment.file import write_yaml
     from tfs_deploy.deployment.file.variables import escaped
     from tfs_deploy.errors import UsageError
 
+    if ssl is not None and out is None:
+        raise UsageError("--ssl needs --out", hint="its key and certificates are written beside the deployment file")
+    section, pems = (None, {}) if ssl is None or out is None else ssl_section(_text_of(ssl), str(ssl), out.stem)
     document = deployment_document(
         _text_of(file),
         name=name,
@@ -151,14 +158,17 @@ def import_command(
         base_paths=_base_paths(base_path_map),
         batching=None if batching is None else (_text_of(batching), str(batching)),
         monitoring=None if monitoring is None else (_text_of(monitoring), str(monitoring)),
+        ssl=section,
     )
     rendered = write_yaml(escaped(document))
     if out is None:
         output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"))
         return
-    if out.exists():
-        raise UsageError(f"{out} exists", hint="name another file, or remove it")
-    write_atomic(out, rendered)
+    for path in (out, *(out.with_name(pem) for pem in pems)):
+        if path.exists():
+            raise UsageError(f"{path} exists", hint="name another file, or remove it")
+    private = dict.fromkeys((pem for pem in pems if pem.endswith(".key.pem")), 0o600)
+    write_files(out.parent, {**pems, out.name: rendered}, modes=private)
     output.result({"deployment": document, "written": str(out)})
     output.note(f"wrote {out}; check it with: tfs-deploy config {out} --check")
 
