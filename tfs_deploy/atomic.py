@@ -92,7 +92,8 @@ def make_directory(directory: Path) -> None:
     """Make a directory and those above it that are missing; each is on the disk, under its name, when this returns."""
     if directory.is_dir():
         return
-    make_directory(directory.parent)
+    if not directory.parent.exists():
+        make_directory(directory.parent)
     directory.mkdir(exist_ok=True)
     with contextlib.suppress(PermissionError):  # a directory that may be written to need not be readable
         sync_directory(directory.parent)

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compil
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    (tensorflow,) = importlib.util.find_spec("tensorflow").submodule_search_locations
+    # an imported TensorFlow has further places in its path
+    tensorflow = importlib.util.find_spec("tensorflow").submodule_search_locations[0]
     path = tmp_path_factory.mktemp("op") / "twice.so"
     linked = [f"-L{tensorflow}", "-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
     command = ["gcc", "-shared", "-fPIC", "-w", f"-I{tensorflow}/include", "-o", str(path), str(SOURCE), *linked]

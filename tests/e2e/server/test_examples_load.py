@@ -48,6 +48,8 @@ def _certificate(folder: Path, section: dict[str, Any]) -> None:
     pair = ("-keyout", folder / section["key"], "-out", folder / section["cert"])
     subprocess.run(["openssl", *new.split(), *pair], check=True, capture_output=True)
     shutil.copy(folder / section["cert"], folder / section["ca"])
+    for name in {"client_key", "client_cert"} & set(section):
+        shutil.copy(folder / section[name.removeprefix("client_")], folder / section[name])
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

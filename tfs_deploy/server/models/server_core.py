@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ class ServerCoreOptions:
 
     poll_seconds: int = 1
     allow_labels_for_unavailable: bool = False
+    give_way_seconds: float = 10.0
     manager: ManagerOptions = field(default_factory=ManagerOptions)
 
 
@@ -52,7 +54,8 @@ class ServerCore:
         self._source = FileSystemSource(self.manager.aspire, options.poll_seconds)
         self._config_lock = threading.Lock()
         self._reloads = itertools.count(1)
-        self._newest_reload = 0
+        #: when each reload that has not ended came, by its number
+        self._came: dict[int, float] = {}
         self._config: Any = protos.ModelServerConfig()
         self._started = False
         self._stopping = threading.Event()
@@ -86,12 +89,20 @@ class ServerCore:
 
         The order is the server's, and so are its consequences: a label that is refused leaves all models as they are,
         and a config stays adopted although its models were refused. One thing is not the server's: a reload that waits
-        for a model without any version gives way to the next one, where the server would never take a config again.
+        for a model without any version gives way to one that has waited behind it for a while, where the server would
+        never take a config again.
 
         Raises:
             StatusError: with the server's code and text.
         """
-        reload = self._newest_reload = next(self._reloads)
+        reload = next(self._reloads)
+        self._came[reload] = time.monotonic()
+        try:
+            self._reload(config, reload)
+        finally:
+            del self._came[reload]
+
+    def _reload(self, config: Any, reload: int) -> None:
         with self._config_lock:
             _check_transition(self._config, config)
             if config.WhichOneof("config") is None:
@@ -120,9 +131,11 @@ class ServerCore:
             what = "model(s)" if self._started else "servable(s)"
 
             def give_up() -> bool:
-                if self._newest_reload > reload and not all(monitor.versions(name) for name in new):
+                if self._stopping.is_set():
                     return True
-                return self._stopping.is_set()
+                behind = [came for number, came in list(self._came.items()) if number > reload]
+                long = bool(behind) and time.monotonic() - min(behind) >= self._options.give_way_seconds
+                return long and not all(monitor.versions(name) for name in new)
 
             if self._started:
                 reached = monitor.wait_until_available(new, give_up=give_up)

@@ -36,7 +36,7 @@ def config(**base_paths: Path | str) -> Any:
 
 @pytest.fixture
 def core() -> Iterator[ServerCore]:
-    core = ServerCore(lambda _servable, _path: Model(), ServerCoreOptions())
+    core = ServerCore(lambda _servable, _path: Model(), ServerCoreOptions(give_way_seconds=0.0))
     yield core
     core.stop()
 
@@ -71,14 +71,14 @@ def test_a_reload_whose_model_loads_is_not_cut_short_by_the_next(served: Path, t
             assert go.wait(PATIENCE_SECONDS)
         return Model()
 
-    core = ServerCore(load, ServerCoreOptions())
+    core = ServerCore(load, ServerCoreOptions(give_way_seconds=0.0))
     try:
         core.reload(config(m=served))
         with ThreadPoolExecutor(2) as pool:
             first = pool.submit(core.reload, config(m=served, slow=tmp_path / "slow"))
             assert begun.wait(PATIENCE_SECONDS)
             second = pool.submit(core.reload, config(m=served))
-            until(lambda: core._newest_reload == 3)
+            until(lambda: len(core._came) == 2)
             go.set()
             assert first.result(PATIENCE_SECONDS) is None
             assert second.result(PATIENCE_SECONDS) is None
