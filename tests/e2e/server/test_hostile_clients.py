@@ -68,7 +68,8 @@ def test_idle_connections(server: Server) -> None:
         for number in range(CONNECTIONS):
             port = server.rest_port if number % 2 else server.grpc_port
             stack.enter_context(connect(port))
-        until(lambda: server.open_files() >= files + CONNECTIONS)
+            if number % 50 == 49:  # the system forgets connections for which a busy server has no room in its backlog
+                until(lambda opened=number + 1: server.open_files() >= files + opened)
         server.assert_well()
         with Client(server.grpc_address) as client:
             assert client.predict("half_plus_two", {"x": np.float32([[4]])})["y"] == 4.0
