@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from tfs_deploy.errors import DeadlineExceededError
+from tfs_deploy.errors import DeadlineExceededError, UnavailableError
 from tfs_deploy.server.rest.handler import Reply, RestHandler, error_reply, html_page
 
 Scope = MutableMapping[str, Any]
@@ -48,8 +48,13 @@ class RestApplication:
         except _BodyTooLargeError:
             await _write(Reply(413, b"", "text/html", {"Connection": "close"}), send)
             return
-        if body is not None:
-            await _write(await self._reply(scope, headers, body), send)
+        if body is None:
+            return
+        try:
+            reply = await self._reply(scope, headers, body)
+        except asyncio.CancelledError:  # by uvicorn, which would answer HTTP 500, once the time to drain is over
+            reply = _stopping()
+        await _write(reply, send)
 
     async def _reply(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
         method: str = scope["method"]
@@ -73,12 +78,19 @@ class RestApplication:
         def answer() -> Reply:
             return self._handler.handle(method, path, _inflate(body) if packed else body, self._timeout)
 
-        work = loop.run_in_executor(self._workers, answer)
+        try:
+            work = loop.run_in_executor(self._workers, answer)
+        except RuntimeError:  # the workers have been shut down
+            return _stopping()
         # the worker's own timeout ends the run; a graph that ignores it must not delay the reply
         done, _ = await asyncio.wait({work}, timeout=self._timeout + 1.0)
         if not done:
             return error_reply(DeadlineExceededError("Timed out waiting for notification"))
         return work.result()
+
+
+def _stopping() -> Reply:
+    return error_reply(UnavailableError("the server is stopping"))
 
 
 class _BodyTooLargeError(Exception):
