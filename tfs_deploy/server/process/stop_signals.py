@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import queue
 import signal
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+#: seconds; a signal that comes just before a wait begins does not end that wait, its handler runs after it
+_LONGEST_WAIT: Final = 0.5
 
 
 class StopRequest:
@@ -32,9 +36,10 @@ class StopRequest:
 
     def wait(self, seconds: float) -> bool:
         """Wait for the request, so many seconds at most; return whether it was made."""
-        if not self._asked:
+        end = time.monotonic() + seconds
+        while not self._asked and (left := end - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
-                self._bell.get(timeout=seconds)
+                self._bell.get(timeout=min(left, _LONGEST_WAIT))
         return self._asked
 
 
