@@ -73,7 +73,7 @@ def read_lines(data: bytes, subject: str) -> Lines:
             _check(document, line, chain, number)
         documents.append(document)
         chain = follow(chain, line + b"\n")
-    if sealed and rest and _is_whole(rest[:-1], chain):
+    if rest and _is_whole(rest[:-1], chain):
         raise DamagedLineError(f"the end of line {len(whole) + 1} was changed")
     return Lines([_without_seal(document) for document in documents], chain, len(data) - len(rest))
 

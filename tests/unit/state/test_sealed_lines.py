@@ -68,6 +68,13 @@ def test_lines_that_are_missing_repeated_or_swapped_are_damage() -> None:
             read_lines(b"".join(lines[index] for index in order), "a journal")
 
 
+def test_the_end_of_the_only_line_counts_too() -> None:
+    data = sealed([{"kind": "start"}])
+    with pytest.raises(DamagedLineError, match="the end of line 1 was changed"):
+        read_lines(data[:-1] + b"x", "a journal")
+    assert read(data[:-1]) == []  # half a line
+
+
 def test_a_line_without_a_seal_among_sealed_ones_is_damage() -> None:
     data = sealed([{"kind": "start"}]) + b'{"kind": "promoted"}\n'
     with pytest.raises(DamagedLineError, match="line 2 does not follow"):

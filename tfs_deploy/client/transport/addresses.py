@@ -18,7 +18,7 @@ def split_addresses(given: str | Sequence[str]) -> list[str]:
     """Return the addresses of the servers, given as a sequence or as text with commas.
 
     Raises:
-        UsageError: there is no address, or something else than text is given.
+        UsageError: the address is missing, or is not text.
     """
     if isinstance(given, str):
         return [given] if given.startswith(_SCHEMES) else [part.strip() for part in given.split(",")]
