@@ -206,29 +206,6 @@ class Prober:
         return reply.outputs, reply.version
 
 
-def not_text(answer: Answer) -> str:
-    """Return why no JSON parser reads an answer over REST, empty if it can (util/json_tensor.cc).
-
-    The server writes the bytes of a string output as they are, unless its name ends in ``_bytes``: then in base64.
-    """
-    for name, array in answer.outputs.items():
-        if array.dtype.kind == "O" and not name.endswith("_bytes") and not all(map(_is_text, array.reshape(-1))):
-            return (
-                f"output '{name}' holds bytes that are not UTF-8, so the JSON of the REST API is not valid: name it "
-                f"'{name}_bytes', which the server writes in base64"
-            )
-    return ""
-
-
-def _is_text(value: bytes | str) -> bool:
-    if isinstance(value, bytes):
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
 def rest_obstacle(signature: SignatureInfo, case: Case, size: int = 0) -> str:
     """Return why a case cannot be sent over REST, empty if it can (util/json_tensor.cc); ``size``: of its answer."""
     if size > MAX_JSON_BYTES:

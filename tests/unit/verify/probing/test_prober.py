@@ -9,7 +9,7 @@ from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSp
 from tfs_deploy.verify.probing.cases import (
     Case,
 )
-from tfs_deploy.verify.probing.prober import Answer, not_text, rest_obstacle
+from tfs_deploy.verify.probing.prober import rest_obstacle
 
 Y = {"y": TensorSpec("y", "float32", (None,))}
 X = SignatureInfo("s", PREDICT_METHOD, {"x": TensorSpec("x", "float32", (None,))}, Y)
@@ -30,17 +30,3 @@ ONES = Case("s", "ones", {"x": np.ones(1, np.float32)}, 1)
 def test_what_rest_can_carry(dtype, output, case, can):
     signature = SignatureInfo("s", PREDICT_METHOD, X.inputs, {output: TensorSpec(output, dtype, (None,))})
     assert (rest_obstacle(signature, case) == "") is can
-
-
-@pytest.mark.parametrize(
-    ("output", "value", "says"),
-    [
-        ("image", b"\x89PNG", "name it 'image_bytes'"),
-        ("image_bytes", b"\x89PNG", ""),
-        ("text", "h\u00e9llo".encode(), ""),
-    ],
-)
-def test_bytes_that_no_json_parser_reads(output, value, says):
-    answer = Answer({output: np.array([b"text", value], object), "y": np.ones(1)})
-    assert says in not_text(answer)
-    assert bool(not_text(answer)) is bool(says)
