@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import DeadlineExceededError
 from tfs_deploy.savedmodel.goldens import compare
 from tfs_deploy.smoke.json_text import not_text
 from tfs_deploy.smoke.made_up_inputs import output_mismatch
@@ -115,7 +114,7 @@ def judge_answer(signature: SignatureInfo, case: Case, answer: Answer, local: An
     if not answer.ok:
         if case.golden is None and answer.refused and (local is None or local.refused):
             return skipped(f"the model refuses this made-up request: {answer.reason}")
-        if not case.ordinary and isinstance(answer.error, DeadlineExceededError):
+        if not case.ordinary and answer.late:
             return skipped(f"an edge value takes too long: {answer.reason}")
         return failed(answer.reason)
     if answer.version is not None and answer.version != version:

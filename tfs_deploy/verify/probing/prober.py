@@ -63,8 +63,13 @@ class Answer:
 
     @property
     def lost(self) -> bool:
-        """Whether no answer came, or none in time."""
-        return isinstance(self.error, (DeadlineExceededError, UnavailableError))
+        """Whether no answer came, or none in time; a server that answers with these codes has answered."""
+        return isinstance(self.error, (DeadlineExceededError, UnavailableError)) and not self.error.reached
+
+    @property
+    def late(self) -> bool:
+        """Whether no answer came in time."""
+        return self.lost and isinstance(self.error, DeadlineExceededError)
 
     @property
     def size(self) -> int:
