@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
+from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.config.files import MODELS
 from tfs_deploy.config.models import parse
 from tfs_deploy.errors import ModelError, NotFoundError, StatusError
@@ -33,19 +34,21 @@ def available_versions(client: Client, model: str) -> list[int]:
     """Return the versions of a model that the server serves now, none for a model it does not know."""
     try:
         return sorted(status.version for status in client.status(model) if status.available)
-    except NotFoundError:
+    except NotFoundError as error:
+        if not is_missing(error):
+            raise
         return []
 
 
 def labelled_version(client: Client, model: str, label: str) -> int | None:
     """Return the version that a label leads to, None if to none; status replies do not know labels.
 
-    Raises ``StatusError`` if the server does not answer.
+    Raises ``StatusError`` if the server does not answer, or answers anything else.
     """
     try:
         return client.metadata(model, label=label).version
     except StatusError as error:
-        if error.retriable:
+        if not is_missing(error):
             raise
         return None
 

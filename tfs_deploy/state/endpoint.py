@@ -1,13 +1,13 @@
 """``endpoint.json``: where a deployment's server answers now, for clients that follow it (``DeployedClient``).
 
 ``{"generation": 3, "grpc": "127.0.0.1:8510", "rest": "127.0.0.1:8511"}``. ``up`` replaces it under the deployment's
-lock when another server takes the place of one that serves; ``generation`` counts the replacements. Clients of earlier
-releases read it: keys may be added, never changed or removed.
+lock when another server takes the place of one that serves; ``generation`` counts the replacements. ``down`` adds
+``"stopped": true``. Clients of earlier releases read it: keys may be added, never changed or removed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +20,12 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``HOST:PORT`` of both APIs; ``rest`` is None without REST."""
+    """``HOST:PORT`` of both APIs; ``rest`` is None without REST. ``stopped``: by ``down``, so a stranger may answer."""
 
     generation: int
     grpc: str
     rest: str | None = None
+    stopped: bool = False
 
 
 def endpoint_path(state_dir: Path) -> Path:
@@ -46,14 +47,36 @@ def write_endpoint(state_dir: Path, grpc: str, rest: str | None) -> Endpoint:
         if not is_damage(error):
             raise
         before = None
-    if before is not None and (before.grpc, before.rest) == (grpc, rest):
+    if before is not None and (before.grpc, before.rest, before.stopped) == (grpc, rest, False):
         return before
     endpoint = Endpoint(1 if before is None else before.generation + 1, grpc, rest)
-    document = {"generation": endpoint.generation, "grpc": grpc, "rest": rest}
-    write_json(endpoint_path(state_dir), document, version=VERSION)
+    _write(state_dir, endpoint)
     return endpoint
+
+
+def mark_stopped(state_dir: Path) -> None:
+    """Record that the server was stopped, unless no server was ever recorded or the file is damaged."""
+    try:
+        endpoint = read_endpoint(state_dir)
+    except EnvironmentFault as error:
+        if not is_damage(error):
+            raise
+        return
+    if endpoint is not None and not endpoint.stopped:
+        _write(state_dir, replace(endpoint, stopped=True))
+
+
+def _write(state_dir: Path, endpoint: Endpoint) -> None:
+    document = {"generation": endpoint.generation, "grpc": endpoint.grpc, "rest": endpoint.rest}
+    stopped = {"stopped": True} if endpoint.stopped else {}
+    write_json(endpoint_path(state_dir), {**document, **stopped}, version=VERSION)
 
 
 def _endpoint(document: Any) -> Endpoint:
     rest = document["rest"]
-    return Endpoint(int(document["generation"]), str(document["grpc"]), None if rest is None else str(rest))
+    return Endpoint(
+        generation=int(document["generation"]),
+        grpc=str(document["grpc"]),
+        rest=None if rest is None else str(rest),
+        stopped=document.get("stopped") is True,
+    )
