@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfs_deploy.codec import decode_tensor
+from tfs_deploy.codec.quantized import integers, quantized_inputs
 from tfs_deploy.errors import DataLossError, ModelError, RequestError
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 from tfs_deploy.runtime.meta_graph import MetaGraph, read_meta_graph
@@ -75,7 +76,7 @@ class Engine:
 
         Args:
             signature: its name.
-            inputs: one array for each input.
+            inputs: one array for each input; quantized ones of integers or in wire form, outputs are of integers.
             output_filter: the outputs to compute; all if empty.
             timeout: seconds.
 
@@ -93,9 +94,10 @@ class Engine:
         for name in names:
             if name not in info.outputs:
                 raise _unknown("output", name, info.outputs)
-        feeds = {spec.tensor: inputs[name] for name, spec in info.inputs.items()}
+        sent = quantized_inputs(info.inputs, inputs)
+        feeds = {spec.tensor: sent[name] for name, spec in info.inputs.items()}
         results = self.compute(feeds, [info.outputs[name].tensor for name in names], timeout=timeout)
-        return dict(zip(names, results, strict=True))
+        return dict(zip(names, map(integers, results), strict=True))
 
     def _defaults(self, info: SignatureInfo) -> dict[str, Array]:
         tensors = self.signature_defs[info.name].defaults

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.graphs import write_identity
 from tfs_deploy import protos
 from tfs_deploy.codec import numpy_dtype
 from tfs_deploy.errors import (
@@ -26,7 +27,6 @@ from tfs_deploy.errors import (
     NotFoundError,
     RequestError,
 )
-from tfs_deploy.protos.signatures import DTYPE_NUMBERS
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.savedmodel import inspect_model
 
@@ -231,18 +231,7 @@ def test_a_graph_that_would_end_the_process(models: Path, tmp_path: Path) -> Non
     ],
 )
 def test_dtypes_that_few_models_have(tmp_path: Path, dtype: str, plain: str | None) -> None:
-    model = protos.SavedModel(saved_model_schema_version=1)
-    graph = model.meta_graphs.add()
-    graph.meta_info_def.tags.append("serve")
-    fed = graph.graph_def.node.add(name="x", op="Placeholder")
-    fed.attr["dtype"].type = DTYPE_NUMBERS[dtype]
-    graph.graph_def.node.add(name="y", op="Identity", input=["x"]).attr["T"].type = DTYPE_NUMBERS[dtype]
-    definition = graph.signature_def["serving_default"]
-    for side, name in (("inputs", "x"), ("outputs", "y")):
-        info = getattr(definition, side)[name]
-        info.name, info.dtype = f"{name}:0", DTYPE_NUMBERS[dtype]
-        info.tensor_shape.dim.add(size=-1)
-    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    write_identity(tmp_path, dtype)
     assert inspect_model(tmp_path).signatures["serving_default"].inputs["x"].dtype == dtype
     values = np.array([1, 0, 1], plain or numpy_dtype(dtype))
     with Engine.load(tmp_path) as engine:
