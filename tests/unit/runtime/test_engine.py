@@ -6,6 +6,7 @@ import gc
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf import text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -238,3 +240,32 @@ def test_dtypes_that_few_models_have(tmp_path: Path, dtype: str, plain: str | No
         answer = engine.run("serving_default", {"x": values})["y"]
     assert answer.dtype == values.dtype
     assert answer.astype(int).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_shapes_that_tensorflow_1_noted_wrongly_do_not_count(
+    tmp_path: Path, text: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The importer of TensorFlow's API refuses such a graph, the server's session takes it (graph_constructor.cc)."""
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    folder = write_identity(tmp_path / "1", "float32", noted=5)
+    if text:
+        binary = folder / "saved_model.pb"
+        model = protos.SavedModel.FromString(binary.read_bytes())
+        (folder / "saved_model.pbtxt").write_text(text_format.MessageToString(model))
+        binary.unlink()
+    with Engine.load(folder) as engine:
+        assert engine.run("serving_default", {"x": np.ones(3, np.float32)})["y"].tolist() == [1, 1, 1]
+        assert len(list(scratch.iterdir())) == 1
+    assert not list(scratch.iterdir())
+
+
+def test_a_copied_model_keeps_them_as_its_files_stay_as_they_are(tmp_path: Path) -> None:
+    from tfs_deploy import export_model
+
+    source = write_identity(tmp_path / "source", "float32", noted=5)
+    examples = {"serving_default": {"x": np.ones(3, np.float32)}}
+    version = export_model(source, tmp_path / "m", examples=examples)
+    written = (version.path / "saved_model.pb").read_bytes()
+    assert written == (source / "saved_model.pb").read_bytes()
