@@ -20,9 +20,9 @@ from tfs_deploy.export.signatures.specs import as_spec
 from tfs_deploy.export.sources.model_copy import copy_extras
 from tfs_deploy.export.sources.resource_variables import has_old_variables, use_resource_variables
 from tfs_deploy.export.sources.source import TracedSource
-from tfs_deploy.export.tensorflow.graph_import import contradicts_shape_hints, drop_shape_hints
 from tfs_deploy.protos.signatures import argument_name
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.graph.shape_hints import contradicts_shape_hints, drop_shape_hints
 
 if TYPE_CHECKING:
     from tfs_deploy.export.tensorflow.hashing import Hasher
