@@ -7,6 +7,7 @@ does not wait for its batch, and what cannot be interrupted keeps its thread, bu
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections import deque
@@ -58,9 +59,9 @@ class Job:
 
     def finish(self) -> None:
         """Mark the job as done; it cannot be abandoned any more."""
+        if self._done:
+            return
         with self._lock:
-            if self._done:
-                return
             self._done = True
             callbacks, self._callbacks = self._callbacks, []
         self.call = self._withdraw = None
@@ -132,7 +133,7 @@ class WorkerPool:
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job:
         """Run a function in one of the threads."""
-        job = Job(self, lambda: function(*args, **kwargs))
+        job = Job(self, functools.partial(function, *args, **kwargs))
         with self._lock:
             if self._stopped:
                 raise RuntimeError("cannot schedule new futures after shutdown")

@@ -7,7 +7,14 @@ import re
 from typing import Final
 
 from tfs_deploy.client.call.tls_errors import tls_error
-from tfs_deploy.errors import Code, DeadlineExceededError, StatusError, UnavailableError, status_error
+from tfs_deploy.errors import (
+    Code,
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    StatusError,
+    UnavailableError,
+    status_error,
+)
 
 #: part of a server's message -> hint
 _HINTS: Final = (
@@ -130,8 +137,17 @@ def grpc_error(
         hint = "is it the gRPC port of TensorFlow Serving?"
         return status_error(code, f"{target} has no such method", hint=hint, reached=True)
     if code == Code.RESOURCE_EXHAUSTED and "message larger than max" in details:
-        return status_error(code, details, hint="send smaller batches: the other side limits the size of a message")
+        return _size_error(details)
     return server_error(code, details)
+
+
+def _size_error(details: str) -> StatusError:
+    # the text of this side's own limit (chttp2's decompression and message size filters)
+    if re.search("CLIENT:|Decompressed", details):
+        hint = "ask for less, or give the client max_reply=BYTES"
+        return ResourceExhaustedError(details, hint=hint, retriable=False)
+    hint = "send smaller batches: the other side limits the size of a message"
+    return ResourceExhaustedError(details, hint=hint)
 
 
 def rest_error(http_status: int, message: str | None, url: str) -> StatusError:
