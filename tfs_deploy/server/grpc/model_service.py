@@ -15,7 +15,7 @@ from tfs_deploy.server.grpc.model_spec import required_spec
 
 if TYPE_CHECKING:
     from tfs_deploy.server.data_plane import DataPlane
-    from tfs_deploy.server.grpc.workers import CallLimit
+    from tfs_deploy.server.workers import CallLimit
 
 
 def model_service(data_plane: DataPlane, gate: CallLimit | None, threads: ThreadPoolExecutor) -> grpc.GenericRpcHandler:

@@ -12,7 +12,7 @@ from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.server.grpc.health_service import health_service
 from tfs_deploy.server.grpc.model_service import model_service
 from tfs_deploy.server.grpc.prediction_service import prediction_service
-from tfs_deploy.server.grpc.workers import CallLimit, WorkerPool
+from tfs_deploy.server.workers import CallLimit, WorkerPool
 
 if TYPE_CHECKING:
     from tfs_deploy.server.data_plane import DataPlane
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: threads for calls that may wait for long, and those that refuse calls beyond the limit
 _PATIENT_THREADS: Final = 8
 _REFUSING_THREADS: Final = 2
+#: calls that may wait for a thread; each takes some 25 KB before its request is read
+_MOST_WAITING: Final = 4096
 
 
 class GrpcServer:
@@ -57,6 +59,7 @@ class GrpcServer:
         self._server = grpc.server(
             WorkerPool(threads if gate is None else threads + _REFUSING_THREADS, "grpc"),
             handlers=handlers,
+            maximum_concurrent_rpcs=threads + _PATIENT_THREADS + _MOST_WAITING,
             options=[
                 # of an argument that is given twice, gRPC takes the first
                 *options,

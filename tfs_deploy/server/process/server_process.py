@@ -31,6 +31,7 @@ from tfs_deploy.server.process.settings import (
 )
 from tfs_deploy.server.process.stop_signals import stop_signals
 from tfs_deploy.server.rest.handler import RestHandler
+from tfs_deploy.server.rest.limits import RestLimits
 from tfs_deploy.server.rest.server import RestServer
 from tfs_deploy.text import one_line
 
@@ -117,7 +118,10 @@ class ServerProcess:
             data_plane,
             threads=flags.number("grpc_max_threads"),
             limit=flags.number("grpc_max_threads") if "grpc_max_threads" in flags.given else None,
-            options=channel_options(flags),
+            options=[
+                *channel_options(flags),
+                ("grpc.max_allowed_incoming_connections", flags.number("max_connections")),
+            ],
             health=flags.on("enable_grpc_healthcheck_service"),
             tensor_content=flags.on("enable_serialization_as_tensor_content"),
         )
@@ -135,6 +139,11 @@ class ServerProcess:
                 threads=flags.number("rest_api_num_threads"),
                 timeout=flags.number("rest_api_timeout_in_ms") / 1000,
                 cors=flags.on("rest_api_enable_cors_support"),
+                limits=RestLimits(
+                    connections=flags.number("max_connections"),
+                    idle_seconds=flags.real("rest_api_idle_seconds"),
+                    request_seconds=flags.real("rest_api_request_seconds"),
+                ),
             )
             self._rest.start()
             _log.info("REST listens on %s:%d", _ANY, rest_port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -43,7 +44,6 @@ HTTP_CODES: Final = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
 }
-_PAGES: Final = {400: "Bad Request", 404: "Not Found", 501: "Not Implemented"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Reply:
 
 def html_page(status: int) -> Reply:
     """Return libevent's own page for a status."""
-    name = _PAGES[status]
+    name = HTTPStatus(status).phrase
     text = f"<HTML><HEAD>\n<TITLE>{status} {name}</TITLE>\n</HEAD><BODY>\n<H1>{name}</H1>\n</BODY></HTML>\n"
     return Reply(status, text.encode(), "text/html")
 
