@@ -17,6 +17,7 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
+from tfs_deploy.atomic import remove_leftovers
 from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 
@@ -90,7 +91,8 @@ def lock(
 ) -> Iterator[HeldLock]:
     """Hold the deployment's lock; raises ``LockedError`` with the holder if it is not free within ``wait`` seconds.
 
-    The operating system frees it when the process ends in whatever way, so a lock never has to be removed by hand.
+    The operating system frees it when the process ends in whatever way, so a lock never has to be removed by hand. What
+    its last holder left half-written is removed.
     ``on_wait`` is called once, with a text that names the holder. ``option``: that of the caller's command which waits,
     for the hint; empty where it has none.
     """
@@ -98,6 +100,8 @@ def lock(
     descriptor = _acquire(path, wait, on_wait, option)
     try:
         _write(descriptor, purpose)
+        for folder in (state_dir, *state_dir.glob("config*")):
+            remove_leftovers(folder)
         yield HeldLock(path, descriptor)
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)

@@ -134,3 +134,14 @@ def test_those_who_only_look_do_not_keep_a_holder_out(tmp_path):
     with lock(tmp_path, "up"):
         assert holder(tmp_path)["purpose"] == "up"
     leaves.join()
+
+
+def test_the_next_holder_removes_what_a_killed_one_left_half_written(tmp_path):
+    (tmp_path / "config.1").mkdir()
+    left = [tmp_path / ".active.json.k3x_9abc.tmp", tmp_path / "config.1/.ssl.config.aaaaaaaa.tmp"]
+    kept = [tmp_path / ".mine.tmp", tmp_path / "notes.tmp"]
+    for path in (*left, *kept):
+        path.touch()
+    with lock(tmp_path, "up"):
+        assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
