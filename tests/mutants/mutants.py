@@ -157,9 +157,23 @@ MUTANTS = (
     Mutant(
         "verdict: the checksum does not count",
         "tfs_deploy/store/verdict.py",
-        '    if document.get(_CHECKSUM, "") not in ("", _checksum(document)):',
-        "    if False:",
+        "        require_unchanged(document)",
+        "        pass",
         ("tests/unit/verify/test_verification.py",),
+    ),
+    Mutant(
+        "state files: the checksum does not count",
+        "tfs_deploy/state/json_files.py",
+        "        require_unchanged(document)",
+        "        pass",
+        ("tests/unit/state/test_damage.py",),
+    ),
+    Mutant(
+        "written config: the checksum does not count",
+        "tfs_deploy/config/written.py",
+        "        _require_unchanged(text)",
+        "        pass",
+        ("tests/unit/state/test_damage.py",),
     ),
     Mutant(
         "codec: what is filled is not counted",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -122,3 +123,25 @@ def test_a_lock_that_was_released_by_force_as_it_was_taken_is_taken_again(tmp_pa
     with lock(tmp_path, "up") as held:
         held.check()
     assert taken == [True, True]
+
+
+def test_those_who_only_look_do_not_keep_a_holder_out(tmp_path):
+    (tmp_path / lock_module.NAME).touch()
+    descriptor = os.open(tmp_path / lock_module.NAME, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    leaves = threading.Timer(0.2, os.close, [descriptor])
+    leaves.start()
+    with lock(tmp_path, "up"):
+        assert holder(tmp_path)["purpose"] == "up"
+    leaves.join()
+
+
+def test_the_next_holder_removes_what_a_killed_one_left_half_written(tmp_path):
+    (tmp_path / "config.1").mkdir()
+    left = [tmp_path / ".active.json.k3x_9abc.tmp", tmp_path / "config.1/.ssl.config.aaaaaaaa.tmp"]
+    kept = [tmp_path / ".mine.tmp", tmp_path / "notes.tmp"]
+    for path in (*left, *kept):
+        path.touch()
+    with lock(tmp_path, "up"):
+        assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
