@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """``old``, which a file has once, is replaced by ``new``."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-
+from mutant import Mutant
 
 _DECIDE = "tfs_deploy/rollout/machine/decide.py"
 _DECIDE_TESTS = ("tests/unit/rollout/machine/test_decide.py",)
