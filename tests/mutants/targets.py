@@ -8,7 +8,7 @@ _JOURNAL = (
     "tests/unit/state/test_sealed_lines.py",
     "tests/unit/test_durability.py",
 )
-_ATTEMPTS = ("tests/unit/client/core/test_call_policy.py", "tests/unit/client/call/test_retries.py")
+_ATTEMPTS = ("tests/unit/client/core/test_call_policy.py", "tests/unit/client/call")
 _CODEC = (
     "tests/unit/codec/test_predict.py",
     "tests/unit/codec/test_decode_malformed.py",
@@ -36,9 +36,9 @@ TARGETS: dict[str, tuple[int, tuple[str, ...]]] = {
     "tfs_deploy/client/call/deadline.py": (6, _ATTEMPTS),
     "tfs_deploy/client/transport/hedging.py": (10, ("tests/unit/client/transport",)),
     "tfs_deploy/client/tls.py": (12, _TLS),
-    "tfs_deploy/client/grpc/channel.py": (6, ("tests/unit/client/grpc", *_TLS)),
-    "tfs_deploy/client/rest/http_requests.py": (6, ("tests/unit/client/rest", *_TLS)),
-    "tfs_deploy/config/ssl.py": (4, ("tests/unit/config/test_files.py",)),
+    "tfs_deploy/client/grpc/channel.py": (8, ("tests/unit/client/grpc/test_channel.py",)),
+    "tfs_deploy/client/rest/http_requests.py": (8, ("tests/unit/client/rest",)),
+    "tfs_deploy/config/ssl.py": (6, ("tests/unit/config/test_ssl.py",)),
     "tfs_deploy/codec/decode.py": (16, _CODEC),
     "tfs_deploy/codec/wire.py": (10, _CODEC),
     "tfs_deploy/codec/predict.py": (8, _CODEC),

@@ -278,6 +278,19 @@ def test_a_directory_without_permission(reachable):
     assert second.endswith(" ['first']")
 
 
+def test_a_version_takes_its_number_under_the_lock(tmp_path):
+    published = []
+    with publish.stage(tmp_path) as staged:
+        fill(staged.path)
+        with publish.lock_base_path(tmp_path):
+            thread = threading.Thread(target=lambda: published.append(staged.publish().number))
+            thread.start()
+            thread.join(0.2)
+            assert not (tmp_path / "1").exists()
+        thread.join()
+    assert published == [1]
+
+
 def test_the_highest_number_there_is_can_be_published(tmp_path):
     (tmp_path / str(2**63 - 2)).mkdir()
     assert publish_one(tmp_path) == 2**63 - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError, UsageError
 from tfs_deploy.state.active import write_active
+from tfs_deploy.store import publish as publish_module
 from tfs_deploy.store import retention
 from tfs_deploy.store.publish import stage
 from tfs_deploy.store.retention import check_keep, prune
@@ -51,6 +53,17 @@ def test_the_newest_stay(base):
 def test_the_version_just_published_stays_whatever_its_number(base):
     assert prune(base, 1, [], 2) == [1, 3, 4]
     assert left(base) == [2, 5]
+
+
+def test_nothing_is_removed_while_a_version_is_published(base):
+    removed = []
+    with publish_module.lock_base_path(base):
+        thread = threading.Thread(target=lambda: removed.append(prune(base, 1, [], 5)))
+        thread.start()
+        thread.join(0.2)
+        assert left(base) == [1, 2, 3, 4, 5]
+    thread.join()
+    assert removed == [[1, 2, 3, 4]]
 
 
 def test_version_0_is_one_as_well(base):
