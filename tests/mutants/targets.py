@@ -10,6 +10,8 @@ _JOURNAL = (
 )
 _ATTEMPTS = ("tests/unit/client/core/test_call_policy.py", "tests/unit/client/call")
 _CODEC = (
+    "tests/unit/codec/test_wire.py",
+    "tests/unit/codec/test_decode.py",
     "tests/unit/codec/test_predict.py",
     "tests/unit/codec/test_decode_malformed.py",
     "tests/unit/codec/test_cost_of_a_message.py",
