@@ -22,11 +22,8 @@ from tfs_deploy.export.sources.resource_variables import has_old_variables, use_
 from tfs_deploy.export.sources.source import TracedSource
 from tfs_deploy.protos.signatures import argument_name
 from tfs_deploy.savedmodel import layout
-<<<<<<< HEAD
 from tfs_deploy.savedmodel.graph.shape_hints import contradicts_shape_hints, drop_shape_hints
-=======
 from tfs_deploy.store.tree import check_tree
->>>>>>> closed
 
 if TYPE_CHECKING:
     from tfs_deploy.export.tensorflow.hashing import Hasher
