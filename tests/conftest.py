@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import gc
 import json
 import os
 import signal
@@ -89,3 +90,9 @@ def models() -> Path:
 def free_port() -> int:
     """A TCP port nobody listens on."""
     return live.free_port()
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of the garbage collector's sight: it stays to the end anyway."""
+    gc.collect()
+    gc.freeze()
