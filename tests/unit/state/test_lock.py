@@ -192,7 +192,7 @@ def test_looking_at_a_lock_does_not_keep_it(tmp_path):
         pass
     assert holder(tmp_path) is None
     with lock(tmp_path, "up"):
-        assert describe_holder({}) == "another process"
+        assert describe_holder({}) == "another process, of which rollout.lock does not say more"
         assert describe_holder(holder(tmp_path)).endswith(": up")
 
 
@@ -214,3 +214,17 @@ def test_a_holder_without_a_name_is_told_by_its_number(tmp_path, monkeypatch):
     monkeypatch.setattr(lock_module.getpass, "getuser", unknown)
     with lock(tmp_path, "up"):
         assert holder(tmp_path)["holder"] == str(os.getuid())
+
+
+@pytest.mark.parametrize(("wait", "looks"), [(0.0, 1), (0.3, 4)])
+def test_a_caller_waits_for_as_long_as_it_said(tmp_path, monkeypatch, wait, looks):
+    now = [0.0]
+    monkeypatch.setattr(lock_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lock_module.time, "sleep", lambda seconds: now.__setitem__(0, round(now[0] + seconds, 6)))
+    opened = []
+    take = lock_module._open
+    with lock(tmp_path, "rollout of digits"):
+        monkeypatch.setattr(lock_module, "_open", lambda path: (opened.append(path), take(path))[1])
+        with pytest.raises(LockedError), lock(tmp_path, "up", wait=wait):
+            pass
+    assert len(opened) == looks
