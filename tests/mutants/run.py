@@ -161,10 +161,11 @@ def limits(copy: Path, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
 
 def survivors(mutants: list[Mutant], jobs: int) -> list[Mutant]:
     """Run the tests of each mutant, some at a time, and return those that pass all the same."""
-    for name in WARM:
-        importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         Path(folder).chmod(0o755)  # tests become other users
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path(folder, "hypothesis"))
+        for name in WARM:
+            importlib.import_module(name)
         copies = [Path(folder, str(job)) for job in range(jobs)]
         copies[0].mkdir()
         copy_project(copies[0])
