@@ -88,6 +88,7 @@ class Run:
     pid: int = 0
     began: float = 0.0
     before: bytes = b""
+    late: bool = False
 
     def start(self) -> None:
         """Change the file and fork a process that runs the tests."""
@@ -125,16 +126,20 @@ class Run:
     def result(self) -> int | None:
         """Return how pytest ended (1 for tests that took too long), None while it runs."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
-        late = time.monotonic() - self.began > self.limit
-        if not pid and not late:
+        self.late = not pid and time.monotonic() - self.began > self.limit
+        if not pid and not self.late:
             return None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)  # also what the tests left behind
+        self.stop()
         if not pid:
             os.waitpid(self.pid, 0)
         if self.mutant is not None:
             (self.copy / self.mutant.file).write_bytes(self.before)
         return os.waitstatus_to_exitcode(status) if pid else 1
+
+    def stop(self) -> None:
+        """Kill the tests and what they left behind."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def limits(copy: Path, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
@@ -143,8 +148,11 @@ def limits(copy: Path, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
     for tests in dict.fromkeys(mutant.tests for mutant in mutants):
         run = Run(copy, None, tests, 600.0)
         run.start()
-        while (code := run.result()) is None:
-            time.sleep(0.02)
+        try:
+            while (code := run.result()) is None:
+                time.sleep(0.02)
+        finally:
+            run.stop()
         if code != 0:
             raise SystemExit(f"without a mutant, {' '.join(tests)} fail:\n{(copy / 'output').read_text()[-3000:]}")
         found[tests] = max(SHORTEST_LIMIT, SLOWER_THAN_ALONE * (time.monotonic() - run.began))
@@ -153,34 +161,43 @@ def limits(copy: Path, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
 
 def survivors(mutants: list[Mutant], jobs: int) -> list[Mutant]:
     """Run the tests of each mutant, some at a time, and return those that pass all the same."""
-    for name in WARM:
-        importlib.import_module(name)
-    found: list[Mutant] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         Path(folder).chmod(0o755)  # tests become other users
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path(folder, "hypothesis"))
+        for name in WARM:
+            importlib.import_module(name)
         copies = [Path(folder, str(job)) for job in range(jobs)]
         copies[0].mkdir()
         copy_project(copies[0])
         limit = limits(copies[0], mutants)
         for copy in copies[1:]:
             shutil.copytree(copies[0], copy, symlinks=True)
-        todo, running = list(reversed(mutants)), dict.fromkeys(copies)
-        runs: dict[Path, Run] = {}
-        while todo or runs:
-            for copy in [copy for copy in running if copy not in runs and todo]:
-                mutant = todo.pop()
-                runs[copy] = Run(copy, mutant, mutant.tests, limit[mutant.tests])
-                runs[copy].start()
+        return _run_all([Run(Path(), mutant, mutant.tests, limit[mutant.tests]) for mutant in mutants], copies)
+
+
+def _run_all(runs: list[Run], free: list[Path]) -> list[Mutant]:
+    """Run as many at a time as there are copies that are free."""
+    todo, running = list(reversed(runs)), list[Run]()
+    found: list[Mutant] = []
+    try:
+        while todo or running:
+            while todo and free:
+                running.append(todo.pop())
+                running[-1].copy = free.pop()
+                running[-1].start()
             time.sleep(0.02)
-            for copy, run in list(runs.items()):
+            for run in list(running):
                 code = run.result()
-                if code is None:
+                if code is None or run.mutant is None:
                     continue
-                del runs[copy]
-                assert run.mutant is not None
+                running.remove(run)
+                free.append(run.copy)
                 found += [run.mutant] if code == 0 else []
-                took = time.monotonic() - run.began
-                print(f"{'SURVIVES' if code == 0 else 'killed':<9}{took:6.1f} s  {run.mutant.name}", flush=True)
+                outcome = "SURVIVES" if code == 0 else "too slow" if run.late else "killed"
+                print(f"{outcome:<9}{time.monotonic() - run.began:6.1f} s  {run.mutant.name}", flush=True)
+    finally:
+        for run in running:
+            run.stop()
     return found
 
 
@@ -198,6 +215,7 @@ def main() -> int:
         print("\n".join(mutant.name for mutant in mutants))
         return 0
     os.nice(5)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     began = time.monotonic()
     alive = survivors(mutants, arguments.jobs)
     known = defended()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.atomic import make_directory, require_room, sync_directory, write_atomic, write_files
+from tfs_deploy.atomic import make_directory, remove_leftovers, require_room, sync_directory, write_atomic, write_files
 from tfs_deploy.config import write_config
 from tfs_deploy.deployment import Batching, Deployment, Model, Monitoring
 from tfs_deploy.errors import EnvironmentFault
@@ -117,3 +117,26 @@ def test_a_temporary_file_that_is_gone_hides_no_error(tmp_path, monkeypatch):
 def test_files_can_be_for_their_owner_alone(tmp_path):
     write_files(tmp_path, {"key": "1", "cert": "2"}, modes={"key": 0o600})
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("key", "cert")] == [0o600, 0o644]
+
+
+def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path, monkeypatch):
+    def killed(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    write_atomic(tmp_path / "active.json", "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", killed)
+        patch.setattr(Path, "unlink", lambda path, **options: None)  # a process that is killed does not clean up
+        with pytest.raises(KeyboardInterrupt):
+            write_atomic(tmp_path / "active.json", "new")
+    for name in (".hidden", "x.tmp", ".x.tmp", "rollout.lock"):
+        (tmp_path / name).touch()
+    assert len(list(tmp_path.iterdir())) == 6
+    there = [tmp_path / ".gone.json.abcdefgh.tmp", *tmp_path.iterdir()]  # another process removes one meanwhile
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", lambda path: iter(there))
+        remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(".hidden", ".x.tmp", "active.json", "rollout.lock", "x.tmp"),
+    ]
+    remove_leftovers(tmp_path / "nowhere")

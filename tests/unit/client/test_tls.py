@@ -250,10 +250,11 @@ def test_the_dates_of_a_client_certificate(monkeypatch, caplog, begins, ends, ou
 
 
 def test_authorities_are_looked_at_too(folder, caplog, monkeypatch):
-    now = time.time()
-    for days, logged in ((0, False), (15, False), (17, True)):
+    (authority,) = Tls(ca=folder / "ca.pem").context().get_ca_certs()
+    end = ssl.cert_time_to_seconds(authority["notAfter"])
+    for days, logged in ((30, False), (14, False), (13, True), (0, True)):
         caplog.clear()
-        monkeypatch.setattr(tls_module.time, "time", lambda days=days: now + days * 86400)
+        monkeypatch.setattr(tls_module.time, "time", lambda days=days: end - days * 86400)
         Tls(ca=folder / "ca.pem").context()
         assert ["the authorities in" in record.getMessage() for record in caplog.records] == [True] * logged
 

@@ -110,3 +110,16 @@ def test_no_more_is_filled_than_64_mib(dtype, size):
 def test_repeated_shapes_are_joined():
     shape = delimited(b"\x12", delimited(b"\x12", b"\x08\x02"))
     assert decode_tensor(b"\x08\x03" + shape + shape).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"),
+    [
+        *((dtype, 7) for dtype in (3, 4, 5, 6, 11, 12, 13, 15, 16, 17, 29, 30)),
+        *((9, 10), (10, 11), (22, 16), (23, 17)),
+    ],
+)
+def test_integers_of_each_dtype_are_in_their_field(dtype, number):
+    for data in (field(number, 0, b"\1"), field(number, 2, b"\1")):
+        found = decode_tensor(tensor(dtype, [1], data + field(30, 0, b"\3")))
+        assert found.astype(np.int64).tolist() == [1]

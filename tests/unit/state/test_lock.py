@@ -192,7 +192,7 @@ def test_looking_at_a_lock_does_not_keep_it(tmp_path):
         pass
     assert holder(tmp_path) is None
     with lock(tmp_path, "up"):
-        assert describe_holder({}) == "another process"
+        assert describe_holder({}) == "another process, of which rollout.lock does not say more"
         assert describe_holder(holder(tmp_path)).endswith(": up")
 
 
@@ -214,3 +214,32 @@ def test_a_holder_without_a_name_is_told_by_its_number(tmp_path, monkeypatch):
     monkeypatch.setattr(lock_module.getpass, "getuser", unknown)
     with lock(tmp_path, "up"):
         assert holder(tmp_path)["holder"] == str(os.getuid())
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    """Return the moments at which a caller tries to take the lock, by a clock that only its pauses move."""
+    moments: list[float] = []
+    now = [0.0]
+    take = lock_module._open
+    monkeypatch.setattr(lock_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lock_module.time, "sleep", lambda seconds: now.__setitem__(0, round(now[0] + seconds, 6)))
+    monkeypatch.setattr(lock_module, "_open", lambda path: (moments.append(now[0]), take(path))[1])
+    return moments
+
+
+@pytest.mark.parametrize(("wait", "moments"), [(0.0, [0.0]), (0.3, [0.0, 0.1, 0.2, 0.3])])
+def test_a_caller_waits_for_as_long_as_it_said(tmp_path, attempts, wait, moments):
+    with lock(tmp_path, "rollout of digits"):
+        attempts.clear()
+        with pytest.raises(LockedError), lock(tmp_path, "up", wait=wait):
+            pass
+    assert attempts == moments
+
+
+def test_those_who_only_look_are_waited_for_two_seconds(tmp_path, attempts):
+    with (tmp_path / lock_module.NAME).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with pytest.raises(LockedError), lock(tmp_path, "up"):
+            pass
+    assert attempts == [pytest.approx(0.005 * number) for number in range(401)]

@@ -224,10 +224,11 @@ def test_each_essential_group_has_to_be_there(base, tmp_path, group):
 def test_the_answer_about_these_files_is_the_one_that_counts(base, tmp_path):
     document = verification(base / "1", CheckStatus.PASSED).as_dict()
     other = {**document["models"][0], "name": "other", "digest": "another"}
-    ours = {**document["models"][0], "ok": False}
-    path = write_verdict({**document, "ok": False, "models": [other, ours]}, tmp_path / "report")
-    with pytest.raises(VerdictError, match="says no"):
-        require_verdict(path, base / "1")
+    for ok, answer in ((False, False), (True, "yes")):
+        ours = {**document["models"][0], "ok": answer}
+        path = write_verdict({**document, "ok": ok, "models": [other, ours]}, tmp_path / "report")
+        with pytest.raises(VerdictError, match="says no"):
+            require_verdict(path, base / "1")
     path = write_verdict({**document, "models": [other]}, tmp_path / "report")
     with pytest.raises(VerdictError, match=r"is about other files \(other 1\)"):
         require_verdict(path, base / "1")

@@ -120,7 +120,7 @@ def test_a_call_that_is_late_leaves_its_connection_suspect():
 def test_the_arguments_of_a_channel():
     made = dict(channel_options("dns:models:8500", make_grpc_settings({})))
     assert made["grpc.lb_policy_name"] == "round_robin"
-    assert made["grpc.max_receive_message_length"] == made["grpc.max_send_message_length"] == -1
+    assert (made["grpc.max_receive_message_length"], made["grpc.max_send_message_length"]) == (512 << 20, -1)
     assert (made["grpc.use_local_subchannel_pool"], made["grpc.dns_min_time_between_resolutions_ms"]) == (1, 500)
     assert (made["grpc.initial_reconnect_backoff_ms"], made["grpc.max_reconnect_backoff_ms"]) == (50, 250)
     assert (made["grpc.keepalive_time_ms"], made["grpc.keepalive_timeout_ms"]) == (310_000, 10_000)
