@@ -54,6 +54,13 @@ class ServerRecord:
         """Whether process numbers mean the same here as where the server was started."""
         return bool(self.pid_namespace) and self.pid_namespace == pid_namespace()
 
+    def is_copied_to(self, state_dir: Path) -> bool:
+        """Whether the directory that the server logs into is there and another one; one that was moved is not there."""
+        try:
+            return not self.log.parent.samefile(state_dir)
+        except OSError:
+            return False
+
     @property
     def of_this_boot(self) -> bool:
         """Whether the machine has not been restarted since, so that the process may still run."""
@@ -79,8 +86,12 @@ def write_server(state_dir: Path, record: ServerRecord, role: Role = Role.CURREN
 
 
 def read_server(state_dir: Path, role: Role = Role.CURRENT) -> ServerRecord | None:
-    """Return a server's record, None if there is none; ``EnvironmentFault`` if it is damaged."""
-    return read_json(state_dir / role.value, _record, known=VERSION, hint=_HINT)
+    """Return a server's record, None if there is none; ``EnvironmentFault`` if it is damaged.
+
+    A record that came here with a copy of another state directory is of that one's server: there is none here.
+    """
+    record = read_json(state_dir / role.value, _record, known=VERSION, hint=_HINT)
+    return None if record is None or record.is_copied_to(state_dir) else record
 
 
 def remove_server(state_dir: Path, role: Role = Role.CURRENT) -> None:

@@ -163,7 +163,7 @@ def record(started: int | None = None, **changes) -> ServerRecord:
     """This process, as if it were the server at a:1; with another start time it has ended."""
     started = start_time(os.getpid()) if started is None else started
     there = {"boot": boot_id(), "pid_namespace": pid_namespace(), "grpc_address": "a:1"}
-    rest = {"rest_address": None, "flags": (), "settings": (), "log": Path("log"), "log_start": 0}
+    rest = {"rest_address": None, "flags": (), "settings": (), "log": Path("/moved/server.log"), "log_start": 0}
     return ServerRecord(pid=os.getpid(), started=started, **{**there, **rest, **changes})
 
 
