@@ -36,6 +36,7 @@ class Client(ClientBase):
         token: sent as ``authorization: Bearer TOKEN``; a function is called before every call.
         tls: ``True`` = TLS with the system's certificate authorities, or a ``Tls``.
         compression: ``"gzip"`` compresses requests and accepts compressed replies.
+        max_reply: bytes that a reply may have, unpacked; a larger one is a ``ResourceExhaustedError``.
         hooks: observe every call.
         credentials: ``grpc.ChannelCredentials``, instead of ``tls``.
         call_credentials: ``grpc.CallCredentials``, called before every call; they need TLS.

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tfs_deploy.client.tls import Tls
 
 DEFAULT_TIMEOUT: Final = 10.0
+DEFAULT_MAX_REPLY: Final = 512 << 20
+#: the largest message of protobuf, and of gRPC
+_LARGEST: Final = 2**31 - 1
 
 
 class Options(TypedDict, total=False):
@@ -33,6 +36,7 @@ class Options(TypedDict, total=False):
     token: str | Callable[[], str] | None
     tls: Tls | bool
     compression: str | None
+    max_reply: int
     hooks: Sequence[Hook]
 
 
@@ -61,6 +65,7 @@ class Settings:
         token: sent as ``authorization: Bearer TOKEN``; a function is called before every call.
         tls: ``True`` = TLS with the system's certificate authorities, or a ``Tls``.
         compression: ``"gzip"`` compresses requests and accepts compressed replies.
+        max_reply: bytes that a reply may have, unpacked; a larger one is a ``ResourceExhaustedError``.
         hooks: observe every call.
     """
 
@@ -76,6 +81,7 @@ class Settings:
     token: str | Callable[[], str] | None = None
     tls: Tls | None = None
     compression: str | None = None
+    max_reply: int = DEFAULT_MAX_REPLY
     hooks: tuple[Hook, ...] = ()
 
     def __post_init__(self) -> None:
@@ -85,6 +91,8 @@ class Settings:
             raise RequestError("a request names a version or a label, not both", hint="drop one of the two")
         if self.compression not in (None, "gzip"):
             raise UsageError(f"unknown compression: {self.compression!r}", hint='use "gzip", or None')
+        if type(self.max_reply) is not int or not 0 < self.max_reply <= _LARGEST:
+            raise UsageError(f"not a valid max_reply: {self.max_reply!r}", hint=f"give bytes, {_LARGEST} at most")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

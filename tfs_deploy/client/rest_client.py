@@ -37,6 +37,7 @@ class RestClient(ClientBase):
         token: sent as ``authorization: Bearer TOKEN``; a function is called before every call.
         tls: ``True`` = TLS with the system's certificate authorities, or a ``Tls``.
         compression: ``"gzip"`` compresses requests and accepts compressed replies.
+        max_reply: bytes that a reply may have, unpacked; a larger one is a ``ResourceExhaustedError``.
         hooks: observe every call.
 
     Raises:

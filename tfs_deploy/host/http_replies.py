@@ -11,6 +11,8 @@ from tfs_deploy.text import one_line
 
 #: characters that a message quotes
 _LONGEST: Final = 300
+#: bytes that are looked at: the patterns below take quadratic time
+_MOST: Final = 16 << 10
 #: where servers and gateways put their reason
 _KEYS: Final = ("message", "detail", "error_description", "error", "title", "reason")
 _UNSEEN: Final = re.compile(r"<(head|script|style)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
@@ -19,7 +21,7 @@ _TAG: Final = re.compile(r"<[^>]*>")
 
 def reply_text(body: bytes) -> str:
     """Return what a reply says; empty if it says nothing."""
-    text = body.decode("utf-8", "replace")
+    text = body[:_MOST].decode("utf-8", "replace")
     try:
         found = _json_text(json.loads(text))
     except (ValueError, RecursionError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy import protos
 from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.config.files import MODELS
-from tfs_deploy.config.models import parse
+from tfs_deploy.config.written import read_written
 from tfs_deploy.errors import ModelError, NotFoundError, StatusError
 from tfs_deploy.savedmodel.versions import list_versions
 
@@ -23,11 +23,14 @@ USUAL_LABELS: Final = ("canary", "stable")
 
 
 def written_config(config_dir: Path) -> Any:
-    """Return the ``ModelServerConfig`` in the directory that the server reads, an empty one if none was written yet."""
-    path = config_dir / MODELS
-    if not path.exists():
+    """Return the ``ModelServerConfig`` in the directory that the server reads, an empty one if none was written yet.
+
+    Raises ``EnvironmentFault`` for a damaged one.
+    """
+    try:
+        return read_written(config_dir / MODELS)
+    except FileNotFoundError:
         return protos.ModelServerConfig()
-    return parse(path.read_text(encoding="utf-8"), source=str(path))
 
 
 def available_versions(client: Client, model: str) -> list[int]:

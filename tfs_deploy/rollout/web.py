@@ -82,7 +82,7 @@ def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float, access: Web
     opener = _opener(access.context())
     try:
         with opener.open(request, timeout=timeout) as reply:
-            text: str = reply.read(_MOST).decode("utf-8", "replace")
+            content: bytes = reply.read(_MOST + 1)
     except urllib.error.HTTPError as error:
         with error:
             said = _body(error)
@@ -90,7 +90,10 @@ def _fetch(url: str, body: Mapping[str, Any] | None, timeout: float, access: Web
     except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a malformed URL
         reason = one_line(str(getattr(error, "reason", error))) or type(error).__name__
         raise UnavailableError(f"{_short(url)} cannot be read: {reason}") from error
-    return text
+    if len(content) > _MOST:
+        # the first part of a page would give wrong numbers
+        raise UnavailableError(f"{_short(url)} answered with more than {_MOST >> 20} MiB")
+    return content.decode("utf-8", "replace")
 
 
 def _body(error: HTTPError) -> str:

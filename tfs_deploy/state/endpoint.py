@@ -16,6 +16,9 @@ from tfs_deploy.state.json_files import is_damage, read_json, write_json
 
 NAME: Final = "endpoint.json"
 VERSION: Final = 1
+_HINT: Final = (
+    "the server still answers, and clients keep the address that they read last; tfs-deploy up writes it again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def endpoint_path(state_dir: Path) -> Path:
 def read_endpoint(state_dir: Path | str) -> Endpoint | None:
     """Return where a deployment's server answers, None before the first ``up``; ``EnvironmentFault`` if damaged."""
     path = endpoint_path(Path(state_dir))
-    return read_json(path, _endpoint, known=VERSION, hint="tfs-deploy up writes it again")
+    return read_json(path, _endpoint, known=VERSION, hint=_HINT)
 
 
 def write_endpoint(state_dir: Path, grpc: str, rest: str | None) -> Endpoint:

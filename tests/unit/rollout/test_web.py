@@ -147,3 +147,9 @@ def test_a_server_with_a_certificate_of_ones_own_is_trusted_by_its_ca(tmp_path):
         with pytest.raises(UnavailableError, match=r"(?i)certificate"):
             fetch(url)
         assert fetch(url, access=WebAccess(ca=str(tmp_path / "ca.pem"))) == "{}"
+
+
+def test_a_page_that_is_too_large_is_not_judged_by_its_first_part(page, monkeypatch):
+    monkeypatch.setattr("tfs_deploy.rollout.web._MOST", 1)
+    with pytest.raises(UnavailableError, match="answered with more than"):
+        fetch(f"http://{page[0]}/metrics", timeout=60)

@@ -12,6 +12,7 @@ from tfs_deploy.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
     NotFoundError,
+    ResourceExhaustedError,
     StatusError,
     TfsDeployError,
     UnavailableError,
@@ -154,8 +155,17 @@ def grpc_error(
         hint = "is it the gRPC port of TensorFlow Serving?"
         return status_error(code, f"{target} has no such method", hint=hint, reached=True)
     if code == Code.RESOURCE_EXHAUSTED and "message larger than max" in details:
-        return status_error(code, details, hint="send smaller batches: the other side limits the size of a message")
+        return _size_error(details)
     return server_error(code, details)
+
+
+def _size_error(details: str) -> StatusError:
+    # the text of this side's own limit (chttp2's decompression and message size filters)
+    if re.search("CLIENT:|Decompressed", details):
+        hint = "ask for less, or give the client max_reply=BYTES"
+        return ResourceExhaustedError(details, hint=hint, retriable=False)
+    hint = "send smaller batches: the other side limits the size of a message"
+    return ResourceExhaustedError(details, hint=hint)
 
 
 def rest_error(http_status: int, message: str | None, url: str) -> StatusError:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tfs_deploy.errors import StatusError
 
 _ARGUMENTS: Final = (
-    # gRPC's own limit for received messages is 4 MiB, less than a batch of images
-    ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     # connections shared between channels do not survive a fork
     ("grpc.use_local_subchannel_pool", 1),
@@ -78,6 +76,8 @@ def channel_options(target: str, settings: GrpcSettings) -> tuple[tuple[str, Any
     Of an argument that is given twice, gRPC takes the first (src/core/lib/channel/channel_args.cc).
     """
     arguments: dict[str, Any] = dict(_ARGUMENTS)
+    # gRPC's own limit is 4 MiB, less than a batch of images; it counts what a message is unpacked to
+    arguments["grpc.max_receive_message_length"] = settings.max_reply
     proxy = grpc_proxy(target)
     # without the first argument, gRPC goes by rules of its own for what the environment says
     arguments["grpc.enable_http_proxy"] = int(proxy is not None)

@@ -30,6 +30,7 @@ class AsyncRestTransport:
     def __init__(self, base_url: str, settings: Settings) -> None:
         self._base_url = base_url
         self._requests = HttpRequests(base_url, settings)
+        self._max_reply = settings.max_reply
         self._httpx = self._requests.httpx
         self._pools = PerLoop(self._open, _close)
         self._closed = False
@@ -59,14 +60,17 @@ class AsyncRestTransport:
     def _open(self) -> Any:
         if self._closed:
             raise closed_error(self._base_url)
-        requests = self._requests
-        return self._httpx.AsyncClient(
-            verify=requests.ssl_context(),
+        # it needs httpx, which an extra installs
+        from tfs_deploy.client.rest.async_http_transport import AsyncHttpTransport
+
+        transport = AsyncHttpTransport(
+            self._max_reply,
+            verify=self._requests.ssl_context(),
             proxy=rest_proxy(self._base_url),
             trust_env=False,
-            headers=requests.headers,
             limits=self._httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS),
         )
+        return self._httpx.AsyncClient(transport=transport, trust_env=False, headers=self._requests.headers)
 
     async def close(self) -> None:
         """Close the connections; later calls are refused."""

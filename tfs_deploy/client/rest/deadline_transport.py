@@ -19,6 +19,7 @@ import httpcore
 import httpx
 
 from tfs_deploy.client.rest.http_requests import MAX_IDLE_CONNECTIONS
+from tfs_deploy.client.rest.reply_bytes import ReplyBytes, without_encoding
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ _KEEPALIVE_EXPIRY: Final = 5.0
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """A transport for ``httpx.Client``."""
+    """A transport for ``httpx.Client``; ``max_reply`` is in bytes."""
 
-    def __init__(self, context: ssl.SSLContext, proxy: str | None) -> None:
+    def __init__(self, context: ssl.SSLContext, proxy: str | None, max_reply: int) -> None:
+        self._max_reply = max_reply
         options: dict[str, Any] = {
             "ssl_context": context,
             # as many connections as concurrent calls: the callers decide how many those are
@@ -53,9 +55,9 @@ class DeadlineTransport(httpx.BaseTransport):
             extensions=request.extensions,
         )
         response = self._pool.handle_request(sent)
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_Body(response.stream), extensions=response.extensions
-        )
+        headers, encoding = without_encoding(response.headers)
+        body = _Body(response.stream, encoding, self._max_reply)
+        return httpx.Response(response.status, headers=headers, stream=body, extensions=response.extensions)
 
     def close(self) -> None:
         """Close the connections."""
@@ -63,11 +65,12 @@ class DeadlineTransport(httpx.BaseTransport):
 
 
 class _Body(httpx.SyncByteStream):
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, encoding: str, most: int) -> None:
+        self._stream, self._encoding, self._most = stream, encoding, most
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._stream
+        reply = ReplyBytes(self._encoding, self._most)
+        return map(reply.feed, self._stream)
 
     def close(self) -> None:
         self._stream.close()

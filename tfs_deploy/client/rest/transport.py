@@ -21,6 +21,7 @@ class RestTransport:
     def __init__(self, base_url: str, settings: Settings) -> None:
         self.base_url = base_url
         self._requests = HttpRequests(base_url, settings)
+        self._max_reply = settings.max_reply
         self._httpx = self._requests.httpx
         self._pools: dict[int, Any] = {}
         self._closed = False
@@ -57,7 +58,7 @@ class RestTransport:
         # it needs httpx, which an extra installs
         from tfs_deploy.client.rest.deadline_transport import DeadlineTransport
 
-        transport = DeadlineTransport(self._requests.ssl_context(), rest_proxy(self.base_url))
+        transport = DeadlineTransport(self._requests.ssl_context(), rest_proxy(self.base_url), self._max_reply)
         made = self._httpx.Client(transport=transport, headers=self._requests.headers, trust_env=False)
         # no lock, because a fork could leave it locked: if two threads connect, the first pool stays
         kept = self._pools.setdefault(os.getpid(), made)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfs_deploy.codec.dtypes import dtype_number
 from tfs_deploy.codec.json.tensors import TYPE_NAMES
-from tfs_deploy.errors import FailedPreconditionError, InternalError, InvalidArgumentError, StatusError
+from tfs_deploy.errors import CancelledError, FailedPreconditionError, InternalError, InvalidArgumentError, StatusError
 from tfs_deploy.protos.signatures import dtype_name
 from tfs_deploy.server.batching.scheduler import BatchQueue, BatchScheduler, BatchTask, expired
 from tfs_deploy.server.inference.servable import Runner
@@ -69,7 +69,13 @@ class BatchingRunner:
         for _ in feeds:
             self._metrics.input_batch_size.add(size)
         deadline = None if timeout is None else time.monotonic() + timeout
-        results = [task.wait() for task in queue.submit(feeds, size, deadline)]
+        tasks = queue.submit(feeds, size, deadline)
+        try:
+            results = [task.wait() for task in tasks]
+        except CancelledError:
+            for task in tasks:
+                task.leave()
+            raise
         columns = results[0] if len(results) == 1 else [np.concatenate(parts) for parts in zip(*results, strict=True)]
         return [columns[order.index(tensor)] for tensor in fetches]
 
@@ -79,8 +85,9 @@ class BatchingRunner:
         for task in tasks:
             # the original's sessions do not name their pool
             self._metrics.queuing_latency.add((now - task.enqueued) * 1e6, "")
-        alive = [task for task in tasks if task.deadline is None or task.deadline > now]
-        for task in tasks:
+        present = [task for task in tasks if not task.left]
+        alive = [task for task in present if task.deadline is None or task.deadline > now]
+        for task in present:
             if task not in alive:
                 task.finish(None, expired())
         if not alive:

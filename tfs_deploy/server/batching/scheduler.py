@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import (
+    CancelledError,
     InternalError,
     InvalidArgumentError,
     ResourceExhaustedError,
     StatusError,
     UnavailableError,
 )
+from tfs_deploy.server.workers import current_job
 
 if TYPE_CHECKING:
     from tfs_deploy.server.batching.options import BatchOptions
@@ -38,7 +40,7 @@ def expired() -> StatusError:
 class BatchTask:
     """One request, or a part of one: ``inputs`` are arrays of ``size`` rows."""
 
-    __slots__ = ("_done", "deadline", "enqueued", "error", "inputs", "result", "size", "taken")
+    __slots__ = ("_done", "deadline", "enqueued", "error", "inputs", "left", "result", "size", "taken")
 
     def __init__(self, inputs: Mapping[str, Any], size: int, deadline: float | None, enqueued: float) -> None:
         self.inputs = inputs
@@ -46,6 +48,8 @@ class BatchTask:
         self.deadline = deadline
         self.enqueued = enqueued
         self.taken = False
+        #: its caller has gone
+        self.left = False
         self.result: list[Any] | None = None
         self.error: StatusError | None = None
         self._done = threading.Lock()
@@ -57,8 +61,26 @@ class BatchTask:
         if self._done.locked():
             self._done.release()
 
+    def leave(self) -> None:
+        """Give up: what has not begun will not be run."""
+        self.left = True
+        self.finish(None, CancelledError("the caller has gone"))
+
     def wait(self) -> list[Any]:
-        """Return the result; raises the error, or ``ResourceExhaustedError`` if it has not begun at its deadline."""
+        """Return the result; raises the error, or ``ResourceExhaustedError`` if it has not begun at its deadline.
+
+        A task of a job that is abandoned leaves.
+        """
+        job = current_job()
+        if job is None:
+            return self._wait()
+        job.waits(self.leave)
+        try:
+            return self._wait()
+        finally:
+            job.waits(None)
+
+    def _wait(self) -> list[Any]:
         if self.deadline is None:
             self._done.acquire()
         elif not self._done.acquire(timeout=max(0.0, self.deadline - time.monotonic())):

@@ -12,9 +12,10 @@ from google.protobuf.message import DecodeError
 
 from tfs_deploy.errors import Code, InvalidArgumentError, StatusError
 from tfs_deploy.server.data_plane import UNEXPECTED_FAILURE
+from tfs_deploy.server.workers import current_job
 
 if TYPE_CHECKING:
-    from tfs_deploy.server.grpc.workers import CallLimit
+    from tfs_deploy.server.workers import CallLimit
 
 _log = logging.getLogger(__name__)
 
@@ -47,17 +48,27 @@ def bytes_handler(
         consume_request: hand over the bytes in a list, which ``answer`` may empty to free their memory.
     """
 
+    def guarded(request: Any, context: grpc.ServicerContext) -> bytes:
+        if gate is None:
+            return answer(request, context)
+        with gate:
+            return answer(request, context)
+
     def handle(request: Any, context: grpc.ServicerContext) -> bytes:
+        job = current_job()
+        # false: the call has ended already, and what is returned goes nowhere
+        if job is not None and not context.add_callback(job.abandon):
+            return b""
         try:
-            if gate is None:
-                return answer(request, context)
-            with gate:
-                return answer(request, context)
+            return guarded(request, context)
         except StatusError as error:
             code, text = _CODES[error.code], cut_text(error.message)
         except Exception:  # noqa: BLE001 - only this request fails
             _log.exception("a request failed")
             code, text = grpc.StatusCode.INTERNAL, UNEXPECTED_FAILURE
+        finally:
+            if job is not None:
+                job.finish()
         context.abort(code, text)
         raise AssertionError  # abort has raised
 
@@ -67,11 +78,21 @@ def bytes_handler(
 
 
 def message_handler(
-    kind: Any, answer: MessageAnswer, gate: CallLimit | None, *, threads: ThreadPoolExecutor | None = None
+    kind: Any,
+    answer: MessageAnswer,
+    gate: CallLimit | None,
+    *,
+    threads: ThreadPoolExecutor | None = None,
+    admit: Callable[[str], None] | None = None,
 ) -> grpc.RpcMethodHandler:
-    """Return the handler of a method that takes a message of a ``kind`` and returns one."""
+    """Return the handler of a method that takes a message of a ``kind`` and returns one.
+
+    ``admit`` gets the caller's address (``grpc.ServicerContext.peer``) first, and raises ``StatusError`` to refuse it.
+    """
 
     def answer_bytes(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if admit is not None:
+            admit(context.peer())
         try:
             message = kind.FromString(request)
         except DecodeError as error:

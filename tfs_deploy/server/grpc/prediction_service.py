@@ -21,7 +21,7 @@ from tfs_deploy.server.grpc.handlers import Answer, MessageAnswer, bytes_handler
 from tfs_deploy.server.grpc.model_spec import fill_spec, read_spec, required_spec
 
 if TYPE_CHECKING:
-    from tfs_deploy.server.grpc.workers import CallLimit
+    from tfs_deploy.server.workers import CallLimit
 
 #: bytes of a request whose memory is given back at once, not kept for the next one
 LARGE_REQUEST: Final = 1 << 22

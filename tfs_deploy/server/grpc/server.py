@@ -12,7 +12,7 @@ from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.server.grpc.health_service import health_service
 from tfs_deploy.server.grpc.model_service import model_service
 from tfs_deploy.server.grpc.prediction_service import prediction_service
-from tfs_deploy.server.grpc.workers import CallLimit, WorkerPool
+from tfs_deploy.server.workers import CallLimit, WorkerPool
 
 if TYPE_CHECKING:
     from tfs_deploy.server.data_plane import DataPlane
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: threads for calls that may wait for long, and those that refuse calls beyond the limit
 _PATIENT_THREADS: Final = 8
 _REFUSING_THREADS: Final = 2
+#: calls that may wait for a thread; each takes some 25 KB before its request is read
+_MOST_WAITING: Final = 4096
 
 
 class GrpcServer:
@@ -31,6 +33,7 @@ class GrpcServer:
         limit: how many requests there may be at a time; more are refused. No limit if ``None``.
         options: channel arguments.
         health: offer the standard health service too.
+        remote_reload: let clients of other machines replace the config.
         tensor_content: write arrays of Predict replies into ``tensor_content``, not into the ``*_val`` fields.
     """
 
@@ -42,6 +45,7 @@ class GrpcServer:
         limit: int | None = None,
         options: Sequence[tuple[str, Any]] = (),
         health: bool = False,
+        remote_reload: bool = False,
         tensor_content: bool = False,
     ) -> None:
         gate = None if limit is None else CallLimit(limit)
@@ -49,7 +53,7 @@ class GrpcServer:
         patient = ThreadPoolExecutor(_PATIENT_THREADS, thread_name_prefix="grpc-patient")
         handlers = [
             prediction_service(data_plane, gate, tensor_content=tensor_content),
-            model_service(data_plane, gate, patient),
+            model_service(data_plane, gate, patient, remote_reload=remote_reload),
         ]
         if health:
             handlers.append(health_service(patient))
@@ -57,6 +61,7 @@ class GrpcServer:
         self._server = grpc.server(
             WorkerPool(threads if gate is None else threads + _REFUSING_THREADS, "grpc"),
             handlers=handlers,
+            maximum_concurrent_rpcs=threads + _PATIENT_THREADS + _MOST_WAITING,
             options=[
                 # of an argument that is given twice, gRPC takes the first
                 *options,

@@ -10,6 +10,7 @@ from typing import Final
 
 from tfs_deploy.deployment.flags import FLAGS, Flag, FlagValue, check_flag
 from tfs_deploy.errors import UsageError
+from tfs_deploy.host.addresses import LOOPBACK, is_ip_address
 from tfs_deploy.text import closest
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -28,6 +29,14 @@ OWN_FLAGS: Final[dict[str, OwnFlag]] = {
     flag.name: flag
     for flag in (
         OwnFlag(
+            "address",
+            "string",
+            LOOPBACK,
+            about="the IP address that both ports are opened on; 0.0.0.0 is every IPv4 address",
+            takes="an IP address of this machine",
+            fits=is_ip_address,
+        ),
+        OwnFlag(
             "drain_seconds",
             "float",
             5.0,
@@ -36,6 +45,30 @@ OWN_FLAGS: Final[dict[str, OwnFlag]] = {
             fits=lambda value: not isinstance(value, str) and value >= 0,
         ),
         OwnFlag("exit_with_parent", "bool", default=False, about="stop when the process that started this one ends"),
+        OwnFlag(
+            "max_connections",
+            "int32",
+            1000,
+            about="connections that may be open at a time on each port",
+            takes="a positive number",
+            fits=lambda value: not isinstance(value, str) and value > 0,
+        ),
+        OwnFlag(
+            "rest_api_idle_seconds",
+            "float",
+            600.0,
+            about="seconds that a REST connection may stay open between two requests",
+            takes="a positive number of seconds",
+            fits=lambda value: not isinstance(value, str) and value > 0,
+        ),
+        OwnFlag(
+            "rest_api_request_seconds",
+            "float",
+            60.0,
+            about="seconds that the headers of a REST request may take, and that its body or its reader may pause",
+            takes="a positive number of seconds",
+            fits=lambda value: not isinstance(value, str) and value > 0,
+        ),
         OwnFlag("load_op_library", "string", "", about="shared libraries with custom ops: FILE.so[,FILE.so]"),
         OwnFlag(
             "log_level",
@@ -44,6 +77,12 @@ OWN_FLAGS: Final[dict[str, OwnFlag]] = {
             about="debug, info, warning or error",
             takes=f"one of {', '.join(LOG_LEVELS)}",
             fits=lambda value: value in LOG_LEVELS,
+        ),
+        OwnFlag(
+            "remote_reload",
+            "bool",
+            default=False,
+            about="let clients of other machines replace the config (HandleReloadConfigRequest)",
         ),
     )
 }

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.extras import import_extra
 from tfs_deploy.server.rest.application import RestApplication
-from tfs_deploy.server.rest.http_protocol import http_protocol
+from tfs_deploy.server.rest.limits import RestLimits
+from tfs_deploy.server.workers import WorkerPool
 
 if TYPE_CHECKING:
     import socket
 
     from tfs_deploy.server.rest.handler import RestHandler
+
+_LIMITS: Final = RestLimits()
 
 
 class RestServer:
@@ -28,17 +31,28 @@ class RestServer:
         threads: how many requests are worked on at a time.
         timeout: seconds after which a request is given up.
         cors: send CORS headers.
+        limits: what clients may take up.
     """
 
     def __init__(
-        self, handler: RestHandler, listener: socket.socket, *, threads: int, timeout: float, cors: bool
+        self,
+        handler: RestHandler,
+        listener: socket.socket,
+        *,
+        threads: int,
+        timeout: float,
+        cors: bool,
+        limits: RestLimits = _LIMITS,
     ) -> None:
         uvicorn = import_extra("uvicorn", "server")
-        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="rest")
+        import_extra("httptools", "server")
+        from tfs_deploy.server.rest.http_protocol import HttpProtocol
+
+        self._workers = WorkerPool(threads, "rest")
         application = RestApplication(handler, self._workers, timeout=timeout, cors=cors)
         config = uvicorn.Config(
             application,
-            http=http_protocol(),
+            http=functools.partial(HttpProtocol, limits),
             loop="asyncio",
             lifespan="off",
             interface="asgi3",
@@ -46,12 +60,19 @@ class RestServer:
             access_log=False,
             server_header=False,
             backlog=2048,
-            timeout_keep_alive=600,
-            h11_max_incomplete_event_size=None,
+            timeout_keep_alive=limits.idle_seconds,
+            callback_notify=self._expire,
+            timeout_notify=0,
         )
         self._server: Any = uvicorn.Server(config)
         self._listener = listener
         self._thread = threading.Thread(target=self._run, name="rest", daemon=True)
+
+    async def _expire(self) -> None:
+        """Close connections that are slower than the limits allow; uvicorn calls this every second."""
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._server.server_state.connections):
+            connection.expire(now)
 
     def _run(self) -> None:
         # start() sees that the thread has ended

@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 import numpy as np
 
+from tfs_deploy.client.options import DEFAULT_MAX_REPLY
 from tfs_deploy.client.rest.address import rest_proxy
+from tfs_deploy.client.rest.reply_bytes import ReplyBytes
 from tfs_deploy.errors import Code, StatusError, UnavailableError
 from tfs_deploy.extras import import_extra
 from tfs_deploy.savedmodel.goldens import compare
@@ -178,11 +180,15 @@ def _unharmed(prober: Prober, like: Case) -> Judgement:
 def _post(address: str, path: str, body: bytes, timeout: float) -> tuple[int, str]:
     httpx = import_extra("httpx", "rest")
     try:
-        with httpx.Client(timeout=timeout, trust_env=False, proxy=rest_proxy(f"http://{address}")) as client:
-            reply = client.post(f"http://{address}{path}", content=body)
+        with (
+            httpx.Client(timeout=timeout, trust_env=False, proxy=rest_proxy(f"http://{address}")) as client,
+            client.stream("POST", f"http://{address}{path}", content=body) as reply,
+        ):
+            counted = ReplyBytes(reply.headers.get("content-encoding", ""), DEFAULT_MAX_REPLY)
+            text = b"".join(map(counted.feed, reply.iter_raw()))
     except httpx.HTTPError as error:
         raise UnavailableError(f"the connection to the REST API broke: {error or type(error).__name__}") from error
-    return int(reply.status_code), str(reply.text)
+    return int(reply.status_code), text.decode("utf-8", "replace")
 
 
 def _code(answer: Answer) -> Code | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import numpy as np
 import pytest
 
@@ -24,4 +26,20 @@ def test_given_arguments_replace_the_servers_own() -> None:
             assert client.predict("m", {"x": np.ones(10, np.float32)})["y"].size == 10
             with pytest.raises(ResourceExhaustedError, match="larger than max"):
                 client.predict("m", {"x": np.ones(1000, np.float32)})
+        server.stop(0)
+
+
+def test_connections_beyond_the_limit_are_closed() -> None:
+    model = function_model(lambda x: {"y": x}, inputs={"x": "float32"}, outputs={"y": "float32"})
+    with serve_models({"m": model}, rest=False) as served:
+        options = [("grpc.max_allowed_incoming_connections", 1)]
+        server = GrpcServer(DataPlane(served.core, ServerMetrics()), threads=1, options=options)
+        port = server.listen("127.0.0.1:0")
+        server.start()
+        with Client(f"127.0.0.1:{port}") as client:
+            assert client.predict("m", {"x": np.ones(1, np.float32)})["y"].size == 1
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as second:
+                second.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+                assert second.recv(100) == b""
+            assert client.predict("m", {"x": np.ones(1, np.float32)})["y"].size == 1
         server.stop(0)

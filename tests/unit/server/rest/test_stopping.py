@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tfs_deploy.server.rest.application import RestApplication
 from tfs_deploy.server.rest.handler import Reply
+from tfs_deploy.server.workers import WorkerPool
 
 SCOPE = {"type": "http", "method": "POST", "query_string": b"", "raw_path": b"/v1/models/m:predict", "headers": []}
 
@@ -40,16 +40,15 @@ def test_a_request_that_is_cancelled_as_the_server_stops() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    async def main(workers: ThreadPoolExecutor) -> None:
-        application = RestApplication(handler, workers, timeout=60, cors=False)  # type: ignore[arg-type]
+    async def main() -> None:
+        application = RestApplication(handler, WorkerPool(1, "rest"), timeout=60, cors=False)  # type: ignore[arg-type]
         task = asyncio.create_task(application(SCOPE, receive, send))
         await asyncio.to_thread(handler.begun.wait, 60)
         task.cancel()
         await task
         handler.go.set()
 
-    with ThreadPoolExecutor(1) as workers:
-        asyncio.run(main(workers))
+    asyncio.run(main())
     assert status_and_error(sent) == (503, "the server is stopping")
 
 
@@ -59,7 +58,7 @@ def test_a_request_that_comes_once_the_workers_are_gone() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    workers = ThreadPoolExecutor(1)
+    workers = WorkerPool(1, "rest")
     workers.shutdown()
     application = RestApplication(Handler(), workers, timeout=60, cors=False)  # type: ignore[arg-type]
     asyncio.run(application(SCOPE, receive, send))
