@@ -12,7 +12,7 @@ import pytest
 
 from tfs_deploy.client import AsyncRouter, deployed
 from tfs_deploy.client.deployed import AsyncDeployedClient, DeployedClient
-from tfs_deploy.errors import NotFoundError, UnavailableError, UsageError
+from tfs_deploy.errors import EnvironmentFault, NotFoundError, UnavailableError, UsageError
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.host.processes import pid_namespace, start_time
 from tfs_deploy.server.testing import function_model, serve_models
@@ -203,6 +203,19 @@ def test_a_process_that_cannot_be_seen_from_here_is_not_called_lost(tmp_path, co
     write_server(tmp_path, record(started=1, **changes))
     with DeployedClient(tmp_path, connect=connect) as client:
         client.predict("m", {})
+
+
+def test_a_damaged_file_keeps_the_client_where_it_is_and_the_log_says_so_once(tmp_path, connect, monkeypatch, caplog):
+    monkeypatch.setattr(deployed, "_INTERVAL", 0.0)
+    write_endpoint(tmp_path, "a:1", None)
+    with DeployedClient(tmp_path, connect=connect) as client:
+        (tmp_path / "endpoint.json").write_text('{"generation')
+        assert [client.predict("m", {})[0] for _ in range(3)] == ["a:1"] * 3
+        assert [record.message.partition("; ")[2] for record in caplog.records] == ["calls still go to a:1"]
+        with pytest.raises(EnvironmentFault, match="damaged"):
+            DeployedClient(tmp_path, connect=connect)
+        write_endpoint(tmp_path, "b:1", None)
+        assert client.predict("m", {})[0] == "b:1"
 
 
 class AwaitedServer(Server):
