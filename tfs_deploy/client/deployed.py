@@ -13,7 +13,7 @@ from tfs_deploy.client.grpc_client import Client
 from tfs_deploy.client.options import DEFAULT_TIMEOUT
 from tfs_deploy.errors import EnvironmentFault, UnavailableError, UsageError
 from tfs_deploy.state.endpoint import read_endpoint
-from tfs_deploy.state.server_record import ended_server
+from tfs_deploy.state.server_record import why_lost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -110,11 +110,9 @@ class _Follower(Generic[C]):
 
 def _lost_server(state_dir: Path, endpoint: Endpoint) -> str:
     """Say that what answers at the endpoint cannot be the deployment's server; empty if it can."""
-    ended = None if endpoint.stopped else ended_server(state_dir, endpoint.grpc)
-    if not endpoint.stopped and ended is None:
-        return ""
-    how = "was stopped" if ended is None else f"(process {ended}) has ended"
-    return f"the server recorded in {state_dir} {how}; what answers on {endpoint.grpc} now is not it"
+    if endpoint.stopped:
+        return f"the server recorded in {state_dir} was stopped; what answers on {endpoint.grpc} now is not it"
+    return why_lost(state_dir, endpoint.grpc)
 
 
 class DeployedClient:

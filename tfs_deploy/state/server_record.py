@@ -57,7 +57,7 @@ class ServerRecord:
     def is_copied_to(self, state_dir: Path) -> bool:
         """Whether the directory that the server logs into is there and another one; one that was moved is not there."""
         try:
-            return not self.log.parent.samefile(state_dir)
+            return self.log.is_absolute() and not self.log.parent.samefile(state_dir)
         except OSError:
             return False
 
@@ -90,7 +90,7 @@ def read_server(state_dir: Path, role: Role = Role.CURRENT) -> ServerRecord | No
 
     A record that came here with a copy of another state directory is of that one's server: there is none here.
     """
-    record = read_json(state_dir / role.value, _record, known=VERSION, hint=_HINT)
+    record = _read(state_dir, role)
     return None if record is None or record.is_copied_to(state_dir) else record
 
 
@@ -99,26 +99,30 @@ def remove_server(state_dir: Path, role: Role = Role.CURRENT) -> None:
     (state_dir / role.value).unlink(missing_ok=True)
 
 
-def ended_server(state_dir: Path, address: str) -> int | None:
-    """Return the process that answered gRPC at ``address`` if it has ended and no other recorded one is there.
+def why_lost(state_dir: Path, address: str) -> str:
+    """Say why what answers gRPC at ``address`` cannot be the recorded server; empty if it can.
 
-    None without a record, and where the process cannot be seen: from another machine, boot or container, or where the
+    It can without a record, and where the process cannot be seen: from another machine, boot or container, or where the
     records cannot be read.
     """
-    ended = None
+    ended = ""
     for role in Role:
         try:
-            record = read_server(state_dir, role)
+            record = _read(state_dir, role)
         except EnvironmentFault:
-            return None
+            return ""
         if record is None or record.grpc_address != address:
             continue
-        if not record.of_this_boot or not record.of_this_namespace:
-            return None
-        if not has_ended(record.pid, record.started):
-            return None
-        ended = record.pid
-    return ended
+        if record.is_copied_to(state_dir):
+            return f"{state_dir} is a copy of {record.log.parent}, whose server answers on {address}"
+        if not record.of_this_boot or not record.of_this_namespace or not has_ended(record.pid, record.started):
+            return ""
+        ended = f"(process {record.pid}) has ended"
+    return ended and f"the server recorded in {state_dir} {ended}; what answers on {address} now is not it"
+
+
+def _read(state_dir: Path, role: Role) -> ServerRecord | None:
+    return read_json(state_dir / role.value, _record, known=VERSION, hint=_HINT)
 
 
 def _record(document: Any) -> ServerRecord:

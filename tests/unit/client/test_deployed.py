@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -195,6 +196,17 @@ def test_whoever_took_the_address_of_a_process_that_ended_is_not_called(tmp_path
         write_server(tmp_path, record(), Role.SUCCESSOR)  # a replacement on the same ports
         client.predict("m", {})
     assert servers["a:1"].calls == 2
+
+
+def test_the_server_of_another_directory_is_not_called_through_a_copy_of_it(tmp_path, connect, servers):
+    ours, copy = tmp_path / "ours", tmp_path / "copy"
+    write_endpoint(ours, "a:1", None)
+    write_server(ours, record(log=ours / "server.log"))
+    shutil.copytree(ours, copy)
+    with DeployedClient(copy, connect=connect) as client, pytest.raises(UnavailableError, match=r"is a copy of .*ours"):
+        client.predict("m", {})
+    with DeployedClient(ours, connect=connect) as client:
+        client.predict("m", {})
 
 
 @pytest.mark.parametrize("changes", [{"boot": "other"}, {"pid_namespace": "pid:[1]"}, {"pid_namespace": ""}])
