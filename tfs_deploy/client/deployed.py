@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from tfs_deploy.client.grpc_async_client import AsyncClient
 from tfs_deploy.client.grpc_client import Client
 from tfs_deploy.client.options import DEFAULT_TIMEOUT
-from tfs_deploy.errors import UnavailableError, UsageError
+from tfs_deploy.errors import EnvironmentFault, UnavailableError, UsageError
 from tfs_deploy.state.endpoint import read_endpoint
-from tfs_deploy.state.server_record import ended_server
+from tfs_deploy.state.server_record import why_lost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tfs_deploy.codec import PredictReply
     from tfs_deploy.state.endpoint import Endpoint
 
+_LOG: Final = logging.getLogger(__name__)
 T = TypeVar("T")
 C = TypeVar("C")
 
@@ -44,11 +46,14 @@ class _Follower(Generic[C]):
         self._lock = threading.Lock()
         self._read_at = -_INTERVAL
         self._client: C | None = None
+        self._damage = ""
         # its calls may still be in progress: it is closed when the next one is replaced
         self._previous: C | None = None
 
     def current(self, *, force: bool = False) -> tuple[C, C | None]:
         """Return the client to use, and one to close if there is one; ``force`` reads the file in any case.
+
+        While the file is damaged the client stays the one of before, and the log says so.
 
         Raises ``UnavailableError`` if what answers there cannot be the deployment's server.
         """
@@ -57,7 +62,16 @@ class _Follower(Generic[C]):
         if client is not None and not force and now - self._read_at < _INTERVAL:
             return client, None
         with self._lock:
-            endpoint = self._endpoint()
+            try:
+                endpoint = self._endpoint()
+            except EnvironmentFault as error:  # damaged: what it said last still counts
+                if self._client is None:
+                    raise
+                if error.message != self._damage:
+                    _LOG.warning("%s; calls still go to %s", error.message, self.address)
+                self._read_at, self._damage = now, error.message
+                return self._client, None
+            self._damage = ""
             lost = _lost_server(self._state_dir, endpoint)
             if lost:
                 raise UnavailableError(lost, hint="tfs-deploy up FILE starts it", reached=False)
@@ -96,11 +110,9 @@ class _Follower(Generic[C]):
 
 def _lost_server(state_dir: Path, endpoint: Endpoint) -> str:
     """Say that what answers at the endpoint cannot be the deployment's server; empty if it can."""
-    ended = None if endpoint.stopped else ended_server(state_dir, endpoint.grpc)
-    if not endpoint.stopped and ended is None:
-        return ""
-    how = "was stopped" if ended is None else f"(process {ended}) has ended"
-    return f"the server recorded in {state_dir} {how}; what answers on {endpoint.grpc} now is not it"
+    if endpoint.stopped:
+        return f"the server recorded in {state_dir} was stopped; what answers on {endpoint.grpc} now is not it"
+    return why_lost(state_dir, endpoint.grpc)
 
 
 class DeployedClient:

@@ -8,8 +8,9 @@ from tfs_deploy import protos
 from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.config.files import MODELS
 from tfs_deploy.config.written import read_written
-from tfs_deploy.errors import ModelError, NotFoundError, StatusError
+from tfs_deploy.errors import EnvironmentFault, ModelError, NotFoundError, StatusError
 from tfs_deploy.savedmodel.versions import list_versions
+from tfs_deploy.state.endpoint import endpoint_path, read_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -109,3 +110,16 @@ def label_notes(model: str, wanted: Mapping[str, int], reached: Mapping[str, int
     """Yield a line for each label that the server has and the file does not."""
     for label in sorted(reached.keys() - wanted.keys()):
         yield f"label {label} of {model} leads to version {reached[label]}; the file does not have it"
+
+
+def endpoint_problems(deployment: Deployment, address: str) -> Iterator[str]:
+    """Yield what keeps clients that follow the endpoint file from the server at ``address``; without one none does."""
+    fix = f"tfs-deploy up {deployment.source} writes it again"
+    try:
+        written = read_endpoint(deployment.state_dir)
+    except EnvironmentFault as error:
+        yield f"{error.message}: new clients that follow it fail; {fix}"
+        return
+    if written is not None and (written.grpc != address or written.stopped):
+        where = "is of a stopped server" if written.stopped else f"leads to {written.grpc}"
+        yield f"{endpoint_path(deployment.state_dir)} {where}, but the server answers on {address}; {fix}"

@@ -11,6 +11,7 @@ from tfs_deploy.errors import Code, EnvironmentFault, NotFoundError, TfsDeployEr
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.server_state import (
     USUAL_LABELS,
+    endpoint_problems,
     label_notes,
     label_problems,
     labelled_versions,
@@ -64,8 +65,8 @@ class VersionRow:
 class Overview:
     """A deployment's server and its versions; ``ended`` tells that one was started and is gone, ``why`` the reason.
 
-    ``problems``: labels that clients or the file count on and that do not lead where they should, and rollouts that are
-    unfinished with no process at work on them.
+    ``problems``: labels that clients or the file count on and that do not lead where they should, an endpoint file that
+    does not lead to the server, and rollouts that are unfinished with no process at work on them.
     """
 
     server: StartedServer | None
@@ -93,6 +94,7 @@ def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
         told = (*notes, *stranger_notes(deployment))
         return Overview(None, notes=told, ended=ended, why=why, problems=tuple(problems))
     split = read_traffic(traffic_path(deployment.state_dir)).models
+    problems += endpoint_problems(deployment, server.grpc_address)
     known = _written_labels(served)
     rows: list[VersionRow] = []
     with client_for(deployment, server.grpc_address, timeout=timeout) as client:

@@ -54,6 +54,13 @@ class ServerRecord:
         """Whether process numbers mean the same here as where the server was started."""
         return bool(self.pid_namespace) and self.pid_namespace == pid_namespace()
 
+    def is_copied_to(self, state_dir: Path) -> bool:
+        """Whether the directory that the server logs into is there and another one; one that was moved is not there."""
+        try:
+            return self.log.is_absolute() and not self.log.parent.samefile(state_dir)
+        except OSError:
+            return False
+
     @property
     def of_this_boot(self) -> bool:
         """Whether the machine has not been restarted since, so that the process may still run."""
@@ -79,8 +86,12 @@ def write_server(state_dir: Path, record: ServerRecord, role: Role = Role.CURREN
 
 
 def read_server(state_dir: Path, role: Role = Role.CURRENT) -> ServerRecord | None:
-    """Return a server's record, None if there is none; ``EnvironmentFault`` if it is damaged."""
-    return read_json(state_dir / role.value, _record, known=VERSION, hint=_HINT)
+    """Return a server's record, None if there is none; ``EnvironmentFault`` if it is damaged.
+
+    A record that came here with a copy of another state directory is of that one's server: there is none here.
+    """
+    record = _read(state_dir, role)
+    return None if record is None or record.is_copied_to(state_dir) else record
 
 
 def remove_server(state_dir: Path, role: Role = Role.CURRENT) -> None:
@@ -88,26 +99,30 @@ def remove_server(state_dir: Path, role: Role = Role.CURRENT) -> None:
     (state_dir / role.value).unlink(missing_ok=True)
 
 
-def ended_server(state_dir: Path, address: str) -> int | None:
-    """Return the process that answered gRPC at ``address`` if it has ended and no other recorded one is there.
+def why_lost(state_dir: Path, address: str) -> str:
+    """Say why what answers gRPC at ``address`` cannot be the recorded server; empty if it can.
 
-    None without a record, and where the process cannot be seen: from another machine, boot or container, or where the
+    It can without a record, and where the process cannot be seen: from another machine, boot or container, or where the
     records cannot be read.
     """
-    ended = None
+    ended = ""
     for role in Role:
         try:
-            record = read_server(state_dir, role)
+            record = _read(state_dir, role)
         except EnvironmentFault:
-            return None
+            return ""
         if record is None or record.grpc_address != address:
             continue
-        if not record.of_this_boot or not record.of_this_namespace:
-            return None
-        if not has_ended(record.pid, record.started):
-            return None
-        ended = record.pid
-    return ended
+        if record.is_copied_to(state_dir):
+            return f"{state_dir} is a copy of {record.log.parent}, whose server answers on {address}"
+        if not record.of_this_boot or not record.of_this_namespace or not has_ended(record.pid, record.started):
+            return ""
+        ended = f"(process {record.pid}) has ended"
+    return ended and f"the server recorded in {state_dir} {ended}; what answers on {address} now is not it"
+
+
+def _read(state_dir: Path, role: Role) -> ServerRecord | None:
+    return read_json(state_dir / role.value, _record, known=VERSION, hint=_HINT)
 
 
 def _record(document: Any) -> ServerRecord:

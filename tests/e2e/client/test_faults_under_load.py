@@ -142,7 +142,6 @@ def test_replicas_that_are_killed_fail_no_call(replicas):
     assert kills == 3
 
 
-@pytest.mark.full
 def test_replicas_that_stop_in_order_one_after_the_other_fail_no_call(replicas):
     """A rolling restart: what a server had taken is answered, what it turned away goes to the other one."""
     pair = replicas(2, seconds=0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from tfs_deploy.client import AsyncRouter, deployed
 from tfs_deploy.client.deployed import AsyncDeployedClient, DeployedClient
-from tfs_deploy.errors import NotFoundError, UnavailableError, UsageError
+from tfs_deploy.errors import EnvironmentFault, NotFoundError, UnavailableError, UsageError
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.host.processes import pid_namespace, start_time
 from tfs_deploy.server.testing import function_model, serve_models
@@ -163,7 +164,7 @@ def record(started: int | None = None, **changes) -> ServerRecord:
     """This process, as if it were the server at a:1; with another start time it has ended."""
     started = start_time(os.getpid()) if started is None else started
     there = {"boot": boot_id(), "pid_namespace": pid_namespace(), "grpc_address": "a:1"}
-    rest = {"rest_address": None, "flags": (), "settings": (), "log": Path("log"), "log_start": 0}
+    rest = {"rest_address": None, "flags": (), "settings": (), "log": Path("/moved/server.log"), "log_start": 0}
     return ServerRecord(pid=os.getpid(), started=started, **{**there, **rest, **changes})
 
 
@@ -197,12 +198,36 @@ def test_whoever_took_the_address_of_a_process_that_ended_is_not_called(tmp_path
     assert servers["a:1"].calls == 2
 
 
+def test_the_server_of_another_directory_is_not_called_through_a_copy_of_it(tmp_path, connect, servers):
+    ours, copy = tmp_path / "ours", tmp_path / "copy"
+    write_endpoint(ours, "a:1", None)
+    write_server(ours, record(log=ours / "server.log"))
+    shutil.copytree(ours, copy)
+    with DeployedClient(copy, connect=connect) as client, pytest.raises(UnavailableError, match=r"is a copy of .*ours"):
+        client.predict("m", {})
+    with DeployedClient(ours, connect=connect) as client:
+        client.predict("m", {})
+
+
 @pytest.mark.parametrize("changes", [{"boot": "other"}, {"pid_namespace": "pid:[1]"}, {"pid_namespace": ""}])
 def test_a_process_that_cannot_be_seen_from_here_is_not_called_lost(tmp_path, connect, changes):
     write_endpoint(tmp_path, "a:1", None)
     write_server(tmp_path, record(started=1, **changes))
     with DeployedClient(tmp_path, connect=connect) as client:
         client.predict("m", {})
+
+
+def test_a_damaged_file_keeps_the_client_where_it_is_and_the_log_says_so_once(tmp_path, connect, monkeypatch, caplog):
+    monkeypatch.setattr(deployed, "_INTERVAL", 0.0)
+    write_endpoint(tmp_path, "a:1", None)
+    with DeployedClient(tmp_path, connect=connect) as client:
+        (tmp_path / "endpoint.json").write_text('{"generation')
+        assert [client.predict("m", {})[0] for _ in range(3)] == ["a:1"] * 3
+        assert [record.message.partition("; ")[2] for record in caplog.records] == ["calls still go to a:1"]
+        with pytest.raises(EnvironmentFault, match="damaged"):
+            DeployedClient(tmp_path, connect=connect)
+        write_endpoint(tmp_path, "b:1", None)
+        assert client.predict("m", {})[0] == "b:1"
 
 
 class AwaitedServer(Server):

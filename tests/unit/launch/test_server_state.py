@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.launch.server_state import label_notes, label_problems
+from tfs_deploy.deployment import Deployment
+from tfs_deploy.launch.server_state import endpoint_problems, label_notes, label_problems
+from tfs_deploy.state.endpoint import mark_stopped, write_endpoint
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,18 @@ def test_a_label_that_the_file_does_not_have_is_noted():
     assert list(label_notes("a", {"stable": 1}, {"stable": 1, "vip": 2})) == [
         "label vip of a leads to version 2; the file does not have it"
     ]
+
+
+def test_the_endpoint_file_leads_to_the_server(tmp_path):
+    deployment = Deployment("d", tmp_path / "d.yaml", tmp_path, ())
+    assert list(endpoint_problems(deployment, "a:1")) == []
+    write_endpoint(tmp_path, "a:1", None)
+    assert list(endpoint_problems(deployment, "a:1")) == []
+    (elsewhere,) = endpoint_problems(deployment, "b:1")
+    assert "endpoint.json leads to a:1, but the server answers on b:1; tfs-deploy up " in elsewhere
+    mark_stopped(tmp_path)
+    (stopped,) = endpoint_problems(deployment, "a:1")
+    assert "is of a stopped server, but the server answers on a:1" in stopped
+    (tmp_path / "endpoint.json").write_text("{")
+    (damaged,) = endpoint_problems(deployment, "a:1")
+    assert "is damaged" in damaged

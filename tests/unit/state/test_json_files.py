@@ -33,7 +33,7 @@ def write_all(state_dir: Path) -> dict[str, Path]:
     active.write_active(state_dir, {"m": ActiveModel((1,), {"stable": 1}, "sha256:x")})
     endpoint.write_endpoint(state_dir, "a:1", None)
     last_start.write_last_start(state_dir, 4.2)
-    record = server_record.ServerRecord(1, 2, boot_id(), "a:1", None, (), (), Path("/log"), 0)
+    record = server_record.ServerRecord(1, 2, boot_id(), "a:1", None, (), (), Path("/moved/log"), 0)
     server_record.write_server(state_dir, record)
     traffic.write_traffic(state_dir / traffic.NAME, "m", {"stable": 100})
     Journal.create(state_dir, "m").append(Event("note"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,16 @@ def test_a_record_of_a_release_that_kept_no_settings(tmp_path):
     del document["settings"], document["crc32c"]
     (tmp_path / "server.json").write_text(json.dumps(document))
     assert read_server(tmp_path).settings == ()
+
+
+def test_a_record_in_a_copy_of_the_state_directory_is_of_the_other_server(tmp_path):
+    ours, copy, moved = (tmp_path / name for name in ("ours", "copy", "moved"))
+    write_server(ours, replace(RECORD, log=ours / "server.log"))
+    shutil.copytree(ours, copy)
+    assert read_server(ours) is not None
+    assert read_server(copy) is None
+    ours.rename(moved)
+    assert read_server(moved) is not None
 
 
 def test_a_server_of_another_boot_cannot_run(tmp_path):
