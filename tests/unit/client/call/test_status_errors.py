@@ -114,3 +114,8 @@ def test_the_servers_own_deadline_is_not_the_clients() -> None:
 )
 def test_whether_a_call_reached_a_server(code: Code, details: str, reached: bool | None) -> None:
     assert grpc_error(code, details, "host:8500", 10, late=False).reached is reached
+
+
+def test_xla_that_a_server_lacks_has_a_remedy() -> None:
+    error = server_error(Code.INVALID_ARGUMENT, "XLA compilation disabled [[{{node call}}]]")
+    assert "--xla_cpu_compilation_enabled=true" in (error.hint or "")
