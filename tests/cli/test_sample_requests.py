@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from support.live import free_ports, is_open, until
+from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.savedmodel.samples import sample_requests
+from tfs_deploy.savedmodel.graph.features import Feature
+from tfs_deploy.savedmodel.samples import made_up, sample_requests
 
 MODELS = ("zoo", "saved_model_half_plus_two_cpu", "saved_model_counter")
 #: signatures that do not say what they take, and that the real server refuses as well
@@ -105,3 +107,26 @@ def test_large_inputs_are_made_by_an_expression() -> None:
         sizes.append(len(value))
         value = value[0]
     assert sizes == [1, 224, 224, 3]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "said"),
+    [
+        ("string", (None,), "made up, so the model may refuse it: x may have to be an image, sound or text of a"),
+        ("float32", (None, None, None, 3), "made up, so the model may refuse it: the sizes of x are a guess"),
+        ("float32", None, "the sizes of x are a guess"),
+        ("float32", (None, 4), ""),
+        ("int64", (), ""),
+    ],
+)
+def test_a_request_that_a_model_may_refuse_says_that_it_is_made_up(dtype, shape, said):
+    signature = SignatureInfo("serving_default", PREDICT_METHOD, {"x": TensorSpec("x", dtype, shape)})
+    note = made_up(signature)
+    assert said in note
+    assert bool(note) == bool(said)
+    assert not note or "--example NAME=@FILE" in note
+
+
+def test_text_that_is_a_known_example_is_not_a_guess():
+    signature = SignatureInfo("serving_default", PREDICT_METHOD, {"x": TensorSpec("x", "string", (None,))})
+    assert not made_up(signature, [Feature("age", "float32", (1,))])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.errors import ModelError
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.graph.ops import is_known_op
-from tfs_deploy.savedmodel.samples import sample_requests
+from tfs_deploy.savedmodel.samples import made_up, sample_requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,11 @@ def short_method(method: str) -> str:
 def _signature(info: SavedModelInfo, model: str, signature: SignatureInfo, goldens: Sequence[Golden]) -> dict[str, Any]:
     features = info.features(signature.name)
     golden = next((each for each in goldens if each.signature == signature.name), None)
-    requests = _recorded_requests(info, model, signature, golden) or sample_requests(model, signature, features)
+    requests = _recorded_requests(info, model, signature, golden)
+    guess = ""
+    if requests is None:
+        requests, guess = sample_requests(model, signature, features), made_up(signature, features)
+    note = "; ".join(filter(None, (requests.note, guess)))
     return {
         "method": short_method(signature.method),
         "method_name": signature.method,
@@ -87,7 +91,7 @@ def _signature(info: SavedModelInfo, model: str, signature: SignatureInfo, golde
             }
             for feature in features
         ],
-        "requests": {"curl": requests.curl, "python": requests.python, "note": requests.note},
+        "requests": {"curl": requests.curl, "python": requests.python, "note": note},
     }
 
 

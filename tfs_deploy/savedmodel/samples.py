@@ -38,6 +38,27 @@ class Requests:
     note: str = ""
 
 
+def made_up(signature: SignatureInfo, features: Sequence[Feature] = ()) -> str:
+    """Say that the values of a sample request are made up, where a correct model may refuse them; else nothing.
+
+    It may where text means something (an image, sound, a line of CSV, JSON) or a network needs certain sizes.
+    """
+    inputs = {} if features else signature.inputs  # features say what is in a tf.Example
+    texts = [name for name, spec in inputs.items() if spec.dtype == "string"]
+    sizes = [name for name, spec in inputs.items() if spec.shape is None or None in spec.shape[1:]]
+    reasons = []
+    if texts:
+        reasons.append(f"{' and '.join(texts)} may have to be an image, sound or text of a certain form")
+    if sizes:
+        reasons.append(f"the sizes of {' and '.join(sizes)} are a guess")
+    if not reasons:
+        return ""
+    return (
+        f"made up, so the model may refuse it: {', '.join(reasons)}; an export with an example "
+        "(--example NAME=@FILE, examples= in Python) records one that works, and shows it here"
+    )
+
+
 def sample_requests(
     model: str,
     signature: SignatureInfo,

@@ -30,6 +30,10 @@ _HINTS: Final = (
     ("Server Threadpool Exhausted", "send fewer calls at once, or start the server with a higher --grpc_max_threads"),
     ("Failed to write JSON value for tensor type", "the REST API does not support this dtype: use the gRPC client"),
     ("Conversion of JSON Value", "the REST API does not support this dtype: use the gRPC client"),
+    (
+        "XLA compilation disabled",
+        "start the server with --xla_cpu_compilation_enabled=true: see tfs-deploy lint, TFS210",
+    ),
     ("Failed to get input map for signature", "the REST API cannot call a signature without inputs: use gRPC"),
 )
 #: what gRPC reports when the other side speaks HTTP/1 (old and new versions of its library)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tfs_deploy.export.signatures.nest import NestPath
     from tfs_deploy.protos.signatures import TensorSpec
 
+#: what TensorFlow says of a call to a function whose definition, beyond 2 GB, it could not serialize
+_LOST_DEFINITION: Final = "Signature specifies 0 arguments, got"
 _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE: Final = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in .* \*$')
 _ERROR: Final = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Warning|Interrupt|Exit)\b")
@@ -113,12 +115,22 @@ class BoundSignature:
         except TfsDeployError:
             raise
         except Exception as error:
+            if _LOST_DEFINITION in str(error):
+                raise too_large() from error
             raise UsageError(
                 f"Signature {self.name!r} cannot be traced into a graph: {first_line(error)}",
                 hint="use TensorFlow or keras.ops operations only, and shapes that hold for every batch size",
             ) from error
         check_method(self.name, self.method, self.inputs, concrete.structured_outputs)
         return concrete
+
+
+def too_large() -> UsageError:
+    """Return the error of a model whose constants make its graph larger than a file of protobuf can be."""
+    return UsageError(
+        "the graph is larger than 2 GB, the limit of a protobuf file",
+        hint="keep weights in variables (tf.Variable), not in constants",
+    )
 
 
 def first_line(error: BaseException) -> str:

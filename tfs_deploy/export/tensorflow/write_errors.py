@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import EnvironmentFault, UsageError
-from tfs_deploy.export.signatures.bound_signature import first_line
+from tfs_deploy.export.signatures.bound_signature import first_line, too_large
 from tfs_deploy.store.publish import translate_os_errors
 
 if TYPE_CHECKING:
@@ -64,10 +64,7 @@ def translate_save_errors() -> Iterator[None]:
                 "datasets to the caller and pass their values as inputs",
             ) from error
         if isinstance(error, EncodeError) or any(sign in text for sign in _TOO_LARGE):
-            raise UsageError(
-                "the graph is larger than 2 GB, the limit of a protobuf file",
-                hint="keep weights in variables (tf.Variable), not in constants",
-            ) from error
+            raise too_large() from error
         raise UsageError(
             f"TensorFlow cannot save the model: {first_line(error)}",
             hint="tf.saved_model.save(model, DIRECTORY) in Python shows where",

@@ -287,7 +287,8 @@ RULES: Final = (
         "The server answers such a request with `XLA compilation disabled` (HTTP 500) unless it was started with "
         "`--xla_cpu_compilation_enabled=true`.",
         "set server.flags.xla_cpu_compilation_enabled: true in the deployment file (--xla_cpu_compilation_enabled=true "
-        "on a command line), or export without jit_compile",
+        "on a command line), or export without jit_compile; Keras makes grouped convolutions (groups=, as in ConvNeXt) "
+        "with it: there the flag, or layers.DepthwiseConv2D where every channel is a group",
         _compiled,
     ),
     Rule(

@@ -131,3 +131,8 @@ def test_whether_a_call_reached_a_server(code: Code, details: str, reached: bool
 )
 def test_only_the_servers_own_words_say_that_it_does_not_serve_something(error, missing):
     assert is_missing(error) is missing
+
+
+def test_xla_that_a_server_lacks_has_a_remedy() -> None:
+    error = server_error(Code.INVALID_ARGUMENT, "XLA compilation disabled [[{{node call}}]]")
+    assert "--xla_cpu_compilation_enabled=true" in (error.hint or "")

@@ -318,6 +318,17 @@ def test_signatures_that_do_not_fit(tmp_path, signature, message, hint):
     assert not (tmp_path / "m").exists()
 
 
+def test_what_tensorflow_says_of_a_function_beyond_2_gb_is_translated(tmp_path):
+    """As seen with 2.2 GB of constants in a tf.function, TensorFlow 2.21."""
+
+    def lost(row: Any) -> Any:
+        raise TypeError("Signature specifies 0 arguments, got: 1. Expected inputs: [].")
+
+    with pytest.raises(UsageError, match="the graph is larger than 2 GB") as caught:
+        export(functional(name="row"), tmp_path, signatures=td.Signature(lost, outputs="y"))
+    assert "tf.Variable" in caught.value.hint
+
+
 def test_two_outputs_of_one_name(tmp_path):
     inputs = keras.Input((4,), name="row")
     dense = layers.Dense(4, name="same")
