@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -191,6 +192,45 @@ def test_draining_ends_in_time(start: Callable[..., Server], models: Path) -> No
     assert server.process.wait(50) == 0  # not the minute of the call
     thread.join(100)
     assert isinstance(found[0], Exception)
+
+
+def test_a_signal_is_obeyed_whatever_runs(start: Callable[..., Server], models: Path) -> None:
+    """Calls that cannot end, large JSON, requests sent ahead, connections that idle, or stop in the middle."""
+    server = start("--model_name=zoo", f"--model_base_path={models / 'zoo'}", "--drain_seconds=1")
+    thread, found = slow_call(server, 100_000.0)
+    begun(server)
+    path = b"POST /v1/models/zoo:predict HTTP/1.1\r\nHost: m\r\n"
+    numbers = b'{"instances": [' + b"1.0, " * 4_000_000 + b"1.0]}"
+    slow = b'{"signature_name": "slow", "instances": [100000.0]}'
+    sent = [
+        b"",
+        b"GET /v1/mod",
+        path + b"Content-Length: 100\r\n\r\n",
+        b"GET /v1/models/zoo HTTP/1.1\r\nHost: m\r\n\r\n" * 20_000,
+        *(path + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in (slow, numbers, numbers)),
+    ]
+    connections = [socket.create_connection(("127.0.0.1", server.rest_port)) for _ in sent]
+    writers = [
+        threading.Thread(target=_send_all, args=pair, daemon=True) for pair in zip(connections, sent, strict=True)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers[-2:]:
+        writer.join(60)
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(60) == 0
+    # drain + 1 s on a machine that does nothing else
+    assert time.monotonic() - began < 10
+    for connection in connections:
+        connection.close()
+    thread.join(100)
+    assert isinstance(found[0], Exception)
+
+
+def _send_all(connection: socket.socket, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        connection.sendall(data)
 
 
 def test_stopping_while_a_model_is_awaited(start: Callable[..., Server], tmp_path: Path) -> None:

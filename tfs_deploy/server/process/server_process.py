@@ -46,8 +46,8 @@ _INITS: Final = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init"
 _MANY_FILES: Final = 65536
 #: when a start that still waits for models logs it
 _REMIND_SECONDS: Final = 3.0
-#: how long models may take to unload after the requests
-_UNLOAD_SECONDS: Final = 3.0
+#: when a server has ended, whatever runs, after the time for requests
+_END_SECONDS: Final = 0.9
 _ALLOW_LABELS: Final = "allow_version_labels_for_unavailable_models"
 
 
@@ -175,21 +175,17 @@ class ServerProcess:
             except Exception:  # noqa: BLE001 - logged; without this thread no later config would be applied
                 _log.exception("the model config file is not applied")
 
-    def stop(self) -> bool:
-        """Close the ports, let requests end within --drain_seconds, unload all models.
-
-        Returns whether that was possible: a graph that does not end keeps its model loaded.
-        """
+    def stop(self) -> None:
+        """Close the ports, let requests end within --drain_seconds, unload all models."""
         self.abort()
         grace = self._flags.real("drain_seconds")
-        if self._rest is not None:
-            self._rest.stop(grace)
-        if self._grpc is not None:
-            self._grpc.stop(grace)
-        unloading = threading.Thread(target=self._core.stop, name="unload-all", daemon=True)
-        unloading.start()
-        unloading.join(_UNLOAD_SECONDS)
-        return not unloading.is_alive()
+        parts = [part.stop for part in (self._rest, self._grpc) if part is not None]
+        stopping = [threading.Thread(target=stop, args=(grace,), name="stop", daemon=True) for stop in parts]
+        for thread in stopping:
+            thread.start()
+        for thread in stopping:
+            thread.join()
+        self._core.stop()
 
     def abort(self) -> None:
         """Make a ``start`` that waits for models give up."""
@@ -234,6 +230,13 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _MANY_FILES)), hard))
 
 
+def _leave() -> None:
+    """End the process without its threads; a graph that does not end keeps its model loaded."""
+    _log.warning("dropping requests that are still running")
+    logging.shutdown()
+    os._exit(0)
+
+
 def serve(flags: ServerFlags) -> None:
     """Run a server until a signal asks it to stop.
 
@@ -266,15 +269,16 @@ def serve(flags: ServerFlags) -> None:
             if parent is not None and os.getppid() != parent:
                 _log.info("the process that started the server has ended")
                 stop.set()
+        # threads that cannot be interrupted would be waited for
+        end = threading.Timer(flags.real("drain_seconds") + _END_SECONDS, _leave)
+        end.daemon = True
+        if stop.is_set():
+            end.start()
         server.abort()
-        starter.join(30.0)
+        starter.join()
         if stop.is_set():
             _log.info("stopping")
-        unloaded = server.stop()
-    if not unloaded:
-        _log.warning("dropping requests that are still running")
-        logging.shutdown()
-        # the threads that run them would be waited for
-        os._exit(0)
+        server.stop()
+        end.cancel()
     if failure and not stop.is_set():
         raise failure[0]
