@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: the scheme of a URL, and its user with the @ (RFC 3986, 3.2.1)
-_USER_OF_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#]*@")
+#: the scheme of a URL, and its user with the @ (RFC 3986, 3.2.1): one with a password, and any of HTTP, often a token
+_USER_OF_URL: Final = re.compile(
+    r"(https?://(?=[^\s/?#]*@)|[A-Za-z][A-Za-z0-9+.-]*://(?=[^\s/?#@]*:[^\s/?#]*@))[^\s/?#]*@", re.IGNORECASE
+)
 
 
 def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

@@ -19,6 +19,7 @@ from tfs_deploy.text import visible, without_passwords
         ("http://joe:pw@host:1/x?y=a@b", "http://***@host:1/x?y=a@b"),
         ("see https://token@host and tcp://u:p@s@h:2375.", "see https://***@host and tcp://***@h:2375."),
         ("http://host/a@b", "http://host/a@b"),
+        ("ssh://deploy@host and ssh://deploy:pw@host", "ssh://deploy@host and ssh://***@host"),
         ("http://host?user=a@b", "http://host?user=a@b"),
         ("serving:2.19@sha256:abc", "serving:2.19@sha256:abc"),
     ],
