@@ -25,6 +25,8 @@ import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
+from tfs_deploy.text import without_passwords
+
 
 class Code(enum.IntEnum):
     """Canonical status codes, as gRPC and TensorFlow share them (google/rpc/code.proto)."""
@@ -49,15 +51,18 @@ class Code(enum.IntEnum):
 
 
 class TfsDeployError(Exception):
-    """Base of all errors: ``message``, ``hint`` (the next command or the key to change), ``retriable``."""
+    """Base of all errors: ``message``, ``hint`` (the next command or the key to change), ``retriable``.
+
+    URLs in them are shown without passwords.
+    """
 
     exit_code: ClassVar[int] = 3
     retriable: bool = False
 
     def __init__(self, message: str, *, hint: str | None = None, retriable: bool | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = without_passwords(message)
+        super().__init__(self.message)
+        self.hint = None if hint is None else without_passwords(hint)
         if retriable is not None:
             self.retriable = retriable
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+#: the scheme of a URL, and its user with the @ (RFC 3986, 3.2.1): one with a password, and any of HTTP, often a token
+_USER_OF_URL: Final = re.compile(
+    r"(https?://(?=[^\s/?#]*@)|[A-Za-z][A-Za-z0-9+.-]*://(?=[^\s/?#@]*:[^\s/?#]*@))[^\s/?#]*@", re.IGNORECASE
+)
 
 
 def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -22,11 +28,17 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
     return otherwise if near is None else f"did you mean {near!r}?"
 
 
+def without_passwords(text: str) -> str:
+    """Return text with what stands before the @ of a URL (a name, a password, a token) as ``***``."""
+    return _USER_OF_URL.sub(r"\1***@", text) if "://" in text else text
+
+
 def visible(text: str) -> str:
-    """Return text with what is not printable as an escape, line feeds and tabs aside.
+    """Return text with what is not printable as an escape, line feeds and tabs aside, and without passwords of URLs.
 
     Names of models, labels and tensors, and what servers answer, may hold escape sequences for a terminal.
     """
+    text = without_passwords(text)
     return text if text.isprintable() else "".join(map(_visible, text))
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.pins import write_pins
+
 ROOT = Path(__file__).resolve().parents[2]
 CI = ROOT / "configs/ci"
 BIN = Path(sys.executable).parent
@@ -25,6 +27,8 @@ ARTEFACTS = sorted([*REPORTS, "publish.json"])
 
 TRAIN = """
 import keras
+from support.pins import write_pins
+from support.pins import write_pins
 
 def model():
     image = keras.Input((8, 8), name="image")
@@ -156,7 +160,7 @@ def test_the_gitlab_jobs_run_line_by_line_in_an_environment_that_they_install(cl
     gitlab = document("gitlab-ci.yml")
     variables = {**gitlab["variables"], "CI_COMMIT_SHA": "abc1234", "PYTHONPATH": str(clone)}
     (built,) = (tmp_path / "dist").iterdir()
-    variables |= {"TFS_DEPLOY": built.as_uri(), "PIP_CONSTRAINT": str(ROOT / "scripts/constraints.txt")}
+    variables |= {"TFS_DEPLOY": built.as_uri(), "PIP_CONSTRAINT": str(write_pins(tmp_path / "pins.txt"))}
     variables["PATH"] = f"{tmp_path / 'venv/bin'}:{without_tfs_deploy()}"
     jobs = [job for job in gitlab.values() if isinstance(job, dict) and "script" in job]
     assert [job["stage"] for job in jobs] == gitlab["stages"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.machinery
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from support import browser
+from support.pins import pins
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ("scripts/constraints-demo.txt", "scripts/constraints.txt")
 
 
 @pytest.fixture
@@ -82,12 +86,36 @@ def test_uv_looks_where_pip_would():
 def test_nothing_to_do_is_said_by_silence(clone, tmp_path):
     (clone / ".venv/bin").mkdir(parents=True)
     (clone / ".venv/bin/python").symlink_to(sys.executable)
-    files = [(clone / name).read_bytes() for name in ("pyproject.toml", "scripts/constraints.txt")]
+    files = [(clone / name).read_bytes() for name in ("pyproject.toml", *LOCKS)]
     checksum = subprocess.run(["cksum"], input=b"".join(files), capture_output=True).stdout.decode().strip()
     (clone / ".venv/.tfs-deploy-dev").write_text(f"{checksum} {clone}")
     for extra in ("dev", "demo"):
         result = run(clone / "scripts/ensure_venv", extra, cwd=tmp_path)
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_package_is_pinned_and_every_file_has_a_hash(lock):
+    text = (ROOT / lock).read_text()
+    entries = re.split(r"\n(?=[a-z0-9])", text.partition("\n")[2])
+    for entry in entries:
+        assert re.match(r"[a-z0-9._-]+==\S+( ; [^\\]+)? \\\n    --hash=sha256:[0-9a-f]{64}", entry), entry[:200]
+    assert {pin.partition(" ")[0] for pin in pins(ROOT / LOCKS[0])} <= {pin.partition(" ")[0] for pin in pins()}
+    assert {"uv", "hatchling"} <= {entry.partition("==")[0] for entry in entries}
+
+
+def test_the_bill_of_materials_is_valid_and_of_these_versions():
+    document = json.loads((ROOT / "sbom.cdx.json").read_text())
+    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "tfs-deploy")
+    versions = {(part["name"].lower(), part["version"]) for part in document["components"]}
+    pinned = {tuple(pin.partition(" ")[0].split("==")) for pin in pins()}
+    assert {("tensorflow", dict(pinned)["tensorflow"]), ("grpcio", dict(pinned)["grpcio"])} <= versions <= pinned
+    for part in document["components"]:
+        assert part["purl"] == f"pkg:pypi/{part['name']}@{part['version']}"
+        assert all(re.fullmatch("[0-9a-f]{64}", each["content"]) for each in part["externalReferences"][0]["hashes"])
+    validation = pytest.importorskip("cyclonedx.validation.json", reason="cyclonedx-bom is not installed")
+    schema = pytest.importorskip("cyclonedx.schema").SchemaVersion.from_version(document["specVersion"])
+    assert validation.JsonStrictValidator(schema).validate_str(json.dumps(document)) is None
 
 
 def test_ci_runs_exactly_the_test_script():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.pins import write_pins
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,7 +31,7 @@ def test_wheel_is_small(wheel):
 def test_base_install_is_a_client(wheel, tmp_path):
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
-    constraints = ROOT / "scripts" / "constraints.txt"
+    constraints = write_pins(tmp_path / "pins.txt")
     install = [str(python), "-m", "pip", "install", "-q", "-c", str(constraints), str(wheel)]
     result = subprocess.run(install, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr

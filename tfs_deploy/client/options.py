@@ -61,7 +61,7 @@ class Settings:
             It pays with several servers; it doubles the load on slow ones.
         check: check inputs against the server's metadata before sending.
         signature, label, version: defaults for calls that name none.
-        headers: sent with every call.
+        headers: sent with every call; they and the token are not in ``repr``.
         token: sent as ``authorization: Bearer TOKEN``; a function is called before every call.
         tls: ``True`` = TLS with the system's certificate authorities, or a ``Tls``.
         compression: ``"gzip"`` compresses requests and accepts compressed replies.
@@ -77,8 +77,8 @@ class Settings:
     signature: str | None = None
     label: str | None = None
     version: int | None = None
-    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    token: str | Callable[[], str] | None = None
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    token: str | Callable[[], str] | None = dataclasses.field(default=None, repr=False)
     tls: Tls | None = None
     compression: str | None = None
     max_reply: int = DEFAULT_MAX_REPLY

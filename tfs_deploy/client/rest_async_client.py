@@ -10,6 +10,7 @@ from tfs_deploy.client.rest.address import rest_base_url
 from tfs_deploy.client.rest.async_transport import AsyncRestTransport
 from tfs_deploy.client.rest.dialect import RestDialect
 from tfs_deploy.client.transport.addresses import split_addresses
+from tfs_deploy.host.addresses import shown_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,4 +49,4 @@ class AsyncRestClient(AsyncClientBase):
         self._address = ",".join(urls)
 
     def __repr__(self) -> str:
-        return f"AsyncRestClient({self._address!r})"
+        return f"AsyncRestClient({shown_address(self._address)})"

@@ -10,6 +10,7 @@ from tfs_deploy.client.rest.address import rest_base_url
 from tfs_deploy.client.rest.dialect import RestDialect
 from tfs_deploy.client.rest.transport import RestTransport
 from tfs_deploy.client.transport.addresses import split_addresses
+from tfs_deploy.host.addresses import shown_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,4 +55,4 @@ class RestClient(ClientBase):
         self._address = ",".join(urls)
 
     def __repr__(self) -> str:
-        return f"RestClient({self._address!r})"
+        return f"RestClient({shown_address(self._address)})"

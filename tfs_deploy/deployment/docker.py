@@ -44,9 +44,9 @@ class Docker:
 
     ``allow_newer_tensorflow``: serve versions that a newer TensorFlow wrote than that of the server.
 
-    ``memory`` and ``shm_size`` are in bytes, ``cpus`` a number of CPUs, ``user`` is ``UID[:GID]`` (None: the user who
-    starts it, or 65534 instead of root), ``address`` is where the ports are published, ``networks`` are those of the
-    engine that it joins.
+    ``memory`` and ``shm_size`` are in bytes, ``cpus`` a number of CPUs, ``pids`` one of processes and threads, ``user``
+    is ``UID[:GID]`` (None: the user who starts it, or 65534 instead of root), ``address`` is where the ports are
+    published, ``networks`` are those of the engine that it joins.
     """
 
     image: str
@@ -68,6 +68,7 @@ class Docker:
     labels: dict[str, str] = field(default_factory=dict)
     shm_size: int | None = None
     health_check: bool = False
+    pids: int = field(default=4096, metadata=COUNT)
 
     @property
     def reference(self) -> Image:

@@ -93,7 +93,9 @@ def read_address(text: object, *, default_port: int | None = None, form: str = "
         return _address(text, default_port)
     except ValueError as error:
         example = f"localhost:{default_port or 8500}"
-        raise UsageError(f"not a valid {form}: {text!r}: {error}", hint=f"give for example {example}") from None
+        raise UsageError(
+            f"not a valid {form}: {shown_address(text)}: {error}", hint=f"give for example {example}"
+        ) from None
 
 
 def read_server(text: str) -> tuple[Address, Address | None]:
@@ -110,8 +112,16 @@ def read_server(text: str) -> tuple[Address, Address | None]:
         return address, Address(address.host, _port(port))
     except ValueError as error:
         raise UsageError(
-            f"not a valid HOST:PORT/RESTPORT: {text!r}: {error}", hint="for example host:8500/8501"
+            f"not a valid HOST:PORT/RESTPORT: {shown_address(text)}: {error}", hint="for example host:8500/8501"
         ) from None
+
+
+def shown_address(text: object) -> str:
+    """Return the ``repr`` of an address without what stands before an @: a name, a password."""
+    if isinstance(text, str) and "@" in text:
+        scheme, separator, _ = text.rpartition("://")
+        text = f"{scheme}{separator}***@{text.rpartition('@')[2]}"
+    return repr(text)
 
 
 def read_url(text: object, *, scheme: str = "") -> Url:

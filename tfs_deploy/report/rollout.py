@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfs_deploy.report.tables import Column, Table, markdown_table
+from tfs_deploy.report.tables import Column, Table, markdown_table, markdown_text
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout.experiment import compare_arms
 from tfs_deploy.rollout.gates.gate import Verdict
 from tfs_deploy.rollout.result import RolloutResult
+from tfs_deploy.text import one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,18 +88,18 @@ def rollout_report(plan: RolloutPlan, events: Sequence[Event]) -> str:
     if arms is not None:
         parts += ["Versions in the last step, with 95 % confidence intervals:", "", markdown_table(arms)]
     parts += ["Times:", "", markdown_table(Table.of(head, phases)), "Journal:", ""]
-    parts += [f"    {at:8.1f} s  {text}" for at, text in time.lines]
+    parts += [f"    {at:8.1f} s  {one_line(visible(text))}" for at, text in time.lines]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def rollout_markdown(result: RolloutResult, *, title: str | None = None) -> str:
     """Return a rollout as a section of a Markdown page."""
     heading = title or f"Rollout of {result.model}: version {result.old} to {result.new}"
-    lines = [f"## {heading}", "", f"{summary(result)}", ""]
+    lines = [f"## {markdown_text(heading)}", "", markdown_text(summary(result)), ""]
     if result.steps:
         lines += [markdown_table(steps_table(result.steps)), *_whole(result)]
         lines += ["Gates:", "", markdown_table(verdicts_table(result.steps))]
-    lines += [f"- {note}" for note in result.notes]
+    lines += [f"- {markdown_text(note)}" for note in result.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -94,7 +94,7 @@ def _markdown(section: ReportSection, table: Table) -> str:
     text = markdown_table(shown)
     if hidden:
         text += f"\nand {hidden} more {section.rows}".rstrip() + "\n"
-    return f"<details><summary>{section.summary}</summary>\n\n{text}\n</details>" if section.summary else text
+    return f"<details><summary>{escape(section.summary)}</summary>\n\n{text}\n</details>" if section.summary else text
 
 
 def _html(section: ReportSection) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -24,6 +25,12 @@ _READABLE: Final = 16
 _INDENT: Final = 2
 #: wider than any terminal
 _UNLIMITED: Final = 100_000
+
+
+#: what ends a cell, or begins code or HTML (GFM 4.10, 6.1, 6.10)
+_MARKUP: Final = re.compile(r"[\\|`<]")
+#: the middle of a link or an image
+_LINK: Final = re.compile(r"\]\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,8 @@ class Table:
 def markdown_table(table: Table) -> str:
     """Return a table as GitHub Markdown, its columns padded so that it also reads well as plain text."""
     rows = [
-        [_escape(column.name) for column in table.columns],
-        *([_escape(cell) for cell in row] for row in table.rows),
+        [markdown_text(column.name) for column in table.columns],
+        *([markdown_text(cell) for cell in row] for row in table.rows),
     ]
     widths = [max(3, *(len(row[place]) for row in rows)) for place in range(len(table.columns))]
     lines = [_line(row, widths, table.columns) for row in rows]
@@ -79,7 +86,7 @@ def markdown_table(table: Table) -> str:
         for width, column in zip(widths, table.columns, strict=True)
     ]
     lines.insert(1, f"| {' | '.join(rule)} |")
-    title = f"**{_escape(table.title)}**\n\n" if table.title else ""
+    title = f"**{markdown_text(table.title)}**\n\n" if table.title else ""
     return title + "\n".join(lines) + "\n"
 
 
@@ -192,5 +199,6 @@ def _line(row: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) 
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
-    return one_line(visible(text).replace("\\", "\\\\").replace("|", "\\|"))
+def markdown_text(text: str) -> str:
+    """Return text as one line of Markdown that shows what it says: no cell ends, no HTML, code, image or link in it."""
+    return _LINK.sub("]\\\\(", _MARKUP.sub(r"\\\g<0>", one_line(visible(text))))

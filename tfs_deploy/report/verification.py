@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfs_deploy.report.sections import markdown_sections
+from tfs_deploy.report.tables import markdown_text
 from tfs_deploy.report.verification_sections import verification_sections
 from tfs_deploy.verify.checks import CheckStatus
 
@@ -24,12 +25,12 @@ def verification_markdown(verification: Verification, *, title: str = "") -> str
     names = ", ".join(str(subject) for subject in verification.subjects)
     identities = zip(verification.subjects, verification.identities, strict=True)
     lines = [
-        f"## {title or f'Verification of {names}'}",
+        f"## {markdown_text(title or f'Verification of {names}')}",
         "",
         f"{verdict_line(verification)}.",
         "",
         *markdown_sections(verification_sections(verification)),
         "",
-        *(f"- {subject}: {identity or 'cannot be read'}" for subject, identity in identities),
+        *(f"- {markdown_text(str(subject))}: {identity or 'cannot be read'}" for subject, identity in identities),
     ]
     return "\n".join(lines).rstrip() + "\n"

@@ -33,7 +33,16 @@ def is_url(text: str) -> bool:
 
 
 def check_url(url: str) -> Url:
-    """Return the parts of an HTTP URL; raises ``UsageError`` for anything else."""
+    """Return the parts of an HTTP URL without a password; raises ``UsageError`` for anything else."""
+    parts = _parts(url)
+    if parts.user:
+        message = f"the name and password in {url} would not be sent, and be in the journal, which every user can read"
+        hint = "give them from the environment: --gate-header 'Authorization: Basic ${CREDENTIALS}'"
+        raise UsageError(message, hint=hint)
+    return parts
+
+
+def _parts(url: str) -> Url:
     try:
         return read_url(url)
     except ValueError as error:
@@ -49,7 +58,7 @@ def fetch(url: str, *, body: Mapping[str, Any] | None = None, timeout: float = 5
     Raises ``UnavailableError`` with the reason in one line unless the answer is 2xx, ``UsageError`` for anything but
     an HTTP URL.
     """
-    check_url(url)
+    _parts(url)
     answers: queue.SimpleQueue[str | UnavailableError] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run(given)
     except TfsDeployError as error:
-        hint = f" (hint: {error.hint})" if error.hint else ""
+        hint = f" (hint: {visible(error.hint)})" if error.hint else ""
         sys.stderr.write(f"error: {visible(error.message)}{hint}\n")
         return error.exit_code
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tfs_deploy.report import Column, Table, markdown_table, terminal_table
+from tfs_deploy.report.tables import markdown_text
 
 
 def plain(table: Table, width: int = 100) -> str:
@@ -83,3 +84,10 @@ def test_every_row_is_one_line_with_all_its_columns(rows):
     assert len(lines) == len(rows) + 3
     for line in lines[:-1]:
         assert line.replace("\\\\", "").replace("\\|", "").count("|") == 3
+
+
+def test_names_are_text_in_markdown_whatever_they_hold() -> None:
+    name = "a`b|c\n# d <img src=x> ![x](http://x) [click](http://x) \x1b[31m http://joe:pw@host"
+    shown = markdown_text(name)
+    assert shown == (r"a\`b\|c # d \<img src=x> ![x]\(http://x) [click]\(http://x) \\x1b[31m http://***@host")
+    assert markdown_table(Table.of(["n"], [[name]])).count("\n") == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.host.addresses import read_url
+from tfs_deploy.host.addresses import read_url, shown_address
 from tfs_deploy.host.proxies import proxy_for
 
 DEFAULT_PORT: Final = 8501
@@ -28,7 +28,7 @@ def rest_base_url(address: str, *, encrypted: bool = False) -> str:
     except ValueError as error:
         valid, reason = False, error
     if not valid:
-        message = f"not a valid HOST:PORT or http URL: {address!r}: {reason}"
+        message = f"not a valid HOST:PORT or http URL: {shown_address(address)}: {reason}"
         raise UsageError(message, hint="give for example localhost:8501")
     place = url.place if "://" in address or url.port is not None else f"{url.place}:{DEFAULT_PORT}"
     return f"{url.scheme}://{url.user}{place}{url.path.rstrip('/')}"

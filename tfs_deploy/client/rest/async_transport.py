@@ -6,7 +6,6 @@ import asyncio
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tfs_deploy.client.call.status_errors import late_error
 from tfs_deploy.client.rest.address import rest_proxy
@@ -18,6 +17,7 @@ from tfs_deploy.client.rest.http_requests import (
     http_error,
 )
 from tfs_deploy.client.transport.event_loops import PerLoop
+from tfs_deploy.host.addresses import read_url
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
@@ -44,7 +44,7 @@ class AsyncRestTransport:
             left = call.end - time.monotonic()
             response = await asyncio.wait_for(pool.request(method, url, timeout=None, **arguments), left)
         except asyncio.TimeoutError:
-            raise late_error(urlsplit(self._base_url).netloc, call.message_timeout) from None
+            raise late_error(read_url(self._base_url).place, call.message_timeout) from None
         # anyio lets errors of TLS pass
         except (self._httpx.HTTPError, ssl.SSLError) as error:
             raise http_error(error, self._base_url, call.message_timeout) from error

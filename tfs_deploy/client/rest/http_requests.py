@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import ssl
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from tfs_deploy.client.call.status_errors import (
     CLIENT_CERTIFICATE,
@@ -17,6 +16,7 @@ from tfs_deploy.client.call.status_errors import (
 from tfs_deploy.client.call.tls_errors import tls_error
 from tfs_deploy.errors import StatusError, UsageError
 from tfs_deploy.extras import import_extra
+from tfs_deploy.host.addresses import read_url
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
@@ -80,7 +80,7 @@ def http_error(error: Exception, base_url: str, timeout: float) -> StatusError:
     import httpcore
     import httpx
 
-    target = urlsplit(base_url).netloc
+    target = read_url(base_url).place
     if isinstance(error, (httpx.TimeoutException, httpcore.TimeoutException)):
         return late_error(target, timeout)
     tls_reason = _tls_reason(error)

@@ -59,6 +59,7 @@ def container_config(
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "ReadonlyRootfs": True,
+        "PidsLimit": docker.pids,
         "Tmpfs": {"/tmp": _TMPFS},  # noqa: S108 - inside the container
         # Nothing restarts it until it serves: a start that fails must not be repeated for ever.
         "RestartPolicy": {"Name": "no"},

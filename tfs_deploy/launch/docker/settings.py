@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _OTHERWISE: Final = frozenset(
     {"serving_version", "allow_newer_tensorflow", "pull", "platform", "env", "mounts", "labels"}
 )
-#: fields that containers of earlier releases do not have: they have a line where they are set
-_LATER: Final = frozenset({"networks", "shm_size", "health_check"})
+#: fields that containers of earlier releases do not have: they have a line where they are not the default
+_LATER: Final = frozenset({"networks", "shm_size", "health_check", "pids"})
 
 
 def container_settings(served: Deployment) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def _container(served: Deployment, docker: Docker) -> Iterator[str]:
     yield f"server.rest_port={served.server.rest_port}"
     for field in dataclasses.fields(docker):
         value = getattr(docker, field.name)
-        if field.name not in _OTHERWISE and (value or field.name not in _LATER):
+        if field.name not in _OTHERWISE and (value != field.default or field.name not in _LATER):
             yield f"docker.{field.name}={value}"
     yield from (f"docker.env.{name}={value}" for name, value in sorted(docker.env.items()))
     yield from (f"docker.labels.{name}={value}" for name, value in sorted(docker.labels.items()))

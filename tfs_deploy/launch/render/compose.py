@@ -76,6 +76,7 @@ def _service(served: Deployment, docker: Docker, config_dir: str) -> dict[str, A
         "tmpfs": ["/tmp:noexec,nosuid,nodev,size=64m"],  # noqa: S108 - inside the container
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
+        "pids_limit": docker.pids,
         "ports": [f"{Address(docker.address, outside)}:{inside}" for inside, outside in ports.items()],
         "volumes": volumes,
         "restart": "no" if docker.restart == "never" else docker.restart,
