@@ -48,7 +48,7 @@ OWN_FLAGS: Final[dict[str, OwnFlag]] = {
         OwnFlag(
             "max_connections",
             "int32",
-            1000,
+            4000,
             about="connections that may be open at a time on each port",
             takes="a positive number",
             fits=lambda value: not isinstance(value, str) and value > 0,
