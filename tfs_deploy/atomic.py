@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,8 @@ from tfs_deploy.errors import EnvironmentFault, file_hint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+#: names of files that are being written, see ``_stage``
+_TEMPORARY: Final = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 _NO_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 
 
@@ -48,6 +51,14 @@ def write_files(directory: Path, texts: Mapping[str, str], *, modes: Mapping[str
             with contextlib.suppress(OSError):
                 temporary.unlink()
     return [directory / name for name in texts]
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what a process that was killed left half-written; the caller knows that no process writes there now."""
+    with contextlib.suppress(OSError):
+        for path in directory.iterdir():
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def require_room(directory: Path, names: Iterable[str]) -> None:

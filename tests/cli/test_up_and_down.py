@@ -27,7 +27,7 @@ from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.host.processes import start_time
-from tfs_deploy.host.tcp_ports import is_free
+from tfs_deploy.host.tcp_ports import is_free, listening_addresses
 from tfs_deploy.state.active import read_active, write_active
 from tfs_deploy.state.journal import JournalFile
 from tfs_deploy.state.lock import lock, rollout_purpose
@@ -120,6 +120,7 @@ def test_the_whole_life_of_a_deployment(shop):
     started = shop.json("up")
     assert started.get("started") is True, started
     assert started["changes"] == ["hp: specific 123"]
+    assert listening_addresses(shop.port) == {"127.0.0.1"}
     with Client(f"127.0.0.1:{shop.port}") as client:
         assert predict(client, label="stable") == 3.0
     assert read_traffic(shop.state / "traffic.json").models == {"hp": {"stable": 100.0}}

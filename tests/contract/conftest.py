@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.clients import CLIENTS
+from support.forked_command import ForkedProcess, start_server
 from support.live import free_port, is_open, until
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.errors import TfsDeployError
@@ -48,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Starting:
     """A server process and what is known of it."""
 
-    process: subprocess.Popen[bytes]
+    process: ForkedProcess
     served: Served
     log: Path
     ready: bool = False
@@ -89,7 +88,7 @@ def starting(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ]
     log = folder / "server.log"
     with log.open("wb") as sink:
-        process = subprocess.Popen([sys.executable, "-m", "tfs_deploy.server", *flags], stdout=sink, stderr=sink)
+        process = start_server(flags, sink)
     try:
         yield Starting(process, served, log)
     finally:
@@ -111,5 +110,5 @@ def over_rest(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest, served: Served) -> Iterator[Any]:
-    with CLIENTS[request.param](served.address(request.param), timeout=30) as client:
+    with CLIENTS[request.param](served.address(request.param), timeout=300) as client:
         yield client

@@ -291,7 +291,7 @@ def test_reload(served):
     """A label moves at once; a label on a version that is not loaded is refused and changes nothing."""
     config = protos.parse_text(served.config, protos.ModelServerConfig())
     labels = config.model_config_list.config[0].version_labels
-    with Client(served.grpc, timeout=30) as client, RestClient(served.rest) as rest:
+    with Client(served.grpc, timeout=300) as client, RestClient(served.rest) as rest:
         labels["stable"] = 124
         client.reload(config)
         try:

@@ -16,7 +16,7 @@ from support.live import until
 from tfs_deploy.client import Client, RestClient, Router, read_traffic
 from tfs_deploy.client.deployed import DeployedClient
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.host.tcp_ports import is_free
+from tfs_deploy.host.tcp_ports import is_free, listening_addresses
 
 pytestmark = pytest.mark.docker
 X = {"x": np.array([2.0], np.float32)}
@@ -31,6 +31,8 @@ def test_the_whole_life_in_a_hardened_container(shop):
 
     started = shop.json("up")
     assert started["started"] is True
+    for port in (shop.port, shop.rest_port):
+        assert listening_addresses(port) <= {"127.0.0.1"}  # none where the engine forwards packets instead
     with Client(f"127.0.0.1:{shop.port}") as client, RestClient(f"127.0.0.1:{shop.rest_port}") as rest:
         assert client.predict("hp", X, label="stable")["y"] == [3.0]
         assert rest.predict("hp", X, label="stable")["y"] == [3.0]

@@ -119,7 +119,7 @@ def shape(text: str) -> list[str]:
     Of a difference, which is written with an exponent, as much is left as is beyond the tolerance.
     """
     text = re.sub(r"\d\.\de[+-]\d\d", lambda found: "0" if float(found[0]) <= TOLERANCE else found[0], text)
-    lines = (line for line in text.splitlines() if line.strip() and not re.search(r": [\d,]+ % \d+ s$", line))
+    lines = (line for line in text.splitlines() if line.strip() and not re.search(r":( [\d,]+ %)? \d+ s$", line))
     return [re.sub(r"[\d,.]*\d", "#", re.sub(r"[ ─]{2,}", " ", line.removeprefix("✓ "))).strip() for line in lines]
 
 

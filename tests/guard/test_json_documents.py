@@ -34,6 +34,7 @@ MAPS = (
 #: what is null or not by the machine, its load, or whether this is a git checkout; ends of paths
 UNSTEADY = {
     **dict.fromkeys(("baseline.p50", "baseline.p90", "baseline.p95", "baseline.p99"), "null or number"),
+    **dict.fromkeys(("load_tests[].p50", "load_tests[].p90", "load_tests[].p99"), "null or number"),
     "findings[].hint": "null or text",
     "first_failed": "null or text",
     "limit": "null or number",

@@ -1,26 +1,70 @@
 """Break one rule after another, and see that a test notices.
 
-Run: python tests/mutants/run.py [NAME ...]     (names as listed with --list; exits 1 if a mutant survives)
+Run: python tests/mutants/run.py [TEXT ...]   (those whose name has TEXT; exits 1 if a mutant survives undefended)
 
-Each mutant is one change of a line in a copy of the project; the tests beside it must fail. A survivor is a rule that
-could be deleted with a green suite: write the test that it lacks, or defend it in ``mutants.py``.
+A mutant is one change of one file in a copy of the project; the tests of that file must fail. Those of ``by_hand.py``
+are known rules, the others are made by rules from the modules of ``targets.py``. A survivor is a rule that could be
+deleted with a green suite: write the test that it lacks, or, if it changes nothing that a test could see, defend it in
+``defended.txt``.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import os
+import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mutants import MUTANTS, Mutant
+sys.path.insert(0, str(Path(__file__).parent))
+
+from by_hand import MUTANTS
+from generate import chosen, mutants_of
+from targets import TARGETS
+
+if TYPE_CHECKING:
+    from mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("tfs_deploy", "tests", "configs", "docs", "scripts", "pyproject.toml", "README.md", "CONTRIBUTING.md")
+DEFENDED = Path(__file__).with_name("defended.txt")
+#: what tests import of others' libraries: once here, not again for each mutant
+WARM = (
+    "pytest",
+    "hypothesis",
+    "numpy",
+    "ml_dtypes",
+    "grpc",
+    "grpc.aio",
+    "httpx",
+    "yaml",
+    "google.protobuf.json_format",
+)
+SHORTEST_LIMIT = 30.0
+SLOWER_THAN_ALONE = 5.0
+
+
+def all_mutants() -> list[Mutant]:
+    """Return those written by hand, and of each module those that are chosen."""
+    made = [
+        mutant for file, (count, tests) in TARGETS.items() for mutant in chosen(mutants_of(ROOT, file, tests), count)
+    ]
+    return [*MUTANTS, *made]
+
+
+def defended() -> dict[str, str]:
+    """Return the mutants that may survive, each with the reason: two lines, the second indented."""
+    lines = [line for line in DEFENDED.read_text().splitlines() if line and not line.startswith("#")]
+    return {name: reason.strip() for name, reason in zip(lines[::2], lines[1::2], strict=True)}
 
 
 def copy_project(folder: Path) -> None:
@@ -33,53 +77,134 @@ def copy_project(folder: Path) -> None:
             shutil.copy2(source, folder / name)
 
 
-def survives(mutant: Mutant, folder: Path) -> bool:
-    """Return whether the mutant's tests pass all the same."""
-    path = folder / mutant.file
-    before = path.read_text()
-    if before.count(mutant.old) != 1:
-        raise SystemExit(f"{mutant.name}: {mutant.file} has {before.count(mutant.old)} times:\n{mutant.old}")
-    path.write_text(before.replace(mutant.old, mutant.new))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment(folder), capture_output=True, timeout=600, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        path.write_text(before)
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"{mutant.name}: pytest ended with {done.returncode}:\n{done.stdout.decode()[-2000:]}")
-    return done.returncode == 0
+@dataclass
+class Run:
+    """The tests of a mutant, or of none, in a copy of the project."""
+
+    copy: Path
+    mutant: Mutant | None
+    tests: tuple[str, ...]
+    limit: float
+    pid: int = 0
+    began: float = 0.0
+    before: bytes = b""
+
+    def start(self) -> None:
+        """Change the file and fork a process that runs the tests."""
+        if self.mutant is not None:
+            path = self.copy / self.mutant.file
+            self.before = path.read_bytes()
+            path.write_bytes(self.mutant.apply(self.before))
+        self.began = time.monotonic()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                os._exit(self._test())
+            except BaseException:  # noqa: BLE001 - the rest of this program is the parent's
+                traceback.print_exc()
+                os._exit(1)
+
+    def _test(self) -> int:
+        import pytest
+
+        os.setsid()
+        os.chdir(self.copy)
+        output = os.open(self.copy / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        # a run without a mutant leaves what it compiled for the others
+        sys.dont_write_bytecode = self.mutant is not None
+        os.environ |= {"PYTHONPATH": str(self.copy), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(self.copy / "tmp")}
+        (self.copy / "tmp").mkdir(exist_ok=True)
+        tempfile.tempdir = None
+        sys.path.insert(0, str(self.copy))
+        # hypothesis is imported already, which its plugin warns of
+        options = "-q -x -p no:cacheprovider -p no:xdist -p no:cov -W ignore::pytest.PytestAssertRewriteWarning"
+        return int(pytest.main([*options.split(), *self.tests]))
+
+    def result(self) -> int | None:
+        """Return how pytest ended (1 for tests that took too long), None while it runs."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        late = time.monotonic() - self.began > self.limit
+        if not pid and not late:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # also what the tests left behind
+        if not pid:
+            os.waitpid(self.pid, 0)
+        if self.mutant is not None:
+            (self.copy / self.mutant.file).write_bytes(self.before)
+        return os.waitstatus_to_exitcode(status) if pid else 1
 
 
-def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+def limits(copy: Path, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
+    """Return the seconds after which tests are taken for failed; the tests have to pass without a mutant."""
+    found: dict[tuple[str, ...], float] = {}
+    for tests in dict.fromkeys(mutant.tests for mutant in mutants):
+        run = Run(copy, None, tests, 600.0)
+        run.start()
+        while (code := run.result()) is None:
+            time.sleep(0.02)
+        if code != 0:
+            raise SystemExit(f"without a mutant, {' '.join(tests)} fail:\n{(copy / 'output').read_text()[-3000:]}")
+        found[tests] = max(SHORTEST_LIMIT, SLOWER_THAN_ALONE * (time.monotonic() - run.began))
+    return found
+
+
+def survivors(mutants: list[Mutant], jobs: int) -> list[Mutant]:
+    """Run the tests of each mutant, some at a time, and return those that pass all the same."""
+    for name in WARM:
+        importlib.import_module(name)
+    found: list[Mutant] = []
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        Path(folder).chmod(0o755)  # tests become other users
+        copies = [Path(folder, str(job)) for job in range(jobs)]
+        copies[0].mkdir()
+        copy_project(copies[0])
+        limit = limits(copies[0], mutants)
+        for copy in copies[1:]:
+            shutil.copytree(copies[0], copy, symlinks=True)
+        todo, running = list(reversed(mutants)), dict.fromkeys(copies)
+        runs: dict[Path, Run] = {}
+        while todo or runs:
+            for copy in [copy for copy in running if copy not in runs and todo]:
+                mutant = todo.pop()
+                runs[copy] = Run(copy, mutant, mutant.tests, limit[mutant.tests])
+                runs[copy].start()
+            time.sleep(0.02)
+            for copy, run in list(runs.items()):
+                code = run.result()
+                if code is None:
+                    continue
+                del runs[copy]
+                assert run.mutant is not None
+                found += [run.mutant] if code == 0 else []
+                took = time.monotonic() - run.began
+                print(f"{'SURVIVES' if code == 0 else 'killed':<9}{took:6.1f} s  {run.mutant.name}", flush=True)
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="only these")
+    parser.add_argument("texts", nargs="*", help="only those whose name has one of these texts")
     parser.add_argument("--list", action="store_true", help="print the names")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N of them, others every day")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     arguments = parser.parse_args()
+    mutants = [each for each in all_mutants() if not arguments.texts or any(t in each.name for t in arguments.texts)]
+    if arguments.sample is not None:
+        mutants = random.Random(time.strftime("%F")).sample(mutants, min(arguments.sample, len(mutants)))
     if arguments.list:
-        print("\n".join(mutant.name for mutant in MUTANTS))
+        print("\n".join(mutant.name for mutant in mutants))
         return 0
-    chosen = [mutant for mutant in MUTANTS if not arguments.names or mutant.name in arguments.names]
-    survivors = []
-    with tempfile.TemporaryDirectory() as folder:
-        copy_project(Path(folder))
-        for mutant in chosen:
-            started = time.monotonic()
-            lives = survives(mutant, Path(folder))
-            print(
-                f"{'SURVIVES' if lives else 'killed':<9}{mutant.name:<48}{time.monotonic() - started:6.1f} s",
-                flush=True,
-            )
-            survivors += [mutant.name] if lives else []
-    print(f"{len(chosen) - len(survivors)} of {len(chosen)} killed")
-    return 1 if survivors else 0
+    os.nice(5)
+    began = time.monotonic()
+    alive = survivors(mutants, arguments.jobs)
+    known = defended()
+    undefended = [mutant.name for mutant in alive if mutant.name not in known]
+    print(f"{len(mutants) - len(alive)} of {len(mutants)} killed in {time.monotonic() - began:.0f} s")
+    print(f"{len(alive) - len(undefended)} survivors are defended in {DEFENDED.name}, {len(undefended)} are not")
+    return 1 if undefended else 0
 
 
 if __name__ == "__main__":

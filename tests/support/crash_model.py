@@ -1,7 +1,7 @@
 """What a machine that loses its power keeps: only what was synced, as the calls of this process ask for it.
 
-A file's bytes are kept if the file was synced after it was last written here, which is taken to be before its name was
-given; a name in a directory is kept if that directory was synced after the name was made.
+A file's bytes are kept if they had left the process when the file was synced, which is taken to be after they were
+written; a name in a directory is kept if that directory was synced after the name was made.
 """
 
 from __future__ import annotations
@@ -29,13 +29,19 @@ class CrashModel:
 
     def __init__(self) -> None:
         self._events: list[tuple[str, Identity]] = []
+        self._synced: dict[Identity, int] = {}
 
     def note(self, kind: str, which: Identity) -> None:
         self._events.append((kind, which))
 
+    def note_sync(self, descriptor: int) -> None:
+        self.note("sync", identity(descriptor))
+        self._synced[identity(descriptor)] = os.fstat(descriptor).st_size
+
     def lost(self, path: Path, *, below: Path) -> list[str]:
         """Return what a crash now would lose of ``path``: parts of its name below ``below``, and its bytes."""
-        found = [] if path.is_dir() or self._last("sync", identity(path)) >= 0 else [f"the bytes of {path.name}"]
+        kept = path.is_dir() or self._synced.get(identity(path)) == path.stat().st_size
+        found = [] if kept else [f"the bytes of {path.name}"]
         while path != below:
             named = max(self._last("name", identity(path)), 0)
             if self._last("sync", identity(path.parent)) < named:
@@ -58,7 +64,7 @@ def crash_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[CrashModel]:
 
         def recorded_fsync(descriptor: int) -> None:
             fsync(descriptor)
-            model.note("sync", identity(descriptor))
+            model.note_sync(descriptor)
 
         def recorded_mkdir(path: Any, *arguments: Any, **options: Any) -> None:
             mkdir(path, *arguments, **options)

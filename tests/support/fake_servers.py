@@ -147,15 +147,15 @@ class FakeClient:
 
     def status(self, model: str) -> list[VersionStatus]:
         if model not in self.server.loaded:
-            raise NotFoundError(f"no model {model}")
+            raise NotFoundError(f"Could not find any versions of model {model}")
         return [VersionStatus(version, "AVAILABLE") for version in sorted(self.server.loaded[model])]
 
     def metadata(self, model: str, *, label: str) -> ModelMetadata:
         version = self.server.labels.get(model, {}).get(label)
         if version is None:
-            raise InvalidArgumentError(f"unrecognized label {label} of {model}")
+            raise InvalidArgumentError(f"Unrecognized servable version label: {label}")
         if version not in self.server.loaded.get(model, set()):
-            raise NotFoundError(f"version {version} of {model} is not loaded")
+            raise NotFoundError(f"Servable not found for request: Specific({model}, {version})")
         return ModelMetadata(model, version, {})
 
     def reload(self, config: Any, *, timeout: float) -> None:

@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -36,15 +36,29 @@ def run_command(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``tfs-deploy`` with these arguments, as ``subprocess.run`` would; ``preload``: a module it imports anyway."""
     words = [str(argument) for argument in arguments]
+    done = run_module("tfs_deploy.cli.entry", words, timeout, cwd=cwd, env=env, preload=preload)
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def run_module(
+    module: str,
+    arguments: Sequence[str],
+    timeout: float,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    preload: str = "",
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the ``main`` of a module and return its exit code and what it printed."""
     with contextlib.ExitStack() as stack:
-        out, err = (stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in range(2))
-        process = ForkedProcess("tfs_deploy.cli.entry", words, (out, err), cwd=cwd, env=env, preload=preload)
+        out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+        process = ForkedProcess(module, list(arguments), (out, err), cwd=cwd, env=env, preload=preload)
         try:
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-        return subprocess.CompletedProcess(words, code, *(_text(each) for each in (out, err)))
+        return subprocess.CompletedProcess(list(arguments), code, *(_content(each) for each in (out, err)))
 
 
 def start_server(flags: list[str], log: IO[Any]) -> ForkedProcess:
@@ -94,8 +108,12 @@ class ForkedProcess:
 
     def terminate(self) -> None:
         """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill it and wait for its end."""
@@ -115,9 +133,9 @@ class ForkedProcess:
         return int(line)
 
 
-def _text(file: Any) -> str:
+def _content(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return str(file.read())
+    return file.read()
 
 
 @functools.cache
@@ -179,6 +197,7 @@ def _main(handle: str, preload: str) -> int:
     for module in pkgutil.walk_packages(package.__path__, "tfs_deploy."):
         if module.name not in _LEFT_OUT and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    importlib.import_module("tfs_deploy.runtime.library").load_library()
     if preload:
         importlib.import_module(preload)
     request = _serve(socket.socket(fileno=int(handle)))

@@ -49,14 +49,19 @@ class EngineApi(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening(path: Path, handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
-    """Answer on a socket until the block ends; yields what ``DOCKER_HOST`` has to be."""
-    with socketserver.ThreadingUnixStreamServer(str(path), handler) as server:
+def listening(path: Path | None, handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
+    """Answer on a socket, or on a TCP port, until the block ends; yields what ``DOCKER_HOST`` has to be."""
+    server = (
+        socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
+        if path is None
+        else socketserver.ThreadingUnixStreamServer(str(path), handler)
+    )
+    with server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"unix://{path}"
+            yield f"tcp://127.0.0.1:{server.server_address[1]}" if path is None else f"unix://{path}"
         finally:
             server.shutdown()
             thread.join()

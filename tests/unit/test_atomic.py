@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from tfs_deploy.atomic import write_atomic, write_files
+from tfs_deploy.atomic import make_directory, require_room, sync_directory, write_atomic, write_files
 from tfs_deploy.config import write_config
 from tfs_deploy.deployment import Batching, Deployment, Model, Monitoring
 from tfs_deploy.errors import EnvironmentFault
@@ -70,3 +72,48 @@ def test_the_config_of_a_deployment(tmp_path):
     assert [path.name for path in paths] == ["models.config", "batching.config"]
     more = Deployment("d", tmp_path / "d.yaml", tmp_path, (Model("m", Path("/m")),), monitoring=Monitoring())
     assert [path.name for path in write_config(more, tmp_path / "config")] == ["models.config", "monitoring.config"]
+
+
+def test_room_is_looked_for_where_files_will_be(tmp_path):
+    for _ in range(2):
+        require_room(tmp_path / "a" / "b", ["report.md", "report.html"])
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "report.md").mkdir()
+    with pytest.raises(EnvironmentFault, match=r"report\.md is a directory|Is a directory"):
+        require_room(tmp_path, ["report.html", "report.md"])
+    (tmp_path / "x").touch()
+    with pytest.raises(EnvironmentFault, match=f"cannot write to {tmp_path}/x/y"):
+        require_room(tmp_path / "x/y", ["report.md"])
+
+
+def test_a_directory_that_appears_meanwhile_is_as_good(tmp_path, monkeypatch):
+    looks = iter([False])
+    monkeypatch.setattr(Path, "is_dir", lambda path: next(looks, True))
+    make_directory(tmp_path)
+    assert list(looks) == []
+
+
+@pytest.mark.parametrize(("number", "ignored"), [(errno.EINVAL, True), (errno.EOPNOTSUPP, True), (errno.EIO, False)])
+def test_a_disk_that_cannot_sync_directories_is_used_and_one_that_fails_is_not(tmp_path, monkeypatch, number, ignored):
+    def fail(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with contextlib.nullcontext() if ignored else pytest.raises(OSError, match="Input/output error"):
+        sync_directory(tmp_path)
+
+
+def test_a_temporary_file_that_is_gone_hides_no_error(tmp_path, monkeypatch):
+    def fail(descriptor: int) -> None:
+        for path in tmp_path.iterdir():
+            path.unlink()
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(EnvironmentFault, match="No space left"):
+        write_atomic(tmp_path / "x", "new")
+
+
+def test_files_can_be_for_their_owner_alone(tmp_path):
+    write_files(tmp_path, {"key": "1", "cert": "2"}, modes={"key": 0o600})
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("key", "cert")] == [0o600, 0o644]

@@ -49,7 +49,10 @@ def build(builder: Callable[[], Specimen], folder: Path) -> dict[str, Any]:
         "signature": specimen.signature,
         "rtol": specimen.rtol,
         "atol": specimen.atol,
-        "flags": dict(specimen.flags),
+        "server": {
+            "flags": dict(specimen.flags),
+            "op_libraries": [str(path) for path in specimen.op_libraries],
+        },
         "build_seconds": built - begun,
         "export_seconds": time.perf_counter() - built,
     }

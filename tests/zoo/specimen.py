@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Specimen:
         signature: the one that the request is for.
         rtol, atol: tolerance of floating-point outputs.
         flags: what a server needs for this model.
+        op_libraries: shared libraries with its custom ops.
     """
 
     source: Any
@@ -34,6 +36,7 @@ class Specimen:
     rtol: float = RTOL
     atol: float = ATOL
     flags: Mapping[str, Any] = field(default_factory=dict)
+    op_libraries: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 import yaml
 
 from tfs_deploy.client import Client, RestClient
+from tfs_deploy.savedmodel.graph.op_libraries import use_op_libraries
 from tfs_deploy.server.testing import serve_models
 from zoo.packages import folder_of
 
@@ -74,17 +76,26 @@ def try_model(out: Path, name: str) -> Seconds:
     built = _built(out, name)
     folder = out / name
     begun = time.perf_counter()
-    verify(folder, built["flags"])
+    verify(folder, built["server"])
     verified = time.perf_counter()
     with np.load(folder / "answers.npz", allow_pickle=True) as arrays:
         inputs = {key.removeprefix("in "): arrays[key] for key in arrays if key.startswith("in ")}
         outputs = {key.removeprefix("out "): arrays[key] for key in arrays if key.startswith("out ")}
-    with serve_models({"m": folder / "model"}) as server:
+    with patch.dict(os.environ):
+        use_op_libraries(built["server"]["op_libraries"])
+        serve_and_compare(folder / "model", built, inputs, outputs)
+    return Seconds(built["export_seconds"], verified - begun, time.perf_counter() - verified)
+
+
+def serve_and_compare(
+    base_path: Path, built: Mapping[str, Any], inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+) -> None:
+    """Ask a server of the model over both transports, and compare its answers with the original's."""
+    with serve_models({"m": base_path}) as server:
         for client in (Client(server.grpc_address, timeout=TIMEOUT), RestClient(server.rest_url, timeout=TIMEOUT)):
             with client:
                 answer = dict(client.predict("m", inputs, signature=built["signature"]))
             compare(answer, outputs, built["rtol"], built["atol"], type(client).__name__)
-    return Seconds(built["export_seconds"], verified - begun, time.perf_counter() - verified)
 
 
 def _built(out: Path, name: str) -> dict[str, Any]:
@@ -99,13 +110,13 @@ def _built(out: Path, name: str) -> dict[str, Any]:
     return built
 
 
-def verify(folder: Path, flags: Mapping[str, Any]) -> None:
-    """Run ``tfs-deploy verify`` without its load test, and assert that it says yes."""
+def verify(folder: Path, server: Mapping[str, Any]) -> None:
+    """Run ``tfs-deploy verify`` without its load test, and assert that it says yes; ``server``: what it needs."""
     subject = folder / "model"
-    if flags:
+    if any(server.values()):
         subject = folder / "deployment.yaml"
         models = [{"name": "m", "base_path": "model"}]
-        server = {"target": "embedded", "flags": dict(flags)}
+        server = {"target": "embedded", **{key: value for key, value in server.items() if value}}
         subject.write_text(yaml.safe_dump({"name": "zoo", "models": models, "server": server}))
     command = [sys.executable, "-m", "tfs_deploy", "verify", str(subject), "--json", "--load", "0"]
     command += ["--timeout", str(TIMEOUT)]

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import MissingExtraError
+from tfs_deploy.host.signals import ending_signals
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -19,6 +20,18 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``tfs-deploy`` with ``arguments`` (default: those of the process) and return its exit code."""
+    # A termination request, or a terminal that is closed, takes the same way out as Ctrl-C, so that everything started
+    # is stopped; from the first moment, as a command may be asked to end while it is still being imported.
+    for number in ending_signals():
+        signal.signal(number, _terminate)
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
     try:
         from tfs_deploy.cli.main import run
     except ModuleNotFoundError as error:
@@ -30,9 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     # A terminal with another character set shows ? for characters that it lacks.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    # A termination request takes the same way out as Ctrl-C, so that everything started is stopped.
-    signal.signal(signal.SIGTERM, _terminate)
-    return run(sys.argv[1:] if arguments is None else arguments)
+    return run(arguments)
 
 
 if __name__ == "__main__":

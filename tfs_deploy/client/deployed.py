@@ -12,6 +12,7 @@ from tfs_deploy.client.grpc_client import Client
 from tfs_deploy.client.options import DEFAULT_TIMEOUT
 from tfs_deploy.errors import UnavailableError, UsageError
 from tfs_deploy.state.endpoint import read_endpoint
+from tfs_deploy.state.server_record import ended_server
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tfs_deploy.client.call.predict_request import PredictOptions
     from tfs_deploy.client.options import GrpcOptions
     from tfs_deploy.codec import PredictReply
+    from tfs_deploy.state.endpoint import Endpoint
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -38,7 +40,7 @@ class _Follower(Generic[C]):
     def __init__(self, state_dir: Path | str, connect: Callable[[str], C]) -> None:
         self.address = ""
         self._state_dir = Path(state_dir)
-        self._connect = connect
+        self._open = connect
         self._lock = threading.Lock()
         self._read_at = -_INTERVAL
         self._client: C | None = None
@@ -46,21 +48,42 @@ class _Follower(Generic[C]):
         self._previous: C | None = None
 
     def current(self, *, force: bool = False) -> tuple[C, C | None]:
-        """Return the client to use, and one to close if there is one; ``force`` reads the file in any case."""
+        """Return the client to use, and one to close if there is one; ``force`` reads the file in any case.
+
+        Raises ``UnavailableError`` if what answers there cannot be the deployment's server.
+        """
         now = time.monotonic()
         client = self._client
         if client is not None and not force and now - self._read_at < _INTERVAL:
             return client, None
         with self._lock:
+            endpoint = self._endpoint()
+            lost = _lost_server(self._state_dir, endpoint)
+            if lost:
+                raise UnavailableError(lost, hint="tfs-deploy up FILE starts it", reached=False)
             self._read_at = now
-            endpoint = read_endpoint(self._state_dir)
-            if endpoint is None:
-                raise UsageError(f"no server is recorded in {self._state_dir}", hint="tfs-deploy up FILE starts one")
-            outdated: C | None = None
-            if self._client is None or endpoint.grpc != self.address:
-                outdated, self._previous = self._previous, self._client
-                self._client, self.address = self._connect(endpoint.grpc), endpoint.grpc
-            return self._client, outdated
+            return self._follow(endpoint)
+
+    def connect(self) -> None:
+        """Connect to the recorded server; whether it is lost is for the first call to say."""
+        with self._lock:
+            endpoint = self._endpoint()
+            if not _lost_server(self._state_dir, endpoint):
+                self._read_at = time.monotonic()
+            self._follow(endpoint)
+
+    def _endpoint(self) -> Endpoint:
+        endpoint = read_endpoint(self._state_dir)
+        if endpoint is None:
+            raise UsageError(f"no server is recorded in {self._state_dir}", hint="tfs-deploy up FILE starts one")
+        return endpoint
+
+    def _follow(self, endpoint: Endpoint) -> tuple[C, C | None]:
+        outdated: C | None = None
+        if self._client is None or endpoint.grpc != self.address:
+            outdated, self._previous = self._previous, self._client
+            self._client, self.address = self._open(endpoint.grpc), endpoint.grpc
+        return self._client, outdated
 
     def release(self) -> list[C]:
         """Return the clients to close; the next call connects again."""
@@ -71,11 +94,24 @@ class _Follower(Generic[C]):
             return clients
 
 
+def _lost_server(state_dir: Path, endpoint: Endpoint) -> str:
+    """Say that what answers at the endpoint cannot be the deployment's server; empty if it can."""
+    ended = None if endpoint.stopped else ended_server(state_dir, endpoint.grpc)
+    if not endpoint.stopped and ended is None:
+        return ""
+    how = "was stopped" if ended is None else f"(process {ended}) has ended"
+    return f"the server recorded in {state_dir} {how}; what answers on {endpoint.grpc} now is not it"
+
+
 class DeployedClient:
     """``Client`` for the server of a deployment: it follows ``endpoint.json``; safe to share between threads.
 
     With this client, for example in a ``Router``, no request fails when ``up`` replaces the server on its second pair
     of ports: a call that finds its server gone is sent again to the new one.
+
+    A call is refused with ``UnavailableError`` if another server may have taken the address: after ``down``, and, on
+    the machine of an embedded server, once its process has ended. That is looked at five times a second, not by each
+    call. From another machine or container, and of a container's server, an end that nothing recorded is not seen.
 
     Args:
         state_dir: ``.tfs-deploy/NAME`` beside the deployment file.
@@ -92,7 +128,7 @@ class DeployedClient:
     ) -> None:
         self._follower = _Follower(state_dir, connect or (lambda address: Client(address, **options)))
         self._timeout = options.get("timeout", DEFAULT_TIMEOUT)
-        self._current()
+        self._follower.connect()
 
     @property
     def address(self) -> str:
@@ -175,7 +211,7 @@ class AsyncDeployedClient:
     ) -> None:
         self._follower = _Follower(state_dir, connect or (lambda address: AsyncClient(address, **options)))
         self._timeout = options.get("timeout", DEFAULT_TIMEOUT)
-        self._follower.current()
+        self._follower.connect()
 
     @property
     def address(self) -> str:

@@ -154,7 +154,8 @@ def _check_dates(path: object, block: str, *, whole: bool) -> None:
     except ssl.SSLError as error:
         if not whole:
             return
-        message = f"the certificate in {path} cannot be read: {error.reason or error}"
+        # an SSLError of the decoder has no reason
+        message = f"the certificate in {path} cannot be read: {error.args[-1]}"
         raise EnvironmentFault(message, hint="is the file whole? copy it again") from error
     now = time.time()
     begins, ends = (ssl.cert_time_to_seconds(str(certificate[key])) for key in ("notBefore", "notAfter"))

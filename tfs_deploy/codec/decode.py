@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tfs_deploy.codec.dtypes import DT_BFLOAT16, DT_BOOL, DT_HALF, DT_STRING, numpy_dtype
+from tfs_deploy.codec.dtypes import DT_BFLOAT16, DT_BOOL, DT_HALF, DT_STRING, wire_dtype
 from tfs_deploy.codec.varints import decode_varints
 from tfs_deploy.codec.wire import Buffer, MalformedError, read_varint, scan, signed
 from tfs_deploy.errors import DataLossError, EnvironmentFault, InvalidArgumentError, RequestError
@@ -30,7 +30,7 @@ _DIM_SIZE: Final = 1 << 3
 #: field number of the values of each DataType, and the numpy type they have on the wire
 _FIXED: Final = {1: (5, "<f4"), 2: (6, "<f8"), 8: (9, "<f4"), 18: (12, "<f8")}
 _INTEGERS: Final = {
-    **dict.fromkeys((3, 4, 5, 6, 11, 12, 13, 15, 16, 17, 29, 30), 7),
+    **dict.fromkeys((3, 4, 5, 6, 11, 12, 13, 15, 16, 17, 29, 30, 31, 32), 7),
     9: 10,
     10: 11,
     DT_HALF: 13,
@@ -135,7 +135,7 @@ def _scalar(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
 @functools.cache
 def _known_dtype(number: int) -> np.dtype[Any] | None:
     try:
-        return numpy_dtype(number)
+        return wire_dtype(number)
     except RequestError:
         return None
 
@@ -270,6 +270,8 @@ def _integers(
         return wide.astype(np.uint16).view(dtype)
     if dtype.kind == "b":
         return np.not_equal(wide, 0)
+    if dtype.names:
+        return wide.view(np.int64).astype(dtype[0]).view(dtype)
     return wide.view(np.int64).astype(dtype)
 
 

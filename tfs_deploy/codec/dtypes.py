@@ -22,6 +22,9 @@ _BUILTIN: Final = {
         *("float16", "float32", "float64", "complex64", "complex128"),
     )
 }
+#: quantized types on the wire: numpy's dtypes for them in TensorFlow (python/framework/dtypes.py)
+_QUANTIZED: Final = {name: np.dtype([(name, plain)]) for name, plain in QUANTIZED_DTYPES.items()}
+_NUMBERS: Final = {**_BUILTIN, **{dtype: DTYPE_NUMBERS[name] for name, dtype in _QUANTIZED.items()}}
 
 
 def _ml_dtype(name: str) -> np.dtype[Any]:
@@ -39,7 +42,8 @@ def _ml_dtype(name: str) -> np.dtype[Any]:
 def numpy_dtype(name_or_number: str | int) -> np.dtype[Any]:
     """Return the numpy dtype of a DataType, given as name (``float32``) or number (``1``).
 
-    Strings become ``object`` (elements are ``bytes``); those of ``ML_DTYPES`` come from that package.
+    Strings become ``object`` (elements are ``bytes``), quantized types the integers of their width; those of
+    ``ML_DTYPES`` come from that package.
 
     Raises:
         RequestError: numpy has no such type (resource, variant) or TensorFlow has none.
@@ -59,6 +63,12 @@ def numpy_dtype(name_or_number: str | int) -> np.dtype[Any]:
     return np.dtype(name)
 
 
+def wire_dtype(name_or_number: str | int) -> np.dtype[Any]:
+    """Return ``numpy_dtype``, but for a quantized type the dtype of one field that tells it from plain integers."""
+    name = DTYPE_NAMES.get(name_or_number, "") if isinstance(name_or_number, int) else name_or_number
+    return _QUANTIZED[name] if name in _QUANTIZED else numpy_dtype(name_or_number)
+
+
 @functools.lru_cache(maxsize=256)
 def dtype_number(dtype: np.dtype[Any]) -> int:
     """Return the DataType number of a numpy dtype in any byte order; bytes, text and object dtypes are strings.
@@ -69,7 +79,7 @@ def dtype_number(dtype: np.dtype[Any]) -> int:
     if dtype.kind in "SUOT":
         return DT_STRING
     # isbuiltin 2: a type that a package such as ml_dtypes registered
-    number = _BUILTIN.get(dtype.newbyteorder("=")) if dtype.isbuiltin != 2 else DTYPE_NUMBERS.get(dtype.name)
+    number = _NUMBERS.get(dtype.newbyteorder("=")) if dtype.isbuiltin != 2 else DTYPE_NUMBERS.get(dtype.name)
     if number is None:
         raise RequestError(f"dtype {dtype} cannot be sent to TensorFlow Serving", hint="convert it with .astype(...)")
     return number

@@ -14,6 +14,7 @@ import numpy as np
 
 from tfs_deploy.codec.arrays import as_array, wire_order
 from tfs_deploy.codec.dtypes import DT_BFLOAT16, DT_HALF, DT_STRING, dtype_number
+from tfs_deploy.codec.quantized import integers
 from tfs_deploy.codec.varints import encode_varints
 from tfs_deploy.codec.wire import delimited, varint
 from tfs_deploy.errors import RequestError
@@ -29,7 +30,7 @@ _STRING_TAG: Final = b"\x42"
 _RAW_TAGS: Final = {1: b"\x2a", 2: b"\x32", 8: b"\x4a", 10: b"\x5a", 18: b"\x62"}
 #: DataType number -> tag of its packed varint field
 _VARINT_TAGS: Final = {
-    **dict.fromkeys((3, 4, 5, 6, 17, 29, 30), b"\x3a"),
+    **dict.fromkeys((3, 4, 5, 6, 11, 12, 13, 15, 16, 17, 29, 30, 31, 32), b"\x3a"),
     9: b"\x52",
     DT_HALF: b"\x6a",
     DT_BFLOAT16: b"\x6a",
@@ -126,7 +127,7 @@ def _value(array: NDArray[Any], *, typed: bool) -> tuple[bytes, Sequence[Any], i
     if number in _RAW_TAGS:
         return head + _RAW_TAGS[number] + varint(array.nbytes), (memory(array),), array.nbytes
     if number in _VARINT_TAGS:
-        bits = array.view(np.uint16) if number in (DT_HALF, DT_BFLOAT16) else array
+        bits = array.view(np.uint16) if number in (DT_HALF, DT_BFLOAT16) else integers(array)
         values = encode_varints(bits)
         return head + _VARINT_TAGS[number] + varint(len(values)), (values,), len(values)
     return head + _FLOAT8_TAG + varint(array.nbytes), (memory(array),), array.nbytes

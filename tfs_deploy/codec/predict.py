@@ -9,6 +9,7 @@ from tfs_deploy.codec.decode import MAX_FILLED, TensorError, as_buffer, read_ten
 from tfs_deploy.codec.encode import memory_head, tensor_parts
 from tfs_deploy.codec.layout_cache import LayoutCache
 from tfs_deploy.codec.messages import PredictCall, PredictReply, RequestOptions
+from tfs_deploy.codec.quantized import integers
 from tfs_deploy.codec.wire import Buffer, MalformedError, delimited, scan, signed, text, varint
 from tfs_deploy.errors import DataLossError, InvalidArgumentError, RequestError
 
@@ -113,7 +114,7 @@ def encode_predict_response(
 
 
 def decode_predict_request(data: bytes | bytearray | memoryview) -> PredictCall:
-    """Read a PredictRequest; inputs are read-only views on ``data`` where that is possible.
+    """Read a PredictRequest; inputs are read-only views on ``data`` where that is possible, quantized in wire form.
 
     Raises:
         DataLossError: the bytes are not a PredictRequest (gRPC's own parsers answer INTERNAL).
@@ -133,6 +134,8 @@ def decode_predict_request(data: bytes | bytearray | memoryview) -> PredictCall:
 
 def decode_predict_response(data: bytes | bytearray | memoryview) -> PredictReply:
     """Read a PredictResponse; outputs are read-only views on ``data`` where that is possible.
+
+    Quantized outputs become plain integers.
 
     Raises:
         DataLossError: the bytes are not a PredictResponse, or an output is not a valid tensor.
@@ -182,7 +185,7 @@ def _parse_response(data: Buffer) -> tuple[_Spec, dict[str, NDArray[Any]]]:
         for key, start, stop in scan(data, 0, len(data)):
             if key == _FIELD1:
                 name, begin, end = _entry(data, start, stop)
-                array = outputs[name] = read_tensor(data, begin, end)
+                array = outputs[name] = integers(read_tensor(data, begin, end))
                 if array.nbytes > _MOST_PER_BYTE * (end - begin):
                     filled = _add_filled(filled, array)
             elif key == _FIELD2:

@@ -55,6 +55,8 @@ def server_flags(
         values |= {"enable_batching": True, "batching_parameters_file": str(folder / BATCHING)}
     if server.op_libraries and not server.contained:
         values["load_op_library"] = ",".join(map(str, server.op_libraries))
+    if server.embedded is not None and not server.contained:
+        values |= {"address": server.embedded.address, "remote_reload": server.embedded.remote_reload}
     files = {
         "monitoring_config_file": (deployment.monitoring, MONITORING),
         "ssl_config_file": (deployment.ssl, SSL),

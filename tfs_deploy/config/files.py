@@ -10,6 +10,7 @@ from tfs_deploy.config.batching import batching_parameters
 from tfs_deploy.config.models import model_server_config, render
 from tfs_deploy.config.monitoring import monitoring_config
 from tfs_deploy.config.ssl import key_mode, ssl_config
+from tfs_deploy.config.written import sealed
 from tfs_deploy.protos.text_format import parse_message, read_message
 
 if TYPE_CHECKING:
@@ -71,11 +72,19 @@ def parse_config_file(name: str, text: str, *, source: str | None = None) -> Any
 
 
 def write_config(
-    deployment: Deployment, directory: Path, active: Mapping[str, ActiveModel] | None = None
+    deployment: Deployment,
+    directory: Path,
+    active: Mapping[str, ActiveModel] | None = None,
+    *,
+    checksum: bool = False,
 ) -> list[Path]:
     """Write a deployment's config files into ``directory``, each replaced whole, and return their paths.
 
-    The file that holds a private key is as readable as the key's own file.
+    The file that holds a private key is as readable as the key's own file. With ``checksum`` the models' config shows
+    damage when it is read back (``written.read_written``).
     """
+    files = config_files(deployment, active)
+    if checksum:
+        files[MODELS] = sealed(files[MODELS])
     modes = {} if deployment.ssl is None else {SSL: key_mode(deployment.ssl)}
-    return write_files(directory, config_files(deployment, active), modes=modes)
+    return write_files(directory, files, modes=modes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.quantiles import QUANTILES, requests_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,12 +40,12 @@ class FinishedRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrafficSummary:
-    """A span of traffic: counts, latencies in seconds, accuracy and share of the answers by version."""
+    """A span of traffic: counts, latencies in seconds (``None``: too few requests), accuracy and share by version."""
 
     requests: int
     errors: int
-    p50: float
-    p99: float
+    p50: float | None
+    p99: float | None
     accuracy: dict[int, float]
     share: dict[int, float]
 
@@ -56,8 +57,11 @@ class TrafficSummary:
         by_version: dict[int, list[int]] = defaultdict(list)
         for answer in good:
             by_version[answer.version or 0].append(answer.right)
-        latencies = [answer.seconds for answer in good] or [0.0]
-        p50, p99 = (float(value) for value in np.quantile(latencies, (0.5, 0.99)))
+        latencies = [answer.seconds for answer in good]
+        p50, p99 = (
+            float(np.quantile(latencies, QUANTILES[name])) if len(good) >= requests_for(name) else None
+            for name in ("p50", "p99")
+        )
         accuracy = {number: float(np.mean(right)) / ROWS_PER_REQUEST for number, right in sorted(by_version.items())}
         share = {number: len(right) / len(good) for number, right in sorted(by_version.items())}
         return cls(len(done), len(done) - len(good), p50, p99, accuracy, share)

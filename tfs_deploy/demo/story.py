@@ -213,7 +213,7 @@ def steps_table(story: Story) -> Table:
 
 
 def _cells(window: TrafficSummary) -> list[str]:
-    latencies = [f"{1000 * window.p50:.1f}", f"{1000 * window.p99:.1f}"]
+    latencies = ["-" if seconds is None else f"{1000 * seconds:.1f}" for seconds in (window.p50, window.p99)]
     by_version = [
         f"{window.accuracy[version]:.1%} ({window.share[version]:.0%})" if version in window.accuracy else "-"
         for version in (1, 2)

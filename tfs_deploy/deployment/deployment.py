@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tfs_deploy.deployment.docker import COUNT, MODELS_DIR, Docker
 from tfs_deploy.deployment.flags import FlagValue  # noqa: TC001 - schema looks at it
+from tfs_deploy.host.addresses import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -78,6 +79,16 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """The embedded server's own settings: the IP ``address`` it listens on, and whether clients of other machines may
+    replace its config (``remote_reload``).
+    """
+
+    address: str = LOOPBACK
+    remote_reload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """How the server is started; ``rest_port`` 0 means no REST, ``flags`` go to the server as they are.
 
@@ -94,7 +105,14 @@ class Server:
     session_config: Path | None = None
     platform_config: Path | None = None
     op_libraries: tuple[Path, ...] = ()
+    embedded: Embedded | None = None
     docker: Docker | None = None
+
+    @property
+    def address(self) -> str:
+        """The IP address that its ports are opened on, whatever runs it."""
+        section = self.docker if self.contained else self.embedded
+        return LOOPBACK if section is None else section.address
 
     @property
     def contained(self) -> bool:

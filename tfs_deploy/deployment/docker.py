@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tfs_deploy.deployment.image import Image
+from tfs_deploy.host.addresses import LOOPBACK
 
 Restart = Literal["never", "on-failure", "always", "unless-stopped"]
 Pull = Literal["missing", "always", "never"]
@@ -51,7 +52,7 @@ class Docker:
     image: str
     serving_version: tuple[int, int] | None = None
     allow_newer_tensorflow: bool = False
-    address: str = "127.0.0.1"
+    address: str = LOOPBACK
     user: str | None = None
     memory: int | None = None
     cpus: float | None = field(default=None, metadata={"gt": 0, "allow_inf_nan": False})

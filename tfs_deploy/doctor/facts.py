@@ -99,13 +99,17 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """``holder`` is a process or container, ``own`` whether it is this deployment's server; ``key`` is in the file."""
+    """``holder`` is a process or container, ``own`` whether it is this deployment's server; ``key`` is in the file.
+
+    ``open_on`` are the addresses that other machines reach, and that the file does not ask for.
+    """
 
     key: str
     number: int
     state: PortState
     holder: str | None = None
     own: bool = False
+    open_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import platform
 import resource
@@ -18,7 +19,7 @@ from tfs_deploy.doctor.facts import Certificate, Clock, Disk, Limits, MachineFac
 from tfs_deploy.doctor.installed import installed_packages
 from tfs_deploy.doctor.probes import probe_engine, probe_gpu
 from tfs_deploy.errors import PortInUseError
-from tfs_deploy.host.tcp_ports import find_listener, is_free
+from tfs_deploy.host.tcp_ports import find_listener, is_free, listening_addresses
 from tfs_deploy.launch.docker.container import container_name
 from tfs_deploy.launch.docker.engine import ARCHITECTURES
 from tfs_deploy.launch.embedded.record import running_server
@@ -84,11 +85,18 @@ def _ports(deployment: Deployment | None, engine: EngineFacts) -> Iterator[Port]
             yield Port(key, number, "free")
         elif (container := engine.published.get(number)) is not None:
             mine = own is not None and container.removesuffix("-next") == own
-            yield Port(key, number, "taken", f"container {container}", own=mine)
+            yield Port(key, number, "taken", f"container {container}", own=mine, open_on=_open_on(deployment, number))
         else:
             holder = find_listener(number)
             mine = server is not None and holder is not None and holder.pid == server.pid
-            yield Port(key, number, "taken", str(holder) if holder else None, own=mine)
+            opened = _open_on(deployment, number)
+            yield Port(key, number, "taken", str(holder) if holder else None, own=mine, open_on=opened)
+
+
+def _open_on(deployment: Deployment | None, port: int) -> tuple[str, ...]:
+    asked = None if deployment is None else deployment.server.address
+    found = {ipaddress.ip_address(text) for text in listening_addresses(port) if text != asked}
+    return tuple(sorted(str(address) for address in found if not address.is_loopback))
 
 
 def _state(deployment: Deployment | None) -> Path:

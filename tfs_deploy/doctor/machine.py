@@ -51,6 +51,9 @@ def judge_port(port: Port, wanted: Wanted) -> Finding:
         return skipped(name, "the deployment file turns it off")
     if port.state == "free":
         return ok(name, f"{port.number} is free")
+    if port.own and port.open_on:
+        text = f"{port.number} is open to other machines on {', '.join(port.open_on)}, which the file does not ask for"
+        return warning(name, text, "tfs-deploy restart FILE starts the server on the address of the file")
     if port.own:
         return ok(name, f"{port.number} is held by this deployment's own server, {port.holder}")
     bad = warning if wanted.target is None else problem

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from tfs_deploy.errors import UsageError
 
+#: the address of this machine that no other machine reaches
+LOOPBACK: Final = "127.0.0.1"
+#: the addresses that stand for all of a machine's -> the one that reaches it from itself
+_ANY: Final = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, never bound
 _LARGEST_PORT: Final = 65535
 #: names of containers have underscores
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -45,6 +51,36 @@ class Url:
         """Host and port as they are written in the URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
+
+
+def is_ip_address(text: object) -> bool:
+    """Tell whether a value is the text of an IP address, without brackets or a zone."""
+    try:
+        return isinstance(text, str) and "%" not in text and bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
+
+
+def is_of_this_machine(ip: str) -> bool:
+    """Tell whether an IP address belongs to this machine.
+
+    The kernel chooses an address of this machine to send from, and to its own addresses it sends from that address
+    itself. Binding to it would prove nothing where net.ipv4.ip_nonlocal_bind is set. Nothing is sent.
+    """
+    address = ipaddress.ip_address(ip)
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address.is_loopback or address.is_unspecified:
+        return address.is_loopback
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((str(address), 9))
+        return bool(ipaddress.ip_address(probe.getsockname()[0]) == address)
+    return False
+
+
+def reached_from_here(ip: str, port: int) -> Address:
+    """Return where a server that listens on an IP address of this machine is reached from this machine."""
+    return Address(_ANY.get(ip, ip), port)
 
 
 def read_address(text: object, *, default_port: int | None = None, form: str = "HOST:PORT") -> Address:

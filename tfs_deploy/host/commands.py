@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
+import secrets
 import shlex
 import shutil
 import signal
@@ -20,8 +22,15 @@ from tfs_deploy.errors import UnavailableError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_log = logging.getLogger(__name__)
+
 #: bytes of standard output, and of standard error, that a command may print
 _MOST: Final = 8 << 20
+#: seconds for which a command that has ended is listened to: another process may print the rest
+_LINGER: Final = 1.0
+#: variable by which the processes of one command are found
+_MARK: Final = "TFS_DEPLOY_COMMAND"
+_ROUNDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +80,11 @@ def run_command(
 
     Raises ``UnavailableError`` if it cannot be started or takes too long.
 
-    It runs in a session of its own, so that on a timeout whatever it has started is killed as well. A process that has
-    left that session may still hold the pipes; it is not waited for.
+    What it has started is killed with it on a timeout, and once it has ended where it still holds its output: the
+    processes of its session, and those that have left it but have its mark in their environment. What it leaves running
+    on purpose, with its output elsewhere, stays.
     """
+    mark = f"{os.getpid()}.{secrets.token_hex(8)}"
     try:
         process = subprocess.Popen(
             list(arguments),
@@ -81,7 +92,7 @@ def run_command(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **(environment or {}), _MARK: mark},
             cwd=directory or None,
         )
     except (OSError, ValueError) as error:  # ValueError: a null byte in an argument
@@ -89,22 +100,60 @@ def run_command(
         raise UnavailableError(message, hint="give its whole path, and make it executable") from error
     output, errors = _Reader(process, process.stdout), _Reader(process, process.stderr)
     threading.Thread(target=_feed, args=(process, json.dumps(facts, default=str).encode()), daemon=True).start()
-    end, ended = time.monotonic() + timeout, False
+    end, ended, closed = time.monotonic() + timeout, False, False
     try:
-        process.wait(timeout)
-        ended = output.done(end) and errors.done(end)
-    except subprocess.TimeoutExpired:
-        pass
+        # still to be waited for, so that its number, that of its session, is given to no other process meanwhile
+        ended = _ends_by(process.pid, end)
+        if ended:
+            patience = min(end, time.monotonic() + _LINGER)
+            closed = output.done(patience) and errors.done(patience)
     finally:
-        if not ended:
+        if not closed:
             _kill(process)
-            process.wait()
+            _kill_marked(f"{_MARK}={mark}".encode())
+        process.wait()
+    if ended and not closed:
+        _log.warning("%s left a process behind that held its output, and was killed", arguments[0])
+        patience = time.monotonic() + _LINGER
+        output.done(patience)
+        errors.done(patience)
     if output.too_much or errors.too_much:
         raise UnavailableError(f"{arguments[0]} printed more than {_MOST >> 20} MB", hint="it was killed")
     if not ended:
         message = f"{arguments[0]} did not end within {timeout:g} s"
         raise UnavailableError(message, hint="it was killed, with everything that it had started")
     return CommandResult(process.returncode, output.text, errors.text)
+
+
+def _ends_by(pid: int, end: float) -> bool:
+    """Wait until ``end`` of the monotonic clock for a child to end, without collecting it; return whether it did."""
+    delay = 0.001
+    with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored there is nothing to collect
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(delay, left))
+            delay = min(2 * delay, 0.05)
+    return True
+
+
+def _kill_marked(mark: bytes) -> None:
+    """Kill the processes with a mark in their environment; again, as long as one has just started another."""
+    for _ in range(_ROUNDS):
+        found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _has(entry, mark)]
+        for entry in found:
+            with contextlib.suppress(OSError):
+                os.kill(int(entry.name), signal.SIGKILL)
+        if not found:
+            return
+
+
+def _has(entry: Path, mark: bytes) -> bool:
+    try:
+        return mark in (entry / "environ").read_bytes().split(b"\0")  # empty for a process that has ended
+    except OSError:  # another user's, or gone
+        return False
 
 
 class _Reader:

@@ -25,6 +25,22 @@ def is_running(pid: int, started: int) -> bool:
     return start_time(pid) == started
 
 
+def has_ended(pid: int, started: int) -> bool:
+    """Tell whether that process surely ended: one that this user may not see (``hidepid``) has not."""
+    found = start_time(pid)
+    if found is None and not Path(f"/proc/{pid}").exists():
+        return _exists(pid) is None
+    return found != started
+
+
+def pid_namespace() -> str:
+    """Return what tells the process numbers of one container from another's, empty where that is unknown."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
 def resident_bytes(pid: int) -> int | None:
     """Return how much memory a process holds, None where that is unknown."""
     try:

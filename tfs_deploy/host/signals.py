@@ -11,17 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask a process to end; SIGHUP, of a closed terminal, unless nohup has it ignored."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *(() if ignored else (signal.SIGHUP,)))
+
+
 @contextlib.contextmanager
 def signals_later() -> Iterator[None]:
-    """Let SIGINT and SIGTERM that come inside the block take effect at its end."""
+    """Let SIGINT, SIGTERM and SIGHUP that come inside the block take effect at its end."""
     if threading.current_thread() is not threading.main_thread():  # only that one is interrupted
         yield
         return
     came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _frame: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in ending_signals()}
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,22 @@ def listening_inodes(table: str, port: int) -> set[int]:
         fields = line.split()
         if len(fields) > 9 and fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
             found.add(int(fields[9]))
+    return found
+
+
+def listening_addresses(port: int, proc: Path = _PROC) -> set[str]:
+    """Return the IP addresses of this machine that a process listens on with ``port``."""
+    found = set()
+    for name, family, width in (("net/tcp", socket.AF_INET, 1), ("net/tcp6", socket.AF_INET6, 4)):
+        with contextlib.suppress(OSError):
+            for line in (proc / name).read_text(encoding="ascii").splitlines()[1:]:
+                place, _, number = line.split()[1].partition(":")
+                if line.split()[3] == _LISTEN and int(number, 16) == port:
+                    # words of 32 bits in the machine's own order
+                    words = struct.unpack(f">{width}I", bytes.fromhex(place))
+                    # gRPC listens for IPv4 on a socket of IPv6
+                    text = socket.inet_ntop(family, struct.pack(f"={width}I", *words))
+                    found.add(text.removeprefix("::ffff:") if "." in text else text)
     return found
 
 
@@ -126,7 +143,8 @@ def bind(host: str, port: int, *, what: str) -> socket.socket:
         EnvironmentFault: the port cannot be used for another reason.
     """
     # with the protocol named, or asyncio does not switch Nagle's algorithm off: 40 ms for every reply in two packets
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -135,12 +153,17 @@ def bind(host: str, port: int, *, what: str) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise _in_use(port, what=what) from error
         raise EnvironmentFault(
-            f"the {what} port {port} cannot be used: {error.strerror}", hint=f"choose another {what} port"
+            f"the {what} port {port} of {host} cannot be used: {error.strerror}",
+            hint=_other_address(host) if error.errno == errno.EADDRNOTAVAIL else f"choose another {what} port",
         ) from error
     except OverflowError as error:
         listener.close()
         raise EnvironmentFault(f"{port} is not a valid {what} port", hint="ports go up to 65535") from error
     return listener
+
+
+def _other_address(host: str) -> str:
+    return f"choose an address of this machine: {host} is not one (ip address lists them)"
 
 
 def check_free(host: str, port: int, *, what: str) -> None:

@@ -41,7 +41,7 @@ class Starter:
         served, target = self.seen.served, self.seen.target
         end = time.monotonic() + self.timeout
         config_dir = new_generation(served.state_dir)
-        write_config(served, config_dir)
+        write_config(served, config_dir, checksum=True)
         server: StartedServer = target.start(served, ports, config_dir, successor=successor, timeout=self.timeout)
         try:
             self._verify(server, end=end)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tfs_deploy.host.usage import Usage
 
-#: where the servers of this machine are reached
-LOCALHOST: Final = "127.0.0.1"
 #: seconds after which a server that was asked to stop is killed: the embedded server answers what it has for 5
 STOP_TIMEOUT: Final = 15.0
 _CONFIG_FLAG: Final = "--model_config_file"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy import protos
+from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.config.files import MODELS
-from tfs_deploy.config.models import parse
+from tfs_deploy.config.written import read_written
 from tfs_deploy.errors import ModelError, NotFoundError, StatusError
 from tfs_deploy.savedmodel.versions import list_versions
 
@@ -22,30 +23,35 @@ USUAL_LABELS: Final = ("canary", "stable")
 
 
 def written_config(config_dir: Path) -> Any:
-    """Return the ``ModelServerConfig`` in the directory that the server reads, an empty one if none was written yet."""
-    path = config_dir / MODELS
-    if not path.exists():
+    """Return the ``ModelServerConfig`` in the directory that the server reads, an empty one if none was written yet.
+
+    Raises ``EnvironmentFault`` for a damaged one.
+    """
+    try:
+        return read_written(config_dir / MODELS)
+    except FileNotFoundError:
         return protos.ModelServerConfig()
-    return parse(path.read_text(encoding="utf-8"), source=str(path))
 
 
 def available_versions(client: Client, model: str) -> list[int]:
     """Return the versions of a model that the server serves now, none for a model it does not know."""
     try:
         return sorted(status.version for status in client.status(model) if status.available)
-    except NotFoundError:
+    except NotFoundError as error:
+        if not is_missing(error):
+            raise
         return []
 
 
 def labelled_version(client: Client, model: str, label: str) -> int | None:
     """Return the version that a label leads to, None if to none; status replies do not know labels.
 
-    Raises ``StatusError`` if the server does not answer.
+    Raises ``StatusError`` if the server does not answer, or answers anything else.
     """
     try:
         return client.metadata(model, label=label).version
     except StatusError as error:
-        if error.retriable:
+        if not is_missing(error):
             raise
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import Code, EnvironmentFault, NotFoundError, TfsDeployError
 from tfs_deploy.launch.client import client_for
@@ -141,6 +142,8 @@ def _rows(client: Client, model: Model, reached: Mapping[str, int], split: dict[
     try:
         found = {status.version: status for status in client.status(model.name)}
     except NotFoundError as error:
+        if not is_missing(error):
+            raise
         return [VersionRow(model.name, None, "UNKNOWN", message=error.message)]
     rows = []
     for version in sorted(wanted | found.keys()):

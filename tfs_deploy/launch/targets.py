@@ -10,9 +10,10 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UsageError
+from tfs_deploy.host.addresses import reached_from_here
 from tfs_deploy.launch.embedded.record import running_server
 from tfs_deploy.launch.port_probe import accepts
-from tfs_deploy.launch.server import LOCALHOST, port_owner
+from tfs_deploy.launch.server import port_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ def stranger(deployment: Deployment) -> tuple[int, PortOwner] | None:
     container = deployment.server.target != "embedded"
     publisher = functools.partial(_publisher, deployment) if container else None
     for port in (deployment.server.grpc_port, deployment.server.rest_port):
-        if not port or not accepts(f"{LOCALHOST}:{port}"):
+        if not port or not accepts(str(reached_from_here(deployment.server.address, port))):
             continue
         owner = port_owner(port, publisher)
         if owner.state_dir is None or owner.state_dir.resolve() != deployment.state_dir.resolve():

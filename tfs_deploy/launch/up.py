@@ -19,6 +19,7 @@ from tfs_deploy.launch.server import STOP_TIMEOUT
 from tfs_deploy.launch.status import unfinished_notes
 from tfs_deploy.launch.targets import every_target_of
 from tfs_deploy.state.config_generations import drop_generations
+from tfs_deploy.state.endpoint import mark_stopped
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import Deployment
@@ -105,4 +106,5 @@ def down(deployment: Deployment, *, timeout: float = STOP_TIMEOUT) -> StartedSer
             target.discard(server, timeout)
         target.clear()
         stopped = stopped or server
+    mark_stopped(deployment.state_dir)
     return stopped

@@ -27,7 +27,8 @@ def steps_table(
 ) -> Table:
     """Return one row per step: weight, seconds, requests, errors and latencies of both labels, the verdict.
 
-    If no requests were counted at all, their columns are left out.
+    A latency that had too few requests for its name is a dash. If no requests were counted at all, their columns are
+    left out.
     """
     labels = (canary, stable) if any(step.windows for step in steps) else ()
     columns = [Column("canary %", "right"), Column("seconds", "right")]
@@ -133,7 +134,8 @@ def _cells(step: StepReport, label: str) -> list[str]:
     window: WindowSummary | None = step.windows.get(label)
     if window is None:
         return ["0", "0", "", ""]
-    return [str(window.requests), str(window.errors), milliseconds(window.p50), milliseconds(window.p99)]
+    latencies = (milliseconds(getattr(window, name)) if window.tells(name) else "-" for name in ("p50", "p99"))
+    return [str(window.requests), str(window.errors), *latencies]
 
 
 def milliseconds(seconds: float | None) -> str:

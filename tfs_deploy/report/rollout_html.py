@@ -169,8 +169,7 @@ def _some(judged: Sequence[TimedJudgement]) -> Sequence[TimedJudgement]:
 def _value(window: WindowSummary, what: str) -> float | None:
     if what == "errors":
         return 100 * window.error_rate
-    seconds = window.p50 if what == "p50" else window.p99
-    return None if seconds is None else 1000 * seconds
+    return 1000 * getattr(window, what) if window.tells(what) else None
 
 
 def _tables(result: RolloutResult) -> list[str]:

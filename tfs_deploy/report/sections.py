@@ -17,7 +17,7 @@ from tfs_deploy.report.tables import markdown_table, terminal_table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.table import Table as RichTable
+    from rich.console import RenderableType
 
     from tfs_deploy.report.tables import Table
 
@@ -55,7 +55,7 @@ class ReportSection:
     media: Medium = Medium.ALL
 
 
-def terminal_sections(sections: Iterable[ReportSection]) -> list[RichTable]:
+def terminal_sections(sections: Iterable[ReportSection]) -> list[RenderableType]:
     """Return the tables to print on a terminal."""
     return [
         terminal_table(section.table)

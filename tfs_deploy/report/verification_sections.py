@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: bars of one chart; the table holds what is not drawn
 _MOST_BARS: Final = 24
-_MARKS: Final = ((50, "p50"), (99, "p99"))
+_MARKS: Final = ("p50", "p99")
 
 
 def verification_sections(verification: Verification) -> list[ReportSection]:
@@ -134,7 +134,7 @@ def _latencies(results: Sequence[LoadTestResult]) -> str:
         for number, each in enumerate(results[:3])
     ]
     first = results[0]
-    marks = [(name, 1000 * value) for percent, name in _MARKS if (value := first.percentile(percent)) is not None]
+    marks = [(name, 1000 * value) for name in _MARKS if (value := first.quantile(name)) is not None]
     key = "".join(f'<b class="{sample.style}">&#9632;</b> {escape(sample.name)} ' for sample in samples)
     return f'<p class="key">{key}</p>\n' + _plot(histogram("Latency distribution", " ms", samples, marks=marks))
 

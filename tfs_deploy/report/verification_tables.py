@@ -81,15 +81,14 @@ def problems_table(checks: Sequence[Check]) -> Table:
 
 
 def load_tests_table(measured: Sequence[LoadTestResult]) -> Table:
-    """Return one row per load test."""
-    right = [
-        Column(name, "right")
-        for name in ("requests", "errors", "per second", "p50 ms", "p90 ms", "p99 ms", "memory MB", "CPU")
-    ]
+    """Return one row per load test; a dash for a quantile that had too few requests."""
+    heads = ("requests", "errors", "per second", "p50 ms", "p90 ms", "p99 ms", "slowest ms", "memory MB", "CPU")
+    right = [Column(name, "right") for name in heads]
     rows = [
         (
             *(each.model, each.target, each.what, len(each.latencies), each.errors, f"{each.throughput:.1f}"),
-            *(_milliseconds(each.percentile(percent)) for percent in (50, 90, 99)),
+            *(_milliseconds(each.quantile(name)) for name in ("p50", "p90", "p99")),
+            _milliseconds(each.percentile(100)),
             "" if each.memory is None else f"{each.memory / 1e6:.0f}",
             "" if each.cpu is None else f"{each.cpu:.2f}",
         )
@@ -149,4 +148,4 @@ def _where(check: Check) -> str:
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1000:.2f}"
+    return "-" if seconds is None else f"{seconds * 1000:.2f}"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfs_deploy.codec import decode_tensor
-from tfs_deploy.errors import DataLossError, ModelError, RequestError
+from tfs_deploy.codec.quantized import integers, quantized_inputs
+from tfs_deploy.errors import DataLossError, InvalidArgumentError, ModelError, RequestError
 from tfs_deploy.protos.signatures import SignatureInfo, signature_infos
 from tfs_deploy.runtime.meta_graph import MetaGraph, read_meta_graph
 from tfs_deploy.runtime.session import Session
 from tfs_deploy.savedmodel.graph.scan import graph_file, scan_saved_model
+from tfs_deploy.savedmodel.graph.shape_hints import contradicts_shape_hints, without_shape_hints
 from tfs_deploy.savedmodel.graph.soundness import UnsoundError
 from tfs_deploy.text import did_you_mean
 
@@ -34,8 +37,10 @@ class Engine:
         tensorflow_version: the version of TensorFlow that wrote the model.
     """
 
-    def __init__(self, path: Path, session: Session, meta_graph: MetaGraph) -> None:
+    def __init__(self, path: Path, session: Session, meta_graph: MetaGraph, files: contextlib.ExitStack) -> None:
+        """``files``: what the session reads until it is closed."""
         self.path = path
+        self._files = files
         self.signature_defs: dict[str, Any] = meta_graph.signature_defs
         self.signatures: dict[str, SignatureInfo] = signature_infos(meta_graph.signature_defs)
         self.tensorflow_version = meta_graph.tensorflow_version
@@ -60,8 +65,15 @@ class Engine:
         folder = Path(path)
         if check_graph:
             _refuse_unsound(folder)
-        session, meta_graph = Session.load(folder, tags, config)
-        return cls(folder, session, read_meta_graph(meta_graph))
+        with contextlib.ExitStack() as kept:
+            try:
+                session, meta_graph = Session.load(folder, tags, config)
+            except InvalidArgumentError as error:
+                if not contradicts_shape_hints(error):
+                    raise
+                # its assets may be read as long as the model is open
+                session, meta_graph = Session.load(kept.enter_context(without_shape_hints(folder)), tags, config)
+            return cls(folder, session, read_meta_graph(meta_graph), kept.pop_all())
 
     def run(
         self,
@@ -75,7 +87,7 @@ class Engine:
 
         Args:
             signature: its name.
-            inputs: one array for each input.
+            inputs: one array for each input; quantized ones of integers or in wire form, outputs are of integers.
             output_filter: the outputs to compute; all if empty.
             timeout: seconds.
 
@@ -93,9 +105,10 @@ class Engine:
         for name in names:
             if name not in info.outputs:
                 raise _unknown("output", name, info.outputs)
-        feeds = {spec.tensor: inputs[name] for name, spec in info.inputs.items()}
+        sent = quantized_inputs(info.inputs, inputs)
+        feeds = {spec.tensor: sent[name] for name, spec in info.inputs.items()}
         results = self.compute(feeds, [info.outputs[name].tensor for name in names], timeout=timeout)
-        return dict(zip(names, results, strict=True))
+        return dict(zip(names, map(integers, results), strict=True))
 
     def _defaults(self, info: SignatureInfo) -> dict[str, Array]:
         tensors = self.signature_defs[info.name].defaults
@@ -110,6 +123,7 @@ class Engine:
     def close(self) -> None:
         """Wait for running calls and free the model's memory; further calls fail."""
         self._session.close()
+        self._files.close()
 
     def __enter__(self) -> Self:
         return self

@@ -9,8 +9,9 @@ import numpy as np
 
 from tfs_deploy.codec.arrays import as_array, integer_array
 from tfs_deploy.codec.dtypes import dtype_number, numpy_dtype
+from tfs_deploy.codec.quantized import quantized
 from tfs_deploy.errors import RequestError
-from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec, dtype_name
+from tfs_deploy.protos.signatures import QUANTIZED_DTYPES, SignatureInfo, TensorSpec, dtype_name
 
 Array = np.ndarray[Any, Any]
 
@@ -64,13 +65,13 @@ def _only_input(info: SignatureInfo) -> str:
 
 
 def _as_input(name: str, value: Any, spec: TensorSpec) -> Array:
-    array = _convert(name, value, spec)
+    array = quantized(_convert(name, value, spec), spec.dtype)
     if hasattr(value, "to_numpy") and array.ndim == 1 and spec.shape is not None and spec.shape[1:] == (1,):
         array = array[:, None]  # a column of a table
     if dtype_name(dtype_number(array.dtype)) != spec.dtype:
         raise RequestError(
             f"input {name} is {_shown(array)}, but the model expects {spec}",
-            hint=f"convert it with .astype({spec.dtype!r})",
+            hint=f"convert it with .astype({QUANTIZED_DTYPES.get(spec.dtype, spec.dtype)!r})",
         )
     if spec.shape is not None and not _fits(array.shape, spec.shape):
         raise RequestError(

@@ -11,7 +11,6 @@ from ctypes import POINTER, c_char_p, c_void_p
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import FailedPreconditionError, InvalidArgumentError
-from tfs_deploy.protos.signatures import QUANTIZED_DTYPES, dtype_name
 from tfs_deploy.runtime.library import Library, TFBuffer, TFOutput, load_library
 from tfs_deploy.runtime.op_libraries import load_op_libraries
 from tfs_deploy.runtime.status import TfStatus, ThreadStatus
@@ -39,13 +38,9 @@ _INDEX: Final = re.compile(r"[0-9]{0,9}")
 class _RunPlan:
     """The feeds and fetches of one kind of call, resolved once; ``seconds`` is how long its runs take."""
 
-    __slots__ = ("begun", "dtypes", "feeds", "fetches", "inputs", "outputs", "seconds")
+    __slots__ = ("begun", "feeds", "fetches", "inputs", "outputs", "seconds")
 
-    def __init__(
-        self, feeds: Sequence[TFOutput], fetches: Sequence[TFOutput], dtypes: Sequence[int | None] = ()
-    ) -> None:
-        """``dtypes``: of each feed, the number of a quantized type, whose arrays are of plain integers."""
-        self.dtypes = tuple(dtypes) or (None,) * len(feeds)
+    def __init__(self, feeds: Sequence[TFOutput], fetches: Sequence[TFOutput]) -> None:
         self.feeds = (TFOutput * len(feeds))(*feeds)
         self.fetches = (TFOutput * len(fetches))(*fetches)
         self.inputs = c_void_p * len(feeds)
@@ -121,7 +116,7 @@ class Session:
         """Run the graph.
 
         Args:
-            feeds: arrays by tensor name (``x:0``).
+            feeds: arrays by tensor name (``x:0``); quantized ones in wire form, as the results.
             fetches: tensor names.
             timeout: seconds after which a run in TensorFlow's pool is cancelled.
 
@@ -141,7 +136,7 @@ class Session:
         inputs = plan.inputs()
         try:
             for index, array in enumerate(feeds.values()):
-                inputs[index] = to_tensor(library, array, plan.dtypes[index])
+                inputs[index] = to_tensor(library, array)
             return self._run(plan, inputs, timeout)
         finally:
             for tensor in inputs:
@@ -197,9 +192,7 @@ class Session:
     def _plan(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _RunPlan:
         plan = self._plans.get((feeds, fetches))
         if plan is None:
-            fed = [self._output(name) for name in feeds]
-            dtypes = [self._quantized(output) for output in fed]
-            plan = _RunPlan(fed, [self._output(name) for name in fetches], dtypes)
+            plan = _RunPlan(*([self._output(name) for name in names] for names in (feeds, fetches)))
             self._plans[feeds, fetches] = plan
         return plan
 
@@ -211,10 +204,6 @@ class Session:
                 f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the Graph"
             )
         return TFOutput(oper, int(index or 0))
-
-    def _quantized(self, output: TFOutput) -> int | None:
-        number: int = self._library.TF_OperationOutputType(output)
-        return number if dtype_name(number) in QUANTIZED_DTYPES else None
 
     def close(self) -> None:
         """Wait for running calls, then free the session, its variables and the graph."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tfs_deploy.codec.dtypes import DT_STRING, dtype_number, numpy_dtype
+from tfs_deploy.codec.dtypes import DT_STRING, dtype_number, wire_dtype
 from tfs_deploy.errors import RequestError, UnimplementedError
 
 if TYPE_CHECKING:
@@ -44,14 +44,9 @@ def _dims(shape: tuple[int, ...]) -> Any:
     return kind(*shape)
 
 
-def to_tensor(library: Library, array: NDArray[Any], quantized: int | None = None) -> int:
-    """Copy an array into a new ``TF_Tensor`` and return its address; the caller must delete it.
-
-    ``quantized``: the DataType number of a quantized tensor, which an array of the integers of its width fills.
-    """
+def to_tensor(library: Library, array: NDArray[Any]) -> int:
+    """Copy an array into a new ``TF_Tensor`` and return its address; the caller must delete it."""
     number = dtype_number(array.dtype)
-    if quantized is not None and numpy_dtype(quantized) == array.dtype:
-        number = quantized
     shape = array.shape
     if number == DT_STRING:
         return _string_tensor(library, array, shape)
@@ -77,7 +72,7 @@ def from_tensor(library: Library, tensor: int) -> NDArray[Any]:
     number = library.TF_TensorType(tensor)
     shape = tuple(library.TF_Dim(tensor, index) for index in range(library.TF_NumDims(tensor)))
     try:
-        dtype = numpy_dtype(number)
+        dtype = wire_dtype(number)
     except RequestError as error:
         library.TF_DeleteTensor(tensor)
         raise UnimplementedError(error.message) from error

@@ -14,6 +14,7 @@ from tfs_deploy import __version__
 from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.host.regular_file import open_regular, read_regular
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -105,7 +106,8 @@ def write_manifest(version_dir: str | Path, manifest: Manifest) -> Path:
     """Write the manifest and return its path; the directory must not be visible to a server yet."""
     path = Path(version_dir, layout.MANIFEST)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(manifest.to_json(), encoding="utf-8")
+    document = with_checksum(asdict(manifest))
+    path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return path
 
 
@@ -119,10 +121,14 @@ def read_manifest(version_dir: str | Path) -> Manifest | None:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     try:
-        return _from_document(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        document = json.loads(data)
+        require_unchanged(document)
+        return _from_document(document)
+    except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
-            f"{path} is not a valid manifest: {error}", hint="export the version again, or remove the file"
+            f"{path} is not a valid manifest: {error}",
+            hint="a server serves the version all the same; export it again, or remove the file, which only says "
+            "whether the version is as it was exported",
         ) from error
 
 

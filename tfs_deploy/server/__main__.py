@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import __version__
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.extras import require_extra
+from tfs_deploy.host.signals import ending_signals
 from tfs_deploy.server.process.flags import ServerFlags, help_text, parse_flags
 from tfs_deploy.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 
 def run(arguments: list[str], *, check: Callable[[Any], None] | None = None) -> int:
@@ -46,12 +49,18 @@ def main(arguments: list[str] | None = None) -> int:
     if "--help" in given or "-h" in given:
         sys.stdout.write(help_text() + "\n")
         return 0
+    for number in ending_signals():
+        signal.signal(number, _end)  # until the server has handlers of its own; there is nothing to drain yet
     try:
         return run(given)
     except TfsDeployError as error:
         hint = f" (hint: {error.hint})" if error.hint else ""
         sys.stderr.write(f"error: {visible(error.message)}{hint}\n")
         return error.exit_code
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _set_up_log(flags: ServerFlags) -> None:

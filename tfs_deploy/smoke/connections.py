@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.client import RestClient
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.host.addresses import reached_from_here
 from tfs_deploy.launch.client import client_for
-from tfs_deploy.launch.server import LOCALHOST
 from tfs_deploy.launch.targets import require_own, target_of
 from tfs_deploy.state.endpoint import read_endpoint
 
@@ -67,4 +67,5 @@ def addresses(deployment: Deployment, *, any_server: bool = False) -> tuple[str,
     if not any_server:
         require_own(deployment)
     server = deployment.server
-    return f"{LOCALHOST}:{server.grpc_port}", f"{LOCALHOST}:{server.rest_port}" if server.rest_port else None
+    grpc, rest = (str(reached_from_here(server.address, port)) for port in (server.grpc_port, server.rest_port))
+    return grpc, rest if server.rest_port else None

@@ -15,6 +15,7 @@ from tfs_deploy.errors import InvalidArgumentError, ModelError, TfsDeployError
 from tfs_deploy.savedmodel.goldens import Golden, compare, read_goldens
 from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 from tfs_deploy.savedmodel.versions import find_version
+from tfs_deploy.smoke.json_text import not_text
 from tfs_deploy.smoke.made_up_inputs import made_up_inputs, output_mismatch
 from tfs_deploy.smoke.results import Outcome, SmokeCheck, Target
 
@@ -56,6 +57,10 @@ class _TargetCaller:
         if self.target.label is not None:
             return self.client.predict(self.model, inputs, signature=signature, label=self.target.label)
         return self.client.predict(self.model, inputs, signature=signature, version=self.target.version)
+
+    def garbled(self, reply: PredictReply) -> str:
+        """Return why other clients cannot read this reply's JSON, empty if they can."""
+        return not_text(reply.outputs) if self.transport == "rest" else ""
 
 
 def smoke_target(
@@ -133,8 +138,9 @@ def _one_recorded(
     rtol = golden.rtol if tolerance.rtol is None else tolerance.rtol
     atol = golden.atol if tolerance.atol is None else tolerance.atol
     mismatch = compare(golden.outputs, reply.outputs, rtol, atol)
-    if mismatch is not None:
-        return caller.check(name, Outcome.FAILED, str(mismatch), **facts)
+    problem = caller.garbled(reply) if mismatch is None else str(mismatch)
+    if problem:
+        return caller.check(name, Outcome.FAILED, problem, **facts)
     return caller.check(name, Outcome.OK, "as recorded", **facts)
 
 
@@ -164,7 +170,7 @@ def _one_unrecorded(
         return caller.check(signature.name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)
     answered = version if reply.version is None else reply.version
     facts: dict[str, Any] = {"version": answered, "seconds": time.perf_counter() - started}
-    problem = output_mismatch(signature, reply.outputs)
+    problem = output_mismatch(signature, reply.outputs) or caller.garbled(reply) or None
     earlier = replies.setdefault(signature.name, reply)
     if problem is None and earlier is not reply:
         mismatch = compare(earlier.outputs, reply.outputs, 1e-5, 1e-5)

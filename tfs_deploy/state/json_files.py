@@ -2,7 +2,8 @@
 
 A file of format 1 does not say so: version 1 is what every file without the key ``format`` has, so that files of
 earlier releases are read, and earlier releases read what is written now. A file of a later format names it; a release
-that does not know that format refuses the file instead of guessing what it means.
+that does not know that format refuses the file instead of guessing what it means. A file carries a checksum of its
+content; those of earlier releases, without one, are read as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.atomic import write_atomic
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
+from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: the key that names a format later than 1
 FORMAT: Final = "format"
-_WRONG: Final = (AttributeError, KeyError, TypeError, ValueError, UsageError)
+_WRONG: Final = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError, UsageError)
 
 
 def read_json(path: Path, parse: Callable[[Any], T], *, known: int, hint: str, subject: str = "") -> T | None:
@@ -40,6 +42,7 @@ def read_json(path: Path, parse: Callable[[Any], T], *, known: int, hint: str, s
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         require_known(document, known, subject)
+        require_unchanged(document)
         return parse(document)
     except FileNotFoundError:
         return None
@@ -52,8 +55,8 @@ def read_json(path: Path, parse: Callable[[Any], T], *, known: int, hint: str, s
 def write_json(
     path: Path, document: Mapping[str, Any], *, version: int, indent: int | None = None, sort_keys: bool = False
 ) -> None:
-    """Replace a file in one step; raises ``EnvironmentFault`` with the old one untouched."""
-    write_atomic(path, json.dumps(stamped(document, version), indent=indent, sort_keys=sort_keys) + "\n")
+    """Replace a file in one step, with a checksum; raises ``EnvironmentFault`` with the old one untouched."""
+    write_atomic(path, json.dumps(with_checksum(stamped(document, version)), indent=indent, sort_keys=sort_keys) + "\n")
 
 
 def stamped(document: Mapping[str, Any], version: int) -> Mapping[str, Any]:

@@ -17,7 +17,9 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
+from tfs_deploy.atomic import remove_leftovers
 from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
+from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,15 +27,24 @@ if TYPE_CHECKING:
 
 NAME: Final = "rollout.lock"
 _POLL: Final = 0.1
+_ABOUT: Final = ("holder", "host", "pid", "since", "purpose")
+_LOOK: Final = 0.005
+#: seconds in which those who only look at the lock are sure to be done
+_LOOKS: Final = 2.0
 
 
 def holder(state_dir: Path) -> dict[str, Any] | None:
-    """Return who holds the lock (``holder``, ``host``, ``pid``, ``since``, ``purpose``), None if it is free."""
+    """Return who holds the lock (``holder``, ``host``, ``pid``, ``since``, ``purpose``), None if it is free.
+
+    Empty where the file does not tell: it is not written yet, or damaged. The lock is held all the same.
+    """
     path = state_dir / NAME
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be opened: {error.strerror}", hint=file_hint(error)) from error
     try:
         return None if _take(descriptor, fcntl.LOCK_SH) else _read(descriptor)
     finally:
@@ -46,9 +57,13 @@ def rollout_purpose(model: str) -> str:
 
 
 def rollout_holder(state_dir: Path, model: str) -> dict[str, Any] | None:
-    """Return who holds the lock for a rollout of ``model``, None if no such process does."""
+    """Return who holds the lock for a rollout of ``model``, None if no such process does.
+
+    A holder that the file does not tell may be one.
+    """
     about = holder(state_dir)
-    return about if about is not None and about.get("purpose") == rollout_purpose(model) else None
+    purpose = rollout_purpose(model)
+    return about if about is not None and about.get("purpose", purpose) == purpose else None
 
 
 class HeldLock:
@@ -76,7 +91,8 @@ def lock(
 ) -> Iterator[HeldLock]:
     """Hold the deployment's lock; raises ``LockedError`` with the holder if it is not free within ``wait`` seconds.
 
-    The operating system frees it when the process ends in whatever way, so a lock never has to be removed by hand.
+    The operating system frees it when the process ends in whatever way, so a lock never has to be removed by hand. What
+    its last holder left half-written is removed.
     ``on_wait`` is called once, with a text that names the holder. ``option``: that of the caller's command which waits,
     for the hint; empty where it has none.
     """
@@ -84,6 +100,8 @@ def lock(
     descriptor = _acquire(path, wait, on_wait, option)
     try:
         _write(descriptor, purpose)
+        for folder in (state_dir, *state_dir.glob("config*")):
+            remove_leftovers(folder)
         yield HeldLock(path, descriptor)
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
@@ -107,8 +125,8 @@ def release(state_dir: Path) -> dict[str, Any]:
 
 def describe_holder(about: dict[str, Any]) -> str:
     """Return who holds a lock, since when and for what, as a text."""
-    if not about:  # the holder has not written it yet
-        return "another process"
+    if not about:  # the holder has not written it yet, or the file is damaged
+        return f"another process, of which {NAME} does not say more"
     who = f"{about['holder']} on {about['host']} (process {about['pid']})"
     return f"{who} since {about['since']}: {about['purpose']}"
 
@@ -123,8 +141,11 @@ def _acquire(path: Path, wait: float, on_wait: Callable[[str], None], option: st
                 return descriptor
             os.close(descriptor)  # it was released by force between the opening and the taking
             continue
-        about = _read(descriptor)
+        about, only_read = _read(descriptor), _take(descriptor, fcntl.LOCK_SH)
         os.close(descriptor)
+        if only_read and time.monotonic() < end + _LOOKS:
+            time.sleep(_LOOK)
+            continue
         if time.monotonic() >= end:
             until = f"wait for it ({option} 5m)" if option else "run the command again once it has ended"
             hint = f"{until}, or stop that process; if it hangs: tfs-deploy lock release"
@@ -164,15 +185,16 @@ def _write(descriptor: int, purpose: str) -> None:
     about = {"holder": _user(), "host": socket.gethostname(), "pid": os.getpid(), "since": since, "purpose": purpose}
     with contextlib.suppress(OSError):  # a full disk: the lock is held all the same
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(about).encode() + b"\n", 0)
+        os.pwrite(descriptor, json.dumps(with_checksum(about)).encode() + b"\n", 0)
 
 
 def _read(descriptor: int) -> dict[str, Any]:
     try:
-        about: dict[str, Any] = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:
+        about = json.loads(os.pread(descriptor, 4096, 0))
+        require_unchanged(about)
+        return {key: about[key] for key in _ABOUT}
+    except (KeyError, RecursionError, TypeError, ValueError):
         return {}
-    return about
 
 
 def _user() -> str:

@@ -12,7 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
+from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.host.machine import boot_id
+from tfs_deploy.host.processes import has_ended, pid_namespace
 from tfs_deploy.state.json_files import read_json, write_json
 
 VERSION: Final = 1
@@ -32,7 +34,8 @@ class ServerRecord:
     """One started server.
 
     ``started`` is the start time of process ``pid`` (see ``host.processes``), ``boot`` the boot of the machine in which
-    both mean something; ``log_start`` is the size of the log before the start, ``settings`` what the server read then.
+    both mean something, ``pid_namespace`` the namespace of the number (pid_namespaces(7)), empty in records of earlier
+    releases; ``log_start`` is the size of the log before the start, ``settings`` what the server read then.
     """
 
     pid: int
@@ -44,6 +47,12 @@ class ServerRecord:
     settings: tuple[str, ...]
     log: Path
     log_start: int
+    pid_namespace: str = ""
+
+    @property
+    def of_this_namespace(self) -> bool:
+        """Whether process numbers mean the same here as where the server was started."""
+        return bool(self.pid_namespace) and self.pid_namespace == pid_namespace()
 
     @property
     def of_this_boot(self) -> bool:
@@ -57,6 +66,7 @@ def write_server(state_dir: Path, record: ServerRecord, role: Role = Role.CURREN
         "pid": record.pid,
         "started": record.started,
         "boot": record.boot,
+        "pid_namespace": record.pid_namespace,
         "grpc_address": record.grpc_address,
         "rest_address": record.rest_address,
         "flags": list(record.flags),
@@ -78,6 +88,28 @@ def remove_server(state_dir: Path, role: Role = Role.CURRENT) -> None:
     (state_dir / role.value).unlink(missing_ok=True)
 
 
+def ended_server(state_dir: Path, address: str) -> int | None:
+    """Return the process that answered gRPC at ``address`` if it has ended and no other recorded one is there.
+
+    None without a record, and where the process cannot be seen: from another machine, boot or container, or where the
+    records cannot be read.
+    """
+    ended = None
+    for role in Role:
+        try:
+            record = read_server(state_dir, role)
+        except EnvironmentFault:
+            return None
+        if record is None or record.grpc_address != address:
+            continue
+        if not record.of_this_boot or not record.of_this_namespace:
+            return None
+        if not has_ended(record.pid, record.started):
+            return None
+        ended = record.pid
+    return ended
+
+
 def _record(document: Any) -> ServerRecord:
     rest = document["rest_address"]
     return ServerRecord(
@@ -90,4 +122,5 @@ def _record(document: Any) -> ServerRecord:
         settings=tuple(document.get("settings", ())),
         log=Path(document["log"]),
         log_start=int(document["log_start"]),
+        pid_namespace=str(document.get("pid_namespace", "")),
     )

@@ -25,7 +25,10 @@ DAMAGED: Final = "traffic.damaged"
 VERSION: Final = 1
 _TOTAL: Final = 100.0
 _TOLERANCE: Final = 1e-6
-_REWRITE: Final = "remove the file, then start or resume the rollout, which writes it again"
+_REWRITE: Final = (
+    "clients that follow it keep the split that they read last; remove the file, then start or resume the rollout, "
+    "which writes it again"
+)
 
 
 @dataclass(frozen=True, slots=True)

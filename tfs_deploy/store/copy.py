@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError, VerdictError, file_hint
+from tfs_deploy.errors import ModelError, UsageError, VerdictError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.manifest import Manifest, read_manifest
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
@@ -20,6 +19,7 @@ from tfs_deploy.savedmodel.versions import VersionDir, list_versions
 from tfs_deploy.store.base_path import check_base_path, check_version
 from tfs_deploy.store.publish import refuse_taken, stage, translate_os_errors
 from tfs_deploy.store.retention import check_keep, named_versions, prune
+from tfs_deploy.store.tree import copy_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def publish_version(
         check: called with the copy before it is visible; raises if it must not be published.
 
     Raises:
-        UsageError: the base path, or the number, cannot be used.
+        UsageError: the base path, or the number, cannot be used, or a link leads out of the source.
         ModelError: the source is not a SavedModel that can be read.
         VerdictError: the copy is not what the manifest says.
         EnvironmentFault: something cannot be read, or the disk is full or read-only.
@@ -79,7 +79,7 @@ def publish_version(
         raise UsageError(f"base path {base} is inside {folder}, the version to publish", hint="give another base path")
     with stage(base) as staged:
         with translate_os_errors(base):
-            size = _copy(folder, staged.path)
+            size = copy_tree(folder, staged.path)
         refused = _ACCEPTS.refused(review_manifest(staged.path))
         if refused:
             raise VerdictError(f"{folder} has changed since the export: {refused[0]}", hint="export the version again")
@@ -103,33 +103,3 @@ def _same_files(base: Path, published: VersionDir, manifest: Manifest | None) ->
             if version != published and other is not None and other.digest == manifest.digest:
                 found.append(version.number)
     return tuple(found)
-
-
-def _copy(source: Path, target: Path) -> int:
-    """Copy the content of the files, following links, and return its size in bytes.
-
-    Permissions are those of new files: an artefact store may have removed the right to write or to read.
-    """
-    size = 0
-    for place, folders, names in os.walk(source, followlinks=True, onerror=_unreadable):
-        there = target / Path(place).relative_to(source)
-        for name in folders:
-            (there / name).mkdir()
-        for name in names:
-            _require_readable(Path(place, name))
-            shutil.copyfile(Path(place, name), there / name)
-            size += (there / name).stat().st_size
-    return size
-
-
-def _require_readable(path: Path) -> None:
-    if not path.is_file():
-        raise UsageError(f"{path} is not a regular file", hint="a version holds files and directories only")
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        _unreadable(error)
-
-
-def _unreadable(error: OSError) -> None:
-    raise EnvironmentFault(f"{error.filename} cannot be read: {error.strerror}", hint=file_hint(error)) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.atomic import write_files
 from tfs_deploy.errors import EnvironmentFault, UsageError, VerdictError, file_hint
 from tfs_deploy.host.regular_file import read_regular
-from tfs_deploy.savedmodel.formats.crc32c import crc32c
+from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 from tfs_deploy.store.identity import identify
 
@@ -24,7 +24,6 @@ KIND: Final = "tfs-deploy verdict"
 ESSENTIAL: Final = ("files", "load", "smoke")
 #: raised when the document changes in a way that older readers would misread
 SCHEMA_VERSION: Final = 1
-_CHECKSUM: Final = "crc32c"
 #: without a manifest the identity is that of the files themselves
 _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
 
@@ -33,11 +32,6 @@ def write_verdict(document: Mapping[str, Any], folder: Path) -> Path:
     """Write the verdict to a folder, atomically, and return its path."""
     (path,) = write_files(folder, {FILE_NAME: json.dumps(with_checksum(document), indent=2) + "\n"})
     return path
-
-
-def with_checksum(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a verdict with its checksum."""
-    return {**document, _CHECKSUM: _checksum(document)}
 
 
 def read_verdict(path: str | Path) -> dict[str, Any]:
@@ -80,8 +74,10 @@ def read_verdict(path: str | Path) -> dict[str, Any]:
 
 def _problem(document: dict[str, Any]) -> str | None:
     """Return why a verdict cannot be what ``verify`` wrote, ``None`` if it can."""
-    if document.get(_CHECKSUM, "") not in ("", _checksum(document)):
-        return "it was changed after it was written"
+    try:
+        require_unchanged(document)
+    except ValueError as error:
+        return str(error)
     for key in ("models", "checks"):
         entries = document.get(key)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -98,12 +94,6 @@ def _problem(document: dict[str, Any]) -> str | None:
     if document["ok"] and (failed or refused):
         return f"it says yes, and that {(failed or refused)[0]} failed"
     return None
-
-
-def _checksum(document: Mapping[str, Any]) -> str:
-    """Return the CRC-32C of a verdict without its checksum."""
-    content = {key: value for key, value in document.items() if key != _CHECKSUM}
-    return f"{crc32c(json.dumps(content, sort_keys=True).encode()):08x}"
 
 
 def require_verdict(path: str | Path, version_dir: Path) -> str:

@@ -171,7 +171,7 @@ def _deployment(
     kind: Literal["embedded", "docker"] = DOCKER if target.kind == DOCKER else EMBEDDED
     rest = rest if base.server.rest_port else 0
     server = dataclasses.replace(
-        base.server, target=kind, grpc_port=grpc, rest_port=rest, alternate_ports=None, docker=None
+        base.server, target=kind, grpc_port=grpc, rest_port=rest, alternate_ports=None, embedded=None, docker=None
     )
     # one attempt, whatever the file says: a retry would only hide that the first load fails
     flags = {**server.flags, "max_num_load_retries": 0, "load_retry_interval_micros": 0}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy.deployment import Model, VersionPolicy
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.savedmodel.versions import version_number
+from tfs_deploy.store.tree import copy_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,12 +50,13 @@ def _model(name: str, versions: dict[int, Path], labels: dict[str, int], folder:
 
 def _link(source: Path, target: Path) -> None:
     try:
-        shutil.copytree(source, target, copy_function=_link_or_copy)
-    except (OSError, shutil.Error) as error:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy_tree(source, target, outward=True, copy=_link_or_copy)
+    except OSError as error:
         raise EnvironmentFault(f"{source} cannot be copied to {target}: {error}") from error
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:

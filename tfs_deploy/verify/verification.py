@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import __version__
-from tfs_deploy.store.verdict import KIND, SCHEMA_VERSION, with_checksum
+from tfs_deploy.savedmodel.formats.checked_json import with_checksum
+from tfs_deploy.store.verdict import KIND, SCHEMA_VERSION
 from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.forked_command import ForkedProcess, start_server
 from support.live import free_ports, is_open, until
 
 RECORDED = Path(__file__).parents[2] / "conformance" / "recorded"
@@ -23,7 +22,7 @@ RECORDED = Path(__file__).parents[2] / "conformance" / "recorded"
 class Server:
     """A server in a process of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: ForkedProcess
     grpc_port: int
     rest_port: int
     log: Path
@@ -36,7 +35,7 @@ class Server:
     def rest_url(self) -> str:
         return f"http://127.0.0.1:{self.rest_port}"
 
-    def post(self, model: str, document: dict[str, Any], timeout: float = 20.0) -> dict[str, Any]:
+    def post(self, model: str, document: dict[str, Any], timeout: float = 300.0) -> dict[str, Any]:
         """Predict over REST; raises what urllib raises."""
         request = urllib.request.Request(
             f"{self.rest_url}/v1/models/{model}:predict", json.dumps(document).encode(), method="POST"
@@ -65,10 +64,10 @@ class Server:
 def serving(folder: Path, *flags: str, wait: bool = True) -> Iterator[Server]:
     """Run a server with these flags."""
     grpc_port, rest_port = free_ports(2)
-    command = [sys.executable, "-m", "tfs_deploy.server", f"--port={grpc_port}", f"--rest_api_port={rest_port}"]
+    ports = [f"--port={grpc_port}", f"--rest_api_port={rest_port}"]
     log = folder / f"server-{grpc_port}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([*command, "--exit_with_parent", *flags], stdout=output, stderr=output)
+        process = start_server([*ports, "--exit_with_parent", *flags], output)
     try:
         if wait:
             until(lambda: process.poll() is not None or (is_open(grpc_port) and is_open(rest_port)))
@@ -107,7 +106,7 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         folder,
         f"--model_config_file={config}",
         f"--monitoring_config_file={models / 'monitoring.config'}",
-        "--rest_api_timeout_in_ms=20000",
+        "--rest_api_timeout_in_ms=300000",
         "--enable_grpc_healthcheck_service=true",
     ) as found:
         yield found

@@ -61,7 +61,7 @@ def test_who_is_served(verify: bool, pems: Path, start: Callable[..., Server], m
         credentials = grpc.ssl_channel_credentials((pems / "ca.pem").read_bytes(), key, chain)
         with Client(address, credentials=credentials, retries=1) as client:
             try:
-                return bool(client.predict("default", {"x": np.float32([[2]])}, timeout=10)["y"] == 3.0)
+                return bool(client.predict("default", {"x": np.float32([[2]])}, timeout=300)["y"] == 3.0)
             except UnavailableError:
                 return False
 

@@ -31,7 +31,7 @@ HEAD = b"POST /v1/models/half_plus_two:predict HTTP/1.1\r\nHost: x\r\n"
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=20)
+    return socket.create_connection(("127.0.0.1", port), timeout=300)
 
 
 def read_reply(connection: socket.socket) -> bytes:
@@ -201,7 +201,7 @@ def test_length_too_large(server: Server) -> None:
 
 def post(server: Server, path: str, body: bytes) -> tuple[int, bytes]:
     with connect(server.rest_port) as connection:
-        connection.settimeout(60)
+        connection.settimeout(300)
         head = f"POST /v1/models/{path}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
         head_, _, content = read_reply(connection).partition(b"\r\n\r\n")
@@ -220,7 +220,7 @@ def test_large_bodies(server: Server) -> None:
     array = np.zeros((len(text) // 4, 1), np.float32)
     with grpc.insecure_channel(server.grpc_address, [("grpc.max_receive_message_length", -1)]) as channel:
         call = channel.unary_unary(methods.PREDICT)
-        assert len(call(encode_predict_request("half_plus_two", {"x": array}), timeout=60)) > array.nbytes
+        assert len(call(encode_predict_request("half_plus_two", {"x": array}), timeout=300)) > array.nbytes
     until(lambda: server.status_line("VmRSS") < 700)
 
 
@@ -256,7 +256,7 @@ def test_small_messages_for_large_tensors(server: Server) -> None:
     with grpc.insecure_channel(server.grpc_address) as channel:
         call = channel.unary_unary(methods.PREDICT)
         with pytest.raises(grpc.RpcError) as failure:
-            call(request, timeout=20)
+            call(request, timeout=300)
     assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert server.status_line("VmHWM") - before < 100
 
@@ -269,7 +269,7 @@ def test_others_are_served_meanwhile(server: Server) -> None:
 
     def send() -> None:
         with connect(server.rest_port) as connection:
-            connection.settimeout(60)
+            connection.settimeout(300)
             connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
             replies.append(read_reply(connection))
         done.set()

@@ -146,7 +146,7 @@ def slow_call(server: Server, loops: float) -> tuple[threading.Thread, list[obje
     def call() -> None:
         with Client(server.grpc_address) as client:
             try:
-                found.append(client.predict("zoo", {"x": np.float32([loops])}, signature="slow", timeout=60)["y"][0])
+                found.append(client.predict("zoo", {"x": np.float32([loops])}, signature="slow", timeout=300)["y"][0])
             except Exception as error:  # noqa: BLE001 - the test looks at it
                 found.append(error)
 

@@ -220,7 +220,7 @@ def test_a_good_model_passes_every_group_and_leaves_nothing(tmp_path, monkeypatc
     monkeypatch.setattr("tempfile.tempdir", None)
     x = np.arange(8, dtype=np.float32)
     data = DataSettings({"x": x, "label": x / 2 + 2}, (MetricLimit.parse("mae < 0.001"),))
-    budgets = (Budget.parse("p99 < 5s"), Budget.parse("p50 < 50x"))
+    budgets = (Budget.parse("p90 < 5s"), Budget.parse("p50 < 50x"))
     shutil.copytree(PLAIN / "1", tmp_path / "plain/2")
     plan = plan_for(tmp_path / "plain/2", baseline=PLAIN / "1", data=data, load=LoadSettings(0.6, budgets=budgets))
     verification = verify(plan)

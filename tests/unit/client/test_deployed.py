@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from tfs_deploy.client import AsyncRouter, deployed
 from tfs_deploy.client.deployed import AsyncDeployedClient, DeployedClient
 from tfs_deploy.errors import NotFoundError, UnavailableError, UsageError
+from tfs_deploy.host.machine import boot_id
+from tfs_deploy.host.processes import pid_namespace, start_time
 from tfs_deploy.server.testing import function_model, serve_models
-from tfs_deploy.state.endpoint import write_endpoint
+from tfs_deploy.state.endpoint import mark_stopped, write_endpoint
+from tfs_deploy.state.server_record import Role, ServerRecord, write_server
 
 
 class Server:
@@ -152,6 +157,52 @@ def test_threads_share_one_connection(tmp_path, servers):
         thread.join()
     assert made == ["a:1"]
     client.close()
+
+
+def record(started: int | None = None, **changes) -> ServerRecord:
+    """This process, as if it were the server at a:1; with another start time it has ended."""
+    started = start_time(os.getpid()) if started is None else started
+    there = {"boot": boot_id(), "pid_namespace": pid_namespace(), "grpc_address": "a:1"}
+    rest = {"rest_address": None, "flags": (), "settings": (), "log": Path("log"), "log_start": 0}
+    return ServerRecord(pid=os.getpid(), started=started, **{**there, **rest, **changes})
+
+
+def test_whoever_took_the_address_of_a_stopped_server_is_not_called(tmp_path, connect, servers, monkeypatch):
+    monkeypatch.setattr(deployed, "_INTERVAL", 0.0)
+    write_endpoint(tmp_path, "a:1", None)
+    with DeployedClient(tmp_path, connect=connect) as client:
+        client.predict("m", {})
+        mark_stopped(tmp_path)
+        with pytest.raises(UnavailableError, match=r"was stopped; what answers on a:1 now is not it") as caught:
+            client.predict("m", {})
+        assert (caught.value.reached, caught.value.retriable, servers["a:1"].calls) == (False, True, 1)
+        write_endpoint(tmp_path, "a:1", None)
+        client.predict("m", {})
+    mark_stopped(tmp_path)
+    with DeployedClient(tmp_path, connect=connect) as late, pytest.raises(UnavailableError):
+        late.predict("m", {})
+
+
+def test_whoever_took_the_address_of_a_process_that_ended_is_not_called(tmp_path, connect, servers, monkeypatch):
+    monkeypatch.setattr(deployed, "_INTERVAL", 0.0)
+    write_endpoint(tmp_path, "a:1", None)
+    write_server(tmp_path, record())
+    with DeployedClient(tmp_path, connect=connect) as client:
+        client.predict("m", {})
+        write_server(tmp_path, record(started=1))
+        with pytest.raises(UnavailableError, match=f"process {os.getpid()}. has ended"):
+            client.predict("m", {})
+        write_server(tmp_path, record(), Role.SUCCESSOR)  # a replacement on the same ports
+        client.predict("m", {})
+    assert servers["a:1"].calls == 2
+
+
+@pytest.mark.parametrize("changes", [{"boot": "other"}, {"pid_namespace": "pid:[1]"}, {"pid_namespace": ""}])
+def test_a_process_that_cannot_be_seen_from_here_is_not_called_lost(tmp_path, connect, changes):
+    write_endpoint(tmp_path, "a:1", None)
+    write_server(tmp_path, record(started=1, **changes))
+    with DeployedClient(tmp_path, connect=connect) as client:
+        client.predict("m", {})
 
 
 class AwaitedServer(Server):

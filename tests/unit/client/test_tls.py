@@ -8,6 +8,7 @@ import shutil
 import ssl
 import subprocess
 import threading
+import time
 from http.server import ThreadingHTTPServer
 
 import grpc
@@ -15,7 +16,8 @@ import pytest
 
 from support.clients import CLIENTS
 from tfs_deploy.client import Tls
-from tfs_deploy.errors import EnvironmentFault, UnavailableError
+from tfs_deploy.client import tls as tls_module
+from tfs_deploy.errors import EnvironmentFault, UnavailableError, UsageError
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
@@ -199,3 +201,78 @@ def test_a_damaged_certificate(kind, serve, folder, tmp_path):
             client.status("half")
         assert "a certificate or key of the client is damaged" in caught.value.message
     assert "whole?" in caught.value.hint
+
+
+def test_a_certificate_and_its_key_are_given_together(folder):
+    for files in ({"certificate": folder / "consumer.pem"}, {"key": folder / "consumer.key"}):
+        with pytest.raises(UsageError, match="a client certificate needs its key"):
+            Tls(**files)
+
+
+def test_a_server_has_to_be_of_the_authority_that_is_given_and_of_no_other(folder):
+    context = Tls(ca=folder / "ca.pem").context()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert [dict(part[0] for part in each["subject"])["commonName"] for each in context.get_ca_certs()] == ["ca"]
+
+
+def test_grpc_gets_each_file_in_its_place(folder, monkeypatch):
+    given = []
+    monkeypatch.setattr(grpc, "ssl_channel_credentials", lambda *arguments: given.append(arguments))
+    Tls(ca=folder / "ca.pem", certificate=folder / "consumer.pem", key=folder / "consumer.key").credentials()
+    Tls().credentials()
+    files = tuple((folder / name).read_bytes().split(b"\n")[1] for name in ("ca.pem", "consumer.key", "consumer.pem"))
+    assert all(line in text for line, text in zip(files, given[0], strict=True))
+    assert given[1] == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "outcome"),
+    [
+        (-30, 15, "fits"),
+        (-30, 13, "is logged"),
+        (-30, -1, "expired on"),
+        (1, 30, "is valid from"),
+    ],
+)
+def test_the_dates_of_a_client_certificate(monkeypatch, caplog, begins, ends, outcome):
+    now = 1_800_000_000.0
+    monkeypatch.setattr(tls_module.time, "time", lambda: now)
+    text = {
+        name: time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(now + days * 86400))
+        for name, days in (("notBefore", begins), ("notAfter", ends))
+    }
+    monkeypatch.setattr(tls_module, "decode_certificate", lambda block: text)
+    with (
+        contextlib.nullcontext() if outcome in ("fits", "is logged") else pytest.raises(EnvironmentFault, match=outcome)
+    ):
+        tls_module._check_dates("own.pem", "", whole=True)
+    assert bool(caplog.records) is (outcome == "is logged")
+
+
+def test_authorities_are_looked_at_too(folder, caplog, monkeypatch):
+    now = time.time()
+    for days, logged in ((0, False), (15, False), (17, True)):
+        caplog.clear()
+        monkeypatch.setattr(tls_module.time, "time", lambda days=days: now + days * 86400)
+        Tls(ca=folder / "ca.pem").context()
+        assert ["the authorities in" in record.getMessage() for record in caplog.records] == [True] * logged
+
+
+@pytest.mark.parametrize("make", [Tls.credentials, Tls.context], ids=["grpc", "rest"])
+def test_a_damaged_client_certificate_is_an_error_of_rest_and_of_the_first_call_of_grpc(folder, tmp_path, make):
+    whole = (folder / "consumer.pem").read_text().splitlines()
+    (tmp_path / "cut.pem").write_text("\n".join([*whole[:3], whole[-1]]))
+    tls = Tls(certificate=tmp_path / "cut.pem", key=folder / "consumer.key")
+    refused = pytest.raises(EnvironmentFault, match=r"certificate in .*cut\.pem cannot be read: Error decoding PEM")
+    with refused if make is Tls.context else contextlib.nullcontext():
+        assert make(tls)
+
+
+def test_a_damaged_key_is_named(folder, tmp_path):
+    whole = (folder / "consumer.key").read_text().splitlines()
+    (tmp_path / "cut.key").write_text("\n".join([*whole[:2], whole[-1]]))
+    tls = Tls(certificate=folder / "consumer.pem", key=tmp_path / "cut.key")
+    with pytest.raises(EnvironmentFault, match=r"consumer.pem and .*cut.key cannot be used") as caught:
+        tls.context()
+    assert "openssl x509 -in" in caught.value.hint
+    assert tls.credentials()

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs_deploy import codec, protos
-from tfs_deploy.errors import RequestError
+from tfs_deploy.codec.decode import MAX_FILLED
+from tfs_deploy.codec.wire import delimited, varint
+from tfs_deploy.errors import DataLossError, InvalidArgumentError, RequestError, TfsDeployError
 
 names = st.text(min_size=0, max_size=150)
 
@@ -194,3 +196,64 @@ def test_label_and_version_exclude_each_other() -> None:
         codec.encode_predict_request("m", {}, label="stable", version=1)
     with pytest.raises(RequestError, match="does not fit 64 bits"):
         codec.encode_predict_request("m", {}, version=2**63)
+
+
+def _filled(elements: int, name: str = "x") -> bytes:
+    """Return a map entry with a tensor of that many float elements and no value."""
+    shape = delimited(b"\x12", delimited(b"\x12", b"\x08" + varint(elements)))
+    return delimited(b"\x0a", name.encode()) + delimited(b"\x12", b"\x08\x01" + shape)
+
+
+@pytest.mark.parametrize("reply", [False, True])
+def test_what_a_message_may_ask_for_beyond_its_values(reply: bool) -> None:
+    tag = b"\x0a" if reply else b"\x12"
+    decode: Any = codec.decode_predict_response if reply else codec.decode_predict_request
+    half = MAX_FILLED // 8
+    for second, fits in ((half, True), (half + 1, False)):
+        data = delimited(tag, _filled(half, "x")) + delimited(tag, _filled(second, "y"))
+        if fits:
+            found = decode(data)
+            assert reply or found.filled_bytes == MAX_FILLED
+            continue
+        with pytest.raises(TfsDeployError) as caught:
+            decode(data)
+        assert f"asks for {MAX_FILLED + 4} bytes more" in f"{caught.value.message} {caught.value.hint}"
+        assert isinstance(caught.value, DataLossError if reply else InvalidArgumentError)
+
+
+def test_values_that_were_sent_are_not_counted_as_filled() -> None:
+    data = codec.encode_predict_request("m", {"x": np.ones(1000, np.float32)})
+    assert codec.decode_predict_request(bytearray(data)).filled_bytes == 0
+
+
+@pytest.mark.parametrize("version", [-(2**63), -1, 0, 1, 2**63 - 1])
+def test_versions_that_fit_64_bits(version: int) -> None:
+    assert codec.decode_predict_request(codec.encode_predict_request("m", {}, version=version)).version == version
+
+
+@pytest.mark.parametrize("version", [-(2**63) - 1, 2**63])
+def test_versions_that_do_not(version: int) -> None:
+    with pytest.raises(RequestError, match="does not fit 64 bits"):
+        codec.encode_predict_request("m", {}, version=version)
+
+
+def test_a_model_spec_that_comes_in_pieces_is_one() -> None:
+    spec = [delimited(b"\x0a", part) for part in (delimited(b"\x0a", b"m"), b"\x12\x02\x08\x05", b"\x1a\x01s")]
+    call = codec.decode_predict_request(b"".join(spec))
+    assert (call.model, call.version, call.signature, call.label) == ("m", 5, "s", None)
+    long = codec.encode_predict_request("m" * 600, {}, label="l" * 600)
+    assert codec.decode_predict_request(long).label == "l" * 600
+
+
+def test_an_entry_without_a_name_or_a_value() -> None:
+    with pytest.raises(InvalidArgumentError, match="tensor parsing error: x"):
+        codec.decode_predict_request(delimited(b"\x12", b"\x0a\x01x"))
+    data = delimited(b"\x12", delimited(b"\x12", b"\x08\x01"))
+    assert list(codec.decode_predict_request(data).inputs) == [""]
+
+
+def test_bytes_that_are_neither_message() -> None:
+    with pytest.raises(DataLossError, match="not a PredictRequest"):
+        codec.decode_predict_request(b"\x0a\x05x")
+    with pytest.raises(DataLossError, match="not a PredictResponse"):
+        codec.decode_predict_response(b"\x0a\x05x")

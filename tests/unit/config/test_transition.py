@@ -169,3 +169,15 @@ def test_no_step_is_refused_and_no_label_is_ever_left_alone(before, after, data)
                 assert set(kept.values()) <= now[name], "a labelled version was dropped"
         loaded = now
         labels = {name: dict(m.version_labels) for name, m in wanted.items()}
+
+
+def test_a_policy_that_stays_is_not_replaced_by_what_is_served():
+    same = config(model(VersionPolicy.latest(1)))
+    assert said(transition(same, same, on_disk={"m": [1, 2]}, loaded={"m": [1]})) == [[("m", "latest 1", {})]]
+    steps = transition(
+        config(model(VersionPolicy.latest(1))),
+        config(model(VersionPolicy.latest(2))),
+        on_disk={"m": [1, 2]},
+        loaded={"m": [2]},
+    )
+    assert said(steps) == [[("m", "latest 2", {})]]

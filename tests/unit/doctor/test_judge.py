@@ -289,6 +289,12 @@ def test_gpus(engine, gpu, wanted, driver, containers):
         (Port("grpc_port", 8500, "taken", "process 7 (nc)"), EMBEDDED, PROBLEM, "in use by process 7 (nc)"),
         (Port("rest_port", 8501, "taken"), DOCKER, PROBLEM, "another user"),
         (Port("rest_port", 8501, "taken", "container shop", own=True), DOCKER, OK, "own server, container shop"),
+        (
+            Port("grpc_port", 8500, "taken", "process 7 (server)", own=True, open_on=("0.0.0.0",)),
+            EMBEDDED,
+            WARNING,
+            "8500 is open to other machines on 0.0.0.0, which the file does not ask for",
+        ),
         (Port("rest_port", 80, "forbidden"), EMBEDDED, PROBLEM, "may not be used"),
         (Port("rest_port", 0, "free"), EMBEDDED, SKIPPED, "turns it off"),
     ],

@@ -14,6 +14,7 @@ from tfs_deploy.host.tcp_ports import (
     find_listener,
     free_ports,
     is_free,
+    listening_addresses,
     listening_inodes,
     require_free,
 )
@@ -110,3 +111,19 @@ def test_a_port_that_is_bound_twice_names_who_has_it():
 def test_a_number_that_is_not_a_port():
     with pytest.raises(EnvironmentFault, match="70000 is not a valid REST port"):
         bind("127.0.0.1", 70000, what="REST")
+
+
+def test_an_ipv4_address_of_an_ipv6_socket():
+    with socket.socket(socket.AF_INET6) as server:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        server.bind(("::ffff:127.0.0.1", 0))
+        server.listen()
+        assert listening_addresses(server.getsockname()[1]) == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_the_addresses_that_are_listened_on(family, host):
+    with socket.create_server((host, 0), family=family) as server:
+        assert listening_addresses(server.getsockname()[1]) == {host}
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        assert listening_addresses(server.getsockname()[1]) == {"0.0.0.0"}

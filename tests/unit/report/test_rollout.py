@@ -21,9 +21,16 @@ def report(**changes) -> StepReport:
 
 def test_a_step_is_one_row():
     assert markdown_table(steps_table([report()])).splitlines()[2] == (
-        "|        5 |     3.0 |              50 |      2 |    1.2 |    4.8 "
+        "|        5 |     3.0 |              50 |      2 |    1.2 |      - "
         "|             950 |      0 |    1.1 |    3.4 | fail    |"
     )
+
+
+def test_a_quantile_of_too_few_requests_is_a_dash():
+    few = WindowSummary(9, 0, 0.001, 0.002, 0.002, 0.009)
+    row = steps_table([report(windows={"canary": few, "stable": WindowSummary(500, 0, 0.001, 0.002, 0.002, 0.009)})])
+
+    assert row.rows[0][2:10] == ("9", "0", "-", "-", "500", "0", "1.0", "9.0")
 
 
 def test_a_label_without_requests_has_empty_latencies():

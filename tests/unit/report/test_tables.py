@@ -47,6 +47,35 @@ def test_a_long_cell_is_wrapped_and_not_cut():
     assert plain(Table.of(["text"], [[text]]), width=40).count("word") == 40
 
 
+STATUS = Table.of(
+    ["model", "version", "state", "labels", "traffic", ""],
+    [
+        ["digits", 1, "AVAILABLE", "stable, canary", "100 %", None],
+        ["digits", 2, "END", "", "", "NOT_FOUND: /srv/models/digits/2 not found"],
+    ],
+)
+
+
+@pytest.mark.parametrize("width", [*range(36, 130, 3), 200])
+def test_no_word_is_broken_and_no_value_lost_however_narrow_the_terminal_is(width):
+    shown = plain(STATUS, width=width)
+
+    assert all(len(line) <= width for line in shown.splitlines())
+    words = {word for row in STATUS.rows for cell in row for word in cell.split()}
+    assert words <= set(shown.split())
+
+
+def test_what_does_not_fit_side_by_side_is_a_list():
+    assert plain(STATUS, width=40).splitlines() == [
+        *("", "model    digits", "version  1", "state    AVAILABLE", "labels   stable, canary", "traffic  100 %"),
+        *("", "model    digits", "version  2", "state    END", "         NOT_FOUND: /srv/models/digits/2"),
+        "         not found",
+    ]
+    assert plain(STATUS, width=100).splitlines()[3].split() == [
+        *("digits", "1", "AVAILABLE", "stable,", "canary", "100", "%"),
+    ]
+
+
 @given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), max_size=5))
 def test_every_row_is_one_line_with_all_its_columns(rows):
     lines = markdown_table(Table.of(["a", "b"], rows)).split("\n")

@@ -6,6 +6,7 @@ import gc
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf import text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.graphs import write_identity
 from tfs_deploy import protos
 from tfs_deploy.codec import numpy_dtype
 from tfs_deploy.errors import (
@@ -26,7 +29,6 @@ from tfs_deploy.errors import (
     NotFoundError,
     RequestError,
 )
-from tfs_deploy.protos.signatures import DTYPE_NUMBERS
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.savedmodel import inspect_model
 
@@ -231,21 +233,39 @@ def test_a_graph_that_would_end_the_process(models: Path, tmp_path: Path) -> Non
     ],
 )
 def test_dtypes_that_few_models_have(tmp_path: Path, dtype: str, plain: str | None) -> None:
-    model = protos.SavedModel(saved_model_schema_version=1)
-    graph = model.meta_graphs.add()
-    graph.meta_info_def.tags.append("serve")
-    fed = graph.graph_def.node.add(name="x", op="Placeholder")
-    fed.attr["dtype"].type = DTYPE_NUMBERS[dtype]
-    graph.graph_def.node.add(name="y", op="Identity", input=["x"]).attr["T"].type = DTYPE_NUMBERS[dtype]
-    definition = graph.signature_def["serving_default"]
-    for side, name in (("inputs", "x"), ("outputs", "y")):
-        info = getattr(definition, side)[name]
-        info.name, info.dtype = f"{name}:0", DTYPE_NUMBERS[dtype]
-        info.tensor_shape.dim.add(size=-1)
-    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    write_identity(tmp_path, dtype)
     assert inspect_model(tmp_path).signatures["serving_default"].inputs["x"].dtype == dtype
     values = np.array([1, 0, 1], plain or numpy_dtype(dtype))
     with Engine.load(tmp_path) as engine:
         answer = engine.run("serving_default", {"x": values})["y"]
     assert answer.dtype == values.dtype
     assert answer.astype(int).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_shapes_that_tensorflow_1_noted_wrongly_do_not_count(
+    tmp_path: Path, text: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The importer of TensorFlow's API refuses such a graph, the server's session takes it (graph_constructor.cc)."""
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    folder = write_identity(tmp_path / "1", "float32", noted=5)
+    if text:
+        binary = folder / "saved_model.pb"
+        model = protos.SavedModel.FromString(binary.read_bytes())
+        (folder / "saved_model.pbtxt").write_text(text_format.MessageToString(model))
+        binary.unlink()
+    with Engine.load(folder) as engine:
+        assert engine.run("serving_default", {"x": np.ones(3, np.float32)})["y"].tolist() == [1, 1, 1]
+        assert len(list(scratch.iterdir())) == 1
+    assert not list(scratch.iterdir())
+
+
+def test_a_copied_model_keeps_them_as_its_files_stay_as_they_are(tmp_path: Path) -> None:
+    from tfs_deploy import export_model
+
+    source = write_identity(tmp_path / "source", "float32", noted=5)
+    examples = {"serving_default": {"x": np.ones(3, np.float32)}}
+    version = export_model(source, tmp_path / "m", examples=examples)
+    written = (version.path / "saved_model.pb").read_bytes()
+    assert written == (source / "saved_model.pb").read_bytes()

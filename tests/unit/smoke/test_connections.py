@@ -14,7 +14,9 @@ from tfs_deploy.state.endpoint import write_endpoint
 
 @pytest.fixture
 def deployment(tmp_path):
-    return SimpleNamespace(state_dir=tmp_path, server=SimpleNamespace(grpc_port=8500, rest_port=8501))
+    return SimpleNamespace(
+        state_dir=tmp_path, server=SimpleNamespace(address="127.0.0.1", grpc_port=8500, rest_port=8501)
+    )
 
 
 def host(current):

@@ -7,7 +7,14 @@ import os
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault
-from tfs_deploy.state.journal import RESERVE, JournalFile, journals, models_with_journals, unfinished_rollout
+from tfs_deploy.state.journal import (
+    RESERVE,
+    JournalFile,
+    UnfinishedRollout,
+    journals,
+    models_with_journals,
+    unfinished_rollout,
+)
 
 START = {"kind": "start"}
 LOAD = {"kind": "intend", "action": "load"}
@@ -119,6 +126,9 @@ def test_a_rollout_is_unfinished_until_it_ends(tmp_path):
         journal.append_entry({"kind": kind, "detail": detail})
 
     assert unfinished_rollout(tmp_path, "digits") is None
+    journal = JournalFile.create(tmp_path, "digits")
+    entry("note")
+    assert unfinished_rollout(tmp_path, "digits") == UnfinishedRollout("digits", 0, 0)
     journal = JournalFile.create(tmp_path, "digits")
     entry("start", plan={"old": 1, "new": 2})
     assert str(unfinished_rollout(tmp_path, "digits")) == "the rollout of digits from version 1 to 2 is unfinished"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from tfs_deploy.errors import LockedError, UsageError
+from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError
 from tfs_deploy.state import lock as lock_module
-from tfs_deploy.state.lock import holder, lock, release
+from tfs_deploy.state.lock import describe_holder, holder, lock, release, rollout_holder, rollout_purpose
 
 HOLD = """
 import pathlib, sys, time
@@ -122,3 +124,93 @@ def test_a_lock_that_was_released_by_force_as_it_was_taken_is_taken_again(tmp_pa
     with lock(tmp_path, "up") as held:
         held.check()
     assert taken == [True, True]
+
+
+def test_those_who_only_look_do_not_keep_a_holder_out(tmp_path):
+    (tmp_path / lock_module.NAME).touch()
+    descriptor = os.open(tmp_path / lock_module.NAME, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    leaves = threading.Timer(0.2, os.close, [descriptor])
+    leaves.start()
+    with lock(tmp_path, "up"):
+        assert holder(tmp_path)["purpose"] == "up"
+    leaves.join()
+
+
+def test_the_next_holder_removes_what_a_killed_one_left_half_written(tmp_path):
+    (tmp_path / "config.1").mkdir()
+    left = [tmp_path / ".active.json.k3x_9abc.tmp", tmp_path / "config.1/.ssl.config.aaaaaaaa.tmp"]
+    kept = [tmp_path / ".mine.tmp", tmp_path / "notes.tmp"]
+    for path in (*left, *kept):
+        path.touch()
+    with lock(tmp_path, "up"):
+        assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
+
+
+def test_the_lock_is_taken_where_the_directory_is_there_and_where_it_is_not(tmp_path):
+    for _ in range(2):
+        with lock(tmp_path / "a" / "b", "up") as held:
+            held.check()
+
+
+def test_a_rollout_holds_the_lock_for_one_model(tmp_path):
+    assert rollout_holder(tmp_path, "digits") is None
+    with lock(tmp_path, rollout_purpose("digits")):
+        assert rollout_holder(tmp_path, "digits")["pid"] == os.getpid()
+        assert rollout_holder(tmp_path, "letters") is None
+    with lock(tmp_path, "up"):
+        assert rollout_holder(tmp_path, "digits") is None
+
+
+def test_a_lock_that_is_given_back_names_no_holder(tmp_path):
+    with lock(tmp_path, "a purpose that is longer than the next one"):
+        pass
+    assert (tmp_path / lock_module.NAME).read_bytes() == b""
+    (tmp_path / lock_module.NAME).write_text("x" * 1000)
+    with lock(tmp_path, "up"):
+        assert holder(tmp_path)["purpose"] == "up"
+
+
+def test_the_file_is_readable_by_all_and_writable_by_its_owner(tmp_path):
+    before = os.umask(0)
+    try:
+        with lock(tmp_path, "up"):
+            assert (tmp_path / lock_module.NAME).stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_a_lock_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / lock_module.NAME).mkdir()
+    with pytest.raises(EnvironmentFault, match="cannot be opened: Is a directory"), lock(tmp_path, "up"):
+        pass
+
+
+def test_looking_at_a_lock_does_not_keep_it(tmp_path):
+    with lock(tmp_path, "up"):
+        pass
+    assert holder(tmp_path) is None
+    with lock(tmp_path, "up"):
+        assert describe_holder({}) == "another process"
+        assert describe_holder(holder(tmp_path)).endswith(": up")
+
+
+def test_what_a_refused_caller_can_do(tmp_path):
+    for option, hint in (("", "run the command again once it has ended"), ("--wait", r"wait for it \(--wait 5m\)")):
+        with lock(tmp_path, "up"), pytest.raises(LockedError) as caught, lock(tmp_path, "up", option=option):
+            pass
+        assert re.match(f"{hint}, or stop that process; if it hangs: tfs-deploy lock release", caught.value.hint)
+
+
+def test_a_holder_without_a_name_is_told_by_its_number(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "ada")
+    with lock(tmp_path, "up"):
+        assert holder(tmp_path)["holder"] == "ada"
+
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(lock_module.getpass, "getuser", unknown)
+    with lock(tmp_path, "up"):
+        assert holder(tmp_path)["holder"] == str(os.getuid())

@@ -116,3 +116,35 @@ def test_a_journal_is_readable_by_all_and_writable_by_its_owner(tmp_path: Path) 
     finally:
         os.umask(before)
     assert journal.path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_journal_of_a_later_release_is_not_read() -> None:
+    with pytest.raises(EnvironmentFault, match="a journal has format 3, written by a later release"):
+        read_lines(b'{"format": 3, "kind": "start"}\n', "a journal")
+
+
+@pytest.mark.parametrize("rest", [b'{"kind": "a"} ', b'{"kind": "a", "format": 2, "length": 1} ', b"[1] ", b"\0"])
+def test_what_is_behind_the_last_line_and_never_was_one_is_left_out(rest: bytes) -> None:
+    data = sealed([{"kind": "start"}])
+    lines = read_lines(data + rest, "a journal")
+    assert lines.documents == [{"kind": "start"}]
+    assert (lines.size, lines.chain) == (len(data), follow(START, data))
+
+
+def test_a_line_names_its_entry_and_the_lines_before_it() -> None:
+    line = seal({"kind": "start"}, START)
+    assert json.loads(line) == {
+        "kind": "start",
+        "format": 2,
+        "length": 17,
+        "crc32c": json.loads(line)["crc32c"],
+        "previous": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    }
+
+
+@pytest.mark.parametrize(("line", "message"), [(b"[1]\n", "line 1 is not an entry"), (b"{\n", "line 1 is not JSON")])
+def test_what_a_line_has_to_be(line: bytes, message: str) -> None:
+    with pytest.raises(DamagedLineError, match=message):
+        read_lines(line, "a journal")
+    with pytest.raises(DamagedLineError, match="line 1 is not an entry"):
+        read_lines(b'{"format": "2"}\n', "a journal")

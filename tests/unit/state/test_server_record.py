@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.host.machine import boot_id
+from tfs_deploy.savedmodel.formats.checked_json import with_checksum
 from tfs_deploy.state.server_record import Role, ServerRecord, read_server, remove_server, write_server
 
 RECORD = ServerRecord(
@@ -41,7 +42,7 @@ def test_the_file_says_since_when(tmp_path):
 def test_a_record_of_a_release_that_kept_no_settings(tmp_path):
     write_server(tmp_path, RECORD)
     document = json.loads((tmp_path / "server.json").read_text())
-    del document["settings"]
+    del document["settings"], document["crc32c"]
     (tmp_path / "server.json").write_text(json.dumps(document))
     assert read_server(tmp_path).settings == ()
 
@@ -50,5 +51,5 @@ def test_a_server_of_another_boot_cannot_run(tmp_path):
     assert RECORD.of_this_boot
     write_server(tmp_path, RECORD)
     document = json.loads((tmp_path / "server.json").read_text())
-    (tmp_path / "server.json").write_text(json.dumps(document | {"boot": "another"}))
+    (tmp_path / "server.json").write_text(json.dumps(with_checksum(document | {"boot": "another"})))
     assert not read_server(tmp_path).of_this_boot

@@ -15,7 +15,7 @@ import pytest
 from tfs_deploy.errors import EnvironmentFault, ModelError, SpecError, UsageError, VerdictError
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, verify_manifest, write_manifest
-from tfs_deploy.store import copy as copy_module
+from tfs_deploy.store import tree as tree_module
 from tfs_deploy.store.copy import publish_version
 
 PLAIN = Path(__file__).parents[2] / "data/verify/plain/1"
@@ -85,6 +85,24 @@ def pipe(staged: Path) -> None:
     os.mkfifo(staged / "pipe")
 
 
+def lead_out(staged: Path) -> None:
+    (staged / "assets").mkdir(exist_ok=True)
+    (staged / "assets/vocabulary.txt").symlink_to("/etc/passwd")
+
+
+def lead_out_whole(staged: Path) -> None:
+    (staged / "extra").symlink_to("..")
+
+
+def lead_in_by_many_ways(staged: Path) -> None:
+    for name in ("a", "b"):
+        (staged / name).symlink_to(".")
+
+
+def loop(staged: Path) -> None:
+    (staged / "loop").symlink_to("loop")
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
@@ -94,6 +112,10 @@ def pipe(staged: Path) -> None:
         (no_graph, ModelError, "saved_model.pb"),
         (dangle, UsageError, "link is not a regular file"),
         (pipe, UsageError, "pipe is not a regular file"),
+        (loop, UsageError, "loop is not a regular file"),
+        (lead_out, UsageError, "vocabulary.txt is a link that leads out of .*, to /etc/passwd"),
+        (lead_out_whole, UsageError, "extra is a link that leads out of"),
+        (lead_in_by_many_ways, UsageError, "a/a is a link to a directory below another such link"),
     ],
 )
 def test_what_is_not_as_exported_is_not_published_and_nothing_is_left(staged, tmp_path, change, kind, message):
@@ -118,15 +140,12 @@ def test_a_check_sees_the_copy_before_anybody_else_does(staged, tmp_path):
     assert not base.exists()
 
 
-def test_a_store_that_is_read_only_or_made_of_links_is_copied_as_plain_files(staged, tmp_path):
+def test_a_store_that_is_read_only_or_has_links_inside_is_copied_as_plain_files(staged, tmp_path):
+    (staged / "fingerprint.pb").rename(staged / "variables/print")
+    (staged / "fingerprint.pb").symlink_to("variables/print")
+    write_manifest(staged, build_manifest(staged, signature_digest=signature_digest(inspect_model(staged).signatures)))
     store = tmp_path / "store"
-    for path in staged.rglob("*"):
-        target = store / path.relative_to(staged)
-        if path.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(path)
-    (store / "assets.extra").rename(tmp_path / "extra")
-    (store / "assets.extra").symlink_to(tmp_path / "extra")
+    store.symlink_to(staged)
     for path in [*staged.rglob("*"), staged]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     version = publish_version(store, tmp_path / "models/plain").path
@@ -140,7 +159,7 @@ def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(staged, tmp_path
     def copy(source, target):
         raise OSError(number, os.strerror(number), str(target))
 
-    monkeypatch.setattr(copy_module.shutil, "copyfile", copy)
+    monkeypatch.setattr(tree_module.copy_tree, "__kwdefaults__", {**tree_module.copy_tree.__kwdefaults__, "copy": copy})
     with pytest.raises(EnvironmentFault, match=message):
         publish_version(staged, tmp_path / "models/plain")
     assert not (tmp_path / "models").exists()

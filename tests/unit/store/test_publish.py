@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.savedmodel.manifest import build_manifest, verify_manifest, write_manifest
 from tfs_deploy.savedmodel.versions import list_versions
 from tfs_deploy.store import owner, publish, rename
@@ -276,3 +276,75 @@ def test_a_directory_without_permission(reachable):
     assert "BASE/digits cannot be written: Permission denied | make BASE/digits writable" in second
     assert first.endswith(" ['first']")
     assert second.endswith(" ['first']")
+
+
+def test_a_version_takes_its_number_under_the_lock(tmp_path):
+    published = []
+    with publish.stage(tmp_path) as staged:
+        fill(staged.path)
+        with publish.lock_base_path(tmp_path):
+            thread = threading.Thread(target=lambda: published.append(staged.publish().number))
+            thread.start()
+            thread.join(0.2)
+            assert not (tmp_path / "1").exists()
+        thread.join()
+    assert published == [1]
+
+
+def test_the_highest_number_there_is_can_be_published(tmp_path):
+    (tmp_path / str(2**63 - 2)).mkdir()
+    assert publish_one(tmp_path) == 2**63 - 1
+
+
+def test_a_base_path_that_was_made_for_a_version_stays_with_it_and_goes_without_one(tmp_path):
+    base = tmp_path / "models" / "digits"
+    with publish.stage(base) as staged:
+        assert staged.path.parent == base
+    assert names(tmp_path) == []
+    assert publish_one(base) == 1
+    assert names(base) == ["1"]
+
+
+def test_what_was_made_is_removed_if_there_can_be_no_stage(tmp_path, monkeypatch):
+    def full(path: Path, *arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    base = tmp_path / "models" / "digits"
+    monkeypatch.setattr(publish, "remove_abandoned", full)
+    with pytest.raises(EnvironmentFault, match=f"no space left on the disk of {base}"), publish.stage(base):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_directories_that_are_removed_are_told(tmp_path):
+    dead = tmp_path / dataclasses.replace(owner.current(), pid=2**22 + 1).staging_name()
+    dead.mkdir()
+    (tmp_path / "1").mkdir()
+    assert publish.remove_abandoned(tmp_path) == [dead]
+    assert publish.remove_abandoned(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "message", "retriable"),
+    [
+        (errno.ENOSPC, "no space left on the disk of BASE", True),
+        (errno.EDQUOT, "no space left on the disk of BASE", True),
+        (errno.EACCES, "BASE/1 cannot be written: Permission denied", False),
+        (errno.EIO, "BASE/1: Input/output error", False),
+    ],
+)
+def test_errors_of_the_file_system_are_told_apart(tmp_path, number, message, retriable):
+    with pytest.raises(EnvironmentFault) as caught, publish.translate_os_errors(tmp_path):
+        raise OSError(number, os.strerror(number), str(tmp_path / "1"))
+    assert caught.value.message.replace(str(tmp_path), "BASE") == message
+    assert caught.value.retriable is retriable
+
+
+def test_files_are_on_the_disk_before_the_directories_that_name_them(tmp_path, monkeypatch):
+    fill(tmp_path)
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(str(Path(f"/proc/self/fd/{handle}").readlink())))
+    publish.sync_tree(tmp_path)
+    assert sorted(synced) == sorted(str(path) for path in (tmp_path, *tmp_path.rglob("*")))
+    assert synced.index(str(tmp_path / "variables")) < synced.index(str(tmp_path))
+    assert synced[-1] == str(tmp_path)

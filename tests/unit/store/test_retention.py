@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError, UsageError
 from tfs_deploy.state.active import write_active
+from tfs_deploy.store import publish as publish_module
+from tfs_deploy.store import retention
 from tfs_deploy.store.publish import stage
 from tfs_deploy.store.retention import check_keep, prune
 
@@ -50,6 +53,40 @@ def test_the_newest_stay(base):
 def test_the_version_just_published_stays_whatever_its_number(base):
     assert prune(base, 1, [], 2) == [1, 3, 4]
     assert left(base) == [2, 5]
+
+
+def test_nothing_is_removed_while_a_version_is_published(base):
+    removed = []
+    with publish_module.lock_base_path(base):
+        thread = threading.Thread(target=lambda: removed.append(prune(base, 1, [], 5)))
+        thread.start()
+        thread.join(0.2)
+        assert left(base) == [1, 2, 3, 4, 5]
+    thread.join()
+    assert removed == [[1, 2, 3, 4]]
+
+
+def test_version_0_is_one_as_well(base):
+    publish(base, 0)
+    assert prune(base, 5, [], 5) == [0]
+
+
+def test_a_version_that_a_newer_one_has_made_old_is_moved_out_of_sight_first(base, monkeypatch):
+    monkeypatch.setattr(retention.shutil, "rmtree", lambda folder, **options: None)
+    assert prune(base, 4, [], 5) == [1]
+    assert not (base / "1").exists()
+    assert len([path for path in base.iterdir() if not path.name.isdecimal()]) == 1
+
+
+@pytest.mark.parametrize(("above", "removed"), [(3, [2, 3, 4]), (4, [1, 2, 3, 4])])
+def test_deployment_files_are_looked_for_three_directories_above(tmp_path, monkeypatch, above, removed):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    base = tmp_path / "top" / Path(*"abcd"[: above - 1]) / "digits"
+    publish(base, 1, 2, 3, 4, 5)
+    file = deployment(base.parents[above - 1] / "shop.yaml", str(base))
+    file.write_text(file.read_text() + "    versions: {specific: [1]}\n")
+    assert prune(base, 1, None, 5) == removed
 
 
 def test_what_somebody_else_put_there_stays(base):
@@ -130,6 +167,7 @@ def test_how_many_stay_is_a_number(keep):
 
 def test_how_many_may_be_all():
     assert check_keep(None) is None
+    assert check_keep(1) == 1
     assert check_keep(3) == 3
 
 

@@ -184,3 +184,50 @@ def test_the_guide_names_every_key_of_a_verdict(base):
     parts = [document, document["models"][0], document["checks"][0], document["first_failed"]]
     assert {key for part in parts for key in part} <= set(re.findall(r"`(\w+)`", paragraph))
     assert document["schema_version"] == 1
+
+
+def test_a_verdict_of_another_schema_is_not_read(base, tmp_path):
+    document = verification(base / "1", CheckStatus.PASSED).as_dict()
+    path = write_verdict({**document, "schema_version": 2}, tmp_path / "report")
+    with pytest.raises(UsageError, match="has the schema version 2, but this release reads only 1"):
+        read_verdict(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": {}}, "models is not a list of objects"),
+        ({"checks": [1]}, "checks is not a list of objects"),
+        ({"first_failed": 1}, "first_failed is not an object"),
+        ({"left_out": None}, "left_out is not a list of names"),
+        ({"left_out": [1]}, "left_out is not a list of names"),
+        ({"ok": 1}, "ok is neither true nor false"),
+        ({"models": [{"name": "shop", "version": 1, "ok": False}]}, "it says yes, and that shop 1 failed"),
+        ({"checks": [{"id": "smoke.0", "status": "failed"}]}, "it says yes, and that smoke.0 failed"),
+    ],
+)
+def test_a_verdict_that_contradicts_itself_is_not_read(base, tmp_path, change, message):
+    document = {**verification(base / "1", CheckStatus.PASSED).as_dict(), **change}
+    with pytest.raises(UsageError, match=message):
+        read_verdict(write_verdict(document, tmp_path / "report"))
+
+
+@pytest.mark.parametrize("group", ["files", "load", "smoke"])
+def test_each_essential_group_has_to_be_there(base, tmp_path, group):
+    path = written(verification(base / "1", CheckStatus.PASSED, excluded_checks=(group,)), tmp_path)
+    with pytest.raises(VerdictError, match=f"left out the group '{group}'"):
+        require_verdict(path, base / "1")
+    path = written(verification(base / "1", CheckStatus.PASSED, excluded_checks=("bench",)), tmp_path)
+    assert require_verdict(path, base / "1")
+
+
+def test_the_answer_about_these_files_is_the_one_that_counts(base, tmp_path):
+    document = verification(base / "1", CheckStatus.PASSED).as_dict()
+    other = {**document["models"][0], "name": "other", "digest": "another"}
+    ours = {**document["models"][0], "ok": False}
+    path = write_verdict({**document, "ok": False, "models": [other, ours]}, tmp_path / "report")
+    with pytest.raises(VerdictError, match="says no"):
+        require_verdict(path, base / "1")
+    path = write_verdict({**document, "models": [other]}, tmp_path / "report")
+    with pytest.raises(VerdictError, match=r"is about other files \(other 1\)"):
+        require_verdict(path, base / "1")

@@ -87,15 +87,16 @@ def _document(deployment: Deployment, view: Overview) -> dict[str, Any]:
 
 
 def _table(console: Console, view: Overview) -> None:
-    from rich.table import Table
+    from tfs_deploy.report import Table, terminal_table
 
     assert view.server is not None
     rest = f", REST http://{view.server.rest_address}" if view.server.rest_address else ""
     console.print(f"{view.server.name}: gRPC {view.server.grpc_address}{rest}", markup=False)
-    table = Table("model", "version", "state", "labels", "traffic", "", box=None, pad_edge=False)
+    rows = []
     for row in view.rows:
         remark = row.message or ("" if row.wanted else "not in the file")
         traffic = "" if row.traffic is None else f"{row.traffic:g} %"
         version = "" if row.version is None else str(row.version)
-        table.add_row(row.model, version, row.state, ", ".join(row.labels), traffic, remark)
-    console.print(table, markup=False)
+        rows.append((row.model, version, row.state, ", ".join(row.labels), traffic, remark))
+    table = Table.of(["model", "version", "state", "labels", "traffic", ""], rows)
+    console.print(terminal_table(table, ruled=False))

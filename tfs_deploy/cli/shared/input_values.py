@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfs_deploy.client.core.input_check import fits, suggestion
-from tfs_deploy.codec import as_array
+from tfs_deploy.codec import as_array, numpy_dtype
 from tfs_deploy.errors import RequestError, UsageError, file_hint
+from tfs_deploy.protos.signatures import ML_DTYPES
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
     from tfs_deploy.protos.signatures import TensorSpec
 
-_SAVE_ARRAYS = "write arrays of numbers or text with np.save('x.npy', values) or np.savez('inputs.npz', x=values)"
+_SAVE_ARRAYS = (
+    "write arrays of numbers or text with np.save('x.npy', values) or np.savez('inputs.npz', x=values), "
+    "float8 as float32"
+)
 
 
 def read_inputs(arguments: Iterable[str], specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def read_inputs(arguments: Iterable[str], specs: Mapping[str, TensorSpec]) -> di
         for name, value in found.items():
             if name in inputs:
                 raise UsageError(f"input {name} is given twice", hint="give a list of values in one --input")
-            inputs[name] = value
+            inputs[name] = _in_declared_dtype(value, specs.get(name))
     return inputs
 
 
@@ -87,6 +91,24 @@ def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
             hint=f"decode it and save the values: np.save('{path.stem}.npy', values)",
         )
     return _in_batch(data, spec)
+
+
+def _in_declared_dtype(value: Any, spec: TensorSpec | None) -> Any:
+    """Give an array of a file the dtype of its input where numpy's files have no such dtype (bfloat16, float8, int4).
+
+    ``np.save`` writes it as raw bytes of its width, ``run --output`` wider with the same values.
+    """
+    if spec is None or spec.dtype not in ML_DTYPES or not isinstance(value, np.ndarray):
+        return value
+    dtype = numpy_dtype(spec.dtype)
+    if value.dtype == f"V{dtype.itemsize}":
+        return value.view(dtype)
+    if value.dtype.kind not in "iuf":
+        return value
+    with np.errstate(over="ignore", invalid="ignore"):
+        narrow = value.astype(dtype)
+        same = np.array_equal(narrow.astype(value.dtype), value, equal_nan=value.dtype.kind == "f")
+    return narrow if same else value
 
 
 def _read_bytes(path: Path) -> bytes:

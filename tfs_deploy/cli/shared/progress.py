@@ -24,6 +24,8 @@ _PLAIN_INTERVAL: Final = 5.0
 #: columns of the description (fixed, so that the bar stays where it is), of the bar, and of spinner, time and gaps;
 #: three stay free, since the ^C that a terminal echoes must not begin a new line
 _WIDEST, _BAR, _BESIDE = 62, 10, 14
+#: columns below which the description gets the place of the bar
+_NARROW: Final = 70
 
 
 class Progress(Protocol):
@@ -44,12 +46,13 @@ def on_terminal(console: Console, description: str, total: float | None) -> Iter
     from rich.table import Column
     from rich.text import Text
 
-    width = max(10, min(_WIDEST, console.width - _BAR - _BESIDE))
+    wide = console.width >= _NARROW
+    width = max(10, min(_WIDEST, console.width - (_BAR if wide else 0) - _BESIDE))
     text = Column(width=width, no_wrap=True, overflow="ellipsis")
     columns = (
         SpinnerColumn(style="cyan"),
         TextColumn("{task.description}", markup=False, table_column=text),
-        BarColumn(bar_width=_BAR),
+        *((BarColumn(bar_width=_BAR),) if wide else ()),
         TimeElapsedColumn(),
     )
     started = time.monotonic()

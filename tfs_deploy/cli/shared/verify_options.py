@@ -26,6 +26,7 @@ Budgets, each in an option of its own or in a YAML file under budgets:
   p50 p90 p95 p99 < 20ms     throughput >= 200/s     errors <= 1%
   memory < 2GB               cpu < 1.5
   p99 < 1.2x                 relative to the baseline, in the same run
+  p50 needs 10 answered requests, p90 50, p95 100, p99 500
 Metrics:
   accuracy topN precision recall f1 auc log_loss mae mse rmse r2
 """
@@ -106,6 +107,13 @@ OPTIONS = (
         metavar="LIMIT|FILE",
         help="Budget of the load test (see below); may be repeated.",
     ),
+    click.option(
+        "--on-too-few",
+        type=click.Choice(["fail", "skip"]),
+        default="fail",
+        show_default=True,
+        help="What a budget of a quantile does with too few requests.",
+    ),
 )
 
 
@@ -157,7 +165,7 @@ def _load(options: dict[str, Any], targets: list[VerificationTarget]) -> LoadSet
         seconds = 5.0 if budgets else 0.0 if any(target.kind == "address" for target in targets) else 2.0
     if budgets and not seconds:
         raise UsageError("budgets need a load test", hint="give --load a number of seconds above 0")
-    return LoadSettings(seconds, options["callers"], options["rate"], budgets)
+    return LoadSettings(seconds, options["callers"], options["rate"], budgets, options["on_too_few"])
 
 
 def _data(options: dict[str, Any]) -> DataSettings | None:

@@ -10,8 +10,11 @@ from tfs_deploy.client.call.tls_errors import tls_error
 from tfs_deploy.errors import (
     Code,
     DeadlineExceededError,
+    InvalidArgumentError,
+    NotFoundError,
     ResourceExhaustedError,
     StatusError,
+    TfsDeployError,
     UnavailableError,
     status_error,
 )
@@ -95,9 +98,24 @@ _GATEWAY_HINTS: Final = {
     501: _REST_PORT,
     504: _LIMIT,
 }
+#: how the server's NOT_FOUND for what it does not serve begins
+_MISSING: Final = (
+    *("Servable not found for request: ", "Could not find any versions of model ", "Could not find version "),
+)
 #: what gRPC reports of a reply over HTTP/2 that is not gRPC's, with its status or without
 _NOT_GRPC_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
 _NOT_GRPC: Final = re.compile(r"Data frame with END_STREAM flag received")
+
+
+def is_missing(error: TfsDeployError) -> bool:
+    """Tell whether an error is the server's word that it does not serve a model, version or label.
+
+    By the server's texts (server_core.cc, aspired_versions_manager.cc, get_model_status_impl.cc): a model's own
+    NOT_FOUND or INVALID_ARGUMENT, and a proxy's, are about something else.
+    """
+    if isinstance(error, InvalidArgumentError):
+        return "Unrecognized servable version label" in error.message
+    return isinstance(error, NotFoundError) and error.message.startswith(_MISSING)
 
 
 def server_error(code: Code | int, message: str) -> StatusError:

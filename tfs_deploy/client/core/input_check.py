@@ -8,6 +8,8 @@ import numpy as np
 
 from tfs_deploy.codec import dtype_number, numpy_dtype
 from tfs_deploy.codec.arrays import is_python_value, wide_array
+from tfs_deploy.codec.dtypes import wire_dtype
+from tfs_deploy.codec.quantized import quantized
 from tfs_deploy.errors import RequestError
 from tfs_deploy.protos.signatures import DTYPE_NAMES, SignatureInfo, TensorSpec
 from tfs_deploy.text import closest
@@ -21,7 +23,7 @@ _KINDS = {"b": "bool", "i": "integers", "u": "integers", "f": "floats", "c": "co
 
 
 def check_inputs(signature: SignatureInfo, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    """Return the inputs as arrays of the declared dtypes.
+    """Return the inputs as arrays of the declared dtypes; integers for a quantized input in its wire form.
 
     Python numbers, lists and text take the declared dtype if every value fits; arrays must have it.
 
@@ -100,11 +102,12 @@ def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
                 f"input {spec.name} expects {spec}, got a value of type {type(value).__name__}",
                 hint="give an array, a number, text, or a list of these",
             )
-    expected = numpy_dtype(spec.dtype)
+    expected = wire_dtype(spec.dtype)
+    if array.dtype != expected:
+        array = quantized(array, spec.dtype)
     if array.dtype != expected and not _same_type(array.dtype, expected):
-        raise RequestError(
-            f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_cast_hint(spec, array, expected)
-        )
+        hint = _cast_hint(spec, array, numpy_dtype(spec.dtype))
+        raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=hint)
     if not fits(array.shape, spec.shape) and not _lacks_only_ones(array.shape, spec.shape):
         raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_shape_hint(spec, array))
     return array
@@ -192,7 +195,7 @@ def _same_type(given: np.dtype[Any], expected: np.dtype[Any]) -> bool:
 
 
 def _describe(array: NDArray[Any]) -> str:
-    name = "string" if array.dtype.kind in "OSUT" else array.dtype.name
+    name = "string" if array.dtype.kind in "OSUT" else (array.dtype.names or [array.dtype.name])[0]
     return f"{name} {list(array.shape)}"
 
 

@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client.routing.router_base import RouterBase, label_is_gone, label_or_version, remaining
+from tfs_deploy.client.call.status_errors import is_missing
+from tfs_deploy.client.routing.router_base import RouterBase, label_or_version, remaining
 from tfs_deploy.client.routing.shadow import MAX_PENDING, ShadowRequest, copy_inputs, sample_copies
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, TfsDeployError
 
@@ -65,7 +66,7 @@ class AsyncRouter(RouterBase):
         try:
             reply = await self.client.predict(self.model, inputs, **label_or_version(label), **options)
         except TfsDeployError as error:
-            if not label_is_gone(error):
+            if not is_missing(error):
                 self._record_error(label, started, error)
             raise
         self._record_reply(label, started, reply)

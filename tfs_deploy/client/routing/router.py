@@ -6,7 +6,8 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.client.routing.router_base import RouterBase, label_is_gone, label_or_version, remaining
+from tfs_deploy.client.call.status_errors import is_missing
+from tfs_deploy.client.routing.router_base import RouterBase, label_or_version, remaining
 from tfs_deploy.client.routing.shadow import ShadowRequest, ShadowThreads, copy_inputs, sample_copies
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, TfsDeployError
 
@@ -96,7 +97,7 @@ class Router(RouterBase):
         try:
             reply = self.client.predict(self.model, inputs, **label_or_version(label), **options)
         except TfsDeployError as error:
-            if not label_is_gone(error):
+            if not is_missing(error):
                 self._record_error(label, started, error)
             raise
         self._record_reply(label, started, reply)

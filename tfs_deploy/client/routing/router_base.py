@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.client.routing.comparison import has_broken
 from tfs_deploy.client.routing.label_choice import FALLBACK, checked_weights, choose, position
 from tfs_deploy.client.routing.recorder import RequestRecorder
 from tfs_deploy.client.routing.traffic_split import FileTrafficSplit, FixedTrafficSplit
-from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError, TfsDeployError, UsageError
+from tfs_deploy.errors import StatusError, TfsDeployError, UsageError
 from tfs_deploy.state.request_tallies import requests_dir
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class RouterBase:
 
     def _falls_back(self, label: str | int, error: StatusError) -> bool:
         """Return whether to use the fallback because the chosen label is gone; count and log it."""
-        if label == self.fallback or not label_is_gone(error):
+        if label == self.fallback or not is_missing(error):
             return False
         kind = "version" if isinstance(label, int) else "label"
         _LOG.warning("%s: %s %s is gone (%s), using %s", self.model, kind, label, error.message, self.fallback)
@@ -161,10 +162,3 @@ def remaining(timeout: float | None, started: float, error: StatusError) -> floa
 def label_or_version(place: str | int) -> dict[str, Any]:
     """Return the arguments of ``predict`` for a label or a version."""
     return {"version": place} if isinstance(place, int) else {"label": place}
-
-
-def label_is_gone(error: TfsDeployError) -> bool:
-    """Return whether an error says that the server does not serve the label or version."""
-    if isinstance(error, InvalidArgumentError):
-        return "Unrecognized servable version label" in error.message
-    return isinstance(error, NotFoundError)

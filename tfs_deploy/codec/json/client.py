@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tfs_deploy.codec.arrays import as_array, integer_array, wire_order
-from tfs_deploy.codec.dtypes import numpy_dtype
+from tfs_deploy.codec.dtypes import dtype_number, numpy_dtype
 from tfs_deploy.errors import DataLossError, RequestError
 from tfs_deploy.extras import import_extra
+from tfs_deploy.protos.signatures import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,10 +98,9 @@ def _tensor(orjson: Any, name: str, array: NDArray[Any]) -> bytes:
         )
     if array.dtype.kind in "OSUT":
         return _strings(orjson, name, array)
-    if array.dtype.name not in JSON_DTYPES:
-        raise RequestError(
-            f"input {name} is {array.dtype.name}, which the REST API cannot carry", hint="use the gRPC client"
-        )
+    dtype = dtype_name(dtype_number(array.dtype))
+    if dtype not in JSON_DTYPES:
+        raise RequestError(f"input {name} is {dtype}, which the REST API cannot carry", hint="use the gRPC client")
     if not array.ndim or (array.dtype.kind == "f" and not np.isfinite(array).all()):
         return json.dumps(array.tolist()).encode()
     data: bytes = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import orjson
 
+from tfs_deploy.codec.dtypes import dtype_number
+from tfs_deploy.codec.json.tensors import TYPE_NAMES
 from tfs_deploy.codec.json.text import decimal_text, quote
 from tfs_deploy.errors import InvalidArgumentError
+from tfs_deploy.protos.signatures import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +29,6 @@ _POWERS: Final = 10.0 ** np.arange(0, 23)
 #: powers of ten up to this one are exact in float64, so that scaling by them rounds correctly
 _EXACT_POWER: Final = 22
 _SMALLEST: Final = np.finfo(np.float32).smallest_normal
-_UNWRITABLE: Final = {"float16": "half"}
 
 
 def encode_predictions(outputs: Mapping[str, Array], form: Format) -> bytes:
@@ -104,8 +106,8 @@ def _values(array: Array) -> Any:
         return decimal_values(array).tolist()
     if array.dtype.kind in "biuO" and array.dtype != np.uint16:
         return array.tolist()
-    name = array.dtype.name
-    raise InvalidArgumentError(f"Failed to write JSON value for tensor type: {_UNWRITABLE.get(name, name)}")
+    name = dtype_name(dtype_number(array.dtype))
+    raise InvalidArgumentError(f"Failed to write JSON value for tensor type: {TYPE_NAMES.get(name, name)}")
 
 
 def _each(value: Any, convert: Any) -> Any:

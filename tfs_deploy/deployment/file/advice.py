@@ -58,6 +58,8 @@ def _ineffective(deployment: Deployment) -> Iterator[Advice]:
         if overridden:
             # server.cc takes the session bundle config from the platform config alone
             yield ("server", "platform_config"), f"replaces {' and '.join(overridden)}, which the server then ignores"
+    if server.embedded is not None and server.contained:
+        yield ("server", "embedded"), f"has no effect with target: {server.target}"
     cpus = server.docker.cpus if server.docker is not None else None
     threads = batching.num_batch_threads if batching is not None else None
     if cpus and threads and threads > max(cpus, 1):
@@ -68,11 +70,10 @@ def _ineffective(deployment: Deployment) -> Iterator[Advice]:
 
 
 def _open_to_others(deployment: Deployment) -> Iterator[Advice]:
-    docker = deployment.server.docker
-    if docker is None or ipaddress.ip_address(docker.address).is_loopback:
+    server = deployment.server
+    if ipaddress.ip_address(server.address).is_loopback or (deployment.ssl and deployment.ssl.client_verify):
         return
-    if deployment.ssl is None or not deployment.ssl.client_verify:
-        yield (
-            ("server", "docker", "address"),
-            "any client that reaches it can send requests and replace the server's config",
-        )
+    closed = not server.contained and not (server.embedded and server.embedded.remote_reload)
+    where = ("server", "docker" if server.contained else "embedded", "address")
+    more = "" if closed else " and replace the server's config"
+    yield where, f"any client that reaches it can send requests{more}"

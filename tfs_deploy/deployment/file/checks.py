@@ -11,6 +11,7 @@ from tfs_deploy.deployment.file.container import check_container, is_stock, rele
 from tfs_deploy.deployment.file.conversion import to_batching
 from tfs_deploy.deployment.file.messages import did_you_mean, shown
 from tfs_deploy.deployment.flags import DERIVED_FLAGS, check_flag
+from tfs_deploy.host.addresses import is_ip_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ def check_file(
         yield from _check_name(("name",), file.name)
     if ("server",) not in unknown:
         yield from _check_ports(file.server, unknown)
+    yield from _check_embedded(file.server, unknown)
     yield from check_container(file.server, unknown, allow_latest=allow_latest)
     yield from _check_flags(file.server)
     yield from _check_models(file, unknown, line)
@@ -83,6 +85,12 @@ def _check_ports(server: ServerSection, unknown: set[KeyPath]) -> Iterator[Findi
     for key, port in (("grpc_port", other.grpc_port), ("rest_port", other.rest_port)):
         if port in (server.grpc_port, server.rest_port):
             yield (*where, key), f"must differ from the ports of server, {port} is one of them"
+
+
+def _check_embedded(server: ServerSection, unknown: set[KeyPath]) -> Iterator[Finding]:
+    where = ("server", "embedded", "address")
+    if server.embedded is not None and where not in unknown and not is_ip_address(server.embedded.address):
+        yield where, f"must be an IP address of this machine, not {shown(server.embedded.address)}"
 
 
 def _check_flags(server: ServerSection) -> Iterator[Finding]:

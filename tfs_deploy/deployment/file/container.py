@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -12,6 +11,7 @@ from tfs_deploy.deployment.docker import CONFIG_DIR, MODELS_DIR, OWN_LABELS
 from tfs_deploy.deployment.file.messages import shown
 from tfs_deploy.deployment.file.text_values import parse_gpus, parse_memory, parse_release
 from tfs_deploy.deployment.image import Image
+from tfs_deploy.host.addresses import is_ip_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,14 +129,6 @@ def _check_mounts(docker: DockerSection) -> Iterator[Finding]:
 _TAKEN: Final = (PurePosixPath(CONFIG_DIR), PurePosixPath(MODELS_DIR))
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 #: key of the section -> (whether a value is valid, what it must be)
 _FORMS: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
     "serving_version": (parse_release, "a release such as '2.19'"),
@@ -144,7 +136,7 @@ _FORMS: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
     "shm_size": (parse_memory, "a size such as 64m or 1g"),
     "gpus": (parse_gpus, "all, a count or a list of device ids"),
     "user": (_USER.fullmatch, "UID or UID:GID in numbers"),
-    "address": (_is_address, "an IP address of this machine"),
+    "address": (is_ip_address, "an IP address of this machine"),
     "log_max_size": (_LOG_SIZE.fullmatch, "a size such as 10m"),
     "platform": (_PLATFORM.fullmatch, "a platform such as linux/amd64"),
 }

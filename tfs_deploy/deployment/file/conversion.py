@@ -10,6 +10,7 @@ from tfs_deploy.deployment.certificates import PEM_KEYS
 from tfs_deploy.deployment.deployment import (
     Batching,
     Deployment,
+    Embedded,
     Model,
     Monitoring,
     Server,
@@ -75,6 +76,7 @@ def _server(section: ServerSection, folder: Path) -> Server:
         "session_config": _path_or_none(folder, section.session_config),
         "platform_config": _path_or_none(folder, section.platform_config),
         "op_libraries": tuple(_path(folder, text) for text in section.op_libraries),
+        "embedded": None if section.embedded is None else Embedded(**_values(section.embedded)),
         "docker": None if section.docker is None else _docker(section.docker, folder),
     }
     return Server(**_values(section) | converted)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_ar
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from tfs_deploy.deployment.deployment import Batching, Monitoring, Server, Ssl, TargetName
+from tfs_deploy.deployment.deployment import Batching, Embedded, Monitoring, Server, Ssl, TargetName
 from tfs_deploy.deployment.docker import Docker, Mount
+from tfs_deploy.host.addresses import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +130,13 @@ class MountSection(Section):
     read_only: bool = True
 
 
+@of(Embedded)
+class EmbeddedSection(Section):
+    """The embedded server's own settings."""
+
+    address: str = LOOPBACK
+
+
 @of(Docker)
 class DockerSection(Section):
     """The container that the server runs in."""
@@ -156,6 +164,7 @@ class ServerSection(Section):
     session_config: str | None = None
     platform_config: str | None = None
     op_libraries: list[str] = []
+    embedded: EmbeddedSection | None = None
     docker: DockerSection | None = None
 
 
@@ -202,6 +211,7 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): DeploymentFile,
     ("server",): ServerSection,
     ("server", "alternate_ports"): AlternatePortsSection,
+    ("server", "embedded"): EmbeddedSection,
     ("server", "docker"): DockerSection,
     ("server", "docker", "mounts"): MountSection,
     ("models",): ModelSection,

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.calls.functions import bind_own
-from tfs_deploy.export.calls.keras_record import Recorded, recorded_arguments
+from tfs_deploy.export.calls.keras_record import Recorded, first_shape, recorded_arguments
 from tfs_deploy.export.calls.own_call import OwnCall, OwnInput
 from tfs_deploy.export.signatures.arguments import parameters_of, pass_inputs, takes_keywords
 from tfs_deploy.export.signatures.bound_signature import BoundSignature, first_line
+from tfs_deploy.export.signatures.names import spec_hint
 from tfs_deploy.export.signatures.nest import NestPath, fill, leaves, path_text
 from tfs_deploy.export.signatures.pairing import Place
 from tfs_deploy.export.signatures.signature import METHODS, Signature
 from tfs_deploy.export.signatures.specs import as_spec, free_batch, tf_spec
+from tfs_deploy.protos.signatures import TensorSpec
 
 if TYPE_CHECKING:
     from tfs_deploy.export.signatures.arguments import NamedCall
-    from tfs_deploy.protos.signatures import TensorSpec
 
 
 class KerasCall:
@@ -27,6 +29,7 @@ class KerasCall:
 
     def __init__(self, model: Any) -> None:
         parameters = parameters_of(model.call) or []
+        self._model = model
         self._parameters = [p for p in parameters if p.name != "training"]
         graph = _functional(model)
         told = len(self._parameters) < len(parameters) and not _trains_on_purpose(graph)
@@ -48,10 +51,24 @@ class KerasCall:
             and not any(value is None or isinstance(value, str) for value in given.values())
             else None
         )
+        if specs is None and self.own.inputs is None and not isinstance(given, Mapping):
+            raise UsageError(
+                f"Signature {name!r}: the model does not know the shape and dtype of its inputs",
+                hint=spec_hint(
+                    name, [replace(spec, dtype=dtypes.get(spec.name, spec.dtype)) for spec in self._asked()]
+                ),
+            )
         if specs is None or (self.own.inputs is not None and not takes_keywords(self._parameters, list(specs))):
             return bind_own(name, self.own, signature, dtypes)
         call = self._by_parameter(name, specs)
         return BoundSignature.of(name, specs, METHODS[signature.method], call, signature.outputs)
+
+    def _asked(self) -> list[TensorSpec]:
+        """Return the inputs to ask for if several have to be given, with the shape that Keras recorded of the first."""
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        required = [p.name for p in self._parameters if p.default is p.empty and p.kind not in variadic]
+        shape = first_shape(self._model) or (None,)
+        return [free_batch(TensorSpec(name, "float32", shape)) for name in required] if len(required) > 1 else []
 
     def _of_graph(self, model: Any, graph: Any) -> OwnCall:
         inputs = _graph_inputs(model, leaves(graph.input))

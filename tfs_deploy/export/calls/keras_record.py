@@ -41,6 +41,12 @@ def recorded_arguments(model: Any, parameters: Sequence[str]) -> dict[str, Any] 
     return {name: arguments[name] for name in known} if known and len(known) == len(arguments) else None
 
 
+def first_shape(model: Any) -> tuple[int | None, ...] | None:
+    """Return the shape that Keras 3 recorded of the first argument; ``None`` if it recorded none, or a nest of them."""
+    known = _of_shapes(next(iter((getattr(model, "_build_shapes_dict", None) or {}).values()), None))
+    return known.shape if isinstance(known, Recorded) else None
+
+
 def _of_save_spec(saved: Any, parameters: Sequence[str]) -> dict[str, Any] | None:
     import tensorflow as tf
 

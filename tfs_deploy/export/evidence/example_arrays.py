@@ -8,6 +8,7 @@ import numpy as np
 
 from tfs_deploy.codec import as_array, numpy_dtype
 from tfs_deploy.codec.arrays import is_python_value, wide_array
+from tfs_deploy.codec.quantized import integers
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def example_array(signature: str, spec: TensorSpec, value: Any) -> Array:
     Raises:
         UsageError: the dtype does not fit, a value would change, or the shape does not fit.
     """
-    given = _plain(value)
+    given = integers(_plain(value))
     array = _strings(signature, spec, given) if spec.dtype == "string" else _cast(signature, spec, value, given)
     if hasattr(value, "to_numpy") and spec.shape is not None and array.ndim == 1 and spec.shape[1:] == (1,):
         array = array[:, None]  # a column of a table
@@ -36,6 +37,8 @@ def dtype_of(value: Any) -> str:
     """Return the dtype that a value has, or that TensorFlow gives Python values, by name."""
     given = _plain(value)
     array = as_array(value) if is_python_value(value) else given
+    if array.dtype.names:
+        return array.dtype.names[0]  # a quantized dtype, as TensorFlow has it in numpy
     return "string" if array.dtype.kind in "OSUT" else array.dtype.name
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy import protos
 from tfs_deploy.codec import encode_predict_request
 from tfs_deploy.codec.arrays import wide_array
+from tfs_deploy.codec.quantized import integers, quantized_inputs
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
 from tfs_deploy.savedmodel.goldens import Golden
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
@@ -31,10 +32,11 @@ def record_goldens(source: Source, examples: Sequence[Example], tolerance: Toler
         by_tolerance: dict[tuple[float, float], dict[str, Any]] = {}
         answer = example.answer
         if answer is None:
-            answer = source.run(example.signature, example.inputs)
+            specs = source.inputs(example.signature) or {}
+            answer = source.run(example.signature, quantized_inputs(specs, example.inputs))
         for name, array in answer.items():
             seen.add(name)
-            by_tolerance.setdefault(tolerance.of(name), {})[name] = wide_array(array)
+            by_tolerance.setdefault(tolerance.of(name), {})[name] = integers(wide_array(array))
         goldens += [
             Golden(example.signature, example.inputs, outputs, rtol, atol)
             for (rtol, atol), outputs in by_tolerance.items()
@@ -57,7 +59,8 @@ def _request(model: str, example: Example, info: SignatureInfo) -> Any:
     elif info.method == REGRESS_METHOD:
         request = protos.RegressionRequest()
     else:
-        return encode_predict_request(model, example.inputs, signature=example.signature)
+        inputs = quantized_inputs(info.inputs, example.inputs)
+        return encode_predict_request(model, inputs, signature=example.signature)
     request.model_spec.name = model
     request.model_spec.signature_name = example.signature
     (serialized,) = example.inputs.values()

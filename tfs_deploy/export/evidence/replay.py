@@ -41,9 +41,9 @@ def replay(directory: str, tags: Sequence[str]) -> dict[str, Any]:
         return {"signatures": sorted(engine.signatures), "calls": len(goldens), "unsteady": unsteady}
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the result for ``DIRECTORY [TAG ...]`` and return the exit code."""
-    directory, *tags = arguments
+def main() -> int:
+    """Print the result for the arguments ``DIRECTORY [TAG ...]`` and return the exit code."""
+    directory, *tags = sys.argv[1:]
     try:
         document = replay(directory, tags or ("serve",))
     except TfsDeployError as error:
@@ -56,4 +56,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

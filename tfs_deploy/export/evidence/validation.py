@@ -19,7 +19,7 @@ from tfs_deploy.savedmodel.graph.ops import stock_ops
 from tfs_deploy.savedmodel.review import LINT_CODES, Accepts, review_lint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tfs_deploy.savedmodel import SavedModelInfo
 
@@ -57,16 +57,8 @@ def replay_in_fresh_process(info: SavedModelInfo, tags: Sequence[str], timeout: 
         environment[VARIABLE] = os.pathsep.join(libraries)
     package_root = str(Path(tfs_deploy.__file__).parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, environment.get("PYTHONPATH")]))
-    command = module_command("tfs_deploy.export.evidence.replay", str(directory), *tags)
     try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = run_replay([str(directory), *tags], environment, timeout)
     except subprocess.TimeoutExpired as error:
         raise VerdictError(
             f"the written model did not load and answer its examples within {timeout:g} s",
@@ -95,6 +87,20 @@ def replay_in_fresh_process(info: SavedModelInfo, tags: Sequence[str], timeout: 
             difference,
         )
     return answer
+
+
+def run_replay(
+    arguments: Sequence[str], environment: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run ``replay`` in a process of its own; ``TimeoutExpired`` if it takes longer than ``timeout`` seconds."""
+    return subprocess.run(
+        module_command("tfs_deploy.export.evidence.replay", *arguments),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def _op_libraries(info: SavedModelInfo) -> list[str]:

@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.protos.signatures import argument_name
+from tfs_deploy.protos.signatures import TensorSpec, argument_name
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 #: names that TensorFlow and Keras generate for unnamed tensors; they change from one export to the next
 _GENERATED: Final = re.compile(
@@ -76,12 +76,18 @@ def naming_hint(signature: str, role: str) -> str:
     return f"signatures={{{signature!r}: Signature({python})}}, or -s '{signature}{typed}', or set {keras}"
 
 
-def spec_hint(signature: str) -> str:
-    """Say how to give the inputs of a signature their shapes and dtypes, in Python, on the command line, in Keras."""
-    return (
-        f"signatures={{{signature!r}: Signature(inputs={{'image': ('float32', (None, 8, 8))}})}}, "
-        f"or -s '{signature}(image: float32[?, 8, 8])', or give the model a keras.Input(name='image')"
-    )
+def spec_hint(signature: str, inputs: Sequence[TensorSpec] = ()) -> str:
+    """Say how to give the inputs of a signature their shapes and dtypes, in Python, on the command line, in Keras.
+
+    ``inputs``: of the model, as far as they are known; their dtypes and shapes may have to be corrected.
+    """
+    known = list(inputs) or [TensorSpec("image", "float32", (None, 8, 8))]
+    python = ", ".join(f"{spec.name!r}: ({spec.dtype!r}, {spec.shape})" for spec in known)
+    line = ", ".join(f"{spec.name}: {str(spec).replace(' ', '', 1)}" for spec in known)
+    keras = f", or give the model a keras.Input(name={known[0].name!r})" if len(known) == 1 else ""
+    if inputs:
+        keras += ", with the dtypes and shapes that the model takes"
+    return f"signatures={{{signature!r}: Signature(inputs={{{python}}})}}, or -s '{signature}({line})'{keras}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.codec import decode_tensor
@@ -15,9 +13,11 @@ from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.runtime.engine import Engine
 from tfs_deploy.runtime.load_hints import load_hint
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.store.tree import copy_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
 
@@ -85,7 +85,7 @@ class CopiedSource:
         return dict(zip(info.outputs, self._engine.compute(feeds, fetches), strict=True))
 
     def save(self, directory: Path, _hasher: Hasher) -> None:
-        """Copy every file but those that the export writes itself; links are copied as what they point to."""
+        """Copy every file but those that the export writes itself; of a link inside the folder what it points to."""
         self.close()
         copy_model(self._folder, directory, self._left_out)
 
@@ -114,18 +114,11 @@ class EditedSource(CopiedSource):
 
 def copy_extras(folder: Path, directory: Path) -> None:
     """Copy what a SavedModel has in ``assets.extra`` beside what the toolkit records there."""
-    extras = folder / layout.ASSETS_EXTRA
-    if extras.is_dir():
-        _copy(extras, directory / layout.ASSETS_EXTRA, folder, _RECORDINGS)
+    if (folder / layout.ASSETS_EXTRA).is_dir():
+        others = {path.name for path in folder.iterdir()} - {layout.ASSETS_EXTRA}
+        copy_tree(folder, directory, left_out=others | {*_RECORDINGS})
 
 
 def copy_model(folder: Path, directory: Path, left_out: Sequence[str]) -> None:
     """Copy a SavedModel's files into an existing directory, except those left out (paths below it)."""
-    _copy(folder, directory, folder, left_out)
-
-
-def _copy(source: Path, target: Path, root: Path, left_out: Sequence[str]) -> None:
-    def ignore(place: str, names: list[str]) -> list[str]:
-        return [name for name in names if (Path(place) / name).relative_to(root).as_posix() in left_out]
-
-    shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    copy_tree(folder, directory, left_out=left_out)

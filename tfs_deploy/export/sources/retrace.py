@@ -20,9 +20,10 @@ from tfs_deploy.export.signatures.specs import as_spec
 from tfs_deploy.export.sources.model_copy import copy_extras
 from tfs_deploy.export.sources.resource_variables import has_old_variables, use_resource_variables
 from tfs_deploy.export.sources.source import TracedSource
-from tfs_deploy.export.tensorflow.graph_import import contradicts_shape_hints, drop_shape_hints
 from tfs_deploy.protos.signatures import argument_name
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.savedmodel.graph.shape_hints import contradicts_shape_hints, drop_shape_hints
+from tfs_deploy.store.tree import check_tree
 
 if TYPE_CHECKING:
     from tfs_deploy.export.tensorflow.hashing import Hasher
@@ -47,6 +48,7 @@ class RetracedSource(TracedSource):
     def _load(self, stack: contextlib.ExitStack, folder: Path, tags: Sequence[str], old_graph: Any | None) -> None:
         import tensorflow as tf
 
+        check_tree(folder)  # saving copies the assets, and follows their links
         place = folder
         if old_graph is not None and has_old_variables(old_graph):
             use_resource_variables(old_graph)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.deployment.docker import GRPC_PORT, REST_PORT
+from tfs_deploy.host.addresses import reached_from_here
 from tfs_deploy.host.usage import Usage, container_usage
 from tfs_deploy.launch.docker.container import LABEL_CONFIG_DIR, LABEL_SETTINGS
 from tfs_deploy.launch.docker.engine import translated
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from tfs_deploy.launch.docker.engine import DockerEngine
 
-_ANY: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, never bound
 _OUT_OF_MEMORY: Final = 137
 
 
@@ -124,9 +124,7 @@ class ContainerServer:
         binding = self._binding(port)
         if binding is None:
             return None
-        host = binding.get("HostIp") or ""
-        host = "127.0.0.1" if host in _ANY else host
-        return f"{f'[{host}]' if ':' in host else host}:{binding['HostPort']}"
+        return str(reached_from_here(binding.get("HostIp") or "", int(binding["HostPort"])))
 
     def alive(self) -> bool:
         """Tell whether it runs."""

@@ -33,21 +33,14 @@ class DockerEngine:
         with translated():
             # of a socket of a context the SDK knows since 7.2 only; the rest it reads from the environment itself
             by_context = endpoint.source not in ("", "DOCKER_HOST") and endpoint.socket is not None
-            self._client = (
-                sdk.DockerClient(base_url=endpoint.host, timeout=timeout)
-                if by_context
-                else sdk.from_env(timeout=timeout)
-            )
-            self._info: dict[str, Any] = self._client.info()
+            found = {"base_url": endpoint.host} if by_context else sdk.utils.kwargs_from_env()
+            #: the SDK's low-level client; use it inside ``translated`` only
+            self.api: Any = _without_proxies(sdk)(timeout=timeout, **found)
+            self._info: dict[str, Any] = self.api.info()
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
-
-    @property
-    def api(self) -> Any:
-        """The SDK's low-level client; use it inside ``translated`` only."""
-        return self._client.api
+        self.api.close()
 
     @property
     def mapped(self) -> bool:
@@ -128,6 +121,19 @@ class DockerEngine:
                 progress(
                     f"pulling {docker.image}", sum(a for a, _ in layers.values()), sum(b for _, b in layers.values())
                 )
+
+
+def _without_proxies(sdk: Any) -> Any:
+    """Return the SDK's client as one that never takes a proxy to the engine, which is always on this machine.
+
+    It is a ``requests.Session``, which would heed ``http_proxy`` for an engine at tcp://127.0.0.1, and calls the engine
+    before its maker can tell it not to.
+    """
+
+    class LocalClient(sdk.APIClient):  # type: ignore[misc]
+        trust_env = property(lambda _: False, lambda *_: None)
+
+    return LocalClient
 
 
 def pull_error(image: str, said: str) -> TfsDeployError:

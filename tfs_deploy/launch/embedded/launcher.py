@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import LaunchError, PortInUseError
+from tfs_deploy.host.addresses import LOOPBACK, reached_from_here
 from tfs_deploy.host.python_module import module_command
 from tfs_deploy.host.tcp_ports import find_listener, require_free
 from tfs_deploy.launch.embedded.process import Process
@@ -14,7 +15,6 @@ from tfs_deploy.launch.embedded.running_server import RunningServer
 from tfs_deploy.launch.exit_status import describe_exit
 from tfs_deploy.launch.logs import around_reason, reason
 from tfs_deploy.launch.port_probe import accepts
-from tfs_deploy.launch.server import LOCALHOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,8 +60,11 @@ class EmbeddedLauncher:
         process = Process.spawn(
             [*self._command, *flags, *own], log_path=log_path, environment={**os.environ, **self._environment}
         )
-        rest_address = f"{LOCALHOST}:{rest_port}" if rest_port else None
-        server = RunningServer(process, f"{LOCALHOST}:{grpc_port}", rest_address, log_path, tuple(flags), log_start)
+        listens = flag_value(flags, "address") or LOOPBACK
+        grpc_address, rest_address = (str(reached_from_here(listens, port)) for port in (grpc_port, rest_port))
+        server = RunningServer(
+            process, grpc_address, rest_address if rest_port else None, log_path, tuple(flags), log_start
+        )
         try:
             if on_spawn is not None:
                 on_spawn(server)
@@ -73,9 +76,14 @@ class EmbeddedLauncher:
 
 
 def port_of(flags: Sequence[str], name: str, default: int) -> int:
-    """Return the port that a flag sets; the last one wins, as in the server."""
+    """Return the port that a flag sets."""
+    return int(flag_value(flags, name) or default)
+
+
+def flag_value(flags: Sequence[str], name: str) -> str | None:
+    """Return the value of a flag, None if it is not given; the last one wins, as in the server."""
     values = [flag.partition("=")[2] for flag in flags if flag.partition("=")[0] == f"--{name}"]
-    return int(values[-1]) if values else default
+    return values[-1] if values else None
 
 
 def wait_for_ports(server: RunningServer, timeout: float) -> None:

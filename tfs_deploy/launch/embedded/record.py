@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfs_deploy.host.machine import boot_id
+from tfs_deploy.host.processes import pid_namespace
 from tfs_deploy.launch.embedded.process import Process
 from tfs_deploy.launch.embedded.running_server import RunningServer
 from tfs_deploy.state.server_record import Role, ServerRecord, read_server, write_server
@@ -25,6 +26,7 @@ def record_server(state_dir: Path, server: RunningServer, role: Role = Role.CURR
         settings=server.settings,
         log=server.log_path,
         log_start=server.log_start,
+        pid_namespace=pid_namespace(),
     )
     write_server(state_dir, record, role)
 

@@ -323,7 +323,7 @@ def _other_endpoint(served: Deployment, server: StartedServer | None) -> tuple[s
     addresses = server.grpc_address, server.rest_address
     with contextlib.suppress(EnvironmentFault):  # a damaged file is written again
         written = read_endpoint(served.state_dir)
-        if written is not None and (written.grpc, written.rest) == addresses:
+        if written is not None and (written.grpc, written.rest, written.stopped) == (*addresses, False):
             return None
     return addresses
 

@@ -19,6 +19,7 @@ from tfs_deploy.launch.render.compose import (
     user_of_service,
 )
 from tfs_deploy.savedmodel.versions import list_versions
+from tfs_deploy.store.tree import copy_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,14 +80,15 @@ def write_build(served: Deployment, out: Path) -> list[Path]:
             target = out / "models" / name / path.name
             try:
                 shutil.rmtree(target, ignore_errors=True)
-                shutil.copytree(path, target, copy_function=_link_or_copy)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copy_tree(path, target, copy=_link_or_copy)
             except OSError as error:
                 raise EnvironmentFault(f"{path} cannot be copied to {target}: {error.strerror or error}") from error
             written.append(target)
     return [*written, *write_files(out, {"Dockerfile": dockerfile(served, versions)})]
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:

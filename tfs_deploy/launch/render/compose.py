@@ -11,6 +11,7 @@ from tfs_deploy.config.files import SSL
 from tfs_deploy.deployment.docker import CONFIG_DIR, GRPC_PORT, MODELS_DIR, NOBODY, REST_PORT
 from tfs_deploy.deployment.file import write_yaml
 from tfs_deploy.errors import UsageError
+from tfs_deploy.host.addresses import Address
 from tfs_deploy.launch.docker.container import BINARY, HEALTH_TEST
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def compose_file(served: Deployment, config_dir: str) -> str:
             "image": PROMETHEUS_IMAGE,
             "command": [f"--config.file=/etc/prometheus/{PROMETHEUS_FILE}"],
             "volumes": [_bind(f"./{PROMETHEUS_FILE}", f"/etc/prometheus/{PROMETHEUS_FILE}")],
-            "ports": [f"{docker.address}:{_PROMETHEUS_PORT}:{_PROMETHEUS_PORT}"],
+            "ports": [f"{Address(docker.address, _PROMETHEUS_PORT)}:{_PROMETHEUS_PORT}"],
             "depends_on": {"server": {"condition": "service_healthy"}},
         }
     head = f"# {served.source.name} as a compose project: docker compose up --detach --wait\n"
@@ -75,7 +76,7 @@ def _service(served: Deployment, docker: Docker, config_dir: str) -> dict[str, A
         "tmpfs": ["/tmp:noexec,nosuid,nodev,size=64m"],  # noqa: S108 - inside the container
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "ports": [f"{docker.address}:{outside}:{inside}" for inside, outside in ports.items()],
+        "ports": [f"{Address(docker.address, outside)}:{inside}" for inside, outside in ports.items()],
         "volumes": volumes,
         "restart": "no" if docker.restart == "never" else docker.restart,
         "logging": {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tfs_deploy.config import model_server_config, parse
+from tfs_deploy.config import model_server_config
 from tfs_deploy.config.files import MODELS
+from tfs_deploy.config.written import read_written
 from tfs_deploy.deployment.active import ActiveModel
-from tfs_deploy.errors import EnvironmentFault, SpecError
+from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.state.active import damage_of, read_active, write_active
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def mend(deployment: Deployment) -> None:
 def _recovered(deployment: Deployment, damage: EnvironmentFault) -> Mapping[str, ActiveModel]:
     path = deployment.config_dir / MODELS
     try:
-        found = parse(path.read_text(encoding="utf-8"), source=str(path))
-    except (OSError, ValueError, SpecError) as error:
+        found = read_written(path)
+    except (OSError, EnvironmentFault) as error:
         message = f"{damage.message}, and {path.name}, from which it could be restored, cannot be read: {error}"
         hint = f"tfs-deploy status {deployment.source}; repair {path}, or {damage.hint}; then tfs-deploy rollout resume"
         raise EnvironmentFault(message, hint=hint) from error

@@ -7,6 +7,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.errors import (
     EnvironmentFault,
     InvalidArgumentError,
@@ -57,7 +58,9 @@ class DeployedServer:
         """Ask for the states, and for each label which version it answers with (GetModelStatus ignores labels)."""
         try:
             found = self._client.status(self._model, timeout=_LOOK)
-        except NotFoundError:
+        except NotFoundError as error:
+            if not is_missing(error):
+                raise
             return ServerView()
         versions = {status.version: VersionView(status.state, int(status.code), status.message) for status in found}
         answers = {label: self._version_of(label) for label in labels}
@@ -87,8 +90,10 @@ class DeployedServer:
     def _version_of(self, label: str) -> int | None:
         try:
             return self._client.metadata(self._model, label=label, timeout=_LOOK).version
-        except (InvalidArgumentError, NotFoundError):  # no such label; a label whose version is gone
-            return None
+        except (InvalidArgumentError, NotFoundError) as error:
+            if not is_missing(error):
+                raise
+            return None  # no such label, or a label whose version is gone
 
 
 class DeployedProcess:

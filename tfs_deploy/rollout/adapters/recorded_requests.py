@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.host.machine import boot_id
-from tfs_deploy.rollout.gates.request_stats import QUANTILES, OutputComparison, Spread, WindowSummary
+from tfs_deploy.quantiles import QUANTILES
+from tfs_deploy.rollout.gates.request_stats import OutputComparison, Spread, WindowSummary
 from tfs_deploy.state.request_tallies import TallyReader, class_end, requests_dir
 
 if TYPE_CHECKING:

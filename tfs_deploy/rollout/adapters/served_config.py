@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
 from tfs_deploy.atomic import write_files
-from tfs_deploy.config import model_server_config, parse, render, write_config
+from tfs_deploy.config import model_server_config, render, write_config
 from tfs_deploy.config.files import MODELS
+from tfs_deploy.config.written import read_written
 from tfs_deploy.deployment.active import ActiveModel, model_digest
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.rollout.adapters.active_recovery import active_records
@@ -48,7 +49,7 @@ class DeployedConfig:
     def write(self, state: Mapping[str, ActiveModel]) -> None:
         """Replace the files; raises ``EnvironmentFault``."""
         if self._served is None:
-            write_config(self._deployment, self._deployment.config_dir, state)
+            write_config(self._deployment, self._deployment.config_dir, state, checksum=True)
         else:
             write_files(self._deployment.config_dir, {MODELS: render(self.message(state))})
         write_active(self._deployment.state_dir, state)
@@ -70,8 +71,8 @@ class DeployedConfig:
         if not self._own or not endpoint_path(self._deployment.state_dir).exists():
             return None
         try:
-            return parse((self._deployment.config_dir / MODELS).read_text(encoding="utf-8"))
-        except (OSError, ValueError, TfsDeployError):  # nothing to keep
+            return read_written(self._deployment.config_dir / MODELS)
+        except (OSError, TfsDeployError):  # nothing to keep
             return None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.deployment import VersionPolicy
+from tfs_deploy.deployment.links import HINT, blind_links
 from tfs_deploy.deployment.server_traits import server_traits
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
 from tfs_deploy.host.machine import available_bytes
@@ -79,7 +81,11 @@ class VersionChecks:
         """Judge the new version's files: intact, clean, with recorded answers, compatible with its callers."""
         notes: list[str] = []
         try:
-            reason = _refusal(self.base_path, plan, server_traits(self.deployment), notes) or self._fits(plan, notes)
+            reason = (
+                self._unseen(plan.new)
+                or _refusal(self.base_path, plan, server_traits(self.deployment), notes)
+                or self._fits(plan, notes)
+            )
         except ModelError as error:
             return CheckResult(ok=False, reason=error.message, notes=tuple(notes))
         if reason is None:
@@ -121,6 +127,13 @@ class VersionChecks:
             return f"old versions were not removed: {error.message}"
         names = ", ".join(map(str, gone))
         return f"versions removed from the disk: {names}" if gone else "no version had to be removed from the disk"
+
+    def _unseen(self, version: int) -> str | None:
+        """Say which link of a version leads out of what the server's container sees."""
+        model = self.deployment.model(self.model)
+        alone = replace(model, version_policy=VersionPolicy.specific([version]))
+        link = next(blind_links(replace(self.deployment, models=(alone,))), None)
+        return None if link is None else f"{link.message}: {HINT}"
 
     def _fits(self, plan: RolloutPlan, notes: list[str]) -> str | None:
         """Say if the new version is too big to be loaded beside the old one."""

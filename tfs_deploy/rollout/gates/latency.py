@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from tfs_deploy.quantiles import QUANTILES, requests_for
 from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict, too_few
-from tfs_deploy.rollout.gates.request_stats import QUANTILES, requests_for
 from tfs_deploy.rollout.gates.spec import GateKind, positive
 from tfs_deploy.rollout.notation import parse_seconds
 

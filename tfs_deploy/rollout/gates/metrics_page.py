@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import UnavailableError, UsageError
+from tfs_deploy.quantiles import QUANTILES, requests_for
 from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
-from tfs_deploy.rollout.gates.request_stats import QUANTILES, requests_for
 from tfs_deploy.rollout.gates.spec import GateKind, GateSources
 from tfs_deploy.rollout.notation import parse_share
 from tfs_deploy.rollout.web import fetch

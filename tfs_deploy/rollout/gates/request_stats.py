@@ -7,22 +7,14 @@ import threading
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfs_deploy.quantiles import QUANTILES, requests_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-#: field of ``WindowSummary`` -> share of the requests that are as fast or faster
-QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-#: slower requests that there have to be for a quantile to say something
-_BEYOND: Final = 5
-
-
-def requests_for(quantile: str) -> int:
-    """Return how many answered requests a quantile needs: p50 10, p90 50, p95 100, p99 500."""
-    return round(_BEYOND / (1.0 - QUANTILES[quantile]))
 
 
 @dataclass(frozen=True, slots=True)

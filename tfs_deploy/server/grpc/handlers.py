@@ -78,11 +78,21 @@ def bytes_handler(
 
 
 def message_handler(
-    kind: Any, answer: MessageAnswer, gate: CallLimit | None, *, threads: ThreadPoolExecutor | None = None
+    kind: Any,
+    answer: MessageAnswer,
+    gate: CallLimit | None,
+    *,
+    threads: ThreadPoolExecutor | None = None,
+    admit: Callable[[str], None] | None = None,
 ) -> grpc.RpcMethodHandler:
-    """Return the handler of a method that takes a message of a ``kind`` and returns one."""
+    """Return the handler of a method that takes a message of a ``kind`` and returns one.
+
+    ``admit`` gets the caller's address (``grpc.ServicerContext.peer``) first, and raises ``StatusError`` to refuse it.
+    """
 
     def answer_bytes(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if admit is not None:
+            admit(context.peer())
         try:
             message = kind.FromString(request)
         except DecodeError as error:

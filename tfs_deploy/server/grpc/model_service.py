@@ -10,6 +10,7 @@ import grpc
 from tfs_deploy import protos
 from tfs_deploy.errors import InvalidArgumentError
 from tfs_deploy.protos import methods
+from tfs_deploy.server.grpc.callers import require_this_machine
 from tfs_deploy.server.grpc.handlers import MessageAnswer, message_handler
 from tfs_deploy.server.grpc.model_spec import required_spec
 
@@ -18,14 +19,23 @@ if TYPE_CHECKING:
     from tfs_deploy.server.workers import CallLimit
 
 
-def model_service(data_plane: DataPlane, gate: CallLimit | None, threads: ThreadPoolExecutor) -> grpc.GenericRpcHandler:
-    """Return the service's handler; reloads wait in ``threads`` for their models, and no ``gate`` refuses them."""
+def model_service(
+    data_plane: DataPlane, gate: CallLimit | None, threads: ThreadPoolExecutor, *, remote_reload: bool = False
+) -> grpc.GenericRpcHandler:
+    """Return the service's handler; reloads wait in ``threads`` for their models, and no ``gate`` refuses them.
+
+    Without ``remote_reload`` only clients of this machine may reload.
+    """
     return grpc.method_handlers_generic_handler(
         methods.MODEL_SERVICE,
         {
             "GetModelStatus": message_handler(protos.GetModelStatusRequest, _status(data_plane), gate),
             "HandleReloadConfigRequest": message_handler(
-                protos.ReloadConfigRequest, _reload(data_plane), None, threads=threads
+                protos.ReloadConfigRequest,
+                _reload(data_plane),
+                None,
+                threads=threads,
+                admit=None if remote_reload else require_this_machine,
             ),
         },
     )

@@ -33,6 +33,7 @@ class GrpcServer:
         limit: how many requests there may be at a time; more are refused. No limit if ``None``.
         options: channel arguments.
         health: offer the standard health service too.
+        remote_reload: let clients of other machines replace the config.
         tensor_content: write arrays of Predict replies into ``tensor_content``, not into the ``*_val`` fields.
     """
 
@@ -44,6 +45,7 @@ class GrpcServer:
         limit: int | None = None,
         options: Sequence[tuple[str, Any]] = (),
         health: bool = False,
+        remote_reload: bool = False,
         tensor_content: bool = False,
     ) -> None:
         gate = None if limit is None else CallLimit(limit)
@@ -51,7 +53,7 @@ class GrpcServer:
         patient = ThreadPoolExecutor(_PATIENT_THREADS, thread_name_prefix="grpc-patient")
         handlers = [
             prediction_service(data_plane, gate, tensor_content=tensor_content),
-            model_service(data_plane, gate, patient),
+            model_service(data_plane, gate, patient, remote_reload=remote_reload),
         ]
         if health:
             handlers.append(health_service(patient))

@@ -12,6 +12,7 @@ from tfs_deploy import protos
 from tfs_deploy.codec.arrays import as_array
 from tfs_deploy.codec.dtypes import dtype_number, numpy_dtype
 from tfs_deploy.codec.json.tensors import TYPE_NAMES
+from tfs_deploy.codec.quantized import integers, quantized
 from tfs_deploy.errors import InvalidArgumentError, StatusError, UnknownError, UsageError
 from tfs_deploy.protos.signatures import (
     DEFAULT_SIGNATURE,
@@ -49,7 +50,7 @@ class FunctionModel:
         arguments = {tensor.split("/")[2].removesuffix(":0"): array for tensor, array in feeds.items()}
         for position, (input_name, spec) in enumerate(info.inputs.items()):
             _check_dtype(position, arguments[input_name], spec)
-        outputs = self._call(name, arguments)
+        outputs = self._call(name, {key: integers(array) for key, array in arguments.items()})
         return [_output(outputs, tensor.split("/")[2].removesuffix(":0"), info) for tensor in fetches]
 
     def _call(self, name: str, arguments: dict[str, Array]) -> Mapping[str, Any]:
@@ -128,5 +129,6 @@ def _output(outputs: Mapping[str, Any], name: str, info: SignatureInfo) -> Array
     if name not in outputs:
         raise UnknownError(f"the function did not return {name!r}, only {', '.join(outputs) or 'nothing'}")
     array = as_array(outputs[name])
-    wanted = numpy_dtype(info.outputs[name].dtype)
-    return array if array.dtype == wanted or wanted.kind == "O" else array.astype(wanted)
+    dtype = info.outputs[name].dtype
+    wanted = numpy_dtype(dtype)
+    return quantized(array if array.dtype == wanted or wanted.kind == "O" else array.astype(wanted), dtype)

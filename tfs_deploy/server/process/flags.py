@@ -10,6 +10,7 @@ from typing import Final
 
 from tfs_deploy.deployment.flags import FLAGS, Flag, FlagValue, check_flag
 from tfs_deploy.errors import UsageError
+from tfs_deploy.host.addresses import LOOPBACK, is_ip_address
 from tfs_deploy.text import closest
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -27,6 +28,14 @@ class OwnFlag(Flag):
 OWN_FLAGS: Final[dict[str, OwnFlag]] = {
     flag.name: flag
     for flag in (
+        OwnFlag(
+            "address",
+            "string",
+            LOOPBACK,
+            about="the IP address that both ports are opened on; 0.0.0.0 is every IPv4 address",
+            takes="an IP address of this machine",
+            fits=is_ip_address,
+        ),
         OwnFlag(
             "drain_seconds",
             "float",
@@ -68,6 +77,12 @@ OWN_FLAGS: Final[dict[str, OwnFlag]] = {
             about="debug, info, warning or error",
             takes=f"one of {', '.join(LOG_LEVELS)}",
             fits=lambda value: value in LOG_LEVELS,
+        ),
+        OwnFlag(
+            "remote_reload",
+            "bool",
+            default=False,
+            about="let clients of other machines replace the config (HandleReloadConfigRequest)",
         ),
     )
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
+from tfs_deploy.host.addresses import Address
 from tfs_deploy.host.tcp_ports import bind, check_free
 from tfs_deploy.runtime.library import disable_xla, load_library
 from tfs_deploy.runtime.op_libraries import load_op_libraries
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_ANY: Final = "0.0.0.0"  # noqa: S104 - the address that tensorflow_model_server binds
 #: names of processes that adopt the children of others
 _INITS: Final = frozenset({"init", "systemd", "tini", "dumb-init", "docker-init", "catatonit", "runit", "s6-svscan"})
 _MANY_FILES: Final = 65536
@@ -76,10 +76,11 @@ class ServerProcess:
         port, rest_port = flags.number("port"), flags.number("rest_api_port")
         if port == 0 and not flags.text("grpc_socket_path"):
             raise UsageError("no gRPC port: --port is 0 and --grpc_socket_path is empty", hint="give --port=8500")
+        address = flags.text("address")
         if port:
-            check_free(_ANY, port, what="gRPC")
+            check_free(address, port, what="gRPC")
         if rest_port and rest_port != port:
-            check_free(_ANY, rest_port, what="REST")
+            check_free(address, rest_port, what="REST")
         # in this thread, before others load models: stderr is captured meanwhile
         use_op_libraries(filter(None, flags.text("load_op_library").split(",")))
         load_op_libraries(load_library())
@@ -124,18 +125,21 @@ class ServerProcess:
             ],
             health=flags.on("enable_grpc_healthcheck_service"),
             tensor_content=flags.on("enable_serialization_as_tensor_content"),
+            remote_reload=flags.on("remote_reload"),
         )
+        address = flags.text("address")
+        place = str(Address(address, port))
         if port:
-            check_free(_ANY, port, what="gRPC")
-            self._grpc.listen(f"{_ANY}:{port}", self._credentials)
+            check_free(address, port, what="gRPC")
+            self._grpc.listen(place, self._credentials)
         if flags.text("grpc_socket_path"):
             self._grpc.listen(f"unix:{flags.text('grpc_socket_path')}")
         self._grpc.start()
-        _log.info("gRPC listens on %s", f"{_ANY}:{port}" if port else flags.text("grpc_socket_path"))
+        _log.info("gRPC listens on %s", place if port else flags.text("grpc_socket_path"))
         if rest_port and rest_port != port:
             self._rest = RestServer(
                 RestHandler(data_plane, metrics_path=self._metrics_path),
-                bind(_ANY, rest_port, what="REST"),
+                bind(address, rest_port, what="REST"),
                 threads=flags.number("rest_api_num_threads"),
                 timeout=flags.number("rest_api_timeout_in_ms") / 1000,
                 cors=flags.on("rest_api_enable_cors_support"),
@@ -146,7 +150,7 @@ class ServerProcess:
                 ),
             )
             self._rest.start()
-            _log.info("REST listens on %s:%d", _ANY, rest_port)
+            _log.info("REST listens on %s", Address(address, rest_port))
 
     def _start_config_poller(self) -> None:
         seconds = self._flags.number("model_config_file_poll_wait_seconds")

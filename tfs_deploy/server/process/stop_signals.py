@@ -8,6 +8,8 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.host.signals import ending_signals
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,9 +47,9 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Set the request yielded on SIGTERM or SIGINT."""
+    """Set the request yielded on SIGTERM, SIGINT or SIGHUP."""
     stop = StopRequest()
-    before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGTERM, signal.SIGINT)}
+    before = {name: signal.signal(name, lambda *_: stop.set()) for name in ending_signals()}
     try:
         yield stop
     finally:

@@ -16,7 +16,7 @@ from tfs_deploy.codec.json.server_reply import encode_predictions
 from tfs_deploy.codec.json.server_request import parse_body, read_inputs
 from tfs_deploy.codec.json.text import print_json
 from tfs_deploy.errors import Code, InternalError, InvalidArgumentError, StatusError
-from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE, QUANTIZED_DTYPES
+from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.server.data_plane import UNEXPECTED_FAILURE, DataPlane, ModelSpec
 from tfs_deploy.server.rest.routes import HANDLED, BadUrlError, Route, VersionTooBigError, parse_route
 from tfs_deploy.server.rest.signature_json import signature_defs_json
@@ -136,10 +136,6 @@ class RestHandler:
         inputs, form = read_inputs(body, signature.info.inputs)
         call = PredictCall(route.model, name, route.version, route.label, inputs)
         outputs = self._data_plane.predict(call, timeout, found=found)[1]
-        for output in outputs:
-            # their arrays are of plain integers, which JSON knows
-            if (dtype := signature.info.outputs[output].dtype) in QUANTIZED_DTYPES:
-                raise InvalidArgumentError(f"Failed to write JSON value for tensor type: {dtype}")
         return encode_predictions(outputs, form)
 
     def _status(self, route: Route) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfs_deploy.codec.quantized import integers
 from tfs_deploy.errors import StatusError
 from tfs_deploy.savedmodel.goldens import compare
 from tfs_deploy.verify.checks import failed, passed, skipped
@@ -179,12 +180,12 @@ def judge_finite(answered: Sequence[tuple[Case, Answer]]) -> Judgement:
 
 
 def _must_be_finite(zeros: Case, fine: set[str]) -> bool:
-    return ONES in fine and any(array.dtype.kind not in "iubO" for array in zeros.inputs.values())
+    return ONES in fine and any(integers(array).dtype.kind not in "iubO" for array in zeros.inputs.values())
 
 
 def _without_padding_rows(case: Case, answer: Answer) -> Mapping[str, NDArray[Any]]:
     """Return the outputs without those for rows of integers that are all 0."""
-    arrays = list(case.inputs.values())
+    arrays = [integers(array) for array in case.inputs.values()]
     if (
         case.rows is None
         or case.rows < ROWS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tfs_deploy.codec.dtypes import numpy_dtype
+from tfs_deploy.codec.quantized import quantized
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.verify.checks import failed, passed
@@ -171,7 +172,7 @@ def _as(column: Array, signature: SignatureInfo, name: str) -> Array:
     fixed = tuple(size for size in rest if size is not None)
     # flat rows, as in a table, take the shape of the input
     fits = len(fixed) == len(rest) and array[0:1].size == math.prod(fixed)
-    return array.reshape(-1, *fixed) if fits else array
+    return quantized(array.reshape(-1, *fixed) if fits else array, spec.dtype)
 
 
 def _send(

@@ -7,8 +7,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.errors import (
-    Code,
     DeadlineExceededError,
     EnvironmentFault,
     RequestError,
@@ -129,7 +129,7 @@ def _states(client: Client, subject: Subject) -> list[VersionStatus]:
                 f"the server does not answer: {error.message}", hint=_ADDRESS, retriable=True
             ) from error
         except StatusError as error:
-            if error.code is not Code.NOT_FOUND:
+            if not is_missing(error):
                 raise
             return []
         mine = next((state for state in states if state.version == subject.version), None)

@@ -1,7 +1,8 @@
 """Group ``load-test``: latency, throughput, memory and CPU under load, and their budgets.
 
-A first window warms up the server and is dropped. More windows follow until they agree or the time is over; those of
-a baseline alternate with those of the candidate, so that both meet the same load of the machine.
+A first window warms up the server and is dropped. More windows follow until they agree and hold enough requests for
+the budgets, or the time is over; those of a baseline alternate with those of the candidate, so that both meet the same
+load of the machine.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tfs_deploy.host.usage import Usage
     from tfs_deploy.launch.server import StartedServer
     from tfs_deploy.verify.checks import Checker, Judgement
-    from tfs_deploy.verify.measure.budgets import Budget
+    from tfs_deploy.verify.measure.budgets import Budget, OnTooFew
     from tfs_deploy.verify.probing.cases import Case
     from tfs_deploy.verify.probing.prober import Prober
     from tfs_deploy.verify.served_version import ServedVersion
@@ -43,12 +44,17 @@ _PATIENCE: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """A load test: its ``seconds``, ``callers`` at once or ``rate`` requests a second, and the budgets."""
+    """A load test: its ``seconds``, ``callers`` at once or ``rate`` requests a second, and the budgets.
+
+    ``on_too_few``: whether a budget of a quantile fails (``fail``) or is not judged (``skip``) where the longest load
+    test had too few requests for it.
+    """
 
     seconds: float
     callers: int = 4
     rate: float | None = None
     budgets: tuple[Budget, ...] = ()
+    on_too_few: OnTooFew = "fail"
 
     @property
     def relative(self) -> bool:
@@ -81,7 +87,8 @@ def verify_under_load(version: ServedVersion, settings: LoadSettings) -> None:
     checker.record("load-test.errors", what, judge_errors(found, settings.budgets), found.seconds)
     checker.record("load-test.stable", what, judge_stable(found))
     for budget in settings.budgets:
-        checker.record("load-test.budget", f"{what}, {budget.text}", budget.judge(found, baseline))
+        judged = budget.judge(found, baseline, on_too_few=settings.on_too_few)
+        checker.record("load-test.budget", f"{what}, {budget.text}", judged)
 
 
 def load_case(prober: Prober, cases: Mapping[str, Sequence[Case]]) -> Case | None:
@@ -135,6 +142,12 @@ def is_stable(medians: Sequence[float]) -> bool:
     return len(last) == _COMPARED and all(abs(each - mean) <= _SPREAD * mean for each in last)
 
 
+def is_settled(windows: Sequence[LoadWindow], budgets: Sequence[Budget]) -> bool:
+    """Return whether the windows agree and hold enough requests for each budget."""
+    answered = sum(len(each.latencies) for each in windows)
+    return is_stable(_medians(windows)) and all(answered >= budget.needs for budget in budgets)
+
+
 def _measure(version: ServedVersion, case: Case, settings: LoadSettings, names: Sequence[str]) -> list[LoadTestResult]:
     """Alternate load between ``names``, a model and its baseline; return the result of each."""
     sends = [_sender(version.prober, case, name) for name in names]
@@ -148,7 +161,7 @@ def _measure(version: ServedVersion, case: Case, settings: LoadSettings, names: 
         while len(windows[0]) < _WINDOWS * _PATIENCE:
             for send, own in zip(sends, windows, strict=True):
                 own.append(send_load(send, window, **how))  # type: ignore[arg-type]
-            if len(windows[0]) >= _WINDOWS and all(is_stable(_medians(own)) for own in windows):
+            if len(windows[0]) >= _WINDOWS and all(is_settled(own, settings.budgets) for own in windows):
                 break
     return [
         _summary(version.checker, f"{case.signature}, {settings.text}" + (", baseline" if number else ""), own, usage)

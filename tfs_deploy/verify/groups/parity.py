@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tfs_deploy.errors import DeadlineExceededError
 from tfs_deploy.savedmodel.goldens import compare
 from tfs_deploy.verify.checks import failed, passed, skipped
 from tfs_deploy.verify.probing.prober import GRPC, LOCAL, REST
@@ -83,7 +82,7 @@ def judge_pairs(pairs: Sequence[tuple[Case, Answer, Answer]], left: str, right: 
 
 def _is_late(case: Case, one: Answer, other: Answer) -> bool:
     """Return whether an edge value timed out over one transport; the other may just have been in time."""
-    return not case.ordinary and any(isinstance(each.error, DeadlineExceededError) for each in (one, other))
+    return not case.ordinary and (one.late or other.late)
 
 
 def _answers(prober: Prober, cases: Sequence[Case], transport: str) -> dict[Case, Answer]:

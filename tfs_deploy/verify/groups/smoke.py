@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tfs_deploy.errors import DeadlineExceededError
 from tfs_deploy.savedmodel.goldens import compare
+from tfs_deploy.smoke.json_text import not_text
 from tfs_deploy.smoke.made_up_inputs import output_mismatch
 from tfs_deploy.verify.checks import CheckStatus, failed, passed, skipped
 from tfs_deploy.verify.groups.behaviour import not_finite
 from tfs_deploy.verify.probing.cases import guesses, has_free_sizes, is_guess, made_up_cases, recorded_cases, shapes_of
-from tfs_deploy.verify.probing.prober import GRPC, LOCAL, REST, not_text, rest_obstacle
+from tfs_deploy.verify.probing.prober import GRPC, LOCAL, REST, rest_obstacle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def _check_answer(checker: Checker, prober: Prober, signature: SignatureInfo, ca
     about = f"{case}, over {transport}"
     if transport == REST:
         grpc = prober.probe(case, GRPC)
-        reason, garbled = rest_obstacle(signature, case, grpc.size), "" if case.binary else not_text(grpc)
+        reason, garbled = rest_obstacle(signature, case, grpc.size), "" if case.binary else not_text(grpc.outputs)
         if reason or garbled:
             judgement = failed(garbled) if garbled else skipped(reason)
             checker.record(identity, about, judgement)
@@ -114,7 +114,7 @@ def judge_answer(signature: SignatureInfo, case: Case, answer: Answer, local: An
     if not answer.ok:
         if case.golden is None and answer.refused and (local is None or local.refused):
             return skipped(f"the model refuses this made-up request: {answer.reason}")
-        if not case.ordinary and isinstance(answer.error, DeadlineExceededError):
+        if not case.ordinary and answer.late:
             return skipped(f"an edge value takes too long: {answer.reason}")
         return failed(answer.reason)
     if answer.version is not None and answer.version != version:

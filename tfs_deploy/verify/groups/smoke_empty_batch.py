@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import DeadlineExceededError
 from tfs_deploy.verify.checks import failed, passed, skipped
 from tfs_deploy.verify.probing.cases import empty_case
 from tfs_deploy.verify.probing.prober import GRPC, LOCAL
@@ -43,7 +42,7 @@ def verify_empty_batches(version: ServedVersion) -> None:
 
 def judge_empty(answer: Answer, local: Answer | None, like: Case, full: Answer, *, batching: bool | None) -> Judgement:
     """Judge the answer to an empty batch: no rows or a clean refusal are right; ``batching`` ``None``: unknown."""
-    if isinstance(answer.error, DeadlineExceededError):
+    if answer.late:
         if batching is not False:
             return skipped(
                 "the server does not answer an empty batch (with batching on, no server does): do not send one"

@@ -6,12 +6,13 @@ import operator
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tfs_deploy.errors import EnvironmentFault, Problem, SpecError, UsageError, file_hint
 from tfs_deploy.extras import import_extra
+from tfs_deploy.quantiles import QUANTILES, requests_for
 from tfs_deploy.text import did_you_mean, one_line
-from tfs_deploy.verify.checks import failed, passed
+from tfs_deploy.verify.checks import failed, passed, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,6 +54,8 @@ _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+#: what a budget of a quantile does with too few requests: the check fails, or is skipped
+OnTooFew = Literal["fail", "skip"]
 _FORM: Final = re.compile(
     r"\s*(?P<metric>[\w.]+)\s*(?P<sign><=|>=|<|>)\s*(?P<number>\d+(\.\d+)?)\s*(?P<unit>[a-zA-Z/%]*)\s*(baseline)?\s*"
 )
@@ -92,8 +95,21 @@ class Budget:
             raise UsageError(f"{text!r}: {unit or 'no unit'!r} does not fit {metric}", hint=f"units: {known}, or x")
         return cls(metric, match["sign"], number * units[unit], relative=False, text=clean)
 
-    def judge(self, measured: LoadTestResult, baseline: LoadTestResult | None) -> Judgement:
-        """Judge a load test; a relative budget by the baseline's in the same run."""
+    @property
+    def needs(self) -> int:
+        """How many answered requests it takes to judge this (see ``quantiles.requests_for``)."""
+        return requests_for(self.metric) if self.metric in QUANTILES else 0
+
+    def judge(
+        self, measured: LoadTestResult, baseline: LoadTestResult | None, *, on_too_few: OnTooFew = "fail"
+    ) -> Judgement:
+        """Judge a load test; a relative budget by the baseline's in the same run.
+
+        A quantile of fewer requests than it needs is not judged under its name: ``on_too_few`` fails or skips it.
+        """
+        missing = self._missing(measured, baseline)
+        if missing:
+            return (skipped if on_too_few == "skip" else failed)(missing)
         value = value_of(measured, self.metric)
         if value is None:
             return failed(f"{self.text}: {self.metric} could not be measured")
@@ -109,6 +125,15 @@ class Budget:
         how = "within" if holds else "outside"
         return judge(f"{self.metric} is {self._shown(value)}, {how} {self.text}{against}", value * factor, unit)
 
+    def _missing(self, measured: LoadTestResult, baseline: LoadTestResult | None) -> str:
+        """Say which load test has too few requests for the quantile; empty if both have enough."""
+        for whose, result in (("", measured), (" of the baseline", baseline if self.relative else None)):
+            if result is not None and len(result.latencies) < self.needs:
+                answered = f"{len(result.latencies)} of {self.needs}"
+                longer = "give a longer --load, a lower quantile, or --on-too-few skip"
+                return f"{self.text}: not enough requests{whose} for {self.metric} ({answered}); {longer}"
+        return ""
+
     def _shown(self, value: float) -> str:
         factor, unit = _SHOWN[METRICS[self.metric]]
         return f"{value * factor:.4g} {unit}"
@@ -116,8 +141,8 @@ class Budget:
 
 def value_of(measured: LoadTestResult, metric: str) -> float | None:
     """Return a metric of a load test in the unit of ``Budget.limit``; ``None`` if it was not measured."""
-    if metric.startswith("p"):
-        return measured.percentile(float(metric[1:]))
+    if metric in QUANTILES:
+        return measured.quantile(metric)
     if metric == "throughput":
         return measured.throughput
     if metric == "errors":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tfs_deploy.quantiles import QUANTILES, requests_for
+
 
 @dataclass(frozen=True, slots=True)
 class LoadTestResult:
@@ -37,6 +39,10 @@ class LoadTestResult:
         rank = max(1, -(-len(self.latencies) * percent // 100))
         return self.latencies[min(int(rank), len(self.latencies)) - 1]
 
+    def quantile(self, name: str) -> float | None:
+        """Return a latency quantile (``p99``) in seconds, ``None`` with too few answers for it."""
+        return self.percentile(100 * QUANTILES[name]) if len(self.latencies) >= requests_for(name) else None
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
@@ -47,7 +53,8 @@ class LoadTestResult:
             "errors": self.errors,
             "seconds": round(self.seconds, 3),
             "throughput": round(self.throughput, 2),
-            **{f"p{percent}": self.percentile(percent) for percent in (50, 90, 99)},
+            **{name: self.quantile(name) for name in ("p50", "p90", "p99")},
+            "slowest": self.percentile(100),
             "memory": self.memory,
             "cpu": self.cpu,
             "stable": self.stable,

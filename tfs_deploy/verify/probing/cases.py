@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tfs_deploy.codec.dtypes import numpy_dtype
+from tfs_deploy.codec.quantized import quantized_inputs
 from tfs_deploy.savedmodel.goldens import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.savedmodel.samples import example_bytes
 
@@ -113,8 +114,9 @@ def recorded_cases(signature: SignatureInfo, goldens: Sequence[Golden]) -> list[
     """Return the recorded calls of a signature, and the first row of the first call alone."""
     own = [golden for golden in goldens if golden.signature == signature.name]
     cases = [
-        Case(signature.name, f"recorded #{number}", golden.inputs, rows_in(signature, golden.inputs), golden=golden)
+        Case(signature.name, f"recorded #{number}", inputs, rows_in(signature, inputs), golden=golden)
         for number, golden in enumerate(own, 1)
+        for inputs in [dict(quantized_inputs(signature.inputs, golden.inputs))]
     ]
     first = cases[0] if cases else None
     if first is not None and first.rows is not None and first.rows > 1:
@@ -196,7 +198,8 @@ class _Maker:
         self, name: str, inputs: dict[str, Array], rows: int = 1, *, ordinary: bool = True, binary: bool = False
     ) -> Case:
         count = rows if self.batched else None
-        return Case(self._signature.name, name, inputs, count, ordinary=ordinary, binary=binary)
+        sent = dict(quantized_inputs(self._signature.inputs, inputs))
+        return Case(self._signature.name, name, sent, count, ordinary=ordinary, binary=binary)
 
     def filled(self, value: int = 0, *, low: bool | None = None) -> dict[str, Array]:
         """Return one row of a value, or of the smallest or largest values; scalars beside other inputs are never 0."""

@@ -158,4 +158,4 @@ def _answer(frame: bytes) -> Any:
     if frame[:1] == b"+":
         return decode_predict_response(frame[1:]) if len(frame) > 1 else None
     about = json.loads(frame[1:])
-    raise status_error(about["code"], about["message"])
+    raise status_error(about["code"], about["message"], reached=True)

@@ -63,8 +63,13 @@ class Answer:
 
     @property
     def lost(self) -> bool:
-        """Whether no answer came, or none in time."""
-        return isinstance(self.error, (DeadlineExceededError, UnavailableError))
+        """Whether no answer came, or none in time; a server that answers with these codes has answered."""
+        return isinstance(self.error, (DeadlineExceededError, UnavailableError)) and not self.error.reached
+
+    @property
+    def late(self) -> bool:
+        """Whether no answer came in time."""
+        return self.lost and isinstance(self.error, DeadlineExceededError)
 
     @property
     def size(self) -> int:
@@ -204,29 +209,6 @@ class Prober:
             raise UnavailableError("the server has no REST API")
         reply = client.predict(self.model, case.inputs, signature=case.signature, version=self.version, timeout=timeout)
         return reply.outputs, reply.version
-
-
-def not_text(answer: Answer) -> str:
-    """Return why no JSON parser reads an answer over REST, empty if it can (util/json_tensor.cc).
-
-    The server writes the bytes of a string output as they are, unless its name ends in ``_bytes``: then in base64.
-    """
-    for name, array in answer.outputs.items():
-        if array.dtype.kind == "O" and not name.endswith("_bytes") and not all(map(_is_text, array.reshape(-1))):
-            return (
-                f"output '{name}' holds bytes that are not UTF-8, so the JSON of the REST API is not valid: name it "
-                f"'{name}_bytes', which the server writes in base64"
-            )
-    return ""
-
-
-def _is_text(value: bytes | str) -> bool:
-    if isinstance(value, bytes):
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            return False
-    return True
 
 
 def rest_obstacle(signature: SignatureInfo, case: Case, size: int = 0) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfs_deploy.client.call.retries import Retries, RetryBudget, retry_after
+from tfs_deploy.client.call.retries import Retries, RetryBudget, is_refusal, retry_after
 from tfs_deploy.errors import (
     Code,
     ResourceExhaustedError,
@@ -90,3 +90,50 @@ def test_refusals_cost_a_tenth():
 def test_what_is_no_way_to_retry(wrong):
     with pytest.raises(UsageError):
         Retries(**wrong)
+
+
+def test_a_retry_needs_more_time_than_its_pause_and_the_shortest_attempt(monkeypatch):
+    monkeypatch.setattr(Retries, "pause", lambda self, failures: 0.25)
+    assert decide(DOWN, left=0.255) is None
+    assert decide(DOWN, left=0.26) == 0.25
+    late = status_error(Code.DEADLINE_EXCEEDED, "no answer")
+    assert decide(late, left=0.005) is None
+    assert decide(late, left=0.006) == 0.0
+
+
+def test_what_is_not_said_about_retries():
+    retries = Retries()
+    assert (retries.attempts, retries.first_pause, retries.longest_pause) == (6, 0.05, 1.0)
+    assert (retries.reserve, retries.per_second, retries.per_call, retries.idempotent) == (100.0, 10.0, 0.2, False)
+
+
+def test_calls_earn_no_more_than_the_reserve():
+    budget = RetryBudget(Retries(reserve=2, per_second=0, per_call=1.0), 0.0)
+    budget.earn()
+    assert budget.tokens == 2
+    assert [budget.spend(1.0, 0.0) for _ in range(3)] == [True, True, False]
+    budget.earn()
+    assert budget.tokens == 1.0
+    assert budget.spend(1.0, 0.0)
+
+
+def test_refusals_before_a_failure_take_no_attempt_away():
+    retries = Retries(attempts=2)
+    for failures, refusals, again in ((1, 0, True), (2, 0, False), (2, 1, True), (3, 1, False), (9, 8, True)):
+        found = retry_after(
+            *(DOWN,),
+            failures=failures,
+            refusals=refusals,
+            left=10.0,
+            retries=retries,
+            budget=RetryBudget(retries, 0.0),
+            now=0.0,
+        )
+        assert (found is not None) is again
+
+
+@pytest.mark.parametrize("text", ["Server Threadpool Exhausted", "Concurrent RPC limit exceeded!"])
+def test_refusals_of_both_servers_are_known(text):
+    assert is_refusal(ResourceExhaustedError(text))
+    assert not is_refusal(UnavailableError(text))
+    assert not is_refusal(ResourceExhaustedError("message larger than max"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tfs_deploy.client.call.status_errors import grpc_error, rest_error, server_error
-from tfs_deploy.errors import Code, UnavailableError, UnimplementedError
+from tfs_deploy.client.call.status_errors import grpc_error, is_missing, rest_error, server_error
+from tfs_deploy.errors import Code, InvalidArgumentError, NotFoundError, UnavailableError, UnimplementedError
 
 LAST = "failed to connect to all addresses; last error: "
 
@@ -114,3 +114,20 @@ def test_the_servers_own_deadline_is_not_the_clients() -> None:
 )
 def test_whether_a_call_reached_a_server(code: Code, details: str, reached: bool | None) -> None:
     assert grpc_error(code, details, "host:8500", 10, late=False).reached is reached
+
+
+@pytest.mark.parametrize(
+    ("error", "missing"),
+    [
+        (InvalidArgumentError("Unrecognized servable version label: canary"), True),
+        (NotFoundError("Servable not found for request: Specific(m, 2)"), True),
+        (NotFoundError("Could not find any versions of model m"), True),
+        (NotFoundError("Could not find version 9 of model m"), True),
+        (NotFoundError("Resource localhost/t does not exist."), False),
+        (NotFoundError("http://proxy answered HTTP 404"), False),
+        (InvalidArgumentError("label out of range"), False),
+        (UnavailableError("Servable not found for request: Specific(m, 2)"), False),
+    ],
+)
+def test_only_the_servers_own_words_say_that_it_does_not_serve_something(error, missing):
+    assert is_missing(error) is missing

@@ -116,7 +116,7 @@ def test_both_attempts_share_one_deadline(monkeypatch, kind):
             asked.append((label, timeout))
             now[0] += 3.0
             if label == "canary":
-                raise NotFoundError("gone")
+                raise NotFoundError("Servable not found for request: Specific(digits, 2)")
             reply = PredictReply({}, model=model)
             return reply if kind is Router else asyncio.sleep(0, reply)
 
@@ -133,7 +133,14 @@ def test_both_attempts_share_one_deadline(monkeypatch, kind):
         predict(3.0)
 
 
-@pytest.mark.parametrize("error", [InvalidArgumentError("bad shapes"), UnavailableError("down")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(InvalidArgumentError("bad shapes"), UnavailableError("down")),
+        NotFoundError("Resource localhost/table/N10tensorflow6lookup does not exist."),  # a model's own
+        NotFoundError("http://proxy answered HTTP 404"),
+    ],
+)
 def test_other_errors_are_the_callers(path, clock, error):
     write_traffic(path, "digits", {"stable": 0, "canary": 100})
     client = Labels("stable")

@@ -30,6 +30,18 @@ CASES = {
         MODEL + "server: {flags: {enable_serialization_as_tensor_content: true}}\n",
         "5: server.flags.enable_serialization_as_tensor_content: may break REST predictions",
     ),
+    "embedded and open to the network": (
+        MODEL + "server: {embedded: {address: '::'}}\n",
+        "5: server.embedded.address: any client that reaches it can send requests",
+    ),
+    "embedded and open to reloads": (
+        MODEL + "server: {embedded: {address: 0.0.0.0, remote_reload: true}}\n",
+        "5: server.embedded.address: any client that reaches it can send requests and replace the server's config",
+    ),
+    "embedded settings of a container": (
+        MODEL + "server: {target: docker, docker: {image: 'own/image:1'}, embedded: {remote_reload: true}}\n",
+        "5: server.embedded: has no effect with target: docker",
+    ),
     "open to the network": (
         MODEL + CONTAINER % (", address: 0.0.0.0", ""),
         "5: server.docker.address: any client that reaches it can send requests and replace the server's config",

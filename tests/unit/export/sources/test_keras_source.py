@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tfs_deploy as td
+from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import UsageError
 from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
 from tfs_deploy.savedmodel.lint import lint_model
@@ -156,6 +157,28 @@ def test_an_unbuilt_model_without_a_spec_is_refused(tmp_path):
         with pytest.raises(UsageError, match="does not know the shape and dtype") as caught:
             export(model, tmp_path)
         assert "inputs=" in caught.value.hint
+
+
+def test_the_hint_for_a_call_with_several_arguments_can_be_copied(tmp_path):
+    """Keras 3 records the shape of the first argument only."""
+
+    class Pair(keras.Model):
+        def call(self, user: Any, item: Any, training: bool = False) -> Any:
+            return {"sum": user + item}
+
+    model = Pair()
+    model(np.ones((2, 3), np.int64), np.ones((2, 3), np.int64))
+    examples = {"serving_default": {"user": np.ones((1, 3), np.int64), "item": np.ones((1, 3), np.int64)}}
+    with pytest.raises(UsageError, match="does not know the shape and dtype") as caught:
+        export(model, tmp_path, examples=examples)
+    given = "Signature(inputs={'user': ('int64', (None, 3)), 'item': ('int64', (None, 3))})"
+    line = "serving_default(user: int64[?, 3], item: int64[?, 3])"
+    assert given in caught.value.hint
+    assert f"-s '{line}'" in caught.value.hint
+    signatures = parse_signatures([line])
+    exported = export(model, tmp_path, signatures=signatures, examples=examples)
+    inputs, _ = contract(exported.signatures["serving_default"])
+    assert inputs == {"item": "int64 [?, 3]", "user": "int64 [?, 3]"}
 
 
 def test_a_subclassed_model_with_a_dict_of_inputs(tmp_path):

@@ -73,13 +73,18 @@ def test_a_copy_keeps_its_goldens_and_warmup_and_replays_them(tmp_path):
     assert golden.outputs["y"].tolist() == [6.0]
 
 
-def test_links_are_copied_as_what_they_point_to(models, tmp_path):
+def test_links_inside_are_copied_as_what_they_point_to_and_no_others(models, tmp_path):
     shutil.copytree(models / "saved_model_half_plus_two_cpu/00000123", tmp_path / "there")
-    (tmp_path / "linked").mkdir()
-    for child in (tmp_path / "there").iterdir():
-        (tmp_path / "linked" / child.name).symlink_to(child)
-    exported = td.export_model(tmp_path / "linked", tmp_path / "m")
-    shutil.rmtree(tmp_path / "there")
+    (tmp_path / "there/assets/kept").write_text("kept")
+    (tmp_path / "there/assets/linked").symlink_to("kept")
+    exported = td.export_model(tmp_path / "there", tmp_path / "m")
+    (tmp_path / "there/assets/stolen").symlink_to("/etc/passwd")
+    renamed = {"serving_default": td.Signature(outputs={"z": "y"})}
+    for signatures in (None, renamed, td.Signature("serving_default")):
+        with pytest.raises(UsageError, match="stolen is a link that leads out of"):
+            td.export_model(tmp_path / "there", tmp_path / "other", signatures=signatures)
+    assert not (tmp_path / "other").exists()
+    assert (exported.path / "assets/linked").read_text() == "kept"
     assert not any(path.is_symlink() for path in exported.path.rglob("*"))
     assert predict(exported.path, {"x": [[2.0]]})["y"].tolist() == [[3.0]]
 

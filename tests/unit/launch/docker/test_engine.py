@@ -43,3 +43,15 @@ def test_a_restart_policy_that_cannot_be_changed(engine):
 def test_a_container_that_is_gone_is_another_matter(engine):
     with pytest.raises(TfsDeployError, match="Not Found"):
         engine.restarts("gone", POLICY)
+
+
+def test_no_proxy_is_taken_to_an_engine_on_this_machine(monkeypatch):
+    for name in ("http_proxy", "all_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # refuses every connection
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with listening(None, Podman) as host:
+        monkeypatch.setenv("DOCKER_HOST", host)
+        engine = DockerEngine()
+        assert engine.architecture == "amd64"
+        engine.close()

@@ -14,6 +14,7 @@ from tfs_deploy.host.processes import start_time
 from tfs_deploy.launch.embedded.process import Process
 from tfs_deploy.launch.embedded.record import record_server, running_server
 from tfs_deploy.launch.embedded.running_server import RunningServer
+from tfs_deploy.savedmodel.formats.checked_json import with_checksum
 from tfs_deploy.state.server_record import Role, read_server, remove_server
 
 SETTINGS = ("port=1", "batching.config=sha256:x")
@@ -49,7 +50,7 @@ def test_a_process_of_an_earlier_boot_is_not_the_server(tmp_path):
     record_server(tmp_path, this_process())
     record = json.loads((tmp_path / "server.json").read_text())
     assert record["boot"] == boot_id()
-    (tmp_path / "server.json").write_text(json.dumps(record | {"boot": "another"}))
+    (tmp_path / "server.json").write_text(json.dumps(with_checksum(record | {"boot": "another"})))
     assert running_server(tmp_path) is None
 
 

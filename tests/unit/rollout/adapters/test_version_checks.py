@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tfs_deploy import codec, protos
+from tfs_deploy.deployment import Deployment, Docker, Model, Server, VersionPolicy
 from tfs_deploy.rollout.adapters.version_checks import VersionChecks
 from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
@@ -37,8 +38,10 @@ def seal(folder: Path) -> None:
     write_manifest(folder, build_manifest(folder, signature_digest=signature_digest(inspect_model(folder).signatures)))
 
 
-def preflight(base: Path, room: int | None = 1 << 40, **options):
-    checks = VersionChecks(None, "zoo", base, {}, room=lambda: room)
+def preflight(base: Path, room: int | None = 1 << 40, server: Server | None = None, **options):
+    model = Model("zoo", base, VersionPolicy.specific([1]))
+    deployment = Deployment("zoo", base / "zoo.yaml", base / "state", (model,), server=server or Server())
+    checks = VersionChecks(deployment, "zoo", base, {}, room=lambda: room)
     return checks.preflight(RolloutPlan("zoo", 1, 2, **options))
 
 
@@ -120,6 +123,18 @@ def test_a_version_whose_files_are_not_what_was_exported_is_never_allowed(base):
 
     assert result.ok is False
     assert result.reason.startswith("version 2 has changed since the export: ")
+
+
+def test_a_version_behind_a_link_that_the_container_does_not_see_is_never_loaded(base):
+    in_docker = Server(target="docker", docker=Docker(image="tensorflow/serving:2.20.0"))
+    (base / "2").rename(base.parent / "build-7")
+    (base / "2").symlink_to("../build-7")
+
+    refused = preflight(base, server=in_docker)
+
+    assert not refused.ok
+    assert refused.reason.startswith(f"{base / '2'} is a symbolic link to ../build-7, which the container does not see")
+    assert preflight(base).ok  # a server of this machine follows it
 
 
 def test_both_versions_have_to_fit_into_memory(base):

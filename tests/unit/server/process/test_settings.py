@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.server.process import settings
 from tfs_deploy.server.process.flags import parse_flags
 from tfs_deploy.server.process.settings import batching, read_text_file, session_config
 
@@ -44,3 +46,31 @@ def test_a_mistake_in_a_text_is_named_in_the_words_of_the_server(tmp_path: Path)
         EnvironmentFault, match=r"Error parsing text-format tensorflow\.serving\.ModelServerConfig: 1:\d+: Message type"
     ):
         read_text_file(file, protos.ModelServerConfig(), "model config")
+
+
+@pytest.mark.parametrize(
+    ("fields", "roots", "required"),
+    [({}, None, False), ({"custom_ca": "CA"}, b"CA", False), ({"custom_ca": "CA", "client_verify": True}, b"CA", True)],
+)
+def test_the_port_has_the_certificates_of_the_ssl_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], roots: bytes | None, required: bool
+) -> None:
+    given: list[Any] = []
+
+    def credentials(pairs: Any, root_certificates: Any = None, require_client_auth: bool = False) -> str:
+        given.append((pairs, root_certificates, require_client_auth))
+        return "credentials"
+
+    monkeypatch.setattr(settings.grpc, "ssl_server_credentials", credentials)
+    file = tmp_path / "ssl.config"
+    file.write_text(protos.to_text(protos.SSLConfig(server_key="KEY", server_cert="CERT", **fields)))
+    assert settings.server_credentials(parse_flags([f"--ssl_config_file={file}"])) == "credentials"
+    assert given == [([(b"KEY", b"CERT")], roots, required)]
+    assert settings.server_credentials(parse_flags([])) is None
+
+
+def test_clients_cannot_be_checked_without_an_authority(tmp_path: Path) -> None:
+    file = tmp_path / "ssl.config"
+    file.write_text('server_key: "KEY" server_cert: "CERT" client_verify: true')
+    with pytest.raises(EnvironmentFault, match="without a custom_ca to check them against"):
+        settings.server_credentials(parse_flags([f"--ssl_config_file={file}"]))

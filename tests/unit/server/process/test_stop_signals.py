@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from tfs_deploy.server.process.stop_signals import StopRequest, stop_signals
 
 #: signals that come again and again while the request is being looked at
@@ -34,19 +36,20 @@ def test_a_signal_may_come_at_any_moment():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_signal_ends_the_wait_and_its_handlers_are_put_back():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_wait_and_its_handlers_are_put_back(number):
+    before = signal.getsignal(number)
     with stop_signals() as stop:
         assert not stop.wait(0.01)
         assert not stop.is_set()
-        killer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
+        killer = threading.Timer(0.05, os.kill, (os.getpid(), number))
         killer.start()
         began = time.monotonic()
         assert stop.wait(60)
         assert time.monotonic() - began < 30
         assert stop.is_set()
         killer.join()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
 
 
 def test_it_stays_asked_for():

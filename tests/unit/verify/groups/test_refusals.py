@@ -33,6 +33,12 @@ def right(rows: int = 1, version: int | None = 1) -> Answer:
         (Answer(error=InternalError("no")), True, Answer(error=InternalError("no")), CheckStatus.PASSED),
         (Answer(error=DeadlineExceededError("late")), True, None, CheckStatus.FAILED),
         (Answer(error=UnavailableError("gone")), False, None, CheckStatus.FAILED),
+        # the model's own codes: an answer like any other
+        (Answer(error=UnavailableError("busy", reached=True)), True, None, CheckStatus.FAILED),
+        (
+            *(Answer(error=DeadlineExceededError("own", reached=True)), True),
+            *(Answer(error=DeadlineExceededError("own", reached=True)), CheckStatus.PASSED),
+        ),
     ],
 )
 def test_refusals(answer, may_fit, local, status):

@@ -84,8 +84,22 @@ def test_a_file_that_is_not_there_is_a_usage_error():
 @given(limit=st.floats(0.001, 1000), value=st.floats(0.001, 1000), base=st.floats(0.001, 1000))
 def test_a_budget_holds_exactly_up_to_its_limit(limit, value, base):
     text = f"p50 <= {limit:.4f}x"
-    verdict = Budget.parse(text).judge(measured([value]), measured([base]))
+    verdict = Budget.parse(text).judge(measured([value] * 10), measured([base] * 10))
     assert (verdict.status is CheckStatus.PASSED) == (value <= float(f"{limit:.4f}") * base)
+
+
+@pytest.mark.parametrize(("metric", "needed"), [("p50", 10), ("p90", 50), ("p95", 100), ("p99", 500)])
+def test_a_quantile_of_too_few_requests_is_never_judged_under_its_name(metric, needed):
+    few, enough = measured([0.01] * (needed - 1)), measured([0.01] * needed)
+    budget, relative = Budget.parse(f"{metric} < 1s"), Budget.parse(f"{metric} < 2x")
+    reason = f"not enough requests for {metric} ({needed - 1} of {needed})"
+
+    assert budget.judge(enough, None).status is CheckStatus.PASSED
+    assert relative.judge(enough, enough).status is CheckStatus.PASSED
+    judged = budget.judge(few, None)
+    assert (judged.status, reason in judged.reason, "--load" in judged.reason) == (CheckStatus.FAILED, True, True)
+    assert budget.judge(few, None, on_too_few="skip").status is CheckStatus.SKIPPED
+    assert "not enough requests of the baseline" in relative.judge(enough, few).reason
 
 
 def test_what_was_not_measured_is_not_within_any_budget():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tfs_deploy.errors import DeadlineExceededError, StatusError, UnavailableError
 from tfs_deploy.protos.signatures import PREDICT_METHOD, SignatureInfo, TensorSpec
 from tfs_deploy.verify.probing.cases import (
     Case,
 )
-from tfs_deploy.verify.probing.prober import Answer, not_text, rest_obstacle
+from tfs_deploy.verify.probing.prober import GRPC, Answer, Prober, rest_obstacle
 
 Y = {"y": TensorSpec("y", "float32", (None,))}
 X = SignatureInfo("s", PREDICT_METHOD, {"x": TensorSpec("x", "float32", (None,))}, Y)
@@ -32,15 +33,26 @@ def test_what_rest_can_carry(dtype, output, case, can):
     assert (rest_obstacle(signature, case) == "") is can
 
 
-@pytest.mark.parametrize(
-    ("output", "value", "says"),
-    [
-        ("image", b"\x89PNG", "name it 'image_bytes'"),
-        ("image_bytes", b"\x89PNG", ""),
-        ("text", "h\u00e9llo".encode(), ""),
-    ],
-)
-def test_bytes_that_no_json_parser_reads(output, value, says):
-    answer = Answer({output: np.array([b"text", value], object), "y": np.ones(1)})
-    assert says in not_text(answer)
-    assert bool(not_text(answer)) is bool(says)
+class Refusing:
+    """Stands for a client: each call ends with one error."""
+
+    def __init__(self, error: StatusError) -> None:
+        self.error, self.calls = error, 0
+
+    def predict(self, *args, **more):
+        self.calls += 1
+        raise self.error
+
+
+@pytest.mark.parametrize("kind", [UnavailableError, DeadlineExceededError])
+@pytest.mark.parametrize(("reached", "lost"), [(True, False), (False, True), (None, True)])
+def test_a_server_that_answers_is_not_lost_whatever_the_code(kind, reached, lost):
+    client = Refusing(kind("the model says so", reached=reached))
+    prober = Prober("m", 1, client, None, None, timeout=5.0)
+
+    first, second = (prober.probe(Case("s", name, ONES.inputs, 1), GRPC) for name in ("a", "b"))
+
+    assert (first.lost, second.lost, client.calls) == (lost, lost, 1 if lost else 2)
+    assert first.late is (lost and kind is DeadlineExceededError)
+    assert prober.hangs("s") is first.late
+    assert not Answer().late

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """``old``, which a file has once, is replaced by ``new``."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-
+from mutant import Mutant
 
 _DECIDE = "tfs_deploy/rollout/machine/decide.py"
 _DECIDE_TESTS = ("tests/unit/rollout/machine/test_decide.py",)
 _DURABLE = ("tests/unit/test_durability.py",)
+
+_TLS = "tfs_deploy/client/tls.py"
+_TLS_TESTS = ("tests/unit/client/test_tls.py",)
 
 MUTANTS = (
     Mutant(
@@ -157,9 +148,23 @@ MUTANTS = (
     Mutant(
         "verdict: the checksum does not count",
         "tfs_deploy/store/verdict.py",
-        '    if document.get(_CHECKSUM, "") not in ("", _checksum(document)):',
-        "    if False:",
+        "        require_unchanged(document)",
+        "        pass",
         ("tests/unit/verify/test_verification.py",),
+    ),
+    Mutant(
+        "state files: the checksum does not count",
+        "tfs_deploy/state/json_files.py",
+        "        require_unchanged(document)",
+        "        pass",
+        ("tests/unit/state/test_damage.py",),
+    ),
+    Mutant(
+        "written config: the checksum does not count",
+        "tfs_deploy/config/written.py",
+        "        _require_unchanged(text)",
+        "        pass",
+        ("tests/unit/state/test_damage.py",),
     ),
     Mutant(
         "codec: what is filled is not counted",
@@ -174,5 +179,96 @@ MUTANTS = (
         "            if len(self._refused) >= _MOST_NAMES or len(model) > _LONGEST_NAME:",
         "            if len(model) > _LONGEST_NAME:",
         ("tests/unit/server/test_metrics.py",),
+    ),
+    Mutant(
+        "call policy: the time of an attempt is ignored",
+        "tfs_deploy/client/core/call_policy.py",
+        "        if limit is not None and call.may_retry and call.timeout > limit:",
+        "        if False:",
+        ("tests/unit/client/core/test_call_policy.py",),
+    ),
+    Mutant(
+        "verdict: the model's own answer does not count for these files",
+        "tfs_deploy/store/verdict.py",
+        ' or entry.get("ok") is not True:',
+        ":",
+        ("tests/unit/verify/test_verification.py",),
+    ),
+    Mutant(
+        "tls: a REST client believes any server",
+        _TLS,
+        "ssl.create_default_context(cadata=ca)",
+        "ssl._create_unverified_context(cadata=ca)",
+        _TLS_TESTS,
+    ),
+    Mutant(
+        "tls: a REST client believes a server of another name",
+        _TLS,
+        "        context = ssl.create_default_context(cadata=ca)\n",
+        "        context = ssl.create_default_context(cadata=ca)\n        context.check_hostname = False\n",
+        _TLS_TESTS,
+    ),
+    Mutant(
+        "tls: a REST client believes every authority of the system",
+        _TLS,
+        "ssl.create_default_context(cadata=ca)",
+        "ssl.create_default_context()",
+        _TLS_TESTS,
+    ),
+    Mutant(
+        "tls: a gRPC client believes every authority of gRPC's list",
+        _TLS,
+        "for text in (ca, key, certificate)",
+        "for text in (None, key, certificate)",
+        _TLS_TESTS,
+    ),
+    Mutant(
+        "tls: a REST client without options believes any server",
+        "tfs_deploy/client/rest/http_requests.py",
+        "self.httpx.create_ssl_context()",
+        "self.httpx.create_ssl_context(verify=False)",
+        ("tests/unit/client/rest/test_http_requests.py",),
+    ),
+    Mutant(
+        "tls: the server asks no client for a certificate",
+        "tfs_deploy/server/process/settings.py",
+        "require_client_auth=config.client_verify",
+        "require_client_auth=False",
+        ("tests/unit/server/process/test_settings.py",),
+    ),
+    Mutant(
+        "tls: the server's config does not ask clients for a certificate",
+        "tfs_deploy/config/ssl.py",
+        "    message.client_verify = section.client_verify\n",
+        "",
+        ("tests/unit/config/test_ssl.py",),
+    ),
+    Mutant(
+        "retention: not under the lock of the base path",
+        "tfs_deploy/store/retention.py",
+        "    with translate_os_errors(base), lock_base_path(base):",
+        "    with translate_os_errors(base):",
+        ("tests/unit/store/test_retention.py",),
+    ),
+    Mutant(
+        "publish: not under the lock of the base path",
+        "tfs_deploy/store/publish.py",
+        "            with lock_base_path(self.base_path):",
+        "            if True:",
+        ("tests/unit/store/test_publish.py",),
+    ),
+    Mutant(
+        "journal: a line that could not be synced stays",
+        "tfs_deploy/state/journal.py",
+        "                os.ftruncate(file.fileno(), end)\n",
+        "",
+        ("tests/unit/state/test_journal.py",),
+    ),
+    Mutant(
+        "atomic: what was written has not left the process when it is synced",
+        "tfs_deploy/atomic.py",
+        "            file.flush()\n",
+        "",
+        _DURABLE,
     ),
 )
