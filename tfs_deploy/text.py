@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,3 +69,13 @@ def size_text(count: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Return ``1 file``, ``2 files``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def parse_document(data: str | bytes | bytearray) -> Any:
+    """Parse JSON that is not ours; raises ``ValueError`` also for what nests too deeply."""
+    import json  # the command line starts without it
+
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from typing import Any, Final
 
-from tfs_deploy.text import one_line
+from tfs_deploy.text import one_line, parse_document
 
 #: characters that a message quotes
 _LONGEST: Final = 300
@@ -23,8 +22,8 @@ def reply_text(body: bytes) -> str:
     """Return what a reply says; empty if it says nothing."""
     text = body[:_MOST].decode("utf-8", "replace")
     try:
-        found = _json_text(json.loads(text))
-    except (ValueError, RecursionError):
+        found = _json_text(parse_document(text))
+    except ValueError:
         found = ""
     if not found and text.lstrip().startswith("<"):
         seen = _TAG.sub(" ", _UNSEEN.sub(" ", text))

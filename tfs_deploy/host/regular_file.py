@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 def open_regular(path: str | os.PathLike[str], *, buffering: int = -1) -> BinaryIO:
     """Open a file for reading; ``OSError`` if it cannot be opened, or is not a regular file."""
+    if "\0" in os.fspath(path):
+        raise OSError(errno.EINVAL, "its name holds the character NUL", path)
     return open(path, "rb", buffering=buffering, opener=_regular)
 
 

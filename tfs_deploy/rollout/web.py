@@ -13,7 +13,7 @@ from tfs_deploy.host.addresses import Url, read_url
 from tfs_deploy.host.http_replies import reply_text
 from tfs_deploy.host.proxies import proxy_for
 from tfs_deploy.rollout.web_access import PLAIN, WebAccess
-from tfs_deploy.text import one_line
+from tfs_deploy.text import one_line, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +135,7 @@ def fetch_json(url: str, *, timeout: float = 5.0, access: WebAccess = PLAIN) -> 
     """Return the JSON document behind a URL; raises as ``fetch``, and for anything but JSON."""
     text = fetch(url, timeout=timeout, access=access)
     try:
-        return json.loads(text)
+        return parse_document(text)
     except ValueError as error:
         raise UnavailableError(f"{_short(url)} did not answer with JSON") from error
 

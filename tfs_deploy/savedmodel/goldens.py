@@ -18,6 +18,7 @@ import numpy as np
 from tfs_deploy.errors import ModelError
 from tfs_deploy.host.regular_file import open_regular, read_regular
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,7 +75,7 @@ def read_goldens(version_dir: str | Path) -> list[Golden]:
     if not (folder / INDEX).exists():
         return []
     try:
-        entries = _entries(json.loads(read_regular(folder / INDEX)))
+        entries = _entries(parse_document(read_regular(folder / INDEX)))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder / INDEX, error) from error
     try:

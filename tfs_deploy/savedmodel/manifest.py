@@ -15,6 +15,7 @@ from tfs_deploy.errors import ModelError, file_hint
 from tfs_deploy.host.regular_file import open_regular, read_regular
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -121,7 +122,7 @@ def read_manifest(version_dir: str | Path) -> Manifest | None:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     try:
-        document = json.loads(data)
+        document = parse_document(data)
         require_unchanged(document)
         return _from_document(document)
     except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.atomic import remove_leftovers
 from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,7 +191,7 @@ def _write(descriptor: int, purpose: str) -> None:
 
 def _read(descriptor: int) -> dict[str, Any]:
     try:
-        about = json.loads(os.pread(descriptor, 4096, 0))
+        about = parse_document(os.pread(descriptor, 4096, 0))
         require_unchanged(about)
         return {key: about[key] for key in _ABOUT}
     except (KeyError, RecursionError, TypeError, ValueError):

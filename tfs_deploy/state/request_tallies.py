@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.state.json_files import require_known, stamped
 from tfs_deploy.state.model_dirs import model_dir
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,7 +160,7 @@ class TallyReader:
             file.seek(known.offset)
             fresh = file.read()
         whole = fresh[: fresh.rfind(b"\n") + 1]
-        lines = [json.loads(line) for line in whole.splitlines()]
+        lines = [parse_document(line) for line in whole.splitlines()]
         for line in lines:
             require_known(line, VERSION, str(path))
         known.offset += len(whole)

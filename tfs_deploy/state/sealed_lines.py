@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.savedmodel.formats.crc32c import crc32c
 from tfs_deploy.state.json_files import FORMAT, require_known
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ def _dump(document: Mapping[str, Any]) -> bytes:
 
 def _parse(line: bytes, number: int) -> dict[str, Any]:
     try:
-        document = json.loads(line)
+        document = parse_document(line)
     except (ValueError, RecursionError):
         raise DamagedLineError(f"line {number} is not JSON") from None
     if not isinstance(document, dict) or not isinstance(document.get(FORMAT, 1), int):

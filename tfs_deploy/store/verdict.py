@@ -12,6 +12,7 @@ from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 from tfs_deploy.store.identity import identify
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ def read_verdict(path: str | Path) -> dict[str, Any]:
     file = Path(path)
     file = file / FILE_NAME if file.is_dir() else file
     try:
-        document = json.loads(read_regular(file))
+        document = parse_document(read_regular(file))
     except OSError as error:
         kind = UsageError if isinstance(error, FileNotFoundError) else EnvironmentFault
         hint = "write one: tfs-deploy verify MODEL_DIR --report DIR"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.machinery
 import importlib.util
-import json
 import logging
 import re
 import sys
@@ -26,7 +25,7 @@ from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
 from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
-from tfs_deploy.text import closest, counted, size_text
+from tfs_deploy.text import closest, counted, parse_document, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -252,7 +251,7 @@ def _metadata(texts: Sequence[str]) -> dict[str, Any]:
             document.update(_metadata_file(Path(text[1:])))
         elif separator and key:
             try:
-                document[key] = json.loads(value)
+                document[key] = parse_document(value)
             except ValueError:
                 document[key] = value
         else:
@@ -262,7 +261,7 @@ def _metadata(texts: Sequence[str]) -> dict[str, Any]:
 
 def _metadata_file(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_document(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from tfs_deploy.client.core.input_check import fits, suggestion
 from tfs_deploy.codec import as_array, numpy_dtype
 from tfs_deploy.errors import RequestError, UsageError, file_hint
 from tfs_deploy.protos.signatures import ML_DTYPES
-from tfs_deploy.text import closest
+from tfs_deploy.text import closest, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,7 +56,7 @@ def read_inputs(arguments: Iterable[str], specs: Mapping[str, TensorSpec]) -> di
 def _read_text(text: str, spec: TensorSpec | None) -> Any:
     """Read a typed value: JSON, or text if it is not valid JSON; for a string input only JSON text is taken as JSON."""
     try:
-        value = json.loads(text)
+        value = parse_document(text)
     except ValueError:
         value = text
     if spec is not None and spec.dtype == "string" and not isinstance(value, (str, list)):
@@ -72,7 +71,7 @@ def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
         return _load(path)
     if suffix == ".json":
         try:
-            return _in_batch(json.loads(data), spec)
+            return _in_batch(parse_document(data), spec)
         except ValueError as error:
             raise UsageError(
                 f"{path} is not valid JSON: {error}", hint="write one JSON value, such as [[1.0, 2.0]]"

@@ -18,6 +18,7 @@ from tfs_deploy.codec.dtypes import dtype_number, numpy_dtype
 from tfs_deploy.errors import DataLossError, RequestError
 from tfs_deploy.extras import import_extra
 from tfs_deploy.protos.signatures import dtype_name
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ def parse_json(data: bytes) -> Any:
         return orjson.loads(data)
     except ValueError:
         try:
-            return json.loads(data.decode("utf-8", "surrogateescape"))
+            return parse_document(data.decode("utf-8", "surrogateescape"))
         except ValueError as error:
             raise DataLossError(f"the reply is not JSON: {error}") from error
 

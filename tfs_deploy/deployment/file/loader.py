@@ -22,6 +22,8 @@ from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic_core import ErrorDetails
 
     from tfs_deploy.deployment.deployment import Deployment
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _STAND_IN: Final = dict.fromkeys(("name", "base_path", "image", "key", "cert", "source"), "?")
 #: model keys without which the disk cannot be judged
 _LOCATING: Final = ((), ("base_path",), ("versions",))
+_NUL: Final = "holds the character NUL, which no path or name may have"
 
 
 def load(path: str | Path, *, check_disk: bool, allow_latest: bool) -> Deployment:
@@ -63,10 +66,23 @@ def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deploy
     return _checked(source, parsed, check_disk=check_disk, allow_latest=allow_latest), parsed
 
 
+def _with_nul(value: Any, place: KeyPath) -> Iterator[KeyPath]:
+    """Find keys and texts that hold NUL, which no path or name of the system may have."""
+    if isinstance(value, str) and "\0" in value:
+        yield place
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in entries:
+        yield from _with_nul(key, (*place, key))
+        yield from _with_nul(inner, (*place, key))
+
+
 def _checked(source: Path, parsed: ParsedYaml, *, check_disk: bool, allow_latest: bool) -> Deployment:
     findings: Findings = {(place, message): line for line, place, message in parsed.problems}
     if not isinstance(parsed.data, dict):
         raise _error(source, findings or _not_a_mapping(parsed))
+    if nul := dict.fromkeys(_with_nul(parsed.data, ())):
+        # every rule about paths would stumble over it
+        raise _error(source, {(place, _NUL): parsed.line(place) for place in nul})
     file, unknown = _validate(parsed, findings)
     if file is None:
         raise _error(source, findings)

@@ -32,9 +32,9 @@ _PADDED: Final = re.compile(r"[-+]?0[0-9]+")
 _ODD_NUMBER: Final = re.compile(r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-5]?[0-9])+|[0-9]{32,})")
 _OLD_BOOL: Final = re.compile(r"yes|no|on|off", re.IGNORECASE)
 _QUOTED: Final = ("'", '"', "|", ">")
-#: more levels than any deployment has, and more aliases: each may stand for others
+#: more levels than any deployment has, and more values that aliases stand for
 _DEEPEST: Final = 20
-_MOST_ALIASES: Final = 50_000
+_MOST_REPEATED: Final = 50_000
 
 
 class _NotADeploymentError(Exception):
@@ -137,10 +137,13 @@ class _Builder:
         self._events = events
         self._anchors: dict[str, int] = {}
         self._open: list[int] = []
-        self._aliases = 0
+        self._in_aliases = self._repeated = 0
 
     def value(self, index: int, path: KeyPath) -> tuple[Any, int]:
         event = self._events[index]
+        self._repeated += self._in_aliases > 0
+        if self._repeated > _MOST_REPEATED:
+            raise _NotADeploymentError("its aliases expand to too many values", _line(event))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path), index + 1
         if event.anchor is not None:
@@ -166,10 +169,10 @@ class _Builder:
             raise _NotADeploymentError(f"alias *{event.anchor} has no anchor before it", _line(event))
         if target in self._open:
             raise _NotADeploymentError(f"alias *{event.anchor} refers to what it is part of", _line(event))
-        self._aliases += 1
-        if self._aliases > _MOST_ALIASES:
-            raise _NotADeploymentError("its aliases expand to too many values", _line(event))
-        return self.value(target, path)[0]
+        self._in_aliases += 1
+        value = self.value(target, path)[0]
+        self._in_aliases -= 1
+        return value
 
     def _sequence(self, index: int, path: KeyPath) -> tuple[list[Any], int]:
         items: list[Any] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def engine_endpoint(environment: Mapping[str, str] = os.environ) -> EngineEndpoi
 
 def _in_use(config: Path) -> str:
     try:
-        return str(json.loads(config.read_text(encoding="utf-8")).get("currentContext") or "")
+        return str(parse_document(config.read_text(encoding="utf-8")).get("currentContext") or "")
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except (OSError, ValueError, AttributeError) as error:
@@ -81,7 +81,7 @@ def _in_use(config: Path) -> str:
 def _host(folder: Path, name: str) -> str:
     meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
     try:
-        return str(json.loads(meta.read_text(encoding="utf-8"))["Endpoints"]["docker"]["Host"])
+        return str(parse_document(meta.read_text(encoding="utf-8"))["Endpoints"]["docker"]["Host"])
     except FileNotFoundError:
         hint = "docker context ls shows those that do; DOCKER_CONTEXT and `docker context use` choose one"
         raise EnvironmentFault(f"docker context {name} does not exist", hint=hint) from None

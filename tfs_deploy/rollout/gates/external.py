@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import string
@@ -17,6 +16,7 @@ from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
 from tfs_deploy.rollout.gates.spec import GateKind
 from tfs_deploy.rollout.web import check_url, fetch_json, is_url
 from tfs_deploy.rollout.web_access import PLAIN, WebAccess
+from tfs_deploy.text import parse_document
 
 if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.gate import StepView
@@ -68,7 +68,7 @@ class CommandGate:
         if self.condition is None:
             return GateVerdict(self.name, Verdict.PASS, said)
         try:
-            value = number_at(json.loads(done.output), self.condition.subject)
+            value = number_at(parse_document(done.output), self.condition.subject)
         except ValueError:
             return GateVerdict(self.name, Verdict.TOO_FEW, "the command did not print JSON")
         except TfsDeployError as error:

@@ -14,7 +14,7 @@ from tfs_deploy.savedmodel.formats.wire import FileReader, LongField, WireError,
 from tfs_deploy.savedmodel.graph.scopes import Graph, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tfs_deploy.protos.signatures import SignatureInfo
@@ -72,7 +72,7 @@ def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
     from google.protobuf.message import DecodeError
 
     if path.name == layout.SAVED_MODEL_TEXT:
-        found = [_facts(message) for message in read_text(path).meta_graphs]
+        found = [_facts(message) for message in _few(path, read_text(path).meta_graphs)]
         if not found:
             raise _no_meta_graph(path)
         return found
@@ -80,7 +80,7 @@ def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
         with FileReader(path) as reader:
             if reader.size == 0:
                 raise ModelError(f"{path} is empty", hint=_AGAIN)
-            found = list(_meta_graphs(reader))
+            found = list(_few(path, _meta_graphs(reader)))
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}", hint=file_hint(error)) from error
     except (WireError, DecodeError, UnicodeDecodeError) as error:
@@ -90,11 +90,23 @@ def scan_saved_model(path: Path) -> list[MetaGraphFacts]:
     return found
 
 
+def _few(path: Path, meta_graphs: Iterable[Any]) -> Iterator[Any]:
+    """Pass meta graphs on; raises ``ModelError`` for more than any model has: two bytes of a file are one."""
+    for number, meta_graph in enumerate(meta_graphs):
+        if number == _MOST_META_GRAPHS:
+            raise ModelError(f"{path} holds more than {_MOST_META_GRAPHS} meta graphs", hint=_AGAIN)
+        yield meta_graph
+
+
 def _no_meta_graph(path: Path) -> ModelError:
     return ModelError(f"{path} holds no meta graph, so there is nothing to serve", hint=_AGAIN)
 
 
 _AGAIN = "copy or export the version again; the server refuses to load it"
+
+
+#: a model has one for each set of tags
+_MOST_META_GRAPHS = 1000
 
 
 def _meta_graphs(reader: FileReader) -> Iterator[MetaGraphFacts]:

@@ -15,6 +15,7 @@ from tfs_deploy.client.rest.reply_bytes import ReplyBytes
 from tfs_deploy.errors import Code, StatusError, UnavailableError
 from tfs_deploy.extras import import_extra
 from tfs_deploy.savedmodel.goldens import compare
+from tfs_deploy.text import parse_document
 from tfs_deploy.verify.checks import failed, passed, skipped
 from tfs_deploy.verify.probing.cases import Case
 from tfs_deploy.verify.probing.prober import CLEAN_REFUSALS, GRPC, LOCAL, Answer
@@ -117,7 +118,7 @@ def judge_http(status: int, text: str) -> Judgement:
     if status not in _CLEAN_HTTP:
         return failed(f"not refused as invalid, but with HTTP {status}: {text}")
     try:
-        detail = json.loads(text)["error"]
+        detail = parse_document(text)["error"]
     except (ValueError, KeyError, TypeError):
         return failed(f"refused with HTTP {status}, but without an error message: {text}")
     return passed(f"refused: HTTP {status}: {detail}")

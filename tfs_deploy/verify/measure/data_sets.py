@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import re
 import zipfile
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,7 @@ import numpy as np
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UsageError, file_hint
 from tfs_deploy.savedmodel.formats.tfrecord import read_records
+from tfs_deploy.text import parse_document
 from tfs_deploy.verify.measure.parquet import read_parquet
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _csv(path: Path) -> dict[str, Array]:
 def _cells(texts: Sequence[str]) -> Array:
     """Return cells as integers, numbers, arrays or text: the first kind that fits all of them."""
     if all(text.lstrip().startswith("[") for text in texts):
-        return np.array([json.loads(text) for text in texts])
+        return np.array([parse_document(text) for text in texts])
     plain = np.array(texts)
     for kind in (np.int64, np.float64):
         with contextlib.suppress(ValueError):
