@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from tfs_deploy.deployment.active import ActiveModel, apply_active, model_digest
-from tfs_deploy.deployment.deployment import Batching, Deployment, Model, Monitoring, Server, Ssl, VersionPolicy
+from tfs_deploy.deployment.deployment import (
+    Batching,
+    Deployment,
+    Embedded,
+    Model,
+    Monitoring,
+    Server,
+    Ssl,
+    VersionPolicy,
+)
 from tfs_deploy.deployment.docker import Docker, Mount
 
 __all__ = [
@@ -11,6 +20,7 @@ __all__ = [
     "Batching",
     "Deployment",
     "Docker",
+    "Embedded",
     "Model",
     "Monitoring",
     "Mount",
