@@ -48,6 +48,13 @@ MUTANTS = (
         ("tests/unit/state/test_journal.py", "tests/unit/state/test_sealed_lines.py"),
     ),
     Mutant(
+        "journal: half a line is written over, and its end stays",
+        "tfs_deploy/state/journal.py",
+        "            file.truncate(end)  # half a line of a process that was killed\n",
+        "",
+        ("tests/unit/state/test_journal.py",),
+    ),
+    Mutant(
         "journal: an entry is not synced",
         "tfs_deploy/state/journal.py",
         "                os.fsync(file.fileno())\n",

@@ -155,3 +155,59 @@ def test_a_journal_that_could_not_begin_has_nothing_to_resume(tmp_path, monkeypa
     with pytest.raises(EnvironmentFault) as caught:
         journal.append_entry(LOAD)
     assert "tfs-deploy rollout resume" in caught.value.hint
+
+
+def test_half_a_line_that_is_longer_than_the_next_one_leaves_nothing(tmp_path):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry(START)
+    with journal.path.open("ab") as file:
+        file.write(b'{"kind": "' + b"x" * 1000)
+    JournalFile(journal.path).append_entry(LOAD)
+    assert b"xx" not in journal.path.read_bytes()
+    assert kinds(journal) == ["start", "intend"]
+
+
+def test_lines_of_another_process_are_followed(tmp_path):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry(START)
+    JournalFile(journal.path).append_entry(LOAD)
+    journal.append_entry({"kind": "note"})
+    assert kinds(journal) == ["start", "intend", "note"]
+
+
+def test_a_disk_that_fails_once_is_not_tried_again(tmp_path, monkeypatch):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry(START)
+    sync, failures = os.fsync, [5]
+
+    def fail_once(descriptor: int) -> None:
+        if failures:
+            raise OSError(failures.pop(), "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with journal.reserving(), pytest.raises(EnvironmentFault, match="Input/output error"):
+        journal.append_entry(LOAD)
+    assert kinds(journal) == ["start"]
+
+
+def test_what_cannot_be_read_or_is_not_what_a_rollout_wrote_is_told(tmp_path):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry(START)
+    with pytest.raises(EnvironmentFault, match="is damaged"):
+        journal.entries(lambda entry: entry["nothing"])
+    folder = tmp_path / "0001.jsonl"
+    folder.mkdir()
+    with pytest.raises(EnvironmentFault, match="Is a directory"):
+        JournalFile(folder).entries(dict)
+
+
+def test_a_journal_without_an_entry_is_passed_over(tmp_path):
+    journal = JournalFile.create(tmp_path, "digits")
+    journal.append_entry({"kind": "start", "detail": {"plan": {"old": 1, "new": 2}}})
+    JournalFile.create(tmp_path, "digits").path.touch()
+    assert unfinished_rollout(tmp_path, "digits") == UnfinishedRollout("digits", 1, 2)
+
+
+def test_the_reserve_is_a_quarter_of_a_mib():
+    assert RESERVE == 256 * 1024

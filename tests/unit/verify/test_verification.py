@@ -232,3 +232,11 @@ def test_the_answer_about_these_files_is_the_one_that_counts(base, tmp_path):
     path = write_verdict({**document, "models": [other]}, tmp_path / "report")
     with pytest.raises(VerdictError, match=r"is about other files \(other 1\)"):
         require_verdict(path, base / "1")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"kind": "other", "schema_version": 1}'])
+def test_other_documents_are_not_verdicts(tmp_path, text):
+    (tmp_path / "verdict.json").write_text(text)
+    with pytest.raises(UsageError, match=r"verdict\.json is not a verdict") as caught:
+        read_verdict(tmp_path)
+    assert "tfs-deploy verify MODEL_DIR --report DIR" in caught.value.hint
