@@ -150,7 +150,7 @@ def test_a_version_that_changes_while_it_is_copied_is_not_published(staged, tmp_
         copy(source, target)
         Path(target).write_bytes(b"bent")
 
-    monkeypatch.setattr("tfs_deploy.store.copy.shutil.copyfile", bent)
+    monkeypatch.setattr("tfs_deploy.store.tree.shutil.copyfile", bent)
     assert publish(staged, "--to", tmp_path / "models/plain", "--require-verdict", path) == 1
     assert "changed while it was copied" in capsys.readouterr().err
     assert not (tmp_path / "models").exists()

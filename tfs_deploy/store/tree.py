@@ -20,7 +20,7 @@ def copy_tree(
     *,
     left_out: Collection[str] = (),
     outward: bool = False,
-    copy: Callable[[Path, Path], Any] = shutil.copyfile,
+    copy: Callable[[Path, Path], Any] | None = None,
 ) -> int:
     """Copy the files below ``source`` into ``target``, which may exist, and return their size in bytes.
 
@@ -32,7 +32,7 @@ def copy_tree(
         target: where to.
         left_out: paths below ``source`` that are not copied.
         outward: follow links out of ``source`` too, for a copy that is not published.
-        copy: copies one file.
+        copy: copies one file, ``shutil.copyfile`` by default.
 
     Raises:
         UsageError: a link leads out of ``source``, or something is neither a file nor a directory.
@@ -46,7 +46,7 @@ def copy_tree(
             (target / path).mkdir(exist_ok=True)
         else:
             _require_readable(real)
-            copy(real, target / path)
+            (copy or shutil.copyfile)(real, target / path)
             size += (target / path).stat().st_size
     return size
 
