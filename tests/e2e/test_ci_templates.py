@@ -27,8 +27,6 @@ ARTEFACTS = sorted([*REPORTS, "publish.json"])
 
 TRAIN = """
 import keras
-from support.pins import write_pins
-from support.pins import write_pins
 
 def model():
     image = keras.Input((8, 8), name="image")

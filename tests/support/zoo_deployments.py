@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ from tfs_deploy.launch.embedded.record import running_server
 from tfs_deploy.launch.targets import find_server
 from tfs_deploy.launch.up import down, up
 from tfs_deploy.savedmodel.goldens import Golden, write_goldens
+from tfs_deploy.state.server_record import read_server, write_server
 
 X = np.array([1.0, 2.0, -3.0], np.float32)
 #: version 1 of the zoo computes x / 2 + 2, version 2 computes x / 2 + 3
@@ -115,7 +117,11 @@ class Pool:
             up(zoo.deployment)
         else:
             zoo.state_dir.mkdir(parents=True)
-            shutil.copy(self.record / "server.json", zoo.state_dir)
+            server = read_server(self.record)
+            assert server is not None
+            log = zoo.state_dir / "server.log"
+            log.symlink_to(server.log)
+            write_server(zoo.state_dir, dataclasses.replace(server, log=log))
             shutil.copy(self.record / "endpoint.json", zoo.state_dir)
             self._give(zoo)
         self.record = zoo.state_dir

@@ -31,9 +31,9 @@ def did(at: float, action: str, **detail) -> list[Event]:
 def judged(at: float, number: int, verdict: Verdict, errors: int) -> Event:
     windows = {
         "stable": WindowSummary.of([0.010] * 900, 0),
-        "canary": WindowSummary.of([0.012] * (100 - errors), errors),
+        "canary": WindowSummary.of([0.012] * (1000 - errors), errors),
     }
-    verdicts = (GateVerdict("errors", verdict, f"{errors} of 100 requests failed"),)
+    verdicts = (GateVerdict("errors", verdict, f"{errors} of 1000 requests failed"),)
     report = StepReport(number, PLAN.steps[number - 1], at - 10, at, windows, verdicts, verdict)
     detail = {**report.as_dict(), "step": number - 1, "final": True, "reason": "", "baseline": {}}
     return Event("outcome", "judge", detail=detail, at=1000 + at)
