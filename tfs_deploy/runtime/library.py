@@ -18,7 +18,7 @@ import sys
 import tempfile
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, MissingExtraError
 
@@ -167,7 +167,7 @@ def quiet_start() -> Iterator[None]:
     except OSError:  # no stderr at all
         yield
         return
-    with tempfile.TemporaryFile() as kept:
+    with _file_in_memory() as kept:
         os.dup2(kept.fileno(), 2)
         try:
             yield
@@ -177,6 +177,13 @@ def quiet_start() -> Iterator[None]:
             kept.seek(0)
             lines = kept.read().splitlines(keepends=True)
             _write_all(2, b"".join(line for line in lines if wanted in ("", "0") or not _FIRST_LINES.match(line)))
+
+
+def _file_in_memory() -> IO[bytes]:
+    """Open a file of no directory where the system has such: a hardened container may have nowhere to write."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

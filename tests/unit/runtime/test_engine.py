@@ -269,3 +269,14 @@ def test_a_copied_model_keeps_them_as_its_files_stay_as_they_are(tmp_path: Path)
     version = export_model(source, tmp_path / "m", examples=examples)
     written = (version.path / "saved_model.pb").read_bytes()
     assert written == (source / "saved_model.pb").read_bytes()
+
+
+def test_the_library_loads_where_nothing_can_be_written():
+    program = """
+import tempfile
+from tfs_deploy.runtime.library import load_library
+tempfile.tempdir = "/nowhere"
+load_library()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
