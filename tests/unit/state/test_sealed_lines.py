@@ -14,10 +14,10 @@ from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.state.journal import JournalFile
 from tfs_deploy.state.sealed_lines import START, DamagedLineError, follow, read_lines, seal
 
-RECORDED = sorted((Path(__file__).parents[1] / "rollout" / "controller" / "recorded").glob("*.jsonl"))
+HERE = Path(__file__).parent
+#: ten journals of rollouts: of this release, and of one before there were seals
+RECORDED = sorted([*HERE.glob("journals/*.jsonl"), *HERE.parent.glob("rollout/controller/recorded/*.jsonl")])
 FULL = bool(os.environ.get("TFS_DEPLOY_FULL"))
-#: changes of each journal: 24,000 in all with --full
-CHANGES = 12_000 if FULL else 600
 
 
 def sealed(entries: list[Any]) -> bytes:
@@ -46,8 +46,8 @@ def test_a_journal_with_one_byte_changed_is_not_another_journal(path: Path) -> N
     data = sealed(entries)
     assert read(data) == entries
     draw = random.Random(17)
-    for _ in range(CHANGES):
-        place = draw.randrange(len(data))
+    places = range(len(data))
+    for place in places if FULL else draw.sample(places, 150):
         changed = bytearray(data)
         changed[place] ^= draw.randrange(1, 256)
         assert read(bytes(changed)) is None, (place, data[place], changed[place])
@@ -57,7 +57,7 @@ def test_a_journal_with_one_byte_changed_is_not_another_journal(path: Path) -> N
 def test_a_journal_cut_off_anywhere_has_its_whole_lines(path: Path) -> None:
     entries = entries_of(path)
     data = sealed(entries)
-    for size in range(0, len(data) + 1, 1 if FULL else 37):
+    for size in range(0, len(data) + 1, 1 if FULL else 97):
         assert read(data[:size]) == entries[: data.count(b"\n", 0, size)]
 
 
