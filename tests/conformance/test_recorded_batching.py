@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import time
 import urllib.error
 import urllib.request
@@ -27,6 +26,8 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 #: what is not met, and why
 EXCEPTIONS = {"005_empty_batch": "the recorded server did not answer within 20 s; here no rows give no rows"}
+#: how often requests are sent until they arrive in the order of the recorded ones
+ATTEMPTS = 5
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def predict(channel: grpc.Channel, request: dict[str, Any]) -> tuple[str, str, b
 
 def check(reply: tuple[str, str, bytes], expected: dict[str, Any]) -> None:
     code, details, data = reply
-    assert (code, in_any_order(details)) == (expected["code"], in_any_order(expected["details"]))
+    assert (code, details) == (expected["code"], expected["details"])
     if code == "OK":
         recorded = base64.b64decode(expected["message_b64"])
         assert protos.PredictResponse.FromString(data) == protos.PredictResponse.FromString(recorded)
@@ -74,20 +75,25 @@ def test_recorded_batching(batching_case: str, batching: Any, request: pytest.Fi
             assert time.monotonic() - started >= 0.3
 
 
-def in_any_order(details: str) -> str:
-    """Return a text without the order of two dtypes, which is that of two requests that are sent at the same time."""
-    return re.sub(r"Got (\w+) and (\w+)", lambda found: "Got {} and {}".format(*sorted(found.groups())), details)
-
-
 def check_together(channel: grpc.Channel, case: dict[str, Any]) -> None:
-    requests = case["concurrent_requests"]
-    replies = []
+    """Compare the replies to requests that meet in a batch; they do so again if they arrived in another order."""
+    for attempts_left in reversed(range(ATTEMPTS)):
+        replies = send_together(channel, case["concurrent_requests"])
+        try:
+            for reply, expected in zip(replies, case["responses"], strict=True):
+                check(reply, expected)
+        except AssertionError:
+            if not attempts_left:
+                raise
+        else:
+            return
+
+
+def send_together(channel: grpc.Channel, requests: list[dict[str, Any]]) -> list[tuple[str, str, bytes]]:
     with ThreadPoolExecutor(len(requests)) as pool:
         futures = []
         for request in requests:
             futures.append(pool.submit(predict, channel, request))
             # one after the other, as they were sent: the first is not the last
             time.sleep(0.01)
-        replies = [future.result() for future in futures]
-    for reply, expected in zip(replies, case["responses"], strict=True):
-        check(reply, expected)
+        return [future.result() for future in futures]

@@ -116,8 +116,8 @@ def test_the_next_commands_work_as_printed(told):
 def shape(text: str) -> list[str]:
     """Return what is shown, without numbers and times, and without the progress that a slow machine has more of.
 
-    Of a difference, which is written with an exponent, as much is left as is beyond the tolerance; a quantile of too few
-    requests is a dash.
+    Of a difference, which is written with an exponent, as much is left as is beyond the tolerance. A quantile of too
+    few requests is a dash.
     """
     text = re.sub(r"(?<= )-(?= )", "0", text)
     text = re.sub(r"\d\.\de[+-]\d\d", lambda found: "0" if float(found[0]) <= TOLERANCE else found[0], text)
