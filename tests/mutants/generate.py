@@ -33,6 +33,7 @@ _LONGEST_LINE = 100
 def mutants_of(root: Path, file: str, tests: tuple[str, ...]) -> list[Mutant]:
     """Return every mutant of a file, in its order; a name says where and what, and is given once."""
     source = (root / file).read_text()
+    data = source.encode()
     lines = source.splitlines(keepends=True)
     starts = [0]
     for line in lines:
@@ -40,14 +41,18 @@ def mutants_of(root: Path, file: str, tests: tuple[str, ...]) -> list[Mutant]:
     found: list[Mutant] = []
     seen: collections.Counter[str] = collections.Counter()
     for where, node, new in _changes(ast.parse(source), ""):
-        old = ast.get_source_segment(source, node) or ""
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        start = starts[node.lineno - 1] + node.col_offset
+        end = starts[node.end_lineno - 1] + node.end_col_offset
+        old = data[start:end].decode()
         first = lines[node.lineno - 1].strip()
         line = first if len(first) <= _LONGEST_LINE else first[:_LONGEST_LINE]
         name = f"{file.removeprefix('tfs_deploy/')} {where or 'module'}: {line} => {new}"
         seen[name] += 1
         if seen[name] > 1:
             name += f" ({seen[name]})"
-        found.append(Mutant(name, file, old, new, tests, starts[node.lineno - 1] + node.col_offset))
+        found.append(Mutant(name, file, old, new, tests, start))
     return found
 
 

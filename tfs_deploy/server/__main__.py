@@ -71,6 +71,9 @@ def _set_up_log(flags: ServerFlags) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LineFormatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=level.upper(), handlers=[handler])
+    # gRPC writes what clients send: its core as it came, and Python's part with a traceback if it is not UTF-8
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    logging.getLogger("grpc._cython").setLevel(logging.CRITICAL)
 
 
 class _LineFormatter(logging.Formatter):

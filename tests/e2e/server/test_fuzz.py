@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import base64
-import copy
-import json
+import contextlib
 import random
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from google.protobuf import json_format
 
-from tfs_deploy import protos
+from support.live import until
+from tfs_deploy.client import Client
 
-from .conftest import RECORDED
+from .conftest import public_config, serving
+from .hostile_requests import calls, raw_http1, raw_http2, rest_requests
 
 if TYPE_CHECKING:
     from .conftest import Server
@@ -26,166 +30,6 @@ LONG = 50_000
 BLOCK = 1000
 #: what no reply to a request may say: the fault would be the server's
 FAULTS = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE"}
-
-NAMES = ["half_plus_two", "zoo", "nosuch", "", "a/b", "ZOO", "zoo%20", "%7Aoo", "zoo%", "ü", "zoo:zoo", "..", "{}"]
-VERSIONS = [
-    "",
-    "/versions/1",
-    "/versions/123",
-    "/versions/99",
-    "/versions/-1",
-    "/versions/1e3",
-    "/versions/",
-    "/labels/x",
-]
-VERSIONS += [
-    f"/versions/{2**63}",
-    f"/versions/{10**30}",
-    "/labels/",
-    "/labels/%00",
-    "/versions/1/labels/a",
-    "/metadata",
-]
-VERBS = [":predict", ":classify", ":regress", "", ":Predict", ":multi", "/metadata", ":predict?x=1", ":predict#y", "/"]
-METHODS = ["POST"] * 8 + ["GET"] * 3 + ["PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "FOO"]
-VALUES: list[Any] = [
-    *(
-        None,
-        True,
-        False,
-        0,
-        1,
-        -1,
-        1.5,
-        2**31,
-        2**63,
-        2**64,
-        -(2**63),
-        10**40,
-        1e308,
-        -1e-320,
-        "",
-        "text",
-        "ü€",
-        "\x00",
-    ),
-    *(
-        [],
-        [[]],
-        [[1], [2, 3]],
-        {},
-        {"b64": "aGk="},
-        {"b64": "!"},
-        {"b64": 1},
-        {"x": [1]},
-        [None],
-        ["a", 1],
-        [[[[[1]]]]],
-    ),
-]
-TOKENS = [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"{", b"}", b"[", b"]", b",", b'"', b"\\ud800", b"\xff", b"\x00"]
-
-
-def rest_seeds() -> list[tuple[str, Any]]:
-    """The recorded requests that carry a JSON document."""
-    found = []
-    for path in sorted((RECORDED / "rest").glob("*.json")):
-        request = json.loads(path.read_text())["request"]
-        if isinstance(request["body"], str):
-            try:
-                found.append((request["path"], json.loads(request["body"])))
-            except ValueError:
-                continue
-    return found
-
-
-def grpc_seeds() -> list[tuple[str, bytes]]:
-    """The recorded calls as paths and bytes; reloads are left out, they would change what is served."""
-    found = []
-    kinds = {"Classify": "ClassificationRequest", "Regress": "RegressionRequest"}
-    for path in sorted((RECORDED / "grpc").glob("*.json")):
-        case = json.loads(path.read_text())
-        method = case.get("method", "")
-        kind = kinds.get(method, f"{method}Request")
-        if "path" in case or method == "HandleReloadConfigRequest" or not hasattr(protos, kind):
-            continue
-        message = getattr(protos, kind)()
-        json_format.ParseDict(case.get("request") or {}, message, descriptor_pool=protos.pool())
-        found.append((f"/{case['service']}/{method}", message.SerializeToString()))
-    return found
-
-
-def mutate_json(rng: random.Random, value: Any) -> Any:
-    """Change one place of a document."""
-    if isinstance(value, dict) and value and rng.random() < 0.8:
-        changed = dict(value)
-        key = rng.choice(list(changed))
-        act = rng.random()
-        if act < 0.1:
-            changed[rng.choice(["instances", "inputs", "signature_name", "examples", "context", "x", ""])] = (
-                changed.pop(key)
-            )
-        else:
-            changed[key] = mutate_json(rng, changed[key])
-        return changed
-    if isinstance(value, list) and value and rng.random() < 0.8:
-        changed_list = list(value)
-        index = rng.randrange(len(changed_list))
-        act = rng.random()
-        if act < 0.1:
-            del changed_list[index]
-        elif act < 0.2:
-            changed_list.append(copy.deepcopy(changed_list[index]))
-        else:
-            changed_list[index] = mutate_json(rng, changed_list[index])
-        return changed_list
-    return rng.choice(VALUES)
-
-
-def mutate_bytes(rng: random.Random, data: bytes, tokens: list[bytes]) -> bytes:
-    """Flip, cut, repeat or insert."""
-    out = bytearray(data)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(out) + 1)
-        act = rng.randrange(6)
-        if act == 0 and out:
-            out[at % len(out)] ^= 1 << rng.randrange(8)
-        elif act == 1 and out:
-            out[at % len(out)] = rng.randrange(256)
-        elif act == 2:
-            del out[at : at + rng.randint(1, 8)]
-        elif act == 3:
-            out[at:at] = rng.choice(tokens)
-        elif act == 4:
-            out[at:at] = out[at : at + rng.randint(1, 16)]
-        elif rng.random() < 0.2:
-            del out[at:]
-    return bytes(out)
-
-
-def rest_requests(seed: int) -> Iterator[bytes]:
-    """Requests as they go over the wire, without end."""
-    rng = random.Random(seed)
-    seeds = rest_seeds()
-    while True:
-        path, document = rng.choice(seeds)
-        for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
-            document = mutate_json(rng, document)
-        body = json.dumps(document).encode()
-        if rng.random() < 0.3:
-            body = mutate_bytes(rng, body, TOKENS)
-        if rng.random() < 0.3:
-            path = f"/v1/models/{rng.choice(NAMES)}{rng.choice(VERSIONS)}{rng.choice(VERBS)}"
-        method = rng.choice(METHODS)
-        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n".encode()
-        if rng.random() < 0.05:
-            head += b"Content-Encoding: gzip\r\n"
-        if rng.random() < 0.05:
-            pieces = [body[at : at + 50] for at in range(0, len(body), 50)]
-            coded = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-            yield head + b"Transfer-Encoding: chunked\r\n\r\n" + coded + b"0\r\n\r\n"
-        else:
-            yield head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 class Wire:
@@ -233,53 +77,6 @@ def fuzz_rest(server: Server, seed: int, count: int) -> None:
     wire.close()
 
 
-DIMS = [-(2**63), -1, 0, 1, 1, 2, 2, 3, 7, 2**20, 2**31, 2**33, 2**40, 2**62]
-SIGNATURES = ["", "", "strs", "strlen", "two", "mat", "scalar", "toscalar", "idiv", "types", "boolin", "f64", "i32"]
-SIGNATURES += ["u8", "f16in", "dyn2d", "classify", "nosuch"]
-FIELDS = ["float_val", "double_val", "int_val", "int64_val", "bool_val", "uint32_val", "uint64_val", "half_val"]
-
-
-def invented_call(rng: random.Random) -> bytes:
-    """A well-formed PredictRequest whose dtypes, shapes and values fit each other by chance only."""
-    request = protos.PredictRequest()
-    request.model_spec.name = rng.choice(["zoo", "half_plus_two"])
-    request.model_spec.signature_name = rng.choice(SIGNATURES)
-    request.output_filter.extend(rng.choice(([], [], [], ["y"], ["y", "y"], ["nosuch"])))
-    for name in rng.sample(["x", "x", "m", "a", "b", "txt", "img_bytes", "inputs", ""], rng.randint(0, 3)):
-        tensor = request.inputs[name]
-        tensor.dtype = rng.choice(
-            [0, 1, 1, 1, 2, 3, 3, 4, 5, 6, 7, 7, 8, 9, 10, 11, 14, 17, 19, 20, 21, 22, 23, 25, 101]
-        )
-        tensor.tensor_shape.unknown_rank = rng.random() < 0.05
-        for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
-            tensor.tensor_shape.dim.add(size=rng.choice(DIMS) if rng.random() < 0.5 else rng.randint(1, 3))
-        for _ in range(rng.choice((0, 1, 1, 2))):
-            field = getattr(tensor, rng.choice(FIELDS))
-            field.extend([rng.choice((0, 1))] * rng.choice((1, 2, 3, 6)))
-        if rng.random() < 0.3:
-            tensor.string_val.extend([rng.randbytes(rng.choice((0, 3, 30)))] * rng.choice((1, 2, 3)))
-        if rng.random() < 0.2:
-            tensor.tensor_content = rng.randbytes(rng.choice((1, 4, 8, 12, 24)))
-    data: bytes = request.SerializeToString()
-    return data
-
-
-def calls(seed: int) -> Iterator[tuple[str, bytes]]:
-    """Mutated and invented calls, without end."""
-    rng = random.Random(seed)
-    seeds = grpc_seeds()
-    splices = [data[at : at + 12] for _, data in seeds for at in range(0, len(data), 12)]
-    splices += [b"\xff" * 10 + b"\x01", b"\x00", b"\x08\x01", b"\x12\x00", b"\x1a\x00", b"\xff" * 4]
-    while True:
-        if rng.random() < 0.3:
-            yield "/tensorflow.serving.PredictionService/Predict", invented_call(rng)
-            continue
-        path, data = rng.choice(seeds)
-        if rng.random() < 0.05:
-            path = rng.choice(seeds)[0]
-        yield path, mutate_bytes(rng, data, splices)
-
-
 def fuzz_grpc(server: Server, seed: int, count: int) -> None:
     generated = calls(seed)
     with grpc.insecure_channel(server.grpc_address, [("grpc.max_receive_message_length", -1)]) as channel:
@@ -294,6 +91,98 @@ def fuzz_grpc(server: Server, seed: int, count: int) -> None:
             if number % BLOCK == BLOCK - 1:
                 assert health(b"", timeout=300) == b"\x08\x01"
                 server.assert_well()
+
+
+def fuzz_connections(port: int, connections: Iterator[bytes], going: Iterable[int]) -> None:
+    """Send each, close one side or both, and take what comes for a moment."""
+    rng = random.Random(port)
+    for _ in going:
+        with socket.create_connection(("127.0.0.1", port), timeout=300) as connection, contextlib.suppress(OSError):
+            connection.sendall(next(connections))
+            if rng.random() < 0.5:
+                connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(rng.choice((0.001, 0.02, 0.1)))
+            while connection.recv(1 << 16):
+                pass
+
+
+class Turns:
+    """Lets several loops go on until a number of turns, or a time, has passed, or one of them has failed."""
+
+    def __init__(self, turns: int | None, seconds: float | None = None) -> None:
+        self._turns = turns
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[int]:
+        number = 0
+        while not self.stopped and number != self._turns and (self._end is None or time.monotonic() < self._end):
+            yield number
+            number += 1
+
+
+def healthy(server: Server, stop: threading.Event, seconds: list[float]) -> None:
+    """A client that does nothing wrong is served throughout, over gRPC and REST."""
+    with Client(server.grpc_address, timeout=60) as client:
+        while not stop.wait(0.02):
+            begun = time.monotonic()
+            assert client.predict("half_plus_two", {"x": [[4.0]]})["y"] == 4.0
+            seconds.append(time.monotonic() - begun)
+            server.assert_well()
+
+
+def attack(server: Server, seed: int, turns: Turns) -> list[float]:
+    """Send everything at once, and return how long a healthy client beside it waited for each of its replies."""
+    stop, waited = threading.Event(), list[float]()
+    with ThreadPoolExecutor() as threads:
+        attackers = [
+            threads.submit(fuzz_connections, server.rest_port, raw_http1(seed), turns),
+            threads.submit(fuzz_connections, server.grpc_port, raw_http2(seed), turns),
+            threads.submit(lambda: [fuzz_rest(server, seed + number, 10) for number in turns]),
+            threads.submit(lambda: [fuzz_grpc(server, seed + number, 10) for number in turns]),
+        ]
+        beside = threads.submit(healthy, server, stop, waited)
+        wait(attackers, return_when=FIRST_EXCEPTION)
+        turns.stopped = True
+        stop.set()
+    for each in (*attackers, beside):
+        each.result()
+    return waited
+
+
+FORMS = [
+    pytest.param(60, None, id="short"),
+    pytest.param(None, 60, id="a minute", marks=[pytest.mark.full, pytest.mark.timeout(300)]),
+    pytest.param(None, 600, id="ten minutes", marks=[pytest.mark.full, pytest.mark.timeout(1200)]),
+]
+#: seconds in which a server ends after SIGTERM: the time to drain, one more, and what a busy machine needs
+DRAIN, SLACK = 1, 4
+
+
+@pytest.mark.parametrize(("turns", "seconds"), FORMS)
+def test_everything_at_once(turns: int | None, seconds: float | None, models: Path, tmp_path: Path) -> None:
+    """Wire, JSON, HTTP/1.1 and HTTP/2: the server lives, does not grow, serves others, and ends when it is told to."""
+    (tmp_path / "models.config").write_text(public_config(models))
+    flags = f"--model_config_file={tmp_path}/models.config", "--enable_grpc_healthcheck_service=true"
+    with serving(tmp_path, *flags, f"--drain_seconds={DRAIN}") as server:
+        attack(server, 1, Turns(10))
+        before = server.status_line("VmRSS")
+        waited = sorted(attack(server, 2 if turns else random.randrange(2**32), Turns(turns, seconds)))
+        half, late = (waited[int(len(waited) * share)] for share in (0.5, 0.99))
+        print(f"p50 {half:.4f} s, p99 {late:.4f} s, {len(waited)} calls")
+        print(f"RSS {before:.0f} -> {server.status_line('VmRSS'):.0f} MB")
+        until(lambda: server.status_line("VmRSS") - before <= 64, 30)
+        server.assert_well()
+        with ThreadPoolExecutor() as threads:
+            last = threads.submit(fuzz_connections, server.rest_port, raw_http1(3), Turns(None, 20))
+            begun = time.monotonic()
+            server.process.terminate()
+            assert server.process.wait(100) == 0
+            assert time.monotonic() - begun < DRAIN + 1 + SLACK
+            assert isinstance(last.exception(), ConnectionRefusedError)
+        log = server.log.read_text(errors="replace")
+        assert "Traceback" not in log
+        assert "ASGI" not in log
 
 
 @pytest.mark.parametrize("seed", [1])

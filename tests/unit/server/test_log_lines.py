@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from typing import TYPE_CHECKING
 
-from tfs_deploy.server.__main__ import _LineFormatter
+from tfs_deploy.server.__main__ import _LineFormatter, _set_up_log
+from tfs_deploy.server.process.flags import parse_flags
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_message_neither_ends_its_line_nor_colours_it() -> None:
@@ -19,3 +25,11 @@ def test_a_traceback_keeps_its_lines() -> None:
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), sys.exc_info())
     assert _LineFormatter("%(message)s").format(record).count("\n") > 2
+
+
+def test_grpc_does_not_write_what_clients_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRPC_VERBOSITY", raising=False)
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    _set_up_log(parse_flags([]))
+    assert os.environ["GRPC_VERBOSITY"] == "NONE"
+    assert not logging.getLogger("grpc._cython.cygrpc").isEnabledFor(logging.ERROR)

@@ -110,7 +110,7 @@ def _significand(whole: str, fraction: str, *, limit: int) -> tuple[float, int]:
 
 def _long_integer(whole: str, limit: int) -> float:
     """Collect the digits of an integer that does not fit 64 bits."""
-    fits = len(whole)
+    fits = min(len(whole), len(str(limit)))
     while int(whole[:fits]) > limit:
         fits -= 1
     value = float(int(whole[:fits]))

@@ -24,6 +24,8 @@ _TRAILER: Final = struct.Struct("<BI")
 _UINT32: Final = struct.Struct("<I")
 _UNCOMPRESSED: Final = 0
 _SNAPPY: Final = 1
+#: bytes that the keys of a block may come to, by those of the block: what keys share is written every 16th time
+_KEYS_TO_BLOCK: Final = 64
 
 
 def read_table(path: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -71,7 +73,7 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise WireError("one of its blocks is too short")
     (restarts,) = _UINT32.unpack_from(block, len(block) - _UINT32.size)
     stop = len(block) - _UINT32.size * (restarts + 1)
-    at, key = 0, b""
+    at, key, keys = 0, b"", 0
     while at < stop:
         shared, at = _number(block, at)
         more, at = _number(block, at)
@@ -80,6 +82,9 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
             raise WireError("an entry runs past the end of its block")
         key = key[:shared] + block[at : at + more]
         at += more
+        keys += len(key)
+        if keys > _KEYS_TO_BLOCK * len(block):
+            raise WireError("the keys of one of its blocks are far longer than the block")
         yield key, block[at : at + length]
         at += length
 

@@ -52,6 +52,8 @@ class HttpProtocol(HttpToolsProtocol):
     #: the reply to bytes that are not HTTP, once the requests before them are answered
     _last_reply: Reply | None = None
     on_loss: Callable[[], None] | None = None
+    #: the request that the application has
+    _answered: Any = None
     #: received and not parsed yet
     _ahead = b""
     #: what is left of a body whose length is known, and bytes since the parser got on
@@ -89,7 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.more_body:
             return None
-        cycle.keep_alive = False
+        cycle.keep_alive = self._last_reply is not None  # which closes it
         self.loop.call_later(_PROBE_SECONDS, self._probe, cycle)
         return True
 
@@ -111,16 +113,23 @@ class HttpProtocol(HttpToolsProtocol):
         self._ahead = b""
         self._last_reply = html_page(status)
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or cycle.more_body:
+        if self.pipeline:
+            if cycle.more_body:  # the page is its reply
+                self.pipeline.popleft()
+                self.cycle = self.pipeline[0][0] if self.pipeline else self._answered
+        elif cycle is None or cycle.response_complete or cycle.more_body:
             self._send_last_reply()
 
     def on_response_complete(self) -> None:
         """Go on with what was sent ahead."""
+        last = not self.pipeline
+        if not last:
+            self._answered = self.pipeline[-1][0]
         super().on_response_complete()
         if self.flow.held and not self.transport.is_closing():
             self._heard = self._begun = self.loop.time()
             self._parse()
-        if self._last_reply is not None and not self.pipeline:
+        if self._last_reply is not None and last:
             self._send_last_reply()
 
     def data_received(self, data: bytes) -> None:
@@ -163,6 +172,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head, self._got_on = False, True
         self._body_left = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
         super().on_headers_complete()
+        if not self.pipeline:
+            self._answered = self.cycle
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -255,6 +256,23 @@ def test_a_request_whose_client_has_gone_is_not_begun(handler: Handler, serve: S
         assert b"HTTP/1.1 200" in read_all(half)
         assert busy.recv(65536).startswith(b"HTTP/1.1 200")
     assert [path for path, _ in handler.begun] == ["/v1/models/m", "/v1/models/half"]
+
+
+@pytest.mark.parametrize(
+    "bad", [b"garbage\r\n\r\n", GET.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\nx")]
+)
+@pytest.mark.parametrize("before", [1, 2, 4])
+def test_requests_before_bad_ones_are_answered_first(handler: Handler, serve: Serve, before: int, bad: bytes) -> None:
+    _, port = serve()
+    handler.go.clear()
+    with connect(port) as client:
+        client.sendall(GET * before + bad)
+        client.shutdown(socket.SHUT_WR)
+        until(lambda: handler.begun)
+        handler.go.set()
+        found = re.findall(rb"HTTP/1.1 (\d+)", read_all(client))
+    assert found[:-1] == [b"200"] * before
+    assert found[-1] in (b"400", b"501")
 
 
 def test_work_that_cannot_be_interrupted_takes_no_thread_from_others(handler: Handler, serve: Serve) -> None:
