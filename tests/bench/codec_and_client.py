@@ -32,7 +32,11 @@ MILLION = np.random.default_rng(0).random(1_000_000, np.float32)
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 BIG = {"signature": "uneven", "output_filter": ["y"]}
 #: title, input, arguments of predict, rounds, calls of each in a round, limit of ours / raw
-TRIPS = (("10 floats", SMALL, {}, 15, 150, 1.10), ("19 MB", IMAGES.reshape(-1), BIG, 5, 6, 1.25))
+TRIPS = (
+    ("10 floats", SMALL, {}, 15, 150, 1.10),
+    ("4.8 MB", IMAGES[:8].reshape(-1), BIG, 9, 12, 1.25),
+    ("19 MB", IMAGES.reshape(-1), BIG, 5, 6, 1.25),
+)
 #: seconds before each call: one after the other, and as a service that does other things in between
 PAUSES = (0.0, 0.0005)
 
