@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from typing import IO
 
 from typing_extensions import Self
 
@@ -66,10 +67,12 @@ class Http2Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for each in (self._listener, *self._sockets):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()  # it takes no more connections
+        for each in self._sockets:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
+        for thread in self._threads[1:]:
             thread.join()
         for each in (self._listener, *self._sockets):
             each.close()
@@ -86,8 +89,7 @@ class Http2Server:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            stream = connection.makefile("rb")
+        with contextlib.suppress(OSError, EOFError), connection.makefile("rb") as stream:
             stream.read(len(_PREFACE))
             connection.sendall(frame(SETTINGS, 0, 0))
             for kind, flags, number, payload in _frames(stream):
@@ -101,7 +103,7 @@ class Http2Server:
                     connection.sendall(self.answer(number))
 
 
-def _frames(stream: socket.SocketIO) -> Iterator[tuple[int, int, int, bytes]]:
+def _frames(stream: IO[bytes]) -> Iterator[tuple[int, int, int, bytes]]:
     while len(head := stream.read(9)) == 9:
         length = int.from_bytes(head[:3], "big")
         kind, flags, number = struct.unpack(">BBI", head[3:])

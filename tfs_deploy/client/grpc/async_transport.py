@@ -21,6 +21,7 @@ from tfs_deploy.client.grpc.channel import (
     channel_options,
     closed_error,
     goes_on,
+    message_of,
 )
 from tfs_deploy.client.transport.event_loops import PerLoop
 
@@ -41,6 +42,9 @@ class AsyncGrpcTransport:
 
     async def perform(self, call: Call) -> bytes:
         """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
+        return message_of(await self._perform(call), self._target)
+
+    async def _perform(self, call: Call) -> bytes | None:
         loop = asyncio.get_running_loop()
         channel = self._channels.made.get(loop) or await self._channels.open(loop)
         try:
@@ -48,10 +52,10 @@ class AsyncGrpcTransport:
             sent = channel.method(call.path)(call.body, timeout=left, metadata=call_metadata(call))
             if channel.pending_writes or len(call.body or b"") > SMALL_REQUEST:
                 return await self._watch(channel, sent, call, left)
-            answer: bytes = await sent
+            answer: bytes | None = await sent
         except grpc.aio.AioRpcError as error:
             if goes_on(error, call):
-                return await self.perform(call)
+                return await self._perform(call)
             raise call_error(channel, error, self._target, call) from error
         except grpc.aio.UsageError as error:
             # another task has closed the channel

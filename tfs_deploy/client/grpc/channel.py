@@ -9,7 +9,7 @@ import grpc
 
 from tfs_deploy.client.call.status_errors import grpc_error, is_turned_away
 from tfs_deploy.client.grpc.target import grpc_proxy
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import DataLossError, UsageError
 
 if TYPE_CHECKING:
     from tfs_deploy.client.call.call import Call
@@ -137,3 +137,10 @@ def goes_on(error: Any, call: Call) -> bool:
 def closed_error(target: str) -> UsageError:
     """Return the error for a call on a closed client."""
     return UsageError(f"the client of {target} is closed", hint="make a new one")
+
+
+def message_of(answer: bytes | None, target: str) -> bytes:
+    """Return the answer's bytes; gRPC gives ``None`` for a call that went well without a message."""
+    if answer is None:
+        raise DataLossError(f"{target} answered without a message", hint="is it a model server?")
+    return answer

@@ -22,6 +22,7 @@ from tfs_deploy.client.grpc.channel import (
     channel_options,
     closed_error,
     goes_on,
+    message_of,
 )
 
 if TYPE_CHECKING:
@@ -88,15 +89,18 @@ class GrpcTransport:
 
     def perform(self, call: Call) -> bytes:
         """Send one call and return the answer's bytes; raise a ``StatusError`` if there is none."""
+        return message_of(self._perform(call), self.target)
+
+    def _perform(self, call: Call) -> bytes | None:
         channel = self._channels.get(_pid) or self._connect()
         try:
             method = channel.methods.get(call.path) or channel.method(call.path)
             if channel.pending_writes or len(call.body or b"") > SMALL_REQUEST:
                 return self._watch(channel, method, call)
-            answer: bytes = method(call.body, call.end - _clock(), call_metadata(call))
+            answer: bytes | None = method(call.body, call.end - _clock(), call_metadata(call))
         except grpc.RpcError as error:
             if goes_on(error, call):
-                return self.perform(call)
+                return self._perform(call)
             raise call_error(channel, error, self.target, call) from error
         except ValueError as error:
             # another thread has closed the channel

@@ -46,7 +46,7 @@ class AsyncRestTransport:
         except asyncio.TimeoutError:
             raise late_error(read_url(self._base_url).place, call.message_timeout) from None
         # anyio lets errors of TLS pass
-        except (self._httpx.HTTPError, ssl.SSLError) as error:
+        except (self._httpx.HTTPError, self._httpx.InvalidURL, ssl.SSLError) as error:
             raise http_error(error, self._base_url, call.message_timeout) from error
         except RuntimeError as error:
             if not self._closed:

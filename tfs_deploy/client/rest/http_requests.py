@@ -14,7 +14,7 @@ from tfs_deploy.client.call.status_errors import (
     unreachable_error,
 )
 from tfs_deploy.client.call.tls_errors import tls_error
-from tfs_deploy.errors import StatusError, UsageError
+from tfs_deploy.errors import DataLossError, StatusError, UsageError
 from tfs_deploy.extras import import_extra
 from tfs_deploy.host.addresses import read_url
 
@@ -83,6 +83,8 @@ def http_error(error: Exception, base_url: str, timeout: float) -> StatusError:
     target = read_url(base_url).place
     if isinstance(error, (httpx.TimeoutException, httpcore.TimeoutException)):
         return late_error(target, timeout)
+    if isinstance(error, httpx.InvalidURL):  # also a redirect that is not followed is read
+        return DataLossError(f"{target} redirects to an address that is not valid: {error}")
     tls_reason = _tls_reason(error)
     if tls_reason is not None:
         return tls_error(target, tls_reason)

@@ -34,7 +34,7 @@ class RestTransport:
         arguments.setdefault("extensions", {})["timeout"] = dict.fromkeys(("connect", "write", "read"), call.end)
         try:
             response = pool.request(method, url, **arguments)
-        except (self._httpx.HTTPError, ssl.SSLError, *_connection_errors()) as error:
+        except (self._httpx.HTTPError, self._httpx.InvalidURL, ssl.SSLError, *_connection_errors()) as error:
             raise http_error(error, self.base_url, call.message_timeout) from error
         except RuntimeError as error:
             if not self._closed:

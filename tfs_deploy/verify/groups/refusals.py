@@ -187,7 +187,7 @@ def _post(address: str, path: str, body: bytes, timeout: float) -> tuple[int, st
         ):
             counted = ReplyBytes(reply.headers.get("content-encoding", ""), DEFAULT_MAX_REPLY)
             text = b"".join(map(counted.feed, reply.iter_raw()))
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UnavailableError(f"the connection to the REST API broke: {error or type(error).__name__}") from error
     return int(reply.status_code), text.decode("utf-8", "replace")
 

@@ -1,0 +1,211 @@
+"""Servers that answer anything: a client returns or raises an error of the toolkit, in time, and does not grow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import itertools
+import json
+import random
+import re
+import socketserver
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.hostile import TOKENS, grpc_message, http1, http2, mutate_bytes, mutate_json
+from support.http2 import GOAWAY, Http2Server, frame, response
+from tfs_deploy import codec, protos
+from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient
+from tfs_deploy.errors import DataLossError, TfsDeployError
+
+from .conftest import TinyServer
+
+#: bytes of a reply, and seconds of a call, that the clients are given
+OPTIONS: dict[str, Any] = {"max_reply": 1 << 20, "timeout": 2.0, "retries": 1, "check": False, "compression": "gzip"}
+CALLS: tuple[Callable[[Any], Any], ...] = (
+    lambda client: client.predict("half", {"x": np.float32([[1], [2]])}),
+    lambda client: client.predict("half", {"x": np.float32([[1], [2]])}),
+    lambda client: client.status("half"),
+    lambda client: client.metadata("half"),
+    lambda client: client.classify("half", [{"x": 1.0}]),
+)
+DOCUMENTS: tuple[Any, ...] = (
+    {"predictions": [[2.5], [3.0]]},
+    {"outputs": {"y": [[1, 2]], "z": [{"b64": "aGk="}]}},
+    {"error": "Servable not found for request: Latest(half)"},
+    {"results": [[["a", 0.5], ["b", 0.5]]]},
+    {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK"}}]},
+    {"model_spec": {"name": "half", "version": "1"}, "metadata": {"signature_def": {"signature_def": {"a": {}}}}},
+)
+FIRST = (b"HTTP/1.1 200 OK",) * 4 + (
+    *(b"HTTP/1.1 404 Not Found", b"HTTP/1.1 503 x", b"HTTP/1.0 200 OK", b"HTTP/1.1 100 Continue", b"HTTP/1.1 204 -"),
+    *(b"HTTP/1.1 301 Moved\r\nLocation: /v1/x", b"HTTP/1.1 101 Switching", b"HTTP/1.1 999 x", b"HTTP/9 200", b""),
+)
+
+
+def http1_replies(seed: int) -> Iterator[bytes]:
+    """Return what REST clients get, without end."""
+    rng = random.Random(seed)
+    while True:
+        document = rng.choice(DOCUMENTS)
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
+            document = mutate_json(rng, document)
+        body = json.dumps(document).encode()
+        body = mutate_bytes(rng, body, TOKENS) if rng.random() < 0.3 else body
+        # what the client takes for the reply may follow others
+        yield b"".join(http1(rng, rng.choice(FIRST), body) for _ in range(rng.choice((1, 1, 1, 2, 30))))
+
+
+def messages() -> list[bytes]:
+    """Return replies as they should be."""
+    tiny = TinyServer()
+    arrays = {"y": np.float32([[1], [2]]), "t": np.array([b"a", b"bc"], object), "i": np.arange(5)}
+    classified = protos.ClassificationResponse()
+    classified.result.classifications.add().classes.add(label="a", score=0.5)
+    made = [tiny.states("half"), tiny.describe(1), classified]
+    return [
+        codec.encode_predict_response(arrays, model="half", version=1, signature="serving_default"),
+        *(message.SerializeToString() for message in made),
+    ]
+
+
+#: a GOAWAY with an error code that gRPC does not name, or with HTTP_1_1_REQUIRED: grpcio 1.85.1 ends the process
+DEADLY = re.compile(rb"\x07.(?:\x00|\x80)\x00\x00\x00.{4}(?!\x00\x00\x00[\x00-\x0c])", re.DOTALL)
+
+
+def http2_replies(seed: int) -> Iterator[Callable[[int], bytes]]:
+    """Return what gRPC clients get on a stream, without end."""
+    rng = random.Random(seed)
+    good = messages()
+    splices = [data[at : at + 12] for data in good for at in range(0, len(data), 12)]
+    splices += [b"\xff" * 10 + b"\x01", b"\x08\xff\xff\xff\x1f", b"\x12\x00", b"\x80" * 9]
+    trailers: list[dict[str, str] | None] = [{"grpc-status": "0"}] * 6
+    trailers += [{"grpc-status": status, "grpc-message": "%00%ff%"} for status in ("3", "14", "-1", "99", "x", "")]
+    trailers += [{}, {"grpc-status": "5", "grpc-status-details-bin": "%%%"}, None]
+    while True:
+        message = rng.choice(good)
+        message = mutate_bytes(rng, message, splices) if rng.random() < 0.7 else message
+        body = b"".join(grpc_message(rng, message) for _ in range(rng.choice((0, 1, 1, 1, 1, 2))))
+        fields = {":status": rng.choice(("200",) * 6 + ("404", "503", "x", "")), "content-type": "application/grpc"}
+        if rng.random() < 0.4:
+            fields["grpc-encoding"] = rng.choice(("gzip", "deflate", "identity", "br"))
+        last = rng.choice(trailers)
+        state = rng.random()
+
+        def answer(stream: int, *given: Any, state: float = state) -> bytes:
+            rng = random.Random(state)
+            while DEADLY.search(reply := http2(rng, stream, *given)):
+                pass
+            return reply
+
+        yield lambda stream, given=(fields, body, last), answer=answer: answer(stream, *given)
+
+
+@contextlib.contextmanager
+def http1_server(replies: Iterator[bytes]) -> Iterator[str]:
+    lock = threading.Lock()
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self.request.recv(65536)
+                with lock:
+                    reply = next(replies)
+                self.request.sendall(reply)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class HostileHttp2(Http2Server):
+    """Answers a request with the next reply, and then goes away."""
+
+    def __init__(self, replies: Iterator[Callable[[int], bytes]]) -> None:
+        super().__init__()
+        self._replies = replies
+
+    def answer(self, stream: int) -> bytes:
+        return next(self._replies)(stream) + frame(GOAWAY, 0, 0, struct.pack(">II", stream, 0))
+
+
+def memory() -> float:
+    """Return the memory of this process in MB."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / (1 << 20)
+
+
+def call(kind: Callable[..., Any], address: str, act: Callable[[Any], Any]) -> None:
+    """Make one call with a client of its own."""
+    if kind in (Client, RestClient):
+        with kind(address, **OPTIONS) as client:
+            act(client)
+        return
+
+    async def main() -> None:
+        async with kind(address, **OPTIONS) as client:
+            await act(client)
+
+    asyncio.run(main())
+
+
+FORMS = [
+    pytest.param(60, None, id="short"),
+    pytest.param(None, 15, id="a minute", marks=pytest.mark.full),
+    pytest.param(None, 150, id="ten minutes", marks=[pytest.mark.full, pytest.mark.timeout(600)]),
+]
+
+
+@pytest.mark.parametrize(("turns", "seconds"), FORMS)
+@pytest.mark.parametrize("kind", [Client, AsyncClient, RestClient, AsyncRestClient], ids=lambda kind: kind.__name__)
+def test_whatever_a_server_answers(kind: Callable[..., Any], turns: int | None, seconds: float | None) -> None:
+    seed = 1 if turns else random.randrange(2**32)
+    with contextlib.ExitStack() as stack:
+        if kind in (Client, AsyncClient):
+            address = stack.enter_context(HostileHttp2(http2_replies(seed))).address
+        else:
+            address = stack.enter_context(http1_server(http1_replies(seed)))
+        before, end, number = 0.0, time.monotonic() + (seconds or 1000), 0
+        while number != turns and time.monotonic() < end:
+            if number == 30:
+                before = memory()
+            begun = time.monotonic()
+            with contextlib.suppress(TfsDeployError):
+                call(kind, address, CALLS[number % len(CALLS)])
+            assert time.monotonic() - begun < OPTIONS["timeout"] + 5, (seed, number)
+            number += 1
+        print(f"{number} calls, {before:.0f} -> {memory():.0f} MB")
+        assert memory() - before < 64, (seed, number)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_call_that_went_well_without_a_message(kind: Callable[..., Any]) -> None:
+    fields = {":status": "200", "content-type": "application/grpc"}
+
+    class Empty(Http2Server):
+        def answer(self, stream: int) -> bytes:
+            return response(stream, fields, trailers={"grpc-status": "0"})
+
+    for act in CALLS:
+        with Empty() as server, pytest.raises(DataLossError, match="answered without a message"):
+            call(kind, server.address, act)
+
+
+@pytest.mark.parametrize("kind", [RestClient, AsyncRestClient])
+def test_a_redirect_to_nowhere(kind: Callable[..., Any]) -> None:
+    reply = b"HTTP/1.1 301 Moved\r\nLocation: x:v1\r\nContent-Length: 0\r\n\r\n"
+    with (
+        http1_server(itertools.repeat(reply)) as address,
+        pytest.raises(DataLossError, match="redirects to an address that is not valid"),
+    ):
+        call(kind, address, CALLS[0])
