@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,8 +23,11 @@ import numpy as np
 import pytest
 
 from support.live import free_port, until
+from tfs_deploy import protos
 from tfs_deploy.client import Client
+from tfs_deploy.codec import encode_predict_request
 from tfs_deploy.errors import InternalError
+from tfs_deploy.savedmodel.warmup import write_warmup
 
 if TYPE_CHECKING:
     from .conftest import Server
@@ -240,6 +244,21 @@ def test_stopping_while_a_model_is_awaited(start: Callable[..., Server], tmp_pat
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(100) == 0
     assert "error" not in server.log.read_text()
+
+
+def test_stopping_while_a_model_blocks_in_loading(start: Callable[..., Server], models: Path, tmp_path: Path) -> None:
+    """Its warmup does not end, and TensorFlow cannot be interrupted there."""
+    shutil.copytree(models / "zoo" / "1", tmp_path / "zoo" / "1")
+    slow = encode_predict_request("zoo", {"x": np.float32([100_000.0])}, signature="slow")
+    write_warmup(tmp_path / "zoo" / "1", [protos.PredictRequest.FromString(slow)])
+    flags = "--model_name=zoo", f"--model_base_path={tmp_path / 'zoo'}", "--drain_seconds=0.5"
+    server = start(*flags, wait=False)
+    until(lambda: "loading zoo" in server.log.read_text())
+    begun(server)
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    assert time.monotonic() - began < 8  # drain + 1 s on a machine that does nothing else
 
 
 def test_ends_with_its_parent_not_with_a_thread_of_it(models: Path, tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def serve(flags: ServerFlags) -> None:
             if parent is not None and os.getppid() != parent:
                 _log.info("the process that started the server has ended")
                 stop.set()
-        # threads that cannot be interrupted would be waited for
+        # threads that cannot be interrupted would be waited for, as one that loads a model is at Python's own end
         end = threading.Timer(flags.real("drain_seconds") + _END_SECONDS, _leave)
         end.daemon = True
         if stop.is_set():
@@ -279,6 +279,5 @@ def serve(flags: ServerFlags) -> None:
         if stop.is_set():
             _log.info("stopping")
         server.stop()
-        end.cancel()
     if failure and not stop.is_set():
         raise failure[0]
