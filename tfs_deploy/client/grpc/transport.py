@@ -163,7 +163,8 @@ class GrpcTransport:
             made = Channel(grpc.insecure_channel(self.target, self._options), encrypted=False)
         else:
             made = Channel(grpc.secure_channel(self.target, self._credentials, self._options), encrypted=True)
-        _inherited.extend(channel for pid, channel in self._channels.items() if pid != _pid)
+        # a copy, as another thread may connect at the same time
+        _inherited.extend(channel for pid, channel in self._channels.copy().items() if pid != _pid)
         # no lock, because a fork could leave it locked: if two threads connect, the first channel stays
         kept = self._channels.setdefault(_pid, made)
         if kept is not made:
