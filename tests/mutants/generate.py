@@ -78,7 +78,7 @@ def _changes(node: ast.AST, where: str) -> Iterator[tuple[str, ast.expr | ast.st
 
 
 def _changed(node: ast.expr | ast.stmt) -> str | None:
-    """Return what stands for a node in a mutant, ``None`` where there is no rule for it."""
+    """Return what replaces a node in a mutant, or ``None`` if no rule applies to it."""
     new: ast.expr | None = None
     if isinstance(node, ast.Compare) and type(node.ops[0]) in _COMPARISONS:
         new = ast.Compare(node.left, [_COMPARISONS[type(node.ops[0])], *node.ops[1:]], node.comparators)
