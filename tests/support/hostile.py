@@ -1,11 +1,15 @@
-"""A grammar of hostile bytes: what a peer may send that is almost JSON, protobuf, HTTP/1.1 or HTTP/2."""
+"""A grammar of hostile bytes: what a peer may send that is almost JSON, protobuf, HTTP/1.1 or HTTP/2; and a server."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import random
+import socketserver
+import threading
 import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from support.http2 import ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RESET, SETTINGS, frame, headers
@@ -200,3 +204,21 @@ def http2(
         del frames[rng.randrange(len(frames))]
     sent = b"".join(frames)
     return mutate_bytes(rng, sent, [b"\x00", b"\xff", b"\x00\x40\x00"]) if rng.random() < 0.2 else sent
+
+
+@contextlib.contextmanager
+def one_reply_server(answer: Callable[[], Iterator[bytes]]) -> Iterator[str]:
+    """Answer each connection with what ``answer`` yields, as far as the client takes it; yield the address."""
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self.request.recv(65536)
+                for part in answer():
+                    self.request.sendall(part)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()

@@ -9,7 +9,6 @@ import itertools
 import json
 import random
 import re
-import socketserver
 import struct
 import threading
 import time
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.hostile import TOKENS, grpc_message, http1, http2, mutate_bytes, mutate_json
+from support.hostile import TOKENS, grpc_message, http1, http2, mutate_bytes, mutate_json, one_reply_server
 from support.http2 import GOAWAY, Http2Server, frame, response
 from tfs_deploy import codec, protos
 from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient
@@ -113,19 +112,13 @@ def http2_replies(seed: int) -> Iterator[Callable[[int], bytes]]:
 def http1_server(replies: Iterator[bytes]) -> Iterator[str]:
     lock = threading.Lock()
 
-    class Answer(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with contextlib.suppress(OSError):
-                self.request.recv(65536)
-                with lock:
-                    reply = next(replies)
-                self.request.sendall(reply)
+    def answer() -> Iterator[bytes]:
+        with lock:
+            reply = next(replies)
+        yield reply
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with one_reply_server(answer) as address:
+        yield address
 
 
 class HostileHttp2(Http2Server):

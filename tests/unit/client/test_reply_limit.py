@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import socketserver
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +12,7 @@ import grpc
 import numpy as np
 import pytest
 
+from support.hostile import one_reply_server
 from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient
 from tfs_deploy.client.rest.reply_bytes import ReplyBytes
 from tfs_deploy.errors import DataLossError, ResourceExhaustedError, UsageError
@@ -44,19 +43,12 @@ def predict(name: str, address: str, **options: Any) -> Any:
 def http_server(head: bytes, body: Callable[[], Iterator[bytes]]) -> Iterator[str]:
     """Answer every request with a head and as much of a body as the client takes."""
 
-    class Answer(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            self.request.recv(65536)
-            with contextlib.suppress(OSError):
-                self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + head + b"\r\n\r\n")
-                for part in body():
-                    self.request.sendall(part)
+    def answer() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + head + b"\r\n\r\n"
+        yield from body()
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with one_reply_server(answer) as address:
+        yield address
 
 
 def endless() -> Iterator[bytes]:
