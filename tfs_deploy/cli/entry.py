@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import MissingExtraError
-from tfs_deploy.host.signals import ending_signals
+from tfs_deploy.host.signals import handle_ending_signals
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -22,8 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run ``tfs-deploy`` with ``arguments`` (default: those of the process) and return its exit code."""
     # A termination request, or a terminal that is closed, takes the same way out as Ctrl-C, so that everything started
     # is stopped; from the first moment, as a command may be asked to end while it is still being imported.
-    for number in ending_signals():
-        signal.signal(number, _terminate)
+    handle_ending_signals(_terminate)
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.config.models import parse
 from tfs_deploy.errors import EnvironmentFault, SpecError, file_hint
-from tfs_deploy.savedmodel.formats.crc32c import crc32c
+from tfs_deploy.savedmodel.formats.crc32c import checksum
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ _HINT: Final = (
 
 def sealed(text: str) -> str:
     """Return a config file's text with the checksum before it."""
-    return f"{_MARK}{_checksum(text)}\n{text}"
+    return f"{_MARK}{checksum(text.encode())}\n{text}"
 
 
 def read_written(path: Path) -> Any:
@@ -54,9 +54,5 @@ def _require_unchanged(text: str) -> None:
         raise ValueError("its content is gone" if text else "it is empty")
     if text.startswith(_MARK):
         found = _SEALED.fullmatch(text)
-        if found is None or _checksum(found[2]) != found[1]:
+        if found is None or checksum(found[2].encode()) != found[1]:
             raise ValueError("it was changed after it was written")
-
-
-def _checksum(text: str) -> str:
-    return f"{crc32c(text.encode()):08x}"

@@ -1,20 +1,40 @@
-"""Signals that wait until a piece of work is done."""
+"""Signals that ask a process to end: their handlers, and how they wait until a piece of work is done."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+    from typing import TypeAlias
+
+    Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
     """Return the signals that ask a process to end; SIGHUP, of a closed terminal, unless nohup has it ignored."""
     ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     return (signal.SIGINT, signal.SIGTERM, *(() if ignored else (signal.SIGHUP,)))
+
+
+def handle_ending_signals(handler: Handler) -> dict[signal.Signals, Any]:
+    """Give the ending signals a handler, and return those that they had."""
+    return {number: signal.signal(number, handler) for number in ending_signals()}
+
+
+@contextlib.contextmanager
+def ending_signals_handled(handler: Handler) -> Iterator[None]:
+    """Give the ending signals a handler inside the block."""
+    before = handle_ending_signals(handler)
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier or signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -24,11 +44,9 @@ def signals_later() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in ending_signals()}
     try:
-        yield
+        with ending_signals_handled(lambda number, _frame: came.append(number)):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
         if came:
             signal.raise_signal(came[0])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import __version__
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.extras import require_extra
-from tfs_deploy.host.signals import ending_signals
+from tfs_deploy.host.signals import handle_ending_signals
 from tfs_deploy.server.process.flags import ServerFlags, help_text, parse_flags
 from tfs_deploy.text import visible
 
@@ -49,8 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     if "--help" in given or "-h" in given:
         sys.stdout.write(help_text() + "\n")
         return 0
-    for number in ending_signals():
-        signal.signal(number, _end)  # until the server has handlers of its own; there is nothing to drain yet
+    handle_ending_signals(_end)  # until the server has handlers of its own; there is nothing to drain yet
     try:
         return run(given)
     except TfsDeployError as error:

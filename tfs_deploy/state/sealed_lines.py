@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.savedmodel.formats.crc32c import crc32c
+from tfs_deploy.savedmodel.formats.crc32c import checksum
 from tfs_deploy.state.json_files import FORMAT, require_known
 from tfs_deploy.text import parse_document
 
@@ -42,7 +42,7 @@ class Lines:
 def seal(entry: Mapping[str, Any], previous: str) -> bytes:
     """Return the line of an entry that follows the lines whose hash is ``previous``."""
     content = _dump(entry)
-    sealed = {FORMAT: VERSION, "length": len(content), "crc32c": f"{crc32c(content):08x}", "previous": previous}
+    sealed = {FORMAT: VERSION, "length": len(content), "crc32c": checksum(content), "previous": previous}
     return _dump({**entry, **sealed}) + b"\n"
 
 

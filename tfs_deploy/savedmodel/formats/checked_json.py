@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.savedmodel.formats.crc32c import crc32c
+from tfs_deploy.savedmodel.formats.crc32c import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,4 +27,4 @@ def require_unchanged(document: Any) -> None:
 
 def _checksum(document: Mapping[str, Any]) -> str:
     content = {key: value for key, value in document.items() if key != CHECKSUM}
-    return f"{crc32c(json.dumps(content, sort_keys=True).encode()):08x}"
+    return checksum(json.dumps(content, sort_keys=True).encode())

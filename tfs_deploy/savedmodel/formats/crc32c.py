@@ -26,6 +26,11 @@ def crc32c(data: bytes | bytearray | memoryview, crc: int = 0) -> int:
     return _wide(data, crc)
 
 
+def checksum(data: bytes) -> str:
+    """Return the CRC-32C of ``data`` as eight hexadecimal digits, as documents carry it."""
+    return f"{crc32c(data):08x}"
+
+
 def mask(crc: int) -> int:
     """Mask a checksum that is stored beside its data: rotate right by 15, add a constant (core/lib/hash/crc32c.h)."""
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

@@ -11,6 +11,7 @@ from typing import Final
 from tfs_deploy.deployment.flags import FLAGS, Flag, FlagValue, check_flag
 from tfs_deploy.errors import UsageError
 from tfs_deploy.host.addresses import LOOPBACK, is_ip_address
+from tfs_deploy.server.rest.limits import RestLimits
 from tfs_deploy.text import closest
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -25,6 +26,11 @@ class OwnFlag(Flag):
     fits: Callable[[FlagValue], bool] = lambda _value: True
 
 
+def _is_positive(value: FlagValue) -> bool:
+    return not isinstance(value, str) and value > 0
+
+
+_REST: Final = RestLimits()
 OWN_FLAGS: Final[dict[str, OwnFlag]] = {
     flag.name: flag
     for flag in (
@@ -48,26 +54,26 @@ OWN_FLAGS: Final[dict[str, OwnFlag]] = {
         OwnFlag(
             "max_connections",
             "int32",
-            4000,
+            _REST.connections,
             about="connections that may be open at a time on each port",
             takes="a positive number",
-            fits=lambda value: not isinstance(value, str) and value > 0,
+            fits=_is_positive,
         ),
         OwnFlag(
             "rest_api_idle_seconds",
             "float",
-            600.0,
+            _REST.idle_seconds,
             about="seconds that a REST connection may stay open between two requests",
             takes="a positive number of seconds",
-            fits=lambda value: not isinstance(value, str) and value > 0,
+            fits=_is_positive,
         ),
         OwnFlag(
             "rest_api_request_seconds",
             "float",
-            60.0,
+            _REST.request_seconds,
             about="seconds that the headers of a REST request may take, and that its body or its reader may pause",
             takes="a positive number of seconds",
-            fits=lambda value: not isinstance(value, str) and value > 0,
+            fits=_is_positive,
         ),
         OwnFlag("load_op_library", "string", "", about="shared libraries with custom ops: FILE.so[,FILE.so]"),
         OwnFlag(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import signal
 import time
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.host.signals import ending_signals
+from tfs_deploy.host.signals import ending_signals_handled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,9 +48,5 @@ class StopRequest:
 def stop_signals() -> Iterator[StopRequest]:
     """Set the request yielded on SIGTERM, SIGINT or SIGHUP."""
     stop = StopRequest()
-    before = {name: signal.signal(name, lambda *_: stop.set()) for name in ending_signals()}
-    try:
+    with ending_signals_handled(lambda *_: stop.set()):
         yield stop
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

@@ -27,6 +27,6 @@ class RestLimits:
         request_seconds: how long a request's headers may take, and how long a body or the reader of a reply may pause.
     """
 
-    connections: int = 1000
+    connections: int = 4000
     idle_seconds: float = 600.0
     request_seconds: float = 60.0
