@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wheel: builds, is small, and its base install is a working client without TensorFlow."""
 
 from __future__ import annotations

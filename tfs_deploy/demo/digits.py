@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The data of the demo: scikit-learn's 1,797 scans of handwritten digits (part of its package)."""
 
 from __future__ import annotations
