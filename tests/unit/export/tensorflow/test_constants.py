@@ -31,9 +31,14 @@ def lookup(kind: str) -> tf.Module:
 @pytest.mark.parametrize(("kind", "tables"), [("graph", 1), ("captured", 1), ("variable", 0)])
 def test_what_a_function_holds_is_counted_through_what_it_calls(kind, tables):
     module = lookup(kind)
-    outer = tf.function(lambda row: module.serve(row)).get_concrete_function(tf.TensorSpec((None,), tf.int64))
-    assert 0 <= constants.constant_bytes([outer]) - tables * TABLE.nbytes < 20_000
-    assert constants.constant_bytes([outer, outer]) == 2 * constants.constant_bytes([outer])
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.int64)])
+    def outer(row):
+        return module.serve(row)
+
+    concrete = outer.get_concrete_function()
+    assert 0 <= constants.constant_bytes([concrete]) - tables * TABLE.nbytes < 20_000
+    assert constants.constant_bytes([concrete, concrete]) == 2 * constants.constant_bytes([concrete])
 
 
 @pytest.mark.parametrize(
