@@ -25,7 +25,7 @@ import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tfs_deploy.text import without_passwords
+from tfs_deploy.text import install_extra, without_passwords
 
 
 class Code(enum.IntEnum):
@@ -120,7 +120,7 @@ class MissingExtraError(EnvironmentFault):
     """An optional dependency is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} is not installed", hint=f"pip install 'tfs-deploy[{extra}]'")
+        super().__init__(f"{what} is not installed", hint=install_extra(extra))
         self.extra = extra
 
 

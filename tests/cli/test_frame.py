@@ -67,7 +67,7 @@ def test_without_click_it_says_what_to_install():
         """
     )
     assert result.returncode == 3
-    assert result.stderr == "error: click is not installed\n\nhint: pip install 'tfs-deploy[cli]'\n"
+    assert result.stderr == "error: click is not installed\n\nhint: pip install 'tf-serving-deploy[cli]'\n"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_missing_extra_is_one_line(blocked, command, extra):
     )
     assert result.returncode == 3, result.stderr
     assert "Traceback" not in result.stderr
-    assert f"hint: pip install 'tfs-deploy[{extra}]'" in result.stderr
+    assert f"hint: pip install 'tf-serving-deploy[{extra}]'" in result.stderr
 
 
 def with_command(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:

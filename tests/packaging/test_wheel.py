@@ -47,8 +47,8 @@ def test_base_install_is_a_client(wheel, tmp_path):
     result = subprocess.run([str(python), "-c", code], capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     installed = set(result.stdout.split()) - {"pip", "setuptools", "wheel"}
-    assert installed == {"tfs-deploy", "numpy", "grpcio", "protobuf", "typing_extensions"}
+    assert installed == {"tf-serving-deploy", "numpy", "grpcio", "protobuf", "typing_extensions"}
     result = subprocess.run(
         [str(python), "-m", "tfs_deploy"], capture_output=True, text=True, timeout=300, cwd=tmp_path
     )
-    assert (result.returncode, "pip install 'tfs-deploy[cli]'" in result.stderr) == (3, True)
+    assert (result.returncode, "pip install 'tf-serving-deploy[cli]'" in result.stderr) == (3, True)

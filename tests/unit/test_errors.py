@@ -61,5 +61,5 @@ def test_the_tree_drawn_in_the_docstring_names_every_branch():
 def test_missing_extra_says_what_to_install():
     with pytest.raises(errors.MissingExtraError) as caught:
         import_extra("a_package_that_is_not_there.inside", "docker")
-    assert caught.value.hint == "pip install 'tfs-deploy[docker]'"
+    assert caught.value.hint == "pip install 'tf-serving-deploy[docker]'"
     assert caught.value.message == "a_package_that_is_not_there is not installed"

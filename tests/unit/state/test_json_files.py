@@ -80,7 +80,7 @@ def test_a_later_format_is_an_error_that_says_what_to_do(tmp_path, monkeypatch, 
     with pytest.raises(EnvironmentFault) as caught:
         read(tmp_path)
     assert caught.value.message.endswith(f"{path.name} {LATER.format(known + 1, known)}")
-    assert "pip install --upgrade tfs-deploy" in caught.value.hint
+    assert "pip install --upgrade tf-serving-deploy" in caught.value.hint
     assert not is_damage(caught.value)
 
 

@@ -19,4 +19,4 @@ def test_without_the_library_the_extra_is_named(hook, module, extra, monkeypatch
         monkeypatch.setitem(sys.modules, part, None)
     with pytest.raises(MissingExtraError) as caught:
         hook()
-    assert f"tfs-deploy[{extra}]" in caught.value.hint
+    assert f"tf-serving-deploy[{extra}]" in caught.value.hint

@@ -144,4 +144,4 @@ def test_without_pyarrow_it_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError) as caught:
         read_data_set(tmp_path / "d.parquet")
-    assert caught.value.hint == "pip install 'tfs-deploy[data]'"
+    assert caught.value.hint == "pip install 'tf-serving-deploy[data]'"
