@@ -164,7 +164,6 @@ _EXTRA_OF = {
     "orjson": "rest",
     "pydantic": "cli",
     "rich": "cli",
-    "sklearn": "demo",
     "tensorflow": "export",
     "uvicorn": "server",
     "yaml": "cli",

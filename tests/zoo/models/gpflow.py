@@ -39,6 +39,8 @@ LIBRARY = Library(
         "dm-tree",
         "decorator",
         "dropstackframe",
+        "scipy",
+        "cloudpickle",
     ),
     environment=KERAS_2,
 )
