@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures and settings that every test shares."""
 
 from __future__ import annotations

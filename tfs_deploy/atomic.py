@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that are replaced whole: a reader sees the old text or the new one, also after a crash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The error tree: every failure that a user can meet, what to do next, and whether a retry can help.
 
 ::

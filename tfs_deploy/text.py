@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text for people: suggestions, single lines, sizes, counts."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Train on handwritten digits and export.   usage: digits.py [FOLDER]
 
 MNIST's small sister ships with the toolkit, so nothing is downloaded. ``model`` is what a pipeline names:

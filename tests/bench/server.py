@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the embedded server costs, against the limits it has to keep: processor time, memory, speed, pauses, leaks.
 
 Run: python tests/bench/server.py [cpu large rest start reload leak]     (prints a table; exits 1 if a limit is missed)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy doctor`` on this machine, and on machines where things are missing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command frame: help, misspelt commands, missing extras, interrupts, output modes."""
 
 from __future__ import annotations

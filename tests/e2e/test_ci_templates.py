@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a team copies into its own pipelines: valid by the published schemas, and every shell step of it runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The set-up scripts: quick when there is nothing to do, clear when something is missing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The error tree: exit codes, hints, canonical status."""
 
 from __future__ import annotations

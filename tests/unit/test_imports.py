@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each light path may pull in, seen in fresh interpreters."""
 
 from __future__ import annotations

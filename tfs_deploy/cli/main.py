@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command group: one line of help per command is registered here, its module is imported when it is called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo, act by act: train, serve, check, roll out under load, refuse a bad version, report."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the server may read the models: this user's process, or the user inside a container."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judgements of the Docker Engine, its image and the GPUs."""
 
 from __future__ import annotations

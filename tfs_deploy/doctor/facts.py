@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The facts that ``doctor`` judges, as plain values; ``gather`` collects them, the judges only read them."""
 
 from __future__ import annotations

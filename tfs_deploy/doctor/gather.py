@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collect the facts: the one part of ``doctor`` that looks at the machine; it changes nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is installed, read from the packages' metadata: nothing is imported, TensorFlow least of all."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Probes of the Docker Engine and of GPUs: they may hang, so each has a timeout."""
 
 from __future__ import annotations

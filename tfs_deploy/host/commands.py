@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Commands of a user, run with JSON on their standard input and a limit on their time; no process of theirs is left."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes of this machine: recognised by number and start time, since the kernel gives a number out again (Linux)."""
 
 from __future__ import annotations

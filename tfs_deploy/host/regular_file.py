@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading files that others made: a pipe, which hangs its reader, or a device without an end is refused at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signals that ask a process to end: their handlers, and how they wait until a piece of work is done."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a process or a container uses of its machine: processor, memory, threads."""
 
 from __future__ import annotations

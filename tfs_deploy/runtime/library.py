@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow's C library, bound through ctypes: what TensorFlow Serving runs, without TensorFlow's Python package.
 
 The ``tensorflow`` wheel ships the whole runtime behind the stable C API (tensorflow/c/c_api.h). Loading that takes

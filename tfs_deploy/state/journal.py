@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rollouts/MODEL/0001.jsonl`` and so on: the journals of a model's rollouts, one fsynced, sealed line an entry.
 
 The highest number is the current one. What an entry says is up to the rollout (``rollout.controller.journal``), which

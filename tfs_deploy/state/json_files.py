@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON files of the state directory: replaced whole, read with one wording for whatever is wrong with them.
 
 A file of format 1 does not say so: version 1 is what every file without the key ``format`` has, so that files of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rollout.lock``: the lock of a deployment, held by the one process that changes something.
 
 Whoever writes a file of the state directory holds it, unless that file's module says otherwise. The file tells who

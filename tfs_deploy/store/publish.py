@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publish a version: stage it beside its target, sync it, and make it visible under its number by one rename.
 
 A server lists the base path once a second and takes every child whose name is an integer for a version, so a version

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One embedded server with the public test models, and eyes on its process."""
 
 from __future__ import annotations

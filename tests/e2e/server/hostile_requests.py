@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests that are generated and mutated, without end: documents over REST, messages over gRPC, and bare bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated and mutated requests: the server lives, stays itself, and never blames itself for a client's mistake."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers that answer anything: a client returns or raises an error of the toolkit, in time, and does not grow."""
 
 from __future__ import annotations

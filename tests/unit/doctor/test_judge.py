@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each judgement over the facts that matter to it: level, words, and what to do."""
 
 from __future__ import annotations

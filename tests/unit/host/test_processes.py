@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes recognised by number and start time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Formats: one that is not named is the first, a later one is refused and never written over."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lock: one holder, named to everybody else, free when its process is gone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publishing: numbers, concurrency, leftovers, full and read-only disks. None of it imports TensorFlow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """basic-pitch: a SavedModel with trained weights that finds notes in sound."""
 
 from __future__ import annotations

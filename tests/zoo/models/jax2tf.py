@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """jax: functions and flax networks converted by jax.experimental.jax2tf; the original is what jax computes."""
 
 from __future__ import annotations

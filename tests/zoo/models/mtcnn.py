@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """mtcnn: the three networks of a face detector, with trained weights; subclassed models that return lists."""
 
 from __future__ import annotations

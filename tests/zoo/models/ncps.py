@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ncps: liquid networks, recurrent layers with a wiring."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scikit-learn: trained estimators as a plain tf.Module; the original is scikit-learn itself."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spektral: graph networks, called with a list of features and adjacency (Keras 2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy config``: what the server reads, made from a deployment file."""
 
 from __future__ import annotations

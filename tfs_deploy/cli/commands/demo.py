@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy demo``: a real model from training to a rolled-out second version."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The statistics of a client: calls by status, attempts, bytes, latencies."""
 
 from __future__ import annotations

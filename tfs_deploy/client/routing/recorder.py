@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The request recorder: counts a consumer's requests during a rollout, for the process that judges the rollout.
 
 Every consumer process appends to a file of its own beside the traffic file (see ``state.request_tallies``); no process

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The traffic split in force: fixed by code, or read from the traffic file."""
 
 from __future__ import annotations

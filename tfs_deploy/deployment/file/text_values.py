@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values that a deployment file holds as text: sizes, releases, GPUs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the exporter needs of a source: it can be saved, and run as the original."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the user inside a container can read what is mounted into it: the models, and the private key."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The servers of one deployment as containers: found by name and label without any file on disk."""
 
 from __future__ import annotations

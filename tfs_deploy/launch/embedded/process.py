@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One server process: started with its output in a log, recognised again by number and start time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writing what ``render`` made: beside each other, with the models where a build needs them."""
 
 from __future__ import annotations

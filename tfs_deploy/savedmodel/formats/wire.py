@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read protobuf files piece by piece: runs of small fields as bytes, long fields by their position only.
 
 A SavedModel of gigabytes is mostly tensors inside a few nodes. ``read_fields`` walks one message of the file with a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server as a process: from flags to open ports, and down again on a signal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ready-made hooks without their libraries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What routers record for a rollout."""
 
 from __future__ import annotations

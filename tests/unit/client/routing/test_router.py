@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Routers: they follow the traffic file or weights from code, and fall back when a label is gone."""
 
 from __future__ import annotations

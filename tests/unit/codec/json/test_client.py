@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REST bodies and replies as a client writes and reads them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What reads or starts a deployment costs nothing until it is used."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parquet files of every shape that pipelines write, and those that no tensor can be made of."""
 
 from __future__ import annotations
