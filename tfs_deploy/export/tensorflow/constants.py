@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The memory that TensorFlow takes for large constants while it writes a model."""
 
 from __future__ import annotations
