@@ -77,7 +77,7 @@ def test_without_click_it_says_what_to_install():
         ("tensorflow", ["serve", "--rest_api_port=0", "--model_base_path=/nowhere"], "server"),
         ("yaml", ["config", "configs/digits.yaml"], "cli"),
         ("httpx", ["predict", "localhost:1", "m", "--rest", "--input", "x=1"], "rest"),
-        ("sklearn", ["demo"], "demo"),
+        ("tensorflow", ["demo"], "demo"),
     ],
 )
 def test_a_missing_extra_is_one_line(blocked, command, extra):

@@ -133,6 +133,7 @@ def test_examples_that_need_files_only(example):
         "tfs-deploy config digits.yaml",
         "tfs-deploy config digits.yaml --check --strict",
         "tfs-deploy config digits.yaml --out served",
+        "tfs-deploy config --schema",
     )
     shutil.copy("served/models.config", "models.config")
     example(

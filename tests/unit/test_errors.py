@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
@@ -45,6 +46,21 @@ def test_hint_is_part_of_the_text():
 def test_spec_error_lists_every_problem():
     problems = [errors.Problem("a.yaml", 3, "models[0].name", "is empty"), errors.Problem("a.yaml", 9, "", "is odd")]
     assert errors.SpecError(problems).message.splitlines() == ["a.yaml:3: models[0].name: is empty", "a.yaml:9: is odd"]
+
+
+def test_every_error_can_be_pickled():
+    problem = errors.Problem("a.yaml", 3, "models[0].name", "is empty")
+    made = [
+        errors.MissingExtraError("httpx", "rest"),
+        errors.PlatformError("the embedded server"),
+        errors.SpecError([problem], hint="look"),
+        errors.UnavailableError("no answer", hint="start it", reached=False, retriable=False),
+        *(errors.status_error(code, "text", reached=True) for code in errors.Code),
+    ]
+    for error in made:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
+        assert vars(again) == vars(error)
 
 
 def test_the_tree_drawn_in_the_docstring_names_every_branch():

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ("tensorflow", "keras", "sklearn", "h5py")
+HEAVY = ("tensorflow", "keras", "h5py")
 CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "orjson")
 
 

@@ -165,7 +165,6 @@ _EXTRA_OF = {
     "orjson": "rest",
     "pydantic": "cli",
     "rich": "cli",
-    "sklearn": "demo",
     "tensorflow": "export",
     "uvicorn": "server",
     "yaml": "cli",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ VERBS = [":predict", ":classify", ":regress", "", ":Predict", ":multi", "/metada
 METHODS = ["POST"] * 8 + ["GET"] * 3 + ["PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "FOO"]
 
 
+@functools.cache
 def rest_seeds() -> list[tuple[str, Any]]:
     """The recorded requests that carry a JSON document."""
     found = []
@@ -52,6 +54,7 @@ def rest_seeds() -> list[tuple[str, Any]]:
     return found
 
 
+@functools.cache
 def grpc_seeds() -> list[tuple[str, bytes]]:
     """The recorded calls as paths and bytes; reloads are left out, they would change what is served."""
     found = []

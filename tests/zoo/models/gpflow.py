@@ -40,6 +40,8 @@ LIBRARY = Library(
         "dm-tree",
         "decorator",
         "dropstackframe",
+        "scipy",
+        "cloudpickle",
     ),
     environment=KERAS_2,
 )

@@ -74,5 +74,5 @@ def flax_network() -> Specimen:
 
 LIBRARY = Library(
     models={"perceptron": perceptron, "scan": scan, "flax_network": flax_network},
-    packages=("jax", "jaxlib", "flax", "msgpack", "optax"),
+    packages=("jax", "jaxlib", "flax", "msgpack", "optax", "scipy"),
 )

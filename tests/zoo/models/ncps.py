@@ -20,4 +20,4 @@ def closed_form() -> Specimen:
     return Specimen(model, {"series": asked}, by_name(("control",), model(asked)))
 
 
-LIBRARY = Library(models={"closed_form": closed_form}, packages=("ncps",))
+LIBRARY = Library(models={"closed_form": closed_form}, packages=("ncps",), always=("closed_form",))

@@ -39,6 +39,7 @@ LIBRARY = Library(
         "lazy-loader",
         "pillow",
         "networkx",
+        "scipy",
     ),
     environment=KERAS_2 | {"SM_FRAMEWORK": "tf.keras"},
 )

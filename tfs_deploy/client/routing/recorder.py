@@ -96,8 +96,8 @@ class RequestRecorder:
                 tallies, self._tallies = self._tallies, {}
                 seen, self._seen = self._seen, False
                 since, self._since = self._since, self._clock()
-            self.watched = is_watched(self._folder)
             try:
+                self.watched = is_watched(self._folder)
                 if tallies:
                     self._file.append(tallies, since, self._since)
                 elif seen:

@@ -30,7 +30,9 @@ _BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "Fals
 _INT: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _PADDED: Final = re.compile(r"[-+]?0[0-9]+")
-_ODD_NUMBER: Final = re.compile(r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-5]?[0-9])+|[0-9]{32,})")
+_ODD_NUMBER: Final = re.compile(
+    r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-5]?[0-9])+|[0-9]{32,}|\.(inf|Inf|INF))|\.(nan|NaN|NAN)"
+)
 _OLD_BOOL: Final = re.compile(r"yes|no|on|off", re.IGNORECASE)
 _QUOTED: Final = ("'", '"', "|", ">")
 #: more levels than any deployment has, and more values that aliases stand for

@@ -44,9 +44,10 @@ class FileReader:
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from ``start`` to ``stop``; ``WireError`` if the file became shorter."""
-        data = os.pread(self._file.fileno(), stop - start, start)
+        self._file.seek(start)
+        data = self._file.read(stop - start)
         while len(data) < stop - start:
-            more = os.pread(self._file.fileno(), stop - start - len(data), start + len(data))
+            more = self._file.read(stop - start - len(data))
             if not more:
                 raise WireError(f"the file ends at byte {start + len(data)}, but {stop} bytes are expected")
             data += more
