@@ -107,7 +107,7 @@ def test_every_package_is_pinned_and_every_file_has_a_hash(lock):
 
 def test_the_bill_of_materials_is_valid_and_of_these_versions():
     document = json.loads((ROOT / "sbom.cdx.json").read_text())
-    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "tfs-deploy")
+    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "tf-serving-deploy")
     versions = {(part["name"].lower(), part["version"]) for part in document["components"]}
     pinned = {tuple(pin.partition(" ")[0].split("==")) for pin in pins()}
     assert {("tensorflow", dict(pinned)["tensorflow"]), ("grpcio", dict(pinned)["grpcio"])} <= versions <= pinned
