@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every file that names the version of this release names the same one (the templates: tests/e2e/test_ci_templates.py)."""
+"""Every file that names this release's version names the same one (for templates: tests/e2e/test_ci_templates.py)."""
 
 from __future__ import annotations
 
