@@ -109,7 +109,7 @@ def test_every_package_is_pinned_and_every_file_has_a_hash(lock):
 
 def test_the_bill_of_materials_is_valid_and_of_these_versions():
     document = json.loads((ROOT / "sbom.cdx.json").read_text())
-    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "tfs-deploy")
+    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "tf-serving-deploy")
     versions = {(part["name"].lower(), part["version"]) for part in document["components"]}
     pinned = {tuple(pin.partition(" ")[0].split("==")) for pin in pins()}
     assert {("tensorflow", dict(pinned)["tensorflow"]), ("grpcio", dict(pinned)["grpcio"])} <= versions <= pinned
@@ -187,12 +187,8 @@ def test_ci_goes_on_with_the_log_of_an_engine_that_does_not_start(ci, tmp_path):
 def test_ci_installs_a_browser_while_the_environment_is_made(ci, tmp_path):
     there = programs(
         tmp_path / "bin",
-        npm="",
+        **dict.fromkeys(("npm", "ip", "openssl", "curl", "gcc"), ""),
         docker="exit 0",
-        ip="",
-        openssl="",
-        curl="",
-        gcc="",
         apt_get=f'echo "$*" >> {tmp_path}/asked',
     )
     for name in ("bash", "dirname", "id", "mktemp", "rm", "tail"):
