@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_is_small(wheel):
     assert wheel.stat().st_size < 1_200_000
+
+
+def test_pytest_finds_the_plugin_under_the_name_that_a_conftest_may_give_it(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        points = archive.read(name).decode()
+    assert "[pytest11]\ntfs_deploy.server.pytest_plugin = tfs_deploy.server.pytest_plugin\n" in points
 
 
 def test_base_install_is_a_client(wheel, tmp_path):
