@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures and settings that every test shares."""
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 pytest.register_assert_rewrite("support.rollout_scenarios")  # scenarios that tests of several places share
 
-# A shell ignores SIGINT in what it runs in the background, and so would every process that a test starts and
-# interrupts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell ignores SIGINT in what it runs in the background, nohup SIGHUP, and so would every process that a test starts
+# and ends with one.
+for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, default)
 
 HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tfs_deploy: export, configure, launch, call, verify and roll out models on TensorFlow Serving.
 
 The public names below are imported on first use, so ``import tfs_deploy`` costs next to nothing and a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy config``: what it prints, what it writes, and that a wrong file writes nothing."""
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from support.forked_command import run_command
 from tfs_deploy.config.models import parse
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.deployment.file.editor import SCHEMA_FILE
 from tfs_deploy.state.active import read_active, write_active
 
 SIX_MISTAKES = """\
@@ -236,3 +238,11 @@ def test_what_is_no_ssl_config_is_refused(tmp_path, text):
     assert done.returncode == 2
     assert "ssl.config" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models.config", "ssl.config"]
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_the_schema_needs_no_file(tmp_path, more):
+    done = cli("config", "--schema", *more, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == json.loads(SCHEMA_FILE.read_text())
+    assert cli("config", cwd=tmp_path).returncode == 2

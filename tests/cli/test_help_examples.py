@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every example in the help of a command runs as printed, in one folder: models/digits, digits.yaml, digit.npy."""
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def test_examples_that_need_files_only(example):
         "tfs-deploy config digits.yaml",
         "tfs-deploy config digits.yaml --check --strict",
         "tfs-deploy config digits.yaml --out served",
+        "tfs-deploy config --schema",
     )
     shutil.copy("served/models.config", "models.config")
     example(

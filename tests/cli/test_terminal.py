@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What commands show on a real terminal (a pseudo terminal of 80 columns), and when the reader of a pipe goes away."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a team copies into its own pipelines: valid by the published schemas, and every shell step of it runs."""
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def test_they_install_extras_that_there_are_from_a_place_that_is_named():
     extras = set(re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
     installs = []
     for path in (CI / "github-actions.yml", CI / "gitlab-ci.yml"):
-        for named, place in re.findall(r"pip install \"tfs-deploy\[([\w,]+)\](.*)\"", path.read_text()):
+        for named, place in re.findall(r"pip install \"tf-serving-deploy\[([\w,]+)\](.*)\"", path.read_text()):
             assert set(named.split(",")) <= extras, path
             installs.append(place)
     assert installs == [" @ $TFS_DEPLOY"] * 3
@@ -300,7 +301,7 @@ def test_without_the_toolkit_it_names_the_package(tmp_path):
         (tools / name).symlink_to(str(shutil.which(name)))
     result = subprocess.run([copy, "a", "b"], capture_output=True, text=True, cwd=tmp_path, env={"PATH": str(tools)})
     assert result.returncode == 3
-    assert "hint: install your copy of it with the extras cli, export and server" in result.stderr
+    assert "hint: pip install 'tf-serving-deploy[cli,export,server]'" in result.stderr
 
 
 GOOD = "name: shop\nmodels:\n  - {name: ranking, base_path: ../models/ranking}\n"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The examples in scripts/examples that need no deployment run as they stand, and show what they say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every recipe of the README runs as printed: the Python blocks and the shell lines, in their order."""
 
 from __future__ import annotations

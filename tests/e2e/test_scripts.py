@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The set-up scripts: quick when there is nothing to do, clear when something is missing."""
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def ci(tmp_path: Path) -> Path:
     (target / "scripts").mkdir(parents=True)
     shutil.copytree(ROOT / ".ci", target / ".ci")
     script = target / "scripts/test"
-    required = "required=$TFS_DEPLOY_REQUIRE_DOCKER,$TFS_DEPLOY_REQUIRE_BROWSER"
+    required = "required=$TFS_DEPLOY_REQUIRE_DOCKER,$TFS_DEPLOY_REQUIRE_BROWSER,$TFS_DEPLOY_REQUIRE_EDITOR"
     script.write_text(f'#!/bin/sh\necho "tests: $* {required}"\nexit ${{CODE:-0}}\n')
     environment = target / "scripts/ensure_venv"
     environment.write_text("#!/bin/sh\n")
@@ -150,9 +151,9 @@ def ci(tmp_path: Path) -> Path:
 
 
 def test_ci_uses_the_engine_that_is_there(ci, tmp_path):
-    path = programs(tmp_path / "bin", chromium="", docker="exit 0", dockerd=f"touch {tmp_path}/started")
+    path = programs(tmp_path / "bin", chromium="", npm="", docker="exit 0", dockerd=f"touch {tmp_path}/started")
     result = run(ci, "-k", "x", cwd=tmp_path, PATH=path, CODE="7")
-    assert (result.returncode, result.stdout) == (7, "tests: -k x required=1,1\n")
+    assert (result.returncode, result.stdout) == (7, "tests: -k x required=1,1,1\n")
     assert not (tmp_path / "started").exists()
 
 
@@ -161,30 +162,31 @@ def test_ci_stops_the_engine_that_it_started(ci, tmp_path):
     path = programs(
         tmp_path / "bin",
         chromium="",
+        npm="",
         docker=f"test -e {tmp_path}/started",
         dockerd=f"trap 'rm {tmp_path}/started; exit 0' TERM\ntouch {tmp_path}/started\nwhile :; do sleep 0.1; done",
     )
     result = run(ci, cwd=tmp_path, PATH=path, TFS_DEPLOY_REQUIRE_DOCKER="")
-    assert (result.returncode, result.stdout) == (0, "tests:  required=,1\n")
+    assert (result.returncode, result.stdout) == (0, "tests:  required=,1,1\n")
     assert "starting dockerd" in result.stderr
     assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts an engine")
 def test_ci_goes_on_with_the_log_of_an_engine_that_does_not_start(ci, tmp_path):
-    path = programs(tmp_path / "bin", chromium="", docker="exit 1", dockerd="echo no cgroups here >&2; exit 1")
+    path = programs(tmp_path / "bin", chromium="", npm="", docker="exit 1", dockerd="echo no cgroups here >&2; exit 1")
     result = run(ci, cwd=tmp_path, PATH=path)
-    assert (result.returncode, result.stdout) == (0, "tests:  required=1,1\n")
+    assert (result.returncode, result.stdout) == (0, "tests:  required=1,1,1\n")
     assert "no cgroups here" in result.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root installs packages")
 def test_ci_installs_a_browser_while_the_environment_is_made(ci, tmp_path):
-    there = programs(tmp_path / "bin", docker="exit 0", apt_get=f'echo "$*" >> {tmp_path}/asked')
+    there = programs(tmp_path / "bin", npm="", docker="exit 0", apt_get=f'echo "$*" >> {tmp_path}/asked')
     for name in ("bash", "dirname", "id", "mktemp", "rm", "tail"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name))
     result = run(ci, cwd=tmp_path, PATH=there.partition(":")[0], TFS_DEPLOY_REQUIRE_BROWSER="")
-    assert (result.returncode, result.stdout) == (0, "tests:  required=1,\n")
+    assert (result.returncode, result.stdout) == (0, "tests:  required=1,,1\n")
     assert result.stderr == "installing chromium\n"
     update, install = (tmp_path / "asked").read_text().splitlines()
     assert (update.split()[0], install.split()[-1]) == ("update", "chromium")

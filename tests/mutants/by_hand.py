@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules that are broken one by one: where, how, and the tests that must notice."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Consumers that follow the traffic file and send requests all the time, and a watch for what must never be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every page: its links lead somewhere, its commands are ones that the command line takes, and the README finds it."""
 
 from __future__ import annotations

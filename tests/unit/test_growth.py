@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing that reads bytes of others may take worse than linear time: inputs grow, and the growth is fitted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each light path may pull in, seen in fresh interpreters."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ("tensorflow", "keras", "sklearn", "h5py")
+HEAVY = ("tensorflow", "keras", "h5py")
 CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "orjson")
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command group: one line of help per command is registered here, its module is imported when it is called."""
 
 from __future__ import annotations
@@ -164,7 +165,6 @@ _EXTRA_OF = {
     "orjson": "rest",
     "pydantic": "cli",
     "rich": "cli",
-    "sklearn": "demo",
     "tensorflow": "export",
     "uvicorn": "server",
     "yaml": "cli",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values that a caller passes as tensors, as C-contiguous arrays in this machine's byte order."""
 
 from __future__ import annotations

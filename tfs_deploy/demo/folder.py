@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo's folder: its files, and the check that no other files are overwritten."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tfs_deploy.deployment.file.editor import schema_comment
 from tfs_deploy.errors import EnvironmentFault, UsageError
 from tfs_deploy.host.tcp_ports import free_ports
 
@@ -99,7 +101,8 @@ def prepare(root: Path) -> Folder:
 def write_deployment(folder: Folder) -> None:
     """Write the deployment file, with two free ports."""
     grpc_port, rest_port = free_ports(2)
-    folder.deployment.write_text(_DEPLOYMENT.format(grpc_port=grpc_port, rest_port=rest_port), encoding="utf-8")
+    text = _DEPLOYMENT.format(grpc_port=grpc_port, rest_port=rest_port)
+    folder.deployment.write_text(schema_comment(folder.root) + text, encoding="utf-8")
 
 
 def _require_mark(root: Path) -> None:

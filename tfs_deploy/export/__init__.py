@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Export a model to a version directory: sources, signatures, checks and publishing in one step.
 
 Importing this package does not import TensorFlow.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client for the server of a deployment, plain or over TLS as its file says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``Rollout``: a new rollout of a deployment's model, or one that is resumed where its journal ends."""
 
 from __future__ import annotations

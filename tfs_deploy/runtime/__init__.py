@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A SavedModel inside a Python process: one engine, and ``LocalModel`` on top of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Goldens: inputs with the outputs recorded for them at export, kept inside the version.
 
 ``assets.extra/goldens/goldens.json`` describes them, ``tensors.npz`` holds their arrays. Strings, which numpy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pytest fixture ``model_server``: ``pytest_plugins = ["tfs_deploy.server.pytest_plugin"]`` in conftest.py."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run the embedded server inside a test, on free ports, for SavedModels or plain Python functions.
 
     with serve_models({"double": function_model(double, inputs={"x": "float32"}, outputs={"y": "float32"})}) as server:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The threads that answer requests: a pool that costs less than the standard one.
 
 The thread that became idle last is woken first, as its stack and caches are still warm; a request costs a lock and a

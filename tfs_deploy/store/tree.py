@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Copying the tree of a model as plain files: what lies outside of it is not taken in by a link.
 
 A link leads wherever its maker liked; a copy that follows it would publish a key or a password file of whoever copies.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the server finds the versions to verify: in place, or in a folder of links to their files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers that die, freeze and are full, under load: no call fails that a retry can save, and deadlines hold."""
 
 from __future__ import annotations

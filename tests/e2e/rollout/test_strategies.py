@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Strategies, hooks, recorded requests and replicas on the embedded server, driven as a user drives them."""
 
 from __future__ import annotations

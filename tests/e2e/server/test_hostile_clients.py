@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients that are many, slow, half gone or lying: served or refused, at a bounded price, at nobody else's cost."""
 
 from __future__ import annotations

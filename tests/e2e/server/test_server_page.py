@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/server.md: every example runs as it stands, every exception of the conformance suite is listed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps from one config to the next: nothing a server would refuse, nothing a request would miss."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each judgement over the facts that matter to it: level, words, and what to do."""
 
 from __future__ import annotations
@@ -96,7 +97,13 @@ def with_versions(**versions: str | None) -> Packages:
         (GOOD, "package.tensorflow", OK, "TensorFlow 2.19.1", ""),
         (with_versions(tensorflow="2.15.1", numpy="1.26.4"), "package.tensorflow", PROBLEM, "<3,>=2.16", "pip install"),
         (with_versions(tensorflow="3.0.0"), "package.tensorflow", PROBLEM, "but <3,>=2.16 is required", "pip install"),
-        (with_versions(tensorflow=None), "package.tensorflow", SKIPPED, "nothing else does", "tfs-deploy[export]"),
+        (
+            with_versions(tensorflow=None),
+            "package.tensorflow",
+            SKIPPED,
+            "nothing else does",
+            "tf-serving-deploy[export]",
+        ),
         (
             replace(GOOD, tensorflow_builds=("tensorflow", "tensorflow-cpu")),
             "package.tensorflow",
@@ -118,6 +125,14 @@ def with_versions(**versions: str | None) -> Packages:
         (with_versions(protobuf="5.28.2"), "package.gencode", PROBLEM, "generated for protobuf 5.28.3", ">=5.28.3"),
         (with_versions(protobuf="5.28.3"), "package.gencode", OK, "tensorflow by 5.28.3", ""),
         (replace(GOOD, gencode={}), "package.gencode", SKIPPED, "no installed package", ""),
+        (GOOD, "package.name", OK, "nothing else", ""),
+        (
+            replace(GOOD, namesake="0.1.5 (Terraform helper)"),
+            "package.name",
+            PROBLEM,
+            "tfs-deploy 0.1.5 (Terraform helper) is installed too",
+            "pip uninstall -y tfs-deploy && pip install --force-reinstall --no-deps tf-serving-deploy",
+        ),
         (GOOD, "package.serving-api", OK, "not needed", ""),
         (with_versions(tensorflow_serving_api="2.19.0"), "package.serving-api", OK, "as TensorFlow", ""),
         (
@@ -145,8 +160,14 @@ def with_versions(**versions: str | None) -> Packages:
             "pip check",
         ),
         (GOOD, "extra.server", OK, "uvicorn 0.34.0", ""),
-        (with_versions(uvicorn="0.20"), "extra.server", PROBLEM, "0.20 (required: >=0.30)", "tfs-deploy[server]"),
-        (with_versions(uvicorn=None), "extra.server", SKIPPED, "not installed: uvicorn", "tfs-deploy[server]"),
+        (
+            with_versions(uvicorn="0.20"),
+            "extra.server",
+            PROBLEM,
+            "0.20 (required: >=0.30)",
+            "tf-serving-deploy[server]",
+        ),
+        (with_versions(uvicorn=None), "extra.server", SKIPPED, "not installed: uvicorn", "tf-serving-deploy[server]"),
         (replace(GOOD, own=None, extras=()), "extras", SKIPPED, "source tree", "pip install"),
     ],
 )

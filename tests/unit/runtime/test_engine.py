@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The engine on models of every making."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models in the caller's own process."""
 
 from __future__ import annotations

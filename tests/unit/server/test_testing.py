@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers inside a test, for functions and SavedModels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy config``: what the server reads, made from a deployment file."""
 
 from __future__ import annotations
@@ -28,6 +29,19 @@ class ConfigCommand(Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
+def _print_schema(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
+    if not asked:
+        return
+    import json
+
+    from tfs_deploy.deployment.file.editor import SCHEMA_FILE
+
+    output: Output = context.obj
+    text = SCHEMA_FILE.read_text(encoding="utf-8")
+    output.result(json.loads(text), text.rstrip("\n"))
+    context.exit()
+
+
 @click.command(
     name="config",
     cls=ConfigCommand,
@@ -35,6 +49,7 @@ class ConfigCommand(Command):
         "tfs-deploy config digits.yaml",
         "tfs-deploy config digits.yaml --check --strict",
         "tfs-deploy config digits.yaml --out served",
+        "tfs-deploy config --schema",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -43,6 +58,14 @@ class ConfigCommand(Command):
 @click.option("--strict", is_flag=True, help="With --check: exit with 1 if there are warnings.")
 @click.option("--no-disk", is_flag=True, help="Skip the checks of paths on disk.")
 @click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON Schema of deployment files, for editors, and exit.",
+)
 @common
 def command(
     output: Output,
@@ -145,6 +168,7 @@ def import_command(
     from tfs_deploy.config.importer import deployment_document
     from tfs_deploy.config.ssl import ssl_section
     from tfs_deploy.deployment.file import write_yaml
+    from tfs_deploy.deployment.file.editor import schema_comment
     from tfs_deploy.deployment.file.variables import escaped
     from tfs_deploy.errors import UsageError
 
@@ -160,7 +184,7 @@ def import_command(
         monitoring=None if monitoring is None else (_text_of(monitoring), str(monitoring)),
         ssl=section,
     )
-    rendered = write_yaml(escaped(document))
+    rendered = schema_comment(None if out is None else out.parent) + write_yaml(escaped(document))
     if out is None:
         output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"))
         return

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy diff``: the contracts of two versions side by side."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy doctor``: what keeps this machine from serving."""
 
 from __future__ import annotations

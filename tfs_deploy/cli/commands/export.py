@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy export``: write a model into the next numbered version directory."""
 
 from __future__ import annotations

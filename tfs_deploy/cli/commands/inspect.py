@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy inspect``: what a SavedModel holds, without TensorFlow."""
 
 from __future__ import annotations

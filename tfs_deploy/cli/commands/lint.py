@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy lint``: what would go wrong in serving."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy lock``: who works on a deployment, and taking the lock away from a process that hangs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy plan``: what ``up`` would change, step by step."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy predict``: one request to a served model."""
 
 from __future__ import annotations

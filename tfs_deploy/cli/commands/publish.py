@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy publish``: put a version that was exported elsewhere into a base path."""
 
 from __future__ import annotations

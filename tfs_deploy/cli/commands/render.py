@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy render``: a deployment as a compose project or a Dockerfile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy rollback``: move the label stable back to an earlier version."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy rollout``: move traffic from one version to the next, step by step."""
 
 from __future__ import annotations

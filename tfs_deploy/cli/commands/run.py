@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy run``: one signature of a SavedModel, by hand and without a server."""
 
 from __future__ import annotations

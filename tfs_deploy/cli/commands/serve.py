@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy serve``: the embedded server in the foreground, with tensorflow_model_server's flags."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy smoke``: the answers of every label, compared with those recorded."""
 
 from __future__ import annotations

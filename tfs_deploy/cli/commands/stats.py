@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy stats``: the CPU, memory and network use of a deployment's server."""
 
 from __future__ import annotations

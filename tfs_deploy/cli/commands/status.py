@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy status``: what a deployment's server serves."""
 
 from __future__ import annotations

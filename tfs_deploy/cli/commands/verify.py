@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy verify``: whether a version may serve traffic."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``up`` and ``restart`` share: the lock, the progress, and what is printed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The help of every command in one form: what it does, when to use it, its own exit codes, examples, options."""
 
 from __future__ import annotations

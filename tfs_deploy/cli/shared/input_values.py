@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values typed on a command line, or in files named there, as inputs of a signature."""
 
 from __future__ import annotations

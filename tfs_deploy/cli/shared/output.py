@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one sink of all commands: data to stdout, everything else to stderr; human, JSON and quiet modes."""
 
 from __future__ import annotations

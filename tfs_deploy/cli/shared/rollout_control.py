@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands about rollouts share: choosing a model, running a rollout, asking the process at work on one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options that say how a rollout goes, shared by ``rollout start`` and ``rollout plan``."""
 
 from __future__ import annotations

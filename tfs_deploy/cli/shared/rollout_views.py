@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands about rollouts print: a result, the status, the history, a report, a plan."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps of every request, without I/O: check inputs, keep metadata, read replies, wait until a model is ready."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Predict over REST as a client sees it: arrays to a JSON body, a JSON reply to arrays (g3doc/api_rest.md).
 
 The columnar form (``inputs``/``outputs``) is used throughout: it needs no common batch dimension. NaN and infinities

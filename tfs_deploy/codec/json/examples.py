@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's side of REST classify and regress: bodies to tf.Examples, results to replies (util/json_tensor.cc)."""
 
 from __future__ import annotations

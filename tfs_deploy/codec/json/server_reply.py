@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's side of REST predict: arrays to reply bodies (util/json_tensor.cc).
 
 Parsed, the numbers are those that the server writes; white space differs.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's side of REST predict: request bodies to arrays (util/json_tensor.cc).
 
 There is a fast path over whole arrays. Whatever it cannot prove right goes through a second path that looks at one

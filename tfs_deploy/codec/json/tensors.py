@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON values to arrays one by one, with the server's checks and texts (util/json_tensor.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON as the server's parser and printer have it, for requests that the fast parsers refuse and for error texts.
 
 The server parses with RapidJSON (NaN and infinities allowed, UTF-8 not checked, anything after the first value

@@ -1,15 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the keys of ``server.docker`` fit together, with each other and with the image."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.deployment.docker import CONFIG_DIR, MODELS_DIR, OWN_LABELS
 from tfs_deploy.deployment.file.messages import shown
-from tfs_deploy.deployment.file.text_values import parse_gpus, parse_memory, parse_release
+from tfs_deploy.deployment.file.text_values import (
+    LOG_SIZE,
+    NETWORK,
+    PLATFORM,
+    USER,
+    VARIABLE,
+    parse_gpus,
+    parse_memory,
+    parse_release,
+)
 from tfs_deploy.deployment.image import Image
 from tfs_deploy.host.addresses import is_ip_address
 
@@ -22,11 +31,6 @@ if TYPE_CHECKING:
     Finding = tuple[KeyPath, str]
 
 _WHERE: Final = ("server", "docker")
-_USER: Final = re.compile(r"\d{1,10}(:\d{1,10})?")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LOG_SIZE: Final = re.compile(r"[1-9]\d{0,9}[kmg]")
-_PLATFORM: Final = re.compile(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?")
-_NETWORK: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 #: what the engine takes for a network without one: it has no names of containers, or no ports of its own
 _MODES: Final = ("bridge", "host", "none", "default")
 #: the least that Docker lets a container have
@@ -93,7 +97,7 @@ def _check_values(docker: DockerSection) -> Iterator[Finding]:
     if docker.memory is not None and (parse_memory(docker.memory) or _LEAST_MEMORY) < _LEAST_MEMORY:
         yield (*_WHERE, "memory"), f"must be at least 6m, not {docker.memory}"
     for name in docker.env:
-        if not _VARIABLE.fullmatch(name):
+        if not VARIABLE.fullmatch(name):
             yield (*_WHERE, "env", name), "is not a valid environment variable name"
         elif name in _OF_ENTRYPOINT:
             yield (*_WHERE, "env", name), "has no effect: models come from this file, the image's script is not run"
@@ -104,7 +108,7 @@ def _check_labels_and_networks(docker: DockerSection) -> Iterator[Finding]:
         if not name or name.startswith(OWN_LABELS):
             yield (*_WHERE, "labels", name), f"must not be empty or begin with {OWN_LABELS}, as the toolkit's own do"
     for index, name in enumerate(docker.networks):
-        if not _NETWORK.fullmatch(name):
+        if not NETWORK.fullmatch(name):
             yield (*_WHERE, "networks", index), f"is not a valid name of a network: {shown(name)}"
         elif name in _MODES:
             yield (*_WHERE, "networks", index), f"{name} is a mode: name a network of docker network create"
@@ -135,8 +139,8 @@ _FORMS: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
     "memory": (lambda text: parse_memory(text) is not None, "a size such as 512m or 4g"),
     "shm_size": (parse_memory, "a size such as 64m or 1g"),
     "gpus": (parse_gpus, "all, a count or a list of device ids"),
-    "user": (_USER.fullmatch, "UID or UID:GID in numbers"),
+    "user": (USER.fullmatch, "UID or UID:GID in numbers"),
     "address": (is_ip_address, "an IP address of this machine"),
-    "log_max_size": (_LOG_SIZE.fullmatch, "a size such as 10m"),
-    "platform": (_PLATFORM.fullmatch, "a platform such as linux/amd64"),
+    "log_max_size": (LOG_SIZE.fullmatch, "a size such as 10m"),
+    "platform": (PLATFORM.fullmatch, "a platform such as linux/amd64"),
 }

@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """The keys of a deployment file, their types and ranges. configs/reference.yaml explains them.
 
 A section ``of`` a value has the value's fields as keys, with their types, limits and defaults. What the file writes in
 another form, or what ``checks`` reads, is declared here again. Nothing but what one key can show by itself is checked
-here; ``checks`` looks at how the keys fit together.
+here; ``checks`` looks at how the keys fit together. The forms of texts are only told to editors (``json_schema``):
+``checks`` and ``container`` refuse other texts in their own words.
 """
 
 from __future__ import annotations
@@ -11,21 +13,47 @@ import dataclasses
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from tfs_deploy.deployment.deployment import Batching, Embedded, Monitoring, Server, Ssl, TargetName
+from tfs_deploy.deployment.deployment import REST_NAME, Batching, Embedded, Monitoring, Server, Ssl, TargetName
 from tfs_deploy.deployment.docker import Docker, Mount
+from tfs_deploy.deployment.file.text_values import LOG_SIZE, NETWORK, PLATFORM, RELEASE, SIZE, USER
 from tfs_deploy.host.addresses import LOOPBACK
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
+
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+
+
+def _form(form: re.Pattern[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^({form.pattern})$"})
+
 
 #: version directories are int64 numbers; REST paths address only those without a sign (http_rest_api_handler.cc)
 Version = Annotated[int, Field(ge=0, lt=2**63)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+#: of a deployment or a model
+Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": rf"^(?=.{{1,100}}$){REST_NAME.pattern}$"})]
+Directory = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})]
+Size = Annotated[str, _form(SIZE)]
+Gpus = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["all"]},
+                {"type": "integer", "minimum": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+            ]
+        }
+    ),
+]
 
 
 class Section(BaseModel):
@@ -81,6 +109,16 @@ class VersionsSection(Section):
     all: Literal[True] | None = None
     specific: Annotated[list[Version], Field(min_length=1)] | None = None
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe the forms in which the file writes a policy."""
+        keys = handler.resolve_ref_schema(handler(core))["properties"]
+        forms = [
+            {"type": "object", "properties": {key: keys[key]}, "required": [key], "additionalProperties": False}
+            for key in ("latest", "specific")
+        ]
+        return {"anyOf": [{"enum": ["latest", "all"]}, *forms]}
+
     @model_validator(mode="before")
     @classmethod
     def _one_policy(cls, value: Any) -> Any:
@@ -107,8 +145,8 @@ def _versions_problem(value: Any) -> str:
 class ModelSection(Section):
     """One served model."""
 
-    name: str
-    base_path: str
+    name: Name
+    base_path: Directory
     versions: VersionsSection = VersionsSection(latest=1)
     labels: dict[str, Version] = {}
     traffic: dict[str, Percent] = {}
@@ -142,14 +180,17 @@ class DockerSection(Section):
     """The container that the server runs in."""
 
     image: str
-    serving_version: str | None = None
-    memory: str | None = None
-    gpus: Any = None
+    serving_version: Annotated[str, _form(RELEASE)] | None = None
+    user: Annotated[str, _form(USER)] | None = None
+    memory: Size | None = None
+    gpus: Gpus = None
     env: dict[str, str] = {}
     mounts: list[MountSection] = []
-    networks: list[str] = []
+    log_max_size: Annotated[str, _form(LOG_SIZE)] = "10m"
+    platform: Annotated[str, _form(PLATFORM)] | None = None
+    networks: list[Annotated[str, _form(NETWORK)]] = []
     labels: dict[str, str] = {}
-    shm_size: str | None = None
+    shm_size: Size | None = None
 
 
 @of(Server)
@@ -179,7 +220,7 @@ class BatchingSection(Section):
 class MonitoringSection(Section):
     """Prometheus metrics."""
 
-    path: str = "/monitoring/prometheus/metrics"
+    path: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^/"})] = "/monitoring/prometheus/metrics"
 
 
 @of(Ssl)
@@ -197,13 +238,13 @@ class SslSection(Section):
 class DeploymentFile(Section):
     """The whole file."""
 
-    name: str
+    name: Name
     server: ServerSection = ServerSection()
     models: Annotated[list[ModelSection], Field(min_length=1)]
     batching: BatchingSection | None = None
     monitoring: MonitoringSection | None = None
     ssl: SslSection | None = None
-    state: str | None = None
+    state: Directory | None = None
 
 
 #: path without list positions -> the section there

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML as plain values, with the line of every key and item; text that is easily misread is refused.
 
 Scalars are read by the rules of YAML 1.2, which has no octal ``010`` and no boolean ``on``. Text that YAML 1.1
@@ -29,7 +30,9 @@ _BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "Fals
 _INT: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _PADDED: Final = re.compile(r"[-+]?0[0-9]+")
-_ODD_NUMBER: Final = re.compile(r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-5]?[0-9])+|[0-9]{32,})")
+_ODD_NUMBER: Final = re.compile(
+    r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-5]?[0-9])+|[0-9]{32,}|\.(inf|Inf|INF))|\.(nan|NaN|NAN)"
+)
 _OLD_BOOL: Final = re.compile(r"yes|no|on|off", re.IGNORECASE)
 _QUOTED: Final = ("'", '"', "|", ">")
 #: more levels than any deployment has, and more values that aliases stand for

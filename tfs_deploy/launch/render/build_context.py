@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writing what ``render`` made: beside each other, with the models where a build needs them."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy.atomic import write_files
 from tfs_deploy.config.files import SSL, write_config
 from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.host.user import user_ids
 from tfs_deploy.launch.docker.mount_access import own_key, require_model_access
 from tfs_deploy.launch.render.compose import (
     PROMETHEUS_FILE,
@@ -55,11 +57,11 @@ def write_compose(served: Deployment, out: Path) -> list[Path]:
 
 def _require_own_key(user: str) -> None:
     """Raise ``UsageError`` unless the file with the private key can belong to the user of the service."""
-    uid = os.geteuid()
+    uid, gid = user_ids()
     if uid not in (0, int(user.partition(":")[0])):
         raise UsageError(
             f"user {user} of the service could not read the private key of ssl in a file of user {uid}",
-            hint=f'write server.docker.user: "{uid}:{os.getegid()}", or render as root, who can give the file away',
+            hint=f'write server.docker.user: "{uid}:{gid}", or render as root, who can give the file away',
         )
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests at hand, sent to two labels to compare the answers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gRPC method handlers: they turn errors into statuses, and messages into bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tensorflow.serving.ModelService over the core (apis/model_service.proto)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tensorflow.serving.PredictionService over the data plane (apis/prediction_service.proto)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Python functions as models, for tests: no SavedModel and no TensorFlow."""
 
 from __future__ import annotations

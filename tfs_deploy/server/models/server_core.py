@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's core: applies a ModelServerConfig in the server's order and finds the servable of a request.
 
 (model_servers/server_core.cc)

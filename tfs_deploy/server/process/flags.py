@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Command-line flags: all of tensorflow_model_server's, and a few of this server's own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Answers REST requests, in worker threads (model_servers/http_rest_api_handler.cc)."""
 
 from __future__ import annotations

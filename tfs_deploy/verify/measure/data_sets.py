@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data sets as columns of arrays: .npz, .csv, .parquet and .tfrecord."""
 
 from __future__ import annotations

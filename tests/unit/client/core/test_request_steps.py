@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps of requests: what is sent and when, driven by hand with a clock that the test moves."""
 
 from __future__ import annotations

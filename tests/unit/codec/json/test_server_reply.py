@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays to bodies of REST predict replies."""
 
 from __future__ import annotations

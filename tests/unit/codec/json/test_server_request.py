@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bodies of REST predict requests to arrays."""
 
 from __future__ import annotations

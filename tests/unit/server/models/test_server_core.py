@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The core applies one config after the other, and no config can keep it from taking the next."""
 
 from __future__ import annotations
