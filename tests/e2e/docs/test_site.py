@@ -12,9 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from support.browser import Browser, find_browser
+from support.live import until
+
 pytest.importorskip("mkdocs")
 
 ROOT = Path(__file__).parents[3]
+SEARCH = """
+document.querySelector("#__search").click()
+const words = document.querySelector(".md-search__input")
+words.value = "WORDS"
+words.focus()
+for (const name of ["input", "keyup"]) words.dispatchEvent(new Event(name, { bubbles: true }))
+"""
 
 
 class Links(html.parser.HTMLParser):
@@ -70,6 +80,21 @@ def test_no_link_is_dead(site, pages):
 
 def test_nothing_is_fetched_from_elsewhere(pages):
     assert not [f"{page}: {url}" for page, found in pages.items() for url in found.fetched if "//" in url]
+
+
+def test_search_works_from_a_folder(site, tmp_path):
+    """Browsers start no worker from a file; and nothing is asked of another host."""
+    browser = Browser(find_browser(), tmp_path)
+    try:
+        browser.open(site / "coming-from/triton.html")
+        browser.evaluate(SEARCH.replace("WORDS", "alternate_ports downtime"))
+        links = "[...document.querySelectorAll('.md-search-result__item a')].map((link) => link.pathname)"
+        found = until(lambda: browser.evaluate(links))
+        assert any(path.endswith(("/docker.html", "/deployment-file.html")) for path in found)
+        assert not browser.complaints()
+        assert not [url for url in browser.requests() if url.startswith("http")]
+    finally:
+        browser.close()
 
 
 def test_pictures_are_small(site):
