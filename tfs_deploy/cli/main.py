@@ -18,6 +18,7 @@ from tfs_deploy.text import closest, one_line
 GROUPS: dict[str, dict[str, str]] = {
     "Build": {
         "demo": "See it all work on a real model, in about a minute.",
+        "init": "Write a deployment file for what is there.",
         "export": "Write a model into the next numbered version directory.",
         "publish": "Copy a verified version into a base path.",
         "config": "Write the files that the server reads.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import base_paths, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -49,7 +49,6 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, asked: bo
         "tfs-deploy config digits.yaml",
         "tfs-deploy config digits.yaml --check --strict",
         "tfs-deploy config digits.yaml --out served",
-        "tfs-deploy config --schema",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -179,7 +178,7 @@ def import_command(
         _text_of(file),
         name=name,
         source="stdin" if str(file) == "-" else str(file),
-        base_paths=_base_paths(base_path_map),
+        base_paths=base_paths(base_path_map),
         batching=None if batching is None else (_text_of(batching), str(batching)),
         monitoring=None if monitoring is None else (_text_of(monitoring), str(monitoring)),
         ssl=section,
@@ -208,13 +207,3 @@ def _text_of(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"{file} cannot be read: {reason}", hint="give the path of a models.config") from error
-
-
-def _base_paths(pairs: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for pair in pairs:
-        old, given, new = pair.partition("=")
-        if not given or not old or not new.startswith("/"):
-            raise click.BadParameter(f"{pair!r} is not OLD=NEW with an absolute NEW.", param_hint="--base-path-map")
-        found[old] = new
-    return found

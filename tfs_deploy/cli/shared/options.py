@@ -130,6 +130,17 @@ CONNECTION: Final = (
 )
 
 
+def base_paths(pairs: Iterable[str]) -> dict[str, str]:
+    """Return the beginnings of base paths that ``--base-path-map`` replaces, and what with."""
+    found = {}
+    for pair in pairs:
+        old, given, new = pair.partition("=")
+        if not given or not old or not new.startswith("/"):
+            raise click.BadParameter(f"{pair!r} is not OLD=NEW with an absolute NEW.", param_hint="--base-path-map")
+        found[old] = new
+    return found
+
+
 def client_options(
     *,
     tls: bool,
