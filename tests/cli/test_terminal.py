@@ -18,6 +18,8 @@ import textwrap
 import pytest
 
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
+#: what would say how a terminal is to be used
+UNSET = ("NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR", "CI", "TFS_DEPLOY_NO_PAGER")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 CODE = """
 import signal, sys, time, types, click
@@ -57,14 +59,14 @@ def on_terminal(
     """Run a command with stdout and stderr on a terminal; returns its exit code and everything written there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
+    clean = {name: value for name, value in os.environ.items() if name not in UNSET}
     process = subprocess.Popen(
         command_line(body),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        env={**clean, "TERM": "xterm-256color", **environment},
+        env={**clean, "TERM": "xterm-256color", "PAGER": "cat", **environment},
     )
     os.close(theirs)
     written = b""
