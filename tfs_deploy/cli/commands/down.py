@@ -39,14 +39,11 @@ def command(output: Output, file: Path, timeout: float) -> None:
     Use it to undo `up`: the server of a deployment FILE stops, and its container is removed. An embedded server first
     finishes the requests in flight.
     """
-    from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.launch.targets import stranger_notes
-    from tfs_deploy.launch.up import down
-    from tfs_deploy.state.lock import lock
+    from tfs_deploy.operations.deployment import Deployment
 
-    deployment = load_deployment(file)
-    with lock(deployment.state_dir, "down"):
-        server = down(deployment, timeout=timeout)
+    deployment = Deployment.load(file, check_disk=False)
+    server = deployment.down(timeout=timeout)
     if server is None:
         for note in stranger_notes(deployment):
             output.note(note)

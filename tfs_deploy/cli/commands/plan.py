@@ -44,13 +44,12 @@ def command(output: Output, file: Path, against: str | None, *, detailed_exitcod
 
     Exit code 1: `up` would refuse something; with --detailed-exitcode, also if there is something to do.
     """
-    from tfs_deploy.deployment.file import load_with_advice
-    from tfs_deploy.launch.up import plan
+    from tfs_deploy.operations.deployment import Deployment
 
-    deployment, advice = load_with_advice(file, allow_latest=allow_latest)
-    for problem in advice:
-        output.note(f"warning: {problem}")
-    found = plan(deployment, against=against)
+    deployment = Deployment.load(
+        file, allow_latest=allow_latest, on_advice=lambda problem: output.note(f"warning: {problem}")
+    )
+    found = deployment.plan(against=against)
     output.result(found.document(), _text(found))
     return 1 if found.refused or (detailed_exitcode and found) else 0
 

@@ -56,7 +56,6 @@ def command(
     Exit code 1: the rollback failed. Exit code 2: there is nothing to go back to.
     """
     from tfs_deploy.cli.shared.rollout_control import abort_rollout, choose_model, run_rollout
-    from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.begin import latest_rollout, unfinished_error
 
     deployment, name = choose_model(file, model)
@@ -66,4 +65,4 @@ def command(
             raise unfinished_error(deployment, last.plan, to)
         return abort_rollout(output, deployment, name, timeout=timeout)
     options = {"keep_old": keep_old, "any_server": any_server, "wait_lock": timeout}
-    return run_rollout(output, Rollout.back(deployment, name, to, **options))
+    return run_rollout(output, deployment.rollback(name, to, **options))

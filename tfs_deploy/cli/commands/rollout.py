@@ -116,12 +116,11 @@ def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, wat
     Exit code 1: a check failed and everything is back on the old version, or the rollout waits for `promote`.
     """
     from tfs_deploy.cli.shared.rollout_control import choose_model, require_unfinished, run_rollout
-    from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.notation import parse_seconds
 
     deployment, name = choose_model(file, model)
     require_unfinished(deployment, name)
-    return run_rollout(output, Rollout(deployment, name, wait_lock=parse_seconds(wait_lock)), watch=watch)
+    return run_rollout(output, deployment.rollout(name, wait_lock=parse_seconds(wait_lock)), watch=watch)
 
 
 @command.command(

@@ -159,7 +159,6 @@ plan_options = all_of(OPTIONS)
 def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout:
     """Make the rollout that the options describe; raises ``UsageError`` before the server is asked."""
     from tfs_deploy.cli.shared.rollout_control import choose_model
-    from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.machine.strategies import parse_steps
     from tfs_deploy.rollout.notation import parse_seconds
 
@@ -173,8 +172,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         del options["require_traffic"]  # then it depends on the consumers
     if not options["keep_canary"]:
         del options["keep_canary"]  # then it is as the deployment file has it
-    return Rollout(
-        deployment,
+    return deployment.rollout(
         name,
         options.pop("to"),
         strategy=strategy,

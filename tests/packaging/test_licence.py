@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every Python and shell file says under which licence it is, where tools look for it."""
+"""Every Python and shell file says under which licence it is; who gets the program gets the licence."""
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from pathlib import Path
 
@@ -29,3 +30,11 @@ def test_every_program_begins_with_its_licence():
         if header.rstrip("\n") != HEADER:
             lacking.append(str(path.relative_to(ROOT)))
     assert lacking == [], f"the first line, or the one behind #!, has to be {HEADER}"
+
+
+def test_images_get_what_the_build_and_the_licence_ask_for():
+    named = re.search(r"^license-files = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert named is not None
+    files = {"README.md", *re.findall(r'"(.+?)"', named[1])}
+    copied = re.findall(r"^COPY (.+) /src/$", (ROOT / "docker/Dockerfile").read_text(), re.MULTILINE)
+    assert files <= set(" ".join(copied).split())
