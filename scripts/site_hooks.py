@@ -72,8 +72,18 @@ def links(text: str) -> list[str]:
     return [target.partition("#")[0] for target in found if not re.match(r"[a-z]+:|#", target)]
 
 
+def title_of(page: str) -> str:
+    """Return the title of a page in docs/, else its place."""
+    file = ROOT / "docs" / page
+    title = re.search(r"^# (.+)$", file.read_text(), re.MULTILINE) if file.is_file() else None
+    return title[1] if title else page
+
+
 def for_the_site(text: str, file: str, page: str) -> str:
-    """Return the text of a file of the project with its links as they are from a page of the site."""
+    """Return the text of a file of the project with its links as they are from a page of the site.
+
+    A link that shows the name of a page of docs/ shows its title.
+    """
     here = posixpath.dirname(file)
 
     def moved(link: re.Match[str]) -> str:
@@ -82,7 +92,8 @@ def for_the_site(text: str, file: str, page: str) -> str:
             return link[0]
         path = posixpath.normpath(posixpath.join(here, target))
         there = INSTALL if (path, anchor) == ("README.md", SECTION) else place_on_site(path)
-        return f"{link[1]}({posixpath.relpath(there, posixpath.dirname(page) or '.')}{hash_}{anchor})"
+        text = f"[{title_of(there)}]" if link[1].endswith(".md]") else link[1]
+        return f"{text}({posixpath.relpath(there, posixpath.dirname(page) or '.')}{hash_}{anchor})"
 
     return outside_fences(text, lambda part: A_LINK.sub(moved, part))
 
