@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tfs_deploy.export import from_image_bytes as from_image_bytes
     from tfs_deploy.export import regress_examples as regress_examples
     from tfs_deploy.export import with_vocabulary as with_vocabulary
+    from tfs_deploy.operations import AsyncDeployment as AsyncDeployment
+    from tfs_deploy.operations import Deployment as Deployment
     from tfs_deploy.rollout import RequestStats as RequestStats
     from tfs_deploy.rollout import Rollout as Rollout
     from tfs_deploy.runtime import LocalModel as LocalModel
@@ -40,9 +42,11 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AsyncClient": "tfs_deploy.client",
+    "AsyncDeployment": "tfs_deploy.operations",
     "AsyncRestClient": "tfs_deploy.client",
     "AsyncRouter": "tfs_deploy.client",
     "Client": "tfs_deploy.client",
+    "Deployment": "tfs_deploy.operations",
     "ExportedVersion": "tfs_deploy.export",
     "LocalModel": "tfs_deploy.runtime",
     "PredictReply": "tfs_deploy.client",
@@ -65,9 +69,11 @@ _HOME = {
 
 __all__ = [
     "AsyncClient",
+    "AsyncDeployment",
     "AsyncRestClient",
     "AsyncRouter",
     "Client",
+    "Deployment",
     "ExportedVersion",
     "LocalModel",
     "PredictReply",

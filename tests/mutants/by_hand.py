@@ -42,6 +42,20 @@ MUTANTS = (
         ("tests/unit/rollout/controller/test_controller.py",),
     ),
     Mutant(
+        "transition: no models at all are no config",
+        "tfs_deploy/config/transition.py",
+        "    message.model_config_list.SetInParent()\n",
+        "",
+        ("tests/unit/config/test_transition.py",),
+    ),
+    Mutant(
+        "transition: a model that goes loads what its policy asks for",
+        "tfs_deploy/config/transition.py",
+        "            set_policy(config, VersionPolicy.specific(serving))\n",
+        "",
+        ("tests/unit/config/test_transition.py",),
+    ),
+    Mutant(
         "journal: half a line is not cut off",
         "tfs_deploy/state/journal.py",
         "            file.truncate(end)  # half a line of a process that was killed\n            file.seek(end)",

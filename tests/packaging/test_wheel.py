@@ -94,6 +94,13 @@ def test_the_metadata_is_valid_and_names_the_licence(wheel):
     assert metadata.description_content_type == "text/markdown"
 
 
+def test_pytest_finds_the_plugin_under_the_name_that_a_conftest_may_give_it(wheel):
+    with ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        points = archive.read(name).decode()
+    assert "[pytest11]\ntfs_deploy.server.pytest_plugin = tfs_deploy.server.pytest_plugin\n" in points
+
+
 def test_base_install_is_a_client(wheel, tmp_path):
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"

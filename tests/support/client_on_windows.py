@@ -77,13 +77,16 @@ def refuse(folder: Path) -> None:
     from tfs_deploy.client import Client
     from tfs_deploy.errors import PlatformError
     from tfs_deploy.launch.embedded.process import Process
-    from tfs_deploy.state.lock import lock
     from tfs_deploy.store.publish import lock_base_path
 
+    file = folder / "shop.yaml"
+    file.write_text("name: shop\nmodels: [{name: half, base_path: half}]\n")
+    shop = tfs_deploy.Deployment.load(file, check_disk=False)
+    assert shop.status().server is None
     assert tfs_deploy.export_model
     assert tfs_deploy.Rollout
     calls = {
-        "the lock of a deployment": lambda: lock(folder, "up").__enter__(),
+        "the lock of a deployment": shop.up,
         "the embedded server": lambda: Process.spawn(["server"], log_path=folder / "log", environment={}),
         "writing a version directory": lambda: lock_base_path(folder).__enter__(),
         "the address unix:/run/server": lambda: Client("unix:/run/server"),

@@ -22,6 +22,8 @@ _NUMPY_2: Final = (2, 18)
 #: pairs with a finding of their own
 _JUDGED: Final = {("tensorflow", "numpy"), ("tensorflow-serving-api", "tensorflow")}
 _BASE: Final = ("numpy", "grpcio", "protobuf")
+#: versions in which a GOAWAY with an error code from 13 on aborts the process; 1.62 to 1.83 were tried, and are not hit
+GOAWAY_ABORTS: Final = frozenset({"1.84.0", "1.84.1", "1.84.2", "1.85.0", "1.85.1", "1.85.3"})
 #: extras that are the sum of others
 _SUMS: Final = frozenset({"all", "dev"})
 
@@ -84,6 +86,13 @@ def _base(facts: Packages, name: str) -> Finding:
     tensorflow = facts.installed.get("tensorflow")
     if version is None:
         return problem(label, f"{name} is not installed", f"pip install '{name}{wants}'")
+    if name == "grpcio" and version in GOAWAY_ABORTS:
+        without = ",".join(f"!={each}" for each in sorted(GOAWAY_ABORTS))
+        return problem(
+            label,
+            f"grpcio {version}: a server can end the process of a client with one GOAWAY",
+            f"pip install 'grpcio>=1.62,{without}'",
+        )
     if not fits(version, wants):
         return problem(label, f"{name} {version}, but {wants} is required", f"pip install '{name}{wants}'")
     if name == "numpy" and release(version) >= (2,) and tensorflow and release(tensorflow)[:2] < _NUMPY_2:

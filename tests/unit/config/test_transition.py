@@ -113,6 +113,25 @@ def test_a_model_of_which_nothing_is_loaded_goes_at_once():
     assert said(steps) == [[("m", "specific 1", {})]]
 
 
+def test_a_model_that_goes_keeps_what_is_served_and_loads_nothing_more():
+    current = config(model([1, 5], "old"), model(VersionPolicy.latest(1), "older"))
+    steps = transition(
+        current,
+        config(model([1])),
+        on_disk={"m": [1], "old": [1, 5], "older": [2, 3]},
+        loaded={"old": [1], "older": [2]},
+    )
+    assert said(steps) == [
+        [("m", "specific 1", {}), ("old", "specific 1", {}), ("older", "specific 2", {})],
+        [("m", "specific 1", {})],
+    ]
+
+
+def test_from_nothing_that_is_loaded_to_nothing_is_one_step():
+    (step,) = transition(config(model([5])), config(), on_disk={}, loaded={})
+    assert step.WhichOneof("config") == "model_config_list"
+
+
 def test_to_nothing():
     steps = transition(config(model([1])), config(), on_disk={"m": [1]}, loaded={"m": [1]})
     assert said(steps) == [[("m", "specific 1", {})], []]

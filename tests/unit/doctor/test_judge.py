@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +27,7 @@ from tfs_deploy.doctor.facts import (
 from tfs_deploy.doctor.finding import Finding, Level
 from tfs_deploy.doctor.judge import judge
 from tfs_deploy.doctor.machine import judge_certificate, judge_clock, judge_disk, judge_limits, judge_port, judge_system
-from tfs_deploy.doctor.packages import judge_packages
+from tfs_deploy.doctor.packages import GOAWAY_ABORTS, judge_packages
 
 OK, WARNING, PROBLEM, SKIPPED = Level.OK, Level.WARNING, Level.PROBLEM, Level.SKIPPED
 NOTHING, EMBEDDED = Wanted(), Wanted("embedded")
@@ -120,6 +122,7 @@ def with_versions(**versions: str | None) -> Packages:
         (with_versions(tensorflow=None), "package.numpy", OK, "2.1.3", ""),
         (with_versions(numpy="1.24.0"), "package.numpy", PROBLEM, ">=1.26 is required", "pip install 'numpy>=1.26'"),
         (with_versions(grpcio="1.60.0"), "package.grpcio", PROBLEM, "but >=1.62 is required", "pip install"),
+        (with_versions(grpcio="1.85.1"), "package.grpcio", PROBLEM, "can end the process of a client", "!=1.85.1"),
         (with_versions(grpcio=None), "package.grpcio", PROBLEM, "not installed", "pip install 'grpcio>=1.62'"),
         (with_versions(protobuf="8.0.0"), "package.protobuf", PROBLEM, "but <8,>=4.25 is required", "pip install"),
         (with_versions(protobuf="5.28.2"), "package.gencode", PROBLEM, "generated for protobuf 5.28.3", ">=5.28.3"),
@@ -440,3 +443,9 @@ def test_a_diagnosis_counts_and_knows_its_problems():
 def test_certificates(seconds, level, detail):
     found = judge_certificate(Certificate("cert", "/c", seconds))
     assert (found.id, found.level, found.detail) == ("tls.cert", level, detail)
+
+
+def test_the_versions_of_grpcio_that_abort_are_those_that_are_left_out() -> None:
+    lines = (Path(__file__).parents[3] / "pyproject.toml").read_text().splitlines()
+    (line,) = (each for each in lines if each.startswith('  "grpcio>='))
+    assert set(re.findall(r"!=([\d.]+)", line)) == GOAWAY_ABORTS

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from tfs_deploy.launch.render.compose import (
     user_of_service,
 )
 from tfs_deploy.savedmodel.versions import list_versions
-from tfs_deploy.store.tree import copy_tree
+from tfs_deploy.store.tree import copy_tree, link_or_copy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,15 +82,8 @@ def write_build(served: Deployment, out: Path) -> list[Path]:
             try:
                 shutil.rmtree(target, ignore_errors=True)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                copy_tree(path, target, copy=_link_or_copy)
+                copy_tree(path, target, copy=link_or_copy)
             except OSError as error:
                 raise EnvironmentFault(f"{path} cannot be copied to {target}: {error.strerror or error}") from error
             written.append(target)
     return [*written, *write_files(out, {"Dockerfile": dockerfile(served, versions)})]
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
