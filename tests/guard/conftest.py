@@ -8,7 +8,6 @@ import difflib
 import io
 import json
 import os
-import runpy
 import signal
 import sys
 from collections.abc import Callable
@@ -19,17 +18,19 @@ from typing import Any
 import click
 import pytest
 
+from tfs_deploy.cli.entry import main
+
 RECORDED = Path(__file__).parent / "recorded"
 
 
 def run_command_line(*arguments: object) -> SimpleNamespace:
-    """Run ``python -m tfs_deploy`` in this process: ``returncode``, ``stdout`` and ``stderr`` as of one of its own."""
+    """Run ``tfs-deploy`` in this process: ``returncode``, ``stdout`` and ``stderr`` as of one of its own."""
     out, errors, code = io.StringIO(), io.StringIO(), None
     before, handler = sys.argv, signal.getsignal(signal.SIGTERM)
     sys.argv = ["tfs-deploy", *map(str, arguments)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-            runpy.run_module("tfs_deploy", run_name="__main__")
+            code = main()
     except SystemExit as end:
         code = end.code
     finally:
