@@ -113,6 +113,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     sys.modules.pop("train", None)
 
 
+def ports_of(place: Place, name: str) -> None:
+    """Give a file that was written for the usual ports those of the place."""
+    path = place.folder / name
+    text = path.read_text()
+    for usual, free in place.ports.items():
+        text = text.replace(f"_port: {usual}", f"_port: {free}")
+    path.write_text(text)
+
+
 @pytest.fixture
 def example(place, monkeypatch, capsys):
     """Run an example, or several, and expect exit code 0."""
@@ -133,10 +142,11 @@ def test_examples_that_need_files_only(example):
         "tfs-deploy config digits.yaml",
         "tfs-deploy config digits.yaml --check --strict",
         "tfs-deploy config digits.yaml --out served",
-        "tfs-deploy config --schema",
     )
     shutil.copy("served/models.config", "models.config")
     example(
+        "tfs-deploy init models/digits --out first.yaml",
+        "tfs-deploy init models.config --out -",
         "tfs-deploy config import models.config",
         "tfs-deploy config import models.config --name digits --out imported.yaml",
         "tfs-deploy config import models.config --base-path-map /models=/srv/models",
@@ -165,7 +175,7 @@ def test_examples_of_a_container(example, place):
     place.write()
 
 
-def test_examples_that_run_models(example):
+def test_examples_that_run_models(example, place):
     example(
         "tfs-deploy run models/digits -i image=@digit.npy",
         "tfs-deploy run models/digits --version 1 -i image=@digit.npy -o digit.npz",
@@ -177,6 +187,10 @@ def test_examples_that_run_models(example):
         "tfs-deploy export train:model --to models/digits --keep 5",
         "tfs-deploy export graph.pb --to models/tf -s 'serving_default(x=x:0) -> y=y:0'",
     )
+    example("tfs-deploy init model.keras --model keras --write-model --out keras.yaml")
+    ports_of(place, "keras.yaml")
+    assert run(["up", "keras.yaml", "--quiet"]) == 0
+    assert run(["down", "keras.yaml", "--quiet"]) == 0
     for number in range(3, 7):
         shutil.rmtree(f"models/digits/{number}")
 
@@ -220,6 +234,7 @@ def test_examples_with_a_server(example, served):
         "tfs-deploy logs digits.yaml --lines 200",
         "tfs-deploy predict localhost:8500 digits -i image=@digit.npy --label stable",
         "tfs-deploy predict localhost:8501 digits -i image=@digit.json --rest --json",
+        "tfs-deploy init localhost:8500 --model digits=models/digits --out running.yaml",
         "tfs-deploy smoke digits.yaml",
         "tfs-deploy smoke digits.yaml --label stable --textfile digits.prom",
         "tfs-deploy restart digits.yaml",

@@ -143,6 +143,7 @@ def build(life: Life) -> None:
     life.run("lint --rules", "lint", "--rules")
     life.run("diff", "diff", life.base / "1", life.models / "zoo" / "1", code=1)
     life.run("run", "run", life.base / "1", "--input", "x=[[1], [2]]", apart=True)
+    life.run("init", "init", life.base, "--out", "-")
     life.run("config", "config", life.file)
     life.run("config --check", "config", life.file, "--check")
     life.run("config --out", "config", life.file, "--out", life.folder / "config")

@@ -125,3 +125,13 @@ def test_base_install_is_a_client(wheel, tmp_path):
         [str(python), "-m", "tfs_deploy"], capture_output=True, text=True, timeout=300, cwd=tmp_path
     )
     assert (result.returncode, "pip install 'tf-serving-deploy[cli]'" in result.stderr) == (3, True)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_the_release_script_is_content():
+    """Twine, and an empty environment of every Python that is here; what is built is in dist/, as of a release."""
+    result = subprocess.run([ROOT / "scripts/build_release"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("PASSED") == 2
+    assert ": works" in result.stderr

@@ -17,6 +17,8 @@ Gpus = Literal["all"] | int | tuple[str, ...]
 #: inside the container: the directory of the files that the server reads, and of the models (g3doc/docker.md)
 CONFIG_DIR: Final = Path("/config")
 MODELS_DIR: Final = Path("/models")
+#: the image where none is named
+DEFAULT_IMAGE: Final = "tensorflow/serving:2.19.1"
 #: ports inside the container, those that the official image exposes
 GRPC_PORT: Final = 8500
 REST_PORT: Final = 8501

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.deployment import Deployment, Docker, Server
+from tfs_deploy.deployment.docker import DEFAULT_IMAGE
 from tfs_deploy.errors import PortInUseError, UsageError
 from tfs_deploy.extras import require_extra
 from tfs_deploy.host.addresses import read_server
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 EMBEDDED: Final = "embedded"
 DOCKER: Final = "docker"
-DEFAULT_IMAGE: Final = "tensorflow/serving:2.19.1"
 #: seconds until a server started here is killed; it has no other callers
 _STOP: Final = 5.0
 _DRAIN: Final = "--drain_seconds=0.5"

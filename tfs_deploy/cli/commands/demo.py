@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.output import styled
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         "tfs-deploy demo --dir try-it --bake 1",
     ),
 )
-@click.option(
+@option(
     "--dir",
     "folder",
     type=click.Path(path_type=Path),
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Directory for models, deployment file and report; an earlier demo there is replaced.",
 )
-@click.option(
+@option(
     "--bake",
     type=click.FloatRange(min=0.5),
     default=3.0,

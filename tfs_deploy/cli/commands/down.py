@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import DEPLOYMENT_FILE, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
         "tfs-deploy down digits.yaml --timeout 60",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+@DEPLOYMENT_FILE
+@option(
     "--timeout",
     type=click.FloatRange(min=0.0),
     default=15.0,

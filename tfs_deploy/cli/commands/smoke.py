@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import ANY_SERVER, common
+from tfs_deploy.cli.shared.options import ANY_SERVER, DEPLOYMENT_FILE, common
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import UsageError, VerdictError
 
@@ -29,17 +31,21 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
         "tfs-deploy smoke digits.yaml --label stable --textfile digits.prom",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", metavar="NAME", help="Check this model only.")
-@click.option("--label", metavar="LABEL", help="Check this label only.")
-@click.option("--version", type=int, metavar="N", help="Check this version by number, even if it has no label.")
-@click.option(
+@DEPLOYMENT_FILE
+@option("--model", metavar="NAME", shell_complete=deployed.model, help="Check this model only.")
+@option("--label", metavar="LABEL", shell_complete=deployed.label, help="Check this label only.")
+@option(
+    "--version",
+    type=int,
+    metavar="N",
+    shell_complete=deployed.version,
+    help="Check this version by number, even if it has no label.",
+)
+@option(
     "--rtol", type=click.FloatRange(min=0), metavar="NUMBER", help="Relative tolerance.  [default: as recorded, 1e-5]"
 )
-@click.option(
-    "--atol", type=click.FloatRange(min=0), metavar="NUMBER", help="Absolute tolerance.  [default: as recorded]"
-)
-@click.option(
+@option("--atol", type=click.FloatRange(min=0), metavar="NUMBER", help="Absolute tolerance.  [default: as recorded]")
+@option(
     "--timeout",
     type=click.FloatRange(min=0.1),
     default=10.0,
@@ -48,17 +54,15 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
     help="Timeout per request, in seconds.",
 )
 @ANY_SERVER
-@click.option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C; print one line per round.")
-@click.option(
+@option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C; print one line per round.")
+@option(
     "--interval",
     type=click.FloatRange(min=0.1),
     metavar="SECONDS",
     help="Time between the starts of two rounds, in seconds.  [default: 10]",
 )
-@click.option(
-    "--rounds", type=click.IntRange(min=1), metavar="N", help="Number of rounds of --watch.  [default: no limit]"
-)
-@click.option(
+@option("--rounds", type=click.IntRange(min=1), metavar="N", help="Number of rounds of --watch.  [default: no limit]")
+@option(
     "--textfile",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.prom",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import DEPLOYMENT_FILE, common
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
         "tfs-deploy status digits.yaml --json",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+@DEPLOYMENT_FILE
+@option(
     "--timeout",
     type=click.FloatRange(min=0.1),
     default=5.0,

@@ -65,8 +65,11 @@ def problems_of(document: dict[str, Any], source: str, lines: dict[KeyPath, int]
     return problems
 
 
-def write_yaml(document: dict[str, Any]) -> str:
-    """Return a document as YAML that readers of YAML 1.1 and of 1.2 take for the same values, keys in their order."""
+def write_yaml(document: dict[str, Any], *, one_line: bool = False) -> str:
+    """Return a document as YAML that readers of YAML 1.1 and of 1.2 take for the same values, keys in their order.
+
+    ``one_line``: in braces, on one line where all texts are.
+    """
     writer = import_extra("tfs_deploy.deployment.file.yaml_writer", "cli")
-    text: str = writer.write_yaml(document)
+    text: str = writer.write_yaml(document, one_line=one_line)
     return text

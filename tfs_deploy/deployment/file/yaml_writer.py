@@ -31,11 +31,11 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def write_yaml(document: dict[str, Any]) -> str:
-    """Return a document as YAML, keys in their order.
+def write_yaml(document: dict[str, Any], *, one_line: bool = False) -> str:
+    """Return a document as YAML, keys in their order; ``one_line``: in braces, where it has texts of one line only.
 
     PyYAML quotes by the rules of YAML 1.1; ``read_yaml``, Compose and Prometheus read by others, and would take a
     plain ``1e3`` for a number.
     """
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1 << 20)
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1 << 20, default_flow_style=one_line)
     return text

@@ -146,6 +146,11 @@ def _known() -> dict[str, Flag]:
     return FLAGS | OWN_FLAGS
 
 
+def flag_names() -> list[str]:
+    """Return the names of all flags, without dashes."""
+    return list(_known())
+
+
 def default_value(flag: Flag) -> FlagValue:
     """Return a flag's default; some depend on the number of CPUs, as in the server."""
     if flag.default is not None:
