@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_is_small(wheel):
     assert wheel.stat().st_size < 1_200_000
+
+
+def test_wheel_holds_the_schema_of_the_deployment_file(wheel):
+    name = "tfs_deploy/deployment/file/deployment.schema.json"
+    assert zipfile.ZipFile(wheel).read(name) == (ROOT / name).read_bytes()
 
 
 def test_base_install_is_a_client(wheel, tmp_path):
