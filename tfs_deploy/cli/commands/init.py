@@ -192,9 +192,9 @@ _USES: dict[str, tuple[tuple[str, ...], str]] = {
 
 def _require_use(found: Found, given: Mapping[str, object]) -> None:
     """Refuse options that would have no effect on what was found."""
-    for option, (kinds, called) in _USES.items():
-        if given[option] and found.kind not in kinds:
-            raise UsageError(f"{option} does not fit {found.source}", hint=f"it is for {called}")
+    for name, (kinds, called) in _USES.items():
+        if given[name] and found.kind not in kinds:
+            raise UsageError(f"{name} does not fit {found.source}", hint=f"it is for {called}")
 
 
 def _named(found: Found, models: tuple[str, ...]) -> Found:
