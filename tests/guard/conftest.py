@@ -8,6 +8,7 @@ import difflib
 import io
 import json
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Callable
@@ -18,19 +19,20 @@ from typing import Any
 import click
 import pytest
 
-from tfs_deploy.cli.entry import main
+import tfs_deploy
 
 RECORDED = Path(__file__).parent / "recorded"
 
 
 def run_command_line(*arguments: object) -> SimpleNamespace:
-    """Run ``tfs-deploy`` in this process: ``returncode``, ``stdout`` and ``stderr`` as of one of its own."""
+    """Run ``python -m tfs_deploy`` in this process: ``returncode``, ``stdout`` and ``stderr`` as of one of its own."""
     out, errors, code = io.StringIO(), io.StringIO(), None
     before, handler = sys.argv, signal.getsignal(signal.SIGTERM)
     sys.argv = ["tfs-deploy", *map(str, arguments)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-            code = main()
+            # by its path: the package of a pytest plugin has a loader of pytest, which runpy cannot use
+            runpy.run_path(str(Path(tfs_deploy.__file__).with_name("__main__.py")), run_name="__main__")
     except SystemExit as end:
         code = end.code
     finally:

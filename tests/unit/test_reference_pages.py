@@ -7,8 +7,10 @@ import re
 import sys
 from pathlib import Path
 
-from tfs_deploy import errors
+import tfs_deploy
+from tfs_deploy import client, errors
 from tfs_deploy.client.call import status_errors
+from tfs_deploy.server import testing
 from tfs_deploy.server.metrics import Counter, Histogram, ServerMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +74,14 @@ def test_every_metric_of_the_client_is_listed():
     source = (ROOT / "tfs_deploy/client/hooks/prometheus.py").read_text()
     documented = set(re.findall(r"``(tfs_client_\w+)``", source))
     assert {name for name in rows(METRICS) if name.startswith("tfs_client")} == documented
+
+
+def test_every_public_name_is_in_the_reference():
+    pages = "".join(page.read_text() for page in (ROOT / "docs/reference").glob("python-*.md"))
+    shown = {name.rpartition(".")[2] for name in re.findall(r"^::: (\S+)$", pages, re.MULTILINE)}
+    names = {*tfs_deploy.__all__, *client.__all__, *testing.__all__} - {"__version__", "TfsDeployError"}
+    assert names <= shown, "TfsDeployError is on the page of tfs_deploy.errors, which is there whole"
+    assert "errors" in shown
 
 
 def test_the_messages_are_those_of_the_source():

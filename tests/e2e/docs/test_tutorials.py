@@ -98,7 +98,9 @@ def test_a_models_config_by_hand(tmp_path):
     section = next(block.text for block in reader.blocks if block.kind == "yaml" and "target: docker" in block.text)
     printed = next(block.text for block in reader.blocks if block.title == "digits.yaml")
     file = tmp_path / "digits.yaml"
-    assert file.read_text() == printed.replace("/srv/models", str(tmp_path / "models"))
+    for_editors, _, written = file.read_text().partition("\n")
+    assert for_editors.startswith("# yaml-language-server: ")
+    assert written == printed.replace("/srv/models", str(tmp_path / "models"))
     # the models here may be newer than the page's image
     newer = section.replace("  docker:\n", "  docker:\n    allow_newer_tensorflow: true\n")
     file.write_text(file.read_text() + reader.with_ports(newer))
