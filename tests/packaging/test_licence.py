@@ -33,8 +33,12 @@ def test_every_program_begins_with_its_licence():
 
 
 def test_images_get_what_the_build_and_the_licence_ask_for():
-    named = re.search(r"^license-files = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert named is not None
-    files = {"README.md", *re.findall(r'"(.+?)"', named[1])}
-    copied = re.findall(r"^COPY (.+) /src/$", (ROOT / "docker/Dockerfile").read_text(), re.MULTILINE)
-    assert files <= set(" ".join(copied).split())
+    project = (ROOT / "pyproject.toml").read_text()
+    licences = re.search(r"^license-files = \[(.*)\]$", project, re.MULTILINE)
+    shared = re.search(r'^\[tool.hatch.build.targets.wheel.shared-data\]\n"(.+?)"', project, re.MULTILINE)
+    assert licences is not None
+    assert shared is not None
+    needed = {"pyproject.toml", "README.md", "tfs_deploy", shared[1], *re.findall(r'"(.+?)"', licences[1])}
+    copied = re.findall(r"^COPY (.+) /src/(.*)$", (ROOT / "docker/Dockerfile").read_text(), re.MULTILINE)
+    assert {name for names, _ in copied for name in names.split()} == needed
+    assert all(target in ("", names) for names, target in copied)

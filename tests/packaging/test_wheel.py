@@ -72,7 +72,10 @@ def test_they_hold_the_package_and_its_licence_and_nothing_else(sdist, wheel):
     package = {name for name in names if name.startswith("tfs_deploy/")}
     tracked = run(["git", "ls-files", "tfs_deploy"]).splitlines()
     assert package == set(tracked)
-    rest = {re.sub(r"^[^/]+\.dist-info/", "", name) for name in names if name not in package}
+    pages = {name.rpartition("/")[2] for name in names if ".data/data/share/man/man1/" in name}
+    assert pages == {path.name for path in (ROOT / "man").iterdir()}
+    others = [name for name in names if name not in package and ".data/" not in name]
+    rest = {re.sub(r"^[^/]+\.dist-info/", "", name) for name in others}
     assert rest == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE"}
     assert "tfs_deploy/py.typed" in package
     with tarfile.open(sdist) as archive:
@@ -80,7 +83,7 @@ def test_they_hold_the_package_and_its_licence_and_nothing_else(sdist, wheel):
     tops = {name.partition("/")[0] for name in sources - package}
     documents = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "README.md", "SECURITY.md"}
     assert package <= sources
-    assert tops == {"configs", "pyproject.toml", ".gitignore", "PKG-INFO", *documents}
+    assert tops == {"configs", "man", "pyproject.toml", ".gitignore", "PKG-INFO", *documents}
 
 
 def test_the_metadata_is_valid_and_names_the_licence(wheel):
