@@ -114,7 +114,9 @@ def server(tree: Path, *flags: str) -> Iterator[tuple[Watched, int, int]]:
     """Run the embedded server of a tree with one model; yield it with its ports."""
     port, rest_port = free_ports(2)
     command = [sys.executable, "-m", "tfs_deploy.server", f"--port={port}", f"--rest_api_port={rest_port}"]
-    command += ["--model_name=m", f"--model_base_path={MODEL}", "--drain_seconds=1", *flags]
+    command += ["--model_name=m", "--drain_seconds=1", *flags]
+    if not any(flag.startswith("--model_base_path") for flag in flags):
+        command.append(f"--model_base_path={MODEL}")
     environment = {**os.environ, "PYTHONPATH": str(tree), "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(command, env=environment, cwd=tree, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -198,25 +200,48 @@ def bad_name(tree: Path) -> tuple[float, float, str]:
             return watched.highest - watched.before, time.monotonic() - begun, f"metrics page: {status}"
 
 
-def reloads(tree: Path, base_path: str, *, comes: bool = False) -> tuple[float, float, str]:
-    """Send a config that cannot be served, and then one that can; the seconds are those until that one is answered.
+def new_version_after_nul(tree: Path) -> tuple[float, float, str]:
+    """Reload with a NUL in a base path, then add a version on the disk; the seconds are those until it is served."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        shutil.copytree(MODEL / "00000123", base / "1")
+        flags = f"--model_base_path={base}", "--file_system_poll_wait_seconds=1"
+        with server(tree, *flags) as (watched, port, rest_port), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary(RELOAD).future(config(("m", str(base)), ("n", "/models\0/m")), timeout=20)
+            call.exception()
+            shutil.copytree(MODEL / "00000123", base / "new")
+            (base / "new").rename(base / "2")
+            begun = watched.begin()
+            served = f"http://127.0.0.1:{rest_port}/v1/models/m/versions/2:predict"
+            ask = ["curl", "-sf", "-d", '{"instances": [1.0]}', served]
+            said = "did not come"
+            with contextlib.suppress(AssertionError):
+                until(lambda: subprocess.run(ask, capture_output=True, check=False).returncode == 0, 20)
+                said = "OK"
+            return watched.highest - watched.before, time.monotonic() - begun, said
 
-    ``comes``: with another model, which has to be loaded.
-    """
-    with server(tree) as (watched, port, _), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        requests = []
-        for more in ([("n", base_path)], [("another", str(MODEL))] if comes else []):
-            request = protos.ReloadConfigRequest()
-            for name, path in [("m", str(MODEL)), *more]:
-                request.config.model_config_list.config.add(name=name, base_path=path, model_platform="tensorflow")
-            requests.append(request.SerializeToString())
+
+def config(*models: tuple[str, str]) -> bytes:
+    request = protos.ReloadConfigRequest()
+    for name, path in models:
+        request.config.model_config_list.config.add(name=name, base_path=path, model_platform="tensorflow")
+    return bytes(request.SerializeToString())
+
+
+def reload_behind(tree: Path) -> tuple[float, float, str]:
+    """Reload with a base path without versions, and reload again; the seconds are those until that one is answered."""
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        server(tree) as (watched, port, _),
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
         reload = channel.unary_unary(RELOAD)
-        reload.future(requests[0], timeout=SECONDS)
+        first = reload.future(config(("m", str(MODEL)), ("n", empty)), timeout=SECONDS)
         with contextlib.suppress(AssertionError):
-            until(lambda: False, 0.5)  # it has come first
+            until(first.done, 3)  # it has come first
         begun, said = watched.begin(), "OK"
         try:
-            reload(requests[1], timeout=30)
+            reload(config(("m", str(MODEL))), timeout=30)
         except grpc.RpcError as error:
             said = error.code().name
         return watched.highest - watched.before, time.monotonic() - begun, said
@@ -313,8 +338,8 @@ CASES: dict[str, Case] = {
     "3 SIGTERM in 10 MB of brackets": lambda tree: told_to_end(tree, b'{"instances": ' + b"[" * 10_000_000),
     "3 SIGTERM in 100 MB of lists": lambda tree: told_to_end(tree, b'{"instances": [' + b"[]," * 35_000_000 + b"1]}"),
     "4 metrics after a name of %80": bad_name,
-    "5 a model that comes after a NUL in a base path": lambda tree: reloads(tree, "/models\0/m", comes=True),
-    "5 reload behind a base path without versions": lambda tree: reloads(tree, "/usr/share/man"),
+    "5 new version after a NUL in a base path": new_version_after_nul,
+    "5 reload behind a base path without versions": reload_behind,
     "6 server: 16 MB of pipelined GETs": pipelined,
     "6 client: endless REST reply": lambda tree: answered_over_rest(tree, endless),
     "6 client: gzip bomb of 5 GB": lambda tree: answered_over_rest(tree, functools.partial(bomb, _bomb())),

@@ -57,7 +57,7 @@ def log_reason(line: str) -> None:
     reason([line])
 
 
-def parse_in_pieces(data: bytes) -> None:
+def take_apart(data: bytes) -> None:
     parse_large(data, lambda: None)
 
 
@@ -133,9 +133,9 @@ READERS: dict[str, tuple[int, Callable[[int], Any], Callable[[Any], Any]]] = {
         lambda page: Counters.read(page, "m"),
     ),
     "log: reasons without an end": (3200, lambda n: "{name: a version: 1} due to error: " * n, log_reason),
-    "JSON: a large body": (1 << 20, lambda n: b'{"instances": [' + b"[]," * n + b"1]}", parse_in_pieces),
-    "JSON: a long text": (1 << 21, lambda n: b'{"instances": ["' + rb"\"" * n + b'"]}', parse_in_pieces),
-    "JSON: large lists in lists": (1 << 18, lambda n: b'{"z":' + b"[" * 99 + b"[[],1]," * n, parse_in_pieces),
+    "JSON: a large body": (1 << 20, lambda n: b'{"instances": [' + b"[]," * n + b"1]}", take_apart),
+    "JSON: a long text": (1 << 21, lambda n: b'{"instances": ["' + rb"\"" * n + b'"]}', take_apart),
+    "JSON: large lists in lists": (1 << 18, lambda n: b'{"z":' + b"[" * 99 + b"[[],1]," * n, take_apart),
     "JSON: a body": (128000, lambda n: b'{"instances": [' + b"1.5, " * n + b"1]}", parse_body),
     "JSON: brackets": (128000, lambda n: b"[" * n, parse_body),
     "JSON: objects": (64000, lambda n: b'{"instances":' * n, parse_body),

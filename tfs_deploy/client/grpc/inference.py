@@ -13,6 +13,7 @@ from tfs_deploy.client.call.inference_replies import ClassifyReply, RegressReply
 from tfs_deploy.codec.examples import ExampleLike, examples_input
 from tfs_deploy.errors import DataLossError
 from tfs_deploy.protos import methods
+from tfs_deploy.protos.pieces import parse_in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +82,7 @@ def fill_spec(spec: Any, ref: ModelRef, signature: str | None = None) -> None:
 def parse_message(kind: Any, data: bytes) -> Any:
     """Return the parsed reply; ``DataLossError`` if it is not valid."""
     try:
-        return kind.FromString(data)
+        return parse_in_pieces(kind, data)
     except DecodeError as error:
         raise DataLossError(f"the reply is not a valid {kind.DESCRIPTOR.name}: {error}") from error
 

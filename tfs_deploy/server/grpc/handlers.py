@@ -12,8 +12,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from tfs_deploy.errors import Code, InvalidArgumentError, StatusError
+from tfs_deploy.protos.pieces import parse_in_pieces
 from tfs_deploy.server.data_plane import UNEXPECTED_FAILURE
-from tfs_deploy.server.workers import current_job
+from tfs_deploy.server.workers import current_job, raise_if_abandoned
 
 if TYPE_CHECKING:
     from tfs_deploy.server.workers import CallLimit
@@ -95,7 +96,7 @@ def message_handler(
         if admit is not None:
             admit(context.peer())
         try:
-            message = kind.FromString(request)
+            message = parse_in_pieces(kind, request, raise_if_abandoned)
         except DecodeError as error:
             raise InvalidArgumentError(f"not a {kind.DESCRIPTOR.name}") from error
         data: bytes = answer(message, context).SerializeToString()
