@@ -101,10 +101,10 @@ def _stage(directory: Path, name: str, text: str, mode: int) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            if sys.platform != "win32":
+            if hasattr(os, "fchmod"):
                 # mkstemp makes files that only their owner can read; a server may run as another user
                 os.fchmod(file.fileno(), mode)
-                _keep_owner(file.fileno(), directory / name)
+            _keep_owner(file.fileno(), directory / name)
             os.fsync(file.fileno())
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -113,9 +113,11 @@ def _stage(directory: Path, name: str, text: str, mode: int) -> Path:
 
 
 def _keep_owner(descriptor: int, replaced: Path) -> None:
-    if sys.platform != "win32" and os.geteuid() == 0:
-        with contextlib.suppress(FileNotFoundError):
-            before = replaced.stat()
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        before = replaced.stat()
+        if sys.platform != "win32" and hasattr(os, "fchown"):
             os.fchown(descriptor, before.st_uid, before.st_gid)
 
 
@@ -132,7 +134,7 @@ def make_directory(directory: Path) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Wait until the disk has the names in a directory, where the file system can tell."""
-    if sys.platform == "win32":  # a directory cannot be opened there
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no directories
         return
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program that uses every client where the package's modules see Windows: ``GRPC_ADDRESS REST_URL FOLDER``.
+"""A program that uses every client where the package's modules see Windows: ``GRPC_ADDRESS REST_URL FOLDER PLATFORM``.
 
 The server has the model ``double`` (versions 1 and 2, label stable on 1), whose inputs below 0 are an error.
 """
@@ -96,7 +96,7 @@ def refuse(folder: Path) -> None:
     }
     for what, call in calls.items():
         error = raised(call, PlatformError)
-        assert error.message == f"{what} needs Linux"
+        assert error.message == f"{what} needs Linux", error
         assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
@@ -121,8 +121,8 @@ def raised(call: Any, kind: type[Any]) -> Any:
     raise AssertionError(f"no {kind.__name__}")
 
 
-def main(grpc: str, rest: str, folder: Path) -> None:
-    pretend_windows()
+def main(grpc: str, rest: str, folder: Path, platform: str) -> None:
+    pretend_windows(platform)
     from tfs_deploy import AsyncClient, AsyncRestClient, Client, RestClient, codec
 
     assert codec.encode_predict_request("double", X)
@@ -138,4 +138,4 @@ def main(grpc: str, rest: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4])

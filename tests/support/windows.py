@@ -17,10 +17,13 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 _OWN = "tfs_deploy"
+_TOLD: dict[tuple[str, str], Any] = {("os", "name"): "nt"}
 
 
-def pretend_windows() -> None:
+def pretend_windows(platform: str = "win32") -> None:
     """Let the package's modules find no name and no module that Windows lacks from now on, and tell it as platform."""
+    _TOLD["sys", "platform"] = platform
+    _TOLD["importlib", "import_module"] = _import_module
     assert not any(name.partition(".")[0] == _OWN for name in sys.modules)
     genuine = builtins.__import__
 
@@ -32,7 +35,7 @@ def pretend_windows() -> None:
         module = genuine(name, importer, *rest, **named)
         if not own:
             return module
-        return _seen_from_windows(module) if lacking(module.__name__) or module is sys else module
+        return _seen_from_windows(module) if lacking(module.__name__) or module in (sys, importlib) else module
 
     builtins.__import__ = restricted
 
@@ -45,8 +48,12 @@ class _Restricted(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name in lacking(self.__name__):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r} on Windows")
-        told = {("sys", "platform"): "win32", ("os", "name"): "nt"}
-        return told.get((self.__name__, name)) or getattr(self.__dict__["_genuine"], name)
+        return _TOLD.get((self.__name__, name)) or getattr(self.__dict__["_genuine"], name)
+
+
+def _import_module(name: str) -> ModuleType:
+    _refuse_missing(name)
+    return importlib.import_module(name)
 
 
 @functools.cache
@@ -91,5 +98,5 @@ def _defined(body: list[ast.stmt], system: SimpleNamespace) -> set[str]:
         elif isinstance(statement, ast.Assign):
             found |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
         elif isinstance(statement, ast.ImportFrom):
-            found |= {alias.asname or alias.name for alias in statement.names}
+            found |= {alias.asname for alias in statement.names if alias.asname}  # what a stub passes on
     return found

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support import client_on_windows
 from support.windows import lacking
 from tfs_deploy.server.testing import function_model, serve_models
@@ -29,10 +31,18 @@ def test_what_windows_lacks():
         assert lacking(module)
 
 
-def test_every_client_works_on_windows(tmp_path):
+@pytest.mark.parametrize("platform", ["win32", "emscripten"])
+def test_every_client_works_without_what_windows_lacks(tmp_path, platform):
     model = function_model(double, inputs={"x": "float32"}, outputs={"y": "float32"})
     with serve_models({"double": {1: model, 2: model}}, labels={"double": {"stable": 1}}) as server:
-        line = [sys.executable, client_on_windows.__file__, server.grpc_address, server.rest_url, str(tmp_path)]
+        line = [
+            sys.executable,
+            client_on_windows.__file__,
+            server.grpc_address,
+            server.rest_url,
+            str(tmp_path),
+            platform,
+        ]
         tests = str(Path(client_on_windows.__file__).parents[1])
         result = subprocess.run(
             line, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": tests}

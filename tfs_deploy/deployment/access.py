@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.deployment.docker import user_of
 from tfs_deploy.errors import ModelError
-from tfs_deploy.host.user import user_ids
+from tfs_deploy.host.posix import user_ids
 from tfs_deploy.savedmodel.versions import list_versions
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import platform
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from tfs_deploy.doctor.facts import Certificate, Clock, Disk, Limits, MachineFac
 from tfs_deploy.doctor.installed import installed_packages
 from tfs_deploy.doctor.probes import probe_engine, probe_gpu
 from tfs_deploy.errors import PlatformError, PortInUseError
+from tfs_deploy.host.posix import posix_module
 from tfs_deploy.host.tcp_ports import find_listener, is_free, listening_addresses
 from tfs_deploy.launch.docker.container import container_name
 from tfs_deploy.launch.docker.engine import ARCHITECTURES
@@ -40,8 +40,7 @@ def gather(deployment: Deployment | None = None) -> MachineFacts:
 
     The engine and nvidia-smi are queried at the same time, each for about a second at most.
     """
-    if sys.platform == "win32":
-        raise PlatformError(_DOCTOR)
+    posix_module("resource", _DOCTOR)
     wanted = _wanted(deployment)
     with ThreadPoolExecutor(2) as pool:
         asked, gpu = pool.submit(probe_engine, wanted), pool.submit(probe_gpu)
@@ -127,7 +126,7 @@ def _models(deployment: Deployment, engine: EngineFacts) -> Iterator[Disk]:
 
 def _disk(name: str, path: Path, *, writable: bool | None = None) -> Disk:
     """Look at a directory; ``writable`` where another process writes there."""
-    if sys.platform == "win32":
+    if not hasattr(os, "statvfs"):
         raise PlatformError(_DOCTOR)
     there = _nearest(path)
     try:
@@ -165,10 +164,7 @@ def _seconds_left(path: Path) -> float | None:
 
 
 def _limits() -> Limits:
-    if sys.platform == "win32":
-        raise PlatformError(_DOCTOR)
-    import resource
-
+    resource = posix_module("resource", _DOCTOR)
     soft, hard = (
         None if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.doctor.facts import EngineFacts, Gpu, Refusal
 from tfs_deploy.errors import TfsDeployError
-from tfs_deploy.host.user import user_ids
+from tfs_deploy.host.posix import user_ids
 from tfs_deploy.launch.docker.endpoint import USUAL_SOCKET, engine_endpoint
 from tfs_deploy.text import one_line
 

@@ -87,7 +87,7 @@ def run_command(
     processes of its session, and those that have left it but have its mark in their environment. What it leaves running
     on purpose, with its output elsewhere, stays.
     """
-    if sys.platform != "linux":
+    if sys.platform == "win32" or not hasattr(os, "waitid"):
         raise PlatformError(_COMMAND)
     mark = f"{os.getpid()}.{secrets.token_hex(8)}"
     try:
@@ -132,7 +132,7 @@ def run_command(
 
 def _ends_by(pid: int, end: float) -> bool:
     """Wait until ``end`` of the monotonic clock for a child to end, without collecting it; return whether it did."""
-    if sys.platform != "linux":
+    if sys.platform == "win32" or not hasattr(os, "waitid"):
         raise PlatformError(_COMMAND)
     delay = 0.001
     with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored there is nothing to collect
@@ -147,7 +147,7 @@ def _ends_by(pid: int, end: float) -> bool:
 
 def _kill_marked(mark: bytes) -> None:
     """Kill the processes with a mark in their environment; again, as long as one has just started another."""
-    if sys.platform != "linux":
+    if sys.platform == "win32":
         raise PlatformError(_COMMAND)
     for _ in range(_ROUNDS):
         found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _has(entry, mark)]
@@ -202,7 +202,7 @@ def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    if sys.platform != "linux":
+    if sys.platform == "win32" or not hasattr(os, "killpg"):
         raise PlatformError(_COMMAND)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

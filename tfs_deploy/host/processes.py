@@ -49,7 +49,7 @@ def resident_bytes(pid: int) -> int | None:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
         return None
-    if sys.platform == "win32":
+    if sys.platform == "win32" or not hasattr(os, "sysconf"):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE")
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 from typing import BinaryIO
 
 
@@ -24,7 +23,7 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
 
 
 def _regular(path: str, flags: int) -> int:
-    if sys.platform != "win32":  # or the opening of a pipe waits for whoever writes to it
+    if hasattr(os, "O_NONBLOCK"):  # or the opening of a pipe waits for whoever writes to it
         flags |= os.O_NONBLOCK
     descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -135,7 +134,7 @@ class JournalFile:
         with contextlib.suppress(OSError):
             reserve.parent.mkdir(parents=True, exist_ok=True)
             with reserve.open("wb") as file:
-                if sys.platform == "linux":
+                if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, RESERVE)
         try:
             yield

@@ -13,14 +13,13 @@ import getpass
 import json
 import os
 import socket
-import sys
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.atomic import remove_leftovers
-from tfs_deploy.errors import EnvironmentFault, LockedError, PlatformError, UsageError, file_hint
-from tfs_deploy.host.user import user_ids
+from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
+from tfs_deploy.host.posix import posix_module, user_ids
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 from tfs_deploy.text import parse_document
 
@@ -176,10 +175,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def _take(descriptor: int, *, shared: bool) -> bool:
-    if sys.platform == "win32":
-        raise PlatformError("the lock of a deployment")
-    import fcntl
-
+    fcntl = posix_module("fcntl", "the lock of a deployment")
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

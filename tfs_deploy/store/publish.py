@@ -18,13 +18,13 @@ import errno
 import itertools
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.atomic import make_directory, sync_directory
-from tfs_deploy.errors import EnvironmentFault, PlatformError, UsageError
+from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.host.posix import posix_module
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions, next_version
 from tfs_deploy.store import owner
 from tfs_deploy.store.base_path import check_base_path, check_version
@@ -107,11 +107,8 @@ def lock_base_path(base: Path) -> Iterator[None]:
     The lock is on the directory itself: nothing is left behind, and the kernel releases it when its holder dies.
     Publishing is safe without it; it keeps publishers from racing for one number and from pruning at the same time.
     """
-    if sys.platform == "win32":
-        raise PlatformError("writing a version directory")
-    import fcntl
-
-    handle = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl = posix_module("fcntl", "writing a version directory")
+    handle = os.open(base, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import collections
 import math
 import os
-import sys
 import threading
 import weakref
 from dataclasses import dataclass, field
@@ -126,5 +125,5 @@ def _renew() -> None:
         statistics.after_fork()
 
 
-if sys.platform != "win32":
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)

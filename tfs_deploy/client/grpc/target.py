@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import sys
+import socket
 from typing import Final
 
 from tfs_deploy.errors import PlatformError, UsageError
@@ -49,7 +49,7 @@ def _parts(target: object) -> tuple[str, list[Address]]:
         raise UsageError(
             f"{target} is a URL, but the gRPC client takes HOST:PORT", hint="use RestClient (--rest) for URLs"
         )
-    if sys.platform == "win32" and text.startswith(_SOCKETS):
+    if text.startswith(_SOCKETS) and not hasattr(socket, "AF_UNIX"):
         raise PlatformError(f"the address {text}")
     if text.startswith(_OTHER_SCHEMES) and text not in _OTHER_SCHEMES:
         return text, []

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -48,7 +47,7 @@ def _after_fork() -> None:
     _pid = os.getpid()
 
 
-if sys.platform != "win32":
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 

@@ -11,8 +11,8 @@ from tfs_deploy.config.command_line import server_flags
 from tfs_deploy.config.files import SSL
 from tfs_deploy.deployment.docker import user_of
 from tfs_deploy.errors import LaunchError, TfsDeployError, UsageError
+from tfs_deploy.host.posix import user_ids
 from tfs_deploy.host.signals import signals_later
-from tfs_deploy.host.user import user_ids
 from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.engine import DockerEngine, translated

@@ -40,7 +40,7 @@ class Process:
 
         A session of its own keeps Ctrl-C in the terminal from reaching it: the caller decides when it stops.
         """
-        if sys.platform == "win32":
+        if sys.platform == "win32" or not hasattr(os, "posix_spawn"):
             raise PlatformError(_SERVER)
         log_path.parent.mkdir(parents=True, exist_ok=True)
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -63,7 +63,7 @@ class Process:
         """Tell whether the process runs; collects its exit code if it is a child."""
         if self.exit_code is not None:
             return False
-        if sys.platform == "win32":
+        if not hasattr(os, "WNOHANG"):
             raise PlatformError(_SERVER)
         with contextlib.suppress(ChildProcessError):
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -80,7 +80,7 @@ class Process:
             os.kill(self.pid, signal.SIGTERM)
         if self._wait(timeout):
             return True
-        if sys.platform != "win32":
+        if hasattr(signal, "SIGKILL"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self._wait(timeout)

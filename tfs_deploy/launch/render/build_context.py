@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy.atomic import write_files
 from tfs_deploy.config.files import SSL, write_config
 from tfs_deploy.errors import EnvironmentFault, UsageError
-from tfs_deploy.host.user import user_ids
+from tfs_deploy.host.posix import user_ids
 from tfs_deploy.launch.docker.mount_access import own_key, require_model_access
 from tfs_deploy.launch.render.compose import (
     PROMETHEUS_FILE,

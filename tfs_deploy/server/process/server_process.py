@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import (
     EnvironmentFault,
     FailedPreconditionError,
-    PlatformError,
     StatusError,
     TfsDeployError,
     UsageError,
 )
 from tfs_deploy.host.addresses import Address
+from tfs_deploy.host.posix import posix_module
 from tfs_deploy.host.tcp_ports import bind, check_free
 from tfs_deploy.runtime.library import disable_xla, load_library
 from tfs_deploy.runtime.op_libraries import load_op_libraries
@@ -231,10 +230,7 @@ def _name_of(pid: int) -> str:
 
 def _allow_many_connections() -> None:
     """Raise the limit of open files as far as the system allows: every connection is one."""
-    if sys.platform == "win32":
-        raise PlatformError("the embedded server")
-    import resource
-
+    resource = posix_module("resource", "the embedded server")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         hard = max(soft, _MANY_FILES)
