@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tfs_deploy: export, configure, launch, call, verify and roll out models on TensorFlow Serving.
 
 The public names below are imported on first use, so ``import tfs_deploy`` costs next to nothing and a
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from tfs_deploy import codec as codec
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from tfs_deploy.export import from_image_bytes as from_image_bytes
     from tfs_deploy.export import regress_examples as regress_examples
     from tfs_deploy.export import with_vocabulary as with_vocabulary
+    from tfs_deploy.operations import AsyncDeployment as AsyncDeployment
+    from tfs_deploy.operations import Deployment as Deployment
     from tfs_deploy.rollout import RequestStats as RequestStats
     from tfs_deploy.rollout import Rollout as Rollout
     from tfs_deploy.runtime import LocalModel as LocalModel
@@ -39,9 +42,11 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AsyncClient": "tfs_deploy.client",
+    "AsyncDeployment": "tfs_deploy.operations",
     "AsyncRestClient": "tfs_deploy.client",
     "AsyncRouter": "tfs_deploy.client",
     "Client": "tfs_deploy.client",
+    "Deployment": "tfs_deploy.operations",
     "ExportedVersion": "tfs_deploy.export",
     "LocalModel": "tfs_deploy.runtime",
     "PredictReply": "tfs_deploy.client",
@@ -64,9 +69,11 @@ _HOME = {
 
 __all__ = [
     "AsyncClient",
+    "AsyncDeployment",
     "AsyncRestClient",
     "AsyncRouter",
     "Client",
+    "Deployment",
     "ExportedVersion",
     "LocalModel",
     "PredictReply",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``python -m tfs_deploy`` is ``tfs-deploy``."""
 
 import sys

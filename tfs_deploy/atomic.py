@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that are replaced whole: a reader sees the old text or the new one, also after a crash."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -82,9 +84,10 @@ def _stage(directory: Path, name: str, text: str, mode: int) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            # mkstemp makes files that only their owner can read; a server may run as another user
-            os.fchmod(file.fileno(), mode)
-            _keep_owner(file.fileno(), directory / name)
+            if sys.platform != "win32":
+                # mkstemp makes files that only their owner can read; a server may run as another user
+                os.fchmod(file.fileno(), mode)
+                _keep_owner(file.fileno(), directory / name)
             os.fsync(file.fileno())
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -93,7 +96,7 @@ def _stage(directory: Path, name: str, text: str, mode: int) -> Path:
 
 
 def _keep_owner(descriptor: int, replaced: Path) -> None:
-    if os.geteuid() == 0:
+    if sys.platform != "win32" and os.geteuid() == 0:
         with contextlib.suppress(FileNotFoundError):
             before = replaced.stat()
             os.fchown(descriptor, before.st_uid, before.st_gid)
@@ -112,7 +115,9 @@ def make_directory(directory: Path) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Wait until the disk has the names in a directory, where the file system can tell."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if sys.platform == "win32":  # a directory cannot be opened there
+        return
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     except OSError as error:

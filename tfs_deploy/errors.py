@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The error tree: every failure that a user can meet, what to do next, and whether a retry can help.
 
 ::
@@ -10,6 +11,7 @@
     ├── VerdictError                    exit 1   a check failed, a rollout was rolled back
     ├── EnvironmentFault                exit 3   the machine, a process or the network prevents it
     │   ├── MissingExtraError                    an optional dependency is not installed
+    │   ├── PlatformError                        only Linux can do it
     │   ├── PortInUseError
     │   └── LaunchError                          a server did not start
     ├── LockedError                     exit 4   another process holds the lock
@@ -23,9 +25,9 @@ from __future__ import annotations
 import enum
 import errno
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from tfs_deploy.text import without_passwords
+from tfs_deploy.text import install_extra, without_passwords
 
 
 class Code(enum.IntEnum):
@@ -66,8 +68,18 @@ class TfsDeployError(Exception):
         if retriable is not None:
             self.retriable = retriable
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an error reaches the process that asked for the work as it is, whatever its class is made with
+        return _restored, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message} (hint: {self.hint})"
+
+
+def _restored(kind: type[TfsDeployError], args: tuple[Any, ...], state: dict[str, Any]) -> TfsDeployError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(TfsDeployError):
@@ -120,8 +132,18 @@ class MissingExtraError(EnvironmentFault):
     """An optional dependency is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} is not installed", hint=f"pip install 'tfs-deploy[{extra}]'")
+        super().__init__(f"{what} is not installed", hint=install_extra(extra))
         self.extra = extra
+
+
+class PlatformError(EnvironmentFault):
+    """What was called needs Linux, and this is another system; the message names it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} needs Linux",
+            hint="clients and routers work on every system; run this on Linux, in a container or in WSL 2",
+        )
 
 
 class PortInUseError(EnvironmentFault):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Optional dependencies: imported on use, and named together with the extra that installs them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Latency quantiles, and how many requests each of them needs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text for people: suggestions, single lines, sizes, counts."""
 
 from __future__ import annotations
@@ -7,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+#: what pip calls this project; ``tfs-deploy`` on PyPI is another one
+DISTRIBUTION: Final = "tf-serving-deploy"
 
 #: the scheme of a URL, and its user with the @ (RFC 3986, 3.2.1): one with a password, and any of HTTP, often a token
 _USER_OF_URL: Final = re.compile(
@@ -26,6 +30,11 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
     """Return the hint that names the known word closest to a misspelt one, or ``otherwise`` if none is similar."""
     near = closest(word, known)
     return otherwise if near is None else f"did you mean {near!r}?"
+
+
+def install_extra(extra: str) -> str:
+    """Return the command that installs an extra of this project."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 def without_passwords(text: str) -> str:

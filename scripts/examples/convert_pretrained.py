@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Turn pretrained models into versions to serve.   usage: convert_pretrained.py [FOLDER]
 
 A Keras file (.keras, and .h5 of older days) and a frozen graph of TensorFlow 1. Files are made first, since there have

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Put a SavedModel into a Keras model and train what comes after it.   usage: keras_layer.py [FOLDER]
 
 The SavedModel stays as it is: features from a pretrained model, a new head on top. The result is exported as one

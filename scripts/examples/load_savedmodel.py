@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Load a SavedModel in a module, for a service or for a model around it.   usage: load_savedmodel.py [FOLDER]
 
 ``Scorer`` is what a service imports: it loads a version once, as TensorFlow Serving would, and answers with arrays.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Several signatures of one model, and how to call each.   usage: multiple_signatures.py [FOLDER]
 
 The signatures share the variables: probabilities, the best two classes by name, and the features below them. A client

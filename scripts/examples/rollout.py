@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Roll a version out from a script of your own.   usage: rollout.py FILE MODEL [VERSION]
 
 The class behind ``tfs-deploy rollout``: the same phases, gates and journal, with your code in between.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded server's batching against TensorFlow's own batch scheduler (the BatchFunction op), side by side.
 
 Run: python tests/bench/batching.py [cases load]     (prints a table; exits 1 if a limit is missed)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripted arrivals, run against the server's batching session and against TensorFlow's BatchFunction op.
 
 The op's threads hand a batch to the graph and do not wait for it, those of TensorFlow Serving's BatchingSession do. So

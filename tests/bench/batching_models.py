@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models for the comparison of batch schedulers: each once plain, once with TensorFlow's BatchFunction around it.
 
 Outputs: ``y``, and ``rows``, the number of rows of the batch that a row was computed in. Models: ``cheap``,

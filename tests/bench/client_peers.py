@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What other clients cost on the same server in the same run; the CPU of a REST call; the size of the base install.
 
 Run: python tests/bench/client_peers.py [--offline]     (prints a table; exits 1 when a target is missed)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What encoding, decoding and a round trip cost, next to the official helpers and to raw gRPC, in one run.
 
 Run: python tests/bench/codec_and_client.py [--no-server]      (prints a table; exits 1 when a target is missed)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hundreds of thousands of calls: memory stays flat, no descriptor and no thread is left behind.
 
 Run: python tests/bench/endurance.py [--calls 500000] [--threads 4]       (a table; exits 1 when a limit is missed)

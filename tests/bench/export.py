@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an export costs beside plain ``tf.saved_model.save`` of the same model, in one run.
 
 Run: python tests/bench/export.py [--rounds 5]     (prints a table; exits 1 when a target is missed)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a fleet costs the controller: a rollout with 1, 100 and 1,000 models on 1, 10 and 50 replicas.
 
 Run: python tests/bench/fleet.py      (prints a table; exits 1 when a limit is missed)

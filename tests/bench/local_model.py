@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LocalModel beside TensorFlow's own call of a signature, and its memory over many loads, in one run.
 
 Run: python tests/bench/local_model.py [--rounds 15]     (prints a table; exits 1 when a limit is missed)

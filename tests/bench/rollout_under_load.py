@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rollout 1 -> 2 in four steps, a rollback, and one stopped by a gate, under load from 8 threads and 64 async calls.
 
 Run: python tests/bench/rollout_under_load.py [--target docker [--image IMAGE]] [--requests 100000] [--html FILE]

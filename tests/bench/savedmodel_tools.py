@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """inspect, lint and diff of 100 MB models against their targets and against saved_model_cli, in one run.
 
 Run: python tests/bench/savedmodel_tools.py      (prints a table; exits 1 when a target is missed)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the embedded server costs, against the limits it has to keep: processor time, memory, speed, pauses, leaks.
 
 Run: python tests/bench/server.py [cpu large rest start reload leak]     (prints a table; exits 1 if a limit is missed)
@@ -165,7 +166,10 @@ def bench_rest(table: Table) -> None:
     rows = np.random.default_rng(0).random((1000, 10), np.float32).astype(float).round(6).tolist()
     body = json.dumps({"instances": rows}).encode()
     if importlib.util.find_spec("flask") is None:
-        print("REST against Flask: not measured, Flask is not installed (pip install 'tfs-deploy[dev]')", flush=True)
+        print(
+            "REST against Flask: not measured: no Flask (pip install 'tf-serving-deploy[dev]')",
+            flush=True,
+        )
         table.missed = True
         return
     with embedded(f"--model_base_path={MODEL}") as ours, baseline("flask") as plain:

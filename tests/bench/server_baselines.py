@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the embedded server is measured against, each a process of its own: ``python server_baselines.py KIND PORT``.
 
 ``grpc``: a plain ``grpc.server`` with 8 threads, TensorFlow's own conversions and a session callable.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load for the server's benchmarks, and what /proc says of a process."""
 
 from __future__ import annotations

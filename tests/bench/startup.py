@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What starting costs: the client import and `tfs-deploy --help`, median of 9 fresh processes each.
 
 Run: python tests/bench/startup.py      (prints a table; exits 1 when a target is missed)

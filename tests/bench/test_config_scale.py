@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configs of many models take time in proportion to their number."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a verdict costs: `tfs-deploy verify` on the demo's model, whole process, and the refusal of a broken model.
 
 Run: python tests/bench/verify.py [FOLDER]     (prints a table; exits 1 when a limit is missed)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy config``: what it prints, what it writes, and that a wrong file writes nothing."""
 
 from __future__ import annotations

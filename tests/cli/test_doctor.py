@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy doctor`` on this machine, and on machines where things are missing."""
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ models:
 ALWAYS = [
     "python.platform",
     "python.version",
+    "package.name",
     "package.tensorflow",
     "package.numpy",
     "package.grpcio",
@@ -267,7 +269,7 @@ def test_with_nothing_but_the_extra_cli(tmp_path):
     import tfs_deploy
 
     (site / "tfs_deploy").symlink_to(Path(tfs_deploy.__file__).parent)
-    own = metadata.distribution("tfs-deploy")
+    own = metadata.distribution("tf-serving-deploy")
     folder = next(Path(str(own.locate_file(path))).parent for path in own.files or () if path.name == "METADATA")
     (site / folder.name).symlink_to(folder)
     (site / "tensorflow-9.9.dist-info").mkdir()  # what an interrupted uninstall leaves
@@ -283,10 +285,32 @@ def test_with_nothing_but_the_extra_cli(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     found = {each["id"]: each for each in json.loads(result.stdout)["findings"]}
     assert found["package.tensorflow"]["level"] == "skipped"
-    assert found["package.tensorflow"]["hint"] == "pip install 'tfs-deploy[export]'"
+    assert found["package.tensorflow"]["hint"] == "pip install 'tf-serving-deploy[export]'"
     assert found["docker.engine"]["detail"] == "not checked: the Python package docker is not installed"
     assert found["extra.cli"]["level"] == "ok"
     assert found["extra.server"]["level"] == found["extra.docker"]["level"] == "skipped"
+
+
+def test_the_terraform_helper_of_that_name_is_found_although_it_overwrote_a_file(tmp_path):
+    import tfs_deploy
+
+    package = tmp_path / "tfs_deploy"
+    package.mkdir()
+    for path in Path(tfs_deploy.__file__).parent.iterdir():
+        if path.name not in ("__init__.py", "__pycache__"):
+            (package / path.name).symlink_to(path)
+    (package / "__init__.py").write_text('__version__ = "0.1.5"\n')  # this, and cli.py, is what its wheel holds
+    (package / "cli.py").write_text("raise RuntimeError\n")
+    (tmp_path / "tfs_deploy-0.1.5.dist-info").mkdir()
+    metadata_file = tmp_path / "tfs_deploy-0.1.5.dist-info/METADATA"
+    metadata_file.write_text("Metadata-Version: 2.4\nName: tfs-deploy\nVersion: 0.1.5\nSummary: Terraform helper\n")
+    command = [sys.executable, "-m", "tfs_deploy.cli.entry", "doctor", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr
+    found = {each["id"]: each for each in json.loads(result.stdout)["findings"]}
+    assert found["package.name"]["level"] == "problem"
+    assert found["package.name"]["detail"].startswith("tfs-deploy 0.1.5 (Terraform helper) is installed too")
 
 
 @pytest.mark.parametrize("width", [48, 79, 80, 110])

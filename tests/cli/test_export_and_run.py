@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy export`` and ``tfs-deploy run``: arguments, output, exit codes."""
 
 from __future__ import annotations

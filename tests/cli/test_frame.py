@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command frame: help, misspelt commands, missing extras, interrupts, output modes."""
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def test_without_click_it_says_what_to_install():
         """
     )
     assert result.returncode == 3
-    assert result.stderr == "error: click is not installed\n\nhint: pip install 'tfs-deploy[cli]'\n"
+    assert result.stderr == "error: click is not installed\n\nhint: pip install 'tf-serving-deploy[cli]'\n"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_without_click_it_says_what_to_install():
         ("tensorflow", ["serve", "--rest_api_port=0", "--model_base_path=/nowhere"], "server"),
         ("yaml", ["config", "configs/digits.yaml"], "cli"),
         ("httpx", ["predict", "localhost:1", "m", "--rest", "--input", "x=1"], "rest"),
-        ("sklearn", ["demo"], "demo"),
+        ("tensorflow", ["demo"], "demo"),
     ],
 )
 def test_a_missing_extra_is_one_line(blocked, command, extra):
@@ -90,7 +91,7 @@ def test_a_missing_extra_is_one_line(blocked, command, extra):
     )
     assert result.returncode == 3, result.stderr
     assert "Traceback" not in result.stderr
-    assert f"hint: pip install 'tfs-deploy[{extra}]'" in result.stderr
+    assert f"hint: pip install 'tf-serving-deploy[{extra}]'" in result.stderr
 
 
 def with_command(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The help of every command has one form: what it does, when to use it, examples that parse, and no line cut off."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every example in the help of a command runs as printed, in one folder: models/digits, digits.yaml, digit.npy."""
 
 from __future__ import annotations

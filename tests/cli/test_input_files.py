@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays in files as inputs of dtypes that numpy's files lack."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``--output FILE.npz`` keeps: every value as it was, in a file that numpy alone can read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``predict`` over TLS, with a token and headers."""
 
 from __future__ import annotations

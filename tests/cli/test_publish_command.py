@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy publish``: what a verdict says yes to, and nothing else; exit codes, the last line, JSON."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What smoke, rollout and rollback refuse before they ask any server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The requests that ``inspect`` prints work as they stand, against a real server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """inspect, lint and diff: what they print, what they exit with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What commands show on a real terminal (a pseudo terminal of 80 columns), and when the reader of a pipe goes away."""
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import textwrap
 import pytest
 
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
+#: what would say how a terminal is to be used
+UNSET = ("NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR", "CI", "TFS_DEPLOY_NO_PAGER")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 CODE = """
 import signal, sys, time, types, click
@@ -57,14 +60,14 @@ def on_terminal(
     """Run a command with stdout and stderr on a terminal; returns its exit code and everything written there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
+    clean = {name: value for name, value in os.environ.items() if name not in UNSET}
     process = subprocess.Popen(
         command_line(body),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        env={**clean, "TERM": "xterm-256color", **environment},
+        env={**clean, "TERM": "xterm-256color", "PAGER": "cat", **environment},
     )
     os.close(theirs)
     written = b""
@@ -195,3 +198,43 @@ def test_what_is_said_of_models_is_coloured_only_where_that_is_wanted(models, ar
     assert str(models) in written
     assert bool(colours(written)) == (escapes == "colours")
     assert ("\x1b" in written) == (escapes != "none")
+
+
+PAGER = {"PAGER": "sed s/^/paged:/", "CI": ""}
+LONG = "output.result({}, 'line\\n' * 60 + 'end', to_read=True)"
+
+
+@pytest.mark.parametrize(
+    ("body", "environment", "paged"),
+    [
+        (LONG, {}, True),
+        ("output.result({}, lambda console: console.print('line\\n' * 60), to_read=True)", {}, True),
+        ("sys.exit(main(['rollout', 'start', '--help']))", {}, True),
+        ("output.result({}, 'line', to_read=True)", {}, False),  # it fits
+        ("output.result({}, 'line\\n' * 60)", {}, False),
+        ("sys.exit(main(['rollout', 'start', '--help', '--no-pager']))", {}, False),
+        ("sys.exit(main(['lint', '--rules', '--json']))", {}, False),
+        (LONG, {"CI": "true"}, False),
+        (LONG, {"TERM": "dumb"}, False),
+        (LONG, {"PAGER": ""}, False),
+        (LONG, {"TFS_DEPLOY_NO_PAGER": "1"}, False),
+    ],
+)
+def test_what_is_longer_than_the_screen_and_read_from_its_beginning_is_paged(body, environment, paged):
+    code, written = on_terminal(body, **{**PAGER, **environment})
+    assert code == 0, written
+    assert ("paged:" in written) == paged
+
+
+def test_a_pager_is_given_colours_only_if_it_shows_them():
+    text = "click.style('x', fg='red') + '\\n' * 60"
+    body = f"output.result({{}}, {text}, to_read=True)"
+    _, written = on_terminal(body, **PAGER)
+    assert "paged:x" in written
+    assert not colours(written)
+
+
+def test_a_pipe_is_not_paged():
+    environment = {**os.environ, **PAGER}
+    piped = subprocess.run(command_line(LONG), capture_output=True, text=True, timeout=300, env=environment)
+    assert piped.stdout.startswith("line\n")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``up``, ``status``, ``logs``, ``down`` with the real embedded server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy verify`` as a CI job meets it: exit codes, the last line, JSON, reports, and what is left behind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replays what the real server answered; cases are files under ``recorded``."""
 
 from __future__ import annotations

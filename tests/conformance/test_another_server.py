@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recorded requests replayed on a server that runs already: ``--tfs-address`` says what differs."""
 
 from __future__ import annotations

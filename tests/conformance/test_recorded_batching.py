@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorded replies of a server that batches."""
 
 from __future__ import annotations

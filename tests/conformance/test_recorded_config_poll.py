@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorded edits of a polled config file: the same models served afterwards."""
 
 from __future__ import annotations

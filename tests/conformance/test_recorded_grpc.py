@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every recorded gRPC request gets the recorded status, text and message."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorded sequences of HandleReloadConfigRequest: same replies, same states afterwards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every recorded REST request gets the recorded status, content type and JSON."""
 
 from __future__ import annotations

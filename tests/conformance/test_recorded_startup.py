@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorded starts: the same flags start a server, leave it waiting for a model, or end it with the same reason."""
 
 from __future__ import annotations

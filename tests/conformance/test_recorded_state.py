@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorded lives of model versions: the same states in the same order, and the same errors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorded replies of servers with other flags: CORS, timeouts, method names, health, TLS, metrics."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One embedded server with the public test models, and every client on it."""
 
 from __future__ import annotations

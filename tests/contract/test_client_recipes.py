@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every recipe of docs/clients.md runs as it stands, against a real server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every client against a server with real models: the same results, the same exceptions."""
 
 from __future__ import annotations

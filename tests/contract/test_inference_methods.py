@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Classify, Regress, MultiInference, bound models and many examples: the same over every client."""
 
 from __future__ import annotations

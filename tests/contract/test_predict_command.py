@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy predict`` against a running server: what it prints, what it says of mistakes, how it exits."""
 
 from __future__ import annotations

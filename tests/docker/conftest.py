@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real Docker Engine, the image of the embedded server, and deployments in containers that are gone afterwards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The engine itself dies while a deployment comes up: on an engine of this test's own, never on the machine's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What goes wrong around a container, and what is left: the old service unharmed, and the next ``up`` heals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Up, use, change, down: a deployment in a container of a real engine."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images out of a registry: pulled when absent, by tag and by digest, and what a registry's answers become."""
 
 from __future__ import annotations

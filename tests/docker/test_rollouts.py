@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rollouts on a server in a container of a real engine: under load, bad candidates, dead servers, killed controllers.
 
 What happens to them is what happens to rollouts on the embedded server: see ``support.rollout_scenarios``.

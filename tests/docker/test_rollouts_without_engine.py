@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rollouts on a server in a container whose disk fills up, and whose engine goes away in the middle of one."""
 
 from __future__ import annotations

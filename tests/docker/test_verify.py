@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``verify`` in containers: images in turn, the server's own reason, nothing left."""
 
 from __future__ import annotations

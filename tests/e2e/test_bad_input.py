@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input on the real command line: a one-line error, a hint, the right exit code, and nothing left behind."""
 
 from __future__ import annotations

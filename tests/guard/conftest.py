@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the guard of public names shares: the command line, run in this process, and the comparison with a record."""
 
 from __future__ import annotations

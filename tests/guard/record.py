@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Record the public surface anew: ``python tests/guard/record.py``; then read the difference before it is committed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The documents of ``--json`` and the files of a state directory have the keys and kinds of values of the record.
 
 One deployment goes through its life, with every command once on the way.

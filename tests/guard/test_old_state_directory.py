@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A state directory that an earlier tfs-deploy left is read, and the rollout in it goes on to its end.
 
 ``data/unfinished_rollout/README.md`` tells how it was made.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Public names, commands, server flags and exit codes are those of the record."""
 
 from __future__ import annotations

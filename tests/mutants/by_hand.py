@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules that are broken one by one: where, how, and the tests that must notice."""
 
 from __future__ import annotations
@@ -39,6 +40,20 @@ MUTANTS = (
         "    labels = {**plan.others, plan.stable: server.labels.get(plan.stable, plan.old), plan.canary: plan.new}",
         "    labels = {plan.stable: server.labels.get(plan.stable, plan.old), plan.canary: plan.new}",
         ("tests/unit/rollout/controller/test_controller.py",),
+    ),
+    Mutant(
+        "transition: no models at all are no config",
+        "tfs_deploy/config/transition.py",
+        "    message.model_config_list.SetInParent()\n",
+        "",
+        ("tests/unit/config/test_transition.py",),
+    ),
+    Mutant(
+        "transition: a model that goes loads what its policy asks for",
+        "tfs_deploy/config/transition.py",
+        "            set_policy(config, VersionPolicy.specific(serving))\n",
+        "",
+        ("tests/unit/config/test_transition.py",),
     ),
     Mutant(
         "journal: half a line is not cut off",

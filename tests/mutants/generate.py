@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mutants of a module by rules: another comparison, the other of and/or, a condition turned round, a number more, a
 statement left out, None returned.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One change of one file, and the tests that must notice it."""
 
 from __future__ import annotations

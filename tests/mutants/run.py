@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Break one rule after another, and see that a test notices.
 
 Run: python tests/mutants/run.py [TEXT ...]   (those whose name has TEXT; exits 1 if a mutant survives undefended)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The modules that mutants are made of by rules: how many of each, and the tests that must notice."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The list of mutants fits the code, and the script that runs them works: all of them are run by hand."""
 
 from __future__ import annotations

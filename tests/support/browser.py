@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A headless Chromium, driven over its debugging pipe: what a page shows, says and asks the network for."""
 
 from __future__ import annotations

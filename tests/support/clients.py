@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The four clients, of which a test may call each in the same way."""
 
 from __future__ import annotations

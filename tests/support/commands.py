@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every command of ``tfs-deploy``, by the words that call it."""
 
 from __future__ import annotations

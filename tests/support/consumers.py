@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Consumers that follow the traffic file and send requests all the time, and a watch for what must never be."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ import asyncio
 import collections
 import contextlib
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,9 @@ from tfs_deploy.client import AsyncClient, AsyncRouter, Client, Router, read_tra
 from tfs_deploy.errors import InvalidArgumentError, NotFoundError, StatusError
 from tfs_deploy.rollout import RequestStats
 from tfs_deploy.state.request_tallies import requests_dir
+
+#: seconds between two requests of a thread; none in the long form, where the load takes every processor there is
+PAUSE = 0.0 if os.environ.get("TFS_DEPLOY_FULL") else 0.004
 
 
 class Consumers:
@@ -33,7 +38,7 @@ class Consumers:
         draw: Callable[[int], np.ndarray] | None = None,
         *,
         model: str = "zoo",
-        pause: float = 0.0,
+        pause: float = PAUSE,
     ) -> None:
         self._model = model
         self._pause = pause

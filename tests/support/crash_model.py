@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a machine that loses its power keeps: only what was synced, as the calls of this process ask for it.
 
 A file's bytes are kept if they had left the process when the file was synced, which is taken to be after they were

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A name server for one name, whose addresses a test changes (RFC 1035)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Docker Engine of a test's own, which it may kill without harm to the machine's."""
 
 from __future__ import annotations

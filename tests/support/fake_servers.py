@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A launch target and model servers that live in this process: the rules of TensorFlow Serving without models.
 
 ``FakeTarget`` implements ``LaunchTarget``; ``FakeServer`` follows a config as the real one does and notes what each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy``, or a server, as a process that starts at once: forked from one that has imported what it needs.
 
 What a start costs and imports is tested elsewhere, with fresh interpreters.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rollout whose disk fills up: ``unshare --mount python -m support.full_disk FILE``; exit code 0 if it ends well.
 
 The state directory is a file system of two megabytes, mounted where nobody else sees it; it goes away with the process.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SavedModels written node by node, for what TensorFlow's Python API does not write."""
 
 from __future__ import annotations

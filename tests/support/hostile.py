@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A grammar of hostile bytes: what a peer may send that is almost JSON, protobuf, HTTP/1.1 or HTTP/2; and a server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bare HTTP/2 server that answers what a test wants: frames instead of a library that gets everything right."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A controller killed at one entry of its journal: ``python kill_at_entry.py before|after NUMBER ARGUMENTS...``
 
 ``before`` the entry is written, when what it tells has happened already, or ``after`` it is on the disk.

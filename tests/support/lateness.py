@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How late something is, on a machine that itself may be late."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tests with real servers share: ports that nobody else takes, who is there, and waiting with a deadline."""
 
 from __future__ import annotations

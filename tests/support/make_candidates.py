@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a good model and bad candidates for its next version: ``python make_candidates.py FOLDER``.
 
 All compute y = x / 2 + 2 for small x, where their recorded answers are; each bad one has its own way to go wrong.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The versions of scripts/constraints.txt without their hashes: pip takes no hash for what a test has built itself."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests that routers record: a client that stands for labels, and what recorders have written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A wire to a server that a test may freeze, cut, or let only drops through."""
 
 from __future__ import annotations

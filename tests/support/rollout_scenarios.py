@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What rollouts are put through, on any deployment: bad candidates, dying servers, killed controllers, lost files.
 
 Each function takes a running ``Zoo``, on the embedded server or in a container, and asserts how it has to end.

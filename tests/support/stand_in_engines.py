@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stand-ins for container engines that are not installed here: services on a socket that answer as these would."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Verifications for the tests of reports."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deployments of the model zoo that rollouts are tried on: in a process, or in a container."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every page: its links lead somewhere, its commands are ones that the command line takes, and the README finds it."""
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import pytest
 from tfs_deploy.cli.main import COMMANDS, group
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted((ROOT / "docs").iterdir()), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
-IDS = [page.name for page in PAGES]
+DOCS = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "docs" / "demo.txt"]
+PAGES = [*DOCS, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 
 def commands(text: str) -> list[str]:
     """Return the command lines of a page: lines of code blocks, and code in a sentence."""
-    blocks = re.findall(r"^```(?:sh|bash|text|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(?:sh|bash|text|console)(?: .*)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     indented = re.findall(r"^(?:    (?:\$ )?|\$ )(tfs-deploy .*)$", text, re.MULTILINE)
     lines = [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -89,10 +91,11 @@ def test_its_links_lead_somewhere(page):
             assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, target
 
 
-def test_the_readme_leads_to_every_page():
-    links = set(re.findall(r"\]\((docs/[\w.-]+)", (ROOT / "README.md").read_text()))
-    pages = {f"docs/{page.name}" for page in (ROOT / "docs").iterdir()}
-    assert pages <= links
+def test_the_readme_or_the_navigation_leads_to_every_page():
+    links = set(re.findall(r"\]\(docs/([\w./-]+)", (ROOT / "README.md").read_text()))
+    navigation = set(re.findall(r"([\w./-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in DOCS}
+    assert pages <= links | navigation
 
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What has been written is still there after a crash of the machine: see ``support.crash_model``."""
 
 from __future__ import annotations

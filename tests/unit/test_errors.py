@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """The error tree: exit codes, hints, canonical status."""
 
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
@@ -46,6 +48,21 @@ def test_spec_error_lists_every_problem():
     assert errors.SpecError(problems).message.splitlines() == ["a.yaml:3: models[0].name: is empty", "a.yaml:9: is odd"]
 
 
+def test_every_error_can_be_pickled():
+    problem = errors.Problem("a.yaml", 3, "models[0].name", "is empty")
+    made = [
+        errors.MissingExtraError("httpx", "rest"),
+        errors.PlatformError("the embedded server"),
+        errors.SpecError([problem], hint="look"),
+        errors.UnavailableError("no answer", hint="start it", reached=False, retriable=False),
+        *(errors.status_error(code, "text", reached=True) for code in errors.Code),
+    ]
+    for error in made:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
+        assert vars(again) == vars(error)
+
+
 def test_the_tree_drawn_in_the_docstring_names_every_branch():
     drawn = inspect.getdoc(errors) or ""
     branches = [
@@ -61,5 +78,5 @@ def test_the_tree_drawn_in_the_docstring_names_every_branch():
 def test_missing_extra_says_what_to_install():
     with pytest.raises(errors.MissingExtraError) as caught:
         import_extra("a_package_that_is_not_there.inside", "docker")
-    assert caught.value.hint == "pip install 'tfs-deploy[docker]'"
+    assert caught.value.hint == "pip install 'tf-serving-deploy[docker]'"
     assert caught.value.message == "a_package_that_is_not_there is not installed"

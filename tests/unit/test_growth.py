@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing that reads bytes of others may take worse than linear time: inputs grow, and the growth is fitted."""
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pytest
 from tfs_deploy import codec, protos
 from tfs_deploy.client.rest.reply_bytes import ReplyBytes
 from tfs_deploy.codec.json import client as client_json
+from tfs_deploy.codec.json.pieces import parse_large
 from tfs_deploy.codec.json.server_request import parse_body
 from tfs_deploy.codec.wire import delimited, varint
 from tfs_deploy.deployment.file.yaml_reader import read_yaml
@@ -47,6 +49,10 @@ def request(*tensors: bytes) -> bytes:
         for number, each in enumerate(tensors)
     )
     return delimited(b"\x0a", b"\x0a\x01m") + b"".join(named)
+
+
+def parse_in_pieces(data: bytes) -> None:
+    parse_large(data, lambda: None)
 
 
 def models(count: int) -> str:
@@ -115,6 +121,9 @@ READERS: dict[str, tuple[int, Callable[[int], Any], Callable[[Any], Any]]] = {
         lambda n: b"".join([delimited(b"\x0a", b"\x0a\x01y" + delimited(b"\x12", tensor(1)))] * n),
         codec.decode_predict_response,
     ),
+    "JSON: a large body": (1 << 20, lambda n: b'{"instances": [' + b"[]," * n + b"1]}", parse_in_pieces),
+    "JSON: a long text": (1 << 21, lambda n: b'{"instances": ["' + rb"\"" * n + b'"]}', parse_in_pieces),
+    "JSON: large lists in lists": (1 << 18, lambda n: b'{"z":' + b"[" * 99 + b"[[],1]," * n, parse_in_pieces),
     "JSON: a body": (128000, lambda n: b'{"instances": [' + b"1.5, " * n + b"1]}", parse_body),
     "JSON: brackets": (128000, lambda n: b"[" * n, parse_body),
     "JSON: objects": (64000, lambda n: b'{"instances":' * n, parse_body),

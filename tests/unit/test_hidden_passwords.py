@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is shown to people holds neither passwords of URLs nor tokens."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The import contracts of pyproject.toml hold, and they refuse what they are there for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each light path may pull in, seen in fresh interpreters."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ("tensorflow", "keras", "sklearn", "h5py")
+HEAVY = ("tensorflow", "keras", "h5py")
 CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "orjson")
 
 
@@ -30,6 +31,10 @@ CLI_ONLY = ("pydantic", "yaml", "rich", "click", "httpx", "uvicorn", "docker", "
         ),
         ("import tfs_deploy.state.lock", (*HEAVY, *CLI_ONLY, "numpy", "grpc", "tfs_deploy.rollout.run")),
         ("import tfs_deploy.server", HEAVY),
+        (
+            "import tfs_deploy.server.pytest_plugin",  # every session of pytest does
+            (*HEAVY, *CLI_ONLY, "numpy", "grpc", "google.protobuf", "asyncio", "tfs_deploy.errors"),
+        ),
         ("from tfs_deploy.doctor import gather, judge; judge(gather())", (*HEAVY, "grpc", "uvicorn", "pydantic")),
     ],
 )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON of others that nests too deeply is an error like any other mistake in it."""
 
 from __future__ import annotations

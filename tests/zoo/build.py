@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Build and export models in a process of their own: ``python -m zoo.build FOLDER LIBRARY/MODEL...``.
 
 Below FOLDER, each model gets a folder LIBRARY/MODEL with ``model`` (the base path), ``answers.npz`` (the request and

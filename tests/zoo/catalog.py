@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which libraries there are, and which models the short form tries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The libraries that the development environment lacks: each in a folder of its own, outside the tree, made once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the zoo knows about a model and about a library."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each step takes for each model of the zoo.
 
 Run: python tests/zoo/table.py [LIBRARY ...]     (prints a table; exits 1 when a model fails that has no known fault)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real models answer as the original does: six always, all with ``./scripts/test --full``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One trial of a model: export (in a process with its library), verify, serve, call, compare."""
 
 from __future__ import annotations

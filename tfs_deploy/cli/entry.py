@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The console script: says what to install when the ``cli`` extra is missing, and turns errors into exit codes."""
 
 from __future__ import annotations

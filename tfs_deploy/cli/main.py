@@ -1,16 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command group: one line of help per command is registered here, its module is imported when it is called."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tfs_deploy import __version__
+from tfs_deploy.cli.line.option import in_words
+from tfs_deploy.cli.shared.help import Helped, require_known
+from tfs_deploy.cli.shared.options import COMMON, all_of
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import EnvironmentFault, MissingExtraError, TfsDeployError, UsageError, file_hint
 from tfs_deploy.text import closest, one_line
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: job -> its commands with the one line that `tfs-deploy --help` shows of each, in that order; a command NAME is the
 #: module tfs_deploy.cli.commands.NAME
@@ -52,15 +61,20 @@ GROUPS: dict[str, dict[str, str]] = {
         "logs": "Show the server's log.",
         "stats": "Show the CPU, memory and network use of the server.",
     },
+    "Set up": {
+        "completion": "Let a shell complete what you type.",
+    },
 }
 COMMANDS: dict[str, str] = {name: text for commands in GROUPS.values() for name, text in commands.items()}
 
 
+#: the variable in which a shell asks what TAB completes (``cli/line/shells``)
+COMPLETION: Final = "_TFS_DEPLOY_COMPLETE"
 #: makes the lines of all jobs start in the same column
 _NAME_WIDTH = max(map(len, COMMANDS))
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Helped, click.Group):
     """A click group that lists commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -81,11 +95,15 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of a line; the error for an unknown one names the closest command."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            near = closest(args[0], COMMANDS)
-            more = "" if near is None else f" Did you mean '{near}'?"
-            ctx.fail(f"No such command '{args[0]}'.{more}")
+        require_known(ctx, args, COMMANDS)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands and options without importing a command."""
+        from click.shell_completion import CompletionItem  # only a shell asks
+
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by job, from the registered lines."""
@@ -98,19 +116,39 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done, 1 negative verdict, 2 usage or deployment file, 3 environment, 4 locked, 130 Ctrl-C.",
+    epilog="A variable sets an option that the line does not have: TFS_DEPLOY_UP_TIMEOUT=60 is `up --timeout 60`.\n\n"
+    "Exit codes: 0 done, 1 negative verdict, 2 usage or deployment file, 3 environment, 4 locked, 130 Ctrl-C.",
 )
-@click.version_option(__version__, prog_name="tfs-deploy")
+@click.version_option(__version__, prog_name="tfs-deploy", help="Show the version and exit.")
+@all_of(COMMON)
 def group() -> None:
     """Deploy TensorFlow models on TensorFlow Serving: export, configure, launch, call, verify, roll out."""
 
 
 def run(arguments: list[str]) -> int:
     """Dispatch one command line and return the exit code (see ``errors`` for the table)."""
-    output = Output.from_arguments(arguments)
-    context: dict[str, Any] = {"obj": output}
+    before = os.environ.get("NO_COLOR")
     try:
-        code = group.main(arguments, prog_name="tfs-deploy", standalone_mode=False, **context)
+        return _run(arguments, Output.from_arguments(arguments))
+    finally:  # a program that calls this keeps its own environment
+        _set("NO_COLOR", before)
+
+
+def _set(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def _run(arguments: list[str], output: Output) -> int:
+    context: dict[str, Any] = {"obj": output}
+    if COMPLETION in os.environ:
+        from tfs_deploy.cli.line import shells
+
+        shells.register()
+    try:
+        code = group.main(arguments, prog_name="tfs-deploy", complete_var=COMPLETION, standalone_mode=False, **context)
     except click.ClickException as error:
         if isinstance(error, _NO_ARGUMENTS):
             error.show()
@@ -152,8 +190,18 @@ def _usage_error(error: click.ClickException) -> UsageError:
     """Return an error of click in the form of all our errors."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "tfs-deploy"
-    message = one_line(error.format_message()).removesuffix(".")
-    return UsageError(message, hint=f"{path} --help")
+    message = in_words(one_line(error.format_message())).removesuffix(".")
+    return UsageError(f"{message}{_nearest_choice(error)}", hint=f"{path} --help")
+
+
+def _nearest_choice(error: click.ClickException) -> str:
+    """Return the question after an unknown value, if one of the values that its parameter takes is close to it."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param is not None else None
+    given = re.match(r"'(.*?)' is not one of ", error.message)
+    if not isinstance(kind, click.Choice) or given is None:
+        return ""
+    near = closest(given[1], map(str, kind.choices))
+    return "" if near is None else f". Did you mean '{near}'?"
 
 
 #: packages that commands import at module level or deep inside -> the extra that brings them
@@ -165,7 +213,6 @@ _EXTRA_OF = {
     "orjson": "rest",
     "pydantic": "cli",
     "rich": "cli",
-    "sklearn": "demo",
     "tensorflow": "export",
     "uvicorn": "server",
     "yaml": "cli",

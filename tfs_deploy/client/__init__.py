@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients of TensorFlow Serving: gRPC and REST over one core without I/O, and routers that split requests over labels.
 
 The names below are imported on first use: a REST client does not load gRPC, nor the reverse.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The methods of the asynchronous clients, written once for gRPC and REST; the work is in ``core``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client bound to one model: ``client.model("digits", label="stable").predict(inputs)``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The methods of the blocking clients, written once for gRPC and REST."""
 
 from __future__ import annotations

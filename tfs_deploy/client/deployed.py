@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients that follow a deployment's server, also while ``up`` replaces it."""
 
 from __future__ import annotations

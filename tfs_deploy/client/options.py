@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options of every client, and those of the gRPC clients."""
 
 from __future__ import annotations

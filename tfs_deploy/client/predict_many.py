@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``predict_many``: concurrent batches, predictions in order, bounded memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts of a client that other code needs, so that it accepts any client: one of the four, or a test's own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The REST client (extra ``rest``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS and mTLS: PEM files as gRPC credentials or as an SSL context."""
 
 from __future__ import annotations

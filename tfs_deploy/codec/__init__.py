@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays to and from the bytes of Predict messages, without protobuf objects in between.
 
 Everything here is a pure function of its arguments. Decoded arrays are read-only and, wherever the wire holds an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values that a caller passes as tensors, as C-contiguous arrays in this machine's byte order."""
 
 from __future__ import annotations
@@ -64,13 +65,14 @@ def integer_array(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[
 
     NumPy before 2.0 would let it wrap round.
     """
-    wide = np.array(value)
-    if wide.dtype.kind not in "iu":
-        return np.array(value, dtype)
+    # of a dtype that is given: NumPy would make each element as wide as the longest text among them
+    signed = dtype != np.uint64
+    wide = np.array(value, np.int64 if signed else np.uint64)
     bounds = np.iinfo(dtype)
-    if wide.size and (wide.min() < bounds.min or wide.max() > bounds.max):
-        worst = wide.min() if wide.min() < bounds.min else wide.max()
-        raise OverflowError(f"{worst} does not fit {dtype}")
+    lowest = wide.min(initial=0) if signed else np.array(value, np.float64).min(initial=0)
+    highest = wide.max(initial=0)
+    if lowest < bounds.min or highest > bounds.max:
+        raise OverflowError(f"{int(lowest if lowest < bounds.min else highest)} does not fit {dtype}")
     return wide.astype(dtype)
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorProto bytes to arrays: one scan, then views on the buffer wherever its bytes are the array's memory.
 
 The rules are those of ``Tensor::FromProto`` (tensorflow/core/framework/tensor.cc): ``tensor_content`` wins over the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow's DataType numbers and names as numpy dtypes, and the other way round."""
 
 from __future__ import annotations

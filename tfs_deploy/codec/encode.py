@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays to TensorProto bytes: a short header and the array's own memory, joined with one copy.
 
 Two forms, as the server has: ``tensor_content`` (a block of memory; what clients send) and the typed ``*_val``

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tf.Examples from plain values, without TensorFlow, and what Classify and Regress answer.
 
 Features become what tensorflow/core/example/feature.proto knows: floats a FloatList, integers and booleans an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading messages that differ from an earlier one in their arrays' values only, without parsing them again.
 
 Calls of one client, and replies of one model, mostly have the same names and shapes. Where an earlier message of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PredictRequest and PredictResponse as bytes (tensorflow_serving/apis/predict.proto, model.proto), both directions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantized tensors: integers in memory, but of a DataType of their own on the wire.
 
 The wire form of an array has TensorFlow's numpy dtype, of one field that is named like the type

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packed varints to numpy arrays and back, without a Python loop over the values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The protobuf wire format, as far as tensors need it: varints, length-delimited fields, one scan of a message."""
 
 from __future__ import annotations

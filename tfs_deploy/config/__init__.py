@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What TensorFlow Serving reads, made from a deployment: models.config, batching, monitoring, flags.
 
 Every function here that turns a ``Deployment`` into messages, text or flags is pure; ``write_config`` is the one that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Request batching: the parameters as the server reads them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The flags that a deployment's server is started with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What changes between two configs, by the keys of the deployment file."""
 
 from __future__ import annotations

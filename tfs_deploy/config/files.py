@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of a deployment that its server reads, all in one directory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A deployment file from an existing models.config."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """models.config: made from a deployment, rendered, parsed, and checked by the server's own rules."""
 
 from __future__ import annotations

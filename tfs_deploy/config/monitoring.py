@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The monitoring config: Prometheus metrics on the REST port (monitoring_config.proto)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Version policies, read from and written into the server's messages."""
 
 from __future__ import annotations

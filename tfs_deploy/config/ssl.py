@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS on the gRPC port: the server's SSLConfig holds PEM contents, the deployment file names the files."""
 
 from __future__ import annotations

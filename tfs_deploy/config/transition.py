@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps from the config that a server has to the one it should have; none of them fails a request.
 
 The server refuses a label on a version that is not loaded yet, even if the same request loads it, and then changes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The config file in the state directory, read back: damage is refused, not taken for a config.
 
 Its first line is a comment with the CRC-32C of the rest; a file of an earlier release has none. The server skips it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compare the served model with the trained one: the held-out rows over both transports and in Keras."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo's folder: its files, and the check that no other files are overwritten."""
 
 from __future__ import annotations

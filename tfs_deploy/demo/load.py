@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Live traffic for the demo: threads that send held-out rows through the router and check every answer."""
 
 from __future__ import annotations

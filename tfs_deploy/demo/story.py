@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo, act by act: train, serve, check, roll out under load, refuse a bad version, report."""
 
 from __future__ import annotations
@@ -99,9 +100,7 @@ def run_demo(root: Path, view: View, *, bake: float = 3.0) -> Story:
 
 
 def _train(story: Story, view: View) -> None:
-    view.heading(
-        "1  Train and export", "scikit-learn's 1,797 handwritten digits, 8x8 pixels, one fifth of them held out"
-    )
+    view.heading("1  Train and export", "1,797 handwritten digits, 8x8 pixels, one fifth of them held out")
     work = SOFTMAX_EPOCHS + CONVOLUTION_EPOCHS + 3
     with view.progress("starting TensorFlow", work) as bar:
         for event in train(story.folder.root, story.folder.training_log):

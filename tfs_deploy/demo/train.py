@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Train and export the demo's three versions, in a process of its own: ``python -m tfs_deploy.demo.train FOLDER``.
 
 Progress goes to stdout as JSON lines, one event each; TensorFlow's output stays on stderr, which the parent sends to a

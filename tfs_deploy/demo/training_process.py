@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run the training process and yield its events."""
 
 from __future__ import annotations

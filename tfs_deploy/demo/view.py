@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the demo needs to show its story; the command line passes a terminal, tests pass a list."""
 
 from __future__ import annotations

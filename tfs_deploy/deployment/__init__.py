@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A deployment as plain values; ``deployment.file`` reads them from a deployment file."""
 
 from __future__ import annotations

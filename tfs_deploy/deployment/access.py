@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the server may read the models: this user's process, or the user inside a container."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.deployment.docker import user_of
 from tfs_deploy.errors import ModelError
+from tfs_deploy.host.user import user_ids
 from tfs_deploy.savedmodel.versions import list_versions
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def unreadable(
     who, ids = "this user", None
     docker = deployment.server.docker
     if deployment.server.contained and docker is not None:
-        user = user or user_of(docker, os.getuid(), os.getgid(), mapped=mapped)
+        user = user or user_of(docker, *user_ids(), mapped=mapped)
         uid, gid = (int(part or 0) for part in user.partition(":")[::2])
         if uid == 0 or mapped:
             return

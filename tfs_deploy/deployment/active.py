@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is served now, where a rollout has moved it away from the deployment file.
 
 A record belongs to the model's section of the file as it was when the rollout began (its digest). Once

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of the server for the batching parameters of a deployment."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The PEM files that the section ``ssl`` of a deployment file names."""
 
 from __future__ import annotations

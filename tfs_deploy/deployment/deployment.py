@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A deployment as plain values: which models one server serves, and how it is started.
 
 ``deployment.file.load_deployment`` reads and checks them; a program may also make them itself. The sections of the file

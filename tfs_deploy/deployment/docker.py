@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a server runs in a container: the ``server.docker`` section as plain values, and where things lie inside."""
 
 from __future__ import annotations

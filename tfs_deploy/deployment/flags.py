@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The flags of tensorflow_model_server, as data: name, type, default, and the release that brought each.
 
 The server prints its usage and carries on when it meets a flag it does not know, so a misspelt flag is lost without

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of container images, and what the name of a TensorFlow Serving image says about the server in it."""
 
 from __future__ import annotations

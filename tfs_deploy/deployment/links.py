@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Symbolic links in a base path that a container cannot follow: all it sees of this machine is what is mounted."""
 
 from __future__ import annotations

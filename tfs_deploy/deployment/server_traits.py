@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What lint needs to know of the server that a deployment describes."""
 
 from __future__ import annotations

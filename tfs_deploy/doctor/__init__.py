@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether this machine can serve: facts are collected in one place and judged by pure functions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judgements of the Docker Engine, its image and the GPUs."""
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.deployment.image import Image
 from tfs_deploy.doctor.finding import Finding, ok, problem, skipped, warning
 from tfs_deploy.doctor.versions import release
+from tfs_deploy.text import install_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +60,7 @@ def _socket(engine: EngineFacts, wanted: Wanted) -> Finding:
 def _engine(engine: EngineFacts, wanted: Wanted) -> Finding:
     name = "docker.engine"
     if not engine.sdk:
-        hint = "pip install 'tfs-deploy[docker]'"
+        hint = install_extra("docker")
         detail = "not checked: the Python package docker is not installed"
         return problem(name, detail + _NEEDED, hint) if wanted.target == "docker" else skipped(name, detail, hint)
     if engine.error is not None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The facts that ``doctor`` judges, as plain values; ``gather`` collects them, the judges only read them."""
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Wanted:
 class Packages:
     """Python and what is installed; versions by normalised name, ``tensorflow`` whichever build brings it.
 
+    ``namesake`` is version and summary of the distribution ``tfs-deploy``, None where it is not installed.
     ``own`` are the ``Requires-Dist`` lines of tfs-deploy (None: it runs from a source tree), ``requires`` those of
     its direct dependencies. ``gencode`` is the protobuf release that generated a package's messages.
     """
@@ -35,6 +37,7 @@ class Packages:
     installed: Mapping[str, str]
     own: tuple[str, ...] | None = ()
     requires_python: str | None = None
+    namesake: str | None = None
     extras: tuple[str, ...] = ()
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gencode: Mapping[str, str] = field(default_factory=dict)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``doctor`` reports: one finding per check, each with an id that scripts can rely on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collect the facts: the one part of ``doctor`` that looks at the machine; it changes nothing."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import platform
-import resource
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from tfs_deploy.deployment.certificates import validity
 from tfs_deploy.doctor.facts import Certificate, Clock, Disk, Limits, MachineFacts, Port, Wanted
 from tfs_deploy.doctor.installed import installed_packages
 from tfs_deploy.doctor.probes import probe_engine, probe_gpu
-from tfs_deploy.errors import PortInUseError
+from tfs_deploy.errors import PlatformError, PortInUseError
 from tfs_deploy.host.tcp_ports import find_listener, is_free, listening_addresses
 from tfs_deploy.launch.docker.container import container_name
 from tfs_deploy.launch.docker.engine import ARCHITECTURES
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.doctor.facts import EngineFacts
 
+_DOCTOR: Final = "a machine that serves"
 _STANDARD: Final = {"grpc_port": 8500, "rest_port": 8501}
 
 
@@ -123,6 +125,8 @@ def _models(deployment: Deployment, engine: EngineFacts) -> Iterator[Disk]:
 
 def _disk(name: str, path: Path, *, writable: bool | None = None) -> Disk:
     """Look at a directory; ``writable`` where another process writes there."""
+    if sys.platform == "win32":
+        raise PlatformError(_DOCTOR)
     there = _nearest(path)
     try:
         room = os.statvfs(there)
@@ -159,6 +163,10 @@ def _seconds_left(path: Path) -> float | None:
 
 
 def _limits() -> Limits:
+    if sys.platform == "win32":
+        raise PlatformError(_DOCTOR)
+    import resource
+
     soft, hard = (
         None if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
     )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is installed, read from the packages' metadata: nothing is imported, TensorFlow least of all."""
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.doctor.facts import Packages
 from tfs_deploy.doctor.versions import Requirement
+from tfs_deploy.text import DISTRIBUTION, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_OWN: Final = "tfs-deploy"
+#: a Terraform helper on PyPI that has an import package ``tfs_deploy``, and this project before 0.2.0
+_NAMESAKE: Final = "tfs-deploy"
 #: distributions that bring the package ``tensorflow``
 _BUILDS: Final = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-rocm", "tf-nightly")
 #: not needed, and known to disagree with TensorFlow
@@ -29,7 +32,7 @@ _MADE_BY: Final = re.compile(r"^# Protobuf Python Version: (\S+)", re.MULTILINE)
 
 def installed_packages() -> Packages:
     """Return what there is of the packages that matter here, and what each of them asks for."""
-    own = _find(_OWN)
+    own = _find(DISTRIBUTION)
     lines = None if own is None else tuple(own.requires or ())
     builds = {name: each for name in _BUILDS if (each := _find(name)) is not None}
     direct = {each.name for each in map(Requirement.parse, lines or ()) if each is not None} - {"tensorflow"}
@@ -45,6 +48,7 @@ def installed_packages() -> Packages:
         requires_python=own.metadata["Requires-Python"]
         if own is not None and "Requires-Python" in own.metadata
         else None,
+        namesake=_namesake(),
         extras=() if own is None else tuple(own.metadata.get_all("Provides-Extra") or ()),
         requires=requires,
         gencode=_generated(found),
@@ -68,6 +72,15 @@ def _find(name: str) -> metadata.Distribution | None:
         return None
     # What an interrupted uninstall leaves has a directory and no metadata.
     return found if found.metadata and "Version" in found.metadata else None
+
+
+def _namesake() -> str | None:
+    """Return version and summary of another distribution that fills the folder ``tfs_deploy``, if there is one."""
+    found = _find(_NAMESAKE)
+    if found is None:
+        return None
+    summary = one_line(" ".join(found.metadata.get_all("Summary") or ()))
+    return f"{found.version} ({summary})" if summary else found.version
 
 
 def _versions(found: dict[str, metadata.Distribution], more: Iterable[str]) -> dict[str, str]:

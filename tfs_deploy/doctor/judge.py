@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All judgements together: a pure function of the facts."""
 
 from __future__ import annotations

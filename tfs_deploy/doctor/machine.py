@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judgements of the machine: system, ports, disks, limits, clocks."""
 
 from __future__ import annotations

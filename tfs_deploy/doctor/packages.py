@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judgements of Python and its packages."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.doctor.finding import Finding, ok, problem, skipped, warning
 from tfs_deploy.doctor.versions import Requirement, compare, fits, release
+from tfs_deploy.text import DISTRIBUTION, install_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,8 @@ _NUMPY_2: Final = (2, 18)
 #: pairs with a finding of their own
 _JUDGED: Final = {("tensorflow", "numpy"), ("tensorflow-serving-api", "tensorflow")}
 _BASE: Final = ("numpy", "grpcio", "protobuf")
+#: versions in which a GOAWAY with an error code from 13 on aborts the process; 1.62 to 1.83 were tried, and are not hit
+GOAWAY_ABORTS: Final = frozenset({"1.84.0", "1.84.1", "1.84.2", "1.85.0", "1.85.1", "1.85.3"})
 #: extras that are the sum of others
 _SUMS: Final = frozenset({"all", "dev"})
 
@@ -27,6 +31,7 @@ _SUMS: Final = frozenset({"all", "dev"})
 def judge_packages(facts: Packages, wanted: Wanted) -> Iterator[Finding]:
     """Yield the findings about Python, the packages and the extras."""
     yield _python(facts)
+    yield _name(facts)
     yield _tensorflow(facts)
     for name in _BASE:
         yield _base(facts, name)
@@ -49,10 +54,19 @@ def _python(facts: Packages) -> Finding:
     return ok("python.version", f"Python {facts.python}")
 
 
+def _name(facts: Packages) -> Finding:
+    name = "package.name"
+    if facts.namesake is not None:
+        hint = f"pip uninstall -y tfs-deploy && pip install --force-reinstall --no-deps {DISTRIBUTION}"
+        detail = f"tfs-deploy {facts.namesake} is installed too, and writes into the same folder, tfs_deploy"
+        return problem(name, detail, hint)
+    return ok(name, f"nothing else is installed into tfs_deploy, the folder of {DISTRIBUTION}")
+
+
 def _tensorflow(facts: Packages) -> Finding:
     name, version = "package.tensorflow", facts.installed.get("tensorflow")
     if version is None:
-        hint = "pip install 'tfs-deploy[export]'"
+        hint = install_extra("export")
         return skipped(name, "not installed: export, run and the embedded server need it, nothing else does", hint)
     if len(facts.tensorflow_builds) > 1:
         builds = " and ".join(facts.tensorflow_builds)
@@ -72,6 +86,13 @@ def _base(facts: Packages, name: str) -> Finding:
     tensorflow = facts.installed.get("tensorflow")
     if version is None:
         return problem(label, f"{name} is not installed", f"pip install '{name}{wants}'")
+    if name == "grpcio" and version in GOAWAY_ABORTS:
+        without = ",".join(f"!={each}" for each in sorted(GOAWAY_ABORTS))
+        return problem(
+            label,
+            f"grpcio {version}: a server can end the process of a client with one GOAWAY",
+            f"pip install 'grpcio>=1.62,{without}'",
+        )
     if not fits(version, wants):
         return problem(label, f"{name} {version}, but {wants} is required", f"pip install '{name}{wants}'")
     if name == "numpy" and release(version) >= (2,) and tensorflow and release(tensorflow)[:2] < _NUMPY_2:
@@ -143,8 +164,10 @@ def _conflicts(facts: Packages) -> Finding:
 
 def _extras(facts: Packages, wanted: Wanted) -> Iterator[Finding]:
     if facts.own is None:
-        hint = "pip install tfs-deploy, or pip install -e . in its source tree"
-        yield skipped("extras", "tfs-deploy runs from a source tree and is not installed: its extras are unknown", hint)
+        hint = f"pip install {DISTRIBUTION}, or pip install -e . in its source tree"
+        yield skipped(
+            "extras", f"{DISTRIBUTION} runs from a source tree and is not installed: its extras are unknown", hint
+        )
         return
     needed = {"embedded": "server", "docker": "docker"}.get(wanted.target or "")
     for extra in facts.extras:
@@ -155,7 +178,7 @@ def _extras(facts: Packages, wanted: Wanted) -> Iterator[Finding]:
 
 
 def _extra(facts: Packages, extra: str, members: list[Requirement], *, wanted: bool) -> Finding:
-    name, hint = f"extra.{extra}", f"pip install 'tfs-deploy[{extra}]'"
+    name, hint = f"extra.{extra}", install_extra(extra)
     missing = [each.name for each in members if each.name not in facts.installed]
     if missing:
         detail = f"not installed: {', '.join(missing)}"

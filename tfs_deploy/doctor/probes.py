@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Probes of the Docker Engine and of GPUs: they may hang, so each has a timeout."""
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.doctor.facts import EngineFacts, Gpu, Refusal
 from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.host.user import user_ids
 from tfs_deploy.launch.docker.endpoint import USUAL_SOCKET, engine_endpoint
 from tfs_deploy.text import one_line
 
@@ -101,7 +103,7 @@ def _six(match: re.Match[str]) -> str:
 
 
 def _other_sockets() -> list[str]:
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user_ids()[0]}"
     return [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", USUAL_SOCKET, "/run/podman/podman.sock"]
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Versions and requirements of Python packages, as far as their metadata needs it (PEP 440 and 508).
 
 The ``packaging`` library would know all of it; the command line does without one more dependency. What is not

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Export a model to a version directory: sources, signatures, checks and publishing in one step.
 
 Importing this package does not import TensorFlow.
@@ -5,17 +6,34 @@ Importing this package does not import TensorFlow.
 
 from __future__ import annotations
 
-from tfs_deploy.export.exporter import ExportedVersion, export_model
-from tfs_deploy.export.signatures.signature import Signature
-from tfs_deploy.export.signatures.wrappers import (
-    classify_examples,
-    from_examples,
-    from_image_bytes,
-    regress_examples,
-    with_vocabulary,
-)
-from tfs_deploy.protos.signatures import TensorSpec
+import importlib
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from tfs_deploy.export.exporter import ExportedVersion, export_model
+    from tfs_deploy.export.signatures.signature import Signature
+    from tfs_deploy.export.signatures.wrappers import (
+        classify_examples,
+        from_examples,
+        from_image_bytes,
+        regress_examples,
+        with_vocabulary,
+    )
+    from tfs_deploy.protos.signatures import TensorSpec
+
+_WRAPPERS = "tfs_deploy.export.signatures.wrappers"
+#: public name -> its module, imported with it: the command line reads defaults and kinds without NumPy
+_HOME = {
+    "ExportedVersion": "tfs_deploy.export.exporter",
+    "Signature": "tfs_deploy.export.signatures.signature",
+    "TensorSpec": "tfs_deploy.protos.signatures",
+    "classify_examples": _WRAPPERS,
+    "export_model": "tfs_deploy.export.exporter",
+    "from_examples": _WRAPPERS,
+    "from_image_bytes": _WRAPPERS,
+    "regress_examples": _WRAPPERS,
+    "with_vocabulary": _WRAPPERS,
+}
 __all__ = [
     "ExportedVersion",
     "Signature",
@@ -27,3 +45,15 @@ __all__ = [
     "regress_examples",
     "with_vocabulary",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

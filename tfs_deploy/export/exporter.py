@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``export_model``: write a trained model to a numbered version directory, and prove that it loads."""
 
 from __future__ import annotations

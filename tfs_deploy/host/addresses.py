@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The addresses of servers, read in one place: ``HOST:PORT`` and http URLs."""
 
 from __future__ import annotations

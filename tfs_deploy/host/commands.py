@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Commands of a user, run with JSON on their standard input and a limit on their time; no process of theirs is left."""
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import UnavailableError, UsageError
+from tfs_deploy.errors import PlatformError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
+_COMMAND: Final = "a command of a gate or a hook"
 #: bytes of standard output, and of standard error, that a command may print
 _MOST: Final = 8 << 20
 #: seconds for which a command that has ended is listened to: another process may print the rest
@@ -84,6 +87,8 @@ def run_command(
     processes of its session, and those that have left it but have its mark in their environment. What it leaves running
     on purpose, with its output elsewhere, stays.
     """
+    if sys.platform != "linux":
+        raise PlatformError(_COMMAND)
     mark = f"{os.getpid()}.{secrets.token_hex(8)}"
     try:
         process = subprocess.Popen(
@@ -127,6 +132,8 @@ def run_command(
 
 def _ends_by(pid: int, end: float) -> bool:
     """Wait until ``end`` of the monotonic clock for a child to end, without collecting it; return whether it did."""
+    if sys.platform != "linux":
+        raise PlatformError(_COMMAND)
     delay = 0.001
     with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored there is nothing to collect
         while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
@@ -140,6 +147,8 @@ def _ends_by(pid: int, end: float) -> bool:
 
 def _kill_marked(mark: bytes) -> None:
     """Kill the processes with a mark in their environment; again, as long as one has just started another."""
+    if sys.platform != "linux":
+        raise PlatformError(_COMMAND)
     for _ in range(_ROUNDS):
         found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _has(entry, mark)]
         for entry in found:
@@ -193,6 +202,8 @@ def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform != "linux":
+        raise PlatformError(_COMMAND)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

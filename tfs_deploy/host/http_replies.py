@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the body of an HTTP reply says: pages, plain text and JSON in one line, for messages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """This machine as a whole: which boot it runs in, how much memory it can give (Linux)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PEM files as tools and editors leave them: with comments, a byte order mark, other line ends, in UTF-16."""
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes of this machine: recognised by number and start time, since the kernel gives a number out again (Linux)."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -47,10 +49,14 @@ def resident_bytes(pid: int) -> int | None:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
         return None
+    if sys.platform == "win32":
+        return None
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _exists(pid: int) -> int | None:
+    if sys.platform == "win32":  # where the signal 0 is Ctrl-C
+        return 0
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The proxy on the way to a server: one rule for gRPC, REST, gates and hooks.
 
 ``http_proxy`` and ``https_proxy`` (in either case; ``all_proxy`` for both) name the proxy for URLs of that scheme, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command that runs one of our modules in a process of its own."""
 
 from __future__ import annotations

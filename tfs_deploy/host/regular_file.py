@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading files that others made: a pipe, which hangs its reader, or a device without an end is refused at once."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from typing import BinaryIO
 
 
@@ -22,8 +24,9 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
 
 
 def _regular(path: str, flags: int) -> int:
-    # without O_NONBLOCK the opening of a pipe waits for whoever writes to it
-    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if sys.platform != "win32":  # or the opening of a pipe waits for whoever writes to it
+        flags |= os.O_NONBLOCK
+    descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         # a directory has an error of its own, which callers and people know

@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signals that ask a process to end: their handlers, and how they wait until a piece of work is done."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 
 def ending_signals() -> tuple[signal.Signals, ...]:
     """Return the signals that ask a process to end; SIGHUP, of a closed terminal, unless nohup has it ignored."""
-    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    return (signal.SIGINT, signal.SIGTERM, *(() if ignored else (signal.SIGHUP,)))
+    if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return (signal.SIGINT, signal.SIGTERM)
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def handle_ending_signals(handler: Handler) -> dict[signal.Signals, Any]:

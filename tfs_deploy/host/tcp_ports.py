@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TCP ports of this machine: free ones, bound ones, and the process that listens on one (Linux)."""
 
 from __future__ import annotations

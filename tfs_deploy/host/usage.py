@@ -1,14 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a process or a container uses of its machine: processor, memory, threads."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.errors import EnvironmentFault, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +59,8 @@ def container_usage(stats: Mapping[str, Any]) -> Usage:
 
 def process_usage(pid: int, *, window: float = _WINDOW) -> Usage:
     """Return what a process uses within ``window`` seconds (Linux); ``EnvironmentFault`` if it cannot be read."""
+    if sys.platform != "linux":
+        raise PlatformError("what a process uses")
     try:
         before, began = _ticks(pid), time.monotonic()
         time.sleep(window)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starting, changing, replacing and stopping the servers of a deployment.
 
 ``up`` observes, decides and carries out (``planning``, ``executor``). A launch target (``target``) starts and stops

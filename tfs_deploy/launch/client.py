@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client for the server of a deployment, plain or over TLS as its file says."""
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def client_for(deployment: Deployment, address: str, **options: Unpack[GrpcOptions]) -> Client:
-    """Return a client for ``address``; ``options`` are those of ``Client``.
+    """Return a client for ``address``; ``options`` are those of ``Client``. See ``secured``."""
+    return Client(address, **secured(deployment, options))
+
+
+def secured(deployment: Deployment, options: GrpcOptions) -> GrpcOptions:
+    """Return the options of a client with what the TLS of a deployment's server needs.
 
     With TLS it trusts the server's own certificate and those of ``ssl.ca``, under the name in that certificate: the
     toolkit started that server itself. A server that asks for a client certificate gets the one of ``ssl.client_cert``,
@@ -26,7 +32,7 @@ def client_for(deployment: Deployment, address: str, **options: Unpack[GrpcOptio
     """
     section = deployment.ssl
     if section is None:
-        return Client(address, **options)
+        return options
     import grpc
 
     pem = ssl_config(section)
@@ -35,9 +41,7 @@ def client_for(deployment: Deployment, address: str, **options: Unpack[GrpcOptio
     credentials = grpc.ssl_channel_credentials(roots, *own)
     name = certificate_name(section.cert)
     named = (("grpc.ssl_target_name_override", name),) if name else ()
-    options["options"] = (*named, *options.get("options", ()))
-    options["credentials"] = credentials
-    return Client(address, **options)
+    return {**options, "options": (*named, *options.get("options", ())), "credentials": credentials}
 
 
 def certificate_name(path: Path) -> str | None:

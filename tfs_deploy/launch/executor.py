@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Carrying out the steps of a plan, one after the other, exactly as they were decided."""
 
 from __future__ import annotations

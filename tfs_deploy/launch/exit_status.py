@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exit status of a server process, and what it means."""
 
 from __future__ import annotations

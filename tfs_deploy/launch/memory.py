@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much memory models need, by the estimate of the server before it loads one."""
 
 from __future__ import annotations

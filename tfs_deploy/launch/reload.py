@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bringing a running server to a config: the file first, then the same content by RPC, then wait."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starting a server and proving that it serves what it should; replacing one with another."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One started server, whatever it runs in, the ports that lead to it, and who else answers on them."""
 
 from __future__ import annotations

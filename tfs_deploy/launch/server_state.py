@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The config that was written for a server, and the versions and labels that it serves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a server reads once, at its start, as lines that can be compared: another line means another server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a deployment's server serves at this moment, compared with what its file asks for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The launch target: where the servers of one deployment run. A process of this machine and a container are two kinds.
 
 The life of a server, with the method that leads from one state to the next::

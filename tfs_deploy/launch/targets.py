@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The launch target that a deployment file names. A new kind is an entry of ``_TARGETS`` and a module of its own.
 
 A server is a deployment's own if ``up`` started it (its process record, the label of its container), or if it reads its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One deployment's server, up and down.
 
 ``up`` is observe -> decide -> carry out; ``plan`` stops after decide and shows the same steps. Nothing here locks: the

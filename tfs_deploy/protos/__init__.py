@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wire schema of TensorFlow Serving: message classes by name, without TensorFlow.
 
 ``schema.binpb`` is one FileDescriptorSet read out of the installed ``tensorflow-serving-api`` and ``tensorflow``

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Paths of the gRPC methods (tensorflow_serving/apis/prediction_service.proto, model_service.proto)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signatures as plain values: the inputs and outputs that a SignatureDef describes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read protobuf text format, with the lines of mistakes and those where blocks start."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reports: tables and sections, described once and written for the terminal, as Markdown or as HTML."""
 
 from __future__ import annotations

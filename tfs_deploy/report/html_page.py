@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts of every HTML page: one file without scripts and with nothing to fetch; all text in it is escaped."""
 
 from __future__ import annotations

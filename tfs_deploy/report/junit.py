@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A verification as JUnit XML, which CI services show as tests: a suite per model and target, a case per check."""
 
 from __future__ import annotations

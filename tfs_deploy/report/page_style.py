@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the pages look: light and dark, on a screen, a phone and paper."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rollout as one HTML page without scripts, other files or network access."""
 
 from __future__ import annotations

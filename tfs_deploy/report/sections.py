@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sections of a report: each is described once and written for the terminal, as Markdown and as HTML.
 
 A new section is one function that returns a ``ReportSection``, listed with the others of its report

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables: described once, written for the terminal or as Markdown (as HTML: ``html_page``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A smoke test as metrics for the textfile collector of Prometheus's node_exporter.
 
 The collector reads every ``*.prom`` file of its directory at each scrape, so a file must be replaced atomically, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Charts over time, as SVG: lines, and bars of phases.
 
 All charts have the same width and time axis, so that they line up below each other.

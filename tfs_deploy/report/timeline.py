@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The timeline of a rollout from its journal: phases, traffic, judgements; times are seconds since its start."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Charts without a time axis, as SVG: a distribution, and values with their limits on a logarithmic scale."""
 
 from __future__ import annotations

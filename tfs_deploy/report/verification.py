@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A verification for the terminal and as Markdown for a pull request."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sections of a verification's reports, in their order: one function each, listed in ``SECTIONS``."""
 
 from __future__ import annotations

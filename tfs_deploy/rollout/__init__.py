@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rollouts: move traffic from one version to the next in steps, judge each step, go back when one fails.
 
 ::

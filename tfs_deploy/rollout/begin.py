@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a rollout begins: with a plan for what is served now, or with the unfinished rollout to resume."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a check of a version found: preflight, smoke and the golden gate answer with it."""
 
 from __future__ import annotations

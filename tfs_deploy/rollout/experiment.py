@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numbers of an A/B experiment: each arm with confidence intervals, and its change from stable. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values that people write as text: times, shares and sizes."""
 
 from __future__ import annotations

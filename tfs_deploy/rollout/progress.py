@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a rollout stands while it waits: for people who watch it live."""
 
 from __future__ import annotations

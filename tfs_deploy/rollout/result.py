@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report of a rollout: one ``StepReport`` for each step, one ``RolloutResult`` at the end."""
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """``Rollout``: a new rollout of a deployment's model, or one that is resumed where its journal ends."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import functools
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
 from tfs_deploy.host.machine import boot_id
+from tfs_deploy.host.threads import in_thread
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
 from tfs_deploy.rollout.begin import (
@@ -167,6 +170,36 @@ class Rollout:
                         on_wait(progress.of(action))
                     self._own.clock.sleep(action.seconds)
             result = self.result
+        if check:
+            result.check()
+        return result
+
+    async def run_async(
+        self,
+        *,
+        on_step: Callable[[StepReport], None] | None = None,
+        on_event: Callable[[str], None] | None = None,
+        on_wait: Callable[[RolloutProgress], None] | None = None,
+        check: bool = True,
+    ) -> RolloutResult:
+        """Run the rollout as ``run`` does, beside an event loop; the functions are called from other threads.
+
+        Cancelled, it ends after the action in progress and leaves everything as it is, to be resumed or aborted.
+        """
+        self.on_step = on_step or self.on_step
+        self.on_event = on_event or self.on_event
+        try:
+            await in_thread(self.__enter__)
+            progress = ProgressWatch(self._opened[0])
+            while not isinstance(action := await in_thread(self.tick), Finish):
+                if isinstance(action, Wait):
+                    if on_wait is not None:
+                        on_wait(progress.of(action))
+                    await asyncio.sleep(action.seconds)
+            result = await in_thread(lambda: self.result)
+        finally:
+            if self._open is not None:
+                await in_thread(lambda: self.__exit__(None, None, None))
         if check:
             result.check()
         return result

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sets up a rollout from its plan: the controller's world with its gates, hooks and sources of numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HTTP for gates, hooks and notifications, with the standard library alone."""
 
 from __future__ import annotations

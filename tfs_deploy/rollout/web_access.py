@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What gates send and trust beside a URL: headers with secrets from the environment, CA certificates."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cut a call into batches, and join their results."""
 
 from __future__ import annotations

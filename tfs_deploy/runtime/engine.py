@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One loaded SavedModel: what LocalModel and the embedded server run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a caller passes to a local model, as the arrays that a signature takes."""
 
 from __future__ import annotations

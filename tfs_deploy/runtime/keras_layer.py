@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One signature of a SavedModel as a layer of a Keras model. Imports Keras and TensorFlow: import it lazily."""
 
 from __future__ import annotations

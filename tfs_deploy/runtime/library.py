@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow's C library, bound through ctypes: what TensorFlow Serving runs, without TensorFlow's Python package.
 
 The ``tensorflow`` wheel ships the whole runtime behind the stable C API (tensorflow/c/c_api.h). Loading that takes
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault, MissingExtraError
+from tfs_deploy.text import install_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +153,7 @@ def load_library() -> Library:
     except (OSError, AttributeError) as error:
         raise EnvironmentFault(
             f"TensorFlow's C library in {folder} cannot be loaded: {error}",
-            hint="install tensorflow 2.16 or newer from its official wheel: pip install 'tfs-deploy[server]'",
+            hint=f"install tensorflow 2.16 or newer from its official wheel: {install_extra('server')}",
         ) from error
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What to do about a model that TensorFlow's loader refuses, by the loader's own text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load a model into this process and call it: ``load_model`` and ``LocalModel``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The few fields of a MetaGraphDef that serving needs, read without parsing its graph."""
 
 from __future__ import annotations

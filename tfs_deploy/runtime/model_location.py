@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The version directory that a caller means: a path, a base path and a number, or a deployment file and a label."""
 
 from __future__ import annotations

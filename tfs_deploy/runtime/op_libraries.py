@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loading shared libraries with custom ops into TensorFlow's C library."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One loaded meta graph: a TensorFlow session and the graph it runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ``TF_Status`` for each thread, and its content as one of the toolkit's errors."""
 
 from __future__ import annotations

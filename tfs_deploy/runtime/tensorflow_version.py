@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Versions of TensorFlow, compared and required as in PEP 440."""
 
 from __future__ import annotations

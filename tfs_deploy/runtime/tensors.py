@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays to ``TF_Tensor`` and back: one copy in, none out for large results.
 
 Strings are arrays of TF_TString, 24 bytes each (tensorflow/core/platform/ctstring_internal.h): short ones lie in the

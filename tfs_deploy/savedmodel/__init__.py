@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read, describe and judge SavedModels without TensorFlow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compare two versions of a model: what changes for clients, and whether it breaks them.
 
 Inputs may accept more and outputs may promise more; everything else breaks a client that was written for the old

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inspect a version: everything that a SavedModel says about itself, as plain values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of the files in a version directory."""
 
 from __future__ import annotations

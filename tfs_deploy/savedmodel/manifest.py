@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The manifest of a version: sha256 and size of every file, provenance, and free metadata."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sample requests made of a recorded call: one that the version has answered, where a made-up one might be refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one judge of a version's files: what speaks against serving a version, as plain values.
 
 Export, ``publish``, ``inspect --check``, ``verify`` and rollouts all ask here. Each names what it accepts

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sample requests, ready to paste into a shell or a Python file, that call a signature."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Version directories under a base path, by the server's own rules."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The warmup file: TFRecord of PredictionLog that the server replays before a version becomes available.
 
 Rules (g3doc/saved_model_warmup.md, saved_model_warmup_util.h): at most 1000 records; Predict, Classify, Regress and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded server: what works against it works against ``tensorflow_model_server``.
 
 ``python -m tfs_deploy.server`` takes the flags of the original; ``testing`` runs the server inside a test.

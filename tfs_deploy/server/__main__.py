@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``python -m tfs_deploy.server``: the embedded server, with tensorflow_model_server's flags."""
 
 from __future__ import annotations

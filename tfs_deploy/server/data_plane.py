@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the server answers, once for gRPC and REST: plain values in, arrays and results out.
 
 The adapters in ``grpc`` and ``rest`` turn bytes and JSON into these calls, and name the metrics of their requests.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counters and histograms under the server's own names, as Prometheus text (util/prometheus_exporter.cc)."""
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run the embedded server inside a test, on free ports, for SavedModels or plain Python functions.
 
     with serve_models({"double": function_model(double, inputs={"x": "float32"}, outputs={"y": "float32"})}) as server:
         with Client(server.grpc_address) as client:
             client.predict("double", {"x": [1.0]})
 
-With ``pytest_plugins = ["tfs_deploy.server.pytest_plugin"]`` the fixture ``model_server`` does the same.
+pytest finds the fixtures ``serving`` and ``model_server``, which do the same, by itself (``docs/testing.md``).
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from tfs_deploy import protos
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import StatusError, UsageError
+from tfs_deploy.extras import require_extra
 from tfs_deploy.savedmodel.versions import latest_version, list_versions
 from tfs_deploy.server.data_plane import DataPlane
+from tfs_deploy.server.faults import Faults
 from tfs_deploy.server.grpc.server import GrpcServer
-from tfs_deploy.server.inference.function_model import FunctionModel, function_model
+from tfs_deploy.server.inference.function_model import FunctionModel, fixed_model, function_model
 from tfs_deploy.server.inference.servable import ModelServable
 from tfs_deploy.server.metrics import ServerMetrics
 from tfs_deploy.server.models.config_checks import TENSORFLOW
@@ -30,7 +33,7 @@ from tfs_deploy.server.models.manager import ManagerOptions
 from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions, check_reached
 from tfs_deploy.server.models.states import ServableId
 
-__all__ = ["FunctionModel", "TestServer", "function_model", "serve_models"]
+__all__ = ["FunctionModel", "TestServer", "fixed_model", "function_model", "serve_models"]
 
 _HOST: Final = "127.0.0.1"
 _THREADS: Final = 8
@@ -51,6 +54,20 @@ class TestServer:
     grpc_address: str
     rest_url: str | None
     core: ServerCore
+    _faults: Faults = field(default_factory=Faults, repr=False)
+
+    def failing(
+        self, model: str, error: StatusError, *, times: int | None = None
+    ) -> contextlib.AbstractContextManager[None]:
+        """Answer requests for a model with ``error`` inside the block, or only the next ``times`` of them.
+
+        Requests for its metadata count: a client makes one before its first ``predict``.
+        """
+        return self._faults.during(model, error=error, times=times)
+
+    def slow(self, model: str, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """Wait so many seconds before each answer for a model inside the block; what waits at its end goes on."""
+        return self._faults.during(model, seconds=seconds)
 
 
 @contextlib.contextmanager
@@ -63,9 +80,10 @@ def serve_models(
         models: name -> base path of SavedModels (all its versions are served), function model (version 1), or version
             -> function model.
         labels: name -> label -> version.
-        rest: open a REST port too (needs the ``server`` extra; gRPC does not).
+        rest: open a REST port too (needs the ``testing`` extra; gRPC does not).
 
     Raises:
+        MissingExtraError: what REST needs is not installed.
         ModelError: a base path holds no version.
         StatusError: a model cannot be loaded, with the server's code and text.
     """
@@ -80,17 +98,21 @@ def serve_models(
         core.reload(config)
         check_reached(core.states.wait_until_settled(_versions(config)), "servable(s)")
         data_plane = DataPlane(core, metrics)
+        faults = Faults()
+        data_plane.find = faults.before(data_plane.find)
         grpc_server = GrpcServer(data_plane, threads=_THREADS)
         port = grpc_server.listen(f"{_HOST}:0")
         grpc_server.start()
         stack.callback(grpc_server.stop, _DRAIN_SECONDS)
         rest_port = stack.enter_context(_rest(data_plane)) if rest else None
         rest_url = None if rest_port is None else f"http://{_HOST}:{rest_port}"
-        yield TestServer(f"{_HOST}:{port}", rest_url, core)
+        yield TestServer(f"{_HOST}:{port}", rest_url, core, faults)
 
 
 @contextlib.contextmanager
 def _rest(data_plane: DataPlane) -> Iterator[int]:
+    for module in ("uvicorn", "httptools", "orjson"):
+        require_extra(module, "testing")
     from tfs_deploy.host.tcp_ports import bind
     from tfs_deploy.server.rest.handler import RestHandler
     from tfs_deploy.server.rest.server import RestServer

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The threads that answer requests: a pool that costs less than the standard one.
 
 The thread that became idle last is woken first, as its stack and caches are still warm; a request costs a lock and a
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from tfs_deploy.errors import ResourceExhaustedError
+from tfs_deploy.errors import CancelledError, ResourceExhaustedError
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,13 @@ _of_thread = threading.local()
 def current_job() -> Job | None:
     """Return the job that this thread runs."""
     return getattr(_of_thread, "job", None)
+
+
+def raise_if_abandoned() -> None:
+    """Raise a ``CancelledError`` if the caller of this thread's job has gone."""
+    job = current_job()
+    if job is not None and job.abandoned:
+        raise CancelledError("the caller has gone")
 
 
 class Job:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Smoke checks of a server: every label answers, with the right version, as recorded at export."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The clients of a deployment's server, one for each transport."""
 
 from __future__ import annotations

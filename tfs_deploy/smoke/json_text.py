@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the JSON that the REST API writes for some outputs is valid."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inputs made up from a signature alone, and the check of outputs against a signature."""
 
 from __future__ import annotations

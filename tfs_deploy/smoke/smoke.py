@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Smoke: call a label or a version over each transport and compare with the answers recorded at export.
 
 The metadata of a label tell which version answers (GetModelStatus ignores labels, get_model_status_impl.cc). Then each

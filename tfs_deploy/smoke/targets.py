@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The targets of a deployment's smoke test: its labels and versions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``active.json``: the versions and labels that rollouts left in force (see ``deployment.active``).
 
 Written by ``up`` and by rollouts under the deployment's lock; every command that has to know what is served reads it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``config`` and ``config.N``: the files that a server reads, one generation for each start of a server.
 
 ``config`` is a link to the generation of the server that is in use. A server that is to replace it reads a directory of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The state directory of a deployment: every file and directory in it, in one table (``docs/state-directory.md``).
 
 One module of this package owns each of them: its name, format, reader and writer. Everywhere else a state directory is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``endpoint.json``: where a deployment's server answers now, for clients that follow it (``DeployedClient``).
 
 ``{"generation": 3, "grpc": "127.0.0.1:8510", "rest": "127.0.0.1:8511"}``. ``up`` replaces it under the deployment's

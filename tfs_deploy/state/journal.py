@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rollouts/MODEL/0001.jsonl`` and so on: the journals of a model's rollouts, one fsynced, sealed line an entry.
 
 The highest number is the current one. What an entry says is up to the rollout (``rollout.controller.journal``), which
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -132,7 +134,8 @@ class JournalFile:
         with contextlib.suppress(OSError):
             reserve.parent.mkdir(parents=True, exist_ok=True)
             with reserve.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, RESERVE)
+                if sys.platform == "linux":
+                    os.posix_fallocate(file.fileno(), 0, RESERVE)
         try:
             yield
         finally:

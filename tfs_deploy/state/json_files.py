@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON files of the state directory: replaced whole, read with one wording for whatever is wrong with them.
 
 A file of format 1 does not say so: version 1 is what every file without the key ``format`` has, so that files of
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from tfs_deploy.atomic import write_atomic
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
-from tfs_deploy.text import parse_document
+from tfs_deploy.text import DISTRIBUTION, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +71,7 @@ def require_known(document: Any, known: int, subject: str) -> None:
     found = document.get(FORMAT, 1) if isinstance(document, dict) else 1
     if isinstance(found, int) and found > known:
         message = f"{subject} has format {found}, written by a later release of tfs-deploy (this one knows {known})"
-        raise EnvironmentFault(message, hint="use that release, or a later one: pip install --upgrade tfs-deploy")
+        raise EnvironmentFault(message, hint=f"use that release, or a later one: pip install --upgrade {DISTRIBUTION}")
 
 
 def is_damage(error: EnvironmentFault) -> bool:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``last_start.json``: how long the last start of a server took, so that ``plan`` can say how long a gap will be.
 
 ``{"seconds": 4.2}``. Written by ``up`` under the deployment's lock; nothing depends on it, so a file that cannot be

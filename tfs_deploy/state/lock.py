@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rollout.lock``: the lock of a deployment, held by the one process that changes something.
 
 Whoever writes a file of the state directory holds it, unless that file's module says otherwise. The file tells who
@@ -8,17 +9,18 @@ ends.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import getpass
 import json
 import os
 import socket
+import sys
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.atomic import remove_leftovers
-from tfs_deploy.errors import EnvironmentFault, LockedError, UsageError, file_hint
+from tfs_deploy.errors import EnvironmentFault, LockedError, PlatformError, UsageError, file_hint
+from tfs_deploy.host.user import user_ids
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 from tfs_deploy.text import parse_document
 
@@ -47,7 +49,7 @@ def holder(state_dir: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be opened: {error.strerror}", hint=file_hint(error)) from error
     try:
-        return None if _take(descriptor, fcntl.LOCK_SH) else _read(descriptor)
+        return None if _take(descriptor, shared=True) else _read(descriptor)
     finally:
         os.close(descriptor)
 
@@ -137,12 +139,12 @@ def _acquire(path: Path, wait: float, on_wait: Callable[[str], None], option: st
     told = False
     while True:
         descriptor = _open(path)
-        if _take(descriptor, fcntl.LOCK_EX):
+        if _take(descriptor, shared=False):
             if _is_at(path, descriptor):
                 return descriptor
             os.close(descriptor)  # it was released by force between the opening and the taking
             continue
-        about, only_read = _read(descriptor), _take(descriptor, fcntl.LOCK_SH)
+        about, only_read = _read(descriptor), _take(descriptor, shared=True)
         os.close(descriptor)
         if only_read and time.monotonic() < end + _LOOKS:
             time.sleep(_LOOK)
@@ -173,9 +175,13 @@ def _is_at(path: Path, descriptor: int) -> bool:
     return (there.st_ino, there.st_dev) == (own.st_ino, own.st_dev)
 
 
-def _take(descriptor: int, mode: int) -> bool:
+def _take(descriptor: int, *, shared: bool) -> bool:
+    if sys.platform == "win32":
+        raise PlatformError("the lock of a deployment")
+    import fcntl
+
     try:
-        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -186,12 +192,14 @@ def _write(descriptor: int, purpose: str) -> None:
     about = {"holder": _user(), "host": socket.gethostname(), "pid": os.getpid(), "since": since, "purpose": purpose}
     with contextlib.suppress(OSError):  # a full disk: the lock is held all the same
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(with_checksum(about)).encode() + b"\n", 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, json.dumps(with_checksum(about)).encode() + b"\n")
 
 
 def _read(descriptor: int) -> dict[str, Any]:
     try:
-        about = parse_document(os.pread(descriptor, 4096, 0))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        about = parse_document(os.read(descriptor, 4096))
         require_unchanged(about)
         return {key: about[key] for key in _ABOUT}
     except (KeyError, RecursionError, TypeError, ValueError):
@@ -202,4 +210,4 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return str(os.getuid())
+        return str(user_ids()[0])

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rollouts/MODEL/request``: what a rollout that is at work is asked to do, one word.
 
 Any command may leave a request, without a lock: the file is replaced whole, the last request counts. The process that

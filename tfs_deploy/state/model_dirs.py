@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Directories of one model each inside the state directory: a model's name may hold what a file's may not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``requests/MODEL/*.jsonl``: what consumers saw of their requests during a rollout, for the process that judges it.
 
 Every consumer process appends to a file of its own, one JSON line for each half second: requests, errors, a histogram

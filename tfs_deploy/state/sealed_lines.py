@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines of JSON that show when they were changed, cut out or reordered after they were written.
 
 A sealed line is its entry's keys and four more: ``format``, ``length`` and ``crc32c`` of the entry's own JSON, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The logs of a deployment's servers.
 
 ``server.log`` is the embedded server's, ``next-server.log`` that of one that is to replace it, ``.log.1`` what the one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``server.json``: which process is the deployment's embedded server, and how it was started.
 
 While a server is replaced there are two more such files: ``next.json`` of its successor, ``old.json`` of the server

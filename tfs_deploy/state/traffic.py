@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``traffic.json``: how the requests for each model are split over its labels, for routers in other processes.
 
 ``{"generation": 7, "models": {"digits": {"stable": 95.0, "canary": 5.0}}}``. ``up`` and rollouts replace it under the

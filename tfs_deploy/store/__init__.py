@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Version directories as a store: list, find, stage, publish, prune, identify, and require a verdict. No TensorFlow.
 
 ``stage`` publishes new files, ``publish_version`` a copy of an existing version. Each name is imported on first use:

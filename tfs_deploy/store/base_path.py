@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Check the base path and number of a new version before anything is written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publish an existing version, such as one that was verified: copy it, check it, then make it visible whole.
 
 No TensorFlow.

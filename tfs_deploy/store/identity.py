@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The identity of a version: a digest of exactly its files, to which a verdict is bound."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The owner of a staging directory, written in its name and so known from the moment that it exists."""
 
 from __future__ import annotations

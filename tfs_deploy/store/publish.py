@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publish a version: stage it beside its target, sync it, and make it visible under its number by one rename.
 
 A server lists the base path once a second and takes every child whose name is an integer for a version, so a version
@@ -14,16 +15,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.atomic import make_directory, sync_directory
-from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.errors import EnvironmentFault, PlatformError, UsageError
 from tfs_deploy.savedmodel.versions import VersionDir, list_versions, next_version
 from tfs_deploy.store import owner
 from tfs_deploy.store.base_path import check_base_path, check_version
@@ -106,7 +107,11 @@ def lock_base_path(base: Path) -> Iterator[None]:
     The lock is on the directory itself: nothing is left behind, and the kernel releases it when its holder dies.
     Publishing is safe without it; it keeps publishers from racing for one number and from pruning at the same time.
     """
-    handle = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if sys.platform == "win32":
+        raise PlatformError("writing a version directory")
+    import fcntl
+
+    handle = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -143,7 +148,7 @@ def sync_tree(folder: Path) -> None:
     """Sync everything below ``folder`` to disk before it becomes visible."""
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
-            handle = os.open(Path(place, name), os.O_RDONLY | os.O_CLOEXEC)
+            handle = os.open(Path(place, name), os.O_RDONLY)
             try:
                 os.fsync(handle)
             finally:

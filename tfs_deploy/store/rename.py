@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rename a directory without ever replacing another."""
 
 from __future__ import annotations

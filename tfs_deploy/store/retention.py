@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Remove old versions: all but the newest, and never one that a deployment names or serves."""
 
 from __future__ import annotations

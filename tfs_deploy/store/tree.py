@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Copying the tree of a model as plain files: what lies outside of it is not taken in by a link.
 
 A link leads wherever its maker liked; a copy that follows it would publish a key or a password file of whoever copies.
@@ -19,7 +20,6 @@ def copy_tree(
     target: Path,
     *,
     left_out: Collection[str] = (),
-    outward: bool = False,
     copy: Callable[[Path, Path], Any] | None = None,
 ) -> int:
     """Copy the files below ``source`` into ``target``, which may exist, and return their size in bytes.
@@ -31,7 +31,6 @@ def copy_tree(
         source: a directory, or a link to one.
         target: where to.
         left_out: paths below ``source`` that are not copied.
-        outward: follow links out of ``source`` too, for a copy that is not published.
         copy: copies one file, ``shutil.copyfile`` by default.
 
     Raises:
@@ -41,7 +40,7 @@ def copy_tree(
     """
     size = 0
     target.mkdir(exist_ok=True)
-    for path, real in tree(source, left_out=left_out, outward=outward):
+    for path, real in tree(source, left_out=left_out):
         if real.is_dir():
             (target / path).mkdir(exist_ok=True)
         else:
@@ -51,6 +50,14 @@ def copy_tree(
     return size
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a file a hard link to another, or a copy of it where that does not work: for ``copy_tree``."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def check_tree(source: Path) -> None:
     """Raise ``UsageError`` for what ``copy_tree`` would not copy."""
     for _ in tree(source):
@@ -58,7 +65,7 @@ def check_tree(source: Path) -> None:
 
 
 def tree(
-    source: Path, *, left_out: Collection[str] = (), outward: bool = False, path: Path = Path(), linked: bool = False
+    source: Path, *, left_out: Collection[str] = (), path: Path = Path(), linked: bool = False
 ) -> Iterator[tuple[Path, Path]]:
     """Yield each directory and file below ``source / path``, as a path below ``source`` and where it really lies.
 
@@ -75,7 +82,7 @@ def tree(
         if below.as_posix() in left_out:
             continue
         real = Path(os.path.realpath(entry.path))
-        if not outward and not real.is_relative_to(root):
+        if not real.is_relative_to(root):
             raise UsageError(
                 f"{entry.path} is a link that leads out of {source}, to {real}",
                 hint=f"to publish what it leads to, copy it first: cp -rL {source} COPY",
@@ -84,7 +91,7 @@ def tree(
             yield below, real
         elif real.is_dir() and not (entry.is_symlink() and linked):
             yield below, real
-            yield from tree(source, left_out=left_out, outward=outward, path=below, linked=linked or entry.is_symlink())
+            yield from tree(source, left_out=left_out, path=below, linked=linked or entry.is_symlink())
         elif real.is_dir():
             hint = "put the directory in the place of the link"
             raise UsageError(f"{entry.path} is a link to a directory below another such link", hint=hint)

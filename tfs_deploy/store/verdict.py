@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``verdict.json``: the result of a verification, bound to the verified files; writing, reading, requiring it."""
 
 from __future__ import annotations

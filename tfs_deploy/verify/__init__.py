@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Verify a version before it serves traffic: from its files to a load test, and the verdict."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The checks of a verification: stable ids, each passed, failed or skipped, with the reason."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run a verification: every version, on every target, group by group."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One version on one server, as every group of checks gets it."""
 
 from __future__ import annotations

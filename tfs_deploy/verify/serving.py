@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server of a verification: started for it and stopped afterwards, or one that already runs elsewhere."""
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the server finds the versions to verify: in place, or in a folder of links to their files."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING
 
 from tfs_deploy.deployment import Model, VersionPolicy
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.savedmodel.versions import version_number
-from tfs_deploy.store.tree import copy_tree
+from tfs_deploy.store.tree import copy_tree, link_or_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,13 +50,6 @@ def _model(name: str, versions: dict[int, Path], labels: dict[str, int], folder:
 def _link(source: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        copy_tree(source, target, outward=True, copy=_link_or_copy)
+        copy_tree(source, target, copy=link_or_copy)
     except OSError as error:
         raise EnvironmentFault(f"{source} cannot be copied to {target}: {error}") from error
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

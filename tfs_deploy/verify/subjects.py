@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The versions to verify: those that a path stands for, and the baseline of each."""
 
 from __future__ import annotations

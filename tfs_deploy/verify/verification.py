@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The result of a verification as plain values: the versions, every check, and the evidence for the report."""
 
 from __future__ import annotations

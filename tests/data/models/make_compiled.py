@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a model with a function that XLA must compile, called by another: ``python make_compiled.py FOLDER``."""
 
 import sys

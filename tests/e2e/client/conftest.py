@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replicas of a model server as processes that a test may kill, stop and start again."""
 
 from __future__ import annotations

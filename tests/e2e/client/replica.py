@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded server for faults: a function in the place of a SavedModel, so that it is back in half a second.
 
 Run: python replica.py PORT REST_PORT [SECONDS]       each Predict takes SECONDS; SIGTERM stops it in order

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A call ends with its deadline, whichever client makes it and whatever the server is doing when it stops to answer."""
 
 from __future__ import annotations

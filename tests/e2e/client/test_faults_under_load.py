@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers that die, freeze and are full, under load: no call fails that a retry can save, and deadlines hold."""
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pytest
 from typing_extensions import Self
 
 from support.clients import CLIENTS
+from support.consumers import PAUSE
 from support.lateness import assert_punctual
 from tfs_deploy.client import AsyncClient, AsyncRestClient, Client, RestClient
 from tfs_deploy.errors import DeadlineExceededError, ResourceExhaustedError, TfsDeployError
@@ -29,7 +31,7 @@ X = {"x": np.array([2.0], np.float32)}
 
 
 class Load:
-    """Threads that predict without pause until told to stop; keeps what failed."""
+    """Threads that predict until told to stop; keeps what failed."""
 
     def __init__(self, *clients: Any, threads: int = 6) -> None:
         self.done = dict.fromkeys(range(len(clients)), 0)
@@ -52,7 +54,7 @@ class Load:
             thread.join()
 
     def _run(self, number: int, client: Any) -> None:
-        while not self._over.is_set():
+        while not (self._over.wait(PAUSE) if PAUSE else self._over.is_set()):
             try:
                 reply = client.predict("half_plus_two", X)
             except TfsDeployError as error:  # noqa: PERF203 - each call may fail

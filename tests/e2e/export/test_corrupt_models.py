@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Damaged models through everything that reads one: an error that names the file, no crash, hang or runaway memory."""
 
 from __future__ import annotations

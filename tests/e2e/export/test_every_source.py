@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every way into a version directory: exported, linted, loaded here and served, with the original's values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deployments of the model zoo on the embedded server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad candidates on the embedded server, each stopped by the gate that should stop it; stable never notices."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wiring to a real server: file first, then the same by reload; a refusal puts the file back."""
 
 from __future__ import annotations

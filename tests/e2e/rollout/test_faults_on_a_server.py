@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults during rollouts on the embedded server: dead servers, lost files, a full disk, rivals, a jumping clock."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The guide to rollouts and the scripts to copy: every command is right, and does what it says under load."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A controller killed at each entry of its journal, on the embedded server and under load, and then resumed."""
 
 from __future__ import annotations

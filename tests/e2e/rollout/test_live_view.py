@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rollout status --watch`` on a real terminal: redrawn in place while a rollout goes on, and over when it is."""
 
 from __future__ import annotations

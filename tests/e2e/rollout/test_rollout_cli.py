@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands smoke, rollout and rollback against a running deployment: output and exit codes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rollouts on the embedded server, with requests all the time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two deployments on one machine with the same ports: the one without a server never acts on that of the other."""
 
 from __future__ import annotations

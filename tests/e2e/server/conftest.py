@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """One embedded server with the public test models, and eyes on its process."""
 
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -54,6 +56,11 @@ class Server:
             if line.startswith(f"{key}:"):
                 return int(line.split()[1]) / (1024 if line.endswith("kB") else 1)
         raise KeyError(key)
+
+    def processor_seconds(self) -> float:
+        """Seconds of processor time that the process has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def open_files(self) -> int:
         """How many descriptors the process has open."""

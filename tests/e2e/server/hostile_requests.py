@@ -1,7 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests that are generated and mutated, without end: documents over REST, messages over gRPC, and bare bytes."""
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Iterator
@@ -38,6 +40,7 @@ VERBS = [":predict", ":classify", ":regress", "", ":Predict", ":multi", "/metada
 METHODS = ["POST"] * 8 + ["GET"] * 3 + ["PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "FOO"]
 
 
+@functools.cache
 def rest_seeds() -> list[tuple[str, Any]]:
     """The recorded requests that carry a JSON document."""
     found = []
@@ -51,6 +54,7 @@ def rest_seeds() -> list[tuple[str, Any]]:
     return found
 
 
+@functools.cache
 def grpc_seeds() -> list[tuple[str, bytes]]:
     """The recorded calls as paths and bytes; reloads are left out, they would change what is served."""
     found = []

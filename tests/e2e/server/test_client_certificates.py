@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS with client certificates: only who has one of the authority's is served; REST and the metrics stay plain."""
 
 from __future__ import annotations

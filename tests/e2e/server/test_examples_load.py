@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every deployment file in configs and docs is one that the embedded server loads."""
 
 from __future__ import annotations

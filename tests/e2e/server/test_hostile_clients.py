@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients that are many, slow, half gone or lying: served or refused, at a bounded price, at nobody else's cost."""
 
 from __future__ import annotations
@@ -8,19 +9,23 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
 import pytest
 
+from support.lateness import Wakes
 from support.live import until
 from tfs_deploy import protos
 from tfs_deploy.client import Client
 from tfs_deploy.codec import encode_predict_request
 from tfs_deploy.protos import methods
+
+from .conftest import public_config
 
 if TYPE_CHECKING:
     from .conftest import Server
@@ -284,3 +289,33 @@ def test_others_are_served_meanwhile(server: Server) -> None:
     sender.join()
     assert b"200 OK" in replies[0]
     assert small >= 3
+
+
+@pytest.mark.parametrize(
+    "megabytes", [60, pytest.param(300, marks=[pytest.mark.full, pytest.mark.timeout(600)])], ids="{} MB".format
+)
+@pytest.mark.parametrize("row", [b"[],", b"[NaN],"], ids=["lists", "NaN"])
+def test_sigterm_while_a_large_body_is_parsed(
+    row: bytes, megabytes: int, models: Path, tmp_path: Path, start: Callable[..., Server]
+) -> None:
+    """The parser lets other threads run, and so the end of the process."""
+    (tmp_path / "models.config").write_text(public_config(models))
+    server = start(f"--model_config_file={tmp_path}/models.config", "--drain_seconds=0.5")
+    block = row * (1 << 20)
+    count = (megabytes << 20) // len(block)
+    begin, end = b'{"instances":[', b"[]]}"
+    size = len(begin) + count * len(block) + len(end)
+    with connect(server.rest_port) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % size)
+        connection.sendall(begin)
+        for _ in range(count):
+            connection.sendall(block)
+        before = server.processor_seconds()
+        connection.sendall(end)
+        until(lambda: server.processor_seconds() > before + 0.1)  # it has begun
+        with Wakes() as wakes:
+            begun = time.monotonic()
+            server.process.terminate()
+            assert server.process.wait(100) == 0
+            took = time.monotonic() - begun
+    assert took < 0.5 + 1 + 3 * wakes.worst

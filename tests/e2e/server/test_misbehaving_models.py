@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models that raise, answer in the wrong shape or take too long: only that request fails, with a code that says so."""
 
 from __future__ import annotations

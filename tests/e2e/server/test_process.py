@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server as a process: what ends it, with which code and which line, and what happens to requests in flight."""
 
 from __future__ import annotations

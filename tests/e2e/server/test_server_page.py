@@ -1,4 +1,5 @@
-"""docs/server.md: every example runs as it stands, every exception of the conformance suite is listed."""
+# SPDX-License-Identifier: Apache-2.0
+"""docs/server.md and testing.md: every example runs; every exception of the conformance suite is listed."""
 
 from __future__ import annotations
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs" / "server.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-PROGRAMS = [block for block in BLOCKS if not block.startswith("# ")]
-FILES = {block.split("\n")[0].removeprefix("# "): block for block in BLOCKS if block.startswith("# ")}
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PROGRAMS = BLOCK.findall(TEXT)
+FILES = {
+    block.split("\n")[0].removeprefix("# "): block
+    for block in BLOCK.findall((ROOT / "docs" / "testing.md").read_text())
+}
 
 
 def run(command: list[str], folder: Path) -> None:
@@ -49,11 +53,14 @@ def test_programs(folder: Path) -> None:
     run(["-W", "error", "-c", f"for program in {PROGRAMS!r}: exec(program, {{}})"], folder)
 
 
-def test_pytest_files(folder: Path) -> None:
-    assert set(FILES) == {"conftest.py", "test_mine.py"}
+def test_the_page_about_testing(models: Path, tmp_path: Path) -> None:
+    assert set(FILES) == {"conftest.py", "test_service.py", "test_faults.py", "test_alone.py"}
+    shutil.copytree(models / "saved_model_half_plus_two_cpu", tmp_path / "models" / "half_plus_two")
     for name, content in FILES.items():
-        (folder / name).write_text(content)
-    run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"], folder)
+        (tmp_path / name).write_text(content)
+    # an installation from before the entry point was there does not have it yet; two workers, two servers
+    plugins = ["-p", "no:cacheprovider", "-p", "tfs_deploy.server.pytest_plugin"]
+    run(["-m", "pytest", "-q", "-W", "error", "-n", "2", "--dist", "loadfile", *plugins], tmp_path)
 
 
 def exceptions() -> Iterator[str]:

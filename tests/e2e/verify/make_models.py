@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes ten good models and the broken ones that only TensorFlow can write: ``python make_models.py FOLDER``.
 
 Each is a base path with the version 1. All broken ones were meant to compute y = x / 2 + 2.

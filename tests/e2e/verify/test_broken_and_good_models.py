@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Broken models and servers of every class, each refused by the right check for the right reason; good ones pass.
 
 The long form takes them all, many times over; the short form those that need no TensorFlow to be made.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/ci.md: its commands run as printed, its table names every check there is."""
 
 from __future__ import annotations

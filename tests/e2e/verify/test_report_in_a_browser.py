@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of a real verification in a real browser: everything is drawn, nothing is fetched, nobody complains."""
 
 from __future__ import annotations

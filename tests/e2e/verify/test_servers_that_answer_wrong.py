@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model on disk that is right, and servers in its place that are wrong in one thing each."""
 
 from __future__ import annotations

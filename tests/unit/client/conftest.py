@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A very small model server that speaks the real protocol: as a function, over gRPC and over REST."""
 
 from __future__ import annotations

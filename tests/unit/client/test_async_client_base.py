@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is different with coroutines: concurrency, cancellation, several event loops, deadlines, closing."""
 
 from __future__ import annotations

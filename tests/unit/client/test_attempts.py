@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How often each of the four clients sends a call that fails, over real sockets."""
 
 from __future__ import annotations

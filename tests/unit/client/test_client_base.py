@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The clients over real sockets: limits, deadlines, forks, wrong ports, closed clients, damaged replies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client that follows the endpoint file to where the deployment's server is now."""
 
 from __future__ import annotations

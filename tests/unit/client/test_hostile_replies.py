@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers that answer anything: a client returns or raises an error of the toolkit, in time, and does not grow."""
 
 from __future__ import annotations
@@ -7,15 +8,18 @@ import contextlib
 import gc
 import itertools
 import json
+import os
 import random
-import re
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
@@ -76,10 +80,6 @@ def messages() -> list[bytes]:
     ]
 
 
-#: a GOAWAY with an error code that gRPC does not name, or with HTTP_1_1_REQUIRED: grpcio 1.85.1 ends the process
-DEADLY = re.compile(rb"\x07.(?:\x00|\x80)\x00\x00\x00.{4}(?!\x00\x00\x00[\x00-\x0c])", re.DOTALL)
-
-
 def http2_replies(seed: int) -> Iterator[Callable[[int], bytes]]:
     """Return what gRPC clients get on a stream, without end."""
     rng = random.Random(seed)
@@ -100,10 +100,7 @@ def http2_replies(seed: int) -> Iterator[Callable[[int], bytes]]:
         state = rng.random()
 
         def answer(stream: int, *given: Any, state: float = state) -> bytes:
-            rng = random.Random(state)
-            while DEADLY.search(reply := http2(rng, stream, *given)):
-                pass
-            return reply
+            return http2(random.Random(state), stream, *given)
 
         yield lambda stream, given=(fields, body, last), answer=answer: answer(stream, *given)
 
@@ -152,24 +149,27 @@ def call(kind: Callable[..., Any], address: str, act: Callable[[Any], Any]) -> N
     asyncio.run(main())
 
 
+#: turns at an even pace, or as many as there is time for; seconds for each of four kinds of clients
 FORMS = [
-    pytest.param(60, None, id="short"),
-    pytest.param(None, 15, id="a minute", marks=pytest.mark.full),
-    pytest.param(None, 150, id="ten minutes", marks=[pytest.mark.full, pytest.mark.timeout(600)]),
+    pytest.param(200, 15.0, id="a minute"),
+    pytest.param(None, 150.0, id="ten minutes", marks=[pytest.mark.full, pytest.mark.timeout(600)]),
 ]
 
 
 @pytest.mark.parametrize(("turns", "seconds"), FORMS)
 @pytest.mark.parametrize("kind", [Client, AsyncClient, RestClient, AsyncRestClient], ids=lambda kind: kind.__name__)
-def test_whatever_a_server_answers(kind: Callable[..., Any], turns: int | None, seconds: float | None) -> None:
+def test_whatever_a_server_answers(kind: Callable[..., Any], turns: int | None, seconds: float) -> None:
     seed = 1 if turns else random.randrange(2**32)
+    pause = threading.Event()
     with contextlib.ExitStack() as stack:
         if kind in (Client, AsyncClient):
             address = stack.enter_context(HostileHttp2(http2_replies(seed))).address
         else:
             address = stack.enter_context(http1_server(http1_replies(seed)))
-        before, end, number = 0.0, time.monotonic() + (seconds or 1000), 0
-        while number != turns and time.monotonic() < end:
+        before, first, number = 0.0, time.monotonic(), 0
+        while number != turns and (turns or time.monotonic() < first + seconds):
+            if turns:
+                pause.wait(max(0.0, first + number * seconds / turns - time.monotonic()))
             if number == 30:
                 before = memory()
             begun = time.monotonic()
@@ -202,3 +202,39 @@ def test_a_redirect_to_nowhere(kind: Callable[..., Any]) -> None:
         pytest.raises(DataLossError, match="redirects to an address that is not valid"),
     ):
         call(kind, address, CALLS[0])
+
+
+#: calls a server once, which answers with a GOAWAY of a code, before, behind or instead of a reply
+GOAWAYS = """
+import struct, sys
+import numpy as np
+from support.http2 import GOAWAY, Http2Server, frame, response
+from tfs_deploy.client import Client
+from tfs_deploy.errors import TfsDeployError
+
+FIELDS = {":status": "200", "content-type": "application/grpc"}
+
+class Leaving(Http2Server):
+    def answer(self, stream):
+        away = frame(GOAWAY, 0, 0, struct.pack(">II", last and stream, code) + b"bye")
+        reply = response(stream, FIELDS, trailers={"grpc-status": "5"})
+        return {"instead": away, "before": away + reply, "behind": reply + away}[place]
+
+for code in (*range(20), 255, 2**31, 2**32 - 1):
+    for last in (False, True):
+        for place in ("before", "behind", "instead"):
+            print(code, last, place, flush=True)
+            with Leaving() as server, Client(server.address, timeout=0.05, retries=1, check=False) as client:
+                try:
+                    client.predict("half", {"x": np.float32([1])})
+                except TfsDeployError:
+                    continue
+"""
+
+
+def test_no_goaway_ends_the_process_of_a_client() -> None:
+    """Versions of grpcio that abort are left out by pyproject.toml; this tries the one that is installed."""
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", GOAWAYS], capture_output=True, text=True, env=here, check=False)
+    assert done.returncode == 0, (grpc.__version__, done.stdout[-60:], done.stderr[-2000:])
+    assert len(done.stdout.splitlines()) == 23 * 6

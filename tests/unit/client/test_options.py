@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Options of the clients over real sockets: headers, tokens, hooks, statistics, gzip, TLS, several targets."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a user sees without reading the source: names, help, and what objects print."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server that is not ours cannot make a client hold more than ``max_reply`` bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS that does not work: each reason in its own sentence, with the remedy, over gRPC and REST."""
 
 from __future__ import annotations

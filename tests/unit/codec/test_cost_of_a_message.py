@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a message costs to read is bounded by its bytes, whatever it asks for."""
 
 from __future__ import annotations

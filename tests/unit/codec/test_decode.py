@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorProto bytes whose right array is known: each rule on both sides of its limit."""
 
 from __future__ import annotations

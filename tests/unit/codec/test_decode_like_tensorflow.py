@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Any TensorProto is read, or refused, as TensorFlow's own ``Tensor::FromProto`` does it (``tf.io.parse_tensor``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes that are not a message, or a message that is not a tensor: a clean error, never an IndexError."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DataType numbers, names and numpy dtypes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors through our codec, through protobuf's classes and through TensorFlow's own helpers: all must agree."""
 
 from __future__ import annotations

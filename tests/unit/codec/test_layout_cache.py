@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages read by the layout of an earlier one: the same result, and the same error, as by parsing them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PredictRequest and PredictResponse bytes against protobuf's classes."""
 
 from __future__ import annotations

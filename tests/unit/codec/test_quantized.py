@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantized arrays: integers for callers, a DataType of their own on the wire."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every kind of config file: what is written is read as the same message, and a mistake has its line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a models.config that exists to a deployment file that says the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """models.config: golden files, the round trip, and what the server would refuse."""
 
 from __future__ import annotations

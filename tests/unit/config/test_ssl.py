@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS of the server: PEM files to the server's SSLConfig and back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps from one config to the next: nothing a server would refuse, nothing a request would miss."""
 
 from __future__ import annotations
@@ -110,6 +111,25 @@ def test_a_version_that_never_loaded_is_let_go():
 def test_a_model_of_which_nothing_is_loaded_goes_at_once():
     steps = transition(config(model([5], "old")), config(model([1])), on_disk={"m": [1], "old": [5]}, loaded={})
     assert said(steps) == [[("m", "specific 1", {})]]
+
+
+def test_a_model_that_goes_keeps_what_is_served_and_loads_nothing_more():
+    current = config(model([1, 5], "old"), model(VersionPolicy.latest(1), "older"))
+    steps = transition(
+        current,
+        config(model([1])),
+        on_disk={"m": [1], "old": [1, 5], "older": [2, 3]},
+        loaded={"old": [1], "older": [2]},
+    )
+    assert said(steps) == [
+        [("m", "specific 1", {}), ("old", "specific 1", {}), ("older", "specific 2", {})],
+        [("m", "specific 1", {})],
+    ]
+
+
+def test_from_nothing_that_is_loaded_to_nothing_is_one_step():
+    (step,) = transition(config(model([5])), config(), on_disk={}, loaded={})
+    assert step.WhichOneof("config") == "model_config_list"
 
 
 def test_to_nothing():

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The training process as its parent sees it: events, and one line when it fails."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models that their server may not read: found by the check of the file and by doctor, before anything is started."""
 
 from __future__ import annotations

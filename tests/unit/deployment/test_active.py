@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What rollouts leave behind, and how an edit of the deployment file ends it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's rules for batching parameters."""
 
 from __future__ import annotations

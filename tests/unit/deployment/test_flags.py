@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of the server's flags, and what is said of a flag that does not fit."""
 
 from __future__ import annotations

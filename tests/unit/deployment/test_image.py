@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the name of an image tells about the server in it."""
 
 from __future__ import annotations

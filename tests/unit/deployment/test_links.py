@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Symbolic links of a served version that a container cannot follow."""
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each judgement over the facts that matter to it: level, words, and what to do."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +27,7 @@ from tfs_deploy.doctor.facts import (
 from tfs_deploy.doctor.finding import Finding, Level
 from tfs_deploy.doctor.judge import judge
 from tfs_deploy.doctor.machine import judge_certificate, judge_clock, judge_disk, judge_limits, judge_port, judge_system
-from tfs_deploy.doctor.packages import judge_packages
+from tfs_deploy.doctor.packages import GOAWAY_ABORTS, judge_packages
 
 OK, WARNING, PROBLEM, SKIPPED = Level.OK, Level.WARNING, Level.PROBLEM, Level.SKIPPED
 NOTHING, EMBEDDED = Wanted(), Wanted("embedded")
@@ -96,7 +99,13 @@ def with_versions(**versions: str | None) -> Packages:
         (GOOD, "package.tensorflow", OK, "TensorFlow 2.19.1", ""),
         (with_versions(tensorflow="2.15.1", numpy="1.26.4"), "package.tensorflow", PROBLEM, "<3,>=2.16", "pip install"),
         (with_versions(tensorflow="3.0.0"), "package.tensorflow", PROBLEM, "but <3,>=2.16 is required", "pip install"),
-        (with_versions(tensorflow=None), "package.tensorflow", SKIPPED, "nothing else does", "tfs-deploy[export]"),
+        (
+            with_versions(tensorflow=None),
+            "package.tensorflow",
+            SKIPPED,
+            "nothing else does",
+            "tf-serving-deploy[export]",
+        ),
         (
             replace(GOOD, tensorflow_builds=("tensorflow", "tensorflow-cpu")),
             "package.tensorflow",
@@ -113,11 +122,20 @@ def with_versions(**versions: str | None) -> Packages:
         (with_versions(tensorflow=None), "package.numpy", OK, "2.1.3", ""),
         (with_versions(numpy="1.24.0"), "package.numpy", PROBLEM, ">=1.26 is required", "pip install 'numpy>=1.26'"),
         (with_versions(grpcio="1.60.0"), "package.grpcio", PROBLEM, "but >=1.62 is required", "pip install"),
+        (with_versions(grpcio="1.85.1"), "package.grpcio", PROBLEM, "can end the process of a client", "!=1.85.1"),
         (with_versions(grpcio=None), "package.grpcio", PROBLEM, "not installed", "pip install 'grpcio>=1.62'"),
         (with_versions(protobuf="8.0.0"), "package.protobuf", PROBLEM, "but <8,>=4.25 is required", "pip install"),
         (with_versions(protobuf="5.28.2"), "package.gencode", PROBLEM, "generated for protobuf 5.28.3", ">=5.28.3"),
         (with_versions(protobuf="5.28.3"), "package.gencode", OK, "tensorflow by 5.28.3", ""),
         (replace(GOOD, gencode={}), "package.gencode", SKIPPED, "no installed package", ""),
+        (GOOD, "package.name", OK, "nothing else", ""),
+        (
+            replace(GOOD, namesake="0.1.5 (Terraform helper)"),
+            "package.name",
+            PROBLEM,
+            "tfs-deploy 0.1.5 (Terraform helper) is installed too",
+            "pip uninstall -y tfs-deploy && pip install --force-reinstall --no-deps tf-serving-deploy",
+        ),
         (GOOD, "package.serving-api", OK, "not needed", ""),
         (with_versions(tensorflow_serving_api="2.19.0"), "package.serving-api", OK, "as TensorFlow", ""),
         (
@@ -145,8 +163,14 @@ def with_versions(**versions: str | None) -> Packages:
             "pip check",
         ),
         (GOOD, "extra.server", OK, "uvicorn 0.34.0", ""),
-        (with_versions(uvicorn="0.20"), "extra.server", PROBLEM, "0.20 (required: >=0.30)", "tfs-deploy[server]"),
-        (with_versions(uvicorn=None), "extra.server", SKIPPED, "not installed: uvicorn", "tfs-deploy[server]"),
+        (
+            with_versions(uvicorn="0.20"),
+            "extra.server",
+            PROBLEM,
+            "0.20 (required: >=0.30)",
+            "tf-serving-deploy[server]",
+        ),
+        (with_versions(uvicorn=None), "extra.server", SKIPPED, "not installed: uvicorn", "tf-serving-deploy[server]"),
         (replace(GOOD, own=None, extras=()), "extras", SKIPPED, "source tree", "pip install"),
     ],
 )
@@ -419,3 +443,9 @@ def test_a_diagnosis_counts_and_knows_its_problems():
 def test_certificates(seconds, level, detail):
     found = judge_certificate(Certificate("cert", "/c", seconds))
     assert (found.id, found.level, found.detail) == ("tls.cert", level, detail)
+
+
+def test_the_versions_of_grpcio_that_abort_are_those_that_are_left_out() -> None:
+    lines = (Path(__file__).parents[3] / "pyproject.toml").read_text().splitlines()
+    (line,) = (each for each in lines if each.startswith('  "grpcio>='))
+    assert set(re.findall(r"!=([\d.]+)", line)) == GOAWAY_ABORTS

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Versions and requirements, held against the library of the package index."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Written models are replayed by processes that start at once; the commands' tests start them as users do."""
 
 from __future__ import annotations

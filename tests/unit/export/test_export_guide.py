@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The code in docs/export.md runs as it stands."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model with quantized inputs and outputs: what an export records of it, and what it is asked afterwards."""
 
 from __future__ import annotations

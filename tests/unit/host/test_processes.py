@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes recognised by number and start time."""
 
 from __future__ import annotations
@@ -5,7 +6,12 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from tfs_deploy.host import processes
 from tfs_deploy.host.processes import is_running, resident_bytes, start_time
 
 
@@ -47,3 +53,10 @@ def test_the_name_of_a_process_does_not_confuse_its_start_time(tmp_path):
 def test_memory_of_a_process():
     assert resident_bytes(os.getpid()) > 1 << 20
     assert resident_bytes(2**22 + 1) is None
+
+
+def test_windows_is_not_asked_with_a_signal_whether_a_process_runs(monkeypatch):
+    monkeypatch.setattr(processes, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("on Windows the signal 0 is Ctrl-C"))
+    monkeypatch.setattr(processes, "Path", lambda _: Path("/no/proc"))
+    assert processes.start_time(1) == 0

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The proxy rule: one for gRPC, REST, gates and hooks."""
 
 from __future__ import annotations

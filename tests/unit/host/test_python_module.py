@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What runs in a process of its own takes no module from the user's working directory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pipes and devices are refused at once, by whatever reads files that others made."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process that is asked to end, from its first moment on, and by a terminal that is closed."""
 
 from __future__ import annotations

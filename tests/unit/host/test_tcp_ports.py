@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TCP ports: who listens, which are free, how one is bound."""
 
 from __future__ import annotations

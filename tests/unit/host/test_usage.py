@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a server uses of its machine."""
 
 from __future__ import annotations

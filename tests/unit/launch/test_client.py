@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The name under which a client takes the certificate of a server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What models need of memory, and what becomes of those that do not fit."""
 
 from __future__ import annotations

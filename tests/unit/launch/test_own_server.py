@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose server listens on a port, by its command line."""
 
 from __future__ import annotations

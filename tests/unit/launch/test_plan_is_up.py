@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``plan`` shows is what ``up`` does, for any deployment file and any state that a server is found in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sending a config: the file first, and back to what it was only if the server refuses."""
 
 from __future__ import annotations

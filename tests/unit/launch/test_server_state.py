@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels of a server against those of the file and of the traffic."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shipped wire schema equals the installed packages, and lives beside them in one process."""
 
 from __future__ import annotations

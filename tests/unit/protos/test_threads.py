@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The schema when several threads ask for it first."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rollout as tables and Markdown."""
 
 from __future__ import annotations

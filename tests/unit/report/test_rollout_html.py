@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rollout over time: phases, plots, the Markdown page and the HTML page."""
 
 from __future__ import annotations

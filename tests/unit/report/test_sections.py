@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sections: each is shown in its media only, folded and cut where it says so."""
 
 from __future__ import annotations

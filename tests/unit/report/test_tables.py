@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables: one description, Markdown and terminal."""
 
 from __future__ import annotations

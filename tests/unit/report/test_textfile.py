@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The metrics of a smoke test, read back by Prometheus's own parser."""
 
 from __future__ import annotations

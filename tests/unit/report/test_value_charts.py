@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Distributions and values with their limits, as SVG."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A verification as Markdown: verdict first, tables whole, text never taken for markup."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A simulated server, traffic file, clock and journal with the real server's rules, for the rollout's tests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a rollout begins: from what is served, to what is on disk."""
 
 from __future__ import annotations

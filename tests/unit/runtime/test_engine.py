@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The engine on models of every making."""
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ from tfs_deploy.runtime.engine import Engine
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 sizes = []
-for cycle in range(40):
+for cycle in range(20):
     with Engine.load(sys.argv[1]) as engine:
         engine.run("strs", {"txt": np.array([b"x" * 100_000] * 50, object)})
         engine.run("dyn2d", {"x": np.ones((1000, 1000), np.float32)})

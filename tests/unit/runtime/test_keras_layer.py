@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A signature as a layer of a real Keras model."""
 
 from __future__ import annotations

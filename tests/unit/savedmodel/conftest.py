@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SavedModels written by hand, message by message, so that each holds exactly one thing worth finding."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models as TensorFlow and Keras write them today, judged without TensorFlow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Goldens: kept without pickles, compared with tolerances."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """inspect_model: what it says, what it refuses, and that damage never gets the better of it."""
 
 from __future__ import annotations

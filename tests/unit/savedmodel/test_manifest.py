@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Manifests: written, read, checked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sample requests of a version with recorded calls are these calls."""
 
 from __future__ import annotations

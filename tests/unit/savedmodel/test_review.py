@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The judge of a version's files, and what its callers accept."""
 
 from __future__ import annotations

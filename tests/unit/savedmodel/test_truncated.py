@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every file of a version, cut anywhere: it is read, refused with a sentence or remarked on, never a traceback."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the server takes for a version directory."""
 
 from __future__ import annotations

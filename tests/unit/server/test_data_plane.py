@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What gRPC and REST share: one answer to a call, and how failures are counted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A line of the server's log is one line, whatever a client sends."""
 
 from __future__ import annotations

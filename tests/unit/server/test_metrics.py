@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The names, labels and buckets of the metrics are those of the recorded pages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers inside a test, for functions and SavedModels."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -14,6 +16,7 @@ import pytest
 from tfs_deploy.client import Client, RestClient
 from tfs_deploy.codec import encode_predict_request
 from tfs_deploy.errors import (
+    DeadlineExceededError,
     InternalError,
     InvalidArgumentError,
     ModelError,
@@ -23,12 +26,12 @@ from tfs_deploy.errors import (
     UsageError,
 )
 from tfs_deploy.protos import methods
-from tfs_deploy.server.testing import function_model, serve_models
+from tfs_deploy.server.testing import fixed_model, function_model, serve_models
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["tfs_deploy.server.pytest_plugin"]
+pytest_plugins = ["tfs_deploy.server.pytest_plugin", "pytester"]
 
 
 def double(x: np.ndarray) -> dict[str, Any]:
@@ -102,6 +105,53 @@ def test_the_fixture(model_server: Any) -> None:
     for server in (first, second):
         with Client(server.grpc_address) as client:
             assert client.predict("double", {"x": np.float32([3])})["y"].tolist() == [6.0]
+
+
+def test_a_fixed_model_answers_each_example() -> None:
+    outputs = {"label": 7, "scores": [0.25, 0.75], "name": "seven", "wide": np.float64([[1], [2]])}
+    model = fixed_model(outputs, inputs={"x": ("float32", (None, 2)), "more": ("int64", ())})
+    with serve_models({"m": model}, rest=False) as server, Client(server.grpc_address) as client:
+        reply = client.predict("m", {"x": np.zeros((3, 2), np.float32), "more": 1})
+        assert reply["label"].tolist() == [7, 7, 7]
+        assert reply["scores"].tolist() == [[0.25, 0.75]] * 3
+        assert reply["name"].tolist() == [b"seven"] * 3
+        assert (reply["wide"].shape, reply["wide"].dtype) == ((3, 2, 1), np.float64)
+        assert str(client.metadata("m").signatures["serving_default"].outputs["scores"]) == "float32 [?, 2]"
+    with pytest.raises(UsageError, match="needs an input"):
+        fixed_model(outputs, inputs={})
+
+
+def test_a_model_fails_for_the_length_of_a_block_and_others_do_not(server: Any, client: Any) -> None:
+    x = {"x": np.float32([1])}
+    client.predict("double", x)
+    with server.failing("double", ResourceExhaustedError("enough"), times=1):
+        with pytest.raises(ResourceExhaustedError, match="enough"):
+            client.predict("double", x)
+        client.predict("double", x)
+    with server.failing("double", NotFoundError("no such model")), server.failing("shout", InternalError("broken")):
+        for _ in range(2):
+            with pytest.raises(NotFoundError, match="no such model"):
+                client.predict("double", x)
+        assert client.predict("three", x)["y"].tolist() == [3.5]
+    assert client.predict("double", x)["y"].tolist() == [2.0]
+
+
+def test_what_waits_for_a_slow_model_goes_on_at_the_end_of_the_block(server: Any, client: Any) -> None:
+    x = {"x": np.float32([1])}
+    client.predict("double", x)
+    with ThreadPoolExecutor(1) as threads:
+        with server.slow("double", 60), pytest.raises(DeadlineExceededError):
+            client.predict("double", x, timeout=0.2)
+        with server.slow("double", 60):
+            late = threads.submit(client.predict, "double", x, timeout=50)
+            assert wait([late], timeout=0.1).not_done == {late}
+        assert late.result(20)["y"].tolist() == [2.0]
+
+
+def test_the_session_fixture_asks_for_models(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_mine(serving): pass")
+    result = pytester.runpytest_inprocess("-p", "tfs_deploy.server.pytest_plugin")
+    result.stdout.fnmatch_lines(["*UsageError: the fixture serving has no models (hint: define the session fixture *"])
 
 
 def test_ports_are_closed_afterwards() -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantized, float8 and 4-bit tensors through a server of a real graph, over gRPC and REST."""
 
 from __future__ import annotations

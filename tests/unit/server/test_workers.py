@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pool of threads: jobs that are abandoned are not begun, and keep no place if they run on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the clients of a deployment's server go, also while its engine cannot be asked."""
 
 from __future__ import annotations

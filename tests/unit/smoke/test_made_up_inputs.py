@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inputs made from a signature, and outputs held against it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What smoke says about an answer, by its transport."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which labels and versions of a deployment a smoke test asks."""
 
 from __future__ import annotations

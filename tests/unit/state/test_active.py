@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file of what rollouts left in force."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generations of the config that a server reads, and the link to the one in use."""
 
 from __future__ import annotations

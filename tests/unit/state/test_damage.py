@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One byte changed, or the end cut off: a file of the toolkit says what it said, or names its damage."""
 
 from __future__ import annotations

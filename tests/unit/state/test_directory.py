@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of the state directory: complete, the same as on its page; no other package knows the names in it."""
 
 from __future__ import annotations

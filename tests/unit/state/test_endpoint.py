@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """endpoint.json: where the server of a deployment answers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Formats: one that is not named is the first, a later one is refused and never written over."""
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def test_a_later_format_is_an_error_that_says_what_to_do(tmp_path, monkeypatch, 
     with pytest.raises(EnvironmentFault) as caught:
         read(tmp_path)
     assert caught.value.message.endswith(f"{path.name} {LATER.format(known + 1, known)}")
-    assert "pip install --upgrade tfs-deploy" in caught.value.hint
+    assert "pip install --upgrade tf-serving-deploy" in caught.value.hint
     assert not is_damage(caught.value)
 
 

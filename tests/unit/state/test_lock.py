@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lock: one holder, named to everybody else, free when its process is gone."""
 
 from __future__ import annotations
@@ -113,11 +114,11 @@ def test_a_lock_that_was_released_by_force_as_it_was_taken_is_taken_again(tmp_pa
     take = lock_module._take
     taken = []
 
-    def take_late(descriptor: int, mode: int) -> bool:
+    def take_late(descriptor: int, *, shared: bool) -> bool:
         if not taken:  # between the opening and the taking
             (tmp_path / lock_module.NAME).unlink()
             (tmp_path / lock_module.NAME).touch()
-        taken.append(take(descriptor, mode))
+        taken.append(take(descriptor, shared=shared))
         return taken[-1]
 
     monkeypatch.setattr(lock_module, "_take", take_late)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests to a rollout that is at work."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files in which consumers record their requests."""
 
 from __future__ import annotations

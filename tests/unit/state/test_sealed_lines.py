@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A journal that was changed after it was written is never taken for another one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The record of an embedded server, as a file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The traffic file: percentages that add up, replaced whole, never guessed at."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a version may go, and which numbers can be asked for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A version that exists is published as a copy: whole or not at all, as its manifest says, from any kind of store."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A publisher that is killed at any instant never leaves a partial version visible, and the next one works."""
 
 from __future__ import annotations

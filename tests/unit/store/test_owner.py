@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose staging directory it is, and whether that process still lives."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publishing: numbers, concurrency, leftovers, full and read-only disks. None of it imports TensorFlow."""
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def test_without_locks_numbers_are_still_distinct(tmp_path, monkeypatch):
     def no_locks(handle, kind):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(publish.fcntl, "flock", no_locks)
+    monkeypatch.setattr("fcntl.flock", no_locks)
     with ThreadPoolExecutor(8) as threads:
         numbers = list(threads.map(lambda _: publish_one(tmp_path), range(24)))
     assert sorted(numbers) == list(range(1, 25))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which old versions are removed, and which never."""
 
 from __future__ import annotations

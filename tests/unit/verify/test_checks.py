@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks: made, recorded, excluded, written as JSON."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The versions that a path or a deployment file stands for."""
 
 from __future__ import annotations

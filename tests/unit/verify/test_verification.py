@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A verification as a verdict: written, read, and refused where it does not apply."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """basic-pitch: a SavedModel with trained weights that finds notes in sound."""
 
 from __future__ import annotations
@@ -26,4 +27,4 @@ def notes() -> Specimen:
     return Specimen(str(saved), {name: asked}, answer, atol=1e-4)  # logarithms of a spectrum that is nearly silent
 
 
-LIBRARY = Library(models={"notes": notes}, packages=("basic-pitch",))
+LIBRARY = Library(models={"notes": notes}, packages=("basic-pitch", "scipy"))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DeepCTR: click-through models over named features (Keras 2)."""
 
 from __future__ import annotations

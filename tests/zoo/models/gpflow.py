@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GPflow: a Gaussian process given observations (float64)."""
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ LIBRARY = Library(
         "dm-tree",
         "decorator",
         "dropstackframe",
+        "scipy",
+        "cloudpickle",
     ),
     environment=KERAS_2,
 )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """guesslang: the SavedModel of an Estimator, of TensorFlow 2.5, that tells programming languages apart."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """jax: functions and flax networks converted by jax.experimental.jax2tf; the original is what jax computes."""
 
 from __future__ import annotations
@@ -73,5 +74,5 @@ def flax_network() -> Specimen:
 
 LIBRARY = Library(
     models={"perceptron": perceptron, "scan": scan, "flax_network": flax_network},
-    packages=("jax", "jaxlib", "flax", "msgpack", "optax"),
+    packages=("jax", "jaxlib", "flax", "msgpack", "optax", "scipy"),
 )

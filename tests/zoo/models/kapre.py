@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kapre: spectrograms as Keras layers."""
 
 from __future__ import annotations

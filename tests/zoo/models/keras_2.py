@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tf-keras: Keras 2 as it still is, functional and subclassed."""
 
 from __future__ import annotations

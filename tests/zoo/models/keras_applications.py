@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """keras.applications: image networks with random weights, as small as their graphs allow."""
 
 from __future__ import annotations

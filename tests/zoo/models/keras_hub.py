@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """keras-hub: language, speech and image networks at toy sizes with random weights."""
 
 from __future__ import annotations

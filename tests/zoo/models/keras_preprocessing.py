@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keras' own preprocessing layers: text, columns of a table, images and sequences."""
 
 from __future__ import annotations

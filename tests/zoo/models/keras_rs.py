@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """keras-rs: layers of recommenders."""
 
 from __future__ import annotations

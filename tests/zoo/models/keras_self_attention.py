@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """keras-self-attention: attention layers over sequences with a mask (Keras 2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """keras-tcn: temporal convolutional networks over sequences of any length."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """keras-unet-collection: U-Nets for segmentation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """mtcnn: the three networks of a face detector, with trained weights; subclassed models that return lists."""
 
 from __future__ import annotations
@@ -26,4 +27,4 @@ def stage(name: str) -> Specimen:
     return Specimen(model, {"image": asked}, by_name(outputs, model(asked)), {"serving_default": signature})
 
 
-LIBRARY = Library(models={name: functools.partial(stage, name) for name in STAGES}, packages=("mtcnn", "lz4"))
+LIBRARY = Library(models={name: functools.partial(stage, name) for name in STAGES}, packages=("mtcnn", "lz4", "joblib"))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """musicnn: checkpoints of TensorFlow 1.x with trained weights, saved as ``saver.save(session, "folder/")``."""
 
 from __future__ import annotations

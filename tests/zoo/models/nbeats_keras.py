@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """nbeats-keras: forecasts of a series by stacks of blocks (Keras 2)."""
 
 from __future__ import annotations

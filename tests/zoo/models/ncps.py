@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ncps: liquid networks, recurrent layers with a wiring."""
 
 from __future__ import annotations
@@ -19,4 +20,4 @@ def closed_form() -> Specimen:
     return Specimen(model, {"series": asked}, by_name(("control",), model(asked)))
 
 
-LIBRARY = Library(models={"closed_form": closed_form}, packages=("ncps",))
+LIBRARY = Library(models={"closed_form": closed_form}, packages=("ncps",), always=("closed_form",))

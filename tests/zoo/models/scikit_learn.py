@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scikit-learn: trained estimators as a plain tf.Module; the original is scikit-learn itself."""
 
 from __future__ import annotations
@@ -63,4 +64,7 @@ def clusters() -> Specimen:
     return Specimen(Clusters(), {"flower": asked}, answer, rtol=1e-6, atol=1e-7)  # scikit-learn expands the square
 
 
-LIBRARY = Library(models={"digits": digits, "clusters": clusters}, always=("digits",))
+LIBRARY = Library(
+    models={"digits": digits, "clusters": clusters},
+    packages=("scikit-learn", "scipy", "joblib", "threadpoolctl", "narwhals"),
+)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """segmentation-models: segmentation networks over a classifier's layers (Keras 2)."""
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ LIBRARY = Library(
         "lazy-loader",
         "pillow",
         "networkx",
+        "scipy",
     ),
     environment=KERAS_2 | {"SM_FRAMEWORK": "tf.keras"},
 )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sonnet: modules of TensorFlow without Keras."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spektral: graph networks, called with a list of features and adjacency (Keras 2)."""
 
 from __future__ import annotations
@@ -46,6 +47,16 @@ def graph_convolution() -> Specimen:
 
 LIBRARY = Library(
     models={"node_classes": node_classes, "graph_convolution": graph_convolution},
-    packages=("spektral", "tf-keras", "networkx", "tqdm"),
+    packages=(
+        "spektral",
+        "tf-keras",
+        "networkx",
+        "tqdm",
+        "scipy",
+        "joblib",
+        "scikit-learn",
+        "threadpoolctl",
+        "narwhals",
+    ),
     environment=KERAS_2,
 )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow Lattice: calibrated, monotonic models (Keras 2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow Probability: what distributions compute, as functions."""
 
 from __future__ import annotations
@@ -78,6 +79,6 @@ def gaussian_process() -> Specimen:
 
 LIBRARY = Library(
     models={"mixture": mixture, "hidden_markov": hidden_markov, "gaussian_process": gaussian_process},
-    packages=("tensorflow-probability", "tf-keras", "dm-tree", "decorator"),
+    packages=("tensorflow-probability", "tf-keras", "dm-tree", "decorator", "scipy", "cloudpickle"),
     environment=KERAS_2,
 )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow Recommenders: ranking, cross features and retrieval (Keras 2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow Text: tokens of text, by ops of a library that a server has to load."""
 
 from __future__ import annotations

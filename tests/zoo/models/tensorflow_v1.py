@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Graphs of TensorFlow 1, as tf.compat.v1 still writes them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy config``: what the server reads, made from a deployment file."""
 
 from __future__ import annotations
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import DEPLOYMENT_FILES, paths
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import base_paths, common
 
@@ -50,13 +53,13 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, asked: bo
         "tfs-deploy config digits.yaml --out served",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write the files into this directory.")
-@click.option("--check", "only_check", is_flag=True, help="Only check the file; neither print nor write a config.")
-@click.option("--strict", is_flag=True, help="With --check: exit with 1 if there are warnings.")
-@click.option("--no-disk", is_flag=True, help="Skip the checks of paths on disk.")
-@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
-@click.option(
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=paths(*DEPLOYMENT_FILES, words=("import",)))
+@option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write the files into this directory.")
+@option("--check", "only_check", is_flag=True, help="Only check the file; neither print nor write a config.")
+@option("--strict", is_flag=True, help="With --check: exit with 1 if there are warnings.")
+@option("--no-disk", is_flag=True, help="Skip the checks of paths on disk.")
+@option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
+@option(
     "--schema",
     is_flag=True,
     is_eager=True,
@@ -113,7 +116,7 @@ def command(
     files = config_files(served)
     flags = server_flags(served, (out or deployment.config_dir).absolute())
     if out is None:
-        output.result({"files": files, "flags": flags}, files[MODELS].rstrip("\n"))
+        output.result({"files": files, "flags": flags}, files[MODELS].rstrip("\n"), to_read=True)
         return 0
     written = write_config(served, out)
     output.result({"files": files, "flags": flags, "written": [str(path) for path in written]})
@@ -133,17 +136,17 @@ def command(
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--name", default="imported", show_default=True, help="Name of the deployment.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the deployment file to this path.")
-@click.option(
+@option("--name", metavar="NAME", default="imported", show_default=True, help="Name of the deployment.")
+@option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the deployment file to this path.")
+@option(
     "--base-path-map",
     metavar="OLD=NEW",
     multiple=True,
     help="Write NEW for the beginning OLD of base paths, such as /models=/srv/models for a container's.",
 )
-@click.option("--batching", type=_FILE, help="The --batching_parameters_file of the server.")
-@click.option("--monitoring", type=_FILE, help="The --monitoring_config_file of the server.")
-@click.option(
+@option("--batching", type=_FILE, help="The --batching_parameters_file of the server.")
+@option("--monitoring", type=_FILE, help="The --monitoring_config_file of the server.")
+@option(
     "--ssl", type=_FILE, help="The --ssl_config_file of the server; its key and certificates are written beside --out."
 )
 @common
@@ -184,7 +187,7 @@ def import_command(
     )
     rendered = schema_comment(None if out is None else out.parent) + write_yaml(escaped(document))
     if out is None:
-        output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"))
+        output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"), to_read=True)
         return
     for path in (out, *(out.with_name(pem) for pem in pems)):
         if path.exists():

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy demo``: a real model from training to a rolled-out second version."""
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.output import styled
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
         "tfs-deploy demo --dir try-it --bake 1",
     ),
 )
-@click.option(
+@option(
     "--dir",
     "folder",
     type=click.Path(path_type=Path),
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Directory for models, deployment file and report; an earlier demo there is replaced.",
 )
-@click.option(
+@option(
     "--bake",
     type=click.FloatRange(min=0.5),
     default=3.0,
@@ -59,10 +61,10 @@ def command(output: Output, folder: Path, bake: float) -> None:
     from tfs_deploy.demo.page import markdown, next_commands
     from tfs_deploy.demo.story import run_demo
     from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.extras import import_extra
+    from tfs_deploy.extras import require_extra
 
-    for module, extra in (("sklearn", "demo"), ("uvicorn", "server"), ("httpx", "rest")):
-        import_extra(module, extra)
+    for module, extra in (("tensorflow", "demo"), ("uvicorn", "server"), ("httpx", "rest")):
+        require_extra(module, extra)
     story = run_demo(folder, _Screen(output), bake=bake)
     commands = next_commands(story, _program(), load_deployment(story.folder.deployment).server.grpc_port)
     story.folder.report.write_text(markdown(story, commands), encoding="utf-8")

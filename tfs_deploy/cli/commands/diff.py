@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy diff``: the contracts of two versions side by side."""
 
 from __future__ import annotations
@@ -7,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.output import styled
@@ -37,9 +41,14 @@ _COLORS = {
         "tfs-deploy diff models/digits/1 models/digits/2 --json",
     ),
 )
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", required=False, type=click.Path(path_type=Path))
-@click.option("--baseline", metavar="VERSION|DIR", help="Old version, instead of OLD: a number beside NEW, or a path.")
+@click.argument("old", type=click.Path(path_type=Path), shell_complete=directory)
+@click.argument("new", required=False, type=click.Path(path_type=Path), shell_complete=directory)
+@option(
+    "--baseline",
+    metavar="VERSION|DIR",
+    shell_complete=deployed.version_beside,
+    help="Old version, instead of OLD: a number beside NEW, or a path.",
+)
 @common
 def command(output: Output, old: Path, *, new: Path | None, baseline: str | None) -> int:
     """Compare two versions as clients see them.
@@ -51,7 +60,7 @@ def command(output: Output, old: Path, *, new: Path | None, baseline: str | None
     """
     diff = diff_models(*_versions(old, new, baseline))
     document = describe_diff(diff)
-    output.result(document, render(printable(document)))
+    output.result(document, render(printable(document)), to_read=True)
     if diff.breaking and output.quiet and not output.as_json:
         first = diff.breaking[0]
         raise VerdictError(

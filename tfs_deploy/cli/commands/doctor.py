@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy doctor``: what keeps this machine from serving."""
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from tfs_deploy.cli.line.words import deployment_file
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.errors import VerdictError
@@ -31,7 +33,7 @@ _WORST_FIRST: Final = ("problem", "warning", "skipped")
         "tfs-deploy doctor digits.yaml",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=click.Path(path_type=Path), required=False, shell_complete=deployment_file)
 @common
 def command(output: Output, file: Path | None) -> int:
     """Find what keeps this machine from serving.

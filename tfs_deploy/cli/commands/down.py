@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy down``: stop a deployment's server."""
 
 from __future__ import annotations
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import DEPLOYMENT_FILE, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
         "tfs-deploy down digits.yaml --timeout 60",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+@DEPLOYMENT_FILE
+@option(
     "--timeout",
     type=click.FloatRange(min=0.0),
     default=15.0,
@@ -38,14 +40,11 @@ def command(output: Output, file: Path, timeout: float) -> None:
     Use it to undo `up`: the server of a deployment FILE stops, and its container is removed. An embedded server first
     finishes the requests in flight.
     """
-    from tfs_deploy.deployment.file import load_deployment
     from tfs_deploy.launch.targets import stranger_notes
-    from tfs_deploy.launch.up import down
-    from tfs_deploy.state.lock import lock
+    from tfs_deploy.operations.deployment import Deployment
 
-    deployment = load_deployment(file)
-    with lock(deployment.state_dir, "down"):
-        server = down(deployment, timeout=timeout)
+    deployment = Deployment.load(file, check_disk=False)
+    server = deployment.down(timeout=timeout)
     if server is None:
         for note in stranger_notes(deployment):
             output.note(note)

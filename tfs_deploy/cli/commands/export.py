@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy export``: write a model into the next numbered version directory."""
 
 from __future__ import annotations
@@ -15,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import directory, one_of, paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.cli.shared.options import RETENTION, all_of, common, op_libraries_option, parse_tags
-from tfs_deploy.cli.shared.signature_text import parse_signatures
 from tfs_deploy.errors import TfsDeployError, UsageError, file_hint
-from tfs_deploy.export import ExportedVersion, export_model
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
-from tfs_deploy.export.tensorflow.silence import load_tensorflow
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.text import closest, counted, parse_document, size_text
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.export import ExportedVersion
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _NUMBER = re.compile(r"[0-9]+")
@@ -45,39 +45,58 @@ _NUMBER = re.compile(r"[0-9]+")
         "tfs-deploy export graph.pb --to models/tf -s 'serving_default(x=x:0) -> y=y:0'",
     ),
 )
-@click.argument("source")
-@click.option(
-    "--to", "base_path", required=True, metavar="BASE", help="Base path: the directory of the numbered versions."
+@click.argument("source", shell_complete=paths(".keras", ".h5", ".pb", ".index", ".hdf5"))
+@option(
+    "--to",
+    "base_path",
+    required=True,
+    metavar="BASE",
+    shell_complete=directory,
+    help="Base path: the directory of the numbered versions.",
 )
-@click.option("--kind", type=click.Choice(sorted(KINDS)), help="Kind of SOURCE.  [default: detected]")
-@click.option("--version", metavar="N|timestamp", help="Version number.  [default: the next one]")
-@click.option(
+@option(
+    "--kind",
+    type=click.Choice(sorted(KINDS)),
+    metavar="KIND",
+    help=f"Kind of SOURCE: {', '.join(sorted(KINDS))}.  [default: detected]",
+)
+@option(
+    "--version",
+    metavar="N|timestamp",
+    shell_complete=one_of("timestamp"),
+    help="Version number.  [default: the next one]",
+)
+@option(
     "--signature",
     "-s",
     "signatures",
     multiple=True,
-    metavar="TEXT",
+    metavar="SIGNATURE",
     help="Signature, all but NAME optional: 'NAME(INPUTS) = FUNCTION -> OUTPUTS as METHOD'; may be repeated.",
 )
-@click.option(
-    "--tags", default="serve", show_default=True, help="Tags of the meta graph to serve: A,B (TensorFlow 1 only)."
+@option(
+    "--tags",
+    metavar="TAGS",
+    default="serve",
+    show_default=True,
+    help="Tags of the meta graph to serve: A,B (TensorFlow 1 only).",
 )
-@click.option(
+@option(
     "--example",
     "examples",
     multiple=True,
     metavar="[SIGNATURE/]NAME=VALUE",
     help="Input of an example request, checked and recorded: JSON, @FILE.npy or @FILE; may be repeated.",
 )
-@click.option(
+@option(
     "--metadata",
     multiple=True,
     metavar="KEY=VALUE|@FILE.json",
     help="Metadata to keep in the manifest; may be repeated.",
 )
 @all_of(RETENTION)
-@click.option("--check/--no-check", default=True, help="Load the version in a fresh process before publishing it.")
-@click.option(
+@option("--check/--no-check", default=True, help="Load the version in a fresh process before publishing it.")
+@option(
     "--rtol",
     type=click.FloatRange(min=0),
     default=DEFAULT_RTOL,
@@ -85,7 +104,7 @@ _NUMBER = re.compile(r"[0-9]+")
     metavar="NUMBER",
     help="Relative tolerance of the check.",
 )
-@click.option(
+@option(
     "--atol",
     type=click.FloatRange(min=0),
     default=DEFAULT_ATOL,
@@ -93,15 +112,15 @@ _NUMBER = re.compile(r"[0-9]+")
     metavar="NUMBER",
     help="Absolute tolerance of the check.",
 )
-@click.option("--warmup/--no-warmup", default=True, help="Write the examples as warmup requests.")
-@click.option(
+@option("--warmup/--no-warmup", default=True, help="Write the examples as warmup requests.")
+@option(
     "--import",
     "modules",
     multiple=True,
     metavar="MODULE",
     help="Module to import first, for custom Keras classes; may be repeated.",
 )
-@click.option(
+@option(
     "--safe-mode/--no-safe-mode",
     default=True,
     help="Refuse a Keras file that holds Python code, such as that of a Lambda layer.",
@@ -129,6 +148,9 @@ def command(
     Use it at the end of a training job. SOURCE is a .keras or .h5 file, a SavedModel, a TensorFlow 1 checkpoint or
     frozen graph, or MODULE:OBJECT. The version appears under BASE complete or not at all.
     """
+    from tfs_deploy.cli.shared.signature_text import parse_signatures
+    from tfs_deploy.export import export_model
+
     arguments: dict[str, Any] = {
         "signatures": parse_signatures(signatures),
         "version": parse_version(version),
@@ -166,6 +188,8 @@ def _source(text: str, modules: Sequence[str]) -> Any:
         return Path(text)
     for module in (*modules, *([text.partition(":")[0]] if reference else [])):
         _require(module)
+    from tfs_deploy.export.tensorflow.silence import load_tensorflow
+
     load_tensorflow()
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -235,6 +259,8 @@ def _no_module(module: str) -> UsageError:
 
 
 def _examples(texts: Sequence[str]) -> dict[str, Any]:
+    from tfs_deploy.cli.shared.input_values import read_inputs
+
     by_signature: dict[str, list[str]] = {}
     for text in texts:
         name, separator, value = text.partition("=")

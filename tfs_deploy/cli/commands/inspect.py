@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy inspect``: what a SavedModel holds, without TensorFlow."""
 
 from __future__ import annotations
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.tree import Tree, printable
@@ -33,13 +36,11 @@ _VARIABLES_SHOWN = 5
         "tfs-deploy inspect models/digits/2 --check --no-requests",
     ),
 )
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Compare every file with its hash in the manifest.")
-@click.option("--model", metavar="NAME", help="Model name in the sample requests.  [default: name of the base path]")
-@click.option("--signature", "-s", metavar="NAME", help="Show this signature only.")
-@click.option(
-    "--requests/--no-requests", default=True, help="Show a curl command and a Python request for each signature."
-)
+@click.argument("path", type=click.Path(path_type=Path), shell_complete=directory)
+@option("--check", is_flag=True, help="Compare every file with its hash in the manifest.")
+@option("--model", metavar="NAME", help="Model name in the sample requests.  [default: name of the base path]")
+@option("--signature", "-s", metavar="NAME", help="Show this signature only.")
+@option("--requests/--no-requests", default=True, help="Show a curl command and a Python request for each signature.")
 @common
 def command(
     output: Output, path: Path, *, check: bool, model: str | None, signature: str | None, requests: bool
@@ -58,7 +59,7 @@ def command(
     problems = _problems(info) if check else []
     if check:
         document["check"] = {"ok": not problems, "problems": problems}
-    output.result(document, render(printable(document), requests=requests))
+    output.result(document, render(printable(document), requests=requests), to_read=True)
     if problems and not output.as_json:
         raise VerdictError(
             f"{counted(len(problems), 'file')} of {info.path} changed since the export: {'; '.join(problems)}",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy lint``: what would go wrong in serving."""
 
 from __future__ import annotations
@@ -7,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line.kinds import rules
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import deployment_file, directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.output import styled
@@ -41,31 +45,31 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
         "tfs-deploy lint --rules",
     ),
 )
-@click.argument("path", type=click.Path(path_type=Path), required=False)
-@click.option(
+@click.argument("path", type=click.Path(path_type=Path), required=False, shell_complete=directory)
+@option(
     "--select",
     multiple=True,
     metavar="RULES",
+    shell_complete=rules,
     help="Rules to apply: ids, prefixes or names (A,B); may be repeated.  [default: all]",
 )
-@click.option("--ignore", multiple=True, metavar="RULES", help="Rules to skip; may be repeated.")
-@click.option(
-    "--image-version", metavar="VERSION", help="Version or image of the server: 2.19 or tensorflow/serving:2.19.1."
-)
-@click.option(
+@option("--ignore", multiple=True, metavar="RULES", shell_complete=rules, help="Rules to skip; may be repeated.")
+@option("--image-version", metavar="VERSION", help="Version or image of the server: 2.19 or tensorflow/serving:2.19.1.")
+@option(
     "--deployment",
     type=click.Path(path_type=Path),
     metavar="FILE",
+    shell_complete=deployment_file,
     help="Deployment file of the server: its version, whether it compiles with XLA, its batches.",
 )
-@click.option(
+@option(
     "--fail-on",
     type=click.Choice([severity.value for severity in Severity]),
     default=Severity.ERROR.value,
     show_default=True,
     help="Lowest severity that leads to exit code 1.",
 )
-@click.option("--rules", is_flag=True, help="Print the reference of all rules and exit.")
+@option("--rules", is_flag=True, help="Print the reference of all rules and exit.")
 @op_libraries_option
 @common
 def command(
@@ -87,7 +91,7 @@ def command(
     Exit code 1: a finding is at least as severe as --fail-on.
     """
     if rules:
-        output.result({"rules": [_rule_document(rule.id) for rule in RULES]}, reference())
+        output.result({"rules": [_rule_document(rule.id) for rule in RULES]}, reference(), to_read=True)
         return 0
     if path is None:
         raise UsageError("PATH is missing", hint="give a version directory or a base path")
@@ -108,7 +112,7 @@ def command(
         "findings": [{**_plain(finding)} for finding in findings],
     }
     text = _render(str(info.path), findings, applied)
-    output.result(document, text)
+    output.result(document, text, to_read=True)
     if failed and output.quiet and not output.as_json:
         click.echo(_render(str(info.path), [f for f in findings if f.severity.rank <= limit.rank], applied), err=True)
     return 1 if failed else 0

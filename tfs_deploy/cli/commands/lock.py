@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy lock``: who works on a deployment, and taking the lock away from a process that hangs."""
 
 from __future__ import annotations
@@ -8,12 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from tfs_deploy.cli.shared.help import Group
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import COMMON, DEPLOYMENT_FILE, all_of, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
-
-_FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
 @click.group(
@@ -21,6 +20,7 @@ _FILE = click.argument("file", type=click.Path(path_type=Path))
     cls=Group,
     examples=("tfs-deploy lock status digits.yaml", "tfs-deploy lock release digits.yaml"),
 )
+@all_of(COMMON)
 def command() -> None:
     """Show who is at work on a deployment, or release its lock.
 
@@ -29,7 +29,7 @@ def command() -> None:
 
 
 @command.command(examples=("tfs-deploy lock status digits.yaml", "tfs-deploy lock status digits.yaml --json"))
-@_FILE
+@DEPLOYMENT_FILE
 @common
 def status(output: Output, file: Path) -> None:
     """Show who holds the lock.
@@ -44,7 +44,7 @@ def status(output: Output, file: Path) -> None:
 
 
 @command.command(examples=("tfs-deploy lock release digits.yaml", "tfs-deploy lock release digits.yaml --json"))
-@_FILE
+@DEPLOYMENT_FILE
 @common
 def release(output: Output, file: Path) -> None:
     """Take the lock away from its holder.

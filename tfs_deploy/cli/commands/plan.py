@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy plan``: what ``up`` would change, step by step."""
 
 from __future__ import annotations
@@ -7,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import DEPLOYMENT_FILE, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -30,10 +33,15 @@ _HEADS = {
         "tfs-deploy plan digits.yaml --detailed-exitcode",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--against", metavar="HOST:PORT", help="Compare with the server at this gRPC address.")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 1 if there is something to do.")
-@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
+@DEPLOYMENT_FILE
+@option(
+    "--against",
+    metavar="HOST:PORT",
+    shell_complete=deployed.address,
+    help="Compare with the server at this gRPC address.",
+)
+@option("--detailed-exitcode", is_flag=True, help="Exit with 1 if there is something to do.")
+@option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @common
 def command(output: Output, file: Path, against: str | None, *, detailed_exitcode: bool, allow_latest: bool) -> int:
     """Show what `up` would change.
@@ -43,14 +51,13 @@ def command(output: Output, file: Path, against: str | None, *, detailed_exitcod
 
     Exit code 1: `up` would refuse something; with --detailed-exitcode, also if there is something to do.
     """
-    from tfs_deploy.deployment.file import load_with_advice
-    from tfs_deploy.launch.up import plan
+    from tfs_deploy.operations.deployment import Deployment
 
-    deployment, advice = load_with_advice(file, allow_latest=allow_latest)
-    for problem in advice:
-        output.note(f"warning: {problem}")
-    found = plan(deployment, against=against)
-    output.result(found.document(), _text(found))
+    deployment = Deployment.load(
+        file, allow_latest=allow_latest, on_advice=lambda problem: output.note(f"warning: {problem}")
+    )
+    found = deployment.plan(against=against)
+    output.result(found.document(), _text(found), to_read=True)
     return 1 if found.refused or (detailed_exitcode and found) else 0
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy predict``: one request to a served model."""
 
 from __future__ import annotations
@@ -7,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.cli.shared.options import CONNECTION, all_of, client_options, common
-from tfs_deploy.cli.shared.output_values import archive_path, outputs_document, outputs_lines, write_archive
-from tfs_deploy.client.core.input_check import find_signature
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
         "tfs-deploy predict localhost:8501 digits -i image=@digit.json --rest --json",
     ),
 )
-@click.argument("address")
-@click.argument("model")
-@click.option(
+@click.argument("address", shell_complete=deployed.address)
+@click.argument("model", shell_complete=deployed.model)
+@option(
     "--input",
     "-i",
     "inputs",
@@ -41,26 +42,27 @@ if TYPE_CHECKING:
     help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs. "
     "@FILE alone is the only input.",
 )
-@click.option("--signature", "-s", metavar="NAME", help=f"Signature to run.  [default: {DEFAULT_SIGNATURE}]")
-@click.option("--label", metavar="LABEL", help="Label of the version to call.")
-@click.option("--version", type=int, metavar="N", help="Number of the version to call.")
-@click.option(
+@option("--signature", "-s", metavar="NAME", help=f"Signature to run.  [default: {DEFAULT_SIGNATURE}]")
+@option("--label", metavar="LABEL", shell_complete=deployed.label, help="Label of the version to call.")
+@option("--version", type=int, metavar="N", shell_complete=deployed.version, help="Number of the version to call.")
+@option(
     "--filter",
     "output_filter",
     multiple=True,
     metavar="NAME",
     help="Output to return; may be repeated.  [default: all]",
 )
-@click.option("--rest", is_flag=True, help="Use the REST API; the port of ADDRESS is then usually 8501.")
-@click.option(
+@option("--rest", is_flag=True, help="Use the REST API; the port of ADDRESS is then usually 8501.")
+@option(
     "--output",
     "-o",
     "form",
     default="table",
     metavar="FORM",
+    shell_complete=paths(".npz", words=("table", "json")),
     help="Output format: table, json or the path of an .npz file.",
 )
-@click.option(
+@option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=10.0,
@@ -90,6 +92,10 @@ def command(
     Use it to try a model by hand. ADDRESS is the HOST:PORT of any TensorFlow Serving, MODEL the name of the model
     there.
     """
+    from tfs_deploy.cli.shared.input_values import read_inputs
+    from tfs_deploy.cli.shared.output_values import archive_path, write_archive
+    from tfs_deploy.client.core.input_check import find_signature
+
     archive = archive_path(form)
     options = client_options(**connection)
     options["timeout"] = timeout
@@ -117,6 +123,8 @@ def _client(address: str, *, rest: bool, **options: Unpack[Options]) -> Client |
 
 
 def _document(reply: PredictReply, seconds: float, *, rest: bool) -> dict[str, Any]:
+    from tfs_deploy.cli.shared.output_values import outputs_document
+
     return {
         "model": reply.model,
         "version": reply.version,
@@ -128,6 +136,8 @@ def _document(reply: PredictReply, seconds: float, *, rest: bool) -> dict[str, A
 
 
 def _table(reply: PredictReply, document: dict[str, Any]) -> str:
+    from tfs_deploy.cli.shared.output_values import outputs_lines
+
     version = "" if reply.version is None else f" version {reply.version}"
     lines = [f"{reply.model}{version}, {reply.signature} ({document['transport']}, {document['milliseconds']:.1f} ms)"]
     lines += outputs_lines(reply)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy publish``: put a version that was exported elsewhere into a base path."""
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.commands.export import parse_version, warnings_on
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import directory, one_of, paths
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import RETENTION, all_of, common
 from tfs_deploy.errors import VerdictError
@@ -30,15 +33,26 @@ if TYPE_CHECKING:
         "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
     ),
 )
-@click.argument("source", metavar="MODEL_DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--to", "base_path", required=True, metavar="BASE", help="Base path: the directory of the numbered versions."
+@click.argument("source", metavar="MODEL_DIR", type=click.Path(path_type=Path), shell_complete=directory)
+@option(
+    "--to",
+    "base_path",
+    required=True,
+    metavar="BASE",
+    shell_complete=directory,
+    help="Base path: the directory of the numbered versions.",
 )
-@click.option("--version", metavar="N|timestamp", help="Version number.  [default: the next one]")
-@click.option(
+@option(
+    "--version",
+    metavar="N|timestamp",
+    shell_complete=one_of("timestamp"),
+    help="Version number.  [default: the next one]",
+)
+@option(
     "--require-verdict",
     "verdict",
     metavar="FILE",
+    shell_complete=paths(".json"),
     help="Only publish what this verdict passed: verdict.json of `verify`, or its directory.",
 )
 @all_of(RETENTION)

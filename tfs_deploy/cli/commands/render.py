@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy render``: a deployment as a compose project or a Dockerfile."""
 
 from __future__ import annotations
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import DEPLOYMENT_FILE, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("kind", type=click.Choice(["compose", "dockerfile"]))
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+@DEPLOYMENT_FILE
+@option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write it and every file that it needs into this directory.",
 )
-@click.option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
+@option("--allow-latest", is_flag=True, help="Allow mutable image tags.")
 @common
 def command(output: Output, kind: str, file: Path, out: Path | None, *, allow_latest: bool) -> None:
     """Write a Compose project or a Dockerfile.
@@ -49,7 +51,7 @@ def command(output: Output, kind: str, file: Path, out: Path | None, *, allow_la
     if out is None:
         compose = kind == "compose"
         text = compose_file(served, "./config") if compose else dockerfile(served, served_versions(served))
-        output.result({"text": text}, text.rstrip("\n"))
+        output.result({"text": text}, text.rstrip("\n"), to_read=True)
         return
     written = write_compose(served, out) if kind == "compose" else write_build(served, out)
     output.result({"written": [str(path) for path in written]})

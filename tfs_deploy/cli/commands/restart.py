@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy restart``: replace the running server with a new one."""
 
 from __future__ import annotations

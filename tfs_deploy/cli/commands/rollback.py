@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy rollback``: move the label stable back to an earlier version."""
 
 from __future__ import annotations
@@ -7,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import ANY_SERVER, common
+from tfs_deploy.cli.shared.options import ANY_SERVER, DEPLOYMENT_FILE, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -22,12 +25,18 @@ if TYPE_CHECKING:
         "tfs-deploy rollback digits.yaml --to 1 --keep-old",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", metavar="NAME", help="Model to move; optional if FILE has only one.")
-@click.option("--to", type=int, metavar="N", help="Version to go back to.  [default: the one that was stable before]")
-@click.option("--keep-old", is_flag=True, help="Keep the version that is rolled back loaded.")
+@DEPLOYMENT_FILE
+@option("--model", metavar="NAME", shell_complete=deployed.model, help="Model to move; optional if FILE has only one.")
+@option(
+    "--to",
+    type=int,
+    metavar="N",
+    shell_complete=deployed.version,
+    help="Version to go back to.  [default: the one that was stable before]",
+)
+@option("--keep-old", is_flag=True, help="Keep the version that is rolled back loaded.")
 @ANY_SERVER
-@click.option(
+@option(
     "--timeout",
     type=click.FloatRange(min=0),
     default=60.0,
@@ -55,7 +64,6 @@ def command(
     Exit code 1: the rollback failed. Exit code 2: there is nothing to go back to.
     """
     from tfs_deploy.cli.shared.rollout_control import abort_rollout, choose_model, run_rollout
-    from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.begin import latest_rollout, unfinished_error
 
     deployment, name = choose_model(file, model)
@@ -65,4 +73,4 @@ def command(
             raise unfinished_error(deployment, last.plan, to)
         return abort_rollout(output, deployment, name, timeout=timeout)
     options = {"keep_old": keep_old, "any_server": any_server, "wait_lock": timeout}
-    return run_rollout(output, Rollout.back(deployment, name, to, **options))
+    return run_rollout(output, deployment.rollback(name, to, **options))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy rollout``: move traffic from one version to the next, step by step."""
 
 from __future__ import annotations
@@ -7,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Group
-from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.rollout_options import REFERENCE, plan_options
+from tfs_deploy.cli.shared.options import COMMON, DEPLOYMENT_FILE, all_of, common
+from tfs_deploy.cli.shared.rollout_options import plan_options, reference
 from tfs_deploy.errors import UsageError
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
 
-_FILE = click.argument("file", type=click.Path(path_type=Path))
-_MODEL = click.option("--model", metavar="NAME", help="Model of the rollout; optional if FILE has only one.")
-_WATCH = click.option("--watch", is_flag=True, help="Print the table of steps after each verdict.")
-_TIMEOUT = click.option(
+_MODEL = option(
+    "--model",
+    metavar="NAME",
+    shell_complete=deployed.model,
+    help="Model of the rollout; optional if FILE has only one.",
+)
+_WATCH = option("--watch", is_flag=True, help="Print the table of steps after each verdict.")
+_TIMEOUT = option(
     "--timeout",
     type=click.FloatRange(min=0),
     default=60.0,
@@ -26,10 +33,10 @@ _TIMEOUT = click.option(
     metavar="SECONDS",
     help="Time to wait for the process at work, in seconds.",
 )
-_WAIT_LOCK = click.option(
+_WAIT_LOCK = option(
     "--wait-lock", default="0s", show_default=True, metavar="TIME", help="Time to wait for the lock: 30s, 5m."
 )
-_NUMBER = click.option(
+_NUMBER = option(
     "--number",
     type=click.IntRange(min=1),
     metavar="N",
@@ -42,6 +49,7 @@ _NUMBER = click.option(
     cls=Group,
     examples=("tfs-deploy rollout plan digits.yaml", "tfs-deploy rollout start digits.yaml --to 2 --bake 5m"),
 )
+@all_of(COMMON)
 def command() -> None:
     """Move traffic from one version to the next, step by step.
 
@@ -55,9 +63,9 @@ def command() -> None:
         "tfs-deploy rollout start digits.yaml",
         "tfs-deploy rollout start digits.yaml --to 2 --steps 10,50,100 --bake 5m",
     ),
-    reference=REFERENCE,
+    reference=reference,
 )
-@_FILE
+@DEPLOYMENT_FILE
 @plan_options
 @_WAIT_LOCK
 @_WATCH
@@ -81,9 +89,9 @@ def start(output: Output, file: Path, *, wait_lock: str, watch: bool, **options:
         "tfs-deploy rollout plan digits.yaml",
         "tfs-deploy rollout plan digits.yaml --to 2 --strategy blue-green --json",
     ),
-    reference=REFERENCE,
+    reference=reference,
 )
-@_FILE
+@DEPLOYMENT_FILE
 @plan_options
 @common
 def plan(output: Output, file: Path, **options: Any) -> None:
@@ -101,7 +109,7 @@ def plan(output: Output, file: Path, **options: Any) -> None:
 @command.command(
     examples=("tfs-deploy rollout resume digits.yaml", "tfs-deploy rollout resume digits.yaml --wait-lock 1m")
 )
-@_FILE
+@DEPLOYMENT_FILE
 @_MODEL
 @_WAIT_LOCK
 @_WATCH
@@ -115,20 +123,19 @@ def resume(output: Output, file: Path, *, model: str | None, wait_lock: str, wat
     Exit code 1: a check failed and everything is back on the old version, or the rollout waits for `promote`.
     """
     from tfs_deploy.cli.shared.rollout_control import choose_model, require_unfinished, run_rollout
-    from tfs_deploy.rollout import Rollout
     from tfs_deploy.rollout.notation import parse_seconds
 
     deployment, name = choose_model(file, model)
     require_unfinished(deployment, name)
-    return run_rollout(output, Rollout(deployment, name, wait_lock=parse_seconds(wait_lock)), watch=watch)
+    return run_rollout(output, deployment.rollout(name, wait_lock=parse_seconds(wait_lock)), watch=watch)
 
 
 @command.command(
     examples=("tfs-deploy rollout promote digits.yaml", "tfs-deploy rollout promote digits.yaml --skip-steps")
 )
-@_FILE
+@DEPLOYMENT_FILE
 @_MODEL
-@click.option("--skip-steps", is_flag=True, help="Skip the remaining traffic steps.")
+@option("--skip-steps", is_flag=True, help="Skip the remaining traffic steps.")
 @_WAIT_LOCK
 @_WATCH
 @common
@@ -150,7 +157,7 @@ def promote(output: Output, file: Path, *, model: str | None, skip_steps: bool, 
 
 
 @command.command(examples=("tfs-deploy rollout abort digits.yaml", "tfs-deploy rollout abort digits.yaml --timeout 10"))
-@_FILE
+@DEPLOYMENT_FILE
 @_MODEL
 @_TIMEOUT
 @common
@@ -167,7 +174,7 @@ def abort(output: Output, file: Path, *, model: str | None, timeout: float) -> i
 
 
 @command.command(examples=("tfs-deploy rollout pause digits.yaml", "tfs-deploy rollout pause digits.yaml --timeout 10"))
-@_FILE
+@DEPLOYMENT_FILE
 @_MODEL
 @_TIMEOUT
 @common
@@ -192,9 +199,9 @@ def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> i
 
 
 @command.command(examples=("tfs-deploy rollout status digits.yaml", "tfs-deploy rollout status digits.yaml --watch"))
-@_FILE
+@DEPLOYMENT_FILE
 @_MODEL
-@click.option("--watch", is_flag=True, help="Follow the rollout until it ends.")
+@option("--watch", is_flag=True, help="Follow the rollout until it ends.")
 @common
 def status(output: Output, file: Path, *, model: str | None, watch: bool) -> None:
     """Show the last rollout of a model, with its steps and verdicts.
@@ -206,13 +213,13 @@ def status(output: Output, file: Path, *, model: str | None, watch: bool) -> Non
     from tfs_deploy.cli.shared.rollout_watch import watch_status
 
     deployment, name = choose_model(file, model)
-    if watch and not output.as_json:
+    if watch:
         watch_status(output, deployment, name)
     show_status(output, deployment, name)
 
 
 @command.command(examples=("tfs-deploy rollout history digits.yaml", "tfs-deploy rollout history digits.yaml --json"))
-@_FILE
+@DEPLOYMENT_FILE
 @_MODEL
 @common
 def history(output: Output, file: Path, *, model: str | None) -> None:
@@ -229,12 +236,10 @@ def history(output: Output, file: Path, *, model: str | None) -> None:
 @command.command(
     examples=("tfs-deploy rollout report digits.yaml", "tfs-deploy rollout report digits.yaml --html report.html")
 )
-@_FILE
+@DEPLOYMENT_FILE
 @_MODEL
 @_NUMBER
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML page with plots to this file."
-)
+@option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML page with plots to this file.")
 @common
 def report(output: Output, file: Path, *, model: str | None, number: int | None, html: Path | None) -> None:
     """Write the report of a rollout, as Markdown or as an HTML page.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy run``: one signature of a SavedModel, by hand and without a server."""
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import directory, paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.cli.shared.options import common, op_libraries_option, parse_tags
-from tfs_deploy.cli.shared.output_values import archive_path, outputs_document, outputs_lines, write_archive
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
         "tfs-deploy run models/digits --version 1 -i image=@digit.npy -o digit.npz",
     ),
 )
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
+@click.argument("path", type=click.Path(path_type=Path), shell_complete=directory)
+@option(
     "--input",
     "-i",
     "inputs",
@@ -35,17 +37,22 @@ if TYPE_CHECKING:
     help="Input: JSON or text, @FILE.npy, @FILE.json, or the bytes of any other @FILE; @FILE.npz holds all inputs. "
     "@FILE alone is the only input.",
 )
-@click.option(
-    "--signature", "-s", metavar="NAME", help="Signature to run.  [default: serving_default, or the only one]"
+@option("--signature", "-s", metavar="NAME", help="Signature to run.  [default: serving_default, or the only one]")
+@option(
+    "--version",
+    type=int,
+    metavar="N",
+    shell_complete=deployed.version_beside,
+    help="Version under a base path.  [default: the newest]",
 )
-@click.option("--version", type=int, metavar="N", help="Version under a base path.  [default: the newest]")
-@click.option("--tags", default="serve", show_default=True, help="Tags of the meta graph to load: A,B.")
-@click.option(
+@option("--tags", metavar="TAGS", default="serve", show_default=True, help="Tags of the meta graph to load: A,B.")
+@option(
     "--output",
     "-o",
     "form",
     default="table",
     metavar="FORM",
+    shell_complete=paths(".npz", words=("table", "json")),
     help="Output format: table, json or the path of an .npz file.",
 )
 @op_libraries_option
@@ -65,6 +72,8 @@ def command(
     Use it to try a model by hand right after an export; it needs TensorFlow. PATH is a version directory, or a base
     path (its newest version).
     """
+    from tfs_deploy.cli.shared.input_values import read_inputs
+    from tfs_deploy.cli.shared.output_values import archive_path, outputs_document, outputs_lines, write_archive
     from tfs_deploy.runtime import load_model
     from tfs_deploy.runtime.local_model import choose_signature
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy serve``: the embedded server in the foreground, with tensorflow_model_server's flags."""
 
 from __future__ import annotations
@@ -11,11 +12,21 @@ import click
 from tfs_deploy.cli.shared.help import Command
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from tfs_deploy.cli.shared.output import Output
 
 
 class _FlagHelp(Command):
     """Lists the server's flags instead of click's own options."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of flags."""
+        del ctx
+        from tfs_deploy.cli.line.words import PART, items
+        from tfs_deploy.server.process.flags import flag_names
+
+        return items((f"--{name}=" for name in flag_names()), incomplete, PART)
 
     def get_help(self, ctx: click.Context) -> str:
         from tfs_deploy.server.process.flags import help_text

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy smoke``: the answers of every label, compared with those recorded."""
 
 from __future__ import annotations
@@ -7,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import ANY_SERVER, common
+from tfs_deploy.cli.shared.options import ANY_SERVER, DEPLOYMENT_FILE, common
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import UsageError, VerdictError
 
 if TYPE_CHECKING:
-    from tfs_deploy.deployment import Deployment
+    from tfs_deploy.operations.deployment import Deployment
     from tfs_deploy.report import Table
-    from tfs_deploy.smoke import SmokeReport
+    from tfs_deploy.smoke import SmokeCheck, SmokeReport
 
 _COLORS = {"failed": "red", "skipped": "yellow"}
 
@@ -28,17 +31,21 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
         "tfs-deploy smoke digits.yaml --label stable --textfile digits.prom",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", metavar="NAME", help="Check this model only.")
-@click.option("--label", metavar="LABEL", help="Check this label only.")
-@click.option("--version", type=int, metavar="N", help="Check this version by number, even if it has no label.")
-@click.option(
+@DEPLOYMENT_FILE
+@option("--model", metavar="NAME", shell_complete=deployed.model, help="Check this model only.")
+@option("--label", metavar="LABEL", shell_complete=deployed.label, help="Check this label only.")
+@option(
+    "--version",
+    type=int,
+    metavar="N",
+    shell_complete=deployed.version,
+    help="Check this version by number, even if it has no label.",
+)
+@option(
     "--rtol", type=click.FloatRange(min=0), metavar="NUMBER", help="Relative tolerance.  [default: as recorded, 1e-5]"
 )
-@click.option(
-    "--atol", type=click.FloatRange(min=0), metavar="NUMBER", help="Absolute tolerance.  [default: as recorded]"
-)
-@click.option(
+@option("--atol", type=click.FloatRange(min=0), metavar="NUMBER", help="Absolute tolerance.  [default: as recorded]")
+@option(
     "--timeout",
     type=click.FloatRange(min=0.1),
     default=10.0,
@@ -47,17 +54,15 @@ _COLORS = {"failed": "red", "skipped": "yellow"}
     help="Timeout per request, in seconds.",
 )
 @ANY_SERVER
-@click.option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C; print one line per round.")
-@click.option(
+@option("--watch", "watching", is_flag=True, help="Repeat until Ctrl-C; print one line per round.")
+@option(
     "--interval",
     type=click.FloatRange(min=0.1),
     metavar="SECONDS",
     help="Time between the starts of two rounds, in seconds.  [default: 10]",
 )
-@click.option(
-    "--rounds", type=click.IntRange(min=1), metavar="N", help="Number of rounds of --watch.  [default: no limit]"
-)
-@click.option(
+@option("--rounds", type=click.IntRange(min=1), metavar="N", help="Number of rounds of --watch.  [default: no limit]")
+@option(
     "--textfile",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.prom",
@@ -90,47 +95,37 @@ def command(
     exit code is 130.
     """
     from tfs_deploy.cli.shared.smoke_watch import one_round, recorder, watch
-    from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.smoke.smoke import ToleranceOverride
+    from tfs_deploy.operations.deployment import Deployment
 
     if not watching and (interval is not None or rounds is not None):
         raise UsageError("--interval and --rounds need --watch", hint="add --watch, or leave them out")
-    deployment = load_deployment(file)
+    deployment = Deployment.load(file, check_disk=False)
     record = recorder(deployment.name, textfile)
-    choice = {"model": model, "label": label, "version": version, "tolerance": ToleranceOverride(rtol, atol)}
+    choice = {"model": model, "label": label, "version": version, "rtol": rtol, "atol": atol}
+    choice |= {"timeout": timeout, "any_server": any_server}
     if watching:
         quietly = Output(quiet=True)
         return watch(
             output,
-            lambda: _ask(quietly, deployment, timeout, choice, any_server=any_server),
+            lambda: _ask(quietly, deployment, choice),
             interval=10.0 if interval is None else interval,
             rounds=rounds,
             record=record,
         )
-    found = one_round(lambda: _ask(output, deployment, timeout, choice, any_server=any_server))
+    found = one_round(lambda: _ask(output, deployment, choice))
     record(found)
     if found.error is not None:
         raise found.error
     return _conclude(output, found.report)
 
 
-def _ask(
-    output: Output, deployment: Deployment, timeout: float, choice: dict[str, Any], *, any_server: bool
-) -> SmokeReport:
-    from tfs_deploy.smoke import SmokeReport
-    from tfs_deploy.smoke.connections import connect
-    from tfs_deploy.smoke.targets import smoke_deployment
+def _ask(output: Output, deployment: Deployment, choice: dict[str, Any]) -> SmokeReport:
+    with output.progress(f"asking {deployment.name}") as progress:
 
-    checks = []
-    asking = f"asking {deployment.name}"
-    with (
-        connect(deployment, timeout=timeout, any_server=any_server) as connections,
-        output.progress(asking) as progress,
-    ):
-        for check in smoke_deployment(deployment, connections.predictors, **choice):
-            checks.append(check)
+        def say(check: SmokeCheck) -> None:
             progress.say(f"checking {deployment.name}: {check.model} {check.target}")
-    return SmokeReport(tuple(checks))
+
+        return deployment.smoke(**choice, on_check=say)
 
 
 def _conclude(output: Output, report: SmokeReport) -> int:

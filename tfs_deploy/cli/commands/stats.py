@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy stats``: the CPU, memory and network use of a deployment's server."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import DEPLOYMENT_FILE, common
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         "tfs-deploy stats digits.yaml --json",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@DEPLOYMENT_FILE
 @common
 def command(output: Output, file: Path) -> int:
     """Show the CPU, memory and network use of the server.

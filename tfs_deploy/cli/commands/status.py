@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy status``: what a deployment's server serves."""
 
 from __future__ import annotations
@@ -7,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common
+from tfs_deploy.cli.shared.options import DEPLOYMENT_FILE, common
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tfs_deploy.cli.shared.output import Output
-    from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.launch.status import Overview
+    from tfs_deploy.operations.deployment import Deployment
 
 
 @click.command(
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
         "tfs-deploy status digits.yaml --json",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+@DEPLOYMENT_FILE
+@option(
     "--timeout",
     type=click.FloatRange(min=0.1),
     default=5.0,
@@ -44,11 +46,10 @@ def command(output: Output, file: Path, timeout: float) -> int:
     Exit code 1: the server is not running, a version that FILE asks for is not available, a label that FILE or the
     traffic of clients counts on does not lead to its version, or an unfinished rollout waits for a person.
     """
-    from tfs_deploy.deployment.file import load_deployment
-    from tfs_deploy.launch.status import overview
+    from tfs_deploy.operations.deployment import Deployment
 
-    deployment = load_deployment(file)
-    view = overview(deployment, timeout=timeout)
+    deployment = Deployment.load(file, check_disk=False)
+    view = deployment.status(timeout=timeout)
     for note in view.notes:
         output.note(note)
     document = _document(deployment, view)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy up``: start a deployment's server, or bring a running one in line with its file."""
 
 from __future__ import annotations

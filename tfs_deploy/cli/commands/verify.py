@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tfs-deploy verify``: whether a version may serve traffic."""
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import deployment_file
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.verify_options import REFERENCE, make_plan, verify_options
@@ -33,9 +36,9 @@ _REPORTS = ("junit.xml", "summary.md", "report.html")
     ),
     reference=REFERENCE,
 )
-@click.argument("path", metavar="MODEL_DIR|FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="MODEL_DIR|FILE", type=click.Path(path_type=Path), shell_complete=deployment_file)
 @verify_options
-@click.option(
+@option(
     "--report", type=click.Path(path_type=Path, file_okay=False), help="Write verdict and reports into this directory."
 )
 @op_libraries_option

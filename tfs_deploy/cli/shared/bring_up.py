@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``up`` and ``restart`` share: the lock, the progress, and what is printed."""
 
 from __future__ import annotations
@@ -16,19 +17,14 @@ def bring_up(
     output: Output, file: Path, *, force_replace: bool, timeout: float, allow_latest: bool, ignore_memory: bool
 ) -> None:
     """Bring a deployment up and print what was done; ``force_replace`` replaces a server that needs no change."""
-    from tfs_deploy.deployment.file import load_with_advice
-    from tfs_deploy.launch.targets import target_of
-    from tfs_deploy.launch.up import up
-    from tfs_deploy.state.lock import lock
+    from tfs_deploy.operations.deployment import Deployment
 
-    deployment, advice = load_with_advice(file, allow_latest=allow_latest)
-    for problem in advice:
-        output.note(f"warning: {problem}")
-    with lock(deployment.state_dir, "up"), output.progress(f"bringing up {deployment.name}") as progress:
-        target = target_of(deployment, progress=PullProgress(progress))
-        result = up(
-            deployment, timeout=timeout, target=target, force_replace=force_replace, check_memory=not ignore_memory
-        )
+    deployment = Deployment.load(
+        file, allow_latest=allow_latest, on_advice=lambda problem: output.note(f"warning: {problem}")
+    )
+    bring = deployment.restart if force_replace else deployment.up
+    with output.progress(f"bringing up {deployment.name}") as progress:
+        result = bring(timeout=timeout, check_memory=not ignore_memory, on_pull=PullProgress(progress))
     for note in result.notes:
         output.note(note)
     output.result(_document(result), _text(result))

@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values typed on a command line, or in files named there, as inputs of a signature."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -11,13 +13,15 @@ from tfs_deploy.client.core.input_check import fits, suggestion
 from tfs_deploy.codec import as_array, numpy_dtype
 from tfs_deploy.errors import RequestError, UsageError, file_hint
 from tfs_deploy.protos.signatures import ML_DTYPES
+from tfs_deploy.savedmodel.formats.numpy_files import NumpyFileError, read_npy, read_npz
 from tfs_deploy.text import closest, parse_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tfs_deploy.protos.signatures import TensorSpec
 
+_Arrays = TypeVar("_Arrays")
 _SAVE_ARRAYS = (
     "write arrays of numbers or text with np.save('x.npy', values) or np.savez('inputs.npz', x=values), "
     "float8 as float32"
@@ -68,7 +72,7 @@ def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
     data = _read_bytes(path)
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return _load(path)
+        return _read_arrays(path, read_npy)
     if suffix == ".json":
         try:
             return _in_batch(parse_document(data), spec)
@@ -144,19 +148,13 @@ def _read_nameless(path: Path, specs: Mapping[str, TensorSpec]) -> dict[str, Any
 
 
 def _read_archive(path: Path) -> dict[str, Any]:
-    _read_bytes(path)
-    with _load(path) as archive:
-        try:
-            return {name: archive[name] for name in archive.files}
-        except ValueError as error:
-            raise UsageError(f"{path} cannot be read: {error}", hint=_SAVE_ARRAYS) from error
+    return _read_arrays(path, read_npz)
 
 
-def _load(path: Path) -> Any:
+def _read_arrays(path: Path, read: Callable[[IO[bytes]], _Arrays]) -> _Arrays:
     try:
-        # allow_pickle stays off: a pickle can run any code
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        return read(io.BytesIO(_read_bytes(path)))
+    except NumpyFileError as error:
         raise UsageError(f"{path} is not a valid {path.suffix} file of numbers: {error}", hint=_SAVE_ARRAYS) from error
 
 

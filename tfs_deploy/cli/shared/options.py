@@ -1,20 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
 """Options that commands share."""
 
 from __future__ import annotations
 
-import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import deployment_file, paths
+from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import UsageError, file_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tfs_deploy.cli.shared.output import Output
     from tfs_deploy.client.options import Options
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -22,21 +24,30 @@ F = TypeVar("F", bound="Callable[..., Any]")
 TOKEN_VARIABLE: Final = "TFS_DEPLOY_TOKEN"  # noqa: S105 - the name of a variable
 _HEADER: Final = re.compile(r"\s*([^\s:=]+)\s*[:=](.*)", re.DOTALL)
 _FILE: Final = click.Path(path_type=Path)
+_PEM: Final = paths(".pem", ".crt", ".cer", ".key")
+
+
+def _choose(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it
+    if value and parameter.name is not None and (output := context.find_object(Output)) is not None:
+        output.choose(parameter.name)
+
+
+#: for every command, and before its name as well
+COMMON: Final = tuple(
+    option(name, *more, is_flag=True, is_eager=True, expose_value=False, callback=_choose, help=text)
+    for name, *more, text in (
+        ("--json", "as_json", "Print one JSON document on stdout."),
+        ("--quiet", "-q", "Print errors only."),
+        ("--no-color", "Print without colors."),
+        ("--no-pager", "Print long text at once instead of page by page."),
+    )
+)
 
 
 def common(function: F) -> Callable[..., Any]:
-    """Add ``--json`` and ``--quiet`` and pass the command its ``Output`` as first argument."""
-
-    @click.option("--json", "_json", is_flag=True, help="Print one JSON document on stdout.")
-    @click.option("--quiet", "-q", "_quiet", is_flag=True, help="Print errors only.")
-    @click.pass_obj
-    @functools.wraps(function)
-    def wrapper(output: Output, /, *args: Any, _json: bool, _quiet: bool, **kwargs: Any) -> Any:
-        output.as_json = _json
-        output.quiet = _quiet
-        return function(output, *args, **kwargs)
-
-    return wrapper
+    """Add the options of every command, and pass the command its ``Output`` as first argument."""
+    passed: Callable[..., Any] = click.pass_obj(function)
+    return all_of(COMMON)(passed)
 
 
 def all_of(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -55,8 +66,10 @@ def parse_tags(text: str) -> tuple[str, ...]:
     return tuple(tag.strip() for tag in text.split(",") if tag.strip())
 
 
+#: the argument FILE of commands about a deployment
+DEPLOYMENT_FILE: Final = click.argument("file", type=click.Path(path_type=Path), shell_complete=deployment_file)
 #: for commands that act on the server of a deployment
-ANY_SERVER: Final = click.option(
+ANY_SERVER: Final = option(
     "--any-server", is_flag=True, help="Act on whatever server answers on the ports of FILE, not only on its own."
 )
 
@@ -69,11 +82,12 @@ def _use_op_libraries(_context: click.Context, _parameter: click.Parameter, path
 
 
 #: shared libraries with custom ops, for this command and all that it starts
-op_libraries_option = click.option(
+op_libraries_option = option(
     "--load-op-library",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE.so",
+    shell_complete=paths(".so"),
     expose_value=False,
     callback=_use_op_libraries,
     help="Shared library with custom ops to load first; may be repeated.",
@@ -82,8 +96,8 @@ op_libraries_option = click.option(
 
 #: the deployment file and options of ``up`` and ``restart``
 BRING_UP: Final = (
-    click.argument("file", type=click.Path(path_type=Path)),
-    click.option(
+    DEPLOYMENT_FILE,
+    option(
         "--timeout",
         type=click.FloatRange(min=1.0),
         default=120.0,
@@ -91,41 +105,52 @@ BRING_UP: Final = (
         metavar="SECONDS",
         help="Time to wait for every version to become available, in seconds.",
     ),
-    click.option("--allow-latest", is_flag=True, help="Allow mutable image tags."),
-    click.option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory."),
+    option("--allow-latest", is_flag=True, help="Allow mutable image tags."),
+    option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory."),
 )
 #: how many versions ``export`` and ``publish`` keep, and which they never remove
 RETENTION: Final = (
-    click.option(
+    option(
         "--keep",
         type=click.IntRange(min=1),
         metavar="N",
         help="Number of versions to keep; older ones are removed.  [default: all]",
     ),
-    click.option(
+    option(
         "--deployment",
         "deployments",
         multiple=True,
         metavar="FILE",
+        shell_complete=deployment_file,
         help="Deployment file whose versions are never removed; may be repeated.  [default: all files found nearby]",
     ),
 )
 #: how a command reaches a server that wants TLS, a token or headers; see ``client_options``
 CONNECTION: Final = (
-    click.option("--tls", is_flag=True, help="Use TLS, with the authorities that the system trusts."),
-    click.option("--ca", type=_FILE, metavar="FILE", help="Use TLS, and trust the authorities in this PEM file."),
-    click.option("--cert", type=_FILE, metavar="FILE", help="Use TLS with this client certificate (PEM); needs --key."),
-    click.option("--key", type=_FILE, metavar="FILE", help="Private key of --cert (PEM)."),
-    click.option("--server-name", metavar="NAME", help="Name in the server's certificate, if ADDRESS has another."),
-    click.option(
+    option("--tls", is_flag=True, help="Use TLS, with the authorities that the system trusts."),
+    option(
+        "--ca",
+        type=_FILE,
+        metavar="FILE",
+        shell_complete=_PEM,
+        help="Use TLS, and trust the authorities in this PEM file.",
+    ),
+    option(
+        "--cert",
+        type=_FILE,
+        metavar="FILE",
+        shell_complete=_PEM,
+        help="Use TLS with this client certificate (PEM); needs --key.",
+    ),
+    option("--key", type=_FILE, metavar="FILE", shell_complete=_PEM, help="Private key of --cert (PEM)."),
+    option("--server-name", metavar="NAME", help="Name in the server's certificate, if ADDRESS has another."),
+    option(
         "--token",
         envvar=TOKEN_VARIABLE,
         metavar="TOKEN",
         help=f"Bearer token, or @FILE with it; others can see a command line.  [env: {TOKEN_VARIABLE}]",
     ),
-    click.option(
-        "--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="Header to send; may be repeated."
-    ),
+    option("--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="Header to send; may be repeated."),
 )
 
 

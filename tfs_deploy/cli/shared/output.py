@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one sink of all commands: data to stdout, everything else to stderr; human, JSON and quiet modes."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -27,26 +29,60 @@ if TYPE_CHECKING:
 class Output:
     """Prints the results, notes, progress and errors of one command."""
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, pages: bool = True) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self.pages = pages
 
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> Output:
         """Choose the mode before any command is parsed, so that usage errors obey it too."""
         own = arguments[: arguments.index("--")] if "--" in arguments else arguments
-        return cls(as_json="--json" in own, quiet="--quiet" in own or "-q" in own)
+        output = cls(as_json="--json" in own, quiet="--quiet" in own or "-q" in own, pages="--no-pager" not in own)
+        if "--no-color" in own:
+            output.choose("no_color")
+        return output
 
-    def result(self, document: Mapping[str, Any], render: str | Callable[[Console], None] | None = None) -> None:
-        """Print a result: ``document`` with --json, else ``render`` (text, or a function of a rich console)."""
+    def choose(self, name: str) -> None:
+        """Take over an option of every command: ``as_json``, ``quiet``, ``no_color`` or ``no_pager``."""
+        if name == "no_color":
+            os.environ["NO_COLOR"] = "1"  # what rich, the pager and processes that are started read
+        elif name == "no_pager":
+            self.pages = False
+        else:
+            setattr(self, name, True)
+
+    def result(
+        self,
+        document: Mapping[str, Any],
+        render: str | Callable[[Console], None] | None = None,
+        *,
+        to_read: bool = False,
+    ) -> None:
+        """Print a result: ``document`` with --json, else ``render`` (text, or a function of a rich console).
+
+        ``to_read``: it may be longer than a screen and is read from its beginning, so a terminal shows it in a pager.
+        """
         if self.as_json:
             click.echo(json.dumps(document, indent=2, default=str))
         elif self.quiet or render is None:
             return
         elif isinstance(render, str):
-            click.echo(render)
+            (self.page if to_read else click.echo)(render)
+        elif to_read:
+            console = self.console()
+            with console.capture() as captured:
+                render(console)
+            self.page(captured.get().rstrip("\n"))
         else:
             render(self.console())
+
+    def page(self, text: str) -> None:
+        """Print text; in a pager if stdout is a terminal that it does not fit on, unless --no-pager or CI say no."""
+        if self.pages and _needs_pager(text):
+            click.echo_via_pager(text + "\n")
+        else:
+            click.echo(text)
 
     def line(self, document: Mapping[str, Any], text: str) -> None:
         """Print one result of many on a line of its own: ``document`` with --json, else ``text``."""
@@ -115,6 +151,17 @@ class Output:
         if sys.stderr.isatty():
             return progress.on_terminal(self.console(stderr=True), description, total)
         return progress.as_lines(description, total)
+
+
+def _needs_pager(text: str) -> bool:
+    """Tell whether a person sits at a terminal that is too small for the text."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+        return False
+    if os.environ.get("PAGER") in ("", "cat"):
+        return False
+    columns, rows = shutil.get_terminal_size()
+    lines = (max(1, -(-len(click.unstyle(line)) // max(1, columns))) for line in text.splitlines())
+    return sum(lines) >= rows
 
 
 def styled(text: str, *, fg: str | None = None, bold: bool | None = None, dim: bool | None = None) -> str:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Output tensors of a signature, as commands print and save them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Progress of long work: a bar on a terminal, a plain line now and then elsewhere, nothing in quiet mode."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands about rollouts share: choosing a model, running a rollout, asking the process at work on one."""
 
 from __future__ import annotations
@@ -7,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.cli.shared.progress import LiveLine, progress_text
 from tfs_deploy.cli.shared.rollout_views import show_result
-from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import LockedError, UsageError
+from tfs_deploy.operations.deployment import Deployment
 from tfs_deploy.report import steps_table, terminal_table
 from tfs_deploy.rollout import Rollout, RolloutResult, Status
 from tfs_deploy.rollout.begin import latest_rollout
-from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.lock import describe_holder, rollout_holder
 from tfs_deploy.state.mailbox import FileMailbox
 
@@ -20,19 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfs_deploy.cli.shared.output import Output
-    from tfs_deploy.deployment import Deployment
     from tfs_deploy.rollout import StepReport
 
 
 def choose_model(file: Path, name: str | None) -> tuple[Deployment, str]:
     """Read a deployment file and choose the model; a deployment with one model needs no name."""
-    deployment = load_deployment(file)
-    if name is not None:
-        return deployment, find_model(deployment, name).name
-    if len(deployment.models) == 1:
-        return deployment, deployment.models[0].name
-    names = ", ".join(model.name for model in deployment.models)
-    raise UsageError(f"{file} has several models", hint=f"name one with --model: {names}")
+    deployment = Deployment.load(file, check_disk=False)
+    return deployment, deployment.model_name(name)
 
 
 def require_unfinished(deployment: Deployment, model: str) -> None:

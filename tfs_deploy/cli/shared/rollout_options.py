@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options that say how a rollout goes, shared by ``rollout start`` and ``rollout plan``."""
 
 from __future__ import annotations
@@ -6,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed, kinds
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import paths
 from tfs_deploy.cli.shared.options import ANY_SERVER, all_of
-from tfs_deploy.rollout.gates.registry import gate_usage, parse_gate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,37 +20,64 @@ if TYPE_CHECKING:
 _STRATEGIES = ("canary", "blue-green", "shadow", "ab")
 
 OPTIONS = (
-    click.option("--model", metavar="NAME", help="Model to roll out; optional if FILE has only one."),
-    click.option("--to", type=int, metavar="N", help="Version to roll out.  [default: the newest on disk]"),
-    click.option(
+    option(
+        "--model",
+        metavar="NAME",
+        shell_complete=deployed.model,
+        help="Model to roll out; optional if FILE has only one.",
+    ),
+    option(
+        "--to",
+        type=int,
+        metavar="N",
+        shell_complete=deployed.version,
+        help="Version to roll out.  [default: the newest on disk]",
+    ),
+    option(
         "--strategy",
         type=click.Choice(_STRATEGIES),
         default="canary",
         show_default=True,
         help="How traffic moves to the new version.",
     ),
-    click.option(
+    option(
         "--steps", metavar="PERCENTS", help="Percent of traffic for the new version, per step.  [canary: 5,25,50,100]"
     ),
-    click.option("--bake", default="10s", show_default=True, metavar="TIME", help="Duration of each step."),
-    click.option(
+    option("--bake", default="10s", show_default=True, metavar="TIME", help="Duration of each step."),
+    option(
         "--check-every", default="5s", show_default=True, metavar="TIME", help="Time between two checks of the gates."
     ),
-    click.option("--gate", "gates", multiple=True, metavar="NAME=LIMIT", help="Gate (see below); may be repeated."),
-    click.option("--no-default-gates", is_flag=True, help="Use only the golden gate and the ones given by --gate."),
-    click.option("--prometheus", metavar="URL", help="Default Prometheus URL for promql gates."),
-    click.option(
+    option(
+        "--gate",
+        "gates",
+        multiple=True,
+        metavar="NAME=LIMIT",
+        shell_complete=kinds.gates,
+        help="Gate (see below); may be repeated.",
+    ),
+    option("--no-default-gates", is_flag=True, help="Use only the golden gate and the ones given by --gate."),
+    option("--prometheus", metavar="URL", help="Default Prometheus URL for promql gates."),
+    option(
         "--gate-header",
         "gate_headers",
         multiple=True,
         metavar="'NAME: VALUE'",
         help="Header for the URLs of gates, ${VARIABLE} is that of the environment; may be repeated.",
     ),
-    click.option("--gate-ca", metavar="FILE", help="CA certificates (PEM) to trust for the URLs of gates."),
-    click.option(
-        "--requests", "requests_file", metavar="FILE", help="Requests for the drift gate: .npz, or a warmup file."
+    option(
+        "--gate-ca",
+        metavar="FILE",
+        shell_complete=paths(".pem", ".crt", ".cer"),
+        help="CA certificates (PEM) to trust for the URLs of gates.",
     ),
-    click.option(
+    option(
+        "--requests",
+        "requests_file",
+        metavar="FILE",
+        shell_complete=paths(),
+        help="Requests for the drift gate: .npz, or a warmup file.",
+    ),
+    option(
         "--min-samples",
         type=click.IntRange(min=1),
         default=30,
@@ -55,7 +85,7 @@ OPTIONS = (
         metavar="N",
         help="Samples that a gate needs to judge.",
     ),
-    click.option(
+    option(
         "--fail-after",
         type=click.IntRange(min=1),
         default=1,
@@ -63,87 +93,92 @@ OPTIONS = (
         metavar="N",
         help="Consecutive failures before rolling back.",
     ),
-    click.option(
+    option(
         "--samples-timeout",
         default="1m",
         show_default=True,
         metavar="TIME",
         help="Time to wait for enough samples after a step has baked.",
     ),
-    click.option(
+    option(
         "--on-too-few",
         type=click.Choice(["fail", "pause", "pass"]),
         default="fail",
         show_default=True,
         help="What to do if requests are still too few after that: roll back, wait for a person, go on unjudged.",
     ),
-    click.option(
+    option(
         "--require-traffic/--no-require-traffic",
         default=None,
         help="Whether each step needs a request to the new version.  [needed if consumers recorded this week]",
     ),
-    click.option("--manual", is_flag=True, help="Pause after the steps, until `rollout promote`."),
-    click.option(
+    option("--manual", is_flag=True, help="Pause after the steps, until `rollout promote`."),
+    option(
         "--keep-warm",
         default="0s",
         show_default=True,
         metavar="TIME",
         help="Time that the old version stays loaded after the promotion.",
     ),
-    click.option("--keep-old", is_flag=True, help="Keep the old version loaded, for a rollback without loading."),
-    click.option("--keep-canary", is_flag=True, help="Keep the label canary, on the new version."),
-    click.option(
+    option("--keep-old", is_flag=True, help="Keep the old version loaded, for a rollback without loading."),
+    option("--keep-canary", is_flag=True, help="Keep the label canary, on the new version."),
+    option(
         "--retain",
         type=click.IntRange(min=2),
         metavar="N",
         help="Number of versions to keep on disk afterwards.  [default: all]",
     ),
-    click.option(
-        "--load-timeout", default="10m", show_default=True, metavar="TIME", help="Time that loading may take."
-    ),
-    click.option(
+    option("--load-timeout", default="10m", show_default=True, metavar="TIME", help="Time that loading may take."),
+    option(
         "--outage",
         default="10s",
         show_default=True,
         metavar="TIME",
         help="Time that a server may be silent before rolling back.",
     ),
-    click.option(
+    option(
         "--hook",
         "hooks",
         multiple=True,
         metavar="WHEN:PHASE=TARGET",
+        shell_complete=kinds.phases,
         help="Command or URL to call at a phase (see below); may be repeated.",
     ),
-    click.option(
+    option(
         "--notify", multiple=True, metavar="TARGET", help="Command or URL to notify of each phase; may be repeated."
     ),
-    click.option(
+    option(
         "--replica",
         "replicas",
         multiple=True,
         metavar="HOST:PORT[/REST]",
         help="Server to roll out to, if there are several; may be repeated.",
     ),
-    click.option(
+    option(
         "--require-verdict",
         "verdict",
         metavar="FILE",
+        shell_complete=paths(".json"),
         help="Only roll out what this verdict passed: verdict.json of `verify`, or its directory.",
     ),
     ANY_SERVER,
-    click.option("--allow-missing-goldens", is_flag=True, help="Allow a version without recorded answers."),
-    click.option(
+    option("--allow-missing-goldens", is_flag=True, help="Allow a version without recorded answers."),
+    option(
         "--allow-missing-warmup",
         is_flag=True,
         help="Allow a version without warmup requests if the old version has them.",
     ),
-    click.option("--allow-breaking", is_flag=True, help="Allow signatures that break clients of the old version."),
-    click.option("--ignore-lint", is_flag=True, help="Allow a version with errors of `lint`."),
-    click.option("--ignore-memory", is_flag=True, help="Load even if both versions may not fit into memory."),
+    option("--allow-breaking", is_flag=True, help="Allow signatures that break clients of the old version."),
+    option("--ignore-lint", is_flag=True, help="Allow a version with errors of `lint`."),
+    option("--ignore-memory", is_flag=True, help="Load even if both versions may not fit into memory."),
 )
 
-REFERENCE = f"""\
+
+def reference() -> str:
+    """Return how times, gates and hooks are written."""
+    from tfs_deploy.rollout.gates.registry import gate_usage
+
+    return f"""\
 Times: 500ms, 10s, 5m, 1h30m, 7d.
 Gates (each may be repeated; the golden gate always applies):
 {gate_usage()}
@@ -158,7 +193,7 @@ plan_options = all_of(OPTIONS)
 def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout:
     """Make the rollout that the options describe; raises ``UsageError`` before the server is asked."""
     from tfs_deploy.cli.shared.rollout_control import choose_model
-    from tfs_deploy.rollout import Rollout
+    from tfs_deploy.rollout.gates.registry import parse_gate
     from tfs_deploy.rollout.machine.strategies import parse_steps
     from tfs_deploy.rollout.notation import parse_seconds
 
@@ -172,8 +207,7 @@ def make_rollout(file: Path, wait_lock: str, options: dict[str, Any]) -> Rollout
         del options["require_traffic"]  # then it depends on the consumers
     if not options["keep_canary"]:
         del options["keep_canary"]  # then it is as the deployment file has it
-    return Rollout(
-        deployment,
+    return deployment.rollout(
         name,
         options.pop("to"),
         strategy=strategy,

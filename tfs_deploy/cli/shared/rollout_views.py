@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands about rollouts print: a result, the status, the history, a report, a plan."""
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
     ]
     table = Table.of(columns, rows)
     text = None if rows else f"{model} was never rolled out"
-    output.result({"rollouts": documents}, text or (lambda console: console.print(terminal_table(table))))
+    output.result({"rollouts": documents}, text or (lambda console: console.print(terminal_table(table))), to_read=True)
 
 
 def show_report(output: Output, deployment: Deployment, model: str, number: int | None, html: Path | None) -> None:
@@ -111,7 +112,7 @@ def show_report(output: Output, deployment: Deployment, model: str, number: int 
     entry = chosen[0]
     document = {"rollout": RolloutResult.from_events(entry.plan, entry.events).as_dict()}
     if html is None:
-        output.result(document, rollout_report(entry.plan, entry.events).rstrip())
+        output.result(document, rollout_report(entry.plan, entry.events).rstrip(), to_read=True)
         return
     try:
         html.write_text(rollout_html(entry.plan, entry.events), encoding="utf-8")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rollout status --watch``: a live view on a terminal, a line for each event elsewhere."""
 
 from __future__ import annotations

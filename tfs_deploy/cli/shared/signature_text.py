@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signatures as they are typed on a command line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rounds of ``smoke``: one, or one at each interval, and the metrics file that each round writes."""
 
 from __future__ import annotations

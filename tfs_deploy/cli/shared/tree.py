@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trees of text, as ``inspect`` and ``diff`` print them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options of ``verify``, and the plan that they make."""
 
 from __future__ import annotations
@@ -7,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed, kinds
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import paths
 from tfs_deploy.cli.shared.options import all_of
 from tfs_deploy.errors import UsageError
 from tfs_deploy.verify.checks import GROUPS
@@ -34,24 +38,43 @@ _SECONDS = click.FloatRange(min=0.1)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 OPTIONS = (
-    click.option(
+    option(
         "--target",
         metavar="WHERE",
+        shell_complete=deployed.target,
         help="Server to use: embedded, docker, or a running HOST:PORT[/RESTPORT].  [default: as in FILE]",
     ),
-    click.option("--image", "images", multiple=True, metavar="TAG", help="Container image; may be repeated."),
-    click.option(
-        "--baseline", metavar="VERSION", help="Version to compare with: a number under the same base path, or a path."
+    option("--image", "images", multiple=True, metavar="TAG", help="Container image; may be repeated."),
+    option(
+        "--baseline",
+        metavar="VERSION",
+        shell_complete=deployed.version_beside,
+        help="Version to compare with: a number under the same base path, or a path.",
     ),
-    click.option(
-        "--model", "name", metavar="NAME", help="Model of FILE to verify, or the name to serve MODEL_DIR under."
+    option(
+        "--model",
+        "name",
+        metavar="NAME",
+        shell_complete=deployed.model,
+        help="Model of FILE to verify, or the name to serve MODEL_DIR under.",
     ),
-    click.option("--skip", "skips", multiple=True, metavar="CHECK", help="Check or group to skip; may be repeated."),
-    click.option(
-        "--only", metavar="GROUP", multiple=True, help="Group of checks to run; may be repeated.  [default: all]"
+    option(
+        "--skip",
+        "skips",
+        multiple=True,
+        metavar="CHECK",
+        shell_complete=kinds.groups,
+        help="Check or group to skip; may be repeated.",
     ),
-    click.option("--ignore", metavar="RULES", default="", help="Lint rules to skip: A,B."),
-    click.option(
+    option(
+        "--only",
+        metavar="GROUP",
+        shell_complete=kinds.groups,
+        multiple=True,
+        help="Group of checks to run; may be repeated.  [default: all]",
+    ),
+    option("--ignore", metavar="RULES", shell_complete=kinds.rules, default="", help="Lint rules to skip: A,B."),
+    option(
         "--timeout",
         type=_SECONDS,
         default=10.0,
@@ -59,34 +82,40 @@ OPTIONS = (
         metavar="SECONDS",
         help="Timeout per request, in seconds.",
     ),
-    click.option(
+    option(
         "--load-timeout",
         type=_SECONDS,
         metavar="SECONDS",
         help="Timeout for loading, in seconds.  [default: 45, more for large models]",
     ),
-    click.option("--dataset", type=_FILE, help="Data set to run through the model: .npz, .csv, .parquet or .tfrecord."),
-    click.option(
+    option(
+        "--dataset",
+        type=_FILE,
+        shell_complete=paths(".npz", ".csv", ".parquet", ".tfrecord"),
+        help="Data set to run through the model: .npz, .csv, .parquet or .tfrecord.",
+    ),
+    option(
         "--metric",
         "metrics",
         multiple=True,
         metavar="LIMIT",
+        shell_complete=kinds.metrics,
         help="Limit of a metric on the data set: accuracy>=0.95; may be repeated.",
     ),
-    click.option("--signature", "-s", metavar="NAME", help="Signature for the data set.  [default: serving_default]"),
-    click.option(
+    option("--signature", "-s", metavar="NAME", help="Signature for the data set.  [default: serving_default]"),
+    option(
         "--label",
         metavar="COLUMN",
         help="Column of expected values.  [default: label, target, class, y, or the only one left]",
     ),
-    click.option("--output", "output_name", metavar="NAME", help="Output that the metrics are computed on."),
-    click.option(
+    option("--output", "output_name", metavar="NAME", help="Output that the metrics are computed on."),
+    option(
         "--load",
         type=click.FloatRange(min=0),
         metavar="SECONDS",
         help="Duration of the load test, in seconds.  [default: 2, with budgets 5]",
     ),
-    click.option(
+    option(
         "--callers",
         type=click.IntRange(1, 256),
         default=4,
@@ -94,20 +123,21 @@ OPTIONS = (
         metavar="N",
         help="Concurrent callers of the load test.",
     ),
-    click.option(
+    option(
         "--rate",
         type=click.FloatRange(min=0.1),
         metavar="N",
         help="Requests per second of the load test, instead of --callers.",
     ),
-    click.option(
+    option(
         "--budget",
         "budgets",
         multiple=True,
         metavar="LIMIT|FILE",
+        shell_complete=kinds.budgets,
         help="Budget of the load test (see below); may be repeated.",
     ),
-    click.option(
+    option(
         "--on-too-few",
         type=click.Choice(["fail", "skip"]),
         default="fail",

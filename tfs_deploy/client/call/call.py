@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One request to a server, and a first attempt that failed."""
 
 from __future__ import annotations

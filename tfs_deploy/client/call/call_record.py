@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The record of one call, as hooks see it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The time that a call may take, over all the requests it sends."""
 
 from __future__ import annotations

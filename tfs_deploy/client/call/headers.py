@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The headers of a call (gRPC metadata, HTTP headers): which names and values can be sent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Classify, Regress and MultiInference return (apis/classification.proto, regression.proto, inference.proto)."""
 
 from __future__ import annotations

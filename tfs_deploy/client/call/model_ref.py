@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The servable that a call is for: a model, and a version, a label or neither."""
 
 from __future__ import annotations

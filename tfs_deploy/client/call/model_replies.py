@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``status`` and ``metadata`` return."""
 
 from __future__ import annotations

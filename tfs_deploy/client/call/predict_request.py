@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One Predict request as the caller wrote it."""
 
 from __future__ import annotations

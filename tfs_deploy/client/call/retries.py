@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The retry decision: whether a failed attempt is retried, and after which pause. Pure, within a budget."""
 
 from __future__ import annotations

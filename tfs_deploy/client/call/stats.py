@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The statistics of a client: calls by status, attempts, bytes, latencies."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import collections
 import math
 import os
+import sys
 import threading
 import weakref
 from dataclasses import dataclass, field
@@ -124,4 +126,5 @@ def _renew() -> None:
         statistics.after_fork()
 
 
-os.register_at_fork(after_in_child=_renew)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_renew)

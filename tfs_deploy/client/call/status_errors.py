@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Failures of a transport and statuses of a server as ``StatusError``, with a hint on what to do next."""
 
 from __future__ import annotations

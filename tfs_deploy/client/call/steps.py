@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work without I/O: a generator yields what to send, receives the answer, and returns the result.
 
 The blocking and the asynchronous clients drive the same generator, so every decision is written once.

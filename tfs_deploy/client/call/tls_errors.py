@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Why there is no TLS connection, in one sentence with the remedy, from what OpenSSL and BoringSSL say."""
 
 from __future__ import annotations

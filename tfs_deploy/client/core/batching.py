@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batching for ``predict_many``, without I/O: stack single examples, split batches, report predictions."""
 
 from __future__ import annotations

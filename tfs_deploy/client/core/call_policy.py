@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The policy of a client's calls, without I/O: defaults, headers, attempts and retries, hooks, statistics."""
 
 from __future__ import annotations

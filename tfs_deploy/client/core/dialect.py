@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The interface of the two APIs, gRPC and REST: how requests are written and replies are read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The check of inputs against the signature before anything is sent: names, dtypes and shapes."""
 
 from __future__ import annotations

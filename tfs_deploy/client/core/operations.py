@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The methods of a client as steps, each call with its record and its attempts; the clients only run them."""
 
 from __future__ import annotations

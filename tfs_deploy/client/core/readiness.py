@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When a model is ready, judged by the states of its versions."""
 
 from __future__ import annotations

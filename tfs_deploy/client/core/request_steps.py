@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps of every request, without I/O: check inputs, keep metadata, read replies, wait until a model is ready."""
 
 from __future__ import annotations
@@ -217,7 +218,7 @@ class RequestSteps:
             if ready is not None:
                 return ready
             # a request cut off by the deadline tells less than the answer before it
-            if not seen or left > 2 * _LAST_ATTEMPT or not isinstance(now, DeadlineExceededError):
+            if not seen or left > _ATTEMPT or not isinstance(now, DeadlineExceededError):
                 seen = now
             left = deadline.remaining()
             if left <= _LAST_ATTEMPT:

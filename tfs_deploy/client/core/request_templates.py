@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Templates of Predict requests, for requests like an earlier one: same model and signature, arrays of the same shapes.
 
 The checks that the earlier request passed hold for them too, and all their bytes but the arrays' memory are the same.

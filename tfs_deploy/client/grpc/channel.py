@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gRPC channels: their arguments, credentials and errors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gRPC API (tensorflow_serving/apis/*.proto): Predict as bytes, the rest as protobuf messages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Classify, Regress, MultiInference over gRPC (apis/classification.proto, regression.proto, inference.proto)."""
 
 from __future__ import annotations

@@ -1,18 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
 """The target of a gRPC channel, and the proxy on the way to it."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from typing import Final
 
-from tfs_deploy.errors import UsageError
+from tfs_deploy.errors import PlatformError, UsageError
 from tfs_deploy.host.addresses import Address, read_address
 from tfs_deploy.host.proxies import is_this_machine, proxy_for
 
 DEFAULT_PORT: Final = 8500
+#: sockets that Windows lacks
+_SOCKETS: Final = ("unix:", "unix-abstract:", "vsock:")
 #: gRPC's own schemes (doc/naming.md) whose rest is not an address of IP
-_OTHER_SCHEMES: Final = ("unix:", "unix-abstract:", "vsock:", "xds:", "google-c2p:")
+_OTHER_SCHEMES: Final = (*_SOCKETS, "xds:", "google-c2p:")
 _DNS: Final = re.compile(r"(dns:(?://[^/]*/)?)(.*)", re.DOTALL)
 _ADDRESSES: Final = re.compile(r"(ipv4:|ipv6:)(.*)", re.DOTALL)
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
@@ -24,6 +28,7 @@ def grpc_target(target: str) -> str:
 
     Raises:
         UsageError: the target is a URL, which is for the REST client, or not an address.
+        PlatformError: it is a kind of socket that this system lacks.
     """
     prefix, addresses = _parts(target)
     return prefix + ",".join(map(str, addresses))
@@ -44,6 +49,8 @@ def _parts(target: object) -> tuple[str, list[Address]]:
         raise UsageError(
             f"{target} is a URL, but the gRPC client takes HOST:PORT", hint="use RestClient (--rest) for URLs"
         )
+    if sys.platform == "win32" and text.startswith(_SOCKETS):
+        raise PlatformError(f"the address {text}")
     if text.startswith(_OTHER_SCHEMES) and text not in _OTHER_SCHEMES:
         return text, []
     if match := _DNS.fullmatch(text):

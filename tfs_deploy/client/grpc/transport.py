@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """The blocking gRPC transport: one channel for each process, opened on first use."""
 
 from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -46,7 +48,8 @@ def _after_fork() -> None:
     _pid = os.getpid()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _CallThread(threading.Thread):

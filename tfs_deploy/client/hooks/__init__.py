@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hooks: what a client tells about its calls, as Prometheus metrics and OpenTelemetry spans."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a hook implements: ``Client(..., hooks=[hook])``."""
 
 from __future__ import annotations

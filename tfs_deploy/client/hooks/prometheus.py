@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prometheus metrics of a client's calls (extra ``prometheus``): ``Client(..., hooks=[PrometheusHook()])``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenTelemetry spans of a client's calls, and their context in the headers (extra ``otel``)."""
 
 from __future__ import annotations

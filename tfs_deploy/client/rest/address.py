@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The address of a REST server, and the proxy on the way to it."""
 
 from __future__ import annotations

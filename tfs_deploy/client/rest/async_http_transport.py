@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The asynchronous HTTP transport of httpx, with a limit for replies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HTTP connections with one deadline for a whole request, instead of a limit for each of its steps.
 
 httpx limits each wait by itself: connecting to each address of a name, the handshake, every send and every receive may

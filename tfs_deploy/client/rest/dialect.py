@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The REST API (g3doc/api_rest.md, model_servers/http_rest_api_handler.cc): paths, bodies and replies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an HTTP reply that is not OK says: the server's own JSON, or the text of a gateway on the way to it."""
 
 from __future__ import annotations

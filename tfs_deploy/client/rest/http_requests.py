@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls as HTTP requests, and failed HTTP requests as errors; shared by both REST transports."""
 
 from __future__ import annotations

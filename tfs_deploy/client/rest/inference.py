@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``:classify`` and ``:regress`` (g3doc/api_rest.md): examples as a JSON body, replies as classes and values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bytes of a reply as they come, unpacked and counted: a server that is not ours decides how many it sends."""
 
 from __future__ import annotations

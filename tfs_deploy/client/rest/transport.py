@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The blocking REST transport: one connection pool for each process, opened on first use."""
 
 from __future__ import annotations

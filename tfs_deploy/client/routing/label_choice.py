@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The choice of a label or version by weight: pure, and the same in every process and release."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The request recorder: counts a consumer's requests during a rollout, for the process that judges the rollout.
 
 Every consumer process appends to a file of its own beside the traffic file (see ``state.request_tallies``); no process
@@ -95,8 +96,8 @@ class RequestRecorder:
                 tallies, self._tallies = self._tallies, {}
                 seen, self._seen = self._seen, False
                 since, self._since = self._since, self._clock()
-            self.watched = is_watched(self._folder)
             try:
+                self.watched = is_watched(self._folder)
                 if tallies:
                     self._file.append(tallies, since, self._since)
                 elif seen:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The router: sends each request to one of a model's labels or versions, by weight."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What both routers share: the traffic split, the choice of a label, and the recording of requests."""
 
 from __future__ import annotations

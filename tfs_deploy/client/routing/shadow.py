@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shadow requests: copies for a candidate that serves no traffic yet, sent in the background and compared."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The traffic split in force: fixed by code, or read from the traffic file."""
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class FileTrafficSplit:
         try:
             found = self.path.stat()
             stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
-        except FileNotFoundError:
+        except OSError:  # there is none, or the reading of it says what is wrong
             stamp = None
         if stamp == self._stamp and not first:
             return

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an asynchronous client has once for each event loop that it is used in, such as its connections."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hedging: a transport that sends a slow call a second time and takes the first answer."""
 
 from __future__ import annotations

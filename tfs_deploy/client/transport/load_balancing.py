@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load balancing: a transport that spreads calls over several servers."""
 
 from __future__ import annotations

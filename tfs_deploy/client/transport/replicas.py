@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which of several servers gets a call: they take turns, and failing ones are left out for a while. No I/O."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Predict over REST as a client sees it: arrays to a JSON body, a JSON reply to arrays (g3doc/api_rest.md).
 
 The columnar form (``inputs``/``outputs``) is used throughout: it needs no common batch dimension. NaN and infinities
@@ -15,7 +16,8 @@ import numpy as np
 
 from tfs_deploy.codec.arrays import as_array, integer_array, wire_order
 from tfs_deploy.codec.dtypes import dtype_number, numpy_dtype
-from tfs_deploy.errors import DataLossError, RequestError
+from tfs_deploy.codec.json.pieces import LargeList, LargeObject, parse_large
+from tfs_deploy.errors import DataLossError, InvalidArgumentError, RequestError
 from tfs_deploy.extras import import_extra
 from tfs_deploy.protos.signatures import dtype_name
 from tfs_deploy.text import parse_document
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from tfs_deploy.protos.signatures import TensorSpec
 
+#: bytes of a reply from which on it is read in pieces
+_LARGE: Final = 1 << 20
 #: util/json_tensor.cc: what the server's JSON reader and writer know
 JSON_DTYPES: Final = frozenset(
     ("float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32", "uint64", "bool")
@@ -63,10 +67,11 @@ def decode_predict_body(data: bytes, outputs: Mapping[str, TensorSpec]) -> dict[
     Raises:
         DataLossError: the body is not such a reply.
     """
-    body = parse_json(data)
+    body = parse_json(data) if len(data) < _LARGE else _in_pieces(data)
     if not isinstance(body, dict) or "outputs" not in body:
         raise DataLossError("the reply to predict has no 'outputs'")
     values = body["outputs"]
+    values = values.first() if isinstance(values, LargeObject) else values
     if len(outputs) == 1:
         values = {next(iter(outputs)): values}
     if not isinstance(values, dict) or not values.keys() <= outputs.keys():
@@ -125,9 +130,29 @@ def _bytes_element(value: Any) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode()}
 
 
+def _in_pieces(data: bytes) -> Any:
+    """Parse a large reply in pieces, so that other threads run."""
+    try:
+        found = parse_large(data, lambda: None)
+    except InvalidArgumentError as error:
+        raise DataLossError(f"the reply is not JSON: {error.message}") from error
+    return found.first() if isinstance(found, LargeObject) else found
+
+
+def _read_part(name: str, part: Any, spec: TensorSpec) -> NDArray[Any]:
+    """Read some elements of a large list."""
+    if isinstance(part, bytes):
+        return _read_tensor(name, parse_json(b"[%b]" % part), spec)
+    return _read_tensor(name, part.first() if isinstance(part, LargeObject) else part, spec)[np.newaxis]
+
+
 def _read_tensor(name: str, value: Any, spec: TensorSpec) -> NDArray[Any]:
     dtype = numpy_dtype(spec.dtype)
     try:
+        if isinstance(value, LargeList):
+            array = np.concatenate([_read_part(name, part, spec) for part in value.parts])
+            array.flags.writeable = False
+            return array
         array = integer_array(value, dtype) if dtype.kind in "iu" else np.array(value, dtype)
         if dtype.kind == "O":
             array = _read_strings(array)

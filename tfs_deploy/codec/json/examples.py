@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's side of REST classify and regress: bodies to tf.Examples, results to replies (util/json_tensor.cc)."""
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import numpy as np
 import orjson
 
 from tfs_deploy import protos
+from tfs_deploy.codec.json.large_request import Proceed, each_element, parse_request
+from tfs_deploy.codec.json.pieces import LargeList
 from tfs_deploy.codec.json.server_reply import dump_array
-from tfs_deploy.codec.json.server_request import parse_body
 from tfs_deploy.codec.json.tensors import decode_base64, is_base64, kind_name
 from tfs_deploy.codec.json.text import members, print_json
 from tfs_deploy.errors import InvalidArgumentError
@@ -32,13 +34,13 @@ class ExamplesBody:
     input: Any
 
 
-def parse_examples_body(data: bytes) -> ExamplesBody:
-    """Parse the body of a classify or regress request.
+def parse_examples_body(data: bytes, proceed: Proceed) -> ExamplesBody:
+    """Parse the body of a classify or regress request; ``proceed`` is called between pieces of a large one.
 
     Raises:
         InvalidArgumentError: with the server's text.
     """
-    body = parse_body(data)
+    body = parse_request(data, proceed)
     document = body.exact()
     message = protos.Input()
     target = message.example_list
@@ -50,11 +52,11 @@ def parse_examples_body(data: bytes) -> ExamplesBody:
             f"JSON Value: {print_json(document)} When method is classify, key 'examples' is expected and was not found"
         )
     examples = document[_EXAMPLES]
-    if not isinstance(examples, list):
+    if not isinstance(examples, (list, LargeList)):
         raise InvalidArgumentError(f"JSON Value: {print_json(document)} Expecting 'examples' value to be an list/array")
-    if not examples:
+    if isinstance(examples, list) and not examples:
         raise InvalidArgumentError(f"JSON Value: {print_json(document)} 'examples' value is an empty array")
-    for example in examples:
+    for example in each_element(examples, proceed):
         _fill_example(example, target.examples.add())
     return ExamplesBody(body.signature, message)
 

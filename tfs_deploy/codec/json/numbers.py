@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers as the server's JSON parser makes doubles of them: not always the nearest (rapidjson/reader.h, strtod.h).
 
 RapidJSON without its full-precision flag collects up to 17 digits in a double and scales it once by a power of ten.

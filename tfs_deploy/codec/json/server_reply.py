@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's side of REST predict: arrays to reply bodies (util/json_tensor.cc).
 
 Parsed, the numbers are those that the server writes; white space differs.
@@ -19,12 +20,14 @@ from tfs_deploy.errors import InvalidArgumentError
 from tfs_deploy.protos.signatures import dtype_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Array = np.ndarray[Any, Any]
 Format = Literal["row", "column"]
 
 _BYTES_SUFFIX: Final = "_bytes"
+#: elements that are written in one call
+_PIECE: Final = 1 << 16
 _POWERS: Final = 10.0 ** np.arange(0, 23)
 #: powers of ten up to this one are exact in float64, so that scaling by them rounds correctly
 _EXACT_POWER: Final = 22
@@ -44,12 +47,27 @@ def encode_predictions(outputs: Mapping[str, Array], form: Format) -> bytes:
     _check_batch(outputs)
     if len(outputs) == 1:
         return b'{"predictions": %b}' % _columns(outputs)
+    return b'{"predictions": [%b]}' % b",".join(
+        _rows({name: array[rows] for name, array in outputs.items()}) for rows in _pieces(*outputs.values())
+    )
+
+
+def _pieces(*arrays: Array) -> Iterator[slice]:
+    """Yield rows that are written in one call, in which no other thread runs."""
+    count = len(arrays[0])
+    step = max(1, count * _PIECE // max(1, sum(array.size for array in arrays)))
+    for start in range(0, max(count, 1), step):
+        yield slice(start, start + step)
+
+
+def _rows(outputs: Mapping[str, Array]) -> bytes:
+    """Write rows as objects, without the brackets around them."""
     columns = [_plain(name, array) for name, array in outputs.items()]
     if all(column is not None for column in columns):
         rows = [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
-        return b'{"predictions": %b}' % orjson.dumps(rows)
+        return orjson.dumps(rows)[1:-1]
     written = [_written_rows(name, array) for name, array in outputs.items()]
-    return b'{"predictions": [%b]}' % b",".join(b"{%b}" % b",".join(row) for row in zip(*written, strict=True))
+    return b",".join(b"{%b}" % b",".join(row) for row in zip(*written, strict=True))
 
 
 def _check_batch(outputs: Mapping[str, Array]) -> None:
@@ -80,6 +98,10 @@ def _written_rows(name: str, array: Array) -> list[bytes]:
 
 def dump_array(name: str, array: Array) -> bytes:
     """Write an array as nested lists; strings of outputs named ``*_bytes`` as ``{"b64": ...}``."""
+    if array.size > _PIECE and array.ndim:
+        if len(array) == 1:
+            return b"[%b]" % dump_array(name, array[0])
+        return b"[%b]" % b",".join(dump_array(name, array[rows])[1:-1] for rows in _pieces(array))
     if array.dtype in (np.float32, np.float64):
         values = decimal_values(array)
         if np.isfinite(values).all():

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's side of REST predict: request bodies to arrays (util/json_tensor.cc).
 
 There is a fast path over whole arrays. Whatever it cannot prove right goes through a second path that looks at one
@@ -6,7 +7,7 @@ value after another, as the server does, and knows its errors.
 
 from __future__ import annotations
 
-import gc
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,8 +15,8 @@ import numpy as np
 import orjson
 
 from tfs_deploy.codec.json.numbers import INEXACT
-from tfs_deploy.codec.json.tensors import fill_columns, fill_rows, to_float
-from tfs_deploy.codec.json.text import parse_json, print_json
+from tfs_deploy.codec.json.tensors import dense_shape, fill_columns, fill_rows, to_float
+from tfs_deploy.codec.json.text import hide_escapes, parse_json, print_json
 from tfs_deploy.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Format = Literal["row", "column"]
 
-#: bytes of a body from which on the time counts in which no other thread runs
-_LARGE: Final = 1 << 20
+#: bytes of a body that cannot become a large array of texts
+_NARROW: Final = 1 << 12
 _INSTANCES: Final = "instances"
 _INPUTS: Final = "inputs"
 _SIGNATURE: Final = "signature_name"
@@ -47,29 +48,31 @@ _INTEGERS: Final = {
 class JsonBody:
     """A parsed request body; the inputs follow once the signature's specs are known (``read_inputs``).
 
-    ``quick`` says that the fast parser read it, which of equal keys takes the last, not the first.
+    ``quick`` says that the fast parser read it, which of equal keys takes the last, not the first; ``piece`` that it is
+    a piece of a large one.
     """
 
     document: dict[str, Any]
     signature: str
     quick: bool
     data: bytes
+    piece: bool = False
 
     def exact(self) -> dict[str, Any]:
         """Return the document as the server's parser reads it: big integers as floats, of equal keys the first."""
         if not self.quick:
             return self.document
-        document: dict[str, Any] = parse_json(self.data)
+        document: dict[str, Any] = parse_json(self.data, exact=not self.piece)
         return document
 
 
-def parse_body(data: bytes) -> JsonBody:
-    """Parse a request body and take its ``signature_name``.
+def parse_body(data: bytes, *, piece: bool = False) -> JsonBody:
+    """Parse a request body and take its ``signature_name``; ``piece``: it is made of a piece of a large one.
 
     Raises:
         InvalidArgumentError: with the server's text.
     """
-    document, quick = _load(data)
+    document, quick = _load(data, exact=not piece)
     if not isinstance(document, dict):
         raise InvalidArgumentError(f"JSON Value: {print_json(document)} Is not object")
     signature = document.get(_SIGNATURE, "")
@@ -77,28 +80,17 @@ def parse_body(data: bytes) -> JsonBody:
         raise InvalidArgumentError(
             f"JSON Value: {print_json(document)} not formatted correctly. 'signature_name' key must be a string value."
         )
-    return JsonBody(document, signature, quick, data)
+    return JsonBody(document, signature, quick, data, piece)
 
 
-def _load(data: bytes) -> tuple[Any, bool]:
+def _load(data: bytes, *, exact: bool) -> tuple[Any, bool]:
     """Parse; the flag says whether the fast parser did and no key of the format appears twice."""
     if data and all(data.count(key) < 2 for key in (b'"instances"', b'"inputs"', b'"signature_name"')):
         try:
-            return _quick(data), True
+            return orjson.loads(data), True
         except orjson.JSONDecodeError:
             pass
-    return parse_json(data), False
-
-
-def _quick(data: bytes) -> Any:
-    """Parse in one call, in which no other thread runs: looking for garbage would make it take five times as long."""
-    if len(data) < _LARGE or not gc.isenabled():
-        return orjson.loads(data)
-    gc.disable()
-    try:
-        return orjson.loads(data)
-    finally:
-        gc.enable()
+    return parse_json(data, exact=exact), False
 
 
 def read_inputs(body: JsonBody, specs: Mapping[str, TensorSpec]) -> tuple[dict[str, Array], Format]:
@@ -169,6 +161,13 @@ def _quick_columns(body: JsonBody, inputs: Any, specs: Mapping[str, TensorSpec])
 
 def _quick_array(value: Any, spec: TensorSpec, body: JsonBody) -> Array | None:
     """Make an array at once, or return ``None`` if a value might need a closer look."""
+    if spec.dtype == "string":
+        shape = dense_shape(value)
+        # the shape of the first elements may be larger than all that there is
+        sparse = math.prod(shape) > body.data.count(b",") + 1
+        return None if sparse or b"\\u0000" in body.data else _text_array(value, shape)
+    if _texts_widen(body.data):
+        return None
     try:
         array = np.array(value)
     except (ValueError, OverflowError):
@@ -186,9 +185,18 @@ def _quick_array(value: Any, spec: TensorSpec, body: JsonBody) -> Array | None:
         return array.astype(spec.dtype)
     if spec.dtype == "bool" and kind == "b":
         return array
-    if spec.dtype == "string" and kind == "U" and not body.data.count(b"\\u0000"):
-        return _text_array(value, array.shape)
     return None
+
+
+def _texts_widen(data: bytes) -> bool:
+    """Tell whether a text could make NumPy's array much larger than the body: all elements are as wide as it is."""
+    if len(data) < _NARROW or b'"' not in data:
+        return False
+    quotes = np.flatnonzero(np.frombuffer(hide_escapes(data), np.uint8) == ord('"'))
+    if len(quotes) % 2:
+        return True
+    longest = int((quotes[1::2] - quotes[::2]).max())
+    return 4 * longest * data.count(b",") > 64 * len(data)
 
 
 def _has_words(data: bytes) -> bool:
@@ -197,8 +205,8 @@ def _has_words(data: bytes) -> bool:
 
 
 def _text_array(value: Any, shape: tuple[int, ...]) -> Array | None:
-    out = np.empty(shape, object)
     try:
+        out = np.empty(shape, object)
         out[...] = value
     except ValueError:
         return None

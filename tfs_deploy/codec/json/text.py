@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON as the server's parser and printer have it, for requests that the fast parsers refuse and for error texts.
 
 The server parses with RapidJSON (NaN and infinities allowed, UTF-8 not checked, anything after the first value
@@ -54,8 +55,10 @@ class JsonError(ValueError):
         super().__init__(f"{problem} at offset: {offset}")
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes, *, exact: bool = True) -> Any:
     """Parse the first JSON value in ``data``; of members with equal names the first counts.
+
+    Without ``exact`` the text of an error is not always the server's, as in large documents: that takes less time.
 
     Raises:
         InvalidArgumentError: with the server's text.
@@ -65,7 +68,7 @@ def parse_json(data: bytes) -> Any:
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     surrogates = "\\ud" in text or "\\uD" in text
     try:
-        if len(text) > _MAX_EXAMINED:
+        if len(text) > _MAX_EXAMINED or not exact:
             return _parse_large(text, surrogates=surrogates)
         if not surrogates:
             with contextlib.suppress(ValueError, RecursionError):
@@ -139,6 +142,11 @@ def _lone_surrogate(text: str, end: int) -> int | None:
             return escape.start()
         high, behind = (escape.start(), escape.end()) if 0xD800 <= code <= 0xDBFF else (None, 0)
     return high
+
+
+def hide_escapes(data: bytes) -> bytes:
+    """Return a text with the same places in which each quotation mark begins or ends a string."""
+    return data.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in data else data
 
 
 class RepeatedMembers(dict[str, Any]):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The deployment file: read, checked as a whole, and turned into a ``Deployment``.
 
 pydantic and PyYAML are imported when a file is read, not before.

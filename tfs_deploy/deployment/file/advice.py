@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a deployment file may say but rarely means: not mistakes, but worth a warning."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the keys of a deployment file fit together, as far as the file alone can tell."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the keys of ``server.docker`` fit together, with each other and with the image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ``Deployment`` from the sections of its file."""
 
 from __future__ import annotations

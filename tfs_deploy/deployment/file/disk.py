@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a deployment file says about models, compared with what is on disk."""
 
 from __future__ import annotations

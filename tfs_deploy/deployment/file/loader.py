@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading a deployment file: every problem in it at once, in file order."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages about a deployment file: what pydantic found, by the keys and values of the file."""
 
 from __future__ import annotations

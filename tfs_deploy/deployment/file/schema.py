@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The keys of a deployment file, their types and ranges. configs/reference.yaml explains them.
 
 A section ``of`` a value has the value's fields as keys, with their types, limits and defaults. What the file writes in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The key ``state``: where it may lead, and whether the toolkit can write there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values that a deployment file holds as text: their forms, and sizes, releases and GPUs as values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Environment variables in values of a deployment file: ``${NAME}``, ``${NAME:-default}``; ``$${NAME}`` is the text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML as plain values, with the line of every key and item; text that is easily misread is refused.
 
 Scalars are read by the rules of YAML 1.2, which has no octal ``010`` and no boolean ``on``. Text that YAML 1.1

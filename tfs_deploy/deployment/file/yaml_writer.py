@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML text that every reader takes for the same values, whether it follows YAML 1.1 or 1.2."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Binding signatures to a model: its own call, its methods, and functions beside it."""
 
 from __future__ import annotations

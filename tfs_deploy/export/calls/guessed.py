@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dtypes that a model does not know, read from its traced graph."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The own call of a Keras model, in inference mode."""
 
 from __future__ import annotations

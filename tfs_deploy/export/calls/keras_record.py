@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a subclassed Keras model recorded of its inputs when it was first called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The call that a model or a ``tf.function`` offers by itself, with what it knows of its inputs and outputs."""
 
 from __future__ import annotations

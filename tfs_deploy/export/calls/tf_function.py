@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The own calls of ``tf.function``s and of concrete functions."""
 
 from __future__ import annotations

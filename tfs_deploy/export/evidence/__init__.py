@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Evidence that a version works: goldens, warmup requests, provenance, validation."""

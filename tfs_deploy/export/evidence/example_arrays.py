@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The values of an example as the arrays that a signature takes, without losing any of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Example requests, checked against the signatures and converted to arrays."""
 
 from __future__ import annotations

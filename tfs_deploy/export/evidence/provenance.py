@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a version comes from: the software that wrote it, and the git commit that was checked out."""
 
 from __future__ import annotations

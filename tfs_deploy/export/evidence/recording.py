@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recordings kept with a version: goldens with the answers of the original, and warmup requests."""
 
 from __future__ import annotations

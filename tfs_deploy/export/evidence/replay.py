@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay the goldens of a version directory in a process that never saw the model: ``python -m ... DIRECTORY``.
 
 Prints a JSON document: ``{"signatures": [...], "calls": n, "unsteady": {...}}``, or ``{"error": "...", "kind": "..."}``

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numeric tolerance between the answers of the written model and the original."""
 
 from __future__ import annotations

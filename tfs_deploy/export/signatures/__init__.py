@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signatures: what the caller asks for, and ready-made wrappers."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pass the named inputs of a signature to a function."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A signature bound to a function and its input specs: it can be traced, and run as the original."""
 
 from __future__ import annotations

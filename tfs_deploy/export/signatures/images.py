@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wrapper step that decodes and resizes encoded images in the graph."""
 
 from __future__ import annotations

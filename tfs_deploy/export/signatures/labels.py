@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wrapper steps that turn scores and class numbers into labels in the graph."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What TensorFlow Serving requires of Classify and Regress signatures (classifier.cc, regressor.cc, util.cc).
 
 The request's tf.Examples arrive serialized in the one input ``inputs``. Classify answers with ``classes`` (string)

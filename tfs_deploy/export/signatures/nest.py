@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nests of arguments and results: dicts, lists and tuples around leaves."""
 
 from __future__ import annotations

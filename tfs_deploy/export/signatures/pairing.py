@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pair the names that a signature gives with the places of a model's own inputs or outputs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Select and rename the inputs and outputs of an existing signature."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A signature as the caller describes it, before anything is traced."""
 
 from __future__ import annotations

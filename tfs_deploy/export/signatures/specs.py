@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensor specs in the forms that callers have, converted to the one that the toolkit uses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signatures around other signatures, with a step in the graph before and after the inner one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ready-made signatures that put preprocessing and labels into the graph, so that every client gets the same.
 
 Each takes an inner signature (default: the model's own call) and returns a signature, so they nest::

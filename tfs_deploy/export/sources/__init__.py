@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kinds of models that can be exported; ``kinds`` lists them."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow 1 graphs in files: checkpoints with a ``.meta`` graph, and frozen GraphDefs."""
 
 from __future__ import annotations

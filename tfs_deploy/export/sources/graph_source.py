@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow 1 graphs: a live session, a checkpoint with its ``.meta`` file, a frozen GraphDef."""
 
 from __future__ import annotations

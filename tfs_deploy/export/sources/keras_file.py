@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keras models in files: ``.keras`` and ``.h5``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keras models: their own inputs and outputs, and the call that is served."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kinds of models that can be exported: one row each, with how it is recognised and what opens it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A SavedModel that is published with its own graph: copied as it is, or with other SignatureDefs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tf.Module``s and ``tf.function``s: the functions they offer, and the signatures bound to them."""
 
 from __future__ import annotations

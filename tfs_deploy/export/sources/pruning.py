@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part of a TensorFlow 1 graph that its signatures need, without losses, optimizers and input pipelines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convert the variables of a TensorFlow 1 graph to resource variables.
 
 Until TensorFlow 2 a variable was a tensor that other ops changed in place (``VariableV2``). TensorFlow 2 runs such a

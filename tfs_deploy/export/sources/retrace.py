@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A SavedModel that is loaded with TensorFlow and traced again, for signatures that it does not have."""
 
 from __future__ import annotations

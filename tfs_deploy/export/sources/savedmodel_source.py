@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A SavedModel as source: copied, copied with other signatures, or loaded and traced again."""
 
 from __future__ import annotations

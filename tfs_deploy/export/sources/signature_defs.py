@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Edit the SignatureDefs of a SavedModel: methods that TensorFlow 2 cannot write, and all of TensorFlow 1's."""
 
 from __future__ import annotations

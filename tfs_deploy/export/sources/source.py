@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the exporter needs of a source: it can be saved, and run as the original."""
 
 from __future__ import annotations
@@ -92,14 +93,19 @@ class TracedSource:
 
         from tfs_deploy.export.sources.signature_defs import complete
         from tfs_deploy.export.tensorflow.checkpoint_checksum import HeadHasher, save_options
+        from tfs_deploy.export.tensorflow.constants import check_room, constant_bytes, release
         from tfs_deploy.export.tensorflow.resources import holder_of
 
-        holder = holder_of(list(self._concrete.values()), self._resources)
+        functions = list(self._concrete.values())
+        constants = constant_bytes(functions)
+        check_room(constants)
+        holder = holder_of(functions, self._resources)
         # in the order in which a checkpoint stores them
         variables = [child for child in tf.train.TrackableView(holder).descendants() if isinstance(child, tf.Variable)]
         head_hasher = HeadHasher(variables)
         hasher.expect(head_hasher)
         tf.saved_model.save(holder, str(directory), signatures=self._concrete, options=save_options(head_hasher))
+        release(constants)
         complete(directory, self._bound)
 
     def close(self) -> None:

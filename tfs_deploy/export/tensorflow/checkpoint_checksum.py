@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hash the head of a checkpoint's data file from the memory of its variables, before TensorFlow writes it.
 
 A save first builds the graph, which takes about as long as hashing the variables and leaves the other cores idle. So

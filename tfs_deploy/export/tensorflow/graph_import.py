@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Graphs of TensorFlow 1 in this TensorFlow, also where shapes noted at the time contradict what it infers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checksums of large files, computed while TensorFlow writes them.
 
 A checkpoint's data files are only ever appended to (tensor_bundle.cc: BundleWriter), so what is there can be hashed

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The variables and lookup tables that must be saved with traced functions."""
 
 from __future__ import annotations

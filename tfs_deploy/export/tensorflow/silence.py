@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keep the log lines of TensorFlow and Keras off the user's screen while the toolkit works."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What fails while TensorFlow writes a model, translated to errors that say what to do."""
 
 from __future__ import annotations

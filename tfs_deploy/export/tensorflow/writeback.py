@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ask the kernel to start writing a file to disk early, so that a later fsync has little left to do."""
 
 from __future__ import annotations

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Servers as containers of a Docker Engine."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the Docker Engine is asked to run: the body of its "create a container" call, as plain data.
 
 The official image's entrypoint script does not forward signals, so `docker stop` would take its whole grace period;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One container of the Docker Engine that holds a server."""
 
 from __future__ import annotations

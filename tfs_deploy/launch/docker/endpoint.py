@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the Docker Engine is: what the docker command would use, read without the docker package."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Docker Engine behind the docker SDK: where its errors become ours, and nothing else of it gets out."""
 
 from __future__ import annotations

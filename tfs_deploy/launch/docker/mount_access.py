@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the user inside a container can read what is mounted into it: the models, and the private key."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from tfs_deploy.deployment.access import unreadable
@@ -25,6 +27,6 @@ def require_model_access(served: Deployment, user: str, *, mapped: bool) -> None
 
 def own_key(path: Path, user: str) -> None:
     """Give the file with the private key to the container's user, the only one who may read it; only root can."""
-    if path.exists() and os.geteuid() == 0:
+    if path.exists() and sys.platform != "win32" and os.geteuid() == 0:
         uid, _, gid = user.partition(":")
         os.chown(path, int(uid), int(gid or -1))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a container is started with, as lines that can be compared."""
 
 from __future__ import annotations

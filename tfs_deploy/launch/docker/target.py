@@ -1,9 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """The servers of one deployment as containers: found by name and label without any file on disk."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ from tfs_deploy.config.files import SSL
 from tfs_deploy.deployment.docker import user_of
 from tfs_deploy.errors import LaunchError, TfsDeployError, UsageError
 from tfs_deploy.host.signals import signals_later
+from tfs_deploy.host.user import user_ids
 from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy
 from tfs_deploy.launch.docker.container_server import ContainerServer
 from tfs_deploy.launch.docker.engine import DockerEngine, translated
@@ -266,7 +267,7 @@ class DockerTarget:
         return tail(path, count) if path.exists() else None
 
     def _user(self, docker: Docker) -> str:
-        return user_of(docker, os.getuid(), os.getgid(), mapped=self.engine.mapped)
+        return user_of(docker, *user_ids(), mapped=self.engine.mapped)
 
     def _find(self, suffix: str = "") -> ContainerServer | None:
         return ContainerServer.find(self.engine, self._name + suffix)

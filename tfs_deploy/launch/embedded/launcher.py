@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starting the toolkit's own server as a process on this machine."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One server process: started with its output in a log, recognised again by number and start time."""
 
 from __future__ import annotations
@@ -5,11 +6,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import LaunchError
+from tfs_deploy.errors import LaunchError, PlatformError
 from tfs_deploy.host.processes import is_running, start_time
 from tfs_deploy.launch.exit_status import exit_status
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POLL: Final = 0.02
+_SERVER: Final = "the embedded server"
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class Process:
 
         A session of its own keeps Ctrl-C in the terminal from reaching it: the caller decides when it stops.
         """
+        if sys.platform == "win32":
+            raise PlatformError(_SERVER)
         log_path.parent.mkdir(parents=True, exist_ok=True)
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         actions = [
@@ -58,6 +63,8 @@ class Process:
         """Tell whether the process runs; collects its exit code if it is a child."""
         if self.exit_code is not None:
             return False
+        if sys.platform == "win32":
+            raise PlatformError(_SERVER)
         with contextlib.suppress(ChildProcessError):
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid == self.pid:
@@ -73,8 +80,9 @@ class Process:
             os.kill(self.pid, signal.SIGTERM)
         if self._wait(timeout):
             return True
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        if sys.platform != "win32":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         self._wait(timeout)
         return False
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Embedded servers and their records in the state directory (``state.server_record``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server that was started: where it answers, how it is stopped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The servers of one deployment as processes of this machine, each with a record in the state directory."""
 
 from __future__ import annotations

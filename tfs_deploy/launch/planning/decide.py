@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From facts to a plan. Nothing here asks or changes anything: ``up`` carries out exactly what ``plan`` shows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The facts that a plan is made from."""
 
 from __future__ import annotations

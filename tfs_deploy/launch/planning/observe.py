@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading the facts, once: the deployment file, the disk, the server that runs, the files that clients follow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan: the steps to a deployment file, what they change, and what is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``up`` refuses to do, for ``plan`` to show and ``up`` to raise."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The reloads that bring a running server to its file, and what each of them makes the server do."""
 
 from __future__ import annotations

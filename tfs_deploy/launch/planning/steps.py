@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps of ``up``: what ``decide`` returns, ``plan`` shows and ``Executor`` carries out.
 
 Each step is a value with the ``lines`` that describe it. Every kind of step is listed in ``Step``.

@@ -1,14 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writing what ``render`` made: beside each other, with the models where a build needs them."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 from tfs_deploy.atomic import write_files
 from tfs_deploy.config.files import SSL, write_config
 from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.host.user import user_ids
 from tfs_deploy.launch.docker.mount_access import own_key, require_model_access
 from tfs_deploy.launch.render.compose import (
     PROMETHEUS_FILE,
@@ -19,7 +20,7 @@ from tfs_deploy.launch.render.compose import (
     user_of_service,
 )
 from tfs_deploy.savedmodel.versions import list_versions
-from tfs_deploy.store.tree import copy_tree
+from tfs_deploy.store.tree import copy_tree, link_or_copy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,11 +56,11 @@ def write_compose(served: Deployment, out: Path) -> list[Path]:
 
 def _require_own_key(user: str) -> None:
     """Raise ``UsageError`` unless the file with the private key can belong to the user of the service."""
-    uid = os.geteuid()
+    uid, gid = user_ids()
     if uid not in (0, int(user.partition(":")[0])):
         raise UsageError(
             f"user {user} of the service could not read the private key of ssl in a file of user {uid}",
-            hint=f'write server.docker.user: "{uid}:{os.getegid()}", or render as root, who can give the file away',
+            hint=f'write server.docker.user: "{uid}:{gid}", or render as root, who can give the file away',
         )
 
 
@@ -81,15 +82,8 @@ def write_build(served: Deployment, out: Path) -> list[Path]:
             try:
                 shutil.rmtree(target, ignore_errors=True)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                copy_tree(path, target, copy=_link_or_copy)
+                copy_tree(path, target, copy=link_or_copy)
             except OSError as error:
                 raise EnvironmentFault(f"{path} cannot be copied to {target}: {error.strerror or error}") from error
             written.append(target)
     return [*written, *write_files(out, {"Dockerfile": dockerfile(served, versions)})]
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

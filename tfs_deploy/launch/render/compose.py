@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A deployment as files for other tools: a compose file, and a Dockerfile with the models inside the image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A damaged ``active.json``: what it held is read from ``models.config``, which a rollout writes together with it."""
 
 from __future__ import annotations

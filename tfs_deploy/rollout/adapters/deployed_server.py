@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A deployment's own server: its versions and labels through a client, its config files, its process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What consumers recorded of their requests, as windows that gates judge (the files: ``state.request_tallies``)."""
 
 from __future__ import annotations

@@ -1,20 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests at hand, sent to two labels to compare the answers."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
 
 from tfs_deploy.client.routing.comparison import Difference, differences
 from tfs_deploy.codec import decode_predict_request
 from tfs_deploy.errors import ModelError, StatusError, UsageError
 from tfs_deploy.rollout.gates.request_stats import OutputComparison
+from tfs_deploy.savedmodel.formats.numpy_files import read_npz
 from tfs_deploy.savedmodel.formats.tfrecord import read_records
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.savedmodel.versions import find_version
@@ -95,7 +94,7 @@ def requests_in_file(path: Path) -> list[Request]:
         if path.suffix == ".npz":
             return _rows(path)
         return list(_logged(protos.PredictionLog.FromString(record) for record in read_records(path)))[:MOST]
-    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, ModelError, DecodeError) as error:
+    except (OSError, EOFError, TypeError, ValueError, ModelError, DecodeError) as error:
         hint = "give .npz with an array for each input, or TFRecord of PredictionLog as a warmup file has"
         raise UsageError(f"{path} holds no requests: {' '.join(str(error).split())}", hint=hint) from error
 
@@ -147,8 +146,8 @@ def _logged(logs: Iterable[Any]) -> Iterator[Request]:
 
 
 def _rows(path: Path) -> list[Request]:
-    with path.open("rb") as file, np.load(file) as arrays:
-        inputs = {name: arrays[name] for name in arrays.files}
+    with path.open("rb") as file:
+        inputs = read_npz(file)
     count = min(len(array) for array in inputs.values())
     return [
         Request(None, {name: array[row : row + 1] for name, array in inputs.items()}) for row in range(min(count, MOST))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replicas: several servers of the same model, observed and changed as one, and kept consistent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The config that a server reads: one model as the rollout sets it, all others as they are served."""
 
 from __future__ import annotations

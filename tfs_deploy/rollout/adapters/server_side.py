@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What serves the model of a rollout, behind one value: the deployment's own server, or replicas.
 
 A new kind of server side (a gateway, Kubernetes) is a file in this folder with its ``ModelServer``, ``ServerProcess``

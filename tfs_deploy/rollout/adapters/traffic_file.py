@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The traffic of a deployment: the file that ``Router`` follows, and the only place where a rollout changes it."""
 
 from __future__ import annotations

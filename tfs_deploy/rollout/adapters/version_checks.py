@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a rollout checks with the files of a version: before it is loaded, and of its answers once it is served."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The controller: one tick observes, decides, writes the intention, acts, writes the outcome."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hooks before and after phases, and notifications: commands or URLs that receive JSON.
 
 The facts are posted to a URL, and a command gets them on standard input. A hook that fails objects: the rollout rolls

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The journal of a rollout: one entry for each intention and each outcome (the file is that of ``state.journal``)."""
 
 from __future__ import annotations

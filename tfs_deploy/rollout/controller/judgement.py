@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One judgement of a step: collect the numbers, ask every gate, sum up."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All requests of a rollout, from its beginning to its end, whichever step or none they fall into."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a controller needs of the world: one protocol for each thing that it observes or acts on.
 
 ``adapters`` implements them for real servers; the tests implement them for simulated ones.

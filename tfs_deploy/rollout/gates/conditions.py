@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Conditions on a number, ``$.data.ctr >= 0.1``: where it is in a JSON document and how it compares. Pure."""
 
 from __future__ import annotations

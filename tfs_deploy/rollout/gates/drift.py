@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gate on how far the canary's answers are from stable's answers to the same requests."""
 
 from __future__ import annotations

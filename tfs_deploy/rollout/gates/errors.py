@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gates on the answers themselves: requests that fail, answers with NaN or infinite values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gates that ask outside: a command, a URL, a Prometheus server. One that does not answer never passes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a gate is, what it sees of a step (``StepView``) and what it answers (``GateVerdict``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gate that always judges: the answers recorded at export, requested through the canary label."""
 
 from __future__ import annotations

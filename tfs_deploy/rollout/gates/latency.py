@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gate on a latency quantile, absolute or relative to stable."""
 
 from __future__ import annotations

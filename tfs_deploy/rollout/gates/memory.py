@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gate on the memory of the server's process."""
 
 from __future__ import annotations

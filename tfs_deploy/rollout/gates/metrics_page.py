@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gate on the server's own metrics page (Prometheus text, ``monitoring_config_file``).
 
 The page has no version and no label anywhere (servables/tensorflow/util.cc), so it is about the model as a whole since

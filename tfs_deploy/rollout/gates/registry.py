@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All kinds of gates: a text becomes a ``GateSpec`` (``parse_gate``), a ``GateSpec`` becomes a gate (``make_gate``).
 
 A new gate is a file in this folder with its class and its ``GateKind``, and a line in ``KINDS``.

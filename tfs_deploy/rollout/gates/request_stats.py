@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers about requests: a recorder that callers feed, and the summary of a window that gates see."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gate as the caller wrote it: one text, ``p99=50ms``, parsed once into a ``GateSpec`` that the plan carries."""
 
 from __future__ import annotations

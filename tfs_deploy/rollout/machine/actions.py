@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a rollout can do in one tick; ``decide`` returns one of these and the controller carries it out."""
 
 from __future__ import annotations

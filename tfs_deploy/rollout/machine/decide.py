@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The state machine: the plan, what is seen and what has been done decide the one next action. Pure.
 
 ::

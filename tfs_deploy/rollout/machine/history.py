@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The journal so far, folded into the few facts that decide what comes next."""
 
 from __future__ import annotations

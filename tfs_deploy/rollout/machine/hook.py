@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A hook as a value, parsed once: ``before:PHASE=TARGET`` or ``after:PHASE=TARGET``, a URL or a command."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rollout in words: one line for each entry of the journal, for people who watch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is seen in one tick: the server's versions and labels, the traffic, requests of other processes. Pure values."""
 
 from __future__ import annotations

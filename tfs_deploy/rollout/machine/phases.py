@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The phases of a rollout, by which hooks and reports are named. Pure."""
 
 from __future__ import annotations

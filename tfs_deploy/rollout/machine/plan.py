@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The plan of a rollout: from which version to which, in which steps, with which patience."""
 
 from __future__ import annotations

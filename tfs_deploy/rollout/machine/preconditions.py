@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The options that a caller gives a rollout, checked and turned into values before anything begins. Pure."""
 
 from __future__ import annotations

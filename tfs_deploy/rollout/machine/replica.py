@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The address of one of several servers as a value, parsed once."""
 
 from __future__ import annotations

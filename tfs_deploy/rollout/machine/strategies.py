@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Strategies: which requests the new version gets before it is promoted. Pure.
 
 ``canary``: a growing share of the requests. ``blue-green``: all requests at once, after smoke. ``shadow``: copies of a

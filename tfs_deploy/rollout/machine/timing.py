@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long a rollout takes at least, and how soon a fault is rolled back. Pure, from the plan alone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the requests of one model are shared out over its labels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The way back: isolate the canary, give stable all traffic, unload the new version. Pure, part of ``decide``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The variables of a SavedModel: a tensor bundle, which is an index and data files (core/util/tensor_bundle)."""
 
 from __future__ import annotations

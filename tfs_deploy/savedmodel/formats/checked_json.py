@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON documents with a checksum of their own content, which shows damage (not forgery: anyone can compute another)."""
 
 from __future__ import annotations

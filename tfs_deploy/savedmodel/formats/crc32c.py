@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CRC-32C (Castagnoli), as TFRecord files, tensor bundles and LevelDB tables use it, in plain Python and numpy."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Uncompress Snappy blocks, in which TensorFlow keeps the index of a bundle (google/snappy, format_description.txt)."""
 
 from __future__ import annotations

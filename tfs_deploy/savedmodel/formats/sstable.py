@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read LevelDB-style tables, the format of ``variables.index`` (core/lib/io/format.cc, block.cc, table.cc).
 
 A table is data blocks, an index block that names them, and a footer of 48 bytes that names the index block. A block

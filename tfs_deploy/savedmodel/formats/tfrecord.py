@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TFRecord files: uint64 length, masked CRC-32C of it, data, masked CRC-32C of that; all little-endian."""
 
 from __future__ import annotations

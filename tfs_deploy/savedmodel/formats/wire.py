@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read protobuf files piece by piece: runs of small fields as bytes, long fields by their position only.
 
 A SavedModel of gigabytes is mostly tensors inside a few nodes. ``read_fields`` walks one message of the file with a
@@ -43,9 +44,10 @@ class FileReader:
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from ``start`` to ``stop``; ``WireError`` if the file became shorter."""
-        data = os.pread(self._file.fileno(), stop - start, start)
+        self._file.seek(start)
+        data = self._file.read(stop - start)
         while len(data) < stop - start:
-            more = os.pread(self._file.fileno(), stop - start - len(data), start + len(data))
+            more = self._file.read(stop - start - len(data))
             if not more:
                 raise WireError(f"the file ends at byte {start + len(data)}, but {stop} bytes are expected")
             data += more

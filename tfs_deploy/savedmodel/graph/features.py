@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The features that a graph parses from serialized tf.Examples, read from its ParseExample ops."""
 
 from __future__ import annotations

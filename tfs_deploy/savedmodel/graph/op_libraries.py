@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shared libraries with custom ops, for this process and those it starts.
 
 They are kept in an environment variable, so that the check of an export, the server of ``verify`` and the embedded

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ops by name: those of stock TensorFlow, those that the server adds, and those that cause trouble."""
 
 # ruff: noqa: SIM905 (lists of words read better as words)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read saved_model.pb into plain facts, without holding it in memory."""
 
 from __future__ import annotations

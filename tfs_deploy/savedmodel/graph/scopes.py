@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The content of a graph: op counts, functions, and what a call of a signature executes."""
 
 from __future__ import annotations

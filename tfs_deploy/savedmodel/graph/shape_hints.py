@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Output shapes that TensorFlow 1 noted beside each node (``add_shapes=True``), some of them wrong.
 
 No op reads them. Importers compare them with what they infer and refuse a graph that they contradict; a server does

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Find graphs that TensorFlow never writes, and on which its loader ends the process instead of failing.
 
 A bit that flips in ``saved_model.pb`` mostly makes it unreadable, which the loader says. Some flips leave a graph that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lint a SavedModel before a server loads it: rules with stable ids, each a small function over plain facts."""
 
 from __future__ import annotations

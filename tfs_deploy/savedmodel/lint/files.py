@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TFS3xx: the files of the version; TFS4xx: its directory and those beside it; TFS5xx: warmup and goldens."""
 
 from __future__ import annotations

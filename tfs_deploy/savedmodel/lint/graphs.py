@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TFS2xx: what the graph does when it is loaded or called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A lint rule, the model that it looks at, and what it finds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TFS1xx: the contract with clients."""
 
 from __future__ import annotations

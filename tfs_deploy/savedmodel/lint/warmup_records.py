@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Check whether warmup records fit the signatures of a model and the batches of its server, without running it."""
 
 from __future__ import annotations

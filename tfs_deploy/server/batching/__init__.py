@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Request batching: options, scheduler, and the runner in front of an engine."""

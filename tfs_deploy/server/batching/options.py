@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BatchingParameters as plain values, with the server's rules for them (batching/batching_session.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the requests of one version in batches (batching/batching_session.cc, batching/batching_util.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collects requests into batches and runs them in a few threads that all queues share.
 
 (tensorflow/core/kernels/batching_util/shared_batch_scheduler.h)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which callers are on this machine: only they may change the server, unless it was told otherwise."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gRPC method handlers: they turn errors into statuses, and messages into bytes."""
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ _CODES: Final = {Code(code.value[0]): code for code in grpc.StatusCode}
 
 #: answers a request, bytes or a list with them, with bytes
 Answer = Callable[[Any, grpc.ServicerContext], bytes]
-#: answers a request message, given the seconds that the client waits, with a message
-MessageAnswer = Callable[[Any, "float | None"], Any]
+#: answers a request message, given the call, with a message
+MessageAnswer = Callable[[Any, grpc.ServicerContext], Any]
 
 
 def bytes_handler(
@@ -97,7 +98,7 @@ def message_handler(
             message = kind.FromString(request)
         except DecodeError as error:
             raise InvalidArgumentError(f"not a {kind.DESCRIPTOR.name}") from error
-        data: bytes = answer(message, seconds_left(context)).SerializeToString()
+        data: bytes = answer(message, context).SerializeToString()
         return data
 
     return bytes_handler(answer_bytes, gate, threads=threads)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """grpc.health.v1.Health as the server has it (``--enable_grpc_healthcheck_service``).
 
 Its services have bare names, are SERVING from the start and never change (model_servers/server.cc): it tells that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tensorflow.serving.ModelService over the core (apis/model_service.proto)."""
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def model_service(
 
 
 def _status(data_plane: DataPlane) -> MessageAnswer:
-    def status(request: Any, _timeout: float | None) -> Any:
+    def status(request: Any, _context: grpc.ServicerContext) -> Any:
         response = protos.GetModelStatusResponse()
         for state in data_plane.status(required_spec(request)):
             entry = response.model_version_status.add(version=state.id.version, state=int(state.state))
@@ -56,17 +57,17 @@ def _status(data_plane: DataPlane) -> MessageAnswer:
 
 
 def _reload(data_plane: DataPlane) -> MessageAnswer:
-    """Answer HandleReloadConfigRequest (model_servers/model_service_impl.cc)."""
+    """Answer HandleReloadConfigRequest (model_servers/model_service_impl.cc); not begun once its caller has gone."""
     metrics = data_plane.metrics
 
-    def reload(request: Any, _timeout: float | None) -> Any:
+    def reload(request: Any, context: grpc.ServicerContext) -> Any:
         if request.config.WhichOneof("config") != "model_config_list":
             raise InvalidArgumentError(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
                 "currently supported"
             )
         before = [metrics.value(name) for name in request.metric_names]
-        data_plane.core.reload(request.config)
+        data_plane.core.reload(request.config, gone=lambda: not context.is_active())
         response = protos.ReloadConfigResponse()
         response.status.SetInParent()
         for name, value in zip(request.metric_names, before, strict=True):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ModelSpec messages to plain values and back (apis/model.proto)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tensorflow.serving.PredictionService over the data plane (apis/prediction_service.proto)."""
 
 from __future__ import annotations
@@ -112,10 +113,10 @@ def _parse_predict_request(data: bytes) -> Any:
 
 
 def _classify(data_plane: DataPlane) -> MessageAnswer:
-    def classify(request: Any, timeout: float | None) -> Any:
+    def classify(request: Any, context: grpc.ServicerContext) -> Any:
         with _measured(data_plane, "Classify", request.model_spec.name):
             spec = required_spec(request)
-            version, result = data_plane.classify(spec, request.input, timeout)
+            version, result = data_plane.classify(spec, request.input, seconds_left(context))
             response = protos.ClassificationResponse(result=result)
             fill_spec(response.model_spec, spec, version)
             return response
@@ -124,10 +125,10 @@ def _classify(data_plane: DataPlane) -> MessageAnswer:
 
 
 def _regress(data_plane: DataPlane) -> MessageAnswer:
-    def regress(request: Any, timeout: float | None) -> Any:
+    def regress(request: Any, context: grpc.ServicerContext) -> Any:
         with _measured(data_plane, "Regress", request.model_spec.name):
             spec = required_spec(request)
-            version, result = data_plane.regress(spec, request.input, timeout)
+            version, result = data_plane.regress(spec, request.input, seconds_left(context))
             response = protos.RegressionResponse(result=result)
             fill_spec(response.model_spec, spec, version)
             return response
@@ -136,11 +137,11 @@ def _regress(data_plane: DataPlane) -> MessageAnswer:
 
 
 def _multi_inference(data_plane: DataPlane) -> MessageAnswer:
-    def multi_inference(request: Any, timeout: float | None) -> Any:
+    def multi_inference(request: Any, context: grpc.ServicerContext) -> Any:
         specs = [read_spec(task.model_spec) for task in request.tasks]
         # the first task's ModelSpec chooses the version for all
         first = specs[0] if specs else ModelSpec("")
-        version, results = data_plane.multi_inference(first, request.tasks, request.input, timeout)
+        version, results = data_plane.multi_inference(first, request.tasks, request.input, seconds_left(context))
         response = protos.MultiInferenceResponse()
         for task, spec, result in zip(request.tasks, specs, results, strict=True):
             entry = response.results.add()
@@ -155,7 +156,7 @@ def _multi_inference(data_plane: DataPlane) -> MessageAnswer:
 def _metadata(data_plane: DataPlane) -> MessageAnswer:
     """Answer GetModelMetadata (servables/tensorflow/get_model_metadata_impl.cc)."""
 
-    def metadata(request: Any, _timeout: float | None) -> Any:
+    def metadata(request: Any, _context: grpc.ServicerContext) -> Any:
         spec = required_spec(request)
         if not request.metadata_field:
             raise InvalidArgumentError("GetModelMetadataRequest must specify at least one metadata_field")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gRPC server: its threads, its ports and the services on them."""
 
 from __future__ import annotations

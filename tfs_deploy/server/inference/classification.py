@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Classify on one servable (servables/tensorflow/classifier.cc)."""
 
 from __future__ import annotations

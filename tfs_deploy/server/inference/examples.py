@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Input messages of tf.Examples: what Classify, Regress and MultiInference feed (servables/tensorflow/util.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory that requests in flight may take for values they did not send."""
 
 from __future__ import annotations

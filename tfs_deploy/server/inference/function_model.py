@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Python functions as models, for tests: no SavedModel and no TensorFlow."""
 
 from __future__ import annotations
@@ -90,6 +91,30 @@ def function_model(
         raise UsageError("a function model needs a function", hint="function_model(f, inputs={...}, outputs={...})")
     definitions = {name: _definition(name, ins, outs) for name, (_, ins, outs) in given.items()}
     return FunctionModel({name: each[0] for name, each in given.items()}, definitions, signature_infos(definitions))
+
+
+def fixed_model(outputs: Mapping[str, Any], *, inputs: Mapping[str, Any]) -> FunctionModel:
+    """Return a model that gives the same answer to every example.
+
+    Args:
+        outputs: name -> the output for one example (array, number, text, or a list); a reply repeats it for each
+            example of its request.
+        inputs: as for ``function_model``; the first dimension of the first one counts the examples.
+
+    Raises:
+        UsageError: a spec is not valid, or there are no inputs.
+    """
+    if not inputs:
+        raise UsageError("a fixed model needs an input", hint='fixed_model({...}, inputs={"x": "float32"})')
+    rows = {name: as_array(value) for name, value in outputs.items()}
+
+    def answer(**arguments: Array) -> dict[str, Any]:
+        first = arguments[next(iter(inputs))]
+        shape = first.shape[:1]
+        return {name: np.broadcast_to(row, (*shape, *row.shape)) for name, row in rows.items()}
+
+    specs = {name: (dtype_name(dtype_number(row.dtype)), (None, *row.shape)) for name, row in rows.items()}
+    return function_model(answer, inputs=inputs, outputs=specs)
 
 
 def _definition(signature: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:

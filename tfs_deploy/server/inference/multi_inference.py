@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MultiInference on one servable (servables/tensorflow/multi_inference.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Predict on one servable (servables/tensorflow/predict_util.cc, tensorflow/cc/saved_model/util.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Regress on one servable (servables/tensorflow/regressor.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One served version of a model: the graph, and what a request needs of each signature, worked out once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Dtypes and shapes as TensorFlow Serving's messages write them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the manager does next with the versions of a model: pure decisions (core/availability_preserving_policy.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of a ModelServerConfig, with the server's texts (model_servers/server_core.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Watches the base paths of the configured models and tells the manager which versions to serve.
 
 (sources/storage_path/file_system_storage_path_source.cc)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loads a version directory as a servable, as TensorFlow Serving's SavedModelBundleFactory does."""
 
 from __future__ import annotations

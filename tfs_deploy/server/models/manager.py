@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loads and unloads model versions until what is served is what is aspired.
 
 (core/aspired_versions_manager.cc, core/basic_manager.cc, core/loader_harness.cc)

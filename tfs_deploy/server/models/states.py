@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The states of model versions, and waiting for a model to be served; ``manager`` draws how they follow each other.
 
 (core/servable_state.h, core/servable_state_monitor.cc)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Version labels: which ones may be assigned, and the versions they stand for (model_servers/server_core.cc)."""
 
 from __future__ import annotations

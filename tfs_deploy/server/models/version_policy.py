@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which versions of a model to serve, of those on disk (sources/storage_path/file_system_storage_path_source.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replays a version's warmup file before it is served (servables/tensorflow/saved_model_warmup_util.cc)."""
 
 from __future__ import annotations

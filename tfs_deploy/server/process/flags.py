@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Command-line flags: all of tensorflow_model_server's, and a few of this server's own."""
 
 from __future__ import annotations
@@ -143,6 +144,11 @@ class ServerFlags:
 
 def _known() -> dict[str, Flag]:
     return FLAGS | OWN_FLAGS
+
+
+def flag_names() -> list[str]:
+    """Return the names of all flags, without dashes."""
+    return list(_known())
 
 
 def default_value(flag: Flag) -> FlagValue:

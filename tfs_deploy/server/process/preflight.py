@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of the ``serve`` command before it starts a server, which would wait for such models in silence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server as a process: from flags to open ports, and down again on a signal."""
 
 from __future__ import annotations
@@ -5,12 +6,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.errors import EnvironmentFault, FailedPreconditionError, StatusError, TfsDeployError, UsageError
+from tfs_deploy.errors import (
+    EnvironmentFault,
+    FailedPreconditionError,
+    PlatformError,
+    StatusError,
+    TfsDeployError,
+    UsageError,
+)
 from tfs_deploy.host.addresses import Address
 from tfs_deploy.host.tcp_ports import bind, check_free
 from tfs_deploy.runtime.library import disable_xla, load_library
@@ -223,6 +231,10 @@ def _name_of(pid: int) -> str:
 
 def _allow_many_connections() -> None:
     """Raise the limit of open files as far as the system allows: every connection is one."""
+    if sys.platform == "win32":
+        raise PlatformError("the embedded server")
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         hard = max(soft, _MANY_FILES)

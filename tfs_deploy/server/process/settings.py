@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turns flags, and the files that they name, into the settings of the server's parts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The request to stop that a signal makes."""
 
 from __future__ import annotations

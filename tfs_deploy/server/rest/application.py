@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The REST API as an ASGI application, without a framework."""
 
 from __future__ import annotations

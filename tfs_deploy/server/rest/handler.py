@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Answers REST requests, in worker threads (model_servers/http_rest_api_handler.cc)."""
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import orjson
 
 from tfs_deploy.codec import PredictCall
 from tfs_deploy.codec.json.examples import encode_classifications, encode_regressions, parse_examples_body
+from tfs_deploy.codec.json.large_request import parse_request, read_request
 from tfs_deploy.codec.json.server_reply import encode_predictions
-from tfs_deploy.codec.json.server_request import parse_body, read_inputs
 from tfs_deploy.codec.json.text import print_json
 from tfs_deploy.errors import Code, InternalError, InvalidArgumentError, StatusError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.server.data_plane import UNEXPECTED_FAILURE, DataPlane, ModelSpec
 from tfs_deploy.server.rest.routes import HANDLED, BadUrlError, Route, VersionTooBigError, parse_route
 from tfs_deploy.server.rest.signature_json import signature_defs_json
+from tfs_deploy.server.workers import raise_if_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,21 +121,21 @@ class RestHandler:
             return self._status(route)
         if route.verb == "metadata":
             return self._metadata(route)
-        examples = parse_examples_body(body)
+        examples = parse_examples_body(body, raise_if_abandoned)
         spec = ModelSpec(route.model, route.version, route.label, examples.signature)
         if route.verb == "classify":
             return encode_classifications(self._data_plane.classify(spec, examples.input, timeout)[1])
         return encode_regressions(self._data_plane.regress(spec, examples.input, timeout)[1])
 
     def _predict(self, route: Route, data: bytes, timeout: float | None) -> bytes:
-        body = parse_body(data)
+        body = parse_request(data, raise_if_abandoned)
         # JSON has no dtypes: its numbers become what the signature takes
         found = self._data_plane.find(route.model, route.version, route.label)
         name = body.signature or DEFAULT_SIGNATURE
         signature = found[1].signatures.get(name)
         if signature is None:
             raise InvalidArgumentError(f'Serving signature name: "{name}" not found in signature def')
-        inputs, form = read_inputs(body, signature.info.inputs)
+        inputs, form = read_request(body, signature.info.inputs)
         call = PredictCall(route.model, name, route.version, route.label, inputs)
         outputs = self._data_plane.predict(call, timeout, found=found)[1]
         return encode_predictions(outputs, form)

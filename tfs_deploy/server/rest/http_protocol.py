@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """uvicorn's HTTP protocol, changed to behave like the server's own (libevent), and to bound what a connection costs.
 
 Half-closed connections get their reply; unknown methods, and bytes that are not HTTP, get libevent's pages. Requests on

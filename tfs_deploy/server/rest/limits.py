@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a REST client may take up: connections, time, and bytes that wait to be answered."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The grammar of REST paths (model_servers/http_rest_api_handler.cc): pure.
 
 The query string is part of the path, as the server's router has it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SignatureDefs as the JSON of a metadata reply: all primitive fields are there, absent messages are not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group ``behaviour``: the same answer twice, alone and in a batch; finite numbers; class labels in one order."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group ``data``: send a data set to the served model and compute metrics on its answers."""
 
 from __future__ import annotations

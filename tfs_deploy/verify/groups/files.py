@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group ``files``: what can be checked in the files of a version, without a server."""
 
 from __future__ import annotations

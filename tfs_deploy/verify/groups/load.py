@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group ``load``: the server loads the version at the first try, and that version answers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group ``load-test``: latency, throughput, memory and CPU under load, and their budgets.
 
 A first window warms up the server and is dropped. More windows follow until they agree and hold enough requests for

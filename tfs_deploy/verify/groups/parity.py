@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group ``parity``: gRPC, REST and the local model give the same outputs; the right version answers."""
 
 from __future__ import annotations

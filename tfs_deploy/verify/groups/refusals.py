@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group ``refusals``: requests with one error each are refused, and do no harm."""
 
 from __future__ import annotations

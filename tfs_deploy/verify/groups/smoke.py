@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Group ``smoke``: every signature over every transport, with recorded answers or with made-up inputs."""
 
 from __future__ import annotations

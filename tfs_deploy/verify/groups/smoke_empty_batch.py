@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Part of group ``smoke`` that runs last: an empty batch, which a server that batches may never answer.
 
 TensorFlow Serving with ``--enable_batching`` never answers such a request (batching_session.cc adds it to no batch),

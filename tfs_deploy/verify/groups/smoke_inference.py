@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Part of group ``smoke``: Classify and Regress must answer tf.Examples as Predict does."""
 
 from __future__ import annotations

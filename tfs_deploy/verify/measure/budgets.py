@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Budgets of a load test: ``p99 < 20ms``, ``throughput >= 200/s``, or, relative to the baseline, ``p99 < 1.2x``."""
 
 from __future__ import annotations

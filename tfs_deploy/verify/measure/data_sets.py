@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data sets as columns of arrays: .npz, .csv, .parquet and .tfrecord."""
 
 from __future__ import annotations
@@ -5,13 +6,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
-import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tfs_deploy import protos
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError, UsageError, file_hint
+from tfs_deploy.savedmodel.formats.numpy_files import read_npz
 from tfs_deploy.savedmodel.formats.tfrecord import read_records
 from tfs_deploy.text import parse_document
 from tfs_deploy.verify.measure.parquet import read_parquet
@@ -51,7 +52,7 @@ def read_data_set(path: Path) -> dict[str, Array]:
         raise UsageError(f"{path} does not exist", hint="check the path of --dataset") from None
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be read: {error.strerror or error}", hint=file_hint(error)) from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, csv.Error) as error:
+    except (ValueError, KeyError, EOFError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}", hint="check that the file is complete") from error
     lengths = {name: len(column) if column.ndim else -1 for name, column in columns.items()}
     if len(set(lengths.values())) != 1 or -1 in lengths.values() or 0 in lengths.values():
@@ -61,8 +62,8 @@ def read_data_set(path: Path) -> dict[str, Array]:
 
 
 def _npz(path: Path) -> dict[str, Array]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
-        return {name: _plain(members[name]) for name in members.files}
+    with path.open("rb") as file:
+        return {name: _plain(array) for name, array in read_npz(file).items()}
 
 
 def _csv(path: Path) -> dict[str, Array]:

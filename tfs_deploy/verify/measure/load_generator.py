@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generate load: a closed loop (a number of callers) or an open one (a number of requests a second)."""
 
 from __future__ import annotations

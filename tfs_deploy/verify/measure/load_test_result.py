@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The result of a load test, as plain values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metrics of served answers against labels, as functions of arrays, and their limits: ``accuracy>=0.95``."""
 
 from __future__ import annotations

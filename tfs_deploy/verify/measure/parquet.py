@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Columns of a .parquet file as arrays, read with pyarrow (the extra ``data``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many requests a signature is sent, by what one of them costs.
 
 A model that takes a second for a row would otherwise be asked for a minute to say the same thing again.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The requests for a signature: recorded calls, and inputs made up from its dtypes and shapes alone.
 
 Nothing in a SavedModel tells which sizes a free dimension takes, or which texts: guesses are tried one after the other

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run the model in this machine's TensorFlow, in a process of its own that may crash."""
 
 from __future__ import annotations

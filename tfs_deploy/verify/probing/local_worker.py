@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a model for ``local_runner``: ``python -m tfs_deploy.verify.probing.local_worker VERSION_DIR``.
 
 Frames on standard input and output: a length (8 bytes, little endian), then that many bytes. A frame in is a Predict

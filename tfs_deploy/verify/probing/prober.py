@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Send requests to a served model, over both transports, and to the local model, and keep every answer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The requests of the warmup file as cases: the model is known to accept them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The moment by which a call has to be done, with a clock that the test moves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The retry decision: which errors are retried, after which pause, within which budget."""
 
 from __future__ import annotations

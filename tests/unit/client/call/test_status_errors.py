@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Failures of gRPC and HTTP as errors of the one tree."""
 
 from __future__ import annotations

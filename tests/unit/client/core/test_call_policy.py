@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The attempts of a call: retries, pauses and deadlines, with a clock that the test moves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inputs against a signature: what is taken as it is, what is converted, and what each mistake is told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The steps of requests: what is sent and when, driven by hand with a clock that the test moves."""
 
 from __future__ import annotations
@@ -300,6 +301,19 @@ def test_an_unreachable_server_is_waited_for_but_not_one_that_speaks_http(bench,
     tiny.before = misread
     with pytest.raises(UnavailableError, match="speaks HTTP/1"):
         bench.wait()
+
+
+def test_a_request_that_the_deadline_cuts_off_does_not_hide_the_answer_before_it(bench, tiny, new_model):
+    tiny.versions = {1: new_model(state="LOADING")}
+
+    def freeze(_path):
+        if bench.now > 101:
+            bench.now += bench.timeouts[-1]
+            raise DeadlineExceededError("no answer")
+
+    tiny.before = freeze
+    with pytest.raises(DeadlineExceededError, match="half is not ready after 5 s; last seen: version 1 LOADING"):
+        bench.wait(timeout=5)
 
 
 def test_a_frozen_server_is_asked_again_until_the_deadline(bench, tiny):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests like an earlier one are sent without steps; only the time that a call takes may differ."""
 
 from __future__ import annotations

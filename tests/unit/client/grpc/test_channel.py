@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The arguments of a channel, seen on the wire."""
 
 from __future__ import annotations

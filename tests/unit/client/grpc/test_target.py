@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gRPC targets, and the proxy on the way to them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ready-made hooks without their libraries."""
 
 from __future__ import annotations
@@ -19,4 +20,4 @@ def test_without_the_library_the_extra_is_named(hook, module, extra, monkeypatch
         monkeypatch.setitem(sys.modules, part, None)
     with pytest.raises(MissingExtraError) as caught:
         hook()
-    assert f"tfs-deploy[{extra}]" in caught.value.hint
+    assert f"tf-serving-deploy[{extra}]" in caught.value.hint

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Prometheus hook, if its library is installed."""
 
 from __future__ import annotations

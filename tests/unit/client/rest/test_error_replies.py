@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The replies of gateways: nginx, Envoy, API gateways and login pages in front of the server."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests of httpx, the SSL context they are sent with, and what comes of its exceptions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The traffic file of a test, and the folder of its recorders."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The choice of a label by weight: stable, and monotonic when a weight grows."""
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """What routers record for a rollout."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 
@@ -48,6 +50,21 @@ def test_it_writes_by_itself_and_ends_with_its_owner(tmp_path):
     del recorder
 
     until(lambda: not writer.is_alive())
+
+
+def test_a_folder_that_cannot_be_looked_at_is_warned_about(tmp_path, caplog, monkeypatch):
+    recorder = RequestRecorder(tmp_path, interval=60)
+
+    def stale(_folder):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr("tfs_deploy.client.routing.recorder.is_watched", stale)
+    recorder.record("stable", 0.001)
+    recorder.flush()
+
+    assert [record.message for record in caplog.records] == [
+        f"requests are not recorded: [Errno {errno.ESTALE}] Stale file handle"
+    ]
 
 
 def test_a_folder_that_cannot_be_written_is_warned_about_once(tmp_path, caplog):

@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Routers: they follow the traffic file or weights from code, and fall back when a label is gone."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -77,6 +79,18 @@ def test_a_file_that_breaks_keeps_the_split_and_says_so(path, clock, caplog):
     assert "the split stays {'canary': 100.0, 'stable': 0.0}" in caplog.text
     with pytest.raises(EnvironmentFault):
         Router(Labels("canary"), "digits", path)
+
+
+def test_a_file_that_cannot_be_looked_at_keeps_the_split_and_says_so(tmp_path, clock, caplog):
+    path = tmp_path / "mount" / "traffic.json"
+    write_traffic(path, "m", {"stable": 90, "canary": 10})
+    router = Router(Labels(), "m", path, record=False, clock=clock)
+    shutil.rmtree(path.parent)
+    path.parent.write_text("a file in the place of the folder")
+    clock.now += 1
+
+    assert router.weights == {"stable": 90.0, "canary": 10.0}
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_keys_stick_and_chance_follows_the_weights(path, clock):

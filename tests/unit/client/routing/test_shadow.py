@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Copies of requests for a candidate: compared, and neither delaying nor failing the request."""
 
 from __future__ import annotations

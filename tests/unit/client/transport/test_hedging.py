@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A slow call is sent a second time, and the first answer counts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which of several servers gets a call, with a clock that the test moves."""
 
 from __future__ import annotations

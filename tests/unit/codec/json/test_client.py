@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REST bodies and replies as a client writes and reads them."""
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def test_without_orjson_the_error_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "orjson", None)
     with pytest.raises(MissingExtraError) as caught:
         parse_json(b"{}")
-    assert caught.value.hint == "pip install 'tfs-deploy[rest]'"
+    assert caught.value.hint == "pip install 'tf-serving-deploy[rest]'"
 
 
 @pytest.mark.parametrize(("values", "dtype"), [([300], "int8"), ([-1], "uint64"), ([2**63], "int64"), ([-129], "int8")])

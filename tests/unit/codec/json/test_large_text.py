@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Texts beyond the exact parser's limit: the same answers, by the fast parser and a scan, in linear time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers become the doubles that RapidJSON makes of them; the expected values are its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays to bodies of REST predict replies."""
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def test_float64_values_keep_their_digits(array: np.ndarray) -> None:
 
 def test_of_features_with_equal_names_the_last_counts() -> None:
     body = rb'{"examples": [{"a": [1, 2], "a": "x", "b\u0000c": 1.5}]}'
-    (example,) = parse_examples_body(body).input.example_list.examples
+    (example,) = parse_examples_body(body, lambda: None).input.example_list.examples
     features = example.features.feature
     assert sorted(features) == ["a", "b"]
     assert list(features["a"].bytes_list.value) == [b"x"]

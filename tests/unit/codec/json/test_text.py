@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON as the server's parser and printer have it."""
 
 from __future__ import annotations

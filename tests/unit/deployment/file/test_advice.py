@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a deployment file may say and rarely means is told, and does not refuse the file."""
 
 from __future__ import annotations

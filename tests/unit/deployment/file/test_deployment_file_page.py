@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/deployment-file.md: up to date, whole, and right about what is required and what the defaults are."""
 
 from __future__ import annotations

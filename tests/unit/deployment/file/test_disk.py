@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A deployment file held against the models on disk."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/docker.md: its deployment file loads, its commands and keys exist."""
 
 from __future__ import annotations

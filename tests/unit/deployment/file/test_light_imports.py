@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What reads or starts a deployment costs nothing until it is used."""
 
 from __future__ import annotations
@@ -39,4 +40,4 @@ def test_a_missing_package_names_the_extra(tmp_path):
         "except MissingExtraError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
-    assert "pip install 'tfs-deploy[cli]'" in done.stdout
+    assert "pip install 'tf-serving-deploy[cli]'" in done.stdout

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a deployment file may say, and what is said back: every mistake at once, each with its line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever a file holds, the answer is a deployment or a list of problems with lines that exist."""
 
 from __future__ import annotations

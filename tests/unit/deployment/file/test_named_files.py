@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that a deployment file names: certificates, session and platform configs, mounts, and what models need."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The deployment files that come with the project: they load, and the reference shows every key."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The key ``state``: where a deployment's state directory is, and where it must not be."""
 
 from __future__ import annotations

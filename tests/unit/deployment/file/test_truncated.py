@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A deployment file cut anywhere, or with NUL in it: loaded or refused with a sentence, never a traceback."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Environment variables in a deployment file."""
 
 from __future__ import annotations

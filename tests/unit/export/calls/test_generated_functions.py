@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Property: what is exported by name answers as the function does, over generated functions.
 
 Names, orders, nests and defaults are generated from a seed. The function called as plain Python is compared with the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The dtype of an input comes from the spec, the example or the graph; nothing is lost by a guess."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inputs and outputs are bound by name: orders, nests, optional arguments; and the check of examples sees a swap."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tf.function``s: bound Python arguments, default values, names, ragged inputs."""
 
 from __future__ import annotations

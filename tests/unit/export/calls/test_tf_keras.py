@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models of tf_keras (Keras 2), which record the names, dtypes and shapes of their inputs when they are called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is checked before a version is published, what is recorded with it, and that failures leave nothing behind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Examples take the dtype of an input only if that loses nothing."""
 
 from __future__ import annotations

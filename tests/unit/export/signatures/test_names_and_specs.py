@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names that are refused, and the forms of tensor specs; without TensorFlow."""
 
 from __future__ import annotations

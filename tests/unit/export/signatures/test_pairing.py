@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which of the model's own inputs and outputs a name means; pure."""
 
 from __future__ import annotations

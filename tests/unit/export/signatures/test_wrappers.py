@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ready-made signatures: tf.Examples and images in, labels out, Classify and Regress."""
 
 from __future__ import annotations

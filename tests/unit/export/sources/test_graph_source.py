@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow 1 as source: sessions, checkpoints, frozen graphs; what is left behind and what is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keras models in files: damaged ones, Python code in them, and those of Keras 2."""
 
 from __future__ import annotations

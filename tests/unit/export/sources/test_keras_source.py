@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Keras models become: names, batch sizes, calls, and what is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of sources: every row leads to a function, and paths are recognised without TensorFlow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tf.Module``s, ``tf.function``s and loaded SavedModels as sources."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SavedModels as sources: copied, with other signatures, traced again; damaged ones."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checksums of variables that are hashed before TensorFlow writes them: used where they hold, never where not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checksums of files that are still being written."""
 
 from __future__ import annotations

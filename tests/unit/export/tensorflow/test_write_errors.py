@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What TensorFlow cannot save: errors that name the resource or the limit, instead of TensorFlow's own report."""
 
 from __future__ import annotations

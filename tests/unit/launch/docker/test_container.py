@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the Docker Engine is asked to run: golden files of whole requests, and who a container runs as."""
 
 from __future__ import annotations

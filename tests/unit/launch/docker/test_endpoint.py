@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which engine the docker command would use, and which of them cannot mount what lies on this machine."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Engines that are not Docker's but speak its API: what they lack is noticed and said.
 
 Stands in for Podman's service, which the tests of this project do not install; its answers were read off Podman 4.3.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the Docker Engine and registries say, in words that name the next step."""
 
 from __future__ import annotations

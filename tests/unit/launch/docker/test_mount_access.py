@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may read the models that are mounted into a container."""
 
 from __future__ import annotations

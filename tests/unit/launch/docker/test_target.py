@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ctrl-C while the engine makes a container: the request is not left alone, so nothing comes out of it later."""
 
 from __future__ import annotations

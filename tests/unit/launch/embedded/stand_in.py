@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small stand-in for a model server: started with the same flags, it opens the same ports and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starting and stopping a server process: ports, logs, and nothing left behind."""
 
 from __future__ import annotations

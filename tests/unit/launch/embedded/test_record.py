@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The note of a running server, and how its process is recognised."""
 
 from __future__ import annotations

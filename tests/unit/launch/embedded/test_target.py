@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The servers of a deployment as processes: what a replacement that was cut off leaves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``up`` would do, in order, out of facts."""
 
 from __future__ import annotations

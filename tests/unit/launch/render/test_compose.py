@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compose files and Dockerfiles: whole files, and what must not get into them."""
 
 from __future__ import annotations

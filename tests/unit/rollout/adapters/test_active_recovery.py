@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A damaged record of what rollouts have set: read out of the config file that was written with it, or left alone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a rollout knows of the server's process, and what it makes of an engine that cannot be asked."""
 
 from __future__ import annotations

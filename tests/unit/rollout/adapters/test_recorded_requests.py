@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Windows of what consumers recorded."""
 
 from __future__ import annotations

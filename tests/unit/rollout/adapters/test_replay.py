@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests at hand, sent to two labels."""
 
 from __future__ import annotations

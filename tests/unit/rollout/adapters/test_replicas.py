@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several servers as one: what they say together, and what happens when one does not follow."""
 
 from __future__ import annotations

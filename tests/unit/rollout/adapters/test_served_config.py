@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rollout of one model leaves all others as they are served, whatever the deployment file says by now."""
 
 from __future__ import annotations

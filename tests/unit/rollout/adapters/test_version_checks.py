@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Preflight on real files: what keeps a version from being loaded at all, and what allows it all the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole rollouts against a simulated server with the real one's rules."""
 
 from __future__ import annotations

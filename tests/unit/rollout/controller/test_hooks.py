@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hooks and notifications: commands and URLs with JSON; one that fails objects, one that is told cannot."""
 
 from __future__ import annotations

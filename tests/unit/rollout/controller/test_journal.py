@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The journal: every entry whole or not there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One judgement: numbers, gates, and what happens when either breaks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Journals of the program before its classes were renamed: the same entries are written today, and resumed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random rollouts with random faults: whatever happens, stable serves and every path comes to an end."""
 
 from __future__ import annotations

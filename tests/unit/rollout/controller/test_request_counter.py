@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The requests of a whole rollout: what its parts add up to, and what the load generator saw."""
 
 from __future__ import annotations

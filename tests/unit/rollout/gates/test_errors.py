@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gates on failed requests and on values that are not finite."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gates that ask a command, a URL or a Prometheus server: one that does not answer never passes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verdict of all gates together."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The latency gate: too few samples never pass."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gate on the server's metrics page."""
 
 from __future__ import annotations

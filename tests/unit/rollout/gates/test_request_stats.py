@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Request statistics: windows by label."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The names of actions in the journal: files on disk keep them whatever the classes are called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """decide(): every phase of a rollout against every observation, as a table and as rules that always hold."""
 
 from __future__ import annotations

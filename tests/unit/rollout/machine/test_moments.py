@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exact moments at which a rollout waits no longer, forwards and on its way back: just before, and at it."""
 
 from __future__ import annotations

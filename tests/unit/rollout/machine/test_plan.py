@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plans: steps, times, weights, and what cannot be carried out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What somebody asks of a rollout in Python: refused before anything begins, with what would be right."""
 
 from __future__ import annotations

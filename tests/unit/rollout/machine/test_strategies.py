@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Steps that a strategy can have, and those it cannot."""
 
 from __future__ import annotations

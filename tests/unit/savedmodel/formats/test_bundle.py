@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The variables index: tables, Snappy blocks, entries, checksums."""
 
 from __future__ import annotations

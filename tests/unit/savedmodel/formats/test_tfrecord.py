@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TFRecord framing and its checksum."""
 
 from __future__ import annotations

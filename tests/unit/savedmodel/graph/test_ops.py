@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The list of stock ops, and the ops that are known for trouble."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """saved_model.pb read in read_fields says the same as saved_model.pb read whole."""
 
 from __future__ import annotations

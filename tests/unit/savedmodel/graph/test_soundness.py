@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Graphs that parse and are nonsense, over which TensorFlow's loader would end the process."""
 
 from __future__ import annotations

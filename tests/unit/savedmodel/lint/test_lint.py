@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every rule finds what it is for, and nothing in a model that is well made."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which batching parameters are refused, and the defaults (batching_session.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How inputs are merged and padded, and which outputs can be split again (batching_session.cc, batching_util.cc)."""
 
 from __future__ import annotations

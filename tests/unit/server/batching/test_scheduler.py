@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How batches are formed, and which requests are refused (shared_batch_scheduler.h)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Only callers of the server's own machine may replace its config, unless it was started to allow others."""
 
 from __future__ import annotations

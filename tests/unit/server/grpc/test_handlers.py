@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Texts of gRPC errors are cut at 1,024 bytes (model_servers/grpc_status_util.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gRPC server with arguments from --grpc_channel_arguments."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests in flight share one budget for values that they did not send."""
 
 from __future__ import annotations

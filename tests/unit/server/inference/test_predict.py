@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which inputs Predict must have, and which signatures it takes (predict_util.cc)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The manager, with loaders that the test controls."""
 
 from __future__ import annotations

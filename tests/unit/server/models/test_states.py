@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waiting for models: a server opens with one version of each, a test with all of them."""
 
 from __future__ import annotations

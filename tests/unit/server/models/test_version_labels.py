@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which labels may be assigned."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a warmup file may hold (saved_model_warmup.cc)."""
 
 from __future__ import annotations

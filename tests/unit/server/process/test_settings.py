@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flags that the server refuses when it makes its settings of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server process is asked to stop by a signal, at whatever moment that comes."""
 
 from __future__ import annotations

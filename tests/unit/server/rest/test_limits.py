@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one REST client may take up of the server: connections, time, memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A request that a stopping server gives up is told so: HTTP 503, which a client sends to another server."""
 
 from __future__ import annotations

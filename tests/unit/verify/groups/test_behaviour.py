@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How finite numbers, class labels and rows of a batch are judged."""
 
 from __future__ import annotations

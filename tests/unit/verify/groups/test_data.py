@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which columns, labels and outputs a data set is checked with."""
 
 from __future__ import annotations

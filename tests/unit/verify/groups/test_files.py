@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the findings of lint are judged."""
 
 from __future__ import annotations

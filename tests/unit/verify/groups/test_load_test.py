@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When a load test is possible, and when its windows agree."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the answers over two transports are judged."""
 
 from __future__ import annotations

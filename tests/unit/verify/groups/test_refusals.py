@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Invalid requests, and how their answers are judged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How answers and signatures are judged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the answer to an empty batch is judged."""
 
 from __future__ import annotations

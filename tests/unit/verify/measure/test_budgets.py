@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Budgets: read, judged, refused."""
 
 from __future__ import annotations

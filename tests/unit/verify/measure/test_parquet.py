@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parquet files of every shape that pipelines write, and those that no tensor can be made of."""
 
 from __future__ import annotations
@@ -144,4 +145,4 @@ def test_without_pyarrow_it_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError) as caught:
         read_data_set(tmp_path / "d.parquet")
-    assert caught.value.hint == "pip install 'tfs-deploy[data]'"
+    assert caught.value.hint == "pip install 'tf-serving-deploy[data]'"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many requests are sent, by what one row costs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The requests for a signature: recorded and made up."""
 
 from __future__ import annotations

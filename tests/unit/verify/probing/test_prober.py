@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which requests can be sent over REST."""
 
 from __future__ import annotations
