@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.deployment.file import write_yaml
 from tfs_deploy.deployment.file.editor import SCHEMA_FILE
+from tfs_deploy.text import one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,8 @@ def commented_text(document: Mapping[str, Any], said: Mapping[Path, str], comman
     """
     width = max((len(command) for command, _ in commands), default=0)
     head = ["# Further keys: docs/deployment-file.md; editors complete and explain them by the line above.", "#"]
-    head += [f"#   {command.ljust(width)}  {what}" for command, what in commands]
+    # a path may hold a line break: what is behind it would be read as keys
+    head += [f"#   {visible(one_line(command)).ljust(width)}  {visible(one_line(what))}" for command, what in commands]
     parts = ["\n".join(head)]
     told: set[Path] = set()
     for key, value in document.items():

@@ -112,6 +112,15 @@ def test_a_key_is_explained_once():
     assert text.endswith("\n\n  - name: p\n    base_path: p\n    versions: {specific: [2]}\n    labels: {stable: 2}\n")
 
 
+@pytest.mark.parametrize("odd", ["a\nstate: /tmp", "a\r\nb: 1", "a\u2028b", "a\x85b", "a\x1b[2J"])
+def test_a_path_with_a_line_break_adds_no_line(odd):
+    found = Found("keras", odd, (FoundModel("m", Path(odd), (1,)),))
+    document = draft_document(found, CHOICES, Path())
+    text = commented_text(document, SAID, next_commands(found, odd))
+    parsed = read_yaml(text)
+    assert (parsed.data, parsed.problems) == (document, [])
+
+
 texts = st.one_of(st.text(max_size=8), st.sampled_from(["${HOME}", "a: b", "1", "yes", "#", "{a}", "x" * 200]))
 sections = st.fixed_dictionaries(
     {"name": texts, "base_path": texts, "versions": st.sampled_from(["all", {"latest": 2}, {"specific": [1, 2]}])},

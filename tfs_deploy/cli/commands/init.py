@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from tfs_deploy.cli.line.option import option
-from tfs_deploy.cli.line.words import paths
+from tfs_deploy.cli.line.words import deployment_file, paths
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import CONNECTION, all_of, base_paths, client_options, common
 from tfs_deploy.deployment.deployment import TargetName
@@ -66,8 +66,14 @@ class Questions:
         "tfs-deploy init localhost:8500 --model digits=models/digits --out running.yaml",
     ),
 )
-@click.argument("source", required=False, shell_complete=paths(".keras", ".h5", ".config"))
-@option("--out", "-o", metavar="FILE", help="Path of the deployment file; - prints it.  [default: NAME.yaml]")
+@click.argument("source", required=False, shell_complete=paths(".keras", ".h5", ".hdf5", ".config"))
+@option(
+    "--out",
+    "-o",
+    metavar="FILE",
+    shell_complete=deployment_file,
+    help="Path of the deployment file; - prints it.  [default: NAME.yaml]",
+)
 @option("--force", is_flag=True, help="Replace the file if it exists.")
 @option("--name", metavar="NAME", help="Name of the deployment.  [default: from SOURCE]")
 @option(
@@ -80,7 +86,12 @@ class Questions:
 @option(
     "--label", "labels", multiple=True, metavar="LABEL", help="Label to ask a server for, besides stable and canary."
 )
-@option("--target", type=click.Choice(get_args(TargetName)), help="What serves the models.  [default: embedded]")
+@option(
+    "--target",
+    type=click.Choice(get_args(TargetName)),
+    metavar="TARGET",
+    help=f"What serves the models: {' or '.join(get_args(TargetName))}.  [default: embedded]",
+)
 @option("--image", metavar="IMAGE", help=f"Image of the container, for docker.  [default: {DEFAULT_IMAGE}]")
 @option("--grpc-port", type=_PORT, metavar="PORT", help=f"Port of the gRPC API.  [default: {GRPC_PORT}]")
 @option(
@@ -182,7 +193,7 @@ def _found(
     return _named(found, models) if models else found
 
 
-#: option -> the kinds of things that it has an effect on, and what they are called
+#: flag -> the kinds of things that it has an effect on, and what they are called
 _USES: dict[str, tuple[tuple[str, ...], str]] = {
     "--label": (("server",), "a running server"),
     "--base-path-map": (("models.config",), "a models.config"),
@@ -192,9 +203,9 @@ _USES: dict[str, tuple[tuple[str, ...], str]] = {
 
 def _require_use(found: Found, given: Mapping[str, object]) -> None:
     """Refuse options that would have no effect on what was found."""
-    for name, (kinds, called) in _USES.items():
-        if given[name] and found.kind not in kinds:
-            raise UsageError(f"{name} does not fit {found.source}", hint=f"it is for {called}")
+    for flag, (kinds, called) in _USES.items():
+        if given[flag] and found.kind not in kinds:
+            raise UsageError(f"{flag} does not fit {found.source}", hint=f"it is for {called}")
 
 
 def _named(found: Found, models: tuple[str, ...]) -> Found:
