@@ -12,7 +12,8 @@ import pytest
 
 from support.commands import EVERY_COMMAND
 from tfs_deploy.cli.line.option import Option, in_words, option, variable
-from tfs_deploy.cli.main import group, run
+from tfs_deploy.cli.line.variables import without_effect
+from tfs_deploy.cli.main import COMMANDS, group, run
 from tfs_deploy.cli.shared.help import Command, Group
 from tfs_deploy.cli.shared.options import common
 
@@ -265,3 +266,19 @@ def test_a_help_screen_fits(name, columns, monkeypatch, capsys):
     end = next((number for number, line in enumerate(lines) if line.startswith(("Times:", "Groups of"))), len(lines))
     assert [line for line in lines[:end] if len(line) > columns and line not in as_written] == []
     assert not [line for line in lines if re.search(r"x>=|<=x|\]  \[|\d\.0[;\]]", line)]
+
+
+def test_a_variable_that_sets_nothing_is_found():
+    given = ["TFS_DEPLOY_UP_TIMOUT", "TFS_DEPLOY_UP_TIMEOUT", "TFS_DEPLOY_MODEL", "TFS_DEPLOY_TOKEN", "PATH"]
+    given += ["TFS_DEPLOY_ROLLOUT_START_BAKE", "TFS_DEPLOY_ROLLOUT_STRAT_BAKE", "TFS_DEPLOY_LOCK_STATUS_JSON"]
+    given += ["TFS_DEPLOY_CONFIG_IMPORT_NAME", "TFS_DEPLOY_LOGS_QQQ", "TFS_DEPLOY_JSON"]
+    assert without_effect(given, COMMANDS) == [
+        ("TFS_DEPLOY_LOGS_QQQ", None),
+        ("TFS_DEPLOY_ROLLOUT_STRAT_BAKE", "TFS_DEPLOY_ROLLOUT_START_BAKE"),
+        ("TFS_DEPLOY_UP_TIMOUT", "TFS_DEPLOY_UP_TIMEOUT"),
+    ]
+
+
+def test_every_variable_is_known_to_doctor():
+    names = [name for name, path, _ in VARIABLES if path]
+    assert without_effect(names, COMMANDS) == []

@@ -174,3 +174,5 @@ class MachineFacts:
     certificates: tuple[Certificate, ...]
     limits: Limits
     clock: Clock
+    #: variables that were meant for an option and set none, each with the closest that does
+    idle_variables: tuple[tuple[str, str | None], ...] = ()

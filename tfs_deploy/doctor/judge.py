@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.doctor.containers import judge_containers
 from tfs_deploy.doctor.finding import Diagnosis, Finding
-from tfs_deploy.doctor.machine import judge_certificate, judge_clock, judge_disk, judge_limits, judge_port, judge_system
+from tfs_deploy.doctor.machine import (
+    judge_certificate,
+    judge_clock,
+    judge_disk,
+    judge_idle_variable,
+    judge_limits,
+    judge_port,
+    judge_system,
+)
 from tfs_deploy.doctor.packages import judge_packages
 
 if TYPE_CHECKING:
@@ -33,3 +41,5 @@ def _findings(facts: MachineFacts) -> Iterator[Finding]:
         yield judge_certificate(certificate)
     yield judge_limits(facts.limits)
     yield from judge_clock(facts.clock, facts.engine)
+    for name, near in facts.idle_variables:
+        yield judge_idle_variable(name, near)

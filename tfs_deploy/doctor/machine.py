@@ -105,6 +105,12 @@ def judge_certificate(certificate: Certificate) -> Finding:
     return ok(name, f"{path} is valid for {days} days")
 
 
+def judge_idle_variable(name: str, near: str | None) -> Finding:
+    """Judge a variable that begins as that of an option and is none."""
+    hint = f"did you mean {near}?" if near else "docs/cli.md lists the variables of every command"
+    return warning("environment.variables", f"{name} sets no option", hint)
+
+
 def judge_limits(limits: Limits) -> Finding:
     """Return whether the limit of open files (``ulimit -n``) is enough for a server and its clients."""
     name = "limits.files"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +46,8 @@ def command(output: Output, file: Path | None) -> int:
 
     Exit code 1: there is a problem. Warnings and skipped checks do not count.
     """
+    from tfs_deploy.cli.line.variables import without_effect
+    from tfs_deploy.cli.main import COMMANDS
     from tfs_deploy.doctor import gather, judge
 
     deployment = None
@@ -51,7 +55,8 @@ def command(output: Output, file: Path | None) -> int:
         from tfs_deploy.deployment.file import load_deployment
 
         deployment = load_deployment(file)
-    diagnosis = judge(gather(deployment))
+    facts = gather(deployment)
+    diagnosis = judge(replace(facts, idle_variables=tuple(without_effect(os.environ, COMMANDS))))
     output.result(diagnosis.as_dict(), lambda console: _show(console, diagnosis))
     problems = diagnosis.problems
     if not problems:
