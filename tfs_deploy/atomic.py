@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 #: names of files that are being written, see ``_stage``
 _TEMPORARY: Final = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 _NO_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
+
+#: seconds for which a reader may hold up the replacement of its file, and between two attempts
+_PATIENCE: Final = 2.0
+_POLL: Final = 0.01
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -43,7 +48,7 @@ def write_files(directory: Path, texts: Mapping[str, str], *, modes: Mapping[str
             staged.append((_stage(directory, name, text, (modes or {}).get(name, 0o644)), directory / name))
         while staged:
             temporary, path = staged[0]
-            temporary.replace(path)
+            _replace(temporary, path)
             staged.pop(0)
         sync_directory(directory)
     except OSError as error:
@@ -76,6 +81,18 @@ def require_room(directory: Path, names: Iterable[str]) -> None:
             _stage(directory, name, "", 0o644).unlink()
     except OSError as error:
         raise EnvironmentFault(f"cannot write to {directory}: {error.strerror}", hint=file_hint(error)) from error
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Give a file its name; on Windows that has to wait until no process reads the file that has it."""
+    if sys.platform == "win32":
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            with contextlib.suppress(PermissionError):
+                temporary.replace(path)
+                return
+            time.sleep(_POLL)
+    temporary.replace(path)
 
 
 def _stage(directory: Path, name: str, text: str, mode: int) -> Path:

@@ -57,6 +57,11 @@ def _visible(letter: str) -> str:
     return f"\\x{ord(letter):02x}" if ord(letter) < 0x100 else f"\\u{ord(letter):04x}"
 
 
+def visible_line(text: str) -> str:
+    r"""Return visible text on one line, with ``\n`` for a line feed: a name must not make lines of its own."""
+    return visible(text).replace("\n", "\\n")
+
+
 def one_line(text: str, *, most: int | None = None) -> str:
     """Return text with every run of white space as one space, cut to ``most`` characters."""
     line = " ".join(text.split())

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -196,11 +198,14 @@ def bad_name(tree: Path) -> tuple[float, float, str]:
             return watched.highest - watched.before, time.monotonic() - begun, f"metrics page: {status}"
 
 
-def reloads(tree: Path, base_path: str) -> tuple[float, float, str]:
-    """Send a config that is not valid, and then one that is; the seconds are those until that one is answered."""
+def reloads(tree: Path, base_path: str, *, comes: bool = False) -> tuple[float, float, str]:
+    """Send a config that cannot be served, and then one that can; the seconds are those until that one is answered.
+
+    ``comes``: with another model, which has to be loaded.
+    """
     with server(tree) as (watched, port, _), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         requests = []
-        for more in ([("n", base_path)], []):
+        for more in ([("n", base_path)], [("another", str(MODEL))] if comes else []):
             request = protos.ReloadConfigRequest()
             for name, path in [("m", str(MODEL)), *more]:
                 request.config.model_config_list.config.add(name=name, base_path=path, model_platform="tensorflow")
@@ -248,16 +253,20 @@ def tool(tree: Path, command: str, prepare: Callable[[Path], Path]) -> tuple[flo
         return child(tree, "-c", main, *command.split(), str(path))
 
 
-def model_of(data: bytes | None) -> Callable[[Path], Path]:
-    def prepare(folder: Path) -> Path:
-        (folder / "1").mkdir()
-        if data is None:
-            os.mkfifo(folder / "1" / "saved_model.pb")
-        else:
-            (folder / "1" / "saved_model.pb").write_bytes(data)
-        return folder / "1"
+def empty_meta_graphs(folder: Path) -> Path:
+    (folder / "1").mkdir()
+    (folder / "1" / "saved_model.pb").write_bytes(b"\x08\x01" + b"\x12\x00" * (1 << 20))
+    return folder / "1"
 
-    return prepare
+
+def fifo(folder: Path) -> Path:
+    shutil.copytree(MODEL / "00000123", folder / "1")
+    for name in ("variables/variables.index", "assets.extra/tf_serving_warmup_requests"):
+        path = folder / "1" / name
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+    return folder / "1"
 
 
 def aliases(folder: Path) -> Path:
@@ -273,8 +282,7 @@ def endless() -> Iterator[bytes]:
         yield b" " * (1 << 20)
 
 
-def bomb() -> Iterator[bytes]:
-    packed = _bomb()
+def bomb(packed: bytes) -> Iterator[bytes]:
     yield b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
 
 
@@ -297,9 +305,7 @@ CASES: dict[str, Case] = {
     "2 server: string tensor of 2^25 from one value": lambda tree: call(
         tree, PREDICT, predict(tensor(size(1 << 25), field(8, b""), 7))
     ),
-    "2 inspect: 2 MB of empty meta graphs": lambda tree: tool(
-        tree, "inspect", model_of(b"\x08\x01" + b"\x12\x00" * (1 << 20))
-    ),
+    "2 inspect: 2 MB of empty meta graphs": lambda tree: tool(tree, "inspect", empty_meta_graphs),
     "2 config: 5,000 YAML aliases": lambda tree: tool(tree, "config --check", aliases),
     "3 SIGTERM in 10 MB of lone surrogates": lambda tree: told_to_end(
         tree, b'{"instances": [' + b'"\\ud83d", ' * 1_000_000 + b"1]}"
@@ -307,13 +313,13 @@ CASES: dict[str, Case] = {
     "3 SIGTERM in 10 MB of brackets": lambda tree: told_to_end(tree, b'{"instances": ' + b"[" * 10_000_000),
     "3 SIGTERM in 100 MB of lists": lambda tree: told_to_end(tree, b'{"instances": [' + b"[]," * 35_000_000 + b"1]}"),
     "4 metrics after a name of %80": bad_name,
-    "5 reload after a NUL in a base path": lambda tree: reloads(tree, "/models\0/m"),
-    "5 reload behind a base path without versions": lambda tree: reloads(tree, tempfile.gettempdir()),
+    "5 a model that comes after a NUL in a base path": lambda tree: reloads(tree, "/models\0/m", comes=True),
+    "5 reload behind a base path without versions": lambda tree: reloads(tree, "/usr/share/man"),
     "6 server: 16 MB of pipelined GETs": pipelined,
     "6 client: endless REST reply": lambda tree: answered_over_rest(tree, endless),
-    "6 client: gzip bomb of 5 GB": lambda tree: answered_over_rest(tree, bomb),
-    "7 inspect: FIFO for a model": lambda tree: tool(tree, "inspect", model_of(None)),
-    "7 lint: FIFO for a model": lambda tree: tool(tree, "lint", model_of(None)),
+    "6 client: gzip bomb of 5 GB": lambda tree: answered_over_rest(tree, functools.partial(bomb, _bomb())),
+    "7 inspect: FIFOs in a model": lambda tree: tool(tree, "inspect", fifo),
+    "7 lint: FIFOs in a model": lambda tree: tool(tree, "lint", fifo),
 }
 
 

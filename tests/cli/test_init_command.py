@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typing_extensions import Self
 
 from support.forked_command import run_command
 from support.live import free_ports, until
@@ -140,6 +142,10 @@ def test_it_can_be_printed_and_as_json(place):
         (["models/hp", "--model", "a="], "not a valid model: 'a='"),
         (["localhost:1"], "a server does not list its models"),
         (["nowhere"], "nowhere does not exist"),
+        (["models/hp", "--label", "blue"], "--label does not fit models/hp"),
+        (["models/hp", "--base-path-map", "/a=/b"], "--base-path-map does not fit models/hp"),
+        (["models/hp", "--write-model"], "--write-model does not fit models/hp"),
+        (["models/hp", "--image", "a:1", "--target", "embedded"], "--image does not fit --target embedded"),
     ],
 )
 def test_what_does_not_fit_leaves_nothing(place, arguments, message):
@@ -158,7 +164,15 @@ def test_of_several_things_one_has_to_be_named(place):
 
 
 class Terminal:
-    """The command on a terminal of its own."""
+    """The command on a terminal of its own, which ends with the block."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._end)
 
     def __init__(self, place: Path, *arguments: str) -> None:
         self._end, theirs = pty.openpty()
@@ -170,7 +184,8 @@ class Terminal:
 
     def expect(self, text: str) -> None:
         def read() -> bool:
-            self.seen += os.read(self._end, 4096).decode()
+            if text not in self.seen and select.select([self._end], [], [], 1)[0]:
+                self.seen += os.read(self._end, 4096).decode()
             return text in self.seen
 
         until(read, 60)
@@ -179,29 +194,34 @@ class Terminal:
         self.expect(question)
         os.write(self._end, f"{text}\n".encode())
 
-    def ended(self) -> int:
-        code = self.process.wait(60)
-        os.close(self._end)
-        return code
-
 
 def test_on_a_terminal_it_asks(place):
-    terminal = Terminal(place, "models/hp", "--rest-port", "0")
-    terminal.answer("Name of the deployment [hp]: ", "shop")
-    terminal.answer("What serves the models (embedded, docker) [embedded]: ", "docker")
-    terminal.answer("Image of the container [tensorflow/serving:2.19.1]: ", "")
-    terminal.answer("gRPC port [8500]: ", "9000")
-    terminal.expect("wrote shop.yaml")
-    assert terminal.ended() == 0
+    with Terminal(place, "models/hp", "--rest-port", "0") as terminal:
+        terminal.answer("Name of the deployment [hp]: ", "shop")
+        terminal.answer("What serves the models (embedded, docker) [embedded]: ", "docker")
+        terminal.answer("Image of the container [tensorflow/serving:2.19.1]: ", "")
+        terminal.answer("gRPC port [8500]: ", "9000")
+        terminal.expect("wrote shop.yaml")
+        assert terminal.process.wait(60) == 0
     server = load_deployment(place / "shop.yaml").server
     assert (server.target, server.grpc_port, server.rest_port) == ("docker", 9000, 0)
 
 
+def test_on_a_terminal_one_of_several_things_is_chosen(place):
+    (place / "net.keras").touch()
+    with Terminal(place, "--name", "shop", "--target", "embedded", "--grpc-port", "1", "--rest-port", "0") as terminal:
+        terminal.answer("What is to be served (models, net.keras): ", "net.keras")
+        terminal.answer("Write the model into models/net/1 now [Y/n]: ", "n")
+        terminal.expect("tfs-deploy up shop.yaml")
+        assert terminal.process.wait(60) == 0
+    assert load_deployment(place / "shop.yaml").models[0].name == "net"
+
+
 def test_ctrl_c_at_a_question_leaves_nothing(place):
-    terminal = Terminal(place, "models/hp")
-    terminal.answer("Name of the deployment [hp]: ", "shop")
-    terminal.expect("What serves the models")
-    terminal.process.send_signal(signal.SIGINT)
-    terminal.expect("interrupted")
-    assert terminal.ended() == 130
+    with Terminal(place, "models/hp") as terminal:
+        terminal.answer("Name of the deployment [hp]: ", "shop")
+        terminal.expect("What serves the models")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.expect("interrupted")
+        assert terminal.process.wait(60) == 130
     assert sorted(path.name for path in place.iterdir()) == ["models"]

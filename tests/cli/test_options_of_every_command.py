@@ -236,7 +236,13 @@ def test_every_choice_that_is_mistyped_is_answered_with_the_closest(name, capsys
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("0.0 is not in the range x>=1.0.", "0.0 is not at least 1.0."),
+        ("0.0 is not in the range x>=1.0.", "0 is not at least 1."),
+        ("0.5 is not in the range x>=1.0", "0.5 is not at least 1"),
+        ("9.0 is not in the range 1.0<=x<=2.5.", "9 is not in the range 1 to 2.5."),
+        ("Got unexpected extra arguments (b c)", "Unexpected arguments: b c"),
+        ("Missing argument '{a|b}'. Choose from: a, b", "Missing argument: one of a, b"),
+        ("Option '-i' requires an argument.", "Option '-i' needs a value."),
+        ("'127.0.0.1' is not valid", "'127.0.0.1' is not valid"),
         ("0 is not in the range x>0.", "0 is not above 0."),
         ("300 is not in the range 1<=x<=256.", "300 is not in the range 1 to 256."),
         ("'x' is not a valid float range.", "'x' is not a valid number."),

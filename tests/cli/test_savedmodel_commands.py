@@ -229,6 +229,22 @@ def test_names_in_a_model_cannot_command_the_terminal(zoo) -> None:
     assert json.loads(cli("inspect", zoo, "--json").stdout)["signatures"]["une\x1b[H"]
 
 
+def test_names_make_no_lines(zoo, tmp_path) -> None:
+    path = zoo / "2" / "saved_model.pb"
+    path.write_bytes(path.read_bytes().replace(b"uneven", b"u\nfake"))
+    for words in (("inspect",), ("lint", "--image-version", "2.21"), ("diff", zoo / "1")):
+        told = cli(*words, zoo / "2").stdout
+        assert not [line for line in told.splitlines() if line.startswith("fake")], words
+    assert "u\\nfake" in cli("inspect", zoo / "2").stdout
+    told = cli("inspect", tmp_path / "a\nfake: ok").stderr
+    assert "\n  fake: ok" in told
+    assert "\nfake: ok" not in told
+    (tmp_path / "d.yaml").write_text('name: "a\\nfake: ok"\n"b\\nfake: ok": 1\n')
+    told = cli("config", tmp_path / "d.yaml").stderr
+    assert told.count("\\nfake: ok") == 2
+    assert "\nfake: ok" not in told
+
+
 def test_odd_model_names_are_quoted_in_requests(zoo) -> None:
     result = cli("inspect", zoo, "--signature", "half16", "--model", "it's; my model")
     assert 'client.predict("it\'s; my model"' in result.stdout

@@ -19,6 +19,8 @@ from typing import Any
 import click
 import pytest
 
+import tfs_deploy
+
 RECORDED = Path(__file__).parent / "recorded"
 
 
@@ -29,7 +31,8 @@ def run_command_line(*arguments: object) -> SimpleNamespace:
     sys.argv = ["tfs-deploy", *map(str, arguments)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-            runpy.run_module("tfs_deploy", run_name="__main__")
+            # by its path: the package of a pytest plugin has a loader of pytest, which runpy cannot use
+            runpy.run_path(str(Path(tfs_deploy.__file__).with_name("__main__.py")), run_name="__main__")
     except SystemExit as end:
         code = end.code
     finally:

@@ -21,10 +21,13 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from support.live import free_ports, until
+from support.scripts import script
 from tfs_deploy.client import RequestRecorder
 
+schemas = script("make_json_schemas")
 #: the first test of a worker pays for all commands, beside whatever else the machine does
 #: objects whose keys are not fixed: names of models, signatures, tensors, labels, ops and files
 MAPS = (
@@ -153,6 +156,7 @@ def build(life: Life) -> None:
     life.run("render compose", "render", "compose", contained)
     life.run("render dockerfile --out", "render", "dockerfile", contained, "--out", life.folder / "image")
     life.run("doctor", "doctor", life.file, code=None, apart=True)
+    life.run("completion", "completion", "bash")
 
 
 def deploy(life: Life) -> None:
@@ -283,6 +287,15 @@ def life(tmp_path_factory: pytest.TempPathFactory, models: Path, cli: Callable[.
 
 def test_the_keys_of_every_document(life, recorded):
     recorded("json_documents", {name: shape([document], "") for name, document in life.documents.items()})
+
+
+def test_its_schema_describes_every_document(life):
+    for name, document in life.documents.items():
+        schema = schemas.FOLDER / f"{schemas.command_of(name).replace(' ', '-')}.json"
+        problems = [
+            error.message for error in Draft202012Validator(json.loads(schema.read_text())).iter_errors(document)
+        ]
+        assert problems == [], name
 
 
 def test_the_files_of_a_state_directory(life, recorded):

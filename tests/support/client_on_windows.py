@@ -7,6 +7,9 @@ The server has the model ``double`` (versions 1 and 2, label stable on 1), whose
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import json
 import pickle
 import sys
 from pathlib import Path
@@ -97,6 +100,19 @@ def refuse(folder: Path) -> None:
         assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+def command(grpc: str) -> None:
+    from tfs_deploy.cli.entry import main
+
+    def run(*arguments: str) -> tuple[int, str]:
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+            return main([*arguments]), out.getvalue()
+
+    code, told = run("predict", grpc, "double", "--input", "x=[3]", "--json")
+    assert (code, json.loads(told)["outputs"]["y"]["values"]) == (0, [6.0])
+    code, told = run("doctor")
+    assert (code, told.partition("\n")[0]) == (3, "error: a machine that serves needs Linux")
+
+
 def raised(call: Any, kind: type[Any]) -> Any:
     try:
         call()
@@ -117,6 +133,7 @@ def main(grpc: str, rest: str, folder: Path) -> None:
     route(grpc, folder)
     asyncio.run(route_async(grpc, folder))
     refuse(folder)
+    command(grpc)
     print("done")
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tfs_deploy import atomic
 from tfs_deploy.atomic import make_directory, remove_leftovers, require_room, sync_directory, write_atomic, write_files
 from tfs_deploy.config import write_config
 from tfs_deploy.deployment import Batching, Deployment, Model, Monitoring
@@ -141,3 +144,24 @@ def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp
         *(".hidden", ".x.tmp", "active.json", "rollout.lock", "x.tmp"),
     ]
     remove_leftovers(tmp_path / "nowhere")
+
+
+def test_on_windows_a_reader_holds_up_the_replacement_of_its_file(tmp_path, monkeypatch):
+    genuine, refused = Path.replace, iter([True, True])
+
+    def replace(self, target):
+        if next(refused, False):
+            raise PermissionError(errno.EACCES, "The process cannot access the file")
+        return genuine(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(atomic, "sys", SimpleNamespace(platform="win32"))
+    write_atomic(tmp_path / "traffic.json", "new")
+    assert (tmp_path / "traffic.json").read_text() == "new"
+    assert next(refused, None) is None
+
+    refused = itertools.repeat(True)
+    monkeypatch.setattr(atomic, "_PATIENCE", 0.05)
+    with pytest.raises(EnvironmentFault, match="The process cannot access the file"):
+        write_atomic(tmp_path / "traffic.json", "newer")
+    assert [path.name for path in tmp_path.iterdir()] == ["traffic.json"]

@@ -23,7 +23,9 @@ from tfs_deploy.codec.wire import delimited, varint
 from tfs_deploy.deployment.file.yaml_reader import read_yaml
 from tfs_deploy.errors import ModelError, TfsDeployError
 from tfs_deploy.host.http_replies import reply_text
+from tfs_deploy.launch.logs import reason
 from tfs_deploy.protos.text_format import parse_message
+from tfs_deploy.rollout.gates.metrics_page import Counters
 from tfs_deploy.savedmodel.formats.crc32c import masked_crc32c
 from tfs_deploy.savedmodel.formats.snappy import uncompress
 from tfs_deploy.savedmodel.formats.sstable import read_table
@@ -49,6 +51,10 @@ def request(*tensors: bytes) -> bytes:
         for number, each in enumerate(tensors)
     )
     return delimited(b"\x0a", b"\x0a\x01m") + b"".join(named)
+
+
+def log_reason(line: str) -> None:
+    reason([line])
 
 
 def parse_in_pieces(data: bytes) -> None:
@@ -121,6 +127,12 @@ READERS: dict[str, tuple[int, Callable[[int], Any], Callable[[Any], Any]]] = {
         lambda n: b"".join([delimited(b"\x0a", b"\x0a\x01y" + delimited(b"\x12", tensor(1)))] * n),
         codec.decode_predict_response,
     ),
+    "metrics page: a name without a value": (
+        64000,
+        lambda n: ":tensorflow:serving:request_count{" + "a" * n + "} 1",
+        lambda page: Counters.read(page, "m"),
+    ),
+    "log: reasons without an end": (3200, lambda n: "{name: a version: 1} due to error: " * n, log_reason),
     "JSON: a large body": (1 << 20, lambda n: b'{"instances": [' + b"[]," * n + b"1]}", parse_in_pieces),
     "JSON: a long text": (1 << 21, lambda n: b'{"instances": ["' + rb"\"" * n + b'"]}', parse_in_pieces),
     "JSON: large lists in lists": (1 << 18, lambda n: b'{"z":' + b"[" * 99 + b"[[],1]," * n, parse_in_pieces),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.config.models import parse
 from tfs_deploy.errors import EnvironmentFault, SpecError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.savedmodel.formats.crc32c import checksum
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def read_written(path: Path) -> Any:
         EnvironmentFault: the file cannot be read, or is not as it was written.
     """
     try:
-        text = path.read_bytes().decode()
+        text = read_regular(path).decode()
         _require_unchanged(text)
         return parse(text, source=str(path))
     except FileNotFoundError:

@@ -40,6 +40,8 @@ def gather(deployment: Deployment | None = None) -> MachineFacts:
 
     The engine and nvidia-smi are queried at the same time, each for about a second at most.
     """
+    if sys.platform == "win32":
+        raise PlatformError(_DOCTOR)
     wanted = _wanted(deployment)
     with ThreadPoolExecutor(2) as pool:
         asked, gpu = pool.submit(probe_engine, wanted), pool.submit(probe_gpu)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _KERAS: Final = (".keras", ".h5", ".hdf5")
+#: endings of a models.config, and more bytes than any has
+_TEXTS: Final = (".config", ".pbtxt", ".txt", ".conf")
+_LARGEST_TEXT: Final = 16 << 20
 _CONFIG: Final = b"model_config_list"
 #: where a model is written that is not in a version directory yet
 _MODELS: Final = Path("models")
@@ -36,8 +39,7 @@ def find(path: Path, *, base_paths: Mapping[str, str] | None = None) -> list[Fou
         if not path.is_dir():
             found = _file(path, base_paths or {}) if path.exists() else None
             if found is None:
-                what = "is neither a Keras file nor a models.config" if path.exists() else "does not exist"
-                raise UsageError(f"{path} {what}", hint="give a model, a directory of versions, or a models.config")
+                raise _refused(path)
             return [found]
         found = _folder(path, outermost=True)
         if found is not None:
@@ -54,14 +56,27 @@ def find(path: Path, *, base_paths: Mapping[str, str] | None = None) -> list[Fou
     return below
 
 
+def _refused(path: Path) -> UsageError:
+    if not path.exists():
+        hint = "give a model, a directory of versions, a models.config, or a server's HOST:PORT"
+        return UsageError(f"{path} does not exist", hint=hint)
+    if path.name in layout.MODEL_FILES:
+        return UsageError(f"{path} is one file of a SavedModel", hint=f"give its directory, {path.parent}")
+    hint = "give a model (.keras, .h5, a SavedModel), a directory of versions, or a models.config"
+    return UsageError(f"{path} is neither a Keras file nor a models.config", hint=hint)
+
+
 def _children(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    """Return what may hold a model: neither hidden nor closed to this user."""
+    return sorted(child for child in folder.iterdir() if not child.name.startswith(".") and os.access(child, os.R_OK))
 
 
 def _file(path: Path, base_paths: Mapping[str, str]) -> Found | None:
+    if not path.is_file():
+        return None
     if path.suffix in _KERAS:
         return _to_write("keras", path, as_name(path.stem))
-    if path.suffix not in (".config", ".pbtxt", ".txt", ".conf") or not path.is_file():
+    if path.suffix not in _TEXTS or path.stat().st_size > _LARGEST_TEXT:
         return None
     data = read_regular(path)
     if _CONFIG not in data:

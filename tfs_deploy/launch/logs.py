@@ -16,7 +16,7 @@ _TAIL = 64 * 1024
 #: what surrounds the reason: prefix and hint of the embedded server, prefix of the original
 _DECORATION = re.compile(r"^error: |^Failed to start server\. Error: | \(hint: .*\)$")
 #: a version that keeps the server from its start, in the status that it prints (server_core.cc): model, version, why
-_FAILED = re.compile(r"\{name: (\S+) version: (\d+)\} due to error: (?:[A-Z_]+: )?(.*?)\}(?=, |$)")
+_FAILED = re.compile(r"\{name: (\S+) version: (\d+)\} due to error: (?:[A-Z_]+: )?(.{0,2000}?)\}(?=, |$)")
 #: a line that says why a server stopped
 _REASON = re.compile(r"error|fail|refused|cannot|not found", re.IGNORECASE)
 

@@ -13,7 +13,7 @@ from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.extras import require_extra
 from tfs_deploy.host.signals import handle_ending_signals
 from tfs_deploy.server.process.flags import ServerFlags, help_text, parse_flags
-from tfs_deploy.text import visible
+from tfs_deploy.text import visible, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ class _LineFormatter(logging.Formatter):
     """Writes each message as one line: what a client sends, such as a model's name, can neither end nor colour it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in logging
-        record.message = visible(record.message).replace("\n", "\\n")
+        record.message = visible_line(record.message)
         return super().formatMessage(record)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.atomic import make_directory, sync_directory
 from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.state.json_files import reason, unreadable
 from tfs_deploy.state.model_dirs import model_dir, models_in
 from tfs_deploy.state.sealed_lines import START, DamagedLineError, Lines, follow, read_lines, seal
@@ -159,7 +160,7 @@ class JournalFile:
         if not self.path.exists():
             return Lines([], START, 0)
         try:
-            return read_lines(self.path.read_bytes(), str(self.path))
+            return read_lines(read_regular(self.path), str(self.path))
         except DamagedLineError as error:
             raise self._damaged(str(error)) from error
 

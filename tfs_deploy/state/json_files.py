@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tfs_deploy.atomic import write_atomic
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 from tfs_deploy.text import DISTRIBUTION, parse_document
 
@@ -42,7 +43,7 @@ def read_json(path: Path, parse: Callable[[Any], T], *, known: int, hint: str, s
     """
     subject = subject or str(path)
     try:
-        document = parse_document(path.read_text(encoding="utf-8"))
+        document = parse_document(read_regular(path).decode())
         require_known(document, known, subject)
         require_unchanged(document)
         return parse(document)

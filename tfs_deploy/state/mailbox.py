@@ -11,6 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.atomic import write_atomic
+from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.state.journal import rollout_dir
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class FileMailbox:
     def read(self) -> str | None:
         """Return the request, None if there is none."""
         try:
-            word = self.path.read_text(encoding="utf-8").strip()
-        except OSError:
+            word = read_regular(self.path).decode().strip()
+        except (OSError, UnicodeDecodeError):
             return None
         return word if word in REQUESTS else None
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.host.machine import boot_id
+from tfs_deploy.host.regular_file import open_regular, read_regular
 from tfs_deploy.state.json_files import require_known, stamped
 from tfs_deploy.state.model_dirs import model_dir
 from tfs_deploy.text import parse_document
@@ -117,7 +118,7 @@ class TallyWriter:
         self._touched = now
 
     def _drop_half(self) -> None:
-        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = read_regular(self._path).decode().splitlines(keepends=True)
         fresh = self._path.with_suffix(".new")
         fresh.write_text("".join(lines[len(lines) // 2 :]), encoding="utf-8")
         fresh.replace(self._path)
@@ -154,7 +155,7 @@ class TallyReader:
     def _read(self, path: Path) -> list[dict[str, Any]]:
         """Read what was added; a file whose older half was dropped is read again, and what it held stays counted."""
         known = self._files.setdefault(path, _File())
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             status = os.fstat(file.fileno())
             if status.st_ino != known.inode or status.st_size < known.offset:
                 known = self._files[path] = _File(status.st_ino, lines=known.lines)

@@ -23,6 +23,7 @@ from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.embedded.launcher import EmbeddedLauncher
 from tfs_deploy.launch.server import ServerPorts
 from tfs_deploy.state.server_log import log_path
+from tfs_deploy.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,7 +113,8 @@ def _address(text: str) -> VerificationTarget:
     try:
         grpc, rest = read_server(text)
     except UsageError as error:
-        hint = "targets: embedded, docker, HOST:PORT, HOST:PORT/RESTPORT"
+        targets = "targets: embedded, docker, HOST:PORT, HOST:PORT/RESTPORT"
+        hint = did_you_mean(text, ("embedded", "docker"), otherwise=targets)
         raise UsageError(f"unknown target: {text}", hint=hint) from error
     return VerificationTarget("address", text, address=str(grpc), rest=None if rest is None else str(rest))
 

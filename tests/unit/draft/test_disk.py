@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -107,15 +108,20 @@ def test_of_different_things_in_a_folder_each_is_found(folder):
         ("nowhere", "nowhere does not exist"),
         ("notes.txt", "notes.txt is neither a Keras file nor a models.config"),
         ("empty", "empty holds no model and no models.config"),
+        ("empty/saved_model.pb", "empty/saved_model.pb is one file of a SavedModel"),
+        ("pipe.keras", "pipe.keras is neither a Keras file nor a models.config"),
     ],
 )
 def test_what_is_nothing_to_serve_is_an_error(folder, path, message):
     Path("notes.txt").touch()
+    os.mkfifo("pipe.keras")
     Path("empty").mkdir()
+    if path == "empty/saved_model.pb":
+        Path(path).touch()
     with pytest.raises(UsageError) as caught:
         find(Path(path))
     assert caught.value.message == message
-    assert "models.config" in str(caught.value.hint)
+    assert caught.value.hint.startswith("give ")
 
 
 @pytest.mark.parametrize(

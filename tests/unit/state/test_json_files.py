@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tfs_deploy.config.written import read_written
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.host.machine import boot_id
@@ -24,6 +28,7 @@ from tfs_deploy.state import (
     traffic,
 )
 from tfs_deploy.state.json_files import is_damage, read_json, write_json
+from tfs_deploy.state.mailbox import FileMailbox
 from tfs_deploy.state.request_tallies import Tally, TallyReader, TallyWriter
 
 LATER = "has format {}, written by a later release of tfs-deploy (this one knows {})"
@@ -128,3 +133,21 @@ def test_a_disk_that_fails_is_not_damage(tmp_path):
     with pytest.raises(EnvironmentFault, match="cannot be read: Is a directory") as caught:
         read_json(tmp_path, dict, known=1, hint="delete it")
     assert not is_damage(caught.value)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_a_file_that_would_hang_its_reader_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+    readers: dict[str, Callable[[Path], Any]] = {
+        "state": lambda path: read_json(path, lambda document: document, known=1, hint="remove it"),
+        "config": read_written,
+        "journal": lambda path: journal.JournalFile(path).entries(lambda entry: entry),
+    }
+    for name, read in readers.items():
+        path = tmp_path / name
+        make(path)
+        with pytest.raises(EnvironmentFault, match=name):
+            read(path)
+    mailbox = FileMailbox(tmp_path, "m")
+    mailbox.path.parent.mkdir(parents=True)
+    make(mailbox.path)
+    assert mailbox.read() is None

@@ -7,11 +7,11 @@ import errno
 import json
 import os
 import threading
-from pathlib import Path
 
 import pytest
 
 from tfs_deploy.errors import EnvironmentFault, UsageError
+from tfs_deploy.state import json_files
 from tfs_deploy.state.endpoint import read_endpoint
 from tfs_deploy.state.traffic import Traffic, read_traffic, set_aside_if_damaged, write_traffic
 
@@ -55,7 +55,7 @@ def test_a_file_that_the_system_does_not_give_says_why_and_what_to_do(tmp_path, 
     def refuse(*_, **__):
         raise OSError(problem, os.strerror(problem))
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(json_files, "read_regular", refuse)
     for read in (lambda: read_traffic(tmp_path / "traffic.json"), lambda: read_endpoint(tmp_path)):
         with pytest.raises(EnvironmentFault) as caught:
             read()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.words import paths
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import CONNECTION, all_of, base_paths, client_options, common
 from tfs_deploy.deployment.deployment import TargetName
@@ -64,41 +66,41 @@ class Questions:
         "tfs-deploy init localhost:8500 --model digits=models/digits --out running.yaml",
     ),
 )
-@click.argument("source", required=False)
-@click.option("--out", "-o", metavar="FILE", help="Path of the deployment file; - prints it.  [default: NAME.yaml]")
-@click.option("--force", is_flag=True, help="Replace the file if it exists.")
-@click.option("--name", metavar="NAME", help="Name of the deployment.  [default: from SOURCE]")
-@click.option(
+@click.argument("source", required=False, shell_complete=paths(".keras", ".h5", ".config"))
+@option("--out", "-o", metavar="FILE", help="Path of the deployment file; - prints it.  [default: NAME.yaml]")
+@option("--force", is_flag=True, help="Replace the file if it exists.")
+@option("--name", metavar="NAME", help="Name of the deployment.  [default: from SOURCE]")
+@option(
     "--model",
     "models",
     multiple=True,
     metavar="NAME[=BASE]",
     help="Name of the model, and its base path; repeated for the models of a server.  [default: from SOURCE]",
 )
-@click.option(
+@option(
     "--label", "labels", multiple=True, metavar="LABEL", help="Label to ask a server for, besides stable and canary."
 )
-@click.option("--target", type=click.Choice(get_args(TargetName)), help="What serves the models.  [default: embedded]")
-@click.option("--image", metavar="IMAGE", help=f"Image of the container, for docker.  [default: {DEFAULT_IMAGE}]")
-@click.option("--grpc-port", type=_PORT, metavar="PORT", help=f"Port of the gRPC API.  [default: {GRPC_PORT}]")
-@click.option(
+@option("--target", type=click.Choice(get_args(TargetName)), help="What serves the models.  [default: embedded]")
+@option("--image", metavar="IMAGE", help=f"Image of the container, for docker.  [default: {DEFAULT_IMAGE}]")
+@option("--grpc-port", type=_PORT, metavar="PORT", help=f"Port of the gRPC API.  [default: {GRPC_PORT}]")
+@option(
     "--rest-port",
     type=click.IntRange(0, 65535),
     metavar="PORT",
     help=f"Port of the REST API; 0 for none.  [default: {REST_PORT}]",
 )
-@click.option(
+@option(
     "--base-path-map",
     metavar="OLD=NEW",
     multiple=True,
     help="With a models.config: write NEW for the beginning OLD of base paths.",
 )
-@click.option(
+@option(
     "--write-model/--no-write-model",
     default=None,
     help="Also export a Keras file, or publish a SavedModel, into its base path.",
 )
-@click.option("--yes", "-y", is_flag=True, help="Ask nothing, take the defaults.")
+@option("--yes", "-y", is_flag=True, help="Ask nothing, take the defaults.")
 @all_of(CONNECTION)
 @common
 def command(
@@ -128,7 +130,10 @@ def command(
     from tfs_deploy.draft.document import Choices, draft_document, next_commands
 
     ask = Questions(active=not (yes or output.as_json or output.quiet))
-    found = _found(source, models, labels, ask, base_paths(base_path_map), connection)
+    found = _found(output, source, models, labels, ask, base_paths(base_path_map), connection)
+    _require_use(found, {"--label": labels, "--base-path-map": base_path_map, "--write-model": write_model})
+    if image and target == "embedded":
+        raise UsageError("--image does not fit --target embedded", hint="leave one of them out")
     name = name or ask.text("Name of the deployment", _default_name(found))
     target = target or ("docker" if image else ask.choice("What serves the models", get_args(TargetName), "embedded"))
     if target == "docker":
@@ -153,6 +158,7 @@ def command(
 
 
 def _found(
+    output: Output,
     source: str | None,
     models: tuple[str, ...],
     labels: tuple[str, ...],
@@ -163,7 +169,7 @@ def _found(
     from tfs_deploy.draft.disk import find
 
     if source is not None and ":" in source and not Path(source).exists():
-        return _running(source, models, labels, ask, connection)
+        return _running(output, source, models, labels, ask, connection)
     everything = find(Path(source or "."), base_paths=base_paths)
     found = everything[0]
     if len(everything) > 1:
@@ -174,6 +180,21 @@ def _found(
             raise UsageError(f"{source or 'this directory'} holds {', '.join(sources)}", hint=hint)
         found = everything[sources.index(chosen)]
     return _named(found, models) if models else found
+
+
+#: option -> the kinds of things that it has an effect on, and what they are called
+_USES: dict[str, tuple[tuple[str, ...], str]] = {
+    "--label": (("server",), "a running server"),
+    "--base-path-map": (("models.config",), "a models.config"),
+    "--write-model": (("keras", "savedmodel"), "a Keras file, or a SavedModel outside a version directory"),
+}
+
+
+def _require_use(found: Found, given: Mapping[str, object]) -> None:
+    """Refuse options that would have no effect on what was found."""
+    for option, (kinds, called) in _USES.items():
+        if given[option] and found.kind not in kinds:
+            raise UsageError(f"{option} does not fit {found.source}", hint=f"it is for {called}")
 
 
 def _named(found: Found, models: tuple[str, ...]) -> Found:
@@ -192,7 +213,12 @@ def _named(found: Found, models: tuple[str, ...]) -> Found:
 
 
 def _running(
-    address: str, models: tuple[str, ...], labels: tuple[str, ...], ask: Questions, connection: dict[str, Any]
+    output: Output,
+    address: str,
+    models: tuple[str, ...],
+    labels: tuple[str, ...],
+    ask: Questions,
+    connection: dict[str, Any],
 ) -> Found:
     from tfs_deploy.draft.running import ask_server
 
@@ -201,7 +227,10 @@ def _running(
         hint = f"name its models, with their base paths: tfs-deploy init {address} --model digits=models/digits"
         raise UsageError("a server does not list its models", hint=hint)
     wanted = {name: base_path or Path("models", name) for name, base_path in map(_model, names)}
-    return ask_server(address, wanted, labels=labels, **client_options(**connection))
+    options = client_options(**connection)
+    if "tls" in options:
+        output.warn("the server uses TLS: add the section ssl, with its key and certificate")
+    return ask_server(address, wanted, labels=labels, **options)
 
 
 def _model(text: str) -> tuple[str, Path | None]:
@@ -217,7 +246,8 @@ def _default_name(found: Found) -> str:
     names = [model["name"] for model in found.document.get("models", [])] or [model.name for model in found.models]
     if len(names) == 1:
         return str(names[0])
-    return "server" if found.kind == "server" else as_name(Path(found.source).resolve().stem)
+    path = Path(found.source).resolve()
+    return "server" if found.kind == "server" else as_name(path.name if path.is_dir() else path.stem)
 
 
 def _require_valid(document: dict[str, Any], source: str) -> None:

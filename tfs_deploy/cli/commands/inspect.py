@@ -16,7 +16,7 @@ from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel.describe import describe
 from tfs_deploy.savedmodel.inspect import inspect_model
-from tfs_deploy.text import counted, did_you_mean, size_text
+from tfs_deploy.text import counted, did_you_mean, size_text, visible_line
 
 if TYPE_CHECKING:
     from tfs_deploy.cli.shared.output import Output
@@ -173,7 +173,8 @@ def _requests(signatures: dict[str, Any]) -> str:
     blocks = []
     for name, about in signatures.items():
         requests = about["requests"]
-        lines = [f"# {name}" + (f": {requests['note']}" if requests["note"] else "")]
+        # a comment in what is pasted: a name must not end it
+        lines = [visible_line(f"# {name}" + (f": {requests['note']}" if requests["note"] else ""))]
         lines += [f"{text}\n" for text in (requests["curl"],) if text]
         # at the start of the line, so that it can be pasted
         lines += [text for text in (requests["python"],) if text]

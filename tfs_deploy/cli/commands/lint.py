@@ -14,7 +14,6 @@ from tfs_deploy.cli.line.words import deployment_file, directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.output import styled
-from tfs_deploy.cli.shared.tree import printable
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.lint import (
     RULES,
@@ -26,7 +25,7 @@ from tfs_deploy.savedmodel.lint import (
     reference,
     select_rules,
 )
-from tfs_deploy.text import counted
+from tfs_deploy.text import counted, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,7 +167,7 @@ def _render(path: str, findings: Sequence[Finding], applied: int) -> str:
     ordered = sorted(findings, key=lambda finding: (-finding.severity.rank, finding.rule))
     for position, finding in enumerate(ordered):
         severity = styled(f"{finding.severity.value:7}", fg=_COLORS[finding.severity], bold=True)
-        lines.append(f"{finding.rule} {severity} {printable(finding.where)}: {printable(finding.message)}")
+        lines.append(f"{finding.rule} {severity} {visible_line(finding.where)}: {visible_line(finding.message)}")
         following = ordered[position + 1] if position + 1 < len(ordered) else None
         if following is None or (following.rule, following.hint) != (finding.rule, finding.hint):
             lines.append(f"               hint: {finding.hint}")
@@ -177,5 +176,5 @@ def _render(path: str, findings: Sequence[Finding], applied: int) -> str:
         for severity in Severity
         if (count := sum(finding.severity is severity for finding in findings))
     ]
-    lines.append(f"{path}: {', '.join(counts) or 'nothing found'} ({counted(applied, 'rule')} applied)")
+    lines.append(f"{visible_line(path)}: {', '.join(counts) or 'nothing found'} ({counted(applied, 'rule')} applied)")
     return "\n".join(lines)

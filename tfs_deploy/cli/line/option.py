@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PREFIX: Final = "TFS_DEPLOY"
-#: how click writes kinds and limits of numbers -> in words
+#: how click writes mistakes, kinds and limits of numbers -> in words
 _WORDS: Final = (
+    (re.compile(r"Got unexpected extra (arguments?) \((.*)\)"), r"Unexpected \1: \2"),
+    (re.compile(r"Missing argument '\{.*\}'\. Choose from: (.*)"), r"Missing argument: one of \1"),
+    (re.compile(r"requires an argument"), "needs a value"),
+    (re.compile(r"\b(\d+)\.0(?= is not in the range)"), r"\1"),
+    (re.compile(r"\b(\d+)\.0(?=(?:<=x<=|\.?$))"), r"\1"),
     (re.compile(r"not a valid (?:float range|float)\b"), "not a valid number"),
     (re.compile(r"not a valid (?:integer range|integer)\b"), "not a valid whole number"),
     (re.compile(r"(?:in the range )?\bx>=([\d.]+)"), r"at least \1"),
@@ -84,7 +89,7 @@ class Option(click.Option):
 
 
 def in_words(text: str) -> str:
-    """Return a text of click's with kinds and limits of numbers in words: ``at least 1`` for ``x>=1.0``."""
+    """Return a text of click's as the toolkit says it: ``at least 1`` for ``x>=1.0``."""
     for pattern, words in _WORDS:
         text = pattern.sub(words, text)
     return text

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 #: options that every command has, in a section of their own
-_COMMON: Final = ("--json", "--quiet", "--no-color", "--no-pager", "--help")
+COMMON: Final = ("--json", "--quiet", "--no-color", "--no-pager", "--help")
 
 
 class HelpFormatter(click.HelpFormatter):
@@ -55,7 +55,7 @@ class Helped(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the common ones."""
         params = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
-        own = [each for each in params if not set(each.opts) & set(_COMMON)]
+        own = [each for each in params if not set(each.opts) & set(COMMON)]
         _write_options(ctx, formatter, "Options", own)
         _write_options(ctx, formatter, "Options of every command", [each for each in params if each not in own])
         if isinstance(self, click.Group):

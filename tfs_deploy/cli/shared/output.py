@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.errors import SpecError
-from tfs_deploy.text import visible
+from tfs_deploy.text import visible, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,8 +117,10 @@ class Output:
             document = {"error": {"type": type(error).__name__, **about, "exit_code": error.exit_code, **details}}
             click.echo(json.dumps(document, indent=2))
         label = styled("error:", fg="red", bold=True)
-        message = visible(error.message)
-        click.echo(message if problems else f"{label} {message}", err=True)
+        # lines that a name or an answer brings stay below the first
+        message = visible(error.message).replace("\n", "\n  ")
+        lines = "\n".join(visible_line(str(problem)) for problem in problems)
+        click.echo(lines or f"{label} {message}", err=True)
         if error.hint is not None:
             click.echo(f"\n{styled('hint:', fg='cyan', bold=True)} {visible(error.hint)}", err=True)
 

@@ -26,8 +26,8 @@ class Tree:
         return child
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines, with the branches drawn."""
-        yield self.label
+        """Yield the lines, with the branches drawn; a label is one, whatever names are in it."""
+        yield self.label.replace("\n", "\\n")
         for child in self.children:
             last = child is self.children[-1]
             first, *rest = child.lines()

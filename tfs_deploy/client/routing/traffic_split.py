@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import EnvironmentFault
+from tfs_deploy.state.json_files import is_damage
 from tfs_deploy.state.traffic import read_traffic
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class FileTrafficSplit:
         self._clock = clock
         self._read_at = -_INTERVAL
         self._stamp: tuple[int, int, int] | None = None
+        self._told = ""
         self.weights: dict[Any, float] = {fallback: 100.0}
         self.copies: dict[Any, float] = {}
         self.refresh()
@@ -77,8 +79,13 @@ class FileTrafficSplit:
         except EnvironmentFault as error:
             if first:
                 raise
-            _LOG.warning("%s; the split stays %s", error.message, self.weights)
+            if error.message != self._told:
+                _LOG.warning("%s; the split stays %s", error.message, self.weights)
+                self._told = error.message
+            if not is_damage(error):  # such as too many open files: the same file may be readable next time
+                return
         else:
+            self._told = ""
             self.weights = traffic.models.get(self._model) or {self._fallback: 100.0}
             self.copies = traffic.copies.get(self._model, {})
         self._stamp = stamp

@@ -67,6 +67,8 @@ def _fill_example(value: Any, example: Any) -> None:
     for whole, content in members(value):
         # the server takes names as C strings; of members with equal names the last counts
         name = whole.partition("\0")[0]
+        if not name.isascii() and name != name.encode("utf-8", "replace").decode():
+            raise InvalidArgumentError(f"Feature name {print_json(name)} is not valid UTF-8")
         feature = example.features.feature[name]
         feature.Clear()
         for item in content if isinstance(content, list) else [content]:

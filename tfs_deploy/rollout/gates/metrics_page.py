@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _COUNT: Final = ":tensorflow:serving:request_count"
 _LATENCY: Final = ":tensorflow:serving:request_latency_bucket"
 _LINE: Final = re.compile(r"([^\s{]+)\{(.*)\}\s+(\S+)")
-_LABEL: Final = re.compile(r'([\w]+)="((?:[^"\\]|\\.)*)"')
+_LABEL: Final = re.compile(r'(?<!\w)(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)

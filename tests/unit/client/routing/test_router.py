@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +93,24 @@ def test_a_file_that_cannot_be_looked_at_keeps_the_split_and_says_so(tmp_path, c
 
     assert router.weights == {"stable": 90.0, "canary": 10.0}
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_file_that_cannot_be_read_for_a_moment_is_read_again(path, clock, caplog, monkeypatch):
+    write_traffic(path, "m", {"stable": 100})
+    router = Router(Labels(), "m", path, record=False, clock=clock)
+    write_traffic(path, "m", {"stable": 90, "canary": 10})
+
+    def too_many(_self, **_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", too_many)
+        for _ in range(3):
+            clock.now += 1
+            assert router.weights == {"stable": 100.0}
+    assert len(caplog.records) == 1
+    clock.now += 1
+    assert router.weights == {"stable": 90.0, "canary": 10.0}
 
 
 def test_keys_stick_and_chance_follows_the_weights(path, clock):

@@ -17,7 +17,7 @@ from tfs_deploy.codec.json.examples import parse_examples_body
 from tfs_deploy.codec.json.large_request import parse_request, read_request
 from tfs_deploy.codec.json.server_reply import encode_predictions
 from tfs_deploy.codec.json.server_request import Format, parse_body, read_inputs
-from tfs_deploy.errors import CancelledError, StatusError
+from tfs_deploy.errors import CancelledError, InvalidArgumentError, StatusError
 from tfs_deploy.protos.signatures import TensorSpec
 
 
@@ -218,3 +218,10 @@ def test_large_replies_are_written_and_read_in_pieces(size: int, monkeypatch: py
         for name in names:
             np.testing.assert_array_equal(read[name], outputs[name])
             assert not read[name].flags.writeable
+
+
+def test_a_feature_whose_name_is_not_utf8_is_refused() -> None:
+    assert parse_examples_body('{"examples": [{"ü": 1}]}'.encode(), proceed).input.example_list.examples
+    for name in (b"\xc4", b"a\xff"):
+        with pytest.raises(InvalidArgumentError, match="is not valid UTF-8"):
+            parse_examples_body(b'{"examples": [{"%b": 0}]}' % name, proceed)
