@@ -19,6 +19,7 @@ import click
 import pytest
 
 RECORDED = Path(__file__).parent / "recorded"
+MAIN = Path(__file__).parents[2] / "tfs_deploy/__main__.py"
 
 
 def run_command_line(*arguments: object) -> SimpleNamespace:
@@ -28,7 +29,8 @@ def run_command_line(*arguments: object) -> SimpleNamespace:
     sys.argv = ["tfs-deploy", *map(str, arguments)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-            runpy.run_module("tfs_deploy", run_name="__main__")
+            # not run_module: pytest loads a package with a plugin itself, and its loader cannot hand out code
+            runpy.run_path(str(MAIN), run_name="__main__")
     except SystemExit as end:
         code = end.code
     finally:
