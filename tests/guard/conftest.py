@@ -22,6 +22,7 @@ import pytest
 import tfs_deploy
 
 RECORDED = Path(__file__).parent / "recorded"
+MAIN = Path(__file__).parents[2] / "tfs_deploy/__main__.py"
 
 
 def run_command_line(*arguments: object) -> SimpleNamespace:
