@@ -26,7 +26,15 @@ from tfs_deploy.doctor.facts import (
 )
 from tfs_deploy.doctor.finding import Finding, Level
 from tfs_deploy.doctor.judge import judge
-from tfs_deploy.doctor.machine import judge_certificate, judge_clock, judge_disk, judge_limits, judge_port, judge_system
+from tfs_deploy.doctor.machine import (
+    judge_certificate,
+    judge_clock,
+    judge_disk,
+    judge_idle_variable,
+    judge_limits,
+    judge_port,
+    judge_system,
+)
 from tfs_deploy.doctor.packages import GOAWAY_ABORTS, judge_packages
 
 OK, WARNING, PROBLEM, SKIPPED = Level.OK, Level.WARNING, Level.PROBLEM, Level.SKIPPED
@@ -449,3 +457,14 @@ def test_the_versions_of_grpcio_that_abort_are_those_that_are_left_out() -> None
     lines = (Path(__file__).parents[3] / "pyproject.toml").read_text().splitlines()
     (line,) = (each for each in lines if each.startswith('  "grpcio>='))
     assert set(re.findall(r"!=([\d.]+)", line)) == GOAWAY_ABORTS
+
+
+@pytest.mark.parametrize(
+    ("near", "hint"),
+    [("TFS_DEPLOY_UP_TIMEOUT", "did you mean TFS_DEPLOY_UP_TIMEOUT?"), (None, "docs/cli.md lists the variables")],
+)
+def test_a_variable_that_sets_nothing_is_a_warning(near, hint):
+    found = judge_idle_variable("TFS_DEPLOY_UP_TIMOUT", near)
+    assert (found.id, found.level) == ("environment.variables", Level.WARNING)
+    assert found.detail == "TFS_DEPLOY_UP_TIMOUT sets no option"
+    assert (found.hint or "").startswith(hint)
