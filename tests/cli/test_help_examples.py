@@ -161,6 +161,14 @@ def test_examples_that_need_files_only(example):
     )
 
 
+def test_examples_of_completion(example, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "ZDOTDIR"):
+        monkeypatch.delenv(name, raising=False)
+    example(*EVERY_COMMAND["completion"].examples)
+    assert (tmp_path / ".bashrc").exists()
+
+
 @pytest.mark.parametrize("line", EVERY_COMMAND["doctor"].examples)
 def test_examples_of_doctor(place, line):
     place.ran.add(line)
