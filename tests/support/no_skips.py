@@ -18,6 +18,7 @@ MAY_SKIP = re.compile(
     r"long form: "
     r"|no Docker Engine: |no second engine: |no Chromium is installed"
     r"|starts servers of its own: not with --tfs-address|the address names no REST port"
+    r"|another user cannot read this interpreter"
     r"|no IPv6 on this machine|a process may open only \d+ files here"
     r"|this Keras takes no nested inputs"
     r"|the tests before this one were left out"

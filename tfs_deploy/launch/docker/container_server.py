@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tfs_deploy.launch.docker.engine import DockerEngine
 
 _OUT_OF_MEMORY: Final = 137
+#: seconds in which the engine says that memory was the reason: the end of the container may be known before
+_REASON_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -152,6 +154,10 @@ class ContainerServer:
     def explain_end(self) -> str:
         """Say why it ended: its exit code with the meaning, and whether its memory limit was the reason."""
         state = self.look()
+        deadline = time.monotonic() + _REASON_SECONDS
+        while state.get("ExitCode") == _OUT_OF_MEMORY and not state.get("OOMKilled") and time.monotonic() < deadline:
+            time.sleep(0.1)
+            state = self.look()
         if not state:
             return "the container is gone"
         if state.get("OOMKilled"):

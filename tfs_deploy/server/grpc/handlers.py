@@ -30,8 +30,8 @@ _CODES: Final = {Code(code.value[0]): code for code in grpc.StatusCode}
 
 #: answers a request, bytes or a list with them, with bytes
 Answer = Callable[[Any, grpc.ServicerContext], bytes]
-#: answers a request message, given the call, with a message
-MessageAnswer = Callable[[Any, grpc.ServicerContext], Any]
+#: answers a request message, given the seconds that the client waits, with a message
+MessageAnswer = Callable[[Any, "float | None"], Any]
 
 
 def bytes_handler(
@@ -99,7 +99,7 @@ def message_handler(
             message = parse_in_pieces(kind, request, raise_if_abandoned)
         except DecodeError as error:
             raise InvalidArgumentError(f"not a {kind.DESCRIPTOR.name}") from error
-        data: bytes = answer(message, context).SerializeToString()
+        data: bytes = answer(message, seconds_left(context)).SerializeToString()
         return data
 
     return bytes_handler(answer_bytes, gate, threads=threads)

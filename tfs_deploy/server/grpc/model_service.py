@@ -43,7 +43,7 @@ def model_service(
 
 
 def _status(data_plane: DataPlane) -> MessageAnswer:
-    def status(request: Any, _context: grpc.ServicerContext) -> Any:
+    def status(request: Any, _timeout: float | None) -> Any:
         response = protos.GetModelStatusResponse()
         for state in data_plane.status(required_spec(request)):
             entry = response.model_version_status.add(version=state.id.version, state=int(state.state))
@@ -57,17 +57,17 @@ def _status(data_plane: DataPlane) -> MessageAnswer:
 
 
 def _reload(data_plane: DataPlane) -> MessageAnswer:
-    """Answer HandleReloadConfigRequest (model_servers/model_service_impl.cc); not begun once its caller has gone."""
+    """Answer HandleReloadConfigRequest (model_servers/model_service_impl.cc)."""
     metrics = data_plane.metrics
 
-    def reload(request: Any, context: grpc.ServicerContext) -> Any:
+    def reload(request: Any, _timeout: float | None) -> Any:
         if request.config.WhichOneof("config") != "model_config_list":
             raise InvalidArgumentError(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is "
                 "currently supported"
             )
         before = [metrics.value(name) for name in request.metric_names]
-        data_plane.core.reload(request.config, gone=lambda: not context.is_active())
+        data_plane.core.reload(request.config)
         response = protos.ReloadConfigResponse()
         response.status.SetInParent()
         for name, value in zip(request.metric_names, before, strict=True):

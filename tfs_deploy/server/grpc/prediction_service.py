@@ -113,10 +113,10 @@ def _parse_predict_request(data: bytes) -> Any:
 
 
 def _classify(data_plane: DataPlane) -> MessageAnswer:
-    def classify(request: Any, context: grpc.ServicerContext) -> Any:
+    def classify(request: Any, timeout: float | None) -> Any:
         with _measured(data_plane, "Classify", request.model_spec.name):
             spec = required_spec(request)
-            version, result = data_plane.classify(spec, request.input, seconds_left(context))
+            version, result = data_plane.classify(spec, request.input, timeout)
             response = protos.ClassificationResponse(result=result)
             fill_spec(response.model_spec, spec, version)
             return response
@@ -125,10 +125,10 @@ def _classify(data_plane: DataPlane) -> MessageAnswer:
 
 
 def _regress(data_plane: DataPlane) -> MessageAnswer:
-    def regress(request: Any, context: grpc.ServicerContext) -> Any:
+    def regress(request: Any, timeout: float | None) -> Any:
         with _measured(data_plane, "Regress", request.model_spec.name):
             spec = required_spec(request)
-            version, result = data_plane.regress(spec, request.input, seconds_left(context))
+            version, result = data_plane.regress(spec, request.input, timeout)
             response = protos.RegressionResponse(result=result)
             fill_spec(response.model_spec, spec, version)
             return response
@@ -137,11 +137,11 @@ def _regress(data_plane: DataPlane) -> MessageAnswer:
 
 
 def _multi_inference(data_plane: DataPlane) -> MessageAnswer:
-    def multi_inference(request: Any, context: grpc.ServicerContext) -> Any:
+    def multi_inference(request: Any, timeout: float | None) -> Any:
         specs = [read_spec(task.model_spec) for task in request.tasks]
         # the first task's ModelSpec chooses the version for all
         first = specs[0] if specs else ModelSpec("")
-        version, results = data_plane.multi_inference(first, request.tasks, request.input, seconds_left(context))
+        version, results = data_plane.multi_inference(first, request.tasks, request.input, timeout)
         response = protos.MultiInferenceResponse()
         for task, spec, result in zip(request.tasks, specs, results, strict=True):
             entry = response.results.add()
@@ -156,7 +156,7 @@ def _multi_inference(data_plane: DataPlane) -> MessageAnswer:
 def _metadata(data_plane: DataPlane) -> MessageAnswer:
     """Answer GetModelMetadata (servables/tensorflow/get_model_metadata_impl.cc)."""
 
-    def metadata(request: Any, _context: grpc.ServicerContext) -> Any:
+    def metadata(request: Any, _timeout: float | None) -> Any:
         spec = required_spec(request)
         if not request.metadata_field:
             raise InvalidArgumentError("GetModelMetadataRequest must specify at least one metadata_field")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from tfs_deploy import protos
 from tfs_deploy.errors import (
     AbortedError,
-    CancelledError,
     FailedPreconditionError,
     InvalidArgumentError,
     UnavailableError,
@@ -57,7 +56,7 @@ class ServerCore:
         self._config_lock = threading.Lock()
         self._reloads = itertools.count(1)
         #: when each reload that has not ended came, by its number
-        self._came: dict[int, tuple[float, Callable[[], bool]]] = {}
+        self._came: dict[int, float] = {}
         self._config: Any = protos.ModelServerConfig()
         self._started = False
         self._stopping = threading.Event()
@@ -86,46 +85,43 @@ class ServerCore:
 
     # Control
 
-    def reload(self, config: Any, *, gone: Callable[[], bool] = lambda: False) -> None:
+    def reload(self, config: Any) -> None:
         """Apply a config: validate, adopt, move labels, then start and stop models, then wait for the new ones.
 
         The order is the server's, and so are its consequences: a label that is refused leaves all models as they are,
         and a config stays adopted although its models were refused. One thing is not the server's: a reload that waits
         for a model without any version gives way to one that has waited behind it for a while, where the server would
-        never take a config again. And one whose caller has gone (``gone``) before its turn is left out; one that has
-        begun runs to its end, as half a config would be none.
+        never take a config again.
 
         Raises:
             StatusError: with the server's code and text.
         """
         reload = next(self._reloads)
-        self._came[reload] = time.monotonic(), gone
+        self._came[reload] = time.monotonic()
         try:
-            with self._config_lock:
-                if gone():
-                    raise CancelledError("the caller has gone")
-                self._reload(config, reload)
+            self._reload(config, reload)
         finally:
             del self._came[reload]
 
     def _reload(self, config: Any, reload: int) -> None:
-        _check_transition(self._config, config)
-        if config.WhichOneof("config") is None:
-            _log.info("the new config is empty: nothing changes")
-            return
-        models = config.model_config_list.config
-        check_models(models)
-        check_platforms_kept(self._config.model_config_list.config, models)
-        self._config = protos.ModelServerConfig()
-        self._config.CopyFrom(config)
-        self._labels = assign_labels(
-            {model.name: dict(model.version_labels) for model in models},
-            self._labels,
-            is_available=self._is_available,
-            allow_unavailable=self._options.allow_labels_for_unavailable,
-        )
-        self._apply(models, reload)
-        _check_logging(models)
+        with self._config_lock:
+            _check_transition(self._config, config)
+            if config.WhichOneof("config") is None:
+                _log.info("the new config is empty: nothing changes")
+                return
+            models = config.model_config_list.config
+            check_models(models)
+            check_platforms_kept(self._config.model_config_list.config, models)
+            self._config = protos.ModelServerConfig()
+            self._config.CopyFrom(config)
+            self._labels = assign_labels(
+                {model.name: dict(model.version_labels) for model in models},
+                self._labels,
+                is_available=self._is_available,
+                allow_unavailable=self._options.allow_labels_for_unavailable,
+            )
+            self._apply(models, reload)
+            _check_logging(models)
 
     def _apply(self, models: Sequence[Any], reload: int) -> None:
         watched = watched_models(models)
@@ -138,7 +134,7 @@ class ServerCore:
             def give_up() -> bool:
                 if self._stopping.is_set():
                     return True
-                behind = [came for number, (came, gone) in list(self._came.items()) if number > reload and not gone()]
+                behind = [came for number, came in list(self._came.items()) if number > reload]
                 long = bool(behind) and time.monotonic() - min(behind) >= self._options.give_way_seconds
                 return long and not all(monitor.versions(name) for name in new)
 

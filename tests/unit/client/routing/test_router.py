@@ -16,6 +16,7 @@ from support.live import until
 from tfs_deploy.client import AsyncRouter, Router, write_traffic
 from tfs_deploy.codec import PredictReply
 from tfs_deploy.errors import EnvironmentFault, InvalidArgumentError, NotFoundError, UnavailableError, UsageError
+from tfs_deploy.state import json_files
 
 KEYS = [f"user-{number}" for number in range(200_000)]
 
@@ -104,7 +105,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_read_again(path, clock, capl
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_text", too_many)
+        patch.setattr(json_files, "read_regular", too_many)
         for _ in range(3):
             clock.now += 1
             assert router.weights == {"stable": 100.0}

@@ -33,7 +33,7 @@ def test_its_commands_exist():
 
 def test_its_keys_exist():
     keys = {key for section in SECTIONS.values() for key in section.model_fields}
-    named = set(re.findall(r"server\.(?:docker\.)?([a-z_]+)", PAGE))
+    named = set(re.findall(r"\bserver\.(?:docker\.)?([a-z_]+)", PAGE))
     assert named <= keys
 
 

@@ -7,16 +7,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pytest
 
 from support.live import until
 from tfs_deploy import protos
-from tfs_deploy.errors import AbortedError, CancelledError, InvalidArgumentError
-from tfs_deploy.protos import methods
-from tfs_deploy.server.data_plane import DataPlane
-from tfs_deploy.server.grpc.server import GrpcServer
-from tfs_deploy.server.metrics import ServerMetrics
+from tfs_deploy.errors import AbortedError, InvalidArgumentError
 from tfs_deploy.server.models.server_core import ServerCore, ServerCoreOptions
 
 if TYPE_CHECKING:
@@ -119,46 +114,3 @@ def test_a_poll_that_fails_is_followed_by_the_next(
     core._source._wake.set()
     assert until(lambda: core.states.version("m", 2))
     assert "looking for versions failed" in caplog.text
-
-
-def test_a_reload_whose_caller_has_gone_before_its_turn_changes_nothing(
-    core: ServerCore, served: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "other" / "1").mkdir(parents=True)
-    core.reload(config(m=served))
-    gone = threading.Event()
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(core.reload, config(m=served, empty=tmp_path / "empty"))
-        until(lambda: "empty" in core._source.names)
-        gone.set()
-        behind = pool.submit(core.reload, config(m=served, other=tmp_path / "other"), gone=gone.is_set)
-        until(lambda: len(core._came) == 2)
-        assert not first.done()  # it gives way to callers that wait
-        (tmp_path / "empty" / "1").mkdir()
-        first.result(PATIENCE_SECONDS)
-        with pytest.raises(CancelledError):
-            behind.result(PATIENCE_SECONDS)
-    assert core._source.names == {"m", "empty"}
-
-
-def test_a_call_that_was_cancelled_in_the_queue_changes_nothing(served: Path, tmp_path: Path) -> None:
-    core = ServerCore(lambda _servable, _path: Model(), ServerCoreOptions())
-    core.reload(config(m=served))
-    (tmp_path / "other" / "1").mkdir(parents=True)
-    request = protos.ReloadConfigRequest(config=config(m=served, other=tmp_path / "other"))
-    server = GrpcServer(DataPlane(core, ServerMetrics()), threads=2)
-    port = server.listen("127.0.0.1:0")
-    server.start()
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        reload = channel.unary_unary(f"/{methods.MODEL_SERVICE}/HandleReloadConfigRequest")
-        with core._config_lock:
-            call = reload.future(request.SerializeToString(), timeout=PATIENCE_SECONDS)
-            until(lambda: len(core._came) == 1)
-            ((_, gone),) = core._came.values()
-            call.cancel()
-            until(gone)
-        until(lambda: not core._came)
-    assert core._source.names == {"m"}
-    server.stop(0)
-    core.stop()
