@@ -7,7 +7,6 @@ import asyncio
 import errno
 import logging
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
