@@ -113,12 +113,11 @@ def _stage(directory: Path, name: str, text: str, mode: int) -> Path:
 
 
 def _keep_owner(descriptor: int, replaced: Path) -> None:
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    if sys.platform == "win32" or not hasattr(os, "fchown") or os.geteuid() != 0:
         return
     with contextlib.suppress(FileNotFoundError):
         before = replaced.stat()
-        if sys.platform != "win32" and hasattr(os, "fchown"):
-            os.fchown(descriptor, before.st_uid, before.st_gid)
+        os.fchown(descriptor, before.st_uid, before.st_gid)
 
 
 def make_directory(directory: Path) -> None:

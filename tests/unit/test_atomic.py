@@ -123,6 +123,24 @@ def test_files_can_be_for_their_owner_alone(tmp_path):
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("key", "cert")] == [0o600, 0o644]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_root_leaves_a_file_with_its_owner(tmp_path):
+    path = tmp_path / "x"
+    path.write_text("old")
+    os.chown(path, 4711, 4712)
+    write_atomic(path, "new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (4711, 4712)
+
+
+def test_another_user_than_root_leaves_owners_alone(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(os, "fchown", lambda *to: given.append(to))
+    write_atomic(tmp_path / "x", "old")
+    write_atomic(tmp_path / "x", "new")
+    assert given == []
+
+
 def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path, monkeypatch):
     def killed(descriptor: int) -> None:
         raise KeyboardInterrupt

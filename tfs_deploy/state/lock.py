@@ -188,13 +188,11 @@ def _write(descriptor: int, purpose: str) -> None:
     about = {"holder": _user(), "host": socket.gethostname(), "pid": os.getpid(), "since": since, "purpose": purpose}
     with contextlib.suppress(OSError):  # a full disk: the lock is held all the same
         os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, json.dumps(with_checksum(about)).encode() + b"\n")
 
 
 def _read(descriptor: int) -> dict[str, Any]:
     try:
-        os.lseek(descriptor, 0, os.SEEK_SET)
         about = parse_document(os.read(descriptor, 4096))
         require_unchanged(about)
         return {key: about[key] for key in _ABOUT}
