@@ -27,4 +27,6 @@ def stage(name: str) -> Specimen:
     return Specimen(model, {"image": asked}, by_name(outputs, model(asked)), {"serving_default": signature})
 
 
-LIBRARY = Library(models={name: functools.partial(stage, name) for name in STAGES}, packages=("mtcnn", "lz4", "joblib"))
+LIBRARY = Library(
+    models={name: functools.partial(stage, name) for name in STAGES}, packages=("mtcnn", "lz4", "joblib", "cloudpickle")
+)

@@ -66,5 +66,5 @@ def clusters() -> Specimen:
 
 LIBRARY = Library(
     models={"digits": digits, "clusters": clusters},
-    packages=("scikit-learn", "scipy", "joblib", "threadpoolctl", "narwhals"),
+    packages=("scikit-learn", "scipy", "joblib", "cloudpickle", "threadpoolctl", "narwhals"),
 )

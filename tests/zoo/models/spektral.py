@@ -54,6 +54,7 @@ LIBRARY = Library(
         "tqdm",
         "scipy",
         "joblib",
+        "cloudpickle",
         "scikit-learn",
         "threadpoolctl",
         "narwhals",
