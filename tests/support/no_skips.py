@@ -15,7 +15,7 @@ import pytest
 REQUIRED = "TFS_DEPLOY_REQUIRE_ALL"
 #: what a run may leave out all the same: not asked for, or with a variable of its own, or what no package brings
 MAY_SKIP = re.compile(
-    r"long form: "
+    r"long form: |needs root and debootstrap"  # of a long form too
     r"|no Docker Engine: |no second engine: |no Chromium is installed"
     r"|starts servers of its own: not with --tfs-address|the address names no REST port"
     r"|another user cannot read this interpreter"
