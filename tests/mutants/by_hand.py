@@ -42,7 +42,7 @@ MUTANTS = (
         ("tests/unit/rollout/controller/test_controller.py",),
     ),
     Mutant(
-        "transition: no models at all are no config",
+        "transition: an empty list of models is not a config",
         "tfs_deploy/config/transition.py",
         "    message.model_config_list.SetInParent()\n",
         "",

@@ -128,7 +128,7 @@ def test_a_cancelled_operation_runs_to_its_end_first():
         entered.set()
         leave.wait(60)
         ended.set()
-        raise VerdictError("told to nobody")
+        raise VerdictError("not told")
 
     async def cancel():
         task = asyncio.ensure_future(in_thread(work))

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.line.option import option
-from tfs_deploy.cli.line.words import directory, one_of, paths
+from tfs_deploy.cli.line.words import one_of, paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import RETENTION, all_of, common, op_libraries_option, parse_tags
+from tfs_deploy.cli.shared.options import RETENTION, TO_BASE, all_of, common, op_libraries_option, parse_tags
 from tfs_deploy.errors import TfsDeployError, UsageError, file_hint
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
@@ -46,14 +46,7 @@ _NUMBER = re.compile(r"[0-9]+")
     ),
 )
 @click.argument("source", shell_complete=paths(".keras", ".h5", ".pb", ".index", ".hdf5"))
-@option(
-    "--to",
-    "base_path",
-    required=True,
-    metavar="BASE",
-    shell_complete=directory,
-    help="Base path: the directory of the numbered versions.",
-)
+@TO_BASE
 @option(
     "--kind",
     type=click.Choice(sorted(KINDS)),

@@ -13,7 +13,7 @@ from tfs_deploy.cli.commands.export import parse_version, warnings_on
 from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.line.words import directory, one_of, paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import RETENTION, all_of, common
+from tfs_deploy.cli.shared.options import RETENTION, TO_BASE, all_of, common
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.store.copy import publish_version
@@ -34,14 +34,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("source", metavar="MODEL_DIR", type=click.Path(path_type=Path), shell_complete=directory)
-@option(
-    "--to",
-    "base_path",
-    required=True,
-    metavar="BASE",
-    shell_complete=directory,
-    help="Base path: the directory of the numbered versions.",
-)
+@TO_BASE
 @option(
     "--version",
     metavar="N|timestamp",

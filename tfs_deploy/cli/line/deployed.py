@@ -145,7 +145,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         if path.stat().st_size > _BIGGEST:
             return None
-        # not the loader: it takes three times as long to import, and a broken file is no news at a TAB
+        # not the loader: it takes three times as long to import, and a TAB is not the place to report a broken file
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         document = yaml.load(read_regular(path), Loader=loader)  # noqa: S506 - both are safe loaders
     except (OSError, ValueError, RuntimeError, yaml.YAMLError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from tfs_deploy.cli.line.option import option
-from tfs_deploy.cli.line.words import deployment_file, paths
+from tfs_deploy.cli.line.words import deployment_file, directory, paths
 from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import UsageError, file_hint
 
@@ -107,6 +107,15 @@ BRING_UP: Final = (
     ),
     option("--allow-latest", is_flag=True, help="Allow mutable image tags."),
     option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory."),
+)
+#: where ``export`` and ``publish`` write
+TO_BASE: Final = option(
+    "--to",
+    "base_path",
+    required=True,
+    metavar="BASE",
+    shell_complete=directory,
+    help="Base path: the directory of the numbered versions.",
 )
 #: how many versions ``export`` and ``publish`` keep, and which they never remove
 RETENTION: Final = (
