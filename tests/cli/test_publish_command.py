@@ -56,10 +56,10 @@ def test_a_yes_to_exactly_these_files_is_published(staged, tmp_path, capsys):
     document = json.loads(capsys.readouterr().out)
     assert (document["version"], document["path"]) == (1, str(tmp_path / "plain/1"))
     assert document["digest"] == identify(tmp_path / "plain/1").digest
-    assert document["verdict"] == "verified at 2026-01-01: 1 checks, none failed"
+    assert document["verdict"] == "verified at 2026-01-01: 1 check, none failed"
     # the verdict says yes to the copy as well: a rollout may ask for it again; the folder of the report will do
     assert publish(tmp_path / "plain/1", "--to", tmp_path / "plain", "--require-verdict", path.parent) == 0
-    assert capsys.readouterr().out.splitlines()[1] == "  verified at 2026-01-01: 1 checks, none failed"
+    assert capsys.readouterr().out.splitlines()[1] == "  verified at 2026-01-01: 1 check, none failed"
 
 
 def test_files_without_a_manifest_are_bound_to_the_verdict_by_their_sums(staged, tmp_path, capsys):

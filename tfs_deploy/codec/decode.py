@@ -18,6 +18,7 @@ from tfs_deploy.codec.dtypes import DT_BFLOAT16, DT_BOOL, DT_HALF, DT_STRING, wi
 from tfs_deploy.codec.varints import decode_varints
 from tfs_deploy.codec.wire import Buffer, MalformedError, read_varint, scan, signed
 from tfs_deploy.errors import DataLossError, EnvironmentFault, InvalidArgumentError, RequestError
+from tfs_deploy.text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,7 +120,7 @@ def _elements(
     if len(found) >= count:
         return found[:count].reshape(sizes)
     if count * (_STRING_COST if number == DT_STRING else dtype.itemsize) > MAX_FILLED:
-        raise TensorError(f"too few values: {count} elements, of which the message has {len(found)}")
+        raise TensorError(f"too few values: {counted(count, 'element')}, of which the message has {len(found)}")
     if len(found) > 1:
         return np.concatenate([found, np.broadcast_to(found[-1:], count - len(found))]).reshape(sizes)
     # one value, seen as often as it is asked for: it takes no more memory than the message
@@ -190,7 +191,7 @@ def _from_content(data: Buffer, start: int, stop: int, number: int, dtype: np.dt
     if number == DT_STRING:
         return _string_content(data, start, stop, count)
     if stop - start != count * dtype.itemsize:
-        raise TensorError(f"tensor_content has {stop - start} bytes, {count} elements need {count * dtype.itemsize}")
+        raise TensorError(f"tensor_content has {stop - start} bytes instead of {count * dtype.itemsize}")
     if number == DT_BOOL and np.frombuffer(data, np.uint8, count, start).max() > 1:
         raise TensorError("tensor_content of a bool tensor has bytes other than 0 and 1")
     if dtype.isbuiltin == 1:
@@ -202,14 +203,14 @@ def _from_content(data: Buffer, start: int, stop: int, number: int, dtype: np.dt
 def _string_content(data: Buffer, start: int, stop: int, count: int) -> NDArray[Any]:
     """Strings in one block: all lengths as varints, then all bytes (``port::EncodeStringList``)."""
     if count > stop - start:
-        raise TensorError(f"tensor_content is too short for {count} strings")
+        raise TensorError(f"tensor_content is too short for {counted(count, 'string')}")
     try:
         lengths = []
         for _ in range(count):
             length, start = read_varint(data, start)
             lengths.append(length)
     except IndexError:
-        raise TensorError(f"tensor_content is too short for {count} strings") from None
+        raise TensorError(f"tensor_content is too short for {counted(count, 'string')}") from None
     if start + sum(lengths) != stop:
         raise TensorError("the lengths of the strings in tensor_content do not add up")
     out = np.empty(count, object)

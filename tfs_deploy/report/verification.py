@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tfs_deploy.report.sections import markdown_sections
 from tfs_deploy.report.tables import markdown_text
 from tfs_deploy.report.verification_sections import verification_sections
+from tfs_deploy.text import counted
 from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def verdict_line(verification: Verification) -> str:
     """Return in one line how a verification ended."""
     counts = ", ".join(f"{verification.count(status)} {status.value}" for status in CheckStatus)
     word = "yes" if verification.ok else "no"
-    return f"Verdict: {word}. {len(verification.checks)} checks in {verification.seconds:.1f} s: {counts}"
+    return f"Verdict: {word}. {counted(len(verification.checks), 'check')} in {verification.seconds:.1f} s: {counts}"
 
 
 def verification_markdown(verification: Verification, *, title: str = "") -> str:

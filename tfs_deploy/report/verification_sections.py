@@ -18,6 +18,7 @@ from tfs_deploy.report.verification_tables import (
     signatures_table,
     times_table,
 )
+from tfs_deploy.text import counted
 from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:
@@ -88,12 +89,12 @@ def _skipped_checks_section(verification: Verification) -> ReportSection | None:
     skipped = [check for check in verification.checks if check.status is CheckStatus.SKIPPED]
     if not skipped:
         return None
-    summary = f"{len(skipped)} checks were skipped"
+    summary = f"{counted(len(skipped), 'check')} {'was' if len(skipped) == 1 else 'were'} skipped"
     return ReportSection("Skipped checks", checks_table(skipped), summary=summary, media=Medium.MARKDOWN)
 
 
 def _all_checks_section(verification: Verification) -> ReportSection:
-    summary = f"{len(verification.checks)} checks"
+    summary = counted(len(verification.checks), "check")
     return ReportSection("Every check", checks_table(verification.checks), summary=summary, media=Medium.HTML)
 
 

@@ -13,7 +13,7 @@ from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.savedmodel.formats.checked_json import require_unchanged, with_checksum
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 from tfs_deploy.store.identity import identify
-from tfs_deploy.text import parse_document
+from tfs_deploy.text import counted, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,7 +132,7 @@ def require_yes(path: str | Path, version_dir: Path, identity: Identity) -> str:
         first = document.get("first_failed") or {}
         reason = f": {first.get('id')}: {first.get('reason')}" if first else ""
         raise VerdictError(f"the verdict {path} says no{reason}", hint=_hint(version_dir))
-    return f"verified at {document.get('created_at')}: {len(document['checks'])} checks, none failed"
+    return f"verified at {document.get('created_at')}: {counted(len(document['checks']), 'check')}, none failed"
 
 
 def _hint(version_dir: Path) -> str:

@@ -71,8 +71,8 @@ def test_what_is_read(case):
     [
         (tensor(0, [1]), "the dtype is missing"),
         *((tensor(number, [1]), f"dtype {number} is unknown") for number in (63, 64, 65, 99)),
-        (tensor(INT32, [1], content(b"\1\2\3")), "tensor_content has 3 bytes, 1 elements need 4"),
-        (tensor(INT32, [2], content(b"\1\2\3\4")), "tensor_content has 4 bytes, 2 elements need 8"),
+        (tensor(INT32, [1], content(b"\1\2\3")), "tensor_content has 3 bytes instead of 4"),
+        (tensor(INT32, [2], content(b"\1\2\3\4")), "tensor_content has 4 bytes instead of 8"),
         (tensor(BOOL, [2], content(b"\0\2")), "bytes other than 0 and 1"),
         (tensor(INT32, [1] * 255), "255 dimensions, more than 254"),
         (tensor(INT32, [-1]), "is not possible"),

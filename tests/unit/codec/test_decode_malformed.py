@@ -89,7 +89,7 @@ def _tensor(**fields: Any) -> Any:
         (_tensor(dtype=20), "dtype 20 is unknown"),
         (_tensor(dtype=63), "dtype 63 is unknown"),
         (_tensor(dtype=101), "dtype 101 is unknown"),
-        (_tensor(dtype=1, shape=[2], tensor_content=b"12345"), "tensor_content has 5 bytes, 2 elements need 8"),
+        (_tensor(dtype=1, shape=[2], tensor_content=b"12345"), "tensor_content has 5 bytes instead of 8"),
         (_tensor(dtype=1, shape=[-1], float_val=[1]), "shape"),
         (_tensor(dtype=1, shape=[2**40, 2**40], float_val=[1]), "shape"),
         (_tensor(dtype=1, shape=[2**50], float_val=[1]), "too few values: 1125899906842624 elements"),

@@ -15,7 +15,7 @@ def test_markdown_says_the_verdict_first_and_keeps_tables_whole():
     rows = [line for line in text.splitlines() if line.startswith("| smoke.recorded")]
     assert len(rows) == 1
     assert "\\|" in rows[0]
-    assert "<details><summary>1 checks were skipped</summary>" in text
+    assert "<details><summary>1 check was skipped</summary>" in text
     assert "m 1: manifest 0123456789ab" in text
 
 

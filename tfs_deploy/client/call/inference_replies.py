@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from tfs_deploy.errors import RequestError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+from tfs_deploy.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +52,8 @@ class ClassifyReply(Sequence[list[ScoredClass]]):
     def __repr__(self) -> str:
         best = [f"{each.label} {each.score:.3g}".strip() for each in self.best()[:_MOST_SHOWN]]
         shown = ", ".join([*best, "..."] if len(self) > _MOST_SHOWN else best)
-        return f"ClassifyReply({len(self)} examples: {shown}; {self.model} version {self.version}, {self.signature})"
+        size = counted(len(self), "example")
+        return f"ClassifyReply({size}: {shown}; {self.model} version {self.version}, {self.signature})"
 
 
 class RegressReply(Sequence[float]):
@@ -75,7 +77,8 @@ class RegressReply(Sequence[float]):
     def __repr__(self) -> str:
         values = [f"{value:.6g}" for value in self.values[:_MOST_SHOWN]]
         shown = ", ".join([*values, "..."] if len(self) > _MOST_SHOWN else values)
-        return f"RegressReply({len(self)} examples: {shown}; {self.model} version {self.version}, {self.signature})"
+        size = counted(len(self), "example")
+        return f"RegressReply({size}: {shown}; {self.model} version {self.version}, {self.signature})"
 
 
 #: what MultiInference returns for each task

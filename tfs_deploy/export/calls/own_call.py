@@ -13,6 +13,7 @@ from tfs_deploy.export.signatures.nest import NestPath, fill, leaves, place
 from tfs_deploy.export.signatures.pairing import Place, named_alone, pair
 from tfs_deploy.export.signatures.specs import as_spec
 from tfs_deploy.protos.signatures import TensorSpec
+from tfs_deploy.text import counted
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def pair_inputs(
     missing = [one.place.shown for number, one in enumerate(own) if number not in numbers.values()]
     if missing:
         raise UsageError(
-            f"Signature {signature!r}: {len(numbers)} inputs for a model that takes {len(own)}: "
+            f"Signature {signature!r}: {counted(len(numbers), 'input')} for a model that takes {len(own)}: "
             f"{', '.join(one.shown for one in places)}",
             hint=f"{missing[0]} is missing",
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tfs_deploy.errors import UsageError
 from tfs_deploy.export.signatures.names import did_you_mean, naming_hint
+from tfs_deploy.text import counted
 
 if TYPE_CHECKING:
     from tfs_deploy.export.signatures.nest import NestPath
@@ -120,7 +121,7 @@ def _check_order(
 
 def _count_text(signature: str, role: str, given: Given, own: Sequence[str]) -> str:
     if role == "output":
-        return f"Signature {signature!r}: {len(given)} output names for {len(own)} results"
+        return f"Signature {signature!r}: {counted(len(given), 'output name')} for {counted(len(own), 'result')}"
     noun = "inputs" if isinstance(given, Mapping) else "input names"
     return f"Signature {signature!r}: {len(given)} {noun} for a model that takes {len(own)}: {', '.join(own)}"
 

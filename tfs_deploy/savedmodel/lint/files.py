@@ -13,16 +13,25 @@ from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violat
 from tfs_deploy.savedmodel.lint.warmup_records import replay_problems
 from tfs_deploy.savedmodel.versions import named_folder
 from tfs_deploy.savedmodel.warmup import MAX_RECORDS
+from tfs_deploy.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: the first size that protobuf does not read
+_UNREADABLE: Final = 1 << 31
 _LARGE_GRAPH: Final = 1 << 30
+#: the memory that TensorFlow takes to load a graph, as a multiple of its file (C++ loader of TensorFlow 2.21: 5.1)
+_LOAD_COPIES: Final = 5
 
 
 def _large_graph(model: LintedModel) -> Iterator[Violation]:
-    if model.info.pb_bytes > _LARGE_GRAPH:
-        yield Violation(layout.SAVED_MODEL, f"it has {model.info.pb_bytes / 1e9:.2f} GB")
+    size = model.info.pb_bytes
+    if size >= _UNREADABLE:
+        yield Violation(layout.SAVED_MODEL, f"it has {size / 1e9:.2f} GB, and protobuf reads less than 2 GiB")
+    elif size > _LARGE_GRAPH:
+        message = f"it has {size / 1e9:.2f} GB: loading it takes about {_LOAD_COPIES * size / 1e9:.0f} GB of memory"
+        yield Violation(layout.SAVED_MODEL, message, severity=Severity.WARNING)
 
 
 def _missing_assets(model: LintedModel) -> Iterator[Violation]:
@@ -37,7 +46,9 @@ def _missing_assets(model: LintedModel) -> Iterator[Violation]:
 def _missing_variables(model: LintedModel) -> Iterator[Violation]:
     count = sum(model.info.serving.graph.main.ops[op] for op in VARIABLE_OPS)
     if count and model.info.bundle is None:
-        yield Violation(layout.VARIABLES, f"the graph has {count} variables, but there are no files with their values")
+        yield Violation(
+            layout.VARIABLES, f"the graph has {counted(count, 'variable')}, but there are no files with their values"
+        )
 
 
 def _manifest(model: LintedModel) -> Iterator[Violation]:
@@ -131,8 +142,9 @@ RULES: Final = (
         "TFS301",
         "large-graph",
         Severity.ERROR,
-        "`saved_model.pb` is over 1 GB.",
-        "Near 2 GB protobuf cannot read it, and loading needs several times its size in memory.",
+        "`saved_model.pb` has 2 GiB or more; a warning above 1 GiB.",
+        "Protobuf reads less than 2 GiB: the server says `Can't parse saved_model.pb as binary proto`. "
+        "A smaller file is loaded, with about five times its size in memory.",
         "keep weights in variables instead of constants",
         _large_graph,
     ),

@@ -19,6 +19,7 @@ from tfs_deploy.savedmodel.graph.ops import (
 )
 from tfs_deploy.savedmodel.graph.scopes import COMPILED, SEEDED, TRAINING, UNSEEDED
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation
+from tfs_deploy.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,8 +183,11 @@ def _pinned(model: LintedModel) -> Iterator[Violation]:
 def _frozen(model: LintedModel) -> Iterator[Violation]:
     graph = model.info.serving.graph
     if graph.large_constant_bytes > _LARGE_CONSTANTS:
+        verb = "holds" if graph.large_constants == 1 else "hold"
         size = graph.large_constant_bytes / 1e6
-        yield Violation("saved_model.pb", f"{graph.large_constants} constants of the graph hold {size:.0f} MB")
+        yield Violation(
+            "saved_model.pb", f"{counted(graph.large_constants, 'constant')} of the graph {verb} {size:.0f} MB"
+        )
 
 
 RULES: Final = (

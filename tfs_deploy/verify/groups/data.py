@@ -14,6 +14,7 @@ from tfs_deploy.codec.dtypes import numpy_dtype
 from tfs_deploy.codec.quantized import quantized
 from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
+from tfs_deploy.text import counted
 from tfs_deploy.verify.checks import failed, passed
 from tfs_deploy.verify.measure.data_sets import RECORD
 
@@ -66,7 +67,7 @@ def verify_data(version: ServedVersion, settings: DataSettings | None, progress:
     answered: list[Mapping[str, Array]] = []
     check = checker.check(
         "data.answers",
-        f"{signature.name}, {settings.rows} rows",
+        f"{signature.name}, {counted(settings.rows, 'row')}",
         lambda: _send(version.prober, signature, inputs, settings, progress, answered),
     )
     if check is None or check.failed:
@@ -193,7 +194,7 @@ def _send(
             return failed(f"rows {start} to {start + rows - 1} are not answered: {error.message}")
         short = next((name for name, array in reply.outputs.items() if array.shape[:1] != (rows,)), None)
         if short is not None:
-            return failed(f"output '{short}' has shape {list(reply.outputs[short].shape)} for {rows} rows")
+            return failed(f"output '{short}' has shape {list(reply.outputs[short].shape)} for {counted(rows, 'row')}")
         answered.append(dict(reply.outputs))
         progress(rows)
-    return passed(f"{settings.rows} rows answered", float(settings.rows), "rows")
+    return passed(f"{counted(settings.rows, 'row')} answered", float(settings.rows), "rows")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tfs_deploy.errors import UsageError
-from tfs_deploy.text import did_you_mean
+from tfs_deploy.text import counted, did_you_mean
 from tfs_deploy.verify.checks import failed, passed
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ class MetricLimit:
                 hint="choose another metric, --output or --label",
             ) from error
         holds = _SIGNS[self.sign](value, self.limit)
-        reason = f"{self.name} is {value:.6g} on {len(labels)} answers, {'within' if holds else 'outside'} {self}"
+        reason = (
+            f"{self.name} is {value:.6g} on {counted(len(labels), 'answer')}, {'within' if holds else 'outside'} {self}"
+        )
         return (passed if holds else failed)(reason, value, self.name)
 
     def __str__(self) -> str:
@@ -77,7 +79,10 @@ class MetricLimit:
 def compute(name: str, outputs: Array, labels: Array) -> float:
     """Return a metric; outputs are [rows, ...], labels [rows], or [rows, classes] as one-hot rows."""
     if len(outputs) != len(labels):
-        raise UsageError(f"{len(outputs)} answers do not match {len(labels)} labels", hint="choose another --output")
+        raise UsageError(
+            f"{counted(len(outputs), 'answer')} cannot be compared with {counted(len(labels), 'label')}",
+            hint="choose another --output",
+        )
     if name.startswith("top"):
         return _top(outputs, labels, int(name[3:]))
     return METRICS[name](outputs, labels)

@@ -297,7 +297,7 @@ def test_preprocessing_layers_bring_their_tables(tmp_path):
         (td.Signature("sumary"), "has no method 'sumary'", "summary"),
         (td.Signature(inputs=("a", "b")), "2 input names for a model that takes 1", None),
         (td.Signature(inputs={"a": ("float32", (None, 4)), "b": ("float32", ())}), "2 inputs for a model", None),
-        (td.Signature(outputs=("a", "b")), "2 output names for 1 results", "name each result"),
+        (td.Signature(outputs=("a", "b")), "2 output names for 1 result", "name each result"),
         (td.Signature(outputs={"a": 3}), "is result 3, but there are only 1", None),
         (td.Signature(inputs=("class",)), "cannot be an input name", "class_"),
         (td.Signature(inputs={"row": ("float32", (None, 5))}), "cannot be traced", None),

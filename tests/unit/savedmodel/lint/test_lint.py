@@ -425,16 +425,26 @@ def test_images_without_version(text: str) -> None:
         parse_image_version(text)
 
 
-def test_large_graph(write_model) -> None:
+@pytest.mark.parametrize(
+    ("size", "severity", "message"),
+    [
+        (1 << 30, "", ""),
+        ((1 << 30) + 1, "warning", "it has 1.07 GB: loading it takes about 5 GB of memory"),
+        ((1 << 31) - 1, "warning", "it has 2.15 GB: loading it takes about 11 GB of memory"),
+        (1 << 31, "error", "it has 2.15 GB, and protobuf reads less than 2 GiB"),
+    ],
+)
+def test_large_graph(write_model, size: int, severity: str, message: str) -> None:
     folder = write_model()
-    # An unknown field of a gigabyte, on disk as a hole: what is long and unknown is skipped.
+    # An unknown field that fills the file, on disk as a hole: what is long and unknown is skipped.
     path = folder / "saved_model.pb"
-    data = path.read_bytes()
-    length = 1 << 30
+    length = size - path.stat().st_size - 7
     with path.open("ab") as file:
-        file.write(b"\xfa\x07" + bytes([0x80, 0x80, 0x80, 0x80, 0x04]))
-        file.truncate(len(data) + 7 + length)
-    assert found(folder) == [("TFS301", "error", "saved_model.pb", "it has 1.07 GB")]
+        file.write(
+            b"\xfa\x07" + bytes([length >> shift & 0x7F | 0x80 for shift in (0, 7, 14, 21)]) + bytes([length >> 28])
+        )
+        file.truncate(size)
+    assert found(folder) == ([("TFS301", severity, "saved_model.pb", message)] if message else [])
 
 
 def test_weights_in_the_graph(write_model) -> None:
@@ -443,7 +453,7 @@ def test_weights_in_the_graph(write_model) -> None:
     model = protos.SavedModel.FromString(path.read_bytes())
     model.meta_graphs[0].graph_def.node[2].attr["value"].tensor.tensor_content = bytes(70 << 20)
     path.write_bytes(model.SerializeToString())
-    assert found(folder) == [("TFS209", "info", "saved_model.pb", "1 constants of the graph hold 73 MB")]
+    assert found(folder) == [("TFS209", "info", "saved_model.pb", "1 constant of the graph holds 73 MB")]
 
 
 def test_manifest_sizes(write_model) -> None:
