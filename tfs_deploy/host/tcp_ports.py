@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
+import random
 import socket
 import struct
 from dataclasses import dataclass
@@ -15,6 +17,10 @@ from tfs_deploy.errors import EnvironmentFault, PortInUseError
 
 _LISTEN: Final = "0A"
 _PROC: Final = Path("/proc")
+_CLIENT_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: the first of the ports that no server is assigned to (RFC 6335), which other systems give to clients
+_IANA_DYNAMIC: Final = 49_152
+_LOWEST_CHOICE, _FEWEST_CHOICES = 10_000, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +134,21 @@ def require_free(port: int, key: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that no process listens on now, all of them different."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Return different ports that no process uses now.
+
+    They lie below those that the kernel gives to clients: no connection takes one before its server has started.
+    """
+    ports = list(range(_LOWEST_CHOICE, max(_first_client_port(), _LOWEST_CHOICE + _FEWEST_CHOICES)))
+    random.shuffle(ports)
+    return list(itertools.islice(filter(is_free, ports), count))
+
+
+def _first_client_port() -> int:
+    """Return the first port that the kernel gives to clients (``ip_local_port_range`` in ip-sysctl of Linux)."""
+    try:
+        return int(_CLIENT_PORTS.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return _IANA_DYNAMIC
 
 
 def bind(host: str, port: int, *, what: str) -> socket.socket:

@@ -95,10 +95,17 @@ def test_a_machine_without_proc_says_nothing(tmp_path, free_port):
     assert find_listener(free_port, proc=tmp_path) is None
 
 
-def test_free_ports_differ_and_are_free():
+@pytest.mark.parametrize(
+    ("written", "below"), [(None, 49_152), ("", 49_152), ("12000\t60999\n", 20_000), ("40000\t60999\n", 40_000)]
+)
+def test_free_ports_differ_are_free_and_no_client_takes_them(tmp_path, monkeypatch, written, below):
+    table = tmp_path / "ip_local_port_range"
+    if written is not None:
+        table.write_text(written)
+    monkeypatch.setattr("tfs_deploy.host.tcp_ports._CLIENT_PORTS", table)
     ports = free_ports(5)
     assert len(set(ports)) == 5
-    assert all(is_free(port) for port in ports)
+    assert all(is_free(port) and 10_000 <= port < below for port in ports)
 
 
 def test_a_port_that_is_bound_twice_names_who_has_it():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tfs_deploy.errors import LaunchError, PortInUseError
 from tfs_deploy.host.addresses import LOOPBACK, reached_from_here
 from tfs_deploy.host.python_module import module_command
-from tfs_deploy.host.tcp_ports import find_listener, require_free
+from tfs_deploy.host.tcp_ports import find_listener, is_free, require_free
 from tfs_deploy.launch.embedded.process import Process
 from tfs_deploy.launch.embedded.running_server import RunningServer
 from tfs_deploy.launch.exit_status import describe_exit
@@ -107,15 +107,23 @@ def wait_for_ports(server: RunningServer, timeout: float) -> None:
 
 def _require_own(server: RunningServer, address: str) -> None:
     # Another program may have taken the port after it was found free.
-    port = int(address.rpartition(":")[2])
+    port = _port_in(address)
     listener = find_listener(port)
     if listener is not None and listener.pid != server.pid:
         raise PortInUseError(f"port {port} was taken by {listener} while the server started", retriable=True)
 
 
-def _ended(server: RunningServer) -> LaunchError:
+def _port_in(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+def _ended(server: RunningServer) -> LaunchError | PortInUseError:
     lines = server.log_lines(10)
     how = describe_exit(server.exit_code)
+    for address in (server.grpc_address, server.rest_address):
+        if address and not is_free(_port_in(address)):
+            message = f"port {_port_in(address)} was taken while the server started: {reason(lines) or how}"
+            return PortInUseError(message, hint="start it again, or choose another port", retriable=True)
     known = f"{how}; " if server.exit_code is not None else ""
     return LaunchError(
         f"the server did not start: {reason(lines) or how}",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -80,6 +81,17 @@ def test_a_port_in_use_is_named_before_anything_is_started(tmp_path, flags, port
             launcher().start(flags, log_path=tmp_path / "log")
         assert "rest_port" in str(caught.value.hint)
     assert not (tmp_path / "log").exists()
+
+
+def test_a_port_that_is_taken_while_the_server_starts_may_be_tried_again(tmp_path, flags, ports):
+    with contextlib.ExitStack() as stack, pytest.raises(PortInUseError) as caught:
+        launcher("fails").start(
+            flags,
+            log_path=tmp_path / "log",
+            on_spawn=lambda _: stack.enter_context(socket.create_server(("127.0.0.1", ports[0]))),
+        )
+    taken = f"port {ports[0]} was taken while the server started: the models cannot be served"
+    assert (caught.value.message, caught.value.retriable) == (taken, True)
 
 
 def test_a_server_that_ends_says_why(tmp_path, flags):

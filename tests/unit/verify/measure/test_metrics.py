@@ -65,7 +65,7 @@ def test_a_metric_is_judged_by_its_limit():
 
 
 def test_metrics_that_do_not_fit_the_answers_are_usage_errors():
-    with pytest.raises(UsageError, match="3 answers do not match 2 labels"):
+    with pytest.raises(UsageError, match="3 answers cannot be compared with 2 labels"):
         compute("accuracy", np.zeros(3), np.zeros(2))
     with pytest.raises(UsageError, match="both classes"):
         compute("auc", np.zeros(3), np.zeros(3))
