@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.live import until
+from support.live import free_port, until
 from support.stand_in_engines import MACHINE
 from tfs_deploy.client import Client
 from tfs_deploy.deployment.file import load_deployment
@@ -291,7 +291,7 @@ def empty_image(engine):
     made = []
 
     def make(architecture: str) -> str:
-        tag = f"tfs-deploy/empty-{architecture}:test"
+        tag = f"tfs-deploy/empty-{architecture}:test-{free_port()}"
         subprocess.run(["docker", "load"], input=saved_image(tag, architecture), check=True, capture_output=True)
         made.append(tag)
         return tag

@@ -193,8 +193,8 @@ def test_another_image_of_the_same_name_another_directory_and_a_network(shop, im
         assert shop.json("plan")["action"] == "none"
         assert any(mount["Source"].endswith("now/hp") for mount in shop.inspect()["HostConfig"]["Mounts"])
     finally:
-        shop.docker("rmi", "--force", tag)
         shop.cli("down")
+        shop.docker("rmi", "--force", tag)
         shop.docker("network", "rm", network)
 
 
@@ -250,7 +250,7 @@ def test_an_image_with_the_models_inside(shop, image):
     line = [*shop.line("render")[:-1], "dockerfile", str(shop.path), "--out", str(out)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=shop.environment)
     assert done.returncode == 0, done.stderr
-    tag = "tfs-deploy/baked:test"
+    tag = f"tfs-deploy/baked:test-{shop.port}"
     built = subprocess.run(["docker", "build", "--tag", tag, out], capture_output=True, text=True, timeout=300)
     assert built.returncode == 0, built.stderr
     label = f"tfs-deploy.state-dir={shop.state}"
@@ -271,7 +271,7 @@ def test_an_image_with_the_models_inside(shop, image):
 
 def test_the_image_keeps_the_contract_of_the_official_one(shop, image):
     """MODEL_NAME, MODEL_BASE_PATH, the entrypoint script and its fixed ports, as `docker run` uses them."""
-    name = f"{shop.folder.parent.name}-contract"
+    name = f"tfs-deploy-contract-{shop.port}"
     label = f"tfs-deploy.state-dir={shop.state}"
     words = ["docker", "run", "--detach", "--name", name, "--label", label, "-p", f"127.0.0.1:{shop.port}:8500"]
     words += ["-v", f"{shop.folder / 'hp'}:/models/hp:ro", "-e", "MODEL_NAME=hp", image, "--rest_api_timeout_in_ms=500"]
