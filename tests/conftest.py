@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import xdist.workermanage
 
 from support import live, no_skips
 
@@ -26,6 +27,9 @@ pytest.register_assert_rewrite("support.rollout_scenarios")  # scenarios that te
 for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, default)
+
+# Interrupted, a worker stops the servers of its tests: more than the 10 s after which it would be killed.
+xdist.workermanage.NodeManager.EXIT_TIMEOUT = 100
 
 HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
