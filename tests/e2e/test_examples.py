@@ -47,7 +47,11 @@ def test_the_story_of_a_deployment_runs(tmp_path, monkeypatch, capsys, free_port
     # that a written model is checked in a fresh process is seen above
     monkeypatch.setattr(td, "export_model", functools.partial(td.export_model, check=False))
     monkeypatch.setattr(sys, "argv", ["deployment.py", str(tmp_path), str(free_port)])
-    runpy.run_path(str(EXAMPLES / "deployment.py"), run_name="__main__")
+    try:
+        runpy.run_path(str(EXAMPLES / "deployment.py"), run_name="__main__")
+    finally:  # also after an interrupt
+        if (tmp_path / "scale.yaml").exists():
+            td.Deployment.load(tmp_path / "scale.yaml").down()
     lines = capsys.readouterr().out.splitlines()
     told = ["version 1: [[30.0]]", "done ['pass', 'pass']", "version 2: [[300.0]]", "smoke: True"]
     assert [line for line in lines if line in told] == told
