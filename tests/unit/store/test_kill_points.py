@@ -88,8 +88,9 @@ def kill_at_steps(base: Path, steps: list[int]) -> None:
 def count_steps(base: Path) -> int:
     # with as many versions there as in the runs that follow, so that pruning has something to do
     publish_another(base)
-    child = start(base, rounds=1, kill_at=-1)
-    printed, _ = child.communicate(timeout=300)
+    with start(base, rounds=1, kill_at=-1) as child:
+        assert child.stdout is not None
+        printed = child.stdout.read()  # communicate() would not see what was read along with the first line
     assert child.returncode == 0
     return int(printed)
 

@@ -89,7 +89,7 @@ def test_outputs_in_order():
     assert answers(model, {"x": SIX}, td.Signature(outputs={"b": 1})) == {"b": [[12.0]]}
     # One name is left for one result.
     assert answers(model, {"x": SIX}, td.Signature(outputs=["two", "a"])) == {"a": [[6.0]], "two": [[12.0]]}
-    with pytest.raises(UsageError, match="1 output names for 2 results"):
+    with pytest.raises(UsageError, match="1 output name for 2 results"):
         answers(model, {"x": SIX}, td.Signature(outputs=["a"]))
 
 
