@@ -42,7 +42,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     examples=(
         "tfs-deploy lint models/digits",
         "tfs-deploy lint models/digits/2 --fail-on warning --json",
-        "tfs-deploy lint models/digits --policy configs/policy.yaml",
+        "tfs-deploy lint models/digits --policy policy.yaml",
         "tfs-deploy lint --rules",
     ),
 )
