@@ -17,8 +17,16 @@ import click
 from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.line.words import one_of, paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.new_version import parse_version, warnings_on
-from tfs_deploy.cli.shared.options import RETENTION, TO_BASE, all_of, common, op_libraries_option, parse_tags
+from tfs_deploy.cli.shared.options import (
+    RETENTION,
+    TO_BASE,
+    all_of,
+    common,
+    op_libraries_option,
+    parse_tags,
+    parse_version,
+)
+from tfs_deploy.cli.shared.output import warnings_on
 from tfs_deploy.errors import TfsDeployError, UsageError, file_hint
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
