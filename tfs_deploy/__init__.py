@@ -7,8 +7,9 @@ client never pulls in TensorFlow.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfs_deploy.lazy import lazy_names
 
 __version__ = "0.2.0"
 
@@ -58,6 +59,8 @@ _HOME = {
     "Signature": "tfs_deploy.export",
     "TfsDeployError": "tfs_deploy.errors",
     "classify_examples": "tfs_deploy.export",
+    "codec": "tfs_deploy.codec",
+    "errors": "tfs_deploy.errors",
     "export_model": "tfs_deploy.export",
     "from_examples": "tfs_deploy.export",
     "from_image_bytes": "tfs_deploy.export",
@@ -97,16 +100,4 @@ __all__ = [
     "with_vocabulary",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in ("codec", "errors"):
-        return importlib.import_module(f"tfs_deploy.{name}")
-    if name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOME, __all__)

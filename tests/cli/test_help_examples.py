@@ -105,6 +105,7 @@ def save_models(folder: Path) -> None:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("examples")
     (folder / "train.py").write_text(TRAIN)
+    shutil.copy(ROOT / "configs/policy.yaml", folder)
     save_models(folder)
     shutil.copytree(folder / "models/digits/2", folder / "new/digits/1")
     np.save(folder / "digit.npy", np.full((1, 8, 8), 0.5, np.float32))
@@ -154,6 +155,7 @@ def test_examples_that_need_files_only(example):
         "tfs-deploy inspect models/digits/2 --check --no-requests",
         "tfs-deploy lint models/digits",
         "tfs-deploy lint models/digits/2 --fail-on warning --json",
+        "tfs-deploy lint models/digits --policy policy.yaml",
         "tfs-deploy lint --rules",
         "tfs-deploy diff models/digits/1 models/digits/2",
         "tfs-deploy diff models/digits --baseline 1",

@@ -48,7 +48,7 @@ MODELS_AND_FILES = [
     Bad("up nomodel.yaml", 2, "nomodel.yaml:5: models[0].base_path: version directory {folder}/nomodel/1", "correct"),
     Bad("config nomodel.yaml", 2, "nomodel.yaml:5: models[0].base_path: version directory {folder}/nomodel/1", "corr"),
     Bad("up label.yaml", 2, "label.yaml:7: models[0].labels.stable: version 124 is not served", "correct the file"),
-    Bad("up nofile.yaml", 2, "deployment file nofile.yaml does not exist", "YAML files in "),
+    Bad("up nofile.yaml", 2, "deployment file nofile.yaml does not exist", "deployment files in "),
     Bad("up gone.yml", 2, "deployment file gone.yml does not exist", "did you mean gone.yaml?"),
     Bad("up busy.yaml", 3, "port {busy} is in use by process {me} (", "stop it, or choose another grpc_port"),
     Bad("status gone.yamll", 2, "deployment file gone.yamll does not exist", "did you mean gone.yaml?"),

@@ -6,9 +6,10 @@ The names below are imported on first use: a REST client does not load gRPC, nor
 
 from __future__ import annotations
 
-import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfs_deploy.lazy import lazy_names
 
 if TYPE_CHECKING:
     from tfs_deploy.client.bound_model import BoundModel as BoundModel
@@ -105,14 +106,4 @@ __all__ = [
     "write_traffic",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOME, __all__)

@@ -6,8 +6,9 @@ Importing this package does not import TensorFlow.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfs_deploy.lazy import lazy_names
 
 if TYPE_CHECKING:
     from tfs_deploy.export.exporter import ExportedVersion, export_model
@@ -46,14 +47,4 @@ __all__ = [
     "with_vocabulary",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOME, __all__)

@@ -41,7 +41,7 @@ def _merge(message: Any, data: memoryview, proceed: Callable[[], None]) -> None:
     begin = at = 0
     while at < len(data):
         at = _behind_short_fields(data, at, min(begin + PIECE, len(data) - 2))
-        tag, content = _varint(data, at)
+        tag, content = read_varint(data, at)
         end = _end(data, tag, content)
         field = fields.get(tag >> 3)
         large = end - at > PIECE and tag & 7 == _LENGTH and _is_message(field)
@@ -50,7 +50,7 @@ def _merge(message: Any, data: memoryview, proceed: Callable[[], None]) -> None:
             message.MergeFromString(bytes(data[begin:at]))
             begin = at
         if large:
-            _merge(_part(message, field), data[_varint(data, content)[1] : end], proceed)
+            _merge(_part(message, field), data[read_varint(data, content)[1] : end], proceed)
             begin = end
         at = end
     message.MergeFromString(bytes(data[begin:]))
@@ -83,9 +83,9 @@ def _end(data: memoryview, tag: int, content: int) -> int:
     """Return where the field ends whose content begins there."""
     kind = tag & 7
     if kind == 0:
-        end = _varint(data, content)[1]
+        end = read_varint(data, content)[1]
     elif kind == _LENGTH:
-        length, content = _varint(data, content)
+        length, content = read_varint(data, content)
         end = content + length
     elif kind in _FIXED:
         end = content + _FIXED[kind]
@@ -96,8 +96,8 @@ def _end(data: memoryview, tag: int, content: int) -> int:
     return end
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Return a number, and where it ends."""
+def read_varint(data: memoryview | bytes, at: int) -> tuple[int, int]:
+    """Return a number, and where it ends; ``DecodeError`` if the data or ten bytes end before it does."""
     value = shift = 0
     while at < len(data) and shift < 70:
         byte = data[at]

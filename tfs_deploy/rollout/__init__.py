@@ -41,8 +41,9 @@ lock starts quickly.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfs_deploy.lazy import lazy_names
 
 if TYPE_CHECKING:
     from tfs_deploy.rollout.check_result import CheckResult as CheckResult
@@ -95,15 +96,4 @@ __all__ = [
     "WindowSummary",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        module, _, own_name = _HOME[name].partition(":")
-        value = getattr(importlib.import_module(f"tfs_deploy.rollout.{module}"), own_name or name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{place}" for name, place in _HOME.items()}, __all__)

@@ -22,6 +22,7 @@ _REASON_LENGTH: Final = 400
 #: A group NAME is the file ``groups/NAME.py`` (a long one has parts, ``groups/NAME_*.py``), called in ``run``.
 GROUPS: Final[dict[str, str]] = {
     "files": "the files: unchanged since the export, free of lint errors, compatible with the baseline",
+    "policy": "the version keeps the policy of --policy",
     "load": "the server loads the version at the first try",
     "smoke": "every signature answers, and as recorded where answers were recorded",
     "behaviour": "the same answer twice, alone and in a batch; finite numbers; labels in one order",

@@ -20,6 +20,7 @@ from tfs_deploy.verify.groups.files import verify_files
 from tfs_deploy.verify.groups.load import is_refusal, load_timeout, record_refusal, require_rest, verify_load
 from tfs_deploy.verify.groups.load_test import NO_LOAD, LoadSettings, require_measurable, verify_under_load
 from tfs_deploy.verify.groups.parity import verify_parity
+from tfs_deploy.verify.groups.policy import verify_policy, verify_required_groups
 from tfs_deploy.verify.groups.refusals import verify_refusals
 from tfs_deploy.verify.groups.smoke import choose_cases, verify_smoke
 from tfs_deploy.verify.groups.smoke_empty_batch import verify_empty_batches
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.savedmodel.goldens import Golden
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
+    from tfs_deploy.savedmodel.lint.policy import Policy
     from tfs_deploy.store.identity import Identity
     from tfs_deploy.verify.probing.call_plan import CallPlan
     from tfs_deploy.verify.probing.cases import Case
@@ -63,6 +65,7 @@ class VerificationPlan:
         ignore: lint rules that are not applied.
         load: the load test; 0 seconds: no load test.
         data: the data set and the limits of its metrics, if there is one.
+        policy: what a version may hold, if there is one.
     """
 
     subjects: tuple[Subject, ...]
@@ -74,6 +77,7 @@ class VerificationPlan:
     ignore: tuple[str, ...] = ()
     load: LoadSettings = NO_LOAD
     data: DataSettings | None = None
+    policy: Policy | None = None
 
 
 def verify(
@@ -135,6 +139,7 @@ class _Run:
             for subject in plan.subjects:
                 info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore, server)
                 if info is not None:
+                    verify_policy(self._checker.of(model=str(subject)), info, plan.policy)
                     readable[subject] = info
                     self._evidence.signatures[str(subject)] = info.signatures
                     if plan.data is not None and self._checker.wants("data"):
@@ -142,6 +147,8 @@ class _Run:
             identities = tuple(_identity(subject) if subject in readable else None for subject in plan.subjects)
             for target in plan.targets if self._needs_server() else ():
                 self._on_target(target, readable, early)
+            for subject in plan.subjects:
+                verify_required_groups(self._checker.of(model=str(subject)), self._checks, plan.policy)
         return Verification(
             subjects=plan.subjects,
             identities=identities,
@@ -151,11 +158,12 @@ class _Run:
             created_at=created_at,
             seconds=time.monotonic() - began,
             excluded_checks=tuple(sorted(plan.excluded_checks)),
+            policy=plan.policy,
         )
 
     def _needs_server(self) -> bool:
         """Return whether any check needs a server."""
-        return any(self._checker.wants(group) for group in GROUPS if group != "files")
+        return any(self._checker.wants(group) for group in GROUPS if group not in ("files", "policy"))
 
     def _needs_local_model(self) -> bool:
         """Return whether the model also runs in a local process; only that needs TensorFlow here."""

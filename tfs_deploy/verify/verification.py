@@ -13,6 +13,7 @@ from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import SignatureInfo
+    from tfs_deploy.savedmodel.lint.policy import Policy
     from tfs_deploy.store.identity import Identity
     from tfs_deploy.verify.checks import Check
     from tfs_deploy.verify.measure.load_test_result import LoadTestResult
@@ -53,6 +54,7 @@ class Verification:
     created_at: str
     seconds: float
     excluded_checks: tuple[str, ...] = ()
+    policy: Policy | None = None
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -85,6 +87,7 @@ class Verification:
             "seconds": round(self.seconds, 3),
             "targets": list(self.targets),
             "left_out": list(self.excluded_checks),
+            "policy": None if self.policy is None else self.policy.as_dict(),
             "models": [
                 self._model(subject, identity) for subject, identity in zip(self.subjects, self.identities, strict=True)
             ],

@@ -21,7 +21,7 @@ PLAIN = ROOT / "tests/data/verify/plain/1"
 PAGE = (ROOT / "docs/ci.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
-IDENTITY = re.compile(r'f?"((?:files|load|smoke|behaviour|parity|refusals|data|load-test)\.[a-z-]+)"')
+IDENTITY = re.compile(r'f?"((?:files|policy|load|smoke|behaviour|parity|refusals|data|load-test)\.[a-z-]+)"')
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in (1, 2):
         shutil.copytree(PLAIN, folder / "models/digits" / str(number))
     (folder / "holdout.csv").write_text("x,label\n" + "".join(f"{x},{x / 2 + 2}\n" for x in range(20)))
-    (folder / "budgets.yaml").write_text(next(text for language, text in BLOCKS if language == "yaml"))
+    for name, first in (("budgets.yaml", "budgets:"), ("policy.yaml", "ops:")):
+        (text,) = (text for language, text in BLOCKS if language == "yaml" and text.startswith(first))
+        (folder / name).write_text(text)
     (folder / "digits.yaml").write_text("name: digits\nmodels:\n  - {name: digits, base_path: models/digits}\n")
     return folder
 
@@ -81,7 +83,7 @@ class Planned:
 
 def test_the_table_names_every_check():
     made = set()
-    for path in (ROOT / "tfs_deploy/verify").glob("*.py"):
+    for path in (ROOT / "tfs_deploy/verify").rglob("*.py"):
         made |= set(IDENTITY.findall(path.read_text()))
     named = set(re.findall(r"`([a-z-]+\.[a-z-]+)`", PAGE))
     assert made

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.machinery
 import importlib.util
-import logging
 import re
 import sys
 import time
@@ -19,7 +17,16 @@ import click
 from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.line.words import one_of, paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import RETENTION, TO_BASE, all_of, common, op_libraries_option, parse_tags
+from tfs_deploy.cli.shared.options import (
+    RETENTION,
+    TO_BASE,
+    all_of,
+    common,
+    op_libraries_option,
+    parse_tags,
+    parse_version,
+)
+from tfs_deploy.cli.shared.output import warnings_on
 from tfs_deploy.errors import TfsDeployError, UsageError, file_hint
 from tfs_deploy.export.evidence.tolerance import DEFAULT_ATOL, DEFAULT_RTOL
 from tfs_deploy.export.sources.kinds import KINDS
@@ -27,13 +34,12 @@ from tfs_deploy.protos.signatures import DEFAULT_SIGNATURE
 from tfs_deploy.text import closest, counted, parse_document, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from tfs_deploy.cli.shared.output import Output
     from tfs_deploy.export import ExportedVersion
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-_NUMBER = re.compile(r"[0-9]+")
 
 
 @click.command(
@@ -160,15 +166,6 @@ def command(
     output.result(document, _render(exported, document))
 
 
-def parse_version(text: str | None) -> int | str | None:
-    """Return the number that ``--version`` asks for, ``timestamp``, or ``None``."""
-    if text is None or text == "timestamp":
-        return text
-    if _NUMBER.fullmatch(text) is None:
-        raise UsageError(f"not a valid --version: {text}", hint="give a number, or timestamp")
-    return int(text)
-
-
 def _source(text: str, modules: Sequence[str]) -> Any:
     """Return the path, or the object that ``MODULE:OBJECT`` names (a plain function is called for it)."""
     file, _, name = text.partition(":")
@@ -288,25 +285,6 @@ def _metadata_file(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UsageError(f"{path} does not hold a JSON object", hint='write {"key": value}')
     return document
-
-
-@contextlib.contextmanager
-def warnings_on(output: Output) -> Iterator[None]:
-    """Print what the exporter logs as warnings of the command."""
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            output.warn(record.getMessage())
-
-    logger, handler = logging.getLogger("tfs_deploy.export"), Handler(logging.WARNING)
-    logger.addHandler(handler)
-    # TensorFlow's packages give the root logger a handler of their own.
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = True
 
 
 def _document(exported: ExportedVersion, seconds: float) -> dict[str, Any]:

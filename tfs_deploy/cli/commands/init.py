@@ -274,7 +274,7 @@ def _question(found: Found) -> str:
 
 
 def _write_model(output: Output, found: Found) -> None:
-    from tfs_deploy.cli.commands.export import warnings_on
+    from tfs_deploy.cli.shared.output import warnings_on
 
     (model,) = found.models
     (version,) = model.versions

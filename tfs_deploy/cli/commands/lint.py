@@ -10,7 +10,7 @@ import click
 
 from tfs_deploy.cli.line.kinds import rules
 from tfs_deploy.cli.line.option import option
-from tfs_deploy.cli.line.words import deployment_file, directory
+from tfs_deploy.cli.line.words import deployment_file, directory, policy_file
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.output import styled
@@ -26,6 +26,7 @@ from tfs_deploy.savedmodel.lint import (
     select_rules,
 )
 from tfs_deploy.text import counted, visible_line
+from tfs_deploy.verify.policies import read_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     examples=(
         "tfs-deploy lint models/digits",
         "tfs-deploy lint models/digits/2 --fail-on warning --json",
+        "tfs-deploy lint models/digits --policy policy.yaml",
         "tfs-deploy lint --rules",
     ),
 )
@@ -62,6 +64,14 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
     help="Deployment file of the server: its version, whether it compiles with XLA, its batches.",
 )
 @option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    shell_complete=policy_file,
+    help="Policy that the model has to keep, a YAML file.",
+)
+@option(
     "--fail-on",
     type=click.Choice([severity.value for severity in Severity]),
     default=Severity.ERROR.value,
@@ -79,6 +89,7 @@ def command(
     ignore: Sequence[str],
     image_version: str | None,
     deployment: Path | None,
+    policy_path: Path | None,
     fail_on: str,
     rules: bool,
 ) -> int:
@@ -95,12 +106,18 @@ def command(
     if path is None:
         raise UsageError("PATH is missing", hint="give a version directory or a base path")
     selected, ignored = _split(select), _split(ignore)
-    applied = len(select_rules(selected, ignored))
+    policy = None if policy_path is None else read_policy(policy_path)
+    # without a policy, its rules have nothing to find
+    applied = sum(policy is not None or not rule.id.startswith("TFS6") for rule in select_rules(selected, ignored))
+    if not applied and policy is None:
+        raise UsageError("only rules of a policy are left, and there is none", hint="--policy FILE")
     if deployment is not None and image_version is not None:
         raise UsageError("--image-version and --deployment exclude each other", hint="drop one of them")
     server = None if deployment is None else _server_of(deployment)
     info = inspect_to_lint(path)
-    findings = lint_model(info, select=selected, ignore=ignored, image_version=image_version, server=server)
+    findings = lint_model(
+        info, select=selected, ignore=ignored, image_version=image_version, server=server, policy=policy
+    )
     limit = Severity(fail_on)
     failed = any(finding.severity.rank <= limit.rank for finding in findings)
     document = {
@@ -108,6 +125,7 @@ def command(
         "ok": not failed,
         "rules_applied": applied,
         "summary": {severity.value: sum(f.severity is severity for f in findings) for severity in Severity},
+        "policy": None if policy is None else dict(policy.as_dict()),
         "findings": [{**_plain(finding)} for finding in findings],
     }
     text = _render(str(info.path), findings, applied)

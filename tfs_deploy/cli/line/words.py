@@ -95,3 +95,5 @@ def _paths(typed: str, ends: tuple[str, ...]) -> list[CompletionItem]:
 directory = paths("/")
 #: completes the path of a deployment file
 deployment_file = paths(*DEPLOYMENT_FILES)
+#: completes the path of a policy file
+policy_file = paths(*DEPLOYMENT_FILES)

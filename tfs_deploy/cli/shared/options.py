@@ -23,6 +23,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 TOKEN_VARIABLE: Final = "TFS_DEPLOY_TOKEN"  # noqa: S105 - the name of a variable
 _HEADER: Final = re.compile(r"\s*([^\s:=]+)\s*[:=](.*)", re.DOTALL)
+_NUMBER: Final = re.compile(r"[0-9]+")
 _FILE: Final = click.Path(path_type=Path)
 _PEM: Final = paths(".pem", ".crt", ".cer", ".key")
 
@@ -218,3 +219,12 @@ def _token(text: str) -> str:
     if not found:
         raise UsageError("the token is empty", hint=f"give --token TOKEN, --token @FILE, or set {TOKEN_VARIABLE}")
     return found
+
+
+def parse_version(text: str | None) -> int | str | None:
+    """Return the number that ``--version`` asks for, ``timestamp``, or ``None``."""
+    if text is None or text == "timestamp":
+        return text
+    if _NUMBER.fullmatch(text) is None:
+        raise UsageError(f"not a valid --version: {text}", hint="give a number, or timestamp")
+    return int(text)

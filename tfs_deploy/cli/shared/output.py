@@ -17,7 +17,7 @@ from tfs_deploy.errors import SpecError
 from tfs_deploy.text import visible, visible_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from rich.console import Console
@@ -171,3 +171,23 @@ def styled(text: str, *, fg: str | None = None, bold: bool | None = None, dim: b
     if os.environ.get("TERM") == "dumb":
         return text
     return click.style(text, fg=None if os.environ.get("NO_COLOR") else fg, bold=bold, dim=dim)
+
+
+@contextlib.contextmanager
+def warnings_on(output: Output) -> Iterator[None]:
+    """Print what the exporter logs as warnings of the command."""
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            output.warn(record.getMessage())
+
+    logger, handler = logging.getLogger("tfs_deploy.export"), Handler(logging.WARNING)
+    logger.addHandler(handler)
+    # TensorFlow's packages give the root logger a handler of their own.
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True

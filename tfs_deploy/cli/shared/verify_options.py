@@ -10,13 +10,14 @@ import click
 
 from tfs_deploy.cli.line import deployed, kinds
 from tfs_deploy.cli.line.option import option
-from tfs_deploy.cli.line.words import paths
+from tfs_deploy.cli.line.words import paths, policy_file
 from tfs_deploy.cli.shared.options import all_of
 from tfs_deploy.errors import UsageError
 from tfs_deploy.verify.checks import GROUPS
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
+    from tfs_deploy.savedmodel.lint.policy import Policy
     from tfs_deploy.verify.groups.data import DataSettings
     from tfs_deploy.verify.groups.load_test import LoadSettings
     from tfs_deploy.verify.run import VerificationPlan
@@ -72,6 +73,13 @@ OPTIONS = (
         shell_complete=kinds.groups,
         multiple=True,
         help="Group of checks to run; may be repeated.  [default: all]",
+    ),
+    option(
+        "--policy",
+        type=_FILE,
+        metavar="FILE",
+        shell_complete=policy_file,
+        help="Policy that the version has to keep, a YAML file.",
     ),
     option("--ignore", metavar="RULES", shell_complete=kinds.rules, default="", help="Lint rules to skip: A,B."),
     option(
@@ -161,15 +169,30 @@ def make_plan(path: Path, options: dict[str, Any]) -> VerificationPlan:
     select_rules((), ignored)
     deployment, subjects = _subjects(path, options["name"], options["baseline"])
     targets = verification_targets(options["target"], options["images"], deployment)
+    policy = _policy(options)
+    only = [*options["only"], "policy"] if policy is not None and options["only"] else options["only"]
     return VerificationPlan(
         *(tuple(subjects), tuple(targets), deployment),
         timeout=options["timeout"],
         load_timeout=options["load_timeout"],
-        excluded_checks=excluded_checks(options["skips"], options["only"]),
+        excluded_checks=excluded_checks(options["skips"], only),
         ignore=ignored,
         load=_load(options, targets),
         data=_data(options),
+        policy=policy,
     )
+
+
+def _policy(options: dict[str, Any]) -> Policy | None:
+    from tfs_deploy.verify.policies import read_policy
+
+    if options["policy"] is None:
+        if "policy" in options["only"]:
+            raise UsageError("the group policy needs a policy", hint="--policy FILE")
+        return None
+    if any(skipped.partition(".")[0] == "policy" for skipped in options["skips"]):
+        raise UsageError("--policy and --skip policy exclude each other", hint="drop one of them")
+    return read_policy(options["policy"])
 
 
 def _subjects(path: Path, name: str | None, baseline: str | None) -> tuple[Deployment | None, list[Subject]]:

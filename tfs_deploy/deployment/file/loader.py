@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import os.path
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _STAND_IN: Final = dict.fromkeys(("name", "base_path", "image", "key", "cert", "source"), "?")
 #: model keys without which the disk cannot be judged
 _LOCATING: Final = ((), ("base_path",), ("versions",))
+#: the key ``models`` at the top of a file, which need not be valid
+_MODELS: Final = re.compile(rb"""^["']?models["']?\s*:|^\{.*\bmodels["']?\s*:""", re.MULTILINE)
 _NUL: Final = "holds the character NUL, which no path or name may have"
 
 
@@ -117,19 +120,28 @@ def _read(source: Path) -> str:
 
 
 def _not_found(source: Path) -> UsageError:
-    beside = {path.stem: path for path in _yaml_files(source.parent)}
+    beside = {path.stem: path for path in _deployment_files(source.parent)}
     near = closest(source.stem, beside)
     hint = _files_in(source.parent) if near is None else f"did you mean {beside[near]}?"
     return UsageError(f"deployment file {source} does not exist", hint=hint)
 
 
-def _yaml_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.y*ml") if path.is_file()) if folder.is_dir() else []
+def _deployment_files(folder: Path) -> list[Path]:
+    """Return the YAML files of a folder with the key ``models`` at the top, which others (of hooks, actions) lack."""
+    found = sorted(path for path in folder.glob("*.y*ml") if path.is_file()) if folder.is_dir() else []
+    return [path for path in found if _has_models(path)]
+
+
+def _has_models(path: Path) -> bool:
+    try:
+        return _MODELS.search(read_regular(path)) is not None
+    except OSError:
+        return False
 
 
 def _files_in(folder: Path) -> str:
-    names = ", ".join(path.name for path in _yaml_files(folder))
-    return f"YAML files in {folder}: {names or 'none'}"
+    names = ", ".join(path.name for path in _deployment_files(folder))
+    return f"deployment files in {folder}: {names or 'none'}"
 
 
 def _not_a_mapping(parsed: ParsedYaml) -> Findings:

@@ -40,7 +40,7 @@ _DEEPEST: Final = 20
 _MOST_REPEATED: Final = 50_000
 
 
-class _NotADeploymentError(Exception):
+class _UnreadableError(Exception):
     """A file that is YAML but cannot be read as values; ``line`` is where that shows."""
 
     def __init__(self, message: str, line: int) -> None:
@@ -64,26 +64,29 @@ class ParsedYaml:
         return 1
 
 
-def read_yaml(text: str) -> ParsedYaml:
-    """Read YAML text; a syntax error becomes the one problem of the result."""
+def read_yaml(text: str, kind: str = "deployment file", *, variables: bool = True) -> ParsedYaml:
+    """Read YAML text; a syntax error becomes the one problem of the result.
+
+    ``kind``: what messages call the file; ``variables``: whether environment variables are put in.
+    """
     parsed = ParsedYaml()
     try:
         events = _events(text)
         starts = [event for event in events if isinstance(event, yaml.DocumentStartEvent)]
         if len(starts) > 1:
             parsed.problems.append(
-                (_line(starts[1]), (), "holds a second document (---); a deployment file is a single document")
+                (_line(starts[1]), (), f"holds a second document (---); a {kind} is a single document")
             )
         elif starts:
             parsed.lines[()] = _line(events[2])
-            parsed.data = _Builder(parsed, events).value(2, ())[0]
+            parsed.data = _Builder(parsed, events, kind, variables=variables).value(2, ())[0]
     except yaml.MarkedYAMLError as error:
         parsed.problems = [_syntax_problem(error, text)]
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         parsed.problems = [(line, (), f"not YAML: character {text[error.position]!r} is not allowed")]
-    except _NotADeploymentError as error:
-        parsed.problems = [(error.line, (), f"not a deployment file: {error}")]
+    except _UnreadableError as error:
+        parsed.problems = [(error.line, (), f"not a {kind}: {error}")]
     return parsed
 
 
@@ -109,7 +112,7 @@ def _shallow(events: Iterable[Any]) -> Iterator[Any]:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _DEEPEST:
-            raise _NotADeploymentError("nested too deeply", _line(event))
+            raise _UnreadableError("nested too deeply", _line(event))
         yield event
 
 
@@ -135,7 +138,9 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Found:
 class _Builder:
     """Builds values out of parser events; every method takes an index into them and returns the one after its value."""
 
-    def __init__(self, parsed: ParsedYaml, events: list[Any]) -> None:
+    def __init__(self, parsed: ParsedYaml, events: list[Any], kind: str, *, variables: bool) -> None:
+        self._kind = kind
+        self._variables = variables
         self._parsed = parsed
         self._events = events
         self._anchors: dict[str, int] = {}
@@ -146,7 +151,7 @@ class _Builder:
         event = self._events[index]
         self._repeated += self._in_aliases > 0
         if self._repeated > _MOST_REPEATED:
-            raise _NotADeploymentError("its aliases expand to too many values", _line(event))
+            raise _UnreadableError("its aliases expand to too many values", _line(event))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path), index + 1
         if event.anchor is not None:
@@ -154,9 +159,9 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path), index + 1
         if event.tag is not None:
-            self._problem(event, path, f"tag {event.tag} is not supported in a deployment file")
+            self._problem(event, path, f"tag {event.tag} is not supported in a {self._kind}")
         if len(self._open) > _DEEPEST:  # by way of aliases
-            raise _NotADeploymentError("nested too deeply", _line(event))
+            raise _UnreadableError("nested too deeply", _line(event))
         self._open.append(index)
         is_list = isinstance(event, yaml.SequenceStartEvent)
         built = self._sequence(index + 1, path) if is_list else self._mapping(index + 1, path)
@@ -169,9 +174,9 @@ class _Builder:
     def _alias(self, event: Any, path: KeyPath) -> Any:
         target = self._anchors.get(event.anchor)
         if target is None:
-            raise _NotADeploymentError(f"alias *{event.anchor} has no anchor before it", _line(event))
+            raise _UnreadableError(f"alias *{event.anchor} has no anchor before it", _line(event))
         if target in self._open:
-            raise _NotADeploymentError(f"alias *{event.anchor} refers to what it is part of", _line(event))
+            raise _UnreadableError(f"alias *{event.anchor} refers to what it is part of", _line(event))
         self._in_aliases += 1
         value = self.value(target, path)[0]
         self._in_aliases -= 1
@@ -191,7 +196,7 @@ class _Builder:
         while not isinstance(self._events[index], yaml.MappingEndEvent):
             event = self._events[index]
             if not isinstance(event, yaml.ScalarEvent):
-                raise _NotADeploymentError("a key is a list, a mapping or an alias, not a name", _line(event))
+                raise _UnreadableError("a key is a list, a mapping or an alias, not a name", _line(event))
             inner = (*path, event.value)
             problem = self._key_problem(event, values, inner)
             if problem:
@@ -218,9 +223,9 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent, path: KeyPath) -> Any:
         if event.tag is not None:
-            self._problem(event, path, f"tag {event.tag} is not supported in a deployment file")
+            self._problem(event, path, f"tag {event.tag} is not supported in a {self._kind}")
             return event.value
-        text, problems = substituted(event.value)
+        text, problems = substituted(event.value) if self._variables else (event.value, [])
         for problem in problems:
             self._problem(event, path, problem)
         if event.style in _QUOTED or problems:

@@ -203,26 +203,21 @@ def _checksum(reader: FileReader, entry: _Entry) -> int:
 def _string_checksum(reader: FileReader, entry: _Entry) -> int:
     """Checksum a string tensor: its lengths as integers, the checksum of those, then all bytes (WriteStringTensor).
 
-    The file holds the lengths as varints, then that inner checksum, then the bytes.
+    The file holds the lengths as varints, then that inner checksum, then the bytes. -1 if the lengths do not fit there.
     """
+    from google.protobuf.message import DecodeError
+
+    from tfs_deploy.protos.pieces import read_varint
+
     data = reader.read(entry.offset, entry.offset + entry.size)
     if entry.elements > len(data):
         return -1
     at, crc = 0, 0
     for _ in range(entry.elements):
-        length, at = _varint(data, at)
+        try:
+            length, at = read_varint(data, at)
+        except DecodeError:
+            return -1
         crc = crc32c(struct.pack("<I" if length < 2**32 else "<Q", length & 0xFFFFFFFFFFFFFFFF), crc)
     crc = crc32c(data[at : at + 4], crc)
     return crc32c(memoryview(data)[at + 4 :], crc)
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data) and shift < 70:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            break
-        shift += 7
-    return value, at

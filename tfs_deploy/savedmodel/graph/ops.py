@@ -30,25 +30,6 @@ SERVER_OPS: Final = frozenset(
 #: ops that call back into the Python process that made them; the server knows their names but has no code for them
 PYTHON_OPS: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 
-#: ops that open, list, write or delete files of the machine, or leave it, when a signature runs
-HOST_OPS: Final = frozenset(
-    """
-    ReadFile WriteFile MatchingFiles MatchingFilesDataset ExperimentalMatchingFilesDataset WholeFileReader
-    WholeFileReaderV2 TextLineReader TextLineReaderV2 TFRecordReader TFRecordReaderV2 FixedLengthRecordReader
-    FixedLengthRecordReaderV2 LMDBReader LMDBDataset ExperimentalLMDBDataset TextLineDataset TFRecordDataset
-    TFRecordDatasetV2 FixedLengthRecordDataset FixedLengthRecordDatasetV2 CSVDataset CSVDatasetV2
-    ExperimentalCSVDataset SqlDataset ExperimentalSqlDataset LoadDataset SaveDataset SaveDatasetV2 SnapshotDataset
-    SnapshotDatasetV2 Save SaveV2 SaveSlices Restore RestoreV2 RestoreSlice MergeV2Checkpoints ImmutableConst
-    DumpTensor DebugIdentity DebugIdentityV2 DebugIdentityV3 CreateSummaryFileWriter CreateSummaryDbWriter
-    WriteSummary WriteScalarSummary WriteHistogramSummary WriteImageSummary WriteAudioSummary WriteGraphSummary
-    WriteRawProtoSummary ImportEvent FileSystemSetConfiguration DatasetToTFRecord ExperimentalDatasetToTFRecord
-    LoadAndRemapMatrix GenerateVocabRemapping SnapshotChunkDataset SnapshotDatasetReader SnapshotNestedDatasetReader
-    ListSnapshotChunksDataset DebugNanCount DebugNumericSummary DebugNumericSummaryV2 DistributedSave
-    DataServiceDataset DataServiceDatasetV2 DataServiceDatasetV3 DataServiceDatasetV4 RemoteCall RpcCall RpcClient
-    RpcServer RpcServerRegister RpcServerStart Abort
-    """.split(),
-)
-
 #: ops whose kernels on a CPU compile with XLA when they run (kernels of the XLA_JIT ops in tensorflow/compiler/jit)
 XLA_OPS: Final = frozenset(
     """

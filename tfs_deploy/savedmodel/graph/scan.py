@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tfs_deploy.protos.signatures import signature_infos
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.formats.wire import FileReader, LongField, WireError, read_fields
 from tfs_deploy.savedmodel.graph.scopes import Graph, Scope
+from tfs_deploy.savedmodel.graph.unsafe_ops import PATH_ATTRIBUTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,8 +22,13 @@ if TYPE_CHECKING:
 
     from tfs_deploy.protos.signatures import SignatureInfo
 
-#: fields of a MetaGraphDef that are read whole however long: meta_info_def, signature_def, asset_file_def
-_WHOLE_IN_META_GRAPH = {1, 5, 6}
+#: fields of a MetaGraphDef that are not read whole if they are long: graph_def, object_graph_def
+_PARTLY_IN_META_GRAPH = {2, 7}
+#: fields of a NodeDef and of an AttrValue: a map's entry, and a tensor or a text
+_ATTRIBUTE, _VALUE = 5, 2
+_TENSOR, _TEXT = 8, 2
+#: bytes of the longest part of a node that is read whole: what names functions is a few hundred
+_MOST_READ = 16 << 20
 #: collections of TF1 that name an op which runs when the model is loaded
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 #: the collection in which TF1 keeps what later became the field asset_file_def
@@ -30,13 +37,22 @@ _ASSET_COLLECTION = "saved_model_assets"
 
 @dataclass(slots=True)
 class MetaGraphFacts:
-    """One MetaGraphDef: who wrote it for what, its signatures, assets (file name -> tensor) and graph."""
+    """One MetaGraphDef: who wrote it for what, its signatures, assets (file name -> a tensor) and graph.
+
+    ``asset_tensors``: all tensors into which the server feeds the path of an asset.
+
+    ``restore_op`` restores the variables when the model is loaded, from the file that the tensor ``checkpoint_name``
+    names.
+    """
 
     tags: list[str] = field(default_factory=list)
     tensorflow_version: str = ""
     signature_defs: dict[str, Any] = field(default_factory=dict)
     assets: dict[str, str] = field(default_factory=dict)
+    asset_tensors: set[str] = field(default_factory=set)
     init_ops: list[str] = field(default_factory=list)
+    restore_op: str = ""
+    checkpoint_name: str = ""
     graph: Graph = field(default_factory=Graph)
 
     @property
@@ -132,7 +148,7 @@ def _meta_graph(reader: FileReader, place: LongField) -> MetaGraphFacts:
             _add_meta_graph(facts, protos.MetaGraphDef.FromString(piece))
         elif piece.number == 2:
             _graph(facts.graph, reader, piece)
-        elif piece.number in _WHOLE_IN_META_GRAPH:
+        elif piece.number not in _PARTLY_IN_META_GRAPH:
             _add_meta_graph(facts, protos.MetaGraphDef.FromString(reader.read(piece.tag, piece.stop)))
     return facts
 
@@ -142,13 +158,18 @@ def _add_meta_graph(facts: MetaGraphFacts, part: Any) -> None:
     facts.tensorflow_version = part.meta_info_def.tensorflow_version or facts.tensorflow_version
     facts.signature_defs.update(part.signature_def)
     facts.assets.update({asset.filename: asset.tensor_info.name for asset in part.asset_file_def})
+    facts.asset_tensors |= {asset.tensor_info.name for asset in part.asset_file_def}
     if _ASSET_COLLECTION in part.collection_def:
         for packed in part.collection_def[_ASSET_COLLECTION].any_list.value:
             asset = protos.AssetFileDef.FromString(packed.value)
             facts.assets.setdefault(asset.filename, asset.tensor_info.name)
+            facts.asset_tensors.add(asset.tensor_info.name)
     for name in _INIT_COLLECTIONS:
         if name in part.collection_def:
             facts.init_ops += part.collection_def[name].node_list.value
+    if part.HasField("saver_def"):
+        facts.restore_op = part.saver_def.restore_op_name or facts.restore_op
+        facts.checkpoint_name = part.saver_def.filename_tensor_name or facts.checkpoint_name
     if part.HasField("graph_def"):
         _add_graph(facts.graph, part.graph_def)
 
@@ -158,7 +179,7 @@ def _graph(graph: Graph, reader: FileReader, place: LongField) -> None:
         if not isinstance(piece, LongField):
             _add_graph(graph, protos.GraphDef.FromString(piece))
         elif piece.number == 1:
-            node = _node(reader, piece)
+            node = _node(graph, reader, piece)
             graph.add_main(node)
             _note_size(graph, node, piece)
         elif piece.number == 2:
@@ -191,7 +212,7 @@ def _function(graph: Graph, reader: FileReader, place: LongField) -> None:
         elif piece.number == 1:
             _add_function(graph, scope, protos.FunctionDef.FromString(reader.read(piece.tag, piece.stop)))
         elif piece.number == 3:
-            node = _node(reader, piece)
+            node = _node(graph, reader, piece)
             graph.add_to(scope, node)
             _note_size(graph, node, piece)
 
@@ -199,7 +220,8 @@ def _function(graph: Graph, reader: FileReader, place: LongField) -> None:
 def _add_function(graph: Graph, scope: Scope, part: Any) -> None:
     if part.signature.name:
         scope.name = part.signature.name
-        graph.functions[scope.name] = scope
+        scope.arguments = tuple(argument.name for argument in part.signature.input_arg)
+        graph.add_function(scope)
     for node in part.node_def:
         graph.add_to(scope, node)
 
@@ -210,10 +232,35 @@ def _note_size(graph: Graph, node: Any, place: LongField) -> None:
         graph.large_constant_bytes += place.stop - place.start
 
 
-def _node(reader: FileReader, place: LongField) -> Any:
-    """Read a NodeDef without its long attributes, which are tensors."""
+def _node(graph: Graph, reader: FileReader, place: LongField) -> Any:
+    """Read a NodeDef without its long attributes that are tensors or texts, which say nothing about what it runs.
+
+    ``graph.unread`` gets the node if something else in it is too large to be read.
+    """
     node = protos.NodeDef()
+    complete = True
     for piece in read_fields(reader, place.start, place.stop):
         if not isinstance(piece, LongField):
             node.MergeFromString(piece)
+        elif piece.number == _ATTRIBUTE and _holds_data(reader, piece):
+            continue
+        elif piece.stop - piece.tag <= _MOST_READ:
+            node.MergeFromString(reader.read(piece.tag, piece.stop))
+        else:
+            complete = False
+    if complete and node.op in PATH_ATTRIBUTES and (complete := place.stop - place.start <= _MOST_READ):
+        node.ParseFromString(reader.read(place.start, place.stop))
+    if not complete:
+        graph.unread.append((node.op, node.name))
     return node
+
+
+def _holds_data(reader: FileReader, attribute: LongField) -> bool:
+    """Tell whether a long attribute of a node is one tensor or text, and neither a list nor a function."""
+    *before, value = itertools.islice(read_fields(reader, attribute.start, attribute.stop), 2)
+    if not isinstance(value, LongField) or value.number != _VALUE or value.stop != attribute.stop:
+        return False
+    if before and isinstance(before[0], LongField):
+        return False
+    kind = next(read_fields(reader, value.start, value.stop))
+    return isinstance(kind, LongField) and kind.number in (_TENSOR, _TEXT) and kind.stop == value.stop

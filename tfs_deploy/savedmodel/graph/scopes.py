@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tfs_deploy.savedmodel.graph.features import Parser, is_empty, short_text
 from tfs_deploy.savedmodel.graph.ops import BATCH_NORM_OPS, stock_ops
 from tfs_deploy.savedmodel.graph.soundness import check_node
+from tfs_deploy.savedmodel.graph.unsafe_ops import LOADER_OPS, PATH_ATTRIBUTES, names_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 #: what ``Scope.flagged`` counts: random ops without a seed and with one, batch normalisation in training mode, calls
-#: that XLA must compile
+#: that XLA must compile, ops that open a file because of an attribute
 UNSEEDED: Final = "unseeded"
 SEEDED: Final = "seeded"
 TRAINING: Final = "training"
 COMPILED: Final = "compiled"
+NAMES_FILE: Final = "names a file"
 #: what jit_compile=True writes on every call of such a function, and TF1's xla.compile on every op inside
 #: (tensorflow/compiler/jit/defs.cc, tensorflow/python/compiler/xla/xla.py)
 _MUST_COMPILE: Final = "_XlaMustCompile"
@@ -35,7 +37,7 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Node(NamedTuple):
-    """What is kept of a NodeDef of the main graph: inputs one a line, a flag or nothing, and the functions it calls."""
+    """What is kept of a NodeDef: inputs one a line, a flag or nothing, and the functions it calls."""
 
     op: str
     inputs: str
@@ -45,7 +47,10 @@ class Node(NamedTuple):
 
 @dataclass(slots=True)
 class Scope:
-    """The main graph, a part of it, or one library function; ``examples`` names one node of each op."""
+    """The main graph, a part of it, or one library function; ``examples`` names one node of each op.
+
+    ``links``: of a function, the nodes that pass values on, call functions or open the files of the version.
+    """
 
     name: str = ""
     ops: Counter[str] = field(default_factory=Counter)
@@ -55,6 +60,8 @@ class Scope:
     texts: dict[str, list[bytes]] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)
     parsers: list[Parser] = field(default_factory=list)
+    arguments: tuple[str, ...] = ()
+    links: dict[str, Node] = field(default_factory=dict)
 
     def count(self, name: str, op: str, flag: str, calls: frozenset[str]) -> None:
         """Count one node."""
@@ -82,7 +89,9 @@ class Scope:
 class Graph:
     """The facts of one GraphDef; ``large_constants`` are tensors that live in it instead of the variables.
 
-    ``pinned``: devices other than this machine's CPU that nodes of the main graph ask for, each with one such node.
+    ``pinned``: devices other than this machine's CPU that nodes of the main graph ask for, each with one such node;
+    ``replaced``: functions of whose names there is a later one; ``handles``: the nodes, also of functions, that hold
+    each variable, by the name that they share; ``unread``: ops and names of nodes with parts too large to be read.
     """
 
     producer: int = 0
@@ -93,6 +102,9 @@ class Graph:
     pinned: dict[str, str] = field(default_factory=dict)
     large_constants: int = 0
     large_constant_bytes: int = 0
+    replaced: list[Scope] = field(default_factory=list)
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    handles: dict[str, list[str]] = field(default_factory=dict)
     callees: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def add_main(self, definition: Any) -> None:
@@ -102,9 +114,17 @@ class Graph:
         flag, calls = _flag_and_calls(definition, op)
         if definition.device and _ELSEWHERE.search(definition.device):
             self.pinned.setdefault(definition.device, name)
+        self._note_handle(definition)
         self.nodes[name] = Node(op, "\n".join(definition.input), flag, calls)
         self.main.count(name, op, flag, calls)
         self.main.keep(name, op, definition)
+
+    def add_function(self, scope: Scope) -> None:
+        """Add a library function; the last one of a name is called by it."""
+        before = self.functions.get(scope.name)
+        if before is not None and before is not scope:
+            self.replaced.append(before)
+        self.functions[scope.name] = scope
 
     def add_to(self, scope: Scope, definition: Any) -> None:
         """Add a NodeDef of a library function."""
@@ -113,11 +133,21 @@ class Graph:
         flag, calls = _flag_and_calls(definition, op)
         scope.count(name, op, flag, calls)
         scope.keep(name, op, definition)
+        self._note_handle(definition)
+        # a TF1 graph calls a function by using its name as an op
+        if op == "Identity" or op in LOADER_OPS or calls or op not in stock_ops():
+            scope.links[name] = Node(op, "\n".join(definition.input), flag, calls)
+
+    def _note_handle(self, definition: Any) -> None:
+        if definition.op == "VarHandleOp":
+            shared = definition.attr["shared_name"].s.decode("utf-8", "replace")
+            self.handles.setdefault(shared or definition.name, []).append(definition.name)
 
     def scopes(self) -> Iterator[Scope]:
         """Yield the main graph and all functions."""
         yield self.main
         yield from self.functions.values()
+        yield from self.replaced
 
     @property
     def node_count(self) -> int:
@@ -204,6 +234,8 @@ def _output_name(tensor: str) -> str:
 
 
 def _flag_and_calls(node: Any, op: str) -> tuple[str, frozenset[str]]:
+    if op in PATH_ATTRIBUTES and names_file(op, node.attr[PATH_ATTRIBUTES[op][0]].s):
+        return NAMES_FILE, _NOTHING
     letters = stock_ops().get(op)
     compiled = COMPILED if _is_compiled(node) else ""
     if letters is None or "f" in letters:

@@ -12,12 +12,14 @@ from tfs_deploy.errors import ModelError, UsageError, file_hint
 from tfs_deploy.savedmodel import versions
 from tfs_deploy.savedmodel.graph.scan import graph_file
 from tfs_deploy.savedmodel.inspect import SavedModelInfo, inspect_model
-from tfs_deploy.savedmodel.lint import files, graphs, signatures
+from tfs_deploy.savedmodel.lint import files, graphs, policies, signatures
 from tfs_deploy.savedmodel.lint.rules import Finding, LintedModel, Rule, ServerTraits, Severity
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tfs_deploy.savedmodel.lint.policy import Policy
 
 __all__ = [
     "RULES",
@@ -32,7 +34,7 @@ __all__ = [
     "select_rules",
 ]
 
-RULES: tuple[Rule, ...] = (*signatures.RULES, *graphs.RULES, *files.RULES)
+RULES: tuple[Rule, ...] = (*signatures.RULES, *graphs.RULES, *files.RULES, *policies.RULES)
 
 
 def lint_model(
@@ -42,6 +44,7 @@ def lint_model(
     ignore: Sequence[str] = (),
     image_version: str | None = None,
     server: ServerTraits | None = None,
+    policy: Policy | None = None,
 ) -> list[Finding]:
     """Apply the rules to a model and return what they find, in the order of the rules.
 
@@ -51,6 +54,7 @@ def lint_model(
         ignore: ids, beginnings of ids or names of rules to leave out.
         image_version: version of the server, such as ``2.19``, or its image, ``tensorflow/serving:2.19.1-gpu``.
         server: what else is known of the server.
+        policy: what the model may hold; without one, the rules TFS6xx find nothing.
 
     Raises:
         UsageError: a rule or the version is unknown.
@@ -61,7 +65,7 @@ def lint_model(
     if image_version:
         traits = dataclasses.replace(traits, release=parse_image_version(image_version))
     info = model if isinstance(model, SavedModelInfo) else inspect_to_lint(model)
-    linted = LintedModel(info, traits)
+    linted = LintedModel(info, traits, policy)
     try:
         return [finding for rule in rules for finding in rule.findings(linted)]
     except OSError as error:
@@ -115,6 +119,7 @@ _GROUPS = (
     ("Files", "TFS3"),
     ("Directories", "TFS4"),
     ("Warmup and goldens", "TFS5"),
+    ("Policy (`--policy FILE`)", "TFS6"),
 )
 
 _INTRODUCTION = """\

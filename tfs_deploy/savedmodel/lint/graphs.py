@@ -10,7 +10,6 @@ from tfs_deploy.savedmodel.graph.op_libraries import is_in_op_library
 from tfs_deploy.savedmodel.graph.ops import (
     CONTAINER_OPS,
     GENERATOR_OPS,
-    HOST_OPS,
     PRINT_OPS,
     PYTHON_OPS,
     XLA_OPS,
@@ -18,6 +17,7 @@ from tfs_deploy.savedmodel.graph.ops import (
     is_training_op,
 )
 from tfs_deploy.savedmodel.graph.scopes import COMPILED, SEEDED, TRAINING, UNSEEDED
+from tfs_deploy.savedmodel.graph.unsafe_ops import HOST_OPS
 from tfs_deploy.savedmodel.lint.rules import LintedModel, Rule, Severity, Violation
 from tfs_deploy.text import counted
 

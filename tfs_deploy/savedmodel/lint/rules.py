@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import SignatureInfo, TensorSpec
     from tfs_deploy.savedmodel.graph.scopes import Scope
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
+    from tfs_deploy.savedmodel.lint.policy import Policy
     from tfs_deploy.savedmodel.versions import VersionDir
 
 
@@ -61,10 +62,11 @@ class ServerTraits:
 
 @dataclass(frozen=True)
 class LintedModel:
-    """A model, and the server that it is for."""
+    """A model, the server that it is for, and the policy that it has to keep, if there is one."""
 
     info: SavedModelInfo
     server: ServerTraits = field(default_factory=ServerTraits)
+    policy: Policy | None = None
 
     @cached_property
     def calls(self) -> dict[str, list[Scope]]:

@@ -220,6 +220,21 @@ def test_a_file_that_is_not_there_names_the_closest(write):
     assert caught.value.hint == f"did you mean {path}?"
 
 
+def test_other_yaml_files_are_not_offered(write):
+    path = write(GOOD)
+    for name, text in (
+        ("action.yml", "name: verify\nruns: {using: composite}\n"),
+        ("mkdocs.yml", "plugins: [models]\n"),
+    ):
+        (path.parent / name).write_text(text)
+    (path.parent / ".pre-commit-hooks.yaml").write_text("- id: check\n  entry: models\n")
+    (path.parent / "flow.yaml").write_text("{name: b, models: []}\n")
+    for missing in ("zzzzzz.yaml", "mkdoc.yaml"):
+        with pytest.raises(UsageError, match="does not exist") as caught:
+            load_deployment(path.with_name(missing))
+        assert caught.value.hint == f"deployment files in {path.parent}: flow.yaml, shop.yaml"
+
+
 def test_a_directory_is_refused_with_the_files_in_it(write):
     path = write(GOOD)
     with pytest.raises(UsageError, match="is a directory") as caught:

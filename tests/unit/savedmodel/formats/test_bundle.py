@@ -116,6 +116,16 @@ def test_every_flipped_bit_of_the_data_is_found(copy_model, model: str) -> None:
         assert caught.value.message.startswith(str(path))
 
 
+def test_lengths_of_texts_that_do_not_end_are_damage(copy_model) -> None:
+    folder = copy_model()
+    path = folder / DATA_FILE
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    bundle = read_bundle(folder)
+    assert bundle is not None
+    # the object graph is a text
+    assert "_CHECKPOINTABLE_OBJECT_GRAPH" in {name for _, name in verify_bundle(bundle)}
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.savedmodel.graph import ops
+from tfs_deploy.savedmodel.graph.unsafe_ops import HOST_OPS, LOADER_OPS, PATH_ATTRIBUTES, UNSAFE_OPS
 
 ROOT = Path(__file__).parents[4]
 
@@ -37,8 +38,9 @@ def test_letters(op: str, letters: str) -> None:
 
 def test_troublesome_ops_are_ops() -> None:
     """A misspelt name would never be found in a graph."""
-    troublesome = ops.PYTHON_OPS | ops.HOST_OPS | ops.PRINT_OPS | ops.BATCH_NORM_OPS | ops.VARIABLE_OPS | ops._LOSS_OPS
+    troublesome = ops.PYTHON_OPS | HOST_OPS | ops.PRINT_OPS | ops.BATCH_NORM_OPS | ops.VARIABLE_OPS | ops._LOSS_OPS
     assert sorted(troublesome - ops.stock_ops().keys()) == []
+    assert [op for op in (*UNSAFE_OPS, *LOADER_OPS, *PATH_ATTRIBUTES) if not ops.is_known_op(op)] == []
 
 
 def test_server_ops_are_not_of_tensorflow() -> None:
