@@ -320,7 +320,16 @@ def test_odd_http_replies(rest_handler, rest_client, canned, kind, message):
         rest_client.status("half")
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"model_spec": {"version": "x"}, "metadata": {"signature_def": {}}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{}",
+        b'{"model_spec": {"version": "x"}, "metadata": {"signature_def": {}}}',
+        b'{"model_spec": {}, "metadata": {"signature_def": {"\\udcdcignature_def": {}}}}',
+        b'{"model_spec": {}, "metadata": {"signature_def": {"signature_def": {"\xff": {}}}}}',
+    ],
+)
 def test_odd_metadata(rest_handler, rest_client, body):
     rest_handler.canned = (200, body)
     with pytest.raises(DataLossError, match="the reply is not valid model metadata"):

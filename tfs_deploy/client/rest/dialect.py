@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -109,9 +110,11 @@ class RestDialect:
         """Return the metadata in ``/metadata``, the JSON form of a GetModelMetadataResponse."""
         body = parse_json(data)
         try:
-            spec = body["model_spec"]
+            spec, written = body["model_spec"], body["metadata"]["signature_def"]
+            # Bytes that are not UTF-8 are surrogates here, of which protobuf makes a SystemError.
+            json.dumps(written, ensure_ascii=False).encode()
             definitions = ParseDict(
-                body["metadata"]["signature_def"],
+                written,
                 protos.SignatureDefMap(),
                 ignore_unknown_fields=True,
                 descriptor_pool=protos.pool(),
