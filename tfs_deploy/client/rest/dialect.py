@@ -120,7 +120,7 @@ class RestDialect:
                 descriptor_pool=protos.pool(),
             )
             version = int(spec["version"]) if spec.get("version") else None
-        except (AttributeError, KeyError, TypeError, ValueError, ParseError, RecursionError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, ParseError) as error:
             raise DataLossError(f"the reply is not valid model metadata: {error!r}") from error
         return ModelMetadata(spec.get("name", ""), version, signature_infos(definitions.signature_def))
 
