@@ -6,13 +6,16 @@ from __future__ import annotations
 import itertools
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support import object_stores
-from support.object_stores import Store
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
+
+if TYPE_CHECKING:
+    from support.object_stores import Store
 
 PLAIN = Path(__file__).parents[2] / "data/verify/plain/1"
 _counter = itertools.count()

@@ -9,8 +9,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.faulty_proxy import FaultyProxy
 
+from support.faulty_proxy import FaultyProxy
 from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError, VerdictError
 from tfs_deploy.store.places.objects import ObjectPlace
 from tfs_deploy.store.places.opened import open_place
