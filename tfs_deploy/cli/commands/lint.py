@@ -14,6 +14,7 @@ from tfs_deploy.cli.line.words import deployment_file, directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.output import styled
+from tfs_deploy.cli.shared.remote import ModelPath
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.lint import (
     RULES,
@@ -44,7 +45,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
         "tfs-deploy lint --rules",
     ),
 )
-@click.argument("path", type=click.Path(path_type=Path), required=False, shell_complete=directory)
+@click.argument("path", type=ModelPath(), required=False, shell_complete=directory)
 @option(
     "--select",
     multiple=True,
@@ -85,7 +86,8 @@ def command(
     """Find what would go wrong in serving.
 
     Use it right after an export, or in a pipeline: it reads the files of a SavedModel and needs neither TensorFlow nor
-    a server. PATH is a version directory, or a base path (its newest version).
+    a server. PATH is a version directory, a base path (its newest version), or a version in a store:
+    s3://BUCKET/PREFIX@N.
 
     Exit code 1: a finding is at least as severe as --fail-on.
     """
