@@ -141,6 +141,20 @@ def test_a_deployment_gets_what_it_serves(weed, new_address, version, deployed, 
     assert call("pull", deployed(None))[0] == 2
 
 
+def test_doctor_asks_the_store_of_a_model(weed, new_address, version, deployed, monkeypatch):
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.doctor.probes import probe_store
+
+    place = open_place(new_address(weed))
+    place.publish(version)
+    (model,) = load_deployment(deployed(str(place.address))).models
+    assert probe_store(model).versions == 1
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    refused = probe_store(model).error
+    assert refused is not None
+    assert "AWS_SECRET_ACCESS_KEY" in refused.message
+
+
 def test_a_follower_pulls_what_is_new_keeps_what_is_named_and_outlives_a_failing_store(
     weed, new_address, version, deployed, tmp_path
 ):
