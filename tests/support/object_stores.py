@@ -11,7 +11,6 @@ import hmac
 import http.client
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +18,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.npm import installed
 
 #: the account of every Azurite; its key is public
 ACCOUNT = "devstoreaccount1"
@@ -126,10 +127,10 @@ def moto(folder: Path) -> Iterator[Store]:
 
 
 @contextlib.contextmanager
-def azurite(program: str, folder: Path) -> Iterator[Store]:
+def azurite(program: Path, folder: Path) -> Iterator[Store]:
     """Run Azurite with the container ``models``."""
     (port,) = free_ports(1)
-    command = [program, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
+    command = ["node", str(program), "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
     command += ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
 
     def ready() -> None:
@@ -144,9 +145,10 @@ def azurite(program: str, folder: Path) -> Iterator[Store]:
         yield Store("azurite", "az://models", port, environment)
 
 
-def azurite_program() -> str | None:
-    """Return the program of Azurite where npm has installed it."""
-    return os.environ.get("TFS_DEPLOY_AZURITE") or shutil.which("azurite-blob")
+def azurite_program() -> Path:
+    """Return the program of Azurite, installed once outside the tree; ``NotInstalledError`` without Node or npm."""
+    folder = installed(Path(__file__).parent / "azurite", "tfs-deploy-azurite", "TFS_DEPLOY_AZURITE_CACHE")
+    return folder / "node_modules/azurite/dist/src/blob/main.js"
 
 
 def _aws(port: int, key: str, secret: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import object_stores
+from support.npm import NotInstalledError
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.manifest import build_manifest, signature_digest, write_manifest
 
@@ -35,9 +36,10 @@ def moto(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory):
-    program = object_stores.azurite_program()
-    if program is None:
-        pytest.skip("azurite-blob is not installed (npm install -g azurite)")
+    try:
+        program = object_stores.azurite_program()
+    except NotInstalledError as error:
+        pytest.skip(f"no Azurite: {error}")
     with object_stores.azurite(program, tmp_path_factory.mktemp("azurite")) as store:
         yield store
 
