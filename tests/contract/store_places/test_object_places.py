@@ -49,11 +49,11 @@ def test_an_upload_that_was_cut_off_is_resumed_and_not_sent_again(store, new_add
     place = objects(new_address(store))
     put, count = place.put_file, [0]
 
-    def fail_at_the_fourth(*given):
+    def fail_at_the_fourth(*given, parts):
         count[0] += 1
         if count[0] >= 4:
             raise EnvironmentFault("the machine went down")
-        put(*given)
+        put(*given, parts=parts)
 
     monkeypatch.setattr(place, "put_file", fail_at_the_fourth)
     with pytest.raises(EnvironmentFault, match="went down"):

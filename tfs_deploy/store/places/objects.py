@@ -33,9 +33,8 @@ FILES: Final = "files"
 PUBLISHED: Final = "published"
 _CHUNK: Final = 1 << 20
 #: bytes up to which a file is one request; larger ones are sent in parts of at least this size
-_WHOLE: Final = 8 << 20
+_WHOLE: Final = 5 << 20
 _PARTS: Final = 9000
-_PARALLEL_PARTS: Final = 2
 
 
 class ObjectPlace:
@@ -120,8 +119,11 @@ class ObjectPlace:
             return None if there.token == publication.token else there
         return None
 
-    def put_file(self, key: str, path: Path, entry: FileEntry, report: Report) -> None:
-        """Upload one file; ``VerdictError`` before it is visible if it is not what ``entry`` says."""
+    def put_file(self, key: str, path: Path, entry: FileEntry, report: Report, *, parts: int) -> None:
+        """Upload one file, so many ``parts`` of it at a time if it is large.
+
+        Raises ``VerdictError``, before it is visible, if it is not what ``entry`` says.
+        """
         whole = self._key(key)
         if entry.size <= _WHOLE:
             data = b"".join(_checked(path, entry))
@@ -145,9 +147,7 @@ class ObjectPlace:
         def put() -> Any:
             stopped.clear()
             try:
-                return self._obstore.put(
-                    self._patient, whole, chunks(), chunk_size=part, max_concurrency=_PARALLEL_PARTS
-                )
+                return self._obstore.put(self._patient, whole, chunks(), chunk_size=part, max_concurrency=parts)
             except self.requests.failures:
                 if stopped:
                     raise stopped[0] from None

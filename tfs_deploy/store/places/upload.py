@@ -19,8 +19,8 @@ from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.manifest import FileEntry, hash_file, read_manifest
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 from tfs_deploy.store.base_path import check_version
-from tfs_deploy.store.identity import identify
-from tfs_deploy.store.places.parallel import in_parallel
+from tfs_deploy.store.identity import MANIFEST, Identity, identity_of_files
+from tfs_deploy.store.places.parallel import THREADS, in_parallel
 from tfs_deploy.store.places.place import Published, Report
 from tfs_deploy.store.places.publication import Publication, check_name, folder_name, number_of_folder
 from tfs_deploy.store.tree import tree
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
 _INT64_MAX: Final = 2**63 - 1
+#: parts of one file that are sent at a time; each takes about 25 MB of memory
+_PARTS: Final = 3
 
 
 class Objects(Protocol):
@@ -55,8 +57,8 @@ class Objects(Protocol):
     def folders(self) -> list[str]:
         """Return the names of the folders of files."""
 
-    def put_file(self, key: str, path: Path, entry: FileEntry, report: Report) -> None:
-        """Upload one file."""
+    def put_file(self, key: str, path: Path, entry: FileEntry, report: Report, *, parts: int) -> None:
+        """Upload one file, so many parts of it at a time if it is large."""
 
     def put_publication(self, publication: Publication) -> Publication | None:
         """Put a publication if there is none of its number; return ``None``, or the one that is there."""
@@ -129,10 +131,10 @@ def publish_objects(
         raise VerdictError(f"{folder} has changed since the export: {refused[0]}", hint="export the version again")
     if check is not None:
         check(folder)
-    identity = identify(folder)
     manifest = read_manifest(folder)
     known = {} if manifest is None else manifest.files
     files = {name: known.get(name) or hash_file(path) for name, path in paths.items()}
+    identity = identity_of_files(files) if manifest is None else Identity(manifest.digest, MANIFEST)
     while True:
         number = next_number(published, wanted, time.time())
         publication = Publication(
@@ -162,9 +164,12 @@ def publish_objects(
 def _upload(
     place: Objects, publication: Publication, items: list[Item], paths: Mapping[str, Path], report: Report
 ) -> None:
+    # few files leave room for parts of each: what is under way, and so memory, is bounded either way
+    parts = max(1, min(_PARTS, THREADS // max(1, len(items))))
+
     def put(item: Item) -> None:
         key = f"files/{publication.folder}/{item.name}"
-        place.put_file(key, paths[item.name], publication.files[item.name], report)
+        place.put_file(key, paths[item.name], publication.files[item.name], report, parts=parts)
 
     in_parallel(put, items)
 
