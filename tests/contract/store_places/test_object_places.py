@@ -79,7 +79,7 @@ def test_what_was_abandoned_is_removed_by_age_and_what_is_published_stays(store,
     assert len(place.sizes(place.publication(1).folder)) == len(other.publication.files)
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rounds", [1, pytest.param(100, marks=pytest.mark.full)])
 def test_publishers_of_one_number_have_one_winner(store, new_address, make, rounds):
     publishers = 32
     versions = [make(f"v{index}") for index in range(publishers)]
@@ -112,10 +112,10 @@ def test_publishers_of_one_number_have_one_winner(store, new_address, make, roun
 
 def test_publishers_without_a_number_get_numbers_without_gaps(store, new_address, make):
     address = new_address(store)
-    versions = [make(f"v{index}") for index in range(6)]
-    with ThreadPoolExecutor(6) as pool:
+    versions = [make(f"v{index}") for index in range(4)]
+    with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda source: objects(address).publish(source).publication.number, versions))
-    assert sorted(done) == [1, 2, 3, 4, 5, 6]
+    assert sorted(done) == [1, 2, 3, 4]
     place = objects(address)
     assert place.clean(0) == [], "a publisher that lost a number removes what it had sent under it"
 
@@ -148,7 +148,7 @@ def _stop_losing(proxy: FaultyProxy, before: int) -> None:
     proxy.loses = 0.0
 
 
-@pytest.mark.parametrize("versions", [5, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("versions", [4, pytest.param(100, marks=pytest.mark.full)])
 def test_every_version_arrives_through_a_network_that_fails_and_cuts(
     weed, new_address, version, tmp_path, monkeypatch, versions
 ):
@@ -265,7 +265,7 @@ def test_memory_stays_bounded(weed, new_address, version, tmp_path):
     (version / "assets.extra/tfs_deploy.json").unlink()
     for index in range(8):
         with (version / f"assets/large{index}").open("wb") as file:
-            for _ in range(40):
+            for _ in range(24):
                 file.write(bytes([index]) * (1 << 20))
     command = [sys.executable, "-c", LARGE, new_address(weed), str(version), str(tmp_path / "models/digits")]
     child = subprocess.run(command, capture_output=True, text=True, timeout=300)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line import deployed
 from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.line.words import deployment_file, directory, one_of
 from tfs_deploy.cli.shared.duration import Duration
@@ -49,7 +50,12 @@ class _Ended(Exception):  # noqa: N818 - a signal asked for the end, which is no
     help="Base path that gets a version of PLACE: the directory of the numbered versions.",
 )
 @option("--version", type=click.IntRange(min=0), metavar="N", help="Version of PLACE.  [default: the newest]")
-@option("--model", metavar="NAME", help="Only this model of FILE.  [default: all that have a store]")
+@option(
+    "--model",
+    metavar="NAME",
+    shell_complete=deployed.model,
+    help="Only this model of FILE.  [default: all that have a store]",
+)
 @option("--follow", "following", is_flag=True, help="Keep pulling what is new until SIGTERM or Ctrl-C.")
 @option(
     "--every",
@@ -157,17 +163,17 @@ def _follow(output: Output, file: Path, model: str | None, keep: int | None, eve
 def _poll(output: Output, follower: Follower, ended: threading.Event, every: float) -> None:
     from tfs_deploy.store.places.follow import wait_after
 
-    failures, told = 0, ""
+    failures, told = 0, list[str]()
     while not ended.is_set():
-        failed = ""
+        failed: list[str] = []
         try:
             for step in follower.poll():
-                if step.error is not None:
-                    failed += f"{step.model}: {step.error}\n"
-                    if output.as_json or failed not in told:  # the same failure is told once, not at every look
-                        output.line(_step(step), _line(step))
-                else:
+                if step.error is None or output.as_json:
                     output.line(_step(step), _line(step))
+                if step.error is not None:
+                    failed.append(_line(step))
+                    if failed[-1] not in told and not output.as_json:  # once, not at every look
+                        output.warn(failed[-1])
         except _Ended:
             return
         failures, told = (failures + 1 if failed else 0), failed

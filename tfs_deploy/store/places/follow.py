@@ -78,7 +78,8 @@ class Follower:
         self._file, self._model, self._keep = file, model, keep
         self._report, self._opened = report, opened
         self._places: dict[Address, Place] = {}
-        self.models()  # mistakes in the file are told at once
+        for model in self.models()[1]:  # mistakes in the file, and an extra that is missing, are told at once
+            self._place(model)
 
     def models(self) -> tuple[Deployment, list[Model]]:
         """Read the file; ``UsageError`` if no model of it has a store, or the asked one has none."""
@@ -115,9 +116,14 @@ class Follower:
             except TfsDeployError as error:
                 yield Step(model.name, error=error)
 
-    def _step(self, model: Model, named: Collection[int]) -> Iterator[Step]:
+    def _place(self, model: Model) -> Place:
         assert model.store is not None
-        place = self._places.setdefault(model.store, self._opened(model.store))
+        if model.store not in self._places:
+            self._places[model.store] = self._opened(model.store)
+        return self._places[model.store]
+
+    def _step(self, model: Model, named: Collection[int]) -> Iterator[Step]:
+        place = self._place(model)
         base = model.base_path
         for number in versions_to_pull(place.versions(), _local(base), model.version_policy, named):
             yield Step(model.name, pull_version(place, number, base, report=self._report))

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
 _INT64_MAX: Final = 2**63 - 1
-#: parts of one file that are sent at a time; each takes about 25 MB of memory
-_PARTS: Final = 3
 
 
 class Objects(Protocol):
@@ -165,7 +163,7 @@ def _upload(
     place: Objects, publication: Publication, items: list[Item], paths: Mapping[str, Path], report: Report
 ) -> None:
     # few files leave room for parts of each: what is under way, and so memory, is bounded either way
-    parts = max(1, min(_PARTS, THREADS // max(1, len(items))))
+    parts = max(1, THREADS // max(1, len(items)))
 
     def put(item: Item) -> None:
         key = f"files/{publication.folder}/{item.name}"
