@@ -78,8 +78,8 @@ class Follower:
         self._file, self._model, self._keep = file, model, keep
         self._report, self._opened = report, opened
         self._places: dict[Address, Place] = {}
-        for model in self.models()[1]:  # mistakes in the file, and an extra that is missing, are told at once
-            self._place(model)
+        for each in self.models()[1]:  # mistakes in the file, and an extra that is missing, are told at once
+            self._place(each)
 
     def models(self) -> tuple[Deployment, list[Model]]:
         """Read the file; ``UsageError`` if no model of it has a store, or the asked one has none."""
