@@ -79,7 +79,7 @@ def test_what_was_abandoned_is_removed_by_age_and_what_is_published_stays(store,
     assert len(place.sizes(place.publication(1).folder)) == len(other.publication.files)
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rounds", [1, pytest.param(100, marks=[pytest.mark.full, pytest.mark.timeout(1800)])])
 def test_publishers_of_one_number_have_one_winner(store, new_address, make, rounds):
     publishers = 32
     versions = [make(f"v{index}") for index in range(publishers)]
