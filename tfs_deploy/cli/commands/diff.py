@@ -10,11 +10,11 @@ import click
 
 from tfs_deploy.cli.line import deployed
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import ModelPath
 from tfs_deploy.cli.line.words import directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
 from tfs_deploy.cli.shared.output import styled
-from tfs_deploy.cli.shared.remote import ModelPath
 from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel.contract import Compatibility, describe_diff, diff_models

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import ModelPath
 from tfs_deploy.cli.line.words import directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.remote import ModelPath
 from tfs_deploy.cli.shared.tree import Tree, printable
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel.describe import describe

@@ -10,11 +10,11 @@ import click
 
 from tfs_deploy.cli.line.kinds import rules
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import ModelPath
 from tfs_deploy.cli.line.words import deployment_file, directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
 from tfs_deploy.cli.shared.output import styled
-from tfs_deploy.cli.shared.remote import ModelPath
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.lint import (
     RULES,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.commands.export import parse_version, warnings_on
+from tfs_deploy.cli.line.duration import Duration
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import moved
 from tfs_deploy.cli.line.words import directory, one_of, paths
-from tfs_deploy.cli.shared.duration import Duration
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import RETENTION, TO_PLACE, all_of, common
-from tfs_deploy.cli.shared.remote import moved
 from tfs_deploy.deployment.address import parse_address, require_base
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel import inspect_model

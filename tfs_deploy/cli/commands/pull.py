@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.line import deployed
+from tfs_deploy.cli.line.duration import Duration
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import moved
 from tfs_deploy.cli.line.words import deployment_file, directory, one_of
-from tfs_deploy.cli.shared.duration import Duration
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
-from tfs_deploy.cli.shared.remote import moved
 from tfs_deploy.deployment.address import is_remote, parse_address
 from tfs_deploy.errors import UsageError
 from tfs_deploy.text import counted, size_text

@@ -5,18 +5,25 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.deployment.address import is_remote, parse_address
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tfs_deploy.cli.shared.progress import Progress
+
+class Bar(Protocol):
+    """What shows long work (``cli.shared.progress``)."""
+
+    def advance(self, steps: float = 1.0) -> None:
+        """Count ``steps`` more of the total."""
+
+    def say(self, text: str) -> None:
+        """Replace the description."""
 
 
 class ModelPath(click.Path):
@@ -39,13 +46,13 @@ class ModelPath(click.Path):
 
         address = parse_address(value)
         folder = ctx.with_resource(tempfile.TemporaryDirectory(prefix="tfs-deploy-"))
-        output = ctx.find_object(Output) or Output()
+        output: Any = ctx.obj  # the command's ``Output``
         with output.progress(f"pulling {address}") as progress:
             base = Path(folder, address.name)
             return pull_version(open_place(address), address.version, base, report=moved(progress, "pulling")).path
 
 
-def moved(progress: Progress, doing: str) -> Callable[[int], None]:
+def moved(progress: Bar, doing: str) -> Callable[[int], None]:
     """Return a function that takes bytes, and says how many there were; it is called from several threads."""
     total = 0
 
