@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from support import object_stores
 from support.commands import EVERY_COMMAND
 from support.live import free_ports, is_open, until
 from tfs_deploy.cli.main import run
@@ -203,6 +204,35 @@ def test_examples_that_run_models(example, place):
     assert run(["down", "keras.yaml", "--quiet"]) == 0
     for number in range(3, 7):
         shutil.rmtree(f"models/digits/{number}")
+
+
+def test_examples_with_a_store(example, place, tmp_path_factory, monkeypatch):
+    with object_stores.moto(tmp_path_factory.mktemp("moto")) as store:
+        for key, value in store.environment.items():
+            monkeypatch.setenv(key, value)
+        example(
+            "tfs-deploy publish new/digits --to s3://models/digits --keep 5",
+            "tfs-deploy publish --to s3://models/digits --clean",
+        )
+        assert run(["publish", "new/digits", "--to", "s3://models/digits", "--version", "7", "--quiet"]) == 0
+        example(
+            "tfs-deploy pull s3://models/digits --to models/digits",
+            "tfs-deploy pull s3://models/digits --to models/digits --version 7",
+        )
+        shutil.rmtree("models/digits/7")
+        document = yaml.safe_load(place.file.read_text())
+        document["models"][0] |= {"store": "s3://models/digits", "versions": {"specific": [1, 8]}}
+        place.file.write_text(yaml.safe_dump(document))
+        example("tfs-deploy pull digits.yaml")
+        line = "tfs-deploy pull digits.yaml --follow --every 10s --keep 3"
+        place.ran.add(line)
+        with place.background(*place.words(line), "--json") as follower:
+            assert run(["publish", "new/digits", "--to", "s3://models/digits", "--version", "8", "--quiet"]) == 0
+            until(Path("models/digits/8").exists, 60)
+            follower.send_signal(signal.SIGTERM)
+            assert follower.wait(60) == 0
+        shutil.rmtree("models/digits/8")
+    place.write()
 
 
 @pytest.mark.parametrize("line", EVERY_COMMAND["serve"].examples)

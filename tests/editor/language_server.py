@@ -3,59 +3,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
 import select
-import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.npm import NotInstalledError, installed
+
 HERE = Path(__file__).parent
-PINNED = ("package.json", "package-lock.json")
 
 
 def find_server() -> Path:
     """Return the server's program, installed once outside the tree; a test without it is skipped."""
     try:
-        return _installed() / "node_modules/yaml-language-server/bin/yaml-language-server"
+        return (
+            installed(HERE, "tfs-deploy-editor", "TFS_DEPLOY_EDITOR_CACHE")
+            / "node_modules/yaml-language-server/bin/yaml-language-server"
+        )
     except NotInstalledError as error:
         pytest.skip(f"no language server: {error}")
-
-
-class NotInstalledError(Exception):
-    """There is no Node, or npm could not install the server."""
-
-
-def _installed() -> Path:
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            raise NotInstalledError(f"the {program} command is not installed")
-    pins = b"".join((HERE / name).read_bytes() for name in PINNED)
-    root = os.environ.get("TFS_DEPLOY_EDITOR_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    folder = Path(root).expanduser() / "tfs-deploy-editor" / hashlib.sha256(pins).hexdigest()[:12]
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=".staged-", dir=folder.parent))
-    for name in PINNED:
-        shutil.copy(HERE / name, staged)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    result = subprocess.run(command, cwd=staged, capture_output=True, text=True, timeout=300)
-    if result.returncode:
-        shutil.rmtree(staged)
-        raise NotInstalledError(f"npm ci: {result.stderr.strip()[-300:]}")
-    try:
-        staged.rename(folder)
-    except OSError:  # another process was faster
-        shutil.rmtree(staged)
-    return folder
 
 
 class LanguageServer:

@@ -140,6 +140,7 @@ def build(life: Life) -> None:
     life.run("export", "export", source, "--to", life.base, *example, "--no-check", apart=True)
     shutil.copytree(life.base / "1", staged / "half" / "1")
     life.run("publish", "publish", staged / "half", "--to", life.base)
+    life.run("pull", "pull", life.base, "--to", life.folder / "pulled" / "half")
     life.run("inspect", "inspect", life.base)
     life.run("inspect --check", "inspect", life.base / "1", "--check")
     life.run("lint", "lint", life.base / "1", code=1)

@@ -31,6 +31,7 @@ RUN_BY = {
     ("docs/rollouts.md", "python"): "tests/e2e/rollout/test_guide.py",
     ("docs/python.md", "python"): "tests/e2e/test_examples.py",
     ("docs/server.md", "python"): "tests/e2e/server/test_server_page.py",
+    ("docs/storage.md", "sh"): "tests/contract/store_places/test_page.py",
     ("docs/testing.md", "python"): "tests/e2e/server/test_server_page.py",
     ("docs/tutorial.md", "sh"): _SITE,
     ("docs/tutorial.md", "python"): _SITE,

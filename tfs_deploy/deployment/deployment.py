@@ -20,6 +20,8 @@ from tfs_deploy.host.addresses import LOOPBACK
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from tfs_deploy.deployment.address import Address
+
 #: where servers run; each has its launch target (launch/targets.py)
 TargetName = Literal["embedded", "docker"]
 #: the targets whose servers find models and config where a container has them, not where this machine does
@@ -70,13 +72,17 @@ class VersionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One served model; ``base_path`` is absolute, ``labels`` map to versions, ``traffic`` to percent."""
+    """One served model; ``base_path`` is absolute, ``labels`` map to versions, ``traffic`` to percent.
+
+    ``store`` is the place that ``pull`` gets its versions from.
+    """
 
     name: str
     base_path: Path
     version_policy: VersionPolicy = field(default_factory=VersionPolicy)
     labels: dict[str, int] = field(default_factory=dict)
     traffic: dict[str, float] = field(default_factory=dict)
+    store: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

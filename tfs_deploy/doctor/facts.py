@@ -142,6 +142,16 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelStore:
+    """The ``store`` of a model: how many versions it lists, or why it does not."""
+
+    model: str
+    address: str
+    versions: int = 0
+    error: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """RLIMIT_NOFILE; None is unlimited."""
 
@@ -176,3 +186,4 @@ class MachineFacts:
     clock: Clock
     #: variables that were meant for an option and set none, each with the closest that does
     idle_variables: tuple[tuple[str, str | None], ...] = ()
+    stores: tuple[ModelStore, ...] = ()

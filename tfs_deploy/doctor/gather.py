@@ -17,7 +17,7 @@ from tfs_deploy.deployment.access import unreadable
 from tfs_deploy.deployment.certificates import validity
 from tfs_deploy.doctor.facts import Certificate, Clock, Disk, Limits, MachineFacts, Port, Wanted
 from tfs_deploy.doctor.installed import installed_packages
-from tfs_deploy.doctor.probes import probe_engine, probe_gpu
+from tfs_deploy.doctor.probes import probe_engine, probe_gpu, probe_store
 from tfs_deploy.errors import PlatformError, PortInUseError
 from tfs_deploy.host.posix import posix_module
 from tfs_deploy.host.tcp_ports import find_listener, is_free, listening_addresses
@@ -57,6 +57,7 @@ def gather(deployment: Deployment | None = None) -> MachineFacts:
             ports=tuple(_ports(deployment, engine)),
             disks=tuple(_disks(deployment, engine)),
             certificates=tuple(_certificates(deployment)),
+            stores=tuple(probe_store(model) for model in (deployment.models if deployment else ()) if model.store),
             limits=_limits(),
             clock=_clock(_nearest(_state(deployment))),
         )

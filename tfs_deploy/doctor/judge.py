@@ -14,6 +14,7 @@ from tfs_deploy.doctor.machine import (
     judge_idle_variable,
     judge_limits,
     judge_port,
+    judge_store,
     judge_system,
 )
 from tfs_deploy.doctor.packages import judge_packages
@@ -39,6 +40,8 @@ def _findings(facts: MachineFacts) -> Iterator[Finding]:
         yield judge_disk(disk, facts.wanted)
     for certificate in facts.certificates:
         yield judge_certificate(certificate)
+    for store in facts.stores:
+        yield judge_store(store)
     yield judge_limits(facts.limits)
     yield from judge_clock(facts.clock, facts.engine)
     for name, near in facts.idle_variables:

@@ -12,7 +12,7 @@ from tfs_deploy.text import counted, size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfs_deploy.doctor.facts import Certificate, Clock, Disk, EngineFacts, Limits, Port, Wanted
+    from tfs_deploy.doctor.facts import Certificate, Clock, Disk, EngineFacts, Limits, ModelStore, Port, Wanted
 
 _MB: Final = 10**6
 #: room in bytes below which (something fails, space is short): logs and config; versions; temporary files; images
@@ -89,6 +89,18 @@ def judge_disk(disk: Disk, wanted: Wanted) -> Finding:
     if disk.free < good:
         return warning(name, free, clean)
     return ok(name, free if disk.writable else f"{free}, read-only for this user")
+
+
+def judge_store(store: ModelStore) -> Finding:
+    """Judge whether ``pull`` can read the versions of a model."""
+    name = f"store.{store.model}"
+    if store.error is not None:
+        hint = store.error.hint or "check the key store of the model, and the variables of the environment"
+        return problem(name, store.error.message, hint)
+    if not store.versions:
+        hint = f"publish one: tfs-deploy publish MODEL_DIR --to {store.address}"
+        return warning(name, f"{store.address} can be read, but holds no published version", hint)
+    return ok(name, f"{store.address} can be read: {counted(store.versions, 'version')}")
 
 
 def judge_certificate(certificate: Certificate) -> Finding:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Probes of the Docker Engine and of GPUs: they may hang, so each has a timeout."""
+"""Probes of the Docker Engine, of GPUs and of stores: they may hang, so each has a timeout."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.doctor.facts import EngineFacts, Gpu, Refusal
+from tfs_deploy.doctor.facts import EngineFacts, Gpu, ModelStore, Refusal
 from tfs_deploy.errors import TfsDeployError
 from tfs_deploy.host.posix import user_ids
 from tfs_deploy.launch.docker.endpoint import USUAL_SOCKET, engine_endpoint
 from tfs_deploy.text import one_line
 
 if TYPE_CHECKING:
+    from tfs_deploy.deployment.deployment import Model
     from tfs_deploy.doctor.facts import Wanted
 
 _TIMEOUT: Final = 1.0
@@ -47,6 +48,19 @@ def probe_engine(wanted: Wanted) -> EngineFacts:
         except OSError as error:
             known["error"] = Refusal(f"the engine cannot be reached: {error.strerror or error}")
     return EngineFacts(**known)
+
+
+def probe_store(model: Model) -> ModelStore:
+    """List the versions in the store of a model, with the credentials of the environment."""
+    from tfs_deploy.store.places.opened import open_place
+    from tfs_deploy.store.places.retry import Patience
+
+    assert model.store is not None
+    try:
+        versions = open_place(model.store, Patience(attempts=2, silence=3.0)).versions()
+    except TfsDeployError as error:
+        return ModelStore(model.name, str(model.store), error=Refusal(error.message, error.hint))
+    return ModelStore(model.name, str(model.store), len(versions))
 
 
 def _has_sdk() -> bool:

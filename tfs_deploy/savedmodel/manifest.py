@@ -94,7 +94,7 @@ def build_manifest(
     root = Path(version_dir)
     hashed = dict(known or {})
     return Manifest(
-        files={name: hashed.get(name) or _entry(root / name) for name in _files(root)},
+        files={name: hashed.get(name) or hash_file(root / name) for name in _files(root)},
         signature_digest=signature_digest,
         created_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         tensorflow_version=tensorflow_version,
@@ -197,7 +197,8 @@ def _files(root: Path) -> Iterator[str]:
     return iter(sorted(name for name in found if name != layout.MANIFEST))
 
 
-def _entry(path: Path) -> FileEntry:
+def hash_file(path: Path) -> FileEntry:
+    """Return the entry of a file; ``OSError`` if it cannot be read, or is not a regular file."""
     return FileEntry(_sha256(path), path.stat().st_size)
 
 

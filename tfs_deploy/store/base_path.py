@@ -26,7 +26,7 @@ def check_base_path(base_path: str | os.PathLike[str]) -> Path:
     if _URI.match(text):
         raise UsageError(
             f"base path {text} is not a local directory",
-            hint="export to a local directory, then copy the version there with saved_model.pb last",
+            hint=f"use a local directory here; tfs-deploy publish MODEL_DIR --to {text} puts a version into a store",
         )
     parts = Path(text).parts
     leading = next((position for position, part in enumerate(parts) if part != ".."), len(parts))

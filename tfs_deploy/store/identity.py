@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.savedmodel.manifest import build_manifest, read_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from tfs_deploy.savedmodel.manifest import FileEntry
 
 MANIFEST: Final = "manifest"
 FILES: Final = "files"
@@ -36,6 +39,10 @@ def identify(version_dir: Path) -> Identity:
     manifest = read_manifest(version_dir)
     if manifest is not None:
         return Identity(manifest.digest, MANIFEST)
-    made = build_manifest(version_dir, signature_digest="")
-    lines = "".join(f"{entry.sha256} {name}\n" for name, entry in sorted(made.files.items()))
+    return identity_of_files(build_manifest(version_dir, signature_digest="").files)
+
+
+def identity_of_files(files: Mapping[str, FileEntry]) -> Identity:
+    """Return the identity of a version without a manifest, whose files are hashed already."""
+    lines = "".join(f"{entry.sha256} {name}\n" for name, entry in sorted(files.items()))
     return Identity(hashlib.sha256(lines.encode()).hexdigest(), FILES)

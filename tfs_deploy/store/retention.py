@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import TfsDeployError, UsageError
@@ -18,14 +18,30 @@ from tfs_deploy.store import owner
 from tfs_deploy.store.publish import lock_base_path, translate_os_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from tfs_deploy.deployment import Deployment
+    from tfs_deploy.deployment.address import Address
+    from tfs_deploy.deployment.deployment import Model
 
 logger = logging.getLogger(__name__)
 #: directories above a base path that are searched for deployment files
 _LEVELS: Final = 3
 _LARGEST_FILE: Final = 1 << 20
+
+
+class Prunable(Protocol):
+    """What pruning needs of a place (``places.place``)."""
+
+    @property
+    def address(self) -> Address:
+        """How users name it."""
+
+    def versions(self) -> dict[int, str]:
+        """Return the published versions, ascending."""
+
+    def remove(self, number: int) -> None:
+        """Remove a version."""
 
 
 def check_keep(keep: object) -> int | None:
@@ -60,12 +76,40 @@ def prune(base: Path, keep: int, deployments: Sequence[str | os.PathLike[str]] |
             return []
         # Names such as 007 and -1 are not those of this toolkit.
         ours = [version for version in there if version.path.name == str(version.number) and version.number >= 0]
-        stay = named | {published} | {version.number for version in ours[-keep:]}
-        condemned = [version for version in ours if version.number not in stay]
+        numbers = condemned_versions([version.number for version in ours], keep, named | {published})
+        condemned = [version for version in ours if version.number in numbers]
         hidden = [_hide(version, base) for version in condemned]
     for folder in hidden:
         shutil.rmtree(folder, ignore_errors=True)
     return [version.number for version in condemned]
+
+
+def condemned_versions(there: Sequence[int], keep: int, named: Collection[int]) -> list[int]:
+    """Return the versions that go: all but the ``keep`` newest and those that are named. Pure; ``there`` is sorted."""
+    stay = {*named, *there[-keep:]}
+    return [number for number in there if number not in stay]
+
+
+def prune_place(
+    place: Prunable, keep: int, deployments: Sequence[str | os.PathLike[str]] | None, published: int
+) -> list[int]:
+    """Remove all but the ``keep`` newest versions of a store and return their numbers.
+
+    Those that a deployment file names stay, whose model has the place as its ``store``: files that are given, or else
+    those found in the working directory and above it, and in ``configs`` beside them.
+    """
+    there = sorted(place.versions())
+    try:
+        named = named_in_store(place.address, deployments, there)
+    except TfsDeployError as error:
+        if deployments is not None:
+            raise
+        logger.warning("no old version was removed: %s", error)
+        return []
+    condemned = condemned_versions(there, keep, named | {published})
+    for number in condemned:
+        place.remove(number)
+    return condemned
 
 
 def _hide(version: VersionDir, base: Path) -> Path:
@@ -81,17 +125,42 @@ def named_versions(base: Path, deployments: Sequence[str | os.PathLike[str]] | N
     ``there``: all version numbers, sorted; the policy ``latest N`` names the last N of them. The error of a file
     that cannot be read is raised if the file was given, or if it was found and names the base path.
     """
-    files = map(Path, deployments) if deployments is not None else _found(base)
-    return {number for file in files for number in _named_by(file, base, there, given=deployments is not None)}
+    where = base.resolve()
+    return _named(
+        deployments,
+        base,
+        lambda deployment: _named_in(deployment, lambda model: model.base_path.resolve() == where, there),
+        lambda file: _mentions(file, base),
+    )
 
 
-def _named_by(file: Path, base: Path, there: Sequence[int], *, given: bool) -> list[int]:
-    try:
-        return list(_named_in(load_deployment(file), base, there))
-    except TfsDeployError:
-        if given or _mentions(file, base):
-            raise
-        return []
+def named_in_store(
+    address: Address, deployments: Sequence[str | os.PathLike[str]] | None, there: Sequence[int]
+) -> set[int]:
+    """Return the versions of a store that deployment files or their rollouts name; see ``named_versions``."""
+    return _named(
+        deployments,
+        Path.cwd(),
+        lambda deployment: _named_in(deployment, lambda model: model.store == address, there),
+        lambda file: str(address) in file.read_text(encoding="utf-8", errors="replace"),
+    )
+
+
+def _named(
+    deployments: Sequence[str | os.PathLike[str]] | None,
+    near: Path,
+    named_in: Callable[[Deployment], Iterable[int]],
+    mentions: Callable[[Path], bool],
+) -> set[int]:
+    """Return what deployment files name: those that are given, or those found ``near`` that ``mentions`` the place."""
+    found: set[int] = set()
+    for file in map(Path, deployments) if deployments is not None else _found(near):
+        try:
+            found.update(named_in(load_deployment(file)))
+        except TfsDeployError:  # noqa: PERF203 - each file fails by itself
+            if deployments is not None or mentions(file):
+                raise
+    return found
 
 
 def _mentions(file: Path, base: Path) -> bool:
@@ -101,10 +170,10 @@ def _mentions(file: Path, base: Path) -> bool:
     return any((file.parent / path.strip()).resolve() == base.resolve() for path in written)
 
 
-def _named_in(deployment: Deployment, base: Path, there: Sequence[int]) -> Iterator[int]:
+def _named_in(deployment: Deployment, belongs: Callable[[Model], bool], there: Sequence[int]) -> Iterator[int]:
     active = read_active(deployment.state_dir)
     for model in deployment.models:
-        if model.base_path.resolve() != base.resolve():
+        if not belongs(model):
             continue
         policy = model.version_policy
         yield from policy.versions or ()

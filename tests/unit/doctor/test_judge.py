@@ -19,6 +19,7 @@ from tfs_deploy.doctor.facts import (
     Gpu,
     Limits,
     MachineFacts,
+    ModelStore,
     Packages,
     Port,
     Refusal,
@@ -33,6 +34,7 @@ from tfs_deploy.doctor.machine import (
     judge_idle_variable,
     judge_limits,
     judge_port,
+    judge_store,
     judge_system,
 )
 from tfs_deploy.doctor.packages import GOAWAY_ABORTS, judge_packages
@@ -407,6 +409,24 @@ def test_clocks(clock, skew, system, files, engine):
 def test_the_side_of_a_clock_is_named():
     found = by_id(judge_clock(CLOCK, replace(ENGINE, skew=-40.0)))
     assert found["clock.engine"].detail == "Docker Engine: 40 s behind this clock"
+
+
+@pytest.mark.parametrize(
+    ("store", "level", "detail"),
+    [
+        (ModelStore("m", "s3://b/m", 3), OK, "s3://b/m can be read: 3 versions"),
+        (ModelStore("m", "s3://b/m"), WARNING, "s3://b/m can be read, but holds no published version"),
+        (
+            ModelStore("m", "s3://b/m", error=Refusal("no credentials", "set AWS_ACCESS_KEY_ID")),
+            PROBLEM,
+            "no credentials",
+        ),
+    ],
+)
+def test_stores(store, level, detail):
+    finding = judge_store(store)
+    assert (finding.id, finding.level, finding.detail) == ("store.m", level, detail)
+    assert level is OK or finding.hint
 
 
 @pytest.mark.parametrize(("system", "level"), [("Linux", OK), ("Darwin", WARNING)])

@@ -10,6 +10,7 @@ import click
 
 from tfs_deploy.cli.line import deployed
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import ModelPath
 from tfs_deploy.cli.line.words import directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
@@ -41,8 +42,8 @@ _COLORS = {
         "tfs-deploy diff models/digits/1 models/digits/2 --json",
     ),
 )
-@click.argument("old", type=click.Path(path_type=Path), shell_complete=directory)
-@click.argument("new", required=False, type=click.Path(path_type=Path), shell_complete=directory)
+@click.argument("old", type=ModelPath(), shell_complete=directory)
+@click.argument("new", required=False, type=ModelPath(), shell_complete=directory)
 @option(
     "--baseline",
     metavar="VERSION|DIR",
@@ -54,7 +55,7 @@ def command(output: Output, old: Path, *, new: Path | None, baseline: str | None
     """Compare two versions as clients see them.
 
     Use it before one version replaces another: it compares signatures, sizes and ops. OLD and NEW are version
-    directories, or base paths (their newest versions).
+    directories, base paths (their newest versions), or versions in a store: s3://BUCKET/PREFIX@N.
 
     Exit code 1: NEW breaks clients of OLD.
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import ModelPath
 from tfs_deploy.cli.line.words import directory
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common
@@ -36,7 +37,7 @@ _VARIABLES_SHOWN = 5
         "tfs-deploy inspect models/digits/2 --check --no-requests",
     ),
 )
-@click.argument("path", type=click.Path(path_type=Path), shell_complete=directory)
+@click.argument("path", type=ModelPath(), shell_complete=directory)
 @option("--check", is_flag=True, help="Compare every file with its hash in the manifest.")
 @option("--model", metavar="NAME", help="Model name in the sample requests.  [default: name of the base path]")
 @option("--signature", "-s", metavar="NAME", help="Show this signature only.")
@@ -48,7 +49,8 @@ def command(
     """Show what a SavedModel holds, without TensorFlow.
 
     Use it to see signatures, variables, ops, assets and the manifest, and to get sample requests: recorded
-    calls where there are some. PATH is a version directory, or a base path (its newest version).
+    calls where there are some. PATH is a version directory, a base path (its newest version), or a
+    version in a store: s3://BUCKET/PREFIX@N.
 
     Exit code 1: with --check, a file has changed since the export.
     """

@@ -10,6 +10,7 @@ import click
 
 from tfs_deploy.cli.line.kinds import rules
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import ModelPath
 from tfs_deploy.cli.line.words import deployment_file, directory, policy_file
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
@@ -46,7 +47,7 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
         "tfs-deploy lint --rules",
     ),
 )
-@click.argument("path", type=click.Path(path_type=Path), required=False, shell_complete=directory)
+@click.argument("path", type=ModelPath(), required=False, shell_complete=directory)
 @option(
     "--select",
     multiple=True,
@@ -96,7 +97,8 @@ def command(
     """Find what would go wrong in serving.
 
     Use it right after an export, or in a pipeline: it reads the files of a SavedModel and needs neither TensorFlow nor
-    a server. PATH is a version directory, or a base path (its newest version).
+    a server. PATH is a version directory, a base path (its newest version), or a version in a store:
+    s3://BUCKET/PREFIX@N.
 
     Exit code 1: a finding is at least as severe as --fail-on.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``tfs-deploy publish``: put a version that was exported elsewhere into a base path."""
+"""``tfs-deploy publish``: put a version that was exported elsewhere into a base path or a store."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfs_deploy.cli.line.duration import Duration
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import moved
 from tfs_deploy.cli.line.words import directory, one_of, paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import RETENTION, TO_BASE, all_of, common, parse_version
+from tfs_deploy.cli.shared.options import RETENTION, TO_PLACE, all_of, common, parse_version
 from tfs_deploy.cli.shared.output import warnings_on
-from tfs_deploy.errors import VerdictError
+from tfs_deploy.deployment.address import parse_address, require_base
+from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.store.copy import publish_version
+from tfs_deploy.store.identity import MANIFEST
 from tfs_deploy.text import counted, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.deployment.address import Address
+    from tfs_deploy.store.places.place import Report
 
 
 @click.command(
@@ -31,10 +37,14 @@ if TYPE_CHECKING:
     examples=(
         "tfs-deploy publish new/digits --to models/digits",
         "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
+        "tfs-deploy publish new/digits --to s3://models/digits --keep 5",
+        "tfs-deploy publish --to s3://models/digits --clean",
     ),
 )
-@click.argument("source", metavar="MODEL_DIR", type=click.Path(path_type=Path), shell_complete=directory)
-@TO_BASE
+@click.argument(
+    "source", metavar="[MODEL_DIR]", required=False, type=click.Path(path_type=Path), shell_complete=directory
+)
+@TO_PLACE
 @option(
     "--version",
     metavar="N|timestamp",
@@ -49,44 +59,107 @@ if TYPE_CHECKING:
     help="Only publish what this verdict passed: verdict.json of `verify`, or its directory.",
 )
 @all_of(RETENTION)
+@option("--clean", is_flag=True, help="Remove what publishers left that did not come to their end.")
+@option(
+    "--older-than",
+    type=Duration(),
+    default="24h",
+    show_default=True,
+    metavar="TIME",
+    shell_complete=one_of("1h", "24h", "7d"),
+    help="With --clean, in a store: how long nothing was written to it.",
+)
 @common
 def command(
     output: Output,
-    source: Path,
+    source: Path | None,
     *,
     base_path: str,
     version: str | None,
     verdict: str | None,
     keep: int | None,
     deployments: Sequence[str],
+    clean: bool,
+    older_than: float,
 ) -> None:
-    """Copy a verified version into a base path.
+    """Copy a verified version into a base path or a store.
 
     Use it in a pipeline, after `export` and `verify`; it does not need TensorFlow. MODEL_DIR is a version directory,
-    or a base path (its newest version). The copy gets the next number under BASE and appears complete or not at all.
+    or a base path (its newest version). The copy gets the next number and appears complete or not at all. In a store,
+    an upload that was cut off is resumed by the same command; credentials come from the environment.
 
     Exit code 1: the files have changed since the export, or are not the ones that passed --require-verdict.
     """
     started = time.monotonic()
     number = parse_version(version)
-    with warnings_on(output), output.progress(f"publishing {source}"):
-        note, check = _judge(source, verdict)
-        published = publish_version(
-            source, base_path, version=number, keep=keep, deployments=deployments or None, check=check
-        )
-    digest = None if published.manifest is None else published.manifest.digest
-    document = {
+    address = require_base(parse_address(base_path))
+    if source is None and not clean:
+        raise UsageError("MODEL_DIR is missing", hint=f"tfs-deploy publish MODEL_DIR --to {address}")
+    document: dict[str, Any] = {}
+    if source is not None:
+        with warnings_on(output), output.progress(f"publishing {source}") as progress:
+            note, check = _judge(source, verdict)
+            if address.is_remote:
+                report = moved(progress, f"publishing {source}")
+                document = _into_store(source, address, number, keep, deployments or None, check, report)
+            else:
+                document = _into_directory(source, base_path, number, keep, deployments or None, check)
+        document |= {"source": str(source), "verdict": note}
+    if clean:
+        from tfs_deploy.store.places.opened import open_place
+
+        document["cleaned"] = open_place(address).clean(older_than)
+    document["seconds"] = round(time.monotonic() - started, 3)
+    output.result(document, _render(document))
+
+
+def _into_directory(
+    source: Path,
+    base_path: str,
+    version: int | str | None,
+    keep: int | None,
+    deployments: Sequence[str] | None,
+    check: Callable[[Path], None] | None,
+) -> dict[str, Any]:
+    published = publish_version(source, base_path, version=version, keep=keep, deployments=deployments, check=check)
+    return {
         "path": str(published.path),
         "version": published.version,
-        "source": str(source),
         "bytes": published.bytes,
-        "digest": digest,
+        "digest": None if published.manifest is None else published.manifest.digest,
         "same_as": list(published.same_as),
-        "verdict": note,
         "pruned": list(published.pruned),
-        "seconds": round(time.monotonic() - started, 3),
     }
-    output.result(document, _render(document))
+
+
+def _into_store(
+    source: Path,
+    address: Address,
+    version: int | str | None,
+    keep: int | None,
+    deployments: Sequence[str] | None,
+    check: Callable[[Path], None] | None,
+    report: Report,
+) -> dict[str, Any]:
+    from tfs_deploy.store.places.opened import open_place
+    from tfs_deploy.store.retention import named_in_store, prune_place
+
+    if deployments is not None:
+        named_in_store(address, deployments, [])  # report mistakes in a deployment file before any work is done
+    place = open_place(address)
+    published = place.publish(source, version, check=check, report=report)
+    publication = published.publication
+    pruned = [] if keep is None else prune_place(place, keep, deployments, publication.number)
+    return {
+        "path": str(address.at(publication.number)),
+        "version": publication.number,
+        "bytes": publication.total_bytes,
+        "digest": publication.digest if publication.digest_of == MANIFEST else None,
+        "same_as": list(published.same_as),
+        "pruned": pruned,
+        "sent_bytes": published.sent_bytes,
+        "retries": place.retries,
+    }
 
 
 def _judge(source: Path, verdict: str | None) -> tuple[str | None, Callable[[Path], None] | None]:
@@ -108,7 +181,14 @@ def _judge(source: Path, verdict: str | None) -> tuple[str | None, Callable[[Pat
 
 
 def _render(document: dict[str, Any]) -> str:
+    cleaned = [f"removed {name}, which was abandoned" for name in document.get("cleaned", ())]
+    if "path" not in document:
+        return "\n".join(cleaned) or "nothing to clean"
     lines = [f"{document['path']}  ({size_text(document['bytes'])}, {document['seconds']:.1f} s)"]
+    if document.get("sent_bytes", document["bytes"]) < document["bytes"]:
+        lines.append(f"  {size_text(document['sent_bytes'])} sent, the rest was there")
+    if document.get("retries"):
+        lines.append(f"  {counted(document['retries'], 'request')} tried again")
     if document["verdict"]:
         lines.append(f"  {document['verdict']}")
     elif document["digest"] is None:
@@ -118,4 +198,4 @@ def _render(document: dict[str, Any]) -> str:
     if document["pruned"]:
         removed = ", ".join(map(str, document["pruned"]))
         lines.append(f"removed {counted(len(document['pruned']), 'old version')}: {removed}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *cleaned])

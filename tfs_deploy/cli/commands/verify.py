@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfs_deploy.cli.line.option import option
+from tfs_deploy.cli.line.remote import ModelPath
 from tfs_deploy.cli.line.words import deployment_file
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import common, op_libraries_option
@@ -36,7 +37,7 @@ _REPORTS = ("junit.xml", "summary.md", "report.html")
     ),
     reference=REFERENCE,
 )
-@click.argument("path", metavar="MODEL_DIR|FILE", type=click.Path(path_type=Path), shell_complete=deployment_file)
+@click.argument("path", metavar="MODEL_DIR|FILE", type=ModelPath(), shell_complete=deployment_file)
 @verify_options
 @option(
     "--report", type=click.Path(path_type=Path, file_okay=False), help="Write verdict and reports into this directory."
@@ -46,10 +47,10 @@ _REPORTS = ("junit.xml", "summary.md", "report.html")
 def command(output: Output, path: Path, *, report: Path | None, **options: Any) -> int:
     """Verify a version before it serves traffic.
 
-    Use it in a pipeline, between `export` and `publish`. MODEL_DIR is a version directory, or a base path (its newest
-    version); FILE is a deployment file (every version that it serves). A server is started for the checks and stopped
-    afterwards; with --target HOST:PORT, a running server is checked instead. --report writes verdict.json, junit.xml,
-    summary.md and report.html.
+    Use it in a pipeline, between `export` and `publish`. MODEL_DIR is a version directory, a base path (its newest
+    version), or a version in a store (s3://BUCKET/PREFIX@N); FILE is a deployment file (every version that it serves).
+    A server is started for the checks and stopped afterwards; with --target HOST:PORT, a running server is checked
+    instead. --report writes verdict.json, junit.xml, summary.md and report.html.
 
     Exit code 1: a check failed; the last line names the first.
     """

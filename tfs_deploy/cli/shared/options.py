@@ -109,7 +109,7 @@ BRING_UP: Final = (
     option("--allow-latest", is_flag=True, help="Allow mutable image tags."),
     option("--ignore-memory", is_flag=True, help="Start even if the models may not fit into memory."),
 )
-#: where ``export`` and ``publish`` write
+#: where ``export`` writes
 TO_BASE: Final = option(
     "--to",
     "base_path",
@@ -117,6 +117,15 @@ TO_BASE: Final = option(
     metavar="BASE",
     shell_complete=directory,
     help="Base path: the directory of the numbered versions.",
+)
+#: where ``publish`` writes
+TO_PLACE: Final = option(
+    "--to",
+    "base_path",
+    required=True,
+    metavar="BASE|PLACE",
+    shell_complete=directory,
+    help="Base path, the directory of the numbered versions, or a place in a store: s3://BUCKET/PREFIX, gs://, az://.",
 )
 #: how many versions ``export`` and ``publish`` keep, and which they never remove
 RETENTION: Final = (

@@ -6,12 +6,14 @@ from __future__ import annotations
 import os.path
 from typing import TYPE_CHECKING
 
+from tfs_deploy.deployment.address import parse_address
 from tfs_deploy.deployment.batching_rules import check_batching
 from tfs_deploy.deployment.deployment import REST_NAME
 from tfs_deploy.deployment.file.container import check_container, is_stock, release_of_server
 from tfs_deploy.deployment.file.conversion import to_batching
 from tfs_deploy.deployment.file.messages import did_you_mean, shown
 from tfs_deploy.deployment.flags import DERIVED_FLAGS, check_flag
+from tfs_deploy.errors import UsageError
 from tfs_deploy.host.addresses import is_ip_address
 
 if TYPE_CHECKING:
@@ -138,8 +140,22 @@ def _check_models(file: DeploymentFile, unknown: set[KeyPath], line: Callable[[K
             if first != index:
                 at = line(("models", first, "base_path"))
                 yield (*where, "base_path"), f"is already the base path of another model, at line {at}"
+        if model.store is not None and (*where, "store") not in unknown:
+            yield from _check_store((*where, "store"), model.store)
         yield from _check_versions(where, model, known=(*where, "versions") not in unknown)
         yield from _check_traffic(where, model, unknown)
+
+
+def _check_store(path: KeyPath, store: str) -> Iterator[Finding]:
+    try:
+        address = parse_address(store)
+    except UsageError as error:
+        yield path, f"{error.message}: {error.hint}" if error.hint else error.message
+        return
+    if not address.is_remote:
+        yield path, "must be the address of a store, such as s3://bucket/models/NAME: a directory is base_path itself"
+    elif address.version is not None:
+        yield path, f"names one version; write {address.base}, and the version in versions:"
 
 
 def _check_base_path(path: KeyPath, base_path: str, server: ServerSection) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.deployment.address import parse_address
 from tfs_deploy.deployment.certificates import PEM_KEYS
 from tfs_deploy.deployment.deployment import (
     Batching,
@@ -104,7 +105,8 @@ def _ssl(section: SslSection, folder: Path) -> Ssl:
 
 def _model(model: ModelSection, folder: Path) -> Model:
     base_path = _path(folder, model.base_path)
-    return Model(model.name, base_path, _policy(model.versions), dict(model.labels), dict(model.traffic))
+    store = None if model.store is None else parse_address(model.store)
+    return Model(model.name, base_path, _policy(model.versions), dict(model.labels), dict(model.traffic), store)
 
 
 def _policy(versions: VersionsSection) -> VersionPolicy:

@@ -41,6 +41,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 #: of a deployment or a model
 Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": rf"^(?=.{{1,100}}$){REST_NAME.pattern}$"})]
 Directory = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})]
+Store = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^([Ss]3|[Gg][Ss]|[Aa][Zz])://."})]
 Size = Annotated[str, _form(SIZE)]
 Gpus = Annotated[
     Any,
@@ -147,6 +148,7 @@ class ModelSection(Section):
 
     name: Name
     base_path: Directory
+    store: Store | None = None
     versions: VersionsSection = VersionsSection(latest=1)
     labels: dict[str, Version] = {}
     traffic: dict[str, Percent] = {}

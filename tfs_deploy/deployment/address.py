@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The address of a place, as it is typed: ``DIR``, ``s3://bucket/prefix``, ``gs://...``, ``az://...``. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tfs_deploy.errors import UsageError
+from tfs_deploy.savedmodel.versions import version_number
+from tfs_deploy.text import did_you_mean
+
+DIRECTORY: Final = "dir"
+#: scheme -> what its store calls a bucket
+BUCKETS: Final = {"s3": "bucket", "gs": "bucket", "az": "container"}
+#: other spellings that users bring along
+_SAME: Final = {"s3a": "s3", "gcs": "gs", "azure": "az", "abfs": "az", "abfss": "az"}
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_INT64_MAX: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the versions of one model are, and perhaps which of them (``version``).
+
+    ``scheme`` is ``dir`` with ``path`` as directory, or ``s3``, ``gs``, ``az`` with the prefix in ``path`` (no slash
+    at its ends).
+    """
+
+    scheme: str
+    bucket: str
+    path: str
+    version: int | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Tell whether it is reached over the network."""
+        return self.scheme != DIRECTORY
+
+    @property
+    def base(self) -> Address:
+        """The place without a version."""
+        return replace(self, version=None)
+
+    @property
+    def name(self) -> str:
+        """The last part: by custom the name of the model."""
+        return self.path.rstrip("/").rpartition("/")[2] or self.bucket
+
+    def at(self, number: int) -> Address:
+        """Return the address of one version."""
+        return replace(self, version=number)
+
+    def __str__(self) -> str:
+        if not self.is_remote:
+            return self.path
+        where = f"{self.scheme}://{self.bucket}" + (f"/{self.path}" if self.path else "")
+        return where if self.version is None else f"{where}@{self.version}"
+
+
+def is_remote(text: str) -> bool:
+    """Tell whether a text is meant as an address of a store and not as a directory."""
+    return _SCHEME.fullmatch(text) is not None
+
+
+def parse_address(text: str) -> Address:
+    """Return the address that a text names; ``UsageError`` says what is wrong with it.
+
+    ``@N`` at the end of a remote address is one version.
+    """
+    match = _SCHEME.fullmatch(text)
+    if match is None:
+        return Address(DIRECTORY, "", text)
+    scheme, rest = match[1].lower(), match[2]
+    if scheme not in BUCKETS:
+        known = ", ".join(f"{name}://" for name in BUCKETS)
+        meant = _SAME.get(scheme)
+        hint = (
+            f"write {meant}://" if meant else did_you_mean(scheme, BUCKETS, otherwise=f"known are {known}, a directory")
+        )
+        raise UsageError(f"{match[1]}:// is not a kind of place that is known", hint=hint)
+    holder = BUCKETS[scheme]
+    rest, version = _split_version(rest, text)
+    bucket, _, path = rest.partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        # what stands before an @ may be a secret: credentials never come from an address
+        hint = f"write {scheme}://{holder.upper()}/PREFIX; credentials come from the environment"
+        raise UsageError(f"the address names no valid {holder}", hint=hint)
+    path = path.rstrip("/")
+    parts = path.split("/") if path else []
+    if any(part in ("", ".", "..") for part in parts) or not path.isprintable() or "?" in path or "#" in path:
+        hint = f"write {scheme}://{bucket}/PREFIX without empty parts, '..', '?', '#' or control characters"
+        raise UsageError(f"{text!r} is not a valid address", hint=hint)
+    if parts and version_number(parts[-1]) is not None:
+        there = str(Address(scheme, bucket, "/".join(parts[:-1])))
+        raise UsageError(
+            f"{text} ends in a number, but a place holds all versions of a model",
+            hint=f"give {there}, or {there}@{parts[-1]} for that version",
+        )
+    return Address(scheme, bucket, path, version)
+
+
+def require_base(address: Address) -> Address:
+    """Return an address that names no version; ``UsageError`` for one that does."""
+    if address.version is not None:
+        hint = f"give {address.base}, and --version {address.version} for the number"
+        raise UsageError(f"{address} is one version, not the place of all", hint=hint)
+    return address
+
+
+def _split_version(rest: str, text: str) -> tuple[str, int | None]:
+    before, at, number = rest.rpartition("@")
+    if not at or "/" in number:
+        return rest, None
+    if not (number.isascii() and number.isdigit()) or int(number[:20]) > _INT64_MAX:
+        if "/" not in before:
+            return rest, None
+        raise UsageError(f"{text!r} does not name a valid version after its '@'", hint="write ADDRESS@N, such as @7")
+    return before, int(number)

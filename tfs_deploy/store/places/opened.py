@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an address to its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfs_deploy.deployment.address import Address, parse_address
+
+if TYPE_CHECKING:
+    from tfs_deploy.store.places.place import Place
+    from tfs_deploy.store.places.retry import Patience
+
+
+def open_place(address: Address | str, patience: Patience | None = None) -> Place:
+    """Return the place at an address; nothing is asked of it yet.
+
+    Raises:
+        UsageError: the address is not valid, or the environment names no usable store.
+        MissingExtraError: a store needs the extra ``storage``.
+    """
+    where = parse_address(address) if isinstance(address, str) else address
+    if where.is_remote:
+        from tfs_deploy.store.places.objects import ObjectPlace
+
+        return ObjectPlace(where, patience)
+    from tfs_deploy.store.places.directory import DirectoryPlace
+
+    return DirectoryPlace(where)

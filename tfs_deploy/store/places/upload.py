@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing into an object store: a pure plan, a parallel upload, the publication last."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tfs_deploy.errors import UsageError, VerdictError
+from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.savedmodel.manifest import FileEntry, hash_file, read_manifest
+from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
+from tfs_deploy.store.base_path import check_version
+from tfs_deploy.store.identity import MANIFEST, Identity, identity_of_files
+from tfs_deploy.store.places.parallel import THREADS, in_parallel
+from tfs_deploy.store.places.place import Published, Report
+from tfs_deploy.store.places.publication import Publication, check_name, folder_name, number_of_folder
+from tfs_deploy.store.tree import tree
+
+if TYPE_CHECKING:
+    from tfs_deploy.deployment.address import Address
+
+_ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
+_INT64_MAX: Final = 2**63 - 1
+
+
+class Objects(Protocol):
+    """What publishing needs of an object store: one place in it (``places.objects``)."""
+
+    @property
+    def address(self) -> Address:
+        """How users name it."""
+
+    @property
+    def retries(self) -> int:
+        """How many requests were tried again so far."""
+
+    def versions(self) -> dict[int, str]:
+        """Return the published versions, ascending."""
+
+    def publication(self, number: int) -> Publication:
+        """Return one version."""
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the size of each object of a folder of files."""
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders of files."""
+
+    def put_file(self, key: str, path: Path, entry: FileEntry, report: Report, *, parts: int) -> None:
+        """Upload one file, so many parts of it at a time if it is large."""
+
+    def put_publication(self, publication: Publication) -> Publication | None:
+        """Put a publication if there is none of its number; return ``None``, or the one that is there."""
+
+    def delete(self, keys: list[str]) -> None:
+        """Delete objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object to put: its path below the version, its size in bytes and its sha256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def plan_upload(files: Mapping[str, FileEntry], there: Mapping[str, int]) -> list[Item]:
+    """Return the objects to put, in order: the largest first, as the last to end decides when all is done.
+
+    Args:
+        files: the files of the version.
+        there: sizes of the objects that are in the folder of exactly these files. Those of the right size are left
+            out; the smallest file is put in any case, so that a folder in use is never an old one to ``clean``.
+    """
+    missing = {name for name, entry in files.items() if there.get(name) != entry.size}
+    if files and there:
+        missing.add(min(files, key=lambda name: (files[name].size, name)))
+    items = [Item(name, files[name].size, files[name].sha256) for name in missing]
+    return sorted(items, key=lambda item: (-item.size, item.name))
+
+
+def next_number(published: Collection[int], wanted: int | str | None, now: float) -> int:
+    """Return the number of a new version; ``UsageError`` if there is none left above the highest."""
+    if isinstance(wanted, int):
+        return wanted
+    highest = max(published, default=0)
+    number = max(int(now), 0) if wanted == "timestamp" else max(highest + 1, 1)
+    while number in published:
+        number += 1
+    if number > _INT64_MAX:
+        raise UsageError("there is no version number left above the newest", hint="give a version number")
+    return number
+
+
+def same_files(folder: str, folders: Iterable[str], published: Collection[int]) -> tuple[int, ...]:
+    """Return the other published versions whose folder has the same digest, which means the same files."""
+    digest = folder.partition("-")[2]
+    found = {number_of_folder(name) for name in folders if name != folder and name.partition("-")[2] == digest}
+    return tuple(sorted(number for number in found if number is not None and number in published))
+
+
+def publish_objects(
+    place: Objects,
+    source: Path,
+    version: int | str | None,
+    *,
+    check: Callable[[Path], None] | None,
+    report: Report | None,
+) -> Published:
+    """Publish a version directory into an object store; see ``Place.publish``."""
+    wanted = check_version(version)
+    published = place.versions()
+    if isinstance(wanted, int) and wanted in published:
+        raise _taken(place, place.publication(wanted), published, None)
+    folder = inspect_model(source).path
+    paths = {check_name(path.as_posix()): real for path, real in tree(folder) if real.is_file()}
+    refused = _ACCEPTS.refused(review_manifest(folder))
+    if refused:
+        raise VerdictError(f"{folder} has changed since the export: {refused[0]}", hint="export the version again")
+    if check is not None:
+        check(folder)
+    manifest = read_manifest(folder)
+    known = {} if manifest is None else manifest.files
+    files = {name: known.get(name) or hash_file(path) for name, path in paths.items()}
+    identity = identity_of_files(files) if manifest is None else Identity(manifest.digest, MANIFEST)
+    while True:
+        number = next_number(published, wanted, time.time())
+        publication = Publication(
+            number=number,
+            digest=identity.digest,
+            digest_of=identity.of,
+            folder=folder_name(number, files),
+            files=files,
+            publisher=_publisher(),
+            published_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+            token=secrets.token_hex(16),
+        )
+        items = plan_upload(files, place.sizes(publication.folder))
+        there, sent, sent_bytes = len(files) - len(items), len(items), sum(item.size for item in items)
+        _upload(place, publication, items, paths, report or (lambda _: None))
+        winner = place.put_publication(publication)
+        if winner is None:
+            same = same_files(publication.folder, place.folders(), published)
+            return Published(publication, sent, sent_bytes, there, same, place.retries)
+        if winner.folder != publication.folder:
+            place.delete([f"files/{publication.folder}/{name}" for name in files])
+        published = place.versions()
+        if isinstance(wanted, int):
+            raise _taken(place, winner, published, publication)
+
+
+def _upload(
+    place: Objects, publication: Publication, items: list[Item], paths: Mapping[str, Path], report: Report
+) -> None:
+    # few files leave room for parts of each: what is under way, and so memory, is bounded either way
+    parts = max(1, THREADS // max(1, len(items)))
+
+    def put(item: Item) -> None:
+        key = f"files/{publication.folder}/{item.name}"
+        place.put_file(key, paths[item.name], publication.files[item.name], report, parts=parts)
+
+    in_parallel(put, items)
+
+
+def _taken(place: Objects, winner: Publication, published: Collection[int], mine: Publication | None) -> UsageError:
+    same = ", with the same files" if mine is not None and mine.folder == winner.folder else ""
+    return UsageError(
+        f"version {winner.number} already exists in {place.address}: published by {winner.by}{same}",
+        hint=f"versions are never overwritten; leave the number out to get {next_number(published, None, 0.0)}",
+    )
+
+
+def _publisher() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else "?"
+    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
