@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.savedmodel.manifest import build_manifest, read_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 MANIFEST: Final = "manifest"
@@ -37,5 +38,10 @@ def identify(version_dir: Path) -> Identity:
     if manifest is not None:
         return Identity(manifest.digest, MANIFEST)
     made = build_manifest(version_dir, signature_digest="")
-    lines = "".join(f"{entry.sha256} {name}\n" for name, entry in sorted(made.files.items()))
+    return identity_of_files({name: entry.sha256 for name, entry in made.files.items()})
+
+
+def identity_of_files(sums: Mapping[str, str]) -> Identity:
+    """Return the identity of a version without a manifest; ``sums``: path -> sha256 (hex), attestations left out."""
+    lines = "".join(f"{digest} {name}\n" for name, digest in sorted(sums.items()))
     return Identity(hashlib.sha256(lines.encode()).hexdigest(), FILES)
