@@ -18,6 +18,7 @@ import yaml
 
 from support.commands import EVERY_COMMAND
 from support.live import free_ports, is_open, until
+from support.signing import write_key
 from tfs_deploy.cli.main import run
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.rollout.begin import latest_rollout
@@ -107,6 +108,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (folder / "train.py").write_text(TRAIN)
     save_models(folder)
     shutil.copytree(folder / "models/digits/2", folder / "new/digits/1")
+    write_key(folder, "sign")[0].rename(folder / "sign.pem")
     np.save(folder / "digit.npy", np.full((1, 8, 8), 0.5, np.float32))
     (folder / "digit.json").write_text(str(np.full((8, 8), 0.5).tolist()))
     yield Place(folder)
@@ -190,6 +192,7 @@ def test_examples_that_run_models(example, place):
         "tfs-deploy verify models/digits --report verified",
         # the version in new/digits is the one that was verified
         "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
+        "tfs-deploy publish new/digits --to models/digits --require-verdict verified --sign sign.pem",
         "tfs-deploy publish new/digits --to models/digits",
         "tfs-deploy export model.keras --to models/digits",
         "tfs-deploy export train:model --to models/digits --keep 5",

@@ -35,6 +35,7 @@ from tfs_deploy.verify.verification import Evidence, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.savedmodel.goldens import Golden
@@ -63,6 +64,7 @@ class VerificationPlan:
         ignore: lint rules that are not applied.
         load: the load test; 0 seconds: no load test.
         data: the data set and the limits of its metrics, if there is one.
+        trust: PEM files; one of these keys must have signed a version. None: signatures are not looked at.
     """
 
     subjects: tuple[Subject, ...]
@@ -74,6 +76,7 @@ class VerificationPlan:
     ignore: tuple[str, ...] = ()
     load: LoadSettings = NO_LOAD
     data: DataSettings | None = None
+    trust: tuple[Path, ...] = ()
 
 
 def verify(
@@ -133,7 +136,7 @@ class _Run:
             readable: Readable = {}
             server = server_traits(plan.template)
             for subject in plan.subjects:
-                info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore, server)
+                info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore, server, plan.trust)
                 if info is not None:
                     readable[subject] = info
                     self._evidence.signatures[str(subject)] = info.signatures

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.signing import authority, verdict_about, write_certificate, write_key
+from support.signing import authority, verdict_about, write_certificate, write_key
 
 PLAIN = Path(__file__).parents[1] / "verify/plain/1"
 YEARS = 100

@@ -14,6 +14,7 @@ from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.line.words import directory, one_of, paths
 from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import RETENTION, TO_BASE, all_of, common
+from tfs_deploy.cli.shared.sign_options import CERTIFICATE, make_signer, sign_option
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.store.copy import publish_version
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.store.signing.keys import Signer
 
 
 @click.command(
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     examples=(
         "tfs-deploy publish new/digits --to models/digits",
         "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
+        "tfs-deploy publish new/digits --to models/digits --require-verdict verified --sign sign.pem",
     ),
 )
 @click.argument("source", metavar="MODEL_DIR", type=click.Path(path_type=Path), shell_complete=directory)
@@ -46,8 +49,11 @@ if TYPE_CHECKING:
     "verdict",
     metavar="FILE",
     shell_complete=paths(".json"),
-    help="Only publish what this verdict passed: verdict.json of `verify`, or its directory.",
+    help="Only publish what this verdict passed, and put it into the version: verdict.json of `verify`, or its "
+    "directory.",
 )
+@sign_option("the version, and a verdict that is not signed yet,")
+@CERTIFICATE
 @all_of(RETENTION)
 @common
 def command(
@@ -57,6 +63,8 @@ def command(
     base_path: str,
     version: str | None,
     verdict: str | None,
+    sign: Path | None,
+    certificate: Path | None,
     keep: int | None,
     deployments: Sequence[str],
 ) -> None:
@@ -68,9 +76,10 @@ def command(
     Exit code 1: the files have changed since the export, or are not the ones that passed --require-verdict.
     """
     started = time.monotonic()
+    signer = make_signer(sign, certificate)
     number = parse_version(version)
     with warnings_on(output), output.progress(f"publishing {source}"):
-        note, check = _judge(source, verdict)
+        note, check = _judge(source, verdict, signer, Path(base_path).name)
         published = publish_version(
             source, base_path, version=number, keep=keep, deployments=deployments or None, check=check
         )
@@ -83,26 +92,34 @@ def command(
         "digest": digest,
         "same_as": list(published.same_as),
         "verdict": note,
+        "signed_by": None if signer is None else signer.by.as_dict(),
         "pruned": list(published.pruned),
         "seconds": round(time.monotonic() - started, 3),
     }
     output.result(document, _render(document))
 
 
-def _judge(source: Path, verdict: str | None) -> tuple[str | None, Callable[[Path], None] | None]:
-    """Return the note of the verdict, and the check that the copy is what the verdict is about."""
-    if verdict is None:
-        return None, None
+def _judge(
+    source: Path, verdict: str | None, signer: Signer | None, name: str
+) -> tuple[str | None, Callable[[Path], None] | None]:
+    """Return the note of the verdict, and what sees to it that the copy is what it is about, and attests that."""
     from tfs_deploy.store.identity import identify
+    from tfs_deploy.store.signing.sign import sign_version, take_verdict
     from tfs_deploy.store.verdict import require_yes
 
+    if verdict is None and signer is None:
+        return None, None
     folder = inspect_model(source).path
     judged = identify(folder)
-    note = require_yes(verdict, folder, judged)
+    note = None if verdict is None else require_yes(verdict, folder, judged)
 
     def check(copy: Path) -> None:
         if identify(copy) != judged:
             raise VerdictError(f"{folder} changed while it was copied", hint="verify it again")
+        if verdict is not None:
+            take_verdict(verdict, copy, signer)
+        if signer is not None:
+            sign_version(copy, signer, name)
 
     return note, check
 
@@ -113,6 +130,9 @@ def _render(document: dict[str, Any]) -> str:
         lines.append(f"  {document['verdict']}")
     elif document["digest"] is None:
         lines.append("  without a manifest: the files could not be compared with those exported")
+    if document["signed_by"]:
+        more = "" if document["verdict"] else ", without a verdict: `trust` in a deployment file asks for one"
+        lines.append(f"  signed by {document['signed_by']['name']}{more}")
     if document["same_as"]:
         lines.append(f"  the same files as version {', '.join(map(str, document['same_as']))}")
     if document["pruned"]:

@@ -53,6 +53,10 @@ class SignedBy:
     def __str__(self) -> str:
         return f"key {self.key[:16]}" + (f" of {self.subject}" if self.subject else "")
 
+    def as_dict(self) -> dict[str, str | None]:
+        """Return plain values for JSON."""
+        return {"name": str(self), "key": self.key, "subject": self.subject}
+
 
 @dataclass(frozen=True, slots=True)
 class Signer:

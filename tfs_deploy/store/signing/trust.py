@@ -19,7 +19,7 @@ from tfs_deploy.store.verdict import FILE_NAME, require_yes
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tfs_deploy.store.signing.bundle import Statement
     from tfs_deploy.store.signing.keys import SignedBy, Trust
@@ -63,10 +63,7 @@ def require_trusted(
         if revoked:
             _refuse_revoked(folder, _identity(folder), revoked)
         return None
-    require_extra("cryptography", "signing")
-    from tfs_deploy.store.signing.keys import load_trust
-
-    keys = load_trust(Path(each) for each in trust)
+    keys = open_trust(trust)
     sums = hash_files(folder, left_out=(layout.SIGNATURE, layout.VERDICT_SIGNATURE))
     verdict = sums.pop(layout.VERDICT, None)
     by = _require_files(folder, sums, keys)
@@ -75,12 +72,17 @@ def require_trusted(
     return Signatures(by, _require_verdict(folder, verdict, identity, keys))
 
 
-def require_signed(version_dir: Path, trust: Sequence[str | os.PathLike[str]]) -> SignedBy:
-    """Return who signed the files of a version, whatever its verdict; raises what ``require_trusted`` raises."""
+def open_trust(trust: Iterable[str | os.PathLike[str]]) -> Trust:
+    """Read the trusted keys; raises what ``keys.load_trusted`` raises, and ``MissingExtraError``."""
     require_extra("cryptography", "signing")
     from tfs_deploy.store.signing.keys import load_trust
 
-    keys = load_trust(Path(each) for each in trust)
+    return load_trust(Path(each) for each in trust)
+
+
+def require_signed(version_dir: Path, trust: Sequence[str | os.PathLike[str]]) -> SignedBy:
+    """Return who signed the files of a version, whatever its verdict; raises what ``require_trusted`` raises."""
+    keys = open_trust(trust)
     return _require_files(version_dir, hash_files(version_dir, left_out=layout.ATTESTATIONS), keys)
 
 

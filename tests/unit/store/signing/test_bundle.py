@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import signing
+from support import signing
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.store.signing.bundle import Statement, read_bundle, read_statement, write_bundle, write_statement
 from tfs_deploy.store.signing.hashes import hash_files

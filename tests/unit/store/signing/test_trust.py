@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.support import signing
+from support import signing
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.manifest import verify_manifest
