@@ -104,3 +104,28 @@ def test_a_damaged_signature_is_shown_as_such(staged, tmp_path, capsys):
     path.write_text(path.read_text()[:100])
     assert call("inspect", tmp_path / "m") == 0
     assert "files: it is not a valid signature" in capsys.readouterr().out
+
+
+def test_the_keys_of_a_deployment_file_are_checked_by_config_and_doctor(staged, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("shop.yaml").write_text(
+        "name: shop\nmodels: [{name: plain, base_path: staged/plain, versions: {specific: [1]}}]\ntrust: [ci.pem]\n"
+    )
+    assert call("config", "shop.yaml", "--check") == 2
+    assert "shop.yaml:3: trust[0]: " in (text := capsys.readouterr().err)
+    assert "ci.pem cannot be read: No such file" in text
+    private, public = signing.write_key(tmp_path, "ci")
+    assert call("config", "shop.yaml", "--check") == 0
+    call("doctor", "shop.yaml", "--json")
+    found = {each["id"]: each["level"] for each in json.loads(capsys.readouterr().out.strip())["findings"]}
+    assert found["trust.1"] == "ok"
+    assert call("config", "shop.yaml", "--out", "served") == 1
+    assert "plain/1 is not trusted" in capsys.readouterr().err
+    assert not Path("served").exists()
+    damaged = public.read_text().splitlines()
+    public.write_text("\n".join([damaged[0], damaged[1][:-8], *damaged[2:]]))
+    assert call("config", "shop.yaml", "--check") == 2
+    assert "ci.pem is not a valid trusted key" in capsys.readouterr().err
+    private.rename(public)
+    assert call("config", "shop.yaml", "--check") == 2
+    assert "holds a private key" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from tfs_deploy.doctor.machine import (
     judge_limits,
     judge_port,
     judge_system,
+    judge_trusted_key,
 )
 from tfs_deploy.doctor.packages import judge_packages
 
@@ -39,6 +40,8 @@ def _findings(facts: MachineFacts) -> Iterator[Finding]:
         yield judge_disk(disk, facts.wanted)
     for certificate in facts.certificates:
         yield judge_certificate(certificate)
+    for number, key in enumerate(facts.trusted, 1):
+        yield judge_trusted_key(number, key)
     yield judge_limits(facts.limits)
     yield from judge_clock(facts.clock, facts.engine)
     for name, near in facts.idle_variables:
