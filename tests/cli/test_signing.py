@@ -42,8 +42,9 @@ def test_a_version_is_verified_signed_published_shown_and_checked(staged, tmp_pa
     assert call("publish", staged, *words) == 0
     assert f"  signed by key {found.files.key[:16]}\n" in capsys.readouterr().out
     assert call("inspect", base, "--check", "--json") == 0
-    shown = json.loads(capsys.readouterr().out)["signed"]
-    assert shown == {key: {**found.files.as_dict(), "problem": None} for key in ("files", "verdict")}
+    shown = json.loads(capsys.readouterr().out)
+    for key in ("signed_by", "verdict_signed_by"):
+        assert shown[key] == {**found.files.as_dict(), "problem": None}
     assert call("inspect", base) == 0
     assert f"files: signed by key {found.files.key[:16]}" in capsys.readouterr().out
     check = ("verify", base / "1", "--only", "files", "--json", "--trust")

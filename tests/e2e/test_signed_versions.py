@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from support import signing
 from support.live import free_ports
 from tfs_deploy.cli.main import run
+
+PAGE = (Path(__file__).parents[2] / "docs/signing.md").read_text()
+BLOCKS = re.findall(r"^```(sh|yaml)[^\n]*\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_only_signed_versions_are_served(tmp_path: Path, monkeypatch, capsys):
@@ -65,3 +74,17 @@ def test_only_signed_versions_are_served(tmp_path: Path, monkeypatch, capsys):
         assert said("status")[0] == 0, "the server that runs goes on"
     finally:
         said("down")
+
+
+def test_the_guide_works_as_printed(tmp_path: Path):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    shutil.copytree(signing.write_version(tmp_path), tmp_path / "new/digits/1")
+    text = "\n".join(f"cat > digits.yaml <<'END'\n{block}END" if kind == "yaml" else block for kind, block in BLOCKS)
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    done = subprocess.run(
+        ["bash", "-ec", text], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "files: signed by key" in done.stdout
+    assert (tmp_path / "models/digits/1/assets.extra/verdict.sig.json").is_file()

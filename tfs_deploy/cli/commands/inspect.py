@@ -56,7 +56,7 @@ def command(
     document = describe(info, model=model)
     if signature is not None:
         _keep_one(document, signature)
-    document["signed"] = _claims(info)
+    document |= _claims(info)
     problems = _problems(info) if check else []
     if check:
         document["check"] = {"ok": not problems, "problems": problems}
@@ -168,7 +168,8 @@ def _files(tree: Tree, document: dict[str, Any]) -> None:
         about = [f"{key.replace('_', ' ')}: {manifest[key]}" for key in _MANIFEST_SHOWN if manifest[key]]
         about += [f"{key}: {value}" for key, value in manifest["metadata"].items()]
         tree.add(f"manifest: {counted(len(manifest['files']), 'file')}, {manifest['created_at']}", about)
-    for what, claim in document["signed"].items():
+    for what, key in (("files", "signed_by"), ("verdict", "verdict_signed_by")):
+        claim = document[key]
         if claim is not None:
             tree.add(f"{what}: {claim['problem'] or 'signed by ' + claim['name'] + ', which --trust of verify checks'}")
     if "check" in document:

@@ -13,8 +13,7 @@ from tfs_deploy.cli.commands.export import parse_version, warnings_on
 from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.line.words import directory, one_of, paths
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import RETENTION, TO_BASE, all_of, common
-from tfs_deploy.cli.shared.sign_options import CERTIFICATE, make_signer, sign_option
+from tfs_deploy.cli.shared.options import CERTIFICATE, RETENTION, TO_BASE, all_of, common, make_signer, sign_option
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.store.copy import publish_version

@@ -12,8 +12,7 @@ import click
 from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.line.words import deployment_file
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common, op_libraries_option
-from tfs_deploy.cli.shared.sign_options import CERTIFICATE, TRUST, make_signer, sign_option
+from tfs_deploy.cli.shared.options import CERTIFICATE, TRUST, common, make_signer, op_libraries_option, sign_option
 from tfs_deploy.cli.shared.verify_options import REFERENCE, make_plan, verify_options
 from tfs_deploy.errors import VerdictError
 

@@ -24,7 +24,7 @@ def advise(deployment: Deployment) -> Iterator[Advice]:
         yield from _unlabelled(("models", index), model)
         if deployment.trust and model.version_policy.kind != "specific":
             # file_system_storage_path_source.cc polls the base path
-            text = "the server loads newer versions by itself, whatever trust says: write specific versions"
+            text = "the server loads newer versions itself, whatever trust says: write specific versions"
             yield ("models", index, "versions"), text
     yield from _ineffective(deployment)
     yield from _open_to_others(deployment)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def claims(version_dir: Path) -> dict[str, dict[str, Any] | None]:
-    """Return who is said to have signed ``files`` and ``verdict`` of a version; ``None``: there is no signature.
+    """Return who is said to have signed the files of a version and its verdict; ``None``: there is no signature.
 
     Each has the keys ``name``, ``key`` and ``subject`` of ``SignedBy``, and ``problem``: why it cannot be said.
     """
-    about = {"files": layout.SIGNATURE, "verdict": layout.VERDICT_SIGNATURE}
+    about = {"signed_by": layout.SIGNATURE, "verdict_signed_by": layout.VERDICT_SIGNATURE}
     return {what: _claim(version_dir / name) for what, name in about.items()}
 
 

@@ -21,7 +21,7 @@ CASES = {
     ),
     "trust, and a server that loads what appears": (
         MODEL + "trust: [key.pem]\n",
-        "3: models[0].versions: the server loads newer versions by itself, whatever trust says: write specific versions",
+        "3: models[0].versions: the server loads newer versions itself, whatever trust says: write specific versions",
     ),
     "platform config over batching": (
         MODEL + "batching: {}\nserver: {platform_config: p}\n",
