@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     examples=(
         "tfs-deploy publish new/digits --to models/digits",
         "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
-        "tfs-deploy publish new/digits --to models/digits --require-verdict verified --sign sign.pem",
+        "tfs-deploy publish new/digits --to models/digits --sign sign.pem",
     ),
 )
 @click.argument("source", metavar="MODEL_DIR", type=click.Path(path_type=Path), shell_complete=directory)
