@@ -16,6 +16,7 @@ from tfs_deploy.cli.shared.help import Command
 from tfs_deploy.cli.shared.options import CERTIFICATE, RETENTION, TO_BASE, all_of, common, make_signer, sign_option
 from tfs_deploy.errors import VerdictError
 from tfs_deploy.savedmodel import inspect_model
+from tfs_deploy.savedmodel.layout import VERDICT
 from tfs_deploy.store.copy import publish_version
 from tfs_deploy.text import counted, size_text
 
@@ -117,6 +118,7 @@ def _judge(
             raise VerdictError(f"{folder} changed while it was copied", hint="verify it again")
         if verdict is not None:
             take_verdict(verdict, copy, signer)
+            require_yes(copy / VERDICT, folder, judged)  # it may have been replaced since
         if signer is not None:
             sign_version(copy, signer, name)
 
