@@ -19,6 +19,7 @@ import yaml
 from support import object_stores
 from support.commands import EVERY_COMMAND
 from support.live import free_ports, is_open, until
+from support.signing import write_key
 from tfs_deploy.cli.main import run
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.rollout.begin import latest_rollout
@@ -109,6 +110,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     shutil.copy(ROOT / "configs/policy.yaml", folder)
     save_models(folder)
     shutil.copytree(folder / "models/digits/2", folder / "new/digits/1")
+    write_key(folder, "sign")[0].rename(folder / "sign.pem")
     np.save(folder / "digit.npy", np.full((1, 8, 8), 0.5, np.float32))
     (folder / "digit.json").write_text(str(np.full((8, 8), 0.5).tolist()))
     yield Place(folder)
@@ -193,6 +195,7 @@ def test_examples_that_run_models(example, place):
         "tfs-deploy verify models/digits --report verified",
         # the version in new/digits is the one that was verified
         "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
+        "tfs-deploy publish new/digits --to models/digits --sign sign.pem",
         "tfs-deploy publish new/digits --to models/digits",
         "tfs-deploy export model.keras --to models/digits",
         "tfs-deploy export train:model --to models/digits --keep 5",
@@ -202,7 +205,7 @@ def test_examples_that_run_models(example, place):
     ports_of(place, "keras.yaml")
     assert run(["up", "keras.yaml", "--quiet"]) == 0
     assert run(["down", "keras.yaml", "--quiet"]) == 0
-    for number in range(3, 7):
+    for number in range(3, 8):
         shutil.rmtree(f"models/digits/{number}")
 
 

@@ -12,6 +12,9 @@ _DURABLE = ("tests/unit/test_durability.py",)
 _TLS = "tfs_deploy/client/tls.py"
 _TLS_TESTS = ("tests/unit/client/test_tls.py",)
 
+_TRUST = "tfs_deploy/store/signing/trust.py"
+_TRUST_TESTS = ("tests/unit/store/signing/test_trust.py",)
+
 MUTANTS = (
     Mutant(
         "decide: judged before a step is baked",
@@ -292,5 +295,47 @@ MUTANTS = (
         "            file.flush()\n",
         "",
         _DURABLE,
+    ),
+    Mutant(
+        "trust: a revoked version is taken",
+        _TRUST,
+        "    if identity.digest in revoked:",
+        "    if False:",
+        _TRUST_TESTS,
+    ),
+    Mutant(
+        "trust: any signature of the key stands for one of the verdict",
+        _TRUST,
+        "    if statement.sums.keys() != {FILE_NAME}:",
+        "    if False:",
+        _TRUST_TESTS,
+    ),
+    Mutant(
+        "trust: the files need not be those that were verified",
+        _TRUST,
+        "        if listed.get(name) != sums.get(name):",
+        "        if False:",
+        _TRUST_TESTS,
+    ),
+    Mutant(
+        "trust: a git folder needs no signature, whatever the signer said",
+        _TRUST,
+        ' or name.split("/")[0] not in statement.ignored:',
+        ":",
+        _TRUST_TESTS,
+    ),
+    Mutant(
+        "certificates: whoever was certified certifies others",
+        "tfs_deploy/store/signing/certificates.py",
+        "        _require_issuer(issuer, above)\n",
+        "",
+        _TRUST_TESTS,
+    ),
+    Mutant(
+        "certificates: an expired one vouches",
+        "tfs_deploy/store/signing/certificates.py",
+        "    problem = validity_problem(certificate, now)\n    if problem:",
+        "    problem = validity_problem(certificate, now)\n    if False:",
+        _TRUST_TESTS,
     ),
 )

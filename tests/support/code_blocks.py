@@ -26,6 +26,8 @@ RUN_BY = {
     ("docs/docker.md", "yaml"): "tests/unit/deployment/file/test_docker_page.py",
     ("docs/export.md", "python"): "tests/unit/export/test_export_guide.py",
     ("docs/export.md", "indented"): "tests/unit/export/test_export_guide.py",
+    ("docs/signing.md", "sh"): "tests/e2e/test_signed_versions.py",
+    ("docs/signing.md", "yaml"): "tests/e2e/test_signed_versions.py",
     ("docs/rollouts.md", "sh"): "tests/e2e/rollout/test_guide.py",
     ("docs/rollouts.md", "yaml"): "tests/e2e/rollout/test_guide.py",
     ("docs/rollouts.md", "python"): "tests/e2e/rollout/test_guide.py",

@@ -166,7 +166,11 @@ class Ssl:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One server with its models; ``source`` is the file it came from, ``state_dir`` where its state is kept."""
+    """One server with its models; ``source`` is the file it came from, ``state_dir`` where its state is kept.
+
+    ``trust``: PEM files; with any, only versions that one of these keys signed are served. ``revoked``: digests of
+    versions that are not.
+    """
 
     name: str
     source: Path
@@ -176,6 +180,8 @@ class Deployment:
     batching: Batching | None = None
     monitoring: Monitoring | None = None
     ssl: Ssl | None = None
+    trust: tuple[Path, ...] = ()
+    revoked: tuple[str, ...] = ()
 
     @property
     def config_dir(self) -> Path:

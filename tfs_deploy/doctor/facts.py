@@ -152,6 +152,16 @@ class ModelStore:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A file under ``trust``: what is wrong with it, and ``seconds`` until its first certificate expires, if any."""
+
+    path: str
+    problem: str | None = None
+    hint: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """RLIMIT_NOFILE; None is unlimited."""
 
@@ -187,3 +197,4 @@ class MachineFacts:
     #: variables that were meant for an option and set none, each with the closest that does
     idle_variables: tuple[tuple[str, str | None], ...] = ()
     stores: tuple[ModelStore, ...] = ()
+    trusted: tuple[TrustedKey, ...] = ()

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.deployment.access import unreadable
 from tfs_deploy.deployment.certificates import validity
-from tfs_deploy.doctor.facts import Certificate, Clock, Disk, Limits, MachineFacts, Port, Wanted
+from tfs_deploy.doctor.facts import Certificate, Clock, Disk, Limits, MachineFacts, Port, TrustedKey, Wanted
 from tfs_deploy.doctor.installed import installed_packages
 from tfs_deploy.doctor.probes import probe_engine, probe_gpu, probe_store
-from tfs_deploy.errors import PlatformError, PortInUseError
+from tfs_deploy.errors import PlatformError, PortInUseError, TfsDeployError
 from tfs_deploy.host.posix import posix_module
 from tfs_deploy.host.tcp_ports import find_listener, is_free, listening_addresses
 from tfs_deploy.launch.docker.container import container_name
 from tfs_deploy.launch.docker.engine import ARCHITECTURES
 from tfs_deploy.launch.embedded.record import running_server
+from tfs_deploy.store.signing.trust import open_trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,7 @@ def gather(deployment: Deployment | None = None) -> MachineFacts:
             disks=tuple(_disks(deployment, engine)),
             certificates=tuple(_certificates(deployment)),
             stores=tuple(probe_store(model) for model in (deployment.models if deployment else ()) if model.store),
+            trusted=tuple(_trusted_key(path) for path in (() if deployment is None else deployment.trust)),
             limits=_limits(),
             clock=_clock(_nearest(_state(deployment))),
         )
@@ -155,6 +157,15 @@ def _certificates(deployment: Deployment | None) -> Iterator[Certificate]:
     for key, path in paths.items():
         if path is not None:
             yield Certificate(key, str(path), _seconds_left(path))
+
+
+def _trusted_key(path: Path) -> TrustedKey:
+    try:
+        trust = open_trust([path])
+    except TfsDeployError as error:
+        return TrustedKey(str(path), error.message, error.hint or "")
+    ends = [certificate.not_valid_after_utc.timestamp() for certificate in trust.certificates]
+    return TrustedKey(str(path), seconds=min(ends) - time.time() if ends else None)
 
 
 def _seconds_left(path: Path) -> float | None:

@@ -16,6 +16,7 @@ from tfs_deploy.doctor.machine import (
     judge_port,
     judge_store,
     judge_system,
+    judge_trusted_key,
 )
 from tfs_deploy.doctor.packages import judge_packages
 
@@ -42,6 +43,8 @@ def _findings(facts: MachineFacts) -> Iterator[Finding]:
         yield judge_certificate(certificate)
     for store in facts.stores:
         yield judge_store(store)
+    for number, key in enumerate(facts.trusted, 1):
+        yield judge_trusted_key(number, key)
     yield judge_limits(facts.limits)
     yield from judge_clock(facts.clock, facts.engine)
     for name, near in facts.idle_variables:

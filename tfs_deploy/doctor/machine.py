@@ -12,7 +12,17 @@ from tfs_deploy.text import counted, size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfs_deploy.doctor.facts import Certificate, Clock, Disk, EngineFacts, Limits, ModelStore, Port, Wanted
+    from tfs_deploy.doctor.facts import (
+        Certificate,
+        Clock,
+        Disk,
+        EngineFacts,
+        Limits,
+        ModelStore,
+        Port,
+        TrustedKey,
+        Wanted,
+    )
 
 _MB: Final = 10**6
 #: room in bytes below which (something fails, space is short): logs and config; versions; temporary files; images
@@ -115,6 +125,22 @@ def judge_certificate(certificate: Certificate) -> Finding:
     if days < _FEW_DAYS:
         return warning(name, f"{path} expires in {counted(days, 'day')}", renew)
     return ok(name, f"{path} is valid for {days} days")
+
+
+def judge_trusted_key(number: int, key: TrustedKey) -> Finding:
+    """Return whether signatures can be checked with a file under ``trust``, and for a while yet."""
+    name = f"trust.{number}"
+    renew = "trust its successor too, and publish versions that it signed; then take this one out"
+    if key.problem is not None:
+        return problem(name, key.problem, key.hint)
+    if key.seconds is None:
+        return ok(name, f"{key.path} is a public key")
+    if key.seconds <= 0:
+        return problem(name, f"{key.path} has expired: what it vouches for is refused", renew)
+    days = int(key.seconds // _DAY)
+    if days < _FEW_DAYS:
+        return warning(name, f"{key.path} expires in {counted(days, 'day')}", renew)
+    return ok(name, f"{key.path} is valid for {days} days")
 
 
 def judge_idle_variable(name: str, near: str | None) -> Finding:

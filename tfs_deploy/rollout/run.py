@@ -34,10 +34,12 @@ from tfs_deploy.rollout.machine.strategies import CANARY
 from tfs_deploy.rollout.progress import ProgressWatch
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
+from tfs_deploy.savedmodel.versions import find_version
 from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.lock import HeldLock, lock, rollout_purpose
 from tfs_deploy.state.mailbox import FileMailbox
 from tfs_deploy.state.request_tallies import requests_dir, set_watched
+from tfs_deploy.store.signing.trust import require_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -320,6 +322,8 @@ class Rollout:
         }
         plan = new_plan(self.model, to, served, {**found, **self._options})
         require_programs(plan)
+        folder = find_version(self.model.base_path, plan.new).path
+        require_trusted(folder, self.deployment.trust, self.deployment.revoked)
         return plan
 
     def _require_same(self, past: RecordedRollout) -> None:

@@ -21,3 +21,8 @@ ASSETS_EXTRA: Final = "assets.extra"
 WARMUP: Final = "assets.extra/tf_serving_warmup_requests"
 MANIFEST: Final = "assets.extra/tfs_deploy.json"
 GOLDENS: Final = "assets.extra/goldens"
+#: what others say about a version: files of it that neither the manifest nor the version's own signature covers
+SIGNATURE: Final = "assets.extra/signature.json"
+VERDICT: Final = "assets.extra/verdict.json"
+VERDICT_SIGNATURE: Final = "assets.extra/verdict.sig.json"
+ATTESTATIONS: Final = (SIGNATURE, VERDICT, VERDICT_SIGNATURE)

@@ -87,7 +87,7 @@ def build_manifest(
     metadata: Mapping[str, Any] | None = None,
     known: Mapping[str, FileEntry] | None = None,
 ) -> Manifest:
-    """Hash every file below ``version_dir`` (but an older manifest) and describe them.
+    """Hash every file below ``version_dir`` (but an older manifest and the attestations) and describe them.
 
     ``known``: entries of files that were hashed while they were written.
     """
@@ -190,11 +190,11 @@ def _compare(root: Path, name: str, entry: FileEntry) -> FileProblem | None:
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Yield the path of every file but the manifest, sorted."""
+    """Yield the path of every file but the manifest and the attestations, sorted."""
     found = []
     for folder, _, names in os.walk(root):
         found += [Path(folder, name).relative_to(root).as_posix() for name in names]
-    return iter(sorted(name for name in found if name != layout.MANIFEST))
+    return iter(sorted(name for name in found if name not in (layout.MANIFEST, *layout.ATTESTATIONS)))
 
 
 def hash_file(path: Path) -> FileEntry:

@@ -60,7 +60,7 @@ def publish_version(
         version: a number; ``None`` = the one after the highest; ``"timestamp"`` = seconds since the epoch.
         keep: how many versions stay; older ones are removed, except those that a deployment file or a rollout names.
         deployments: the deployment files to respect; default: those found near ``base_path`` (see ``export_model``).
-        check: called with the copy before it is visible; raises if it must not be published.
+        check: called with the copy before it is visible; raises if it must not be published, and may add attestations.
 
     Raises:
         UsageError: the base path, or the number, cannot be used, or a link leads out of the source.
@@ -85,7 +85,8 @@ def publish_version(
         if refused:
             raise VerdictError(f"{folder} has changed since the export: {refused[0]}", hint="export the version again")
         if check is not None:
-            check(staged.path)
+            with translate_os_errors(base):
+                check(staged.path)
         manifest = read_manifest(staged.path)
         published = staged.publish(version)
     same = _same_files(base, published, manifest)

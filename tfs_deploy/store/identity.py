@@ -7,13 +7,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.manifest import build_manifest, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tfs_deploy.savedmodel.manifest import FileEntry
 
 MANIFEST: Final = "manifest"
 FILES: Final = "files"
@@ -39,10 +39,12 @@ def identify(version_dir: Path) -> Identity:
     manifest = read_manifest(version_dir)
     if manifest is not None:
         return Identity(manifest.digest, MANIFEST)
-    return identity_of_files(build_manifest(version_dir, signature_digest="").files)
+    made = build_manifest(version_dir, signature_digest="")
+    return identity_of_files({name: entry.sha256 for name, entry in made.files.items()})
 
 
-def identity_of_files(files: Mapping[str, FileEntry]) -> Identity:
-    """Return the identity of a version without a manifest, whose files are hashed already."""
-    lines = "".join(f"{entry.sha256} {name}\n" for name, entry in sorted(files.items()))
+def identity_of_files(sums: Mapping[str, str]) -> Identity:
+    """Return the identity of a version without a manifest, attestations aside; ``sums``: path -> sha256 (hex)."""
+    counting = sorted((name, digest) for name, digest in sums.items() if name not in layout.ATTESTATIONS)
+    lines = "".join(f"{digest} {name}\n" for name, digest in counting)
     return Identity(hashlib.sha256(lines.encode()).hexdigest(), FILES)

@@ -36,6 +36,7 @@ from tfs_deploy.verify.verification import Evidence, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.savedmodel.goldens import Golden
@@ -66,6 +67,7 @@ class VerificationPlan:
         load: the load test; 0 seconds: no load test.
         data: the data set and the limits of its metrics, if there is one.
         policy: what a version may hold, if there is one.
+        trust: PEM files; one of these keys must have signed a version. None: signatures are not looked at.
     """
 
     subjects: tuple[Subject, ...]
@@ -78,6 +80,7 @@ class VerificationPlan:
     load: LoadSettings = NO_LOAD
     data: DataSettings | None = None
     policy: Policy | None = None
+    trust: tuple[Path, ...] = ()
 
 
 def verify(
@@ -137,7 +140,7 @@ class _Run:
             readable: Readable = {}
             server = server_traits(plan.template)
             for subject in plan.subjects:
-                info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore, server)
+                info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore, server, plan.trust)
                 if info is not None:
                     verify_policy(self._checker.of(model=str(subject)), info, plan.policy)
                     readable[subject] = info

@@ -23,6 +23,7 @@ from tfs_deploy.doctor.facts import (
     Packages,
     Port,
     Refusal,
+    TrustedKey,
     Wanted,
 )
 from tfs_deploy.doctor.finding import Finding, Level
@@ -36,6 +37,7 @@ from tfs_deploy.doctor.machine import (
     judge_port,
     judge_store,
     judge_system,
+    judge_trusted_key,
 )
 from tfs_deploy.doctor.packages import GOAWAY_ABORTS, judge_packages
 
@@ -471,6 +473,21 @@ def test_a_diagnosis_counts_and_knows_its_problems():
 def test_certificates(seconds, level, detail):
     found = judge_certificate(Certificate("cert", "/c", seconds))
     assert (found.id, found.level, found.detail) == ("tls.cert", level, detail)
+
+
+@pytest.mark.parametrize(
+    ("key", "level", "detail"),
+    [
+        (TrustedKey("/k"), OK, "/k is a public key"),
+        (TrustedKey("/k", "/k holds several keys", "one file a key"), PROBLEM, "/k holds several keys"),
+        (TrustedKey("/k", seconds=-1.0), PROBLEM, "/k has expired: what it vouches for is refused"),
+        (TrustedKey("/k", seconds=3 * 86_400.0), WARNING, "/k expires in 3 days"),
+        (TrustedKey("/k", seconds=90.5 * 86_400), OK, "/k is valid for 90 days"),
+    ],
+)
+def test_trusted_keys(key, level, detail):
+    found = judge_trusted_key(2, key)
+    assert (found.id, found.level, found.detail) == ("trust.2", level, detail)
 
 
 def test_the_versions_of_grpcio_that_abort_are_those_that_are_left_out() -> None:

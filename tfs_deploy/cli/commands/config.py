@@ -90,6 +90,7 @@ def command(
     from tfs_deploy.config.files import MODELS
     from tfs_deploy.deployment.active import apply_active
     from tfs_deploy.deployment.file import load_with_advice
+    from tfs_deploy.launch.planning.trust import require_all_trusted
     from tfs_deploy.state.active import read_active
     from tfs_deploy.text import counted
 
@@ -100,6 +101,10 @@ def command(
     deployment, advice = load_with_advice(file, check_disk=not no_disk, allow_latest=allow_latest)
     for problem in advice:
         output.note(f"warning: {problem}")
+    if not no_disk and deployment.trust:
+        from tfs_deploy.store.signing.trust import open_trust
+
+        open_trust(deployment.trust)
     if only_check:
         count = len(deployment.models)
         good = not (strict and advice)
@@ -118,6 +123,7 @@ def command(
     if out is None:
         output.result({"files": files, "flags": flags}, files[MODELS].rstrip("\n"), to_read=True)
         return 0
+    require_all_trusted(served)
     written = write_config(served, out)
     output.result({"files": files, "flags": flags, "written": [str(path) for path in written]})
     for path in written:

@@ -58,6 +58,7 @@ def command(
     document = describe(info, model=model)
     if signature is not None:
         _keep_one(document, signature)
+    document |= _claims(info)
     problems = _problems(info) if check else []
     if check:
         document["check"] = {"ok": not problems, "problems": problems}
@@ -74,6 +75,12 @@ def _problems(info: SavedModelInfo) -> list[str]:
     from tfs_deploy.savedmodel.review import check_files  # with numpy, which showing a model does without
 
     return check_files(info)
+
+
+def _claims(info: SavedModelInfo) -> dict[str, dict[str, Any] | None]:
+    from tfs_deploy.store.signing.claims import claims
+
+    return claims(info.path)
 
 
 def _keep_one(document: dict[str, Any], signature: str) -> None:
@@ -163,6 +170,10 @@ def _files(tree: Tree, document: dict[str, Any]) -> None:
         about = [f"{key.replace('_', ' ')}: {manifest[key]}" for key in _MANIFEST_SHOWN if manifest[key]]
         about += [f"{key}: {value}" for key, value in manifest["metadata"].items()]
         tree.add(f"manifest: {counted(len(manifest['files']), 'file')}, {manifest['created_at']}", about)
+    for what, key in (("files", "signed_by"), ("verdict", "verdict_signed_by")):
+        claim = document[key]
+        if claim is not None:
+            tree.add(f"{what}: {claim['problem'] or 'signed by ' + claim['name'] + ', which --trust of verify checks'}")
     if "check" in document:
         check = document["check"]
         tree.add("check: all files are as exported" if check["ok"] else "check: FAILED", check["problems"])

@@ -42,12 +42,14 @@ def command(output: Output, kind: str, file: Path, out: Path | None, *, allow_la
     """
     from tfs_deploy.deployment.active import apply_active
     from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.launch.planning.trust import require_all_trusted
     from tfs_deploy.launch.render.build_context import served_versions, write_build, write_compose
     from tfs_deploy.launch.render.compose import compose_file, dockerfile
     from tfs_deploy.state.active import read_active
 
     deployment = load_deployment(file, check_disk=True, allow_latest=allow_latest)
     served, _ = apply_active(deployment, read_active(deployment.state_dir))
+    require_all_trusted(served)
     if out is None:
         compose = kind == "compose"
         text = compose_file(served, "./config") if compose else dockerfile(served, served_versions(served))

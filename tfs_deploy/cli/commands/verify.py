@@ -13,7 +13,7 @@ from tfs_deploy.cli.line.option import option
 from tfs_deploy.cli.line.remote import ModelPath
 from tfs_deploy.cli.line.words import deployment_file
 from tfs_deploy.cli.shared.help import Command
-from tfs_deploy.cli.shared.options import common, op_libraries_option
+from tfs_deploy.cli.shared.options import CERTIFICATE, TRUST, common, make_signer, op_libraries_option, sign_option
 from tfs_deploy.cli.shared.verify_options import REFERENCE, make_plan, verify_options
 from tfs_deploy.errors import VerdictError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tfs_deploy.cli.shared.output import Output
+    from tfs_deploy.store.signing.keys import Signer
     from tfs_deploy.verify.verification import Verification
 
 
@@ -42,9 +43,14 @@ _REPORTS = ("junit.xml", "summary.md", "report.html")
 @option(
     "--report", type=click.Path(path_type=Path, file_okay=False), help="Write verdict and reports into this directory."
 )
+@TRUST
+@sign_option("the verdict that --report writes")
+@CERTIFICATE
 @op_libraries_option
 @common
-def command(output: Output, path: Path, *, report: Path | None, **options: Any) -> int:
+def command(
+    output: Output, path: Path, *, report: Path | None, sign: Path | None, certificate: Path | None, **options: Any
+) -> int:
     """Verify a version before it serves traffic.
 
     Use it in a pipeline, between `export` and `publish`. MODEL_DIR is a version directory, a base path (its newest
@@ -56,6 +62,9 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
     """
     from tfs_deploy.verify.run import verify
 
+    if sign is not None and report is None:
+        raise click.UsageError("--sign needs --report: the verdict that is signed.")
+    signer = make_signer(sign, certificate)
     plan = make_plan(path, options)
     if report is not None:
         _make_room(report)
@@ -69,7 +78,7 @@ def command(output: Output, path: Path, *, report: Path | None, **options: Any) 
             left.begin,
         )
     if report is not None:
-        _write(output, verification, report)
+        _write(output, verification, report, signer)
     return _conclude(output, verification)
 
 
@@ -91,17 +100,20 @@ class _TimeLeft:
 def _make_room(folder: Path) -> None:
     """See that the reports can be written before anything takes time, and remove the verdict of an earlier run."""
     from tfs_deploy.atomic import require_room
+    from tfs_deploy.store.signing.sign import SIGNATURE_NAME
     from tfs_deploy.store.verdict import FILE_NAME
 
-    require_room(folder, (*_REPORTS, FILE_NAME))
-    (folder / FILE_NAME).unlink(missing_ok=True)
+    require_room(folder, (*_REPORTS, FILE_NAME, SIGNATURE_NAME))
+    for name in (FILE_NAME, SIGNATURE_NAME):
+        (folder / name).unlink(missing_ok=True)
 
 
-def _write(output: Output, verification: Verification, folder: Path) -> None:
+def _write(output: Output, verification: Verification, folder: Path, signer: Signer | None) -> None:
     from tfs_deploy.atomic import write_files
     from tfs_deploy.report.junit import junit_xml
     from tfs_deploy.report.verification import verification_markdown
     from tfs_deploy.report.verification_html import verification_html
+    from tfs_deploy.store.signing.sign import sign_verdict
     from tfs_deploy.store.verdict import write_verdict
 
     texts = dict(
@@ -111,8 +123,10 @@ def _write(output: Output, verification: Verification, folder: Path) -> None:
             strict=True,
         )
     )
-    # the verdict last: where it is, everything is
+    # the verdict after the reports: where it is, everything is that it came with
     written = [*write_files(folder, texts), write_verdict(verification.as_dict(), folder)]
+    if signer is not None:
+        written.append(sign_verdict(folder, signer))
     output.note(f"wrote {', '.join(str(path) for path in written)}")
 
 

@@ -177,6 +177,7 @@ def make_plan(path: Path, options: dict[str, Any]) -> VerificationPlan:
         load_timeout=options["load_timeout"],
         excluded_checks=excluded_checks(options["skips"], only),
         ignore=ignored,
+        trust=_trust(options["trust"]),
         load=_load(options, targets),
         data=_data(options),
         policy=policy,
@@ -193,6 +194,15 @@ def _policy(options: dict[str, Any]) -> Policy | None:
     if any(skipped.partition(".")[0] == "policy" for skipped in options["skips"]):
         raise UsageError("--policy and --skip policy exclude each other", hint="drop one of them")
     return read_policy(options["policy"])
+
+
+def _trust(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the trusted keys, each of which can be used."""
+    if paths:
+        from tfs_deploy.store.signing.trust import open_trust
+
+        open_trust(paths)
+    return paths
 
 
 def _subjects(path: Path, name: str | None, baseline: str | None) -> tuple[Deployment | None, list[Subject]]:

@@ -22,6 +22,10 @@ def advise(deployment: Deployment) -> Iterator[Advice]:
     """Yield (path of the key, warning)."""
     for index, model in enumerate(deployment.models):
         yield from _unlabelled(("models", index), model)
+        if deployment.trust and model.version_policy.kind != "specific":
+            # file_system_storage_path_source.cc polls the base path
+            text = "the server loads newer versions itself, whatever trust says: write specific versions"
+            yield ("models", index, "versions"), text
     yield from _ineffective(deployment)
     yield from _open_to_others(deployment)
 

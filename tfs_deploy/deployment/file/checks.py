@@ -12,6 +12,7 @@ from tfs_deploy.deployment.deployment import REST_NAME
 from tfs_deploy.deployment.file.container import check_container, is_stock, release_of_server
 from tfs_deploy.deployment.file.conversion import to_batching
 from tfs_deploy.deployment.file.messages import did_you_mean, shown
+from tfs_deploy.deployment.file.text_values import DIGEST
 from tfs_deploy.deployment.flags import DERIVED_FLAGS, check_flag
 from tfs_deploy.errors import UsageError
 from tfs_deploy.host.addresses import is_ip_address
@@ -60,11 +61,18 @@ def check_file(
         for key, other in (("client_key", "client_cert"), ("client_cert", "client_key")):
             if getattr(file.ssl, key) is not None and getattr(file.ssl, other) is None:
                 yield ("ssl", key), f"needs {other}"
+    yield from _check_revoked(file)
     if file.monitoring is not None:
         if file.server.rest_port == 0:
             yield ("monitoring",), "needs server.rest_port: metrics are served on the REST port"
         if not file.monitoring.path.startswith("/"):
             yield ("monitoring", "path"), f"must start with a slash, not {shown(file.monitoring.path)}"
+
+
+def _check_revoked(file: DeploymentFile) -> Iterator[Finding]:
+    for index, digest in enumerate(file.revoked):
+        if not DIGEST.fullmatch(digest):
+            yield ("revoked", index), f"must be a digest of 64 hex digits, as inspect shows it, not {shown(digest)}"
 
 
 def _check_name(path: KeyPath, name: str) -> Iterator[Finding]:

@@ -48,6 +48,8 @@ def to_deployment(file: DeploymentFile, source: Path) -> Deployment:
         batching=None if file.batching is None else to_batching(file.batching),
         monitoring=None if file.monitoring is None else Monitoring(**_values(file.monitoring)),
         ssl=None if file.ssl is None else _ssl(file.ssl, folder),
+        trust=tuple(_path(folder, text) for text in file.trust or ()),
+        revoked=tuple(file.revoked),
     )
 
 

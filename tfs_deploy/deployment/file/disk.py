@@ -12,6 +12,7 @@ from tfs_deploy.deployment.access import unreadable
 from tfs_deploy.deployment.certificates import check_ssl
 from tfs_deploy.deployment.file.text_values import parse_release
 from tfs_deploy.deployment.links import HINT, blind_links
+from tfs_deploy.deployment.trusted_keys import check_trusted_keys
 from tfs_deploy.errors import ModelError, SpecError, UsageError
 from tfs_deploy.protos.text_format import read_message
 from tfs_deploy.savedmodel.graph.scan import graph_file, scan_saved_model
@@ -48,6 +49,8 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
     if deployment.ssl is not None:
         for key, message in check_ssl(deployment.ssl):
             yield ("ssl", key), message
+    for index, message in check_trusted_keys(deployment.trust):
+        yield ("trust", index), message
     yield from _check_server(deployment.server)
 
 

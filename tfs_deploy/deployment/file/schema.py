@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from tfs_deploy.deployment.deployment import REST_NAME, Batching, Embedded, Monitoring, Server, Ssl, TargetName
 from tfs_deploy.deployment.docker import Docker, Mount
-from tfs_deploy.deployment.file.text_values import LOG_SIZE, NETWORK, PLATFORM, RELEASE, SIZE, USER
+from tfs_deploy.deployment.file.text_values import DIGEST, LOG_SIZE, NETWORK, PLATFORM, RELEASE, SIZE, USER
 from tfs_deploy.host.addresses import LOOPBACK
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": rf"^(?=.{{1,100}}$){REST_NAME.pattern}$"})]
 Directory = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})]
 Store = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^([Ss]3|[Gg][Ss]|[Aa][Zz])://."})]
+Digest = Annotated[str, _form(DIGEST)]
 Size = Annotated[str, _form(SIZE)]
 Gpus = Annotated[
     Any,
@@ -246,6 +247,8 @@ class DeploymentFile(Section):
     batching: BatchingSection | None = None
     monitoring: MonitoringSection | None = None
     ssl: SslSection | None = None
+    trust: Annotated[list[str], Field(min_length=1)] | None = None
+    revoked: list[Digest] = []
     state: Directory | None = None
 
 

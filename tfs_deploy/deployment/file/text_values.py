@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tfs_deploy.deployment.docker import Gpus
 
+#: of a version: sha256 of its manifest
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 SIZE: Final = re.compile(r"([0-9]{1,15})([bkmgBKMG])?")
 _UNITS: Final = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 RELEASE: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]{1,4})?")

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 #: what describes exactly the files that it lies with
-_DESCRIPTIONS = (layout.MANIFEST,)
+_DESCRIPTIONS = (layout.MANIFEST, *layout.ATTESTATIONS)
 #: what belongs to the signatures that it was recorded for
-_RECORDINGS = (layout.MANIFEST, layout.GOLDENS, layout.WARMUP)
+_RECORDINGS = (*_DESCRIPTIONS, layout.GOLDENS, layout.WARMUP)
 
 
 class CopiedSource:

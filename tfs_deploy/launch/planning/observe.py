@@ -18,6 +18,7 @@ from tfs_deploy.errors import EnvironmentFault, StatusError, UsageError
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.memory import memory_of
 from tfs_deploy.launch.planning.facts import LaunchFacts
+from tfs_deploy.launch.planning.trust import untrusted
 from tfs_deploy.launch.reload import wait_for_answer
 from tfs_deploy.launch.server import ServerPorts
 from tfs_deploy.launch.server_state import (
@@ -186,6 +187,7 @@ def observe_address(deployment: Deployment, address: str, *, connect: Connect = 
         memory=memory_of(served, loaded, side_by_side=False, limit=target_of(deployment).memory_limit()),
         routed=_routed(deployment, read_traffic(traffic_path(served.state_dir)).models, kept),
         foreign=foreign,
+        problems=tuple(untrusted(served)),
         source=str(deployment.source),
     )
 
@@ -333,6 +335,7 @@ def _problems(found: _Found, ports: ServerPorts, leftovers: list[Leftover]) -> l
     """Return what keeps a server from its file, and from starting on ``ports`` where one is to be started."""
     other = other_server(found.deployment)
     problems: list[TfsDeployError] = [] if other is None else [other]
+    problems += untrusted(found.served)
     problems += [UsageError(link.message, hint=HINT) for link in blind_links(found.served)]
     if found.server is None or found.replacing:
         freed = [leftover.ports for leftover in leftovers if leftover.ports is not None]

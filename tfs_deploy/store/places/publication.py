@@ -50,6 +50,11 @@ class Publication:
         return sum(entry.size for entry in self.files.values())
 
     @property
+    def sums(self) -> dict[str, str]:
+        """The sha256 (hex) of each file, by its path."""
+        return {name: entry.sha256 for name, entry in self.files.items()}
+
+    @property
     def by(self) -> str:
         """Who published it, and when, as an error says it."""
         return f"{self.publisher} at {self.published_at}"

@@ -76,7 +76,7 @@ def pull_version(
         fetch_files(place, publication, staged.path, report)
         manifest = read_manifest(staged.path)
         # every byte was compared with its sum as it came
-        found = identity_of_files(publication.files) if manifest is None else Identity(manifest.digest, MANIFEST)
+        found = identity_of_files(publication.sums) if manifest is None else Identity(manifest.digest, MANIFEST)
         if found.digest != publication.digest:
             raise ModelError(
                 f"version {wanted} of {place.address} is not the one that its publication describes: "

@@ -132,7 +132,11 @@ def publish_objects(
     manifest = read_manifest(folder)
     known = {} if manifest is None else manifest.files
     files = {name: known.get(name) or hash_file(path) for name, path in paths.items()}
-    identity = identity_of_files(files) if manifest is None else Identity(manifest.digest, MANIFEST)
+    identity = (
+        identity_of_files({name: entry.sha256 for name, entry in files.items()})
+        if manifest is None
+        else Identity(manifest.digest, MANIFEST)
+    )
     while True:
         number = next_number(published, wanted, time.time())
         publication = Publication(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import ModelError
+from tfs_deploy.errors import ModelError, VerdictError
 from tfs_deploy.savedmodel.contract import Compatibility
 from tfs_deploy.savedmodel.inspect import inspect_model
 from tfs_deploy.savedmodel.lint import Severity
@@ -19,10 +19,12 @@ from tfs_deploy.savedmodel.review import (
     review_goldens,
     review_lint,
 )
+from tfs_deploy.store.signing.trust import require_signed
 from tfs_deploy.verify.checks import Judgement, failed, passed, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from tfs_deploy.protos.signatures import SignatureInfo
     from tfs_deploy.savedmodel.inspect import SavedModelInfo
@@ -40,11 +42,16 @@ _NOT_CARRIED: Final = ("resource", "variant")
 
 
 def verify_files(
-    checker: Checker, subject: Subject, ignore: Sequence[str] = (), server: ServerTraits | None = None
+    checker: Checker,
+    subject: Subject,
+    ignore: Sequence[str] = (),
+    server: ServerTraits | None = None,
+    trust: Sequence[Path] = (),
 ) -> SavedModelInfo | None:
     """Check the files of one version and return its description; ``None`` if they cannot be read.
 
-    ``ignore``: lint rules that are not applied; ``server``: what is known of the server that the version is for.
+    ``ignore``: lint rules that are not applied; ``server``: what is known of the server that the version is for;
+    ``trust``: PEM files of the keys, one of which must have signed the version.
     """
     found: list[SavedModelInfo] = []
 
@@ -65,6 +72,8 @@ def verify_files(
         return None
     (info,) = found
     checker.check("files.manifest", "", lambda: judge_files(review_files(info)))
+    if trust:
+        checker.check("files.signature", "", lambda: judge_signature(subject.path, trust))
     checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore), server=server)))
     checker.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
     if subject.baseline is None:
@@ -100,6 +109,14 @@ def judge_files(review: Review) -> Judgement:
     if review.of(NO_MANIFEST):
         return skipped("there is no manifest to check the files by; the variables match TensorFlow's checksums")
     return passed(f"{review.examined} files are as exported", float(review.examined), "files")
+
+
+def judge_signature(version_dir: Path, trust: Sequence[Path]) -> Judgement:
+    """Judge who signed the files."""
+    try:
+        return passed(f"signed by {require_signed(version_dir, trust)}")
+    except VerdictError as error:
+        return failed(error.message)
 
 
 def judge_lint(review: Review) -> Judgement:

@@ -19,6 +19,10 @@ CASES = {
         MODEL + "    versions: {specific: [1, 2]}\n    labels: {stable: 1, canary: 2}\n",
         "5: models[0].versions: requests without a label all go to version 2 (canary), the highest of 2 loaded ones",
     ),
+    "trust, and a server that loads what appears": (
+        MODEL + "trust: [key.pem]\n",
+        "3: models[0].versions: the server loads newer versions itself, whatever trust says: write specific versions",
+    ),
     "platform config over batching": (
         MODEL + "batching: {}\nserver: {platform_config: p}\n",
         "6: server.platform_config: replaces batching, which the server then ignores",

@@ -20,6 +20,7 @@ from tfs_deploy import export as ex
 from tfs_deploy import protos
 from tfs_deploy.errors import ModelError, TfsDeployError, UsageError, VerdictError
 from tfs_deploy.protos.signatures import CLASSIFY_METHOD, REGRESS_METHOD
+from tfs_deploy.savedmodel import layout
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.savedmodel.manifest import verify_manifest
 
@@ -172,6 +173,8 @@ def test_files_beside_the_graph_come_along_when_it_is_traced_again(models, tmp_p
     (tmp_path / "saved" / "assets.extra").mkdir()
     (tmp_path / "saved" / "assets.extra" / "card.md").write_text("about")
     (tmp_path / "saved" / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"of other signatures")
+    for name in layout.ATTESTATIONS:
+        (tmp_path / "saved" / name).write_text("about other files")
     exported = td.export_model(tmp_path / "saved", tmp_path / "m", signatures={"serving_default": "serving_default"})
     extra = exported.path / "assets.extra"
     assert sorted(path.name for path in extra.iterdir()) == ["card.md", "tfs_deploy.json"]
