@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.signing import verdict_about, write_key, write_version
 from tfs_deploy.cli.main import run
 from tfs_deploy.savedmodel.manifest import verify_manifest
 from tfs_deploy.store.places.follow import Follower
@@ -78,6 +79,44 @@ def test_retention_of_a_store_keeps_what_a_deployment_names(weed, new_address, v
     code, published = call("publish", version, "--to", place, "--keep", 2, "--deployment", file)
     assert (code, published["pruned"]) == (0, [2])
     assert list(open_place(place).versions()) == [1, 3, 4]
+
+
+def test_only_what_a_trusted_key_signed_is_pulled(weed, new_address, tmp_path, deployed, call):
+    key, public = write_key(tmp_path, "ours")
+    other, _ = write_key(tmp_path, "other")
+    version = write_version(tmp_path / "made")
+    verdict = verdict_about(version, tmp_path / "verified")
+    base, place = tmp_path / "models/digits", new_address(weed)
+    file = deployed(place)
+    file.write_text(f"{file.read_text()}trust: [{public}]\n")
+    sign = ("--sign", key, "--require-verdict", verdict)
+
+    assert call("publish", version, "--to", place)[0] == 0
+    code, document = call("pull", file)
+    assert (code, "assets.extra/signature.json is missing" in str(document), numbers(base)) == (1, True, [])
+    assert call("publish", version, "--to", place, "--sign", other, "--require-verdict", verdict)[0] == 0
+    code, document = call("pull", file)
+    assert (code, "not trusted" in str(document), numbers(base)) == (1, True, [])
+    code, published = call("publish", version, "--to", place, *sign)
+    assert (code, published["signed_by"]["name"] != "") == (0, True)
+    assert (call("pull", file)[0], numbers(base)) == (0, ["3"])
+    assert sorted(path.name for path in (version / "assets.extra").iterdir()) == ["tfs_deploy.json"]
+
+    digest = published["digest"]
+    file.write_text(f"{file.read_text()}revoked: [{digest}]\n")
+    assert call("publish", version, "--to", place, *sign)[0] == 0
+    code, document = call("pull", file)
+    assert (code, "is revoked" in str(document), numbers(base)) == (1, True, ["3"])
+
+
+def test_a_signed_upload_that_was_cut_off_is_resumed(weed, new_address, tmp_path, call):
+    key, _ = write_key(tmp_path, "ours")
+    version, address = write_version(tmp_path / "made"), new_address(weed)
+    assert call("publish", version, "--to", address, "--sign", key)[0] == 0
+    open_place(address).delete(["published/1.json"])
+    code, again = call("publish", version, "--to", address, "--sign", key)
+    smallest = min(path.stat().st_size for path in version.rglob("*") if path.is_file())  # sent in any case
+    assert (code, again["version"], again["sent_bytes"]) == (0, 1, smallest)
 
 
 def test_clean_needs_no_model(weed, new_address, version, call):

@@ -19,6 +19,7 @@ from tfs_deploy.state.active import read_active
 from tfs_deploy.store.places.opened import open_place
 from tfs_deploy.store.places.pull import Pulled, pull_version
 from tfs_deploy.store.retention import prune
+from tfs_deploy.store.signing.trust import require_trusted
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
@@ -112,7 +113,7 @@ class Follower:
             record = active.get(model.name)
             named = {*model.labels.values(), *(() if record is None else (*record.versions, *record.labels.values()))}
             try:
-                yield from self._step(model, named)
+                yield from self._step(deployment, model, named)
             except TfsDeployError as error:
                 yield Step(model.name, error=error)
 
@@ -122,11 +123,14 @@ class Follower:
             self._places[model.store] = self._opened(model.store)
         return self._places[model.store]
 
-    def _step(self, model: Model, named: Collection[int]) -> Iterator[Step]:
+    def _step(self, deployment: Deployment, model: Model, named: Collection[int]) -> Iterator[Step]:
+        def check(folder: Path) -> None:
+            require_trusted(folder, deployment.trust, deployment.revoked)
+
         place = self._place(model)
         base = model.base_path
         for number in versions_to_pull(place.versions(), _local(base), model.version_policy, named):
-            yield Step(model.name, pull_version(place, number, base, report=self._report))
+            yield Step(model.name, pull_version(place, number, base, check=check, report=self._report))
         here = _local(base)
         # under ``all`` every version is served
         if self._keep is not None and len(here) > self._keep and model.version_policy.kind != "all":

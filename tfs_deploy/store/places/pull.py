@@ -19,6 +19,8 @@ from tfs_deploy.store.publish import stage, translate_os_errors
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tfs_deploy.store.places.place import Place, Report
     from tfs_deploy.store.places.publication import Publication
 
@@ -55,9 +57,12 @@ def pull_version(
     number: int | None,
     base_path: str | os.PathLike[str],
     *,
+    check: Callable[[Path], None] | None = None,
     report: Report | None = None,
 ) -> Pulled:
     """Bring a version (default: the newest) into ``base_path`` under its number, or find it there.
+
+    ``check`` is called with the directory before it appears, and raises if it must not.
 
     Raises:
         ModelError: the place has no such version, or its publication is not valid.
@@ -83,6 +88,8 @@ def pull_version(
                 f"{found}, not {publication.digest[:12]}",
                 hint="publish it again under a new number",
             )
+        if check is not None:
+            check(staged.path)
         try:
             path = staged.publish(wanted).path
         except UsageError:

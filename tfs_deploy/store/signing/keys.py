@@ -67,7 +67,9 @@ class Signer:
 
     def sign(self, payload: bytes) -> Bundle:
         """Return the signature over a payload."""
-        signature = self.key.sign(signed_bytes(payload), ec.ECDSA(_HASHES[self.key.curve.name]))
+        # The same files get the same signature (RFC 6979), so that an upload that was cut off is resumed.
+        scheme = ec.ECDSA(_HASHES[self.key.curve.name], deterministic_signing=True)
+        signature = self.key.sign(signed_bytes(payload), scheme)
         if self.chain:
             return Bundle(payload, signature, chain=tuple(each.public_bytes(Encoding.DER) for each in self.chain))
         return Bundle(payload, signature, hint=hint_of(self.key.public_key()))
