@@ -101,7 +101,7 @@ def seaweedfs(folder: Path) -> Iterator[Store]:
     command = [str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1"]
     command += ["-ip.bind=127.0.0.1", f"-s3.port={s3}", f"-s3.config={folder / 's3.json'}", "-admin.ui=false"]
     command += ["-webdav=false", "-bucket=models", f"-master.port={master}", f"-volume.port={volume}"]
-    command += [f"-filer.port={filer}"]
+    command += [f"-filer.port={filer}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     environment = _aws(s3, key, secret)
 
     def ready() -> None:

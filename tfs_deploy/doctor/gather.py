@@ -24,7 +24,6 @@ from tfs_deploy.host.tcp_ports import find_listener, is_free, listening_addresse
 from tfs_deploy.launch.docker.container import container_name
 from tfs_deploy.launch.docker.engine import ARCHITECTURES
 from tfs_deploy.launch.embedded.record import running_server
-from tfs_deploy.store.signing.trust import open_trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,6 +159,8 @@ def _certificates(deployment: Deployment | None) -> Iterator[Certificate]:
 
 
 def _trusted_key(path: Path) -> TrustedKey:
+    from tfs_deploy.store.signing.trust import open_trust
+
     try:
         trust = open_trust([path])
     except TfsDeployError as error:
