@@ -92,7 +92,10 @@ def test_six_mistakes_are_six_lines_and_nothing_is_written(tmp_path):
         f"shop.yaml:8: models[0].base_path: base path {tmp_path}/nowhere does not exist",
         "shop.yaml:10: models[0].labels.stable: version 3 is not served, versions.specific lists 1, 2",
         "shop.yaml:11: models[0].traffic: weights must sum to 100, not 90",
-        "shop.yaml:12: models[0].colour: unknown key, the keys here are name, base_path, versions, labels, traffic",
+        (
+            "shop.yaml:12: models[0].colour: unknown key, the keys here are "
+            "name, base_path, store, versions, labels, traffic"
+        ),
     ]
     assert hint == "hint: correct the file, then check it with: tfs-deploy config shop.yaml --check\n"
     assert [path.name for path in tmp_path.iterdir()] == ["shop.yaml"]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from support.live import free_ports
+from support.signing import write_key
 from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.deployment.file import load_deployment, write_yaml
 from tfs_deploy.server.process.flags import parse_flags
@@ -73,6 +74,9 @@ def test_the_embedded_server_loads_the_example(name, tmp_path, models):
             shutil.copytree(half, tmp_path / model["base_path"] / str(version))
     if "ssl" in document:
         _certificate(tmp_path, document["ssl"])
+    for key in document.get("trust", ()):
+        (tmp_path / key).parent.mkdir(exist_ok=True)
+        write_key(tmp_path, "any")[1].rename(tmp_path / key)
     path = tmp_path / "example.yaml"
     path.write_text(write_yaml(document))
     deployment = load_deployment(path, check_disk=True)

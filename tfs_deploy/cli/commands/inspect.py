@@ -171,7 +171,7 @@ def _files(tree: Tree, document: dict[str, Any]) -> None:
         about += [f"{key}: {value}" for key, value in manifest["metadata"].items()]
         tree.add(f"manifest: {counted(len(manifest['files']), 'file')}, {manifest['created_at']}", about)
     for what, key in (("files", "signed_by"), ("verdict", "verdict_signed_by")):
-        claim = document[key]
+        claim = document.get(key)
         if claim is not None:
             tree.add(f"{what}: {claim['problem'] or 'signed by ' + claim['name'] + ', which --trust of verify checks'}")
     if "check" in document:
