@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.forked_command import run_command
+from support.live import free_ports
 from tfs_deploy.config.models import parse
 from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
@@ -183,6 +184,8 @@ def test_what_cannot_be_imported_is_listed_by_line(tmp_path):
 
 
 def test_a_plan_for_what_does_not_run_yet(shop):
+    grpc, rest = free_ports(2)
+    shop.write_text(f"{shop.read_text()}server: {{grpc_port: {grpc}, rest_port: {rest}}}\n")
     done = cli("plan", "shop.yaml", cwd=shop.parent)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:7] == [
@@ -190,7 +193,7 @@ def test_a_plan_for_what_does_not_run_yet(shop):
         "  zoo: specific 1",
         "",
         "in this order:",
-        "  1. start a server on gRPC port 8500 and REST port 8501",
+        f"  1. start a server on gRPC port {grpc} and REST port {rest}",
         "  2. load zoo version 1",
         "  3. wait until every version is available",
     ]

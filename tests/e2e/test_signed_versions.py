@@ -80,7 +80,11 @@ def test_the_guide_works_as_printed(tmp_path: Path):
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl")
     shutil.copytree(signing.write_version(tmp_path), tmp_path / "new/digits/1")
-    text = "\n".join(f"cat > digits.yaml <<'END'\n{block}END" if kind == "yaml" else block for kind, block in BLOCKS)
+    grpc, rest = free_ports(2)  # the ports of the guide may be in use here
+    server = f"server: {{grpc_port: {grpc}, rest_port: {rest}}}\n"
+    text = "\n".join(
+        f"cat > digits.yaml <<'END'\n{block}{server}END" if kind == "yaml" else block for kind, block in BLOCKS
+    )
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     done = subprocess.run(
         ["bash", "-ec", text], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
