@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support.forked_command import run_command
+from support.live import free_ports
 from tfs_deploy.cli.shared.rollout_views import duration_text
 
 FILE = """
@@ -30,7 +31,8 @@ def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def file(tmp_path) -> str:
     path = tmp_path / "shop.yaml"
-    path.write_text(FILE)
+    grpc, rest = free_ports(2)
+    path.write_text(f"{FILE}server: {{grpc_port: {grpc}, rest_port: {rest}}}\n")
     return str(path)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.live import free_port
 from tfs_deploy.deployment import Deployment
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.launch import targets
@@ -47,6 +48,8 @@ def test_a_container_is_named_by_its_engine_and_any_other_process_by_its_number(
 
 def test_a_server_that_reads_the_deployments_config_is_its_own(tmp_path, monkeypatch):
     deployment = Deployment("shop", tmp_path / "shop.yaml", tmp_path / "state", ())
+    server = dataclasses.replace(deployment.server, grpc_port=free_port(), rest_port=0)
+    deployment = dataclasses.replace(deployment, server=server)
     targets.require_own(deployment)  # no server answers
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = dataclasses.replace(deployment.server, grpc_port=listener.getsockname()[1], rest_port=0)
