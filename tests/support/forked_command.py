@@ -198,13 +198,16 @@ def _main(handle: str, preload: str) -> int:
     for module in pkgutil.walk_packages(package.__path__, "tfs_deploy."):
         if module.name not in _LEFT_OUT and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    before = dict(os.environ)
     importlib.import_module("tfs_deploy.runtime.library").load_library()
+    # which TensorFlow reads at its first tensor only, as for how its allocator works
+    loading = {name: value for name, value in os.environ.items() if name not in before}
     if preload:
         importlib.import_module(preload)
     request = _serve(socket.socket(fileno=int(handle)))
     os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update(request["env"])
+    os.environ.update(loading | request["env"])
     sys.argv = [str(Path(package.__path__[0], "__main__.py")), *request["arguments"]]
     sys.path[0] = request["cwd"]  # as for python -m
     importlib.invalidate_caches()
