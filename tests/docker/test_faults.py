@@ -35,7 +35,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file sy
 
 
 def serves(shop) -> bool:
-    with Client(f"127.0.0.1:{shop.port}", timeout=2.0) as client:
+    with Client(f"127.0.0.1:{shop.port}", timeout=30.0) as client:
         try:
             return client.predict("hp", X, label="stable")["y"] == [3.0]
         except TfsDeployError:

@@ -18,6 +18,8 @@ _TRIES = 3
 _VERY_LATE = 0.5
 #: threads through which a call ends one after the other: the timer, the poller, the caller
 _HANDS = 3
+#: through which a server ends: main thread, drain, REST loop, gRPC, timer, the process that watches it, the caller
+ENDING_HANDS = 7
 
 
 class Wakes:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from support.lateness import Wakes
+from support.lateness import ENDING_HANDS, Wakes
 from support.live import until
 from support.steady_client import steady_client
 
@@ -70,15 +70,14 @@ class Wire:
 
 
 def fuzz_rest(server: Server, seed: int, count: int) -> None:
-    wire = Wire(server.rest_port)
     requests = rest_requests(seed)
-    for number in range(count):
-        request = next(requests)
-        status, body = wire.ask(request)
-        assert status < 500 or (status == 501 and b"\r\n" not in request.split(b" ")[0]), (status, body, request)
-        if number % BLOCK == BLOCK - 1:
-            server.assert_well()
-    wire.close()
+    with contextlib.closing(Wire(server.rest_port)) as wire:
+        for number in range(count):
+            request = next(requests)
+            status, body = wire.ask(request)
+            assert status < 500 or (status == 501 and b"\r\n" not in request.split(b" ")[0]), (status, body, request)
+            if number % BLOCK == BLOCK - 1:
+                server.assert_well()
 
 
 def fuzz_grpc(server: Server, seed: int, count: int) -> None:
@@ -234,7 +233,7 @@ def assert_ends_within_an_attack(server: Server, attack: Attack, pace: Pace, rng
         # the attackers met a server that has gone
         assert isinstance(last.exception(), (AssertionError, OSError, grpc.RpcError)) or last.exception() is None
     print(f"ended {took:.2f} s after SIGTERM, this machine is up to {wakes.worst:.2f} s late")
-    assert took < DRAIN + 1 + 3 * wakes.worst
+    assert took < DRAIN + 1 + ENDING_HANDS * wakes.worst
     log = server.log.read_text(errors="replace")
     assert "Traceback" not in log
     assert "ASGI" not in log

@@ -18,7 +18,7 @@ import grpc
 import numpy as np
 import pytest
 
-from support.lateness import Wakes
+from support.lateness import ENDING_HANDS, Wakes
 from support.live import until
 from tfs_deploy import protos
 from tfs_deploy.client import Client
@@ -318,4 +318,4 @@ def test_sigterm_while_a_large_body_is_parsed(
             server.process.terminate()
             assert server.process.wait(100) == 0
             took = time.monotonic() - begun
-    assert took < 0.5 + 1 + 3 * wakes.worst
+    assert took < 0.5 + 1 + ENDING_HANDS * wakes.worst
