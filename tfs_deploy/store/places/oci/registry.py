@@ -20,6 +20,7 @@ from tfs_deploy.extras import import_extra
 from tfs_deploy.store.places.oci.faults import PLAIN_HTTP, Fault, Refused, no_answer, refusal, sentence
 from tfs_deploy.store.places.oci.image import LARGEST_CONFIG, MANIFEST_TYPE, digest_of
 from tfs_deploy.store.places.oci.login import HUB, HUB_HOST, Challenge, find_credentials, read_challenge, read_token
+from tfs_deploy.store.places.oci.unlogged import unlogged
 from tfs_deploy.store.places.retry import Failure, Lost, Patience, Requests
 from tfs_deploy.text import parse_document
 
@@ -239,7 +240,8 @@ class Registry:
         request = self._client.build_request(method, url, headers=headers, content=body() if body else None)
         if authorization and request.url.netloc == self._httpx.URL(self._base).netloc:  # uploads may be elsewhere
             request.headers["Authorization"] = authorization
-        return self._client.send(request, stream=True, follow_redirects=method in ("GET", "HEAD"))
+        with unlogged():
+            return self._client.send(request, stream=True, follow_redirects=method in ("GET", "HEAD"))
 
     def _log_in(self, challenge: Challenge) -> str:
         """Return the value of the header that a registry wants; raises ``Refused`` if there is none to give."""
@@ -251,12 +253,13 @@ class Registry:
         if challenge.kind != "bearer" or not realm:
             raise Refused(Fault(401))
         asked = {key: text for key, text in challenge.parameters.items() if key in ("service", "scope")}
-        if credentials is not None and credentials.identity_token:
-            grant = {"grant_type": "refresh_token", "client_id": "tfs-deploy"}
-            answer = self._client.post(realm, data={**grant, **asked, "refresh_token": credentials.identity_token})
-        else:
-            headers = {} if credentials is None else {"Authorization": credentials.basic}
-            answer = self._client.get(realm, params=asked, headers=headers)
+        with unlogged():
+            if credentials is not None and credentials.identity_token:
+                grant = {"grant_type": "refresh_token", "client_id": "tfs-deploy"}
+                answer = self._client.post(realm, data={**grant, **asked, "refresh_token": credentials.identity_token})
+            else:
+                headers = {} if credentials is None else {"Authorization": credentials.basic}
+                answer = self._client.get(realm, params=asked, headers=headers)
         if answer.status_code not in (200, 400):
             raise refusal(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         token = read_token(answer.content)
