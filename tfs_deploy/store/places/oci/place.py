@@ -185,7 +185,7 @@ class OciPlace:
         for layer, blob in self._layers(publication):
             for member in layer.members:
                 if member.name == name:
-                    chunks = self.registry.blob(blob.digest, member.offset, member.offset + member.size)
+                    chunks = self._bytes(publication, blob.digest, member.offset, member.offset + member.size)
                     self._write(publication, name, chunks, target, report)
 
     def fetch_all(self, publication: Publication, folder: Path, report: Report | None = None) -> None:
@@ -193,7 +193,7 @@ class OciPlace:
 
         def read(index: int) -> None:
             layer, blob = layers[index]
-            pieces = layer.files(self.registry.blob(blob.digest, 0, blob.size))
+            pieces = layer.files(self._bytes(publication, blob.digest, 0, blob.size))
             for name, group in groupby(pieces, key=lambda piece: piece[0]):
                 self._write(publication, name, (piece for _, piece in group), folder / name, report)
 
@@ -206,6 +206,12 @@ class OciPlace:
             raise self._gone(publication.number)
         return image.layers
 
+    def _bytes(self, publication: Publication, digest: str, start: int, stop: int) -> Iterator[bytes]:
+        try:
+            yield from self.registry.blob(digest, start, stop)
+        except Gone:
+            raise self._gone(publication.number) from None
+
     def _write(
         self,
         publication: Publication,
@@ -216,14 +222,11 @@ class OciPlace:
     ) -> None:
         digest = hashlib.sha256()
         with target.open("xb") as file:
-            try:
-                for chunk in chunks:
-                    file.write(chunk)
-                    digest.update(chunk)
-                    if report is not None:
-                        report(len(chunk))
-            except Gone:
-                raise self._gone(publication.number) from None
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
+                if report is not None:
+                    report(len(chunk))
         if digest.hexdigest() != publication.files[name].sha256:
             where = self.address.at(publication.number)
             raise VerdictError(f"{name} in {where} is not what was published: its sha256 differs", hint=_AGAIN)
