@@ -129,11 +129,20 @@ def test_clean_needs_no_model(weed, new_address, version, call):
     assert (code, document["cleaned"]) == (0, [folder])
 
 
+def test_a_registry_cleans_itself(images, new_address, version, capsys):
+    place = new_address(images)
+    assert run(["publish", str(version), "--to", place, "--clean"]) == 0
+    said = capsys.readouterr().out
+    assert f"{place}@1" in said
+    assert "a registry collects what no version names by itself" in said
+
+
 @pytest.mark.parametrize("command", [["inspect"], ["lint", "--fail-on", "error"], ["diff"]])
+@pytest.mark.parametrize("kind", ["weed", "images"])
 def test_what_reads_a_model_takes_a_version_in_a_store(
-    weed, new_address, version, call, tmp_path, monkeypatch, command
+    request, kind, new_address, version, call, tmp_path, monkeypatch, command
 ):
-    place = new_address(weed)
+    place = new_address(request.getfixturevalue(kind))
     open_place(place).publish(version)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -158,6 +167,9 @@ def test_what_reads_a_model_takes_a_version_in_a_store(
         (["publish", "m", "--to", "s3://key:secret@models/digits"], "names no valid bucket"),
         (["export", "m", "--to", "s3://models/digits"], "is not a local directory"),
         (["inspect", "s3:///digits"], "names no valid bucket"),
+        (["inspect", "oci://me:secret@host/digits"], "names no valid registry"),
+        (["pull", "oci://host/digits:latest", "--to", "x"], "valid version after its ':'"),
+        (["publish", "m", "--to", "oci://host/digits:7"], "is one version"),
     ],
 )
 def test_mistakes_are_told(call, arguments, message):
@@ -178,6 +190,23 @@ def test_a_deployment_gets_what_it_serves(weed, new_address, version, deployed, 
     assert numbers(tmp_path / "models/digits") == ["2", "4"]
     assert call("pull", file)[1]["models"] == []
     assert call("pull", deployed(None))[0] == 2
+
+
+def test_doctor_asks_the_registry_of_a_model(images, new_address, version, deployed, tmp_path):
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.doctor.probes import probe_store
+
+    place = open_place(new_address(images))
+    place.publish(version)
+    (model,) = load_deployment(deployed(str(place.address))).models
+    assert probe_store(model).versions == 1
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text("{")
+    assert probe_store(model).error is None, "credentials are read only where they are asked for"
+    (model,) = load_deployment(deployed("oci://127.0.0.1:9/digits")).models
+    refused = probe_store(model).error
+    assert refused is not None
+    assert "oci://127.0.0.1:9 cannot be reached" in refused.message
 
 
 def test_doctor_asks_the_store_of_a_model(weed, new_address, version, deployed, monkeypatch):
