@@ -141,7 +141,8 @@ def _split_version(rest: str, text: str) -> tuple[str, int | None]:
 def _parse_repository(rest: str, text: str) -> Address:
     rest, version = _split_version(rest, text)
     registry, _, path = rest.partition("/")
-    if not _REGISTRY.fullmatch(registry):
+    port = registry.rpartition("]")[2].partition(":")[2]
+    if not _REGISTRY.fullmatch(registry) or int(port or "1") not in range(1, 65536):
         hint = f"write {OCI}://REGISTRY[:PORT]/REPOSITORY; credentials come from the configuration of docker login"
         raise UsageError("the address names no valid registry", hint=hint)
     path, colon, tag = path.rstrip("/").partition(":")

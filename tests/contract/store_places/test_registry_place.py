@@ -220,6 +220,8 @@ def test_an_image_of_another_kind_under_a_number_is_told(images, new_address, ve
     assert list(place.versions()) == [1, 4]
     with pytest.raises(ModelError, match=r"@4 is not a version that tfs-deploy published"):
         pull_version(place, None, tmp_path / "models/digits")
+    with pytest.raises(ModelError, match=r"@4 is not a version that tfs-deploy published"):
+        place.remove(4)
     assert place.publish(version).publication.number == 5
 
 

@@ -59,6 +59,7 @@ def test_what_an_address_names(text, expected):
         ("oci://me:secret@host/digits@x", "the address does not name a valid version after its '@'", "@7"),
         ("s3://me:secret@host/digits@x", "the address does not name a valid version after its '@'", "@7"),
         ("oci://host:port/digits", "names no valid registry", "[:PORT]"),
+        ("oci://host:65536/digits", "names no valid registry", "[:PORT]"),
         ("oci://host", "names no valid repository", "oci://host/REPOSITORY"),
         ("oci://host/Digits", "names no valid repository", "lower case"),
         ("oci://host/a/../digits", "names no valid repository", "lower case"),

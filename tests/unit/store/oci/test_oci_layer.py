@@ -83,7 +83,7 @@ def test_large_versions_have_several_layers_each_complete_in_itself():
     assert layers_of(7, FILES, [4, 1, 1]) == layers
 
 
-@pytest.mark.parametrize(("files", "size"), [(1, 5 << 30), (20_000, 1 << 10), (300, 100 << 30), (20_000, 10 << 20)])
+@pytest.mark.parametrize(("files", "size"), [(1, 5 << 30), (300, 1 << 10), (300, 100 << 30), (1000, 10 << 20)])
 def test_there_are_never_more_layers_than_a_file_system_takes(files, size):
     layers = plan_layers(7, {f"assets/{index}": FileEntry("0" * 64, size) for index in range(files)})
     assert 1 <= len(layers) <= 33

@@ -208,6 +208,7 @@ def test_missing_and_wrong_credentials_are_told(answered, tmp_path, config, mess
         ([error(403, "DENIED")], "wants credentials"),
         ([error(400)], r"refuses the request while listing versions \(400\)"),
         ([error(405)], "does not offer what listing versions needs"),
+        ([httpx.InvalidURL("s3cret")], "leads to an address that is not valid while listing versions"),
         ([httpx.ReadTimeout("")] * 3, "did not answer in time"),
         ([httpx.ConnectError("refused")] * 3, "cannot be reached"),
         ([httpx.RemoteProtocolError("peer closed")] * 3, "lost the connection"),

@@ -39,7 +39,7 @@ class Fault:
     def passes(self) -> bool:
         """Tell whether another try may succeed."""
         if not self.status:
-            return self.kind not in ("certificate", "no TLS")
+            return self.kind not in ("certificate", "no TLS", "astray")
         return self.status in (408, 429) or self.status >= 500
 
     @property
@@ -73,6 +73,8 @@ def no_answer(error: Exception) -> Fault:
         return Fault(kind="certificate")
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
         return Fault(kind="no TLS")
+    if name in ("InvalidURL", "UnsupportedProtocol", "TooManyRedirects"):
+        return Fault(kind="astray")
     if name in ("ConnectError", "ConnectTimeout"):
         return Fault(kind="connect")
     return Fault(kind="silent" if name.endswith("Timeout") else _CUT)
@@ -124,6 +126,9 @@ def _unanswered(fault: Fault, where: str, registry: str, doing: str) -> Environm
     if fault.kind == "no TLS":
         hint = f"if it is yours, on a network that you trust, set {PLAIN_HTTP}={registry}"
         return EnvironmentFault(f"{where} does not speak TLS", hint=hint)
+    if fault.kind == "astray":
+        hint = "check the address, and what the registry's log says"
+        return EnvironmentFault(f"{where} leads to an address that is not valid while {doing}", hint=hint)
     if fault.unreachable:
         hint = "check the address, its port, and the network"
         return EnvironmentFault(f"{where} cannot be reached while {doing}", hint=hint, retriable=True)

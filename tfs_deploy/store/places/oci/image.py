@@ -105,9 +105,13 @@ def config_blob(manifest: bytes, where: str) -> Blob:
     return config
 
 
-def folder_of(manifest: bytes, where: str) -> str:
-    """Return the name of the folder of a version's files (``publication.folder_name``), empty if it is no version."""
-    return _annotation(_parsed(manifest, where), _FOLDER)
+def folder_of(manifest: bytes) -> str:
+    """Return the name of the folder of a version's files (``publication.folder_name``), empty if there is none."""
+    try:
+        document = parse_document(manifest)
+    except ValueError:
+        return ""
+    return _annotation(document, _FOLDER) if isinstance(document, dict) else ""
 
 
 def read_image(manifest: bytes, config: bytes, where: str) -> Image:

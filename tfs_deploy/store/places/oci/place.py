@@ -170,7 +170,7 @@ class OciPlace:
         def read(number: int) -> None:
             manifest = self.registry.manifest(str(number))
             if manifest is not None:
-                folders.append(folder_of(manifest, str(self.address.at(number))))
+                folders.append(folder_of(manifest))
 
         in_parallel(read, sorted(published)[-_COMPARED:])
         return same_files(publication.folder, folders, published)
@@ -243,10 +243,13 @@ class OciPlace:
     def remove(self, number: int) -> None:
         """Remove a version: its manifest, and so its tag; the registry collects the blobs.
 
-        Raises ``EnvironmentFault`` where the registry does not allow it.
+        Raises ``EnvironmentFault`` where the registry does not allow it, ``ModelError`` for an image of another kind.
         """
-        digest = self.registry.digest(str(number))
-        if digest is not None and not self.registry.delete_manifest(digest):
+        manifest = self.registry.manifest(str(number))
+        if manifest is None:
+            return
+        config_blob(manifest, str(self.address.at(number)))  # a number may be the tag of something else
+        if not self.registry.delete_manifest(digest_of(manifest)):
             raise cannot_delete(self.address)
 
     def clean(self, older_than: float) -> list[str]:

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin
 
 from tfs_deploy import __version__
 from tfs_deploy.errors import EnvironmentFault, TfsDeployError
@@ -63,7 +62,8 @@ class Registry:
     def __init__(self, address: Address, patience: Patience) -> None:
         self._httpx: Any = import_extra("httpx", "storage")
         self.address = address.base
-        self.requests = Requests(patience, (self._httpx.TransportError, Refused, Lost), self._judge)
+        failures = (self._httpx.RequestError, self._httpx.InvalidURL, Refused, Lost)
+        self.requests = Requests(patience, failures, self._judge)
         allowed = {name.strip() for name in os.environ.get(PLAIN_HTTP, "").split(",")} - {""}
         host, path = address.bucket, address.path
         if host == HUB:
@@ -72,8 +72,11 @@ class Registry:
         self._login = threading.Lock()
         self._authorization = ""
         self._credentials = ""
+        connect = min(5.0, patience.silence)
+        # after the last byte of a blob a registry may move it: in a bucket, that is a copy
+        self._slow = self._httpx.Timeout(patience.silence, connect=connect, pool=None, read=10 * patience.silence)
         self._client: httpx.Client = self._httpx.Client(
-            timeout=self._httpx.Timeout(patience.silence, connect=min(5.0, patience.silence), pool=None),
+            timeout=self._httpx.Timeout(patience.silence, connect=connect, pool=None),
             headers={"User-Agent": f"tfs-deploy/{__version__}", "Accept": _ACCEPTED, "Accept-Encoding": "identity"},
             event_hooks={"request": [partial(_require_secure, f"{address.scheme}://{address.bucket}", allowed)]},
             max_redirects=5,
@@ -146,7 +149,7 @@ class Registry:
 
         def put() -> None:
             begun = self._answer("POST", "blobs/uploads/", headers={"Content-Length": "0"})
-            location = urljoin(begun.url, begun.headers.get("Location", ""))
+            location = str(self._httpx.URL(begun.url).join(begun.headers.get("Location", "")))
             url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
             self._answer("PUT", url, headers=headers, body=body)
@@ -215,14 +218,14 @@ class Registry:
         with closing(self._send(method, url, headers=headers, body=body)) as answer:
             if answer.status_code not in accept:
                 raise self._refused(answer)
-            following = urljoin(str(answer.url), answer.links["next"]["url"]) if "next" in answer.links else ""
+            following = str(answer.url.join(answer.links["next"]["url"])) if "next" in answer.links else ""
             return Answer(answer.status_code, str(answer.url), answer.headers, _whole(answer), following)
 
     def _send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Body | None = None
     ) -> httpx.Response:
         """Send one request, and log in where the registry wants it; the answer is to be read and closed."""
-        whole = urljoin(self._base, url)
+        whole = str(self._httpx.URL(self._base).join(url))
         authorization = self._authorization
         answer = self._once(method, whole, headers, body, authorization)
         if answer.status_code != 401:
@@ -237,7 +240,13 @@ class Registry:
     def _once(
         self, method: str, url: str, headers: Mapping[str, str] | None, body: Body | None, authorization: str
     ) -> httpx.Response:
-        request = self._client.build_request(method, url, headers=headers, content=body() if body else None)
+        request = self._client.build_request(
+            method,
+            url,
+            headers=headers,
+            content=body() if body else None,
+            timeout=self._slow if method == "PUT" else self._client.timeout,
+        )
         if authorization and request.url.netloc == self._httpx.URL(self._base).netloc:  # uploads may be elsewhere
             request.headers["Authorization"] = authorization
         with unlogged():
