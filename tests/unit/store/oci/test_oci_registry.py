@@ -76,6 +76,13 @@ def test_pages_of_tags_are_followed(answered):
     assert answered(handle).tags() == ["1", "2", "10", "latest"]
 
 
+def test_a_page_that_follows_itself_is_the_last_one(answered):
+    again = httpx.Headers({"Link": '</v2/models/digits/tags/list?n=1000&last=1>; rel="next"'})
+    registry = answered(lambda _: httpx.Response(200, json={"tags": ["1"]}, headers=again))
+    assert set(registry.tags()) == {"1"}
+    assert len(registry.seen) == 2
+
+
 @pytest.mark.parametrize("body", [{"tags": None}, {"name": "digits", "tags": []}])
 def test_a_repository_may_have_no_tags(answered, body):
     assert answered(lambda _: httpx.Response(200, json=body)).tags() == []

@@ -36,8 +36,7 @@ _ACCEPTED: Final = (
 )
 #: tags asked for at once; registries give fewer where they like
 _PAGE: Final = 1000
-#: bytes that registries take as a manifest
-_LARGEST_MANIFEST: Final = 4 << 20
+#: bytes; manifests have at most 4 MB
 _LARGEST_ANSWER: Final = 16 << 20
 
 
@@ -87,7 +86,9 @@ class Registry:
         """Return all tags; none if there is no repository yet."""
         found: list[str] = []
         url = f"tags/list?n={_PAGE}"
-        while url:
+        pages: set[str] = set()
+        while url and url not in pages:
+            pages.add(url)
             answer = self._call("listing versions", "GET", url, accept=(200, 404))
             if answer.status == 404:
                 fault = refusal(404, answer.body, "").fault
