@@ -71,8 +71,9 @@ def test_publish_and_pull_say_what_they_did(weed, new_address, version, tmp_path
     assert "published by" in refused["error"]["message"]
 
 
-def test_retention_of_a_store_keeps_what_a_deployment_names(weed, new_address, version, deployed, call):
-    place = new_address(weed)
+@pytest.mark.parametrize("kind", ["weed", "images"])
+def test_retention_of_a_store_keeps_what_a_deployment_names(request, kind, new_address, version, deployed, call):
+    place = new_address(request.getfixturevalue(kind))
     file = deployed(place, versions={"specific": [1]}, labels={"stable": 1})
     for _ in range(3):
         call("publish", version, "--to", place)
@@ -81,12 +82,13 @@ def test_retention_of_a_store_keeps_what_a_deployment_names(weed, new_address, v
     assert list(open_place(place).versions()) == [1, 3, 4]
 
 
-def test_only_what_a_trusted_key_signed_is_pulled(weed, new_address, tmp_path, deployed, call):
+@pytest.mark.parametrize("kind", ["weed", "images"])
+def test_only_what_a_trusted_key_signed_is_pulled(request, kind, new_address, tmp_path, deployed, call):
     key, public = write_key(tmp_path, "ours")
     other, _ = write_key(tmp_path, "other")
     version = write_version(tmp_path / "made")
     verdict = verdict_about(version, tmp_path / "verified")
-    base, place = tmp_path / "models/digits", new_address(weed)
+    base, place = tmp_path / "models/digits", new_address(request.getfixturevalue(kind))
     file = deployed(place)
     file.write_text(f"{file.read_text()}trust: [{public}]\n")
     sign = ("--sign", key, "--require-verdict", verdict)

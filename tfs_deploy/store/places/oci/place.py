@@ -41,9 +41,11 @@ if TYPE_CHECKING:
 
 #: versions whose files are compared with those of a new one: each costs a request, which some registries count
 _COMPARED: Final = 16
-#: how often the time of its own look and push a publisher waits for one that crossed it, and at least (seconds)
+#: how often the time of its own look and push a publisher waits for one that crossed it
 _SETTLING: Final = 4
-_SETTLED: Final = 0.05
+#: seconds that it waits at least, and at most
+_SHORTEST: Final = 0.05
+_LONGEST: Final = 2.0
 _AGAIN: Final = "publish the version again under a new number, and find out what else writes into the registry"
 
 
@@ -149,7 +151,7 @@ class OciPlace:
             return self._winner(number)
         refused = self.registry.put_manifest(str(number), manifest)
         if refused is None:
-            time.sleep(max(_SETTLED, _SETTLING * (time.monotonic() - began)))
+            time.sleep(min(_LONGEST, max(_SHORTEST, _SETTLING * (time.monotonic() - began))))
         there = self.registry.digest(str(number))
         if there == digest_of(manifest):
             return None
