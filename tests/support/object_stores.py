@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Object stores of this machine, each started once and stopped: SeaweedFS and moto (S3), Azurite (Azure)."""
+"""Stores of this machine, each started once and stopped: SeaweedFS and moto (S3), Azurite (Azure), docker-registry."""
 
 from __future__ import annotations
 
@@ -143,6 +143,27 @@ def azurite(program: Path, folder: Path) -> Iterator[Store]:
     }
     with running(command, folder, ready):
         yield Store("azurite", "az://models", port, environment)
+
+
+@contextlib.contextmanager
+def registry(folder: Path, *, deletes: bool = True, users: str = "") -> Iterator[Store]:
+    """Run Debian's docker-registry; ``users`` are lines of htpasswd (bcrypt), without whom everyone may call."""
+    (port,) = free_ports(1)
+    access = ""
+    if users:
+        (folder / "users").write_text(users)
+        access = f"auth: {{htpasswd: {{realm: models, path: {folder / 'users'}}}}}\n"
+    (folder / "registry.yml").write_text(
+        "version: 0.1\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: {str(deletes).lower()}}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n{access}"
+    )
+
+    def ready() -> None:
+        assert answer(port, "GET", "/v2/") in (200, 401)
+
+    with running(["docker-registry", "serve", str(folder / "registry.yml")], folder, ready):
+        yield Store("registry", f"oci://127.0.0.1:{port}", port, {})
 
 
 def azurite_program() -> Path:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The address of a place, as it is typed: ``DIR``, ``s3://bucket/prefix``, ``gs://...``, ``az://...``. Pure."""
+"""The address of a place, as it is typed: ``DIR``, ``s3://bucket/prefix``, ``gs://...``, ``az://...``, ``oci://...``.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,20 @@ from tfs_deploy.text import did_you_mean
 DIRECTORY: Final = "dir"
 #: scheme -> what its store calls a bucket
 BUCKETS: Final = {"s3": "bucket", "gs": "bucket", "az": "container"}
+#: a registry of images: the address names its host, and a repository for the versions of one model
+OCI: Final = "oci"
+_REMOTE: Final = (*BUCKETS, OCI)
 #: other spellings that users bring along
-_SAME: Final = {"s3a": "s3", "gcs": "gs", "azure": "az", "abfs": "az", "abfss": "az"}
+_SAME: Final = {"s3a": "s3", "gcs": "gs", "azure": "az", "abfs": "az", "abfss": "az", "docker": OCI}
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_REGISTRY: Final = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII
+)
+#: of the distribution specification
+_REPOSITORY: Final = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*", re.ASCII
+)
 _INT64_MAX: Final = 2**63 - 1
 
 
@@ -25,8 +38,8 @@ _INT64_MAX: Final = 2**63 - 1
 class Address:
     """Where the versions of one model are, and perhaps which of them (``version``).
 
-    ``scheme`` is ``dir`` with ``path`` as directory, or ``s3``, ``gs``, ``az`` with the prefix in ``path`` (no slash
-    at its ends).
+    ``scheme`` is ``dir`` with ``path`` as directory; ``s3``, ``gs``, ``az`` with the prefix in ``path`` (no slash at
+    its ends); or ``oci`` with the registry in ``bucket`` and the repository in ``path``.
     """
 
     scheme: str
@@ -68,19 +81,21 @@ def is_remote(text: str) -> bool:
 def parse_address(text: str) -> Address:
     """Return the address that a text names; ``UsageError`` says what is wrong with it.
 
-    ``@N`` at the end of a remote address is one version.
+    ``@N`` at the end of a remote address is one version, as is the tag ``:N`` at the end of a repository.
     """
     match = _SCHEME.fullmatch(text)
     if match is None:
         return Address(DIRECTORY, "", text)
     scheme, rest = match[1].lower(), match[2]
-    if scheme not in BUCKETS:
-        known = ", ".join(f"{name}://" for name in BUCKETS)
+    if scheme not in _REMOTE:
+        known = ", ".join(f"{name}://" for name in _REMOTE)
         meant = _SAME.get(scheme)
         hint = (
-            f"write {meant}://" if meant else did_you_mean(scheme, BUCKETS, otherwise=f"known are {known}, a directory")
+            f"write {meant}://" if meant else did_you_mean(scheme, _REMOTE, otherwise=f"known are {known}, a directory")
         )
         raise UsageError(f"{match[1]}:// is not a kind of place that is known", hint=hint)
+    if scheme == OCI:
+        return _parse_repository(rest, text)
     holder = BUCKETS[scheme]
     rest, version = _split_version(rest, text)
     bucket, _, path = rest.partition("/")
@@ -117,5 +132,27 @@ def _split_version(rest: str, text: str) -> tuple[str, int | None]:
     if not (number.isascii() and number.isdigit()) or int(number[:20]) > _INT64_MAX:
         if "/" not in before:
             return rest, None
-        raise UsageError(f"{text!r} does not name a valid version after its '@'", hint="write ADDRESS@N, such as @7")
+        # an earlier @ may end credentials
+        shown = "the address" if "@" in before else repr(text)
+        raise UsageError(f"{shown} does not name a valid version after its '@'", hint="write ADDRESS@N, such as @7")
     return before, int(number)
+
+
+def _parse_repository(rest: str, text: str) -> Address:
+    rest, version = _split_version(rest, text)
+    registry, _, path = rest.partition("/")
+    port = registry.rpartition("]")[2].partition(":")[2]
+    if not _REGISTRY.fullmatch(registry) or int(port or "1") not in range(1, 65536):
+        hint = f"write {OCI}://REGISTRY[:PORT]/REPOSITORY; credentials come from the configuration of docker login"
+        raise UsageError("the address names no valid registry", hint=hint)
+    path, colon, tag = path.rstrip("/").partition(":")
+    if not _REPOSITORY.fullmatch(path):
+        hint = f"write {OCI}://{registry}/REPOSITORY, in lower case, digits, and '.', '_', '-' or '/' between them"
+        raise UsageError(f"{text!r} names no valid repository", hint=hint)
+    if colon:
+        number = version_number(tag)
+        if version is not None or number is None or number < 0 or str(number) != tag:
+            hint = f"the tag of a version is its number: {OCI}://{registry}/{path}:7; without a tag it is the newest"
+            raise UsageError(f"{text!r} does not name a valid version after its ':'", hint=hint)
+        version = number
+    return Address(OCI, registry, path, version)

@@ -44,6 +44,14 @@ def azurite(tmp_path_factory):
         yield store
 
 
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory):
+    if shutil.which("docker-registry") is None:
+        pytest.skip("no docker-registry")
+    with object_stores.registry(tmp_path_factory.mktemp("registry")) as store:
+        yield store
+
+
 @pytest.fixture(params=["seaweedfs", "moto", "azurite"])
 def store(request, monkeypatch) -> Store:
     """An object store, and the environment that leads to it."""
@@ -56,7 +64,14 @@ def weed(seaweedfs, monkeypatch) -> Store:
     return reach(seaweedfs, monkeypatch)
 
 
-@pytest.fixture(params=["directory", "seaweedfs", "moto", "azurite"])
+@pytest.fixture
+def images(registry, tmp_path, monkeypatch) -> Store:
+    """The registry, and no credentials."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    return registry
+
+
+@pytest.fixture(params=["directory", "seaweedfs", "moto", "azurite", "registry"])
 def address(request, tmp_path, monkeypatch) -> str:
     """The address of an empty place of each kind."""
     if request.param == "directory":

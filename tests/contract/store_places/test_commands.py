@@ -71,8 +71,9 @@ def test_publish_and_pull_say_what_they_did(weed, new_address, version, tmp_path
     assert "published by" in refused["error"]["message"]
 
 
-def test_retention_of_a_store_keeps_what_a_deployment_names(weed, new_address, version, deployed, call):
-    place = new_address(weed)
+@pytest.mark.parametrize("kind", ["weed", "images"])
+def test_retention_of_a_store_keeps_what_a_deployment_names(request, kind, new_address, version, deployed, call):
+    place = new_address(request.getfixturevalue(kind))
     file = deployed(place, versions={"specific": [1]}, labels={"stable": 1})
     for _ in range(3):
         call("publish", version, "--to", place)
@@ -81,12 +82,13 @@ def test_retention_of_a_store_keeps_what_a_deployment_names(weed, new_address, v
     assert list(open_place(place).versions()) == [1, 3, 4]
 
 
-def test_only_what_a_trusted_key_signed_is_pulled(weed, new_address, tmp_path, deployed, call):
+@pytest.mark.parametrize("kind", ["weed", "images"])
+def test_only_what_a_trusted_key_signed_is_pulled(request, kind, new_address, tmp_path, deployed, call):
     key, public = write_key(tmp_path, "ours")
     other, _ = write_key(tmp_path, "other")
     version = write_version(tmp_path / "made")
     verdict = verdict_about(version, tmp_path / "verified")
-    base, place = tmp_path / "models/digits", new_address(weed)
+    base, place = tmp_path / "models/digits", new_address(request.getfixturevalue(kind))
     file = deployed(place)
     file.write_text(f"{file.read_text()}trust: [{public}]\n")
     sign = ("--sign", key, "--require-verdict", verdict)
@@ -129,11 +131,20 @@ def test_clean_needs_no_model(weed, new_address, version, call):
     assert (code, document["cleaned"]) == (0, [folder])
 
 
+def test_a_registry_cleans_itself(images, new_address, version, capsys):
+    place = new_address(images)
+    assert run(["publish", str(version), "--to", place, "--clean"]) == 0
+    said = capsys.readouterr().out
+    assert f"{place}@1" in said
+    assert "a registry collects what no version names by itself" in said
+
+
 @pytest.mark.parametrize("command", [["inspect"], ["lint", "--fail-on", "error"], ["diff"]])
+@pytest.mark.parametrize("kind", ["weed", "images"])
 def test_what_reads_a_model_takes_a_version_in_a_store(
-    weed, new_address, version, call, tmp_path, monkeypatch, command
+    request, kind, new_address, version, call, tmp_path, monkeypatch, command
 ):
-    place = new_address(weed)
+    place = new_address(request.getfixturevalue(kind))
     open_place(place).publish(version)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -158,6 +169,9 @@ def test_what_reads_a_model_takes_a_version_in_a_store(
         (["publish", "m", "--to", "s3://key:secret@models/digits"], "names no valid bucket"),
         (["export", "m", "--to", "s3://models/digits"], "is not a local directory"),
         (["inspect", "s3:///digits"], "names no valid bucket"),
+        (["inspect", "oci://me:secret@host/digits"], "names no valid registry"),
+        (["pull", "oci://host/digits:latest", "--to", "x"], "valid version after its ':'"),
+        (["publish", "m", "--to", "oci://host/digits:7"], "is one version"),
     ],
 )
 def test_mistakes_are_told(call, arguments, message):
@@ -178,6 +192,23 @@ def test_a_deployment_gets_what_it_serves(weed, new_address, version, deployed, 
     assert numbers(tmp_path / "models/digits") == ["2", "4"]
     assert call("pull", file)[1]["models"] == []
     assert call("pull", deployed(None))[0] == 2
+
+
+def test_doctor_asks_the_registry_of_a_model(images, new_address, version, deployed, tmp_path):
+    from tfs_deploy.deployment.file import load_deployment
+    from tfs_deploy.doctor.probes import probe_store
+
+    place = open_place(new_address(images))
+    place.publish(version)
+    (model,) = load_deployment(deployed(str(place.address))).models
+    assert probe_store(model).versions == 1
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text("{")
+    assert probe_store(model).error is None, "credentials are read only where they are asked for"
+    (model,) = load_deployment(deployed("oci://127.0.0.1:9/digits")).models
+    refused = probe_store(model).error
+    assert refused is not None
+    assert "oci://127.0.0.1:9 cannot be reached" in refused.message
 
 
 def test_doctor_asks_the_store_of_a_model(weed, new_address, version, deployed, monkeypatch):

@@ -262,13 +262,15 @@ def test_no_credentials_are_named_by_their_variable(weed, new_address, monkeypat
         objects(new_address(weed), QUICK).versions()
 
 
-def test_memory_stays_bounded(weed, new_address, version, tmp_path):
+@pytest.mark.parametrize("kind", ["weed", "images"])
+def test_memory_stays_bounded(request, kind, new_address, version, tmp_path):
+    store = request.getfixturevalue(kind)
     (version / "assets.extra/tfs_deploy.json").unlink()
     for index in range(8):
         with (version / f"assets/large{index}").open("wb") as file:
             for _ in range(24):
                 file.write(bytes([index]) * (1 << 20))
-    command = [sys.executable, "-c", LARGE, new_address(weed), str(version), str(tmp_path / "models/digits")]
+    command = [sys.executable, "-c", LARGE, new_address(store), str(version), str(tmp_path / "models/digits")]
     child = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
     assert int(child.stdout) <= 200

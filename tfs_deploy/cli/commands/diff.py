@@ -55,7 +55,8 @@ def command(output: Output, old: Path, *, new: Path | None, baseline: str | None
     """Compare two versions as clients see them.
 
     Use it before one version replaces another: it compares signatures, sizes and ops. OLD and NEW are version
-    directories, base paths (their newest versions), or versions in a store: s3://BUCKET/PREFIX@N.
+    directories, base paths (their newest versions), or versions in a store: s3://BUCKET/PREFIX@N,
+    oci://REGISTRY/REPOSITORY:N.
 
     Exit code 1: NEW breaks clients of OLD.
     """

@@ -50,7 +50,7 @@ def command(
 
     Use it to see signatures, variables, ops, assets and the manifest, and to get sample requests: recorded
     calls where there are some. PATH is a version directory, a base path (its newest version), or a
-    version in a store: s3://BUCKET/PREFIX@N.
+    version in a store: s3://BUCKET/PREFIX@N, oci://REGISTRY/REPOSITORY:N.
 
     Exit code 1: with --check, a file has changed since the export.
     """

@@ -98,7 +98,7 @@ def command(
 
     Use it right after an export, or in a pipeline: it reads the files of a SavedModel and needs neither TensorFlow nor
     a server. PATH is a version directory, a base path (its newest version), or a version in a store:
-    s3://BUCKET/PREFIX@N.
+    s3://BUCKET/PREFIX@N, oci://REGISTRY/REPOSITORY:N.
 
     Exit code 1: a finding is at least as severe as --fail-on.
     """

@@ -27,7 +27,7 @@ from tfs_deploy.cli.shared.options import (
     sign_option,
 )
 from tfs_deploy.cli.shared.output import warnings_on
-from tfs_deploy.deployment.address import parse_address, require_base
+from tfs_deploy.deployment.address import OCI, parse_address, require_base
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.layout import VERDICT
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         "tfs-deploy publish new/digits --to models/digits --require-verdict verified",
         "tfs-deploy publish new/digits --to s3://models/digits --keep 5",
         "tfs-deploy publish --to s3://models/digits --clean",
+        "tfs-deploy publish new/digits --to oci://registry.example.com/models/digits",
         "tfs-deploy publish new/digits --to models/digits --sign sign.pem",
     ),
 )
@@ -105,7 +106,8 @@ def command(
 
     Use it in a pipeline, after `export` and `verify`; it does not need TensorFlow. MODEL_DIR is a version directory,
     or a base path (its newest version). The copy gets the next number and appears complete or not at all. In a store,
-    an upload that was cut off is resumed by the same command; credentials come from the environment.
+    an upload that was cut off is resumed by the same command; credentials come from the environment, for a registry
+    from docker login.
 
     Exit code 1: the files have changed since the export, or are not the ones that passed --require-verdict.
     """
@@ -132,7 +134,7 @@ def command(
 
         document["cleaned"] = open_place(address).clean(older_than)
     document["seconds"] = round(time.monotonic() - started, 3)
-    output.result(document, _render(document))
+    output.result(document, _render(document, address))
 
 
 @contextlib.contextmanager
@@ -219,8 +221,10 @@ def _judge(
     return note, check
 
 
-def _render(document: dict[str, Any]) -> str:
+def _render(document: dict[str, Any], address: Address) -> str:
     cleaned = [f"removed {name}, which was abandoned" for name in document.get("cleaned", ())]
+    if "cleaned" in document and address.scheme == OCI:
+        cleaned = ["nothing to clean: a registry collects what no version names by itself"]
     if "path" not in document:
         return "\n".join(cleaned) or "nothing to clean"
     lines = [f"{document['path']}  ({size_text(document['bytes'])}, {document['seconds']:.1f} s)"]

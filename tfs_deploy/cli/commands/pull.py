@@ -87,11 +87,11 @@ def command(
     """Bring versions out of a store into a base path.
 
     Use it where a server starts, or beside it with --follow. PLACE is s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,
-    az://CONTAINER/PREFIX or a base path. With a deployment FILE, each model that has a `store` gets the versions that
-    its policy serves and its labels name. Every byte is checked, and a version appears complete or not at all. With
-    --follow, --json prints one document per line.
+    az://CONTAINER/PREFIX, oci://REGISTRY/REPOSITORY or a base path. With a deployment FILE, each model that has a
+    `store` gets the versions that its policy serves and its labels name. Every byte is checked, and a version appears
+    complete or not at all. With --follow, --json prints one document per line.
 
-    Credentials come from the environment: AWS_*, GOOGLE_* or AZURE_* variables.
+    Credentials come from the environment: AWS_*, GOOGLE_* or AZURE_* variables, and for a registry from docker login.
     """
     if not is_remote(source) and Path(source).is_file():
         if base_path is not None or version is not None:

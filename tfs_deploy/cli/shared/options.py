@@ -126,7 +126,8 @@ TO_PLACE: Final = option(
     required=True,
     metavar="BASE|PLACE",
     shell_complete=directory,
-    help="Base path, the directory of the numbered versions, or a place in a store: s3://BUCKET/PREFIX, gs://, az://.",
+    help="Base path, the directory of the numbered versions, or a place in a store: s3://BUCKET/PREFIX, gs://, az://, "
+    "oci://REGISTRY/REPOSITORY.",
 )
 #: how many versions ``export`` and ``publish`` keep, and which they never remove
 RETENTION: Final = (

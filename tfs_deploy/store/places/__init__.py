@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Places that hold the versions of one model: a directory, or a bucket of S3, Google Cloud Storage or Azure."""
+"""Places that hold the versions of one model: a directory, a bucket, or a repository of a registry."""

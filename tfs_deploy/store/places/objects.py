@@ -10,17 +10,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import ModelError, UsageError, VerdictError
 from tfs_deploy.extras import import_extra
-from tfs_deploy.host.regular_file import open_regular
-from tfs_deploy.store.places.faults import VARIABLES
+from tfs_deploy.store.places.faults import VARIABLES, Fault, sentence, understand
 from tfs_deploy.store.places.publication import Publication, number_of_folder, read_publication
-from tfs_deploy.store.places.retry import Lost, Patience, Requests
-from tfs_deploy.store.places.upload import publish_objects
+from tfs_deploy.store.places.retry import Failure, Lost, Patience, Requests
+from tfs_deploy.store.places.upload import Sent, checked_chunks, publish_version, same_files, upload_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +41,9 @@ class ObjectPlace:
 
     def __init__(self, address: Address, patience: Patience | None = None) -> None:
         self._obstore = import_extra("obstore", "storage")
-        import_extra("obstore.exceptions", "storage")
+        exceptions = import_extra("obstore.exceptions", "storage")
         self.address = address.base
-        self.requests = Requests(self.address, patience or Patience())
+        self.requests = Requests(patience or Patience(), (exceptions.BaseError, OSError, Lost), self._judge)
         self._prefix = f"{address.path}/" if address.path else ""
         self._store = _open(self.address, self.requests.patience, retries=0)
         # the parts of a large object cannot be tried again one by one from here
@@ -99,7 +98,11 @@ class ObjectPlace:
         report: Report | None = None,
     ) -> Published:
         """Upload what is not there yet, then put the publication; see ``Place``."""
-        return publish_objects(self, source, version, check=check, report=report)
+        return publish_version(self, source, version, check=check, report=report)
+
+    def upload(self, publication: Publication, paths: Mapping[str, Path], report: Report) -> Sent:
+        """Upload the files of a version that are not there yet."""
+        return upload_objects(self, publication, paths, report)
 
     def put_publication(self, publication: Publication) -> Publication | None:
         """Put a publication if there is none of its number; return ``None``, or the one that is there."""
@@ -119,6 +122,15 @@ class ObjectPlace:
             return None if there.token == publication.token else there
         return None
 
+    def same_as(self, publication: Publication, published: Collection[int]) -> tuple[int, ...]:
+        """Return the other versions of the same files, by one LIST."""
+        return same_files(publication.folder, self.folders(), published)
+
+    def discard(self, publication: Publication, winner: Publication) -> None:
+        """Remove the files of a publication whose number another one has won, unless that names them."""
+        if winner.folder != publication.folder:
+            self.delete([f"{FILES}/{publication.folder}/{name}" for name in publication.files])
+
     def put_file(self, key: str, path: Path, entry: FileEntry, report: Report, *, parts: int) -> None:
         """Upload one file, so many ``parts`` of it at a time if it is large.
 
@@ -126,7 +138,7 @@ class ObjectPlace:
         """
         whole = self._key(key)
         if entry.size <= _WHOLE:
-            data = b"".join(_checked(path, entry))
+            data = b"".join(checked_chunks(path, entry))
             self.requests.call(
                 "writing files", lambda: self._obstore.put(self._store, whole, data, use_multipart=False)
             )
@@ -137,7 +149,7 @@ class ObjectPlace:
 
         def chunks() -> Iterator[bytes]:
             try:
-                for chunk in _checked(path, entry):
+                for chunk in checked_chunks(path, entry):
                     report(len(chunk))
                     yield chunk
             except BaseException as error:
@@ -271,31 +283,21 @@ class ObjectPlace:
             except FileNotFoundError as error:
                 self._require_bucket(error)
 
+    def _judge(self, error: Exception) -> Failure:
+        fault = Fault(kind="lost") if isinstance(error, Lost) else understand(str(error))
+        return Failure(fault.passes, fault.unreachable, lambda doing: sentence(fault, self.address, doing))
+
     def _key(self, key: str) -> str:
         return self._prefix + key
 
     def _require_bucket(self, error: FileNotFoundError) -> None:
         """Raise the error of a missing bucket, which obstore tells like a missing object."""
-        from tfs_deploy.store.places.faults import sentence, understand
-
         fault = understand(str(error))
         if fault.code not in ("NoSuchKey", "BlobNotFound", "") or fault.status not in (0, 404):
             raise sentence(fault, self.address, "reading") from None
 
 
 _AGAIN: Final = "publish the version again under a new number, and find out what else writes into the store"
-
-
-def _checked(path: Path, entry: FileEntry) -> Iterator[bytes]:
-    """Yield the content of a file; ``VerdictError`` at its end if it is not what was planned."""
-    digest, size = hashlib.sha256(), 0
-    with open_regular(path, buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            yield chunk
-    if (digest.hexdigest(), size) != (entry.sha256, entry.size):
-        raise VerdictError(f"{path} changed while it was published", hint="publish again when no program writes there")
 
 
 def _open(address: Address, patience: Patience, *, retries: int) -> Any:

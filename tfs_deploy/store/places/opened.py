@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfs_deploy.deployment.address import Address, parse_address
+from tfs_deploy.deployment.address import OCI, Address, parse_address
 
 if TYPE_CHECKING:
     from tfs_deploy.store.places.place import Place
@@ -20,6 +20,10 @@ def open_place(address: Address | str, patience: Patience | None = None) -> Plac
         MissingExtraError: a store needs the extra ``storage``.
     """
     where = parse_address(address) if isinstance(address, str) else address
+    if where.scheme == OCI:
+        from tfs_deploy.store.places.oci.place import OciPlace
+
+        return OciPlace(where, patience)
     if where.is_remote:
         from tfs_deploy.store.places.objects import ObjectPlace
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment.address import Address
@@ -43,7 +43,10 @@ class Place(Protocol):
         """How many requests were tried again so far."""
 
     def versions(self) -> dict[int, str]:
-        """Return the published versions, ascending, each with a tag that differs once it is another version."""
+        """Return the published versions, ascending, each with a tag that differs once it is another version.
+
+        It is empty where a place tells it by one request for each version only.
+        """
 
     def publication(self, number: int) -> Publication:
         """Return one version; ``ModelError`` if there is none of that number."""
@@ -70,3 +73,11 @@ class Place(Protocol):
 
     def clean(self, older_than: float) -> list[str]:
         """Remove what publishers abandoned more than ``older_than`` seconds ago, and return its names."""
+
+
+@runtime_checkable
+class Packed(Protocol):
+    """A place that keeps many files in one object, and so hands out all of a version's at once."""
+
+    def fetch_all(self, publication: Publication, folder: Path, report: Report | None = None) -> None:
+        """Write all files of a version below a directory that has their folders; ``VerdictError`` if a sum differs."""

@@ -15,6 +15,7 @@ from tfs_deploy.savedmodel.versions import find_version, list_versions
 from tfs_deploy.store.base_path import check_base_path
 from tfs_deploy.store.identity import MANIFEST, Identity, identify, identity_of_files
 from tfs_deploy.store.places.parallel import in_parallel
+from tfs_deploy.store.places.place import Packed
 from tfs_deploy.store.publish import stage, translate_os_errors
 from tfs_deploy.text import size_text
 
@@ -106,13 +107,21 @@ def fetch_files(place: Place, publication: Publication, folder: Path, report: Re
         for parent in sorted({(folder / name).parent for name in publication.files}):
             parent.mkdir(parents=True, exist_ok=True)
         names = sorted(publication.files, key=lambda name: (-publication.files[name].size, name))
+        if isinstance(place, Packed):
+            place.fetch_all(publication, folder, report)
+            in_parallel(lambda name: _sync(folder / name), names)
+            return
 
         def fetch(name: str) -> None:
             place.fetch(publication, name, folder / name, report)
-            with (folder / name).open("rb+") as file:  # by several threads at once: the disk takes them together
-                os.fsync(file.fileno())
+            _sync(folder / name)
 
         in_parallel(fetch, names)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:  # by several threads at once: the disk takes them together
+        os.fsync(file.fileno())
 
 
 def _pulled(path: Path, publication: Publication, place: Place, *, pulled: bool) -> Pulled:

@@ -10,15 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from tfs_deploy.extras import import_extra
-from tfs_deploy.store.places.faults import Fault, sentence, understand
-
 if TYPE_CHECKING:
-    from tfs_deploy.deployment.address import Address
+    from tfs_deploy.errors import TfsDeployError
 
 T = TypeVar("T")
 #: attempts where nothing listens: a wrong address should be told soon
 _KNOCKS: Final = 3
+#: seconds that a store may ask a caller to wait: beyond these, it is told at once
+_LONGEST_ASKED: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +38,33 @@ class Lost(Exception):  # noqa: N818 - it never reaches a caller
     """A body ended before its length."""
 
 
-class Requests:
-    """Makes the requests to one place: tries them again, counts them and their retries, and translates failures."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the failure of a request means.
 
-    def __init__(self, address: Address, patience: Patience) -> None:
-        self.address = address
+    ``passes``: another try may succeed. ``unreachable``: nothing listens at the address at all. ``sentence`` makes the
+    error for good, from what the caller was at, such as ``reading versions``. ``wait``: the seconds after which the
+    store asks to be tried again, 0 if it does not say.
+    """
+
+    passes: bool
+    unreachable: bool
+    sentence: Callable[[str], TfsDeployError]
+    wait: float = 0.0
+
+
+class Requests:
+    """Makes the requests to one place: tries them again, counts them and their retries, and translates failures.
+
+    ``failures``: what a request may raise; ``judge`` tells what one of these means.
+    """
+
+    def __init__(
+        self, patience: Patience, failures: tuple[type[Exception], ...], judge: Callable[[Exception], Failure]
+    ) -> None:
         self.patience = patience
-        #: what a request to an object store may raise
-        self.failures: tuple[type[Exception], ...] = (
-            import_extra("obstore.exceptions", "storage").BaseError,
-            OSError,
-            Lost,
-        )
+        self.failures = failures
+        self._judge = judge
         self.made = 0
         self.retried = 0
         self._lock = threading.Lock()
@@ -76,10 +90,11 @@ class Requests:
         """Wait before the next attempt, or raise the error as a sentence if there is none."""
         if isinstance(error, OSError) and error.errno is not None:  # obstore's own has none: this machine failed
             raise error
-        fault = Fault(kind="lost") if isinstance(error, Lost) else understand(str(error))
-        most = min(_KNOCKS, self.patience.attempts) if fault.unreachable else self.patience.attempts
-        if not fault.passes or failures >= most:
-            raise sentence(fault, self.address, doing) from None  # the cause may show credentials
+        failure = self._judge(error)
+        most = min(_KNOCKS, self.patience.attempts) if failure.unreachable else self.patience.attempts
+        if not failure.passes or failures >= most or failure.wait > _LONGEST_ASKED:
+            raise failure.sentence(doing) from None  # the cause may show credentials
         with self._lock:
             self.retried += 1
-        time.sleep(random.uniform(0, self.patience.wait(failures)))  # noqa: S311 - jitter is no secret
+        jitter = random.uniform(0, self.patience.wait(failures))  # noqa: S311 - jitter is no secret
+        time.sleep(max(jitter, failure.wait))

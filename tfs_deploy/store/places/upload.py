@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing into an object store: a pure plan, a parallel upload, the publication last."""
+"""Publishing into a store that is remote: a pure plan, a parallel upload, the publication last."""
 
 from __future__ import annotations
 
 import datetime as dt
 import getpass
+import hashlib
 import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tfs_deploy.errors import UsageError, VerdictError
+from tfs_deploy.host.regular_file import open_regular
 from tfs_deploy.savedmodel import inspect_model
 from tfs_deploy.savedmodel.manifest import FileEntry, hash_file, read_manifest
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
@@ -29,11 +31,21 @@ if TYPE_CHECKING:
     from tfs_deploy.deployment.address import Address
 
 _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
+_CHUNK: Final = 1 << 20
 _INT64_MAX: Final = 2**63 - 1
 
 
-class Objects(Protocol):
-    """What publishing needs of an object store: one place in it (``places.objects``)."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What an upload did: files and bytes that were sent, and files that were there."""
+
+    files: int
+    bytes: int
+    there: int
+
+
+class Remote(Protocol):
+    """What publishing needs of a place."""
 
     @property
     def address(self) -> Address:
@@ -49,20 +61,27 @@ class Objects(Protocol):
     def publication(self, number: int) -> Publication:
         """Return one version."""
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        """Return the size of each object of a folder of files."""
-
-    def folders(self) -> list[str]:
-        """Return the names of the folders of files."""
-
-    def put_file(self, key: str, path: Path, entry: FileEntry, report: Report, *, parts: int) -> None:
-        """Upload one file, so many parts of it at a time if it is large."""
+    def upload(self, publication: Publication, paths: Mapping[str, Path], report: Report) -> Sent:
+        """Upload what is not there yet of the files at ``paths``."""
 
     def put_publication(self, publication: Publication) -> Publication | None:
         """Put a publication if there is none of its number; return ``None``, or the one that is there."""
 
-    def delete(self, keys: list[str]) -> None:
-        """Delete objects."""
+    def same_as(self, publication: Publication, published: Collection[int]) -> tuple[int, ...]:
+        """Return the other versions of the same files."""
+
+    def discard(self, publication: Publication, winner: Publication) -> None:
+        """Remove what was uploaded for a publication whose number another one has won."""
+
+
+class Objects(Protocol):
+    """What an upload needs of an object store: one place in it (``places.objects``)."""
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the size of each object of a folder of files."""
+
+    def put_file(self, key: str, path: Path, entry: FileEntry, report: Report, *, parts: int) -> None:
+        """Upload one file, so many parts of it at a time if it is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +128,15 @@ def same_files(folder: str, folders: Iterable[str], published: Collection[int]) 
     return tuple(sorted(number for number in found if number is not None and number in published))
 
 
-def publish_objects(
-    place: Objects,
+def publish_version(
+    place: Remote,
     source: Path,
     version: int | str | None,
     *,
     check: Callable[[Path], None] | None,
     report: Report | None,
 ) -> Published:
-    """Publish a version directory into an object store; see ``Place.publish``."""
+    """Publish a version directory; see ``Place.publish``."""
     wanted = check_version(version)
     published = place.versions()
     if isinstance(wanted, int) and wanted in published:
@@ -149,23 +168,21 @@ def publish_objects(
             published_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             token=secrets.token_hex(16),
         )
-        items = plan_upload(files, place.sizes(publication.folder))
-        there, sent, sent_bytes = len(files) - len(items), len(items), sum(item.size for item in items)
-        _upload(place, publication, items, paths, report or (lambda _: None))
+        sent = place.upload(publication, paths, report or (lambda _: None))
         winner = place.put_publication(publication)
         if winner is None:
-            same = same_files(publication.folder, place.folders(), published)
-            return Published(publication, sent, sent_bytes, there, same, place.retries)
-        if winner.folder != publication.folder:
-            place.delete([f"files/{publication.folder}/{name}" for name in files])
+            same = place.same_as(publication, published)
+            return Published(publication, sent.files, sent.bytes, sent.there, same, place.retries)
+        place.discard(publication, winner)
         published = place.versions()
         if isinstance(wanted, int):
             raise _taken(place, winner, published, publication)
 
 
-def _upload(
-    place: Objects, publication: Publication, items: list[Item], paths: Mapping[str, Path], report: Report
-) -> None:
+def upload_objects(place: Objects, publication: Publication, paths: Mapping[str, Path], report: Report) -> Sent:
+    """Upload the files of a version that are not in its folder yet, several at once."""
+    files = publication.files
+    items = plan_upload(files, place.sizes(publication.folder))
     # few files leave room for parts of each: what is under way, and so memory, is bounded either way
     parts = max(1, THREADS // max(1, len(items)))
 
@@ -174,9 +191,22 @@ def _upload(
         place.put_file(key, paths[item.name], publication.files[item.name], report, parts=parts)
 
     in_parallel(put, items)
+    return Sent(len(items), sum(item.size for item in items), len(files) - len(items))
 
 
-def _taken(place: Objects, winner: Publication, published: Collection[int], mine: Publication | None) -> UsageError:
+def checked_chunks(path: Path, entry: FileEntry) -> Iterator[bytes]:
+    """Yield the content of a file; ``VerdictError`` at its end if it is not what was planned."""
+    digest, size = hashlib.sha256(), 0
+    with open_regular(path, buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            yield chunk
+    if (digest.hexdigest(), size) != (entry.sha256, entry.size):
+        raise VerdictError(f"{path} changed while it was published", hint="publish again when no program writes there")
+
+
+def _taken(place: Remote, winner: Publication, published: Collection[int], mine: Publication | None) -> UsageError:
     same = ", with the same files" if mine is not None and mine.folder == winner.folder else ""
     return UsageError(
         f"version {winner.number} already exists in {place.address}: published by {winner.by}{same}",
