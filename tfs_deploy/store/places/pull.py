@@ -16,11 +16,13 @@ from tfs_deploy.store.base_path import check_base_path
 from tfs_deploy.store.identity import MANIFEST, Identity, identify, identity_of_files
 from tfs_deploy.store.places.parallel import in_parallel
 from tfs_deploy.store.publish import stage, translate_os_errors
+from tfs_deploy.store.signing.trust import require_trusted
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tfs_deploy.deployment.deployment import Deployment, Model
     from tfs_deploy.store.places.place import Place, Report
     from tfs_deploy.store.places.publication import Publication
 
@@ -98,6 +100,21 @@ def pull_version(
                 raise
             return _pulled(here, publication, place, pulled=False)
     return _pulled(path, publication, place, pulled=True)
+
+
+def pull_for(deployment: Deployment, model: Model, number: int, place: Place, report: Report | None = None) -> Pulled:
+    """Bring a version into the base path of a model, if the file of its deployment trusts it.
+
+    It is judged before it appears, or where it is. Raises what ``pull_version`` raises.
+    """
+
+    def check(folder: Path) -> None:
+        require_trusted(folder, deployment.trust, deployment.revoked)
+
+    pulled = pull_version(place, number, model.base_path, check=check, report=report)
+    if not pulled.pulled:
+        check(pulled.path)
+    return pulled
 
 
 def fetch_files(place: Place, publication: Publication, folder: Path, report: Report | None = None) -> None:
