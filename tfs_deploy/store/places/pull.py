@@ -16,7 +16,7 @@ from tfs_deploy.store.base_path import check_base_path
 from tfs_deploy.store.identity import MANIFEST, Identity, identify, identity_of_files
 from tfs_deploy.store.places.parallel import in_parallel
 from tfs_deploy.store.publish import stage, translate_os_errors
-from tfs_deploy.store.signing.trust import require_trusted
+from tfs_deploy.store.signing.trust import open_trust, require_trusted
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def pull_version(
         return _pulled(here, publication, place, pulled=False)
     _require_room(base, publication)
     with stage(base) as staged:
-        fetch_files(place, publication, staged.path, report)
+        with translate_os_errors(base):  # the staging directory is gone when the error is read
+            fetch_files(place, publication, staged.path, report)
         manifest = read_manifest(staged.path)
         # every byte was compared with its sum as it came
         found = identity_of_files(publication.sums) if manifest is None else Identity(manifest.digest, MANIFEST)
@@ -105,8 +106,11 @@ def pull_version(
 def pull_for(deployment: Deployment, model: Model, number: int, place: Place, report: Report | None = None) -> Pulled:
     """Bring a version into the base path of a model, if the file of its deployment trusts it.
 
-    It is judged before it appears, or where it is. Raises what ``pull_version`` raises.
+    It is judged before it appears, or where it is; a key that cannot be used is told before anything is fetched. Raises
+    what ``pull_version`` and ``require_trusted`` raise.
     """
+    if deployment.trust:
+        open_trust(deployment.trust)
 
     def check(folder: Path) -> None:
         require_trusted(folder, deployment.trust, deployment.revoked)
@@ -118,18 +122,20 @@ def pull_for(deployment: Deployment, model: Model, number: int, place: Place, re
 
 
 def fetch_files(place: Place, publication: Publication, folder: Path, report: Report | None = None) -> None:
-    """Write all files of a version below an empty directory, the largest first, several at once."""
-    with translate_os_errors(folder):
-        for parent in sorted({(folder / name).parent for name in publication.files}):
-            parent.mkdir(parents=True, exist_ok=True)
-        names = sorted(publication.files, key=lambda name: (-publication.files[name].size, name))
+    """Write all files of a version below an empty directory, the largest first, several at once.
 
-        def fetch(name: str) -> None:
-            place.fetch(publication, name, folder / name, report)
-            with (folder / name).open("rb+") as file:  # by several threads at once: the disk takes them together
-                os.fsync(file.fileno())
+    Raises what ``Place.fetch`` raises, and ``OSError``.
+    """
+    for parent in sorted({(folder / name).parent for name in publication.files}):
+        parent.mkdir(parents=True, exist_ok=True)
+    names = sorted(publication.files, key=lambda name: (-publication.files[name].size, name))
 
-        in_parallel(fetch, names)
+    def fetch(name: str) -> None:
+        place.fetch(publication, name, folder / name, report)
+        with (folder / name).open("rb+") as file:  # by several threads at once: the disk takes them together
+            os.fsync(file.fileno())
+
+    in_parallel(fetch, names)
 
 
 def _pulled(path: Path, publication: Publication, place: Place, *, pulled: bool) -> Pulled:
