@@ -80,8 +80,7 @@ def pull_version(
         return _pulled(here, publication, place, pulled=False)
     _require_room(base, publication)
     with stage(base) as staged:
-        with translate_os_errors(base):  # the staging directory is gone when the error is read
-            fetch_files(place, publication, staged.path, report)
+        fetch_files(place, publication, staged.path, report)
         manifest = read_manifest(staged.path)
         # every byte was compared with its sum as it came
         found = identity_of_files(publication.sums) if manifest is None else Identity(manifest.digest, MANIFEST)
@@ -122,20 +121,18 @@ def pull_for(deployment: Deployment, model: Model, number: int, place: Place, re
 
 
 def fetch_files(place: Place, publication: Publication, folder: Path, report: Report | None = None) -> None:
-    """Write all files of a version below an empty directory, the largest first, several at once.
+    """Write all files of a version below an empty directory, the largest first, several at once."""
+    with translate_os_errors(folder.parent):  # the staging directory itself is gone when the error is read
+        for parent in sorted({(folder / name).parent for name in publication.files}):
+            parent.mkdir(parents=True, exist_ok=True)
+        names = sorted(publication.files, key=lambda name: (-publication.files[name].size, name))
 
-    Raises what ``Place.fetch`` raises, and ``OSError``.
-    """
-    for parent in sorted({(folder / name).parent for name in publication.files}):
-        parent.mkdir(parents=True, exist_ok=True)
-    names = sorted(publication.files, key=lambda name: (-publication.files[name].size, name))
+        def fetch(name: str) -> None:
+            place.fetch(publication, name, folder / name, report)
+            with (folder / name).open("rb+") as file:  # by several threads at once: the disk takes them together
+                os.fsync(file.fileno())
 
-    def fetch(name: str) -> None:
-        place.fetch(publication, name, folder / name, report)
-        with (folder / name).open("rb+") as file:  # by several threads at once: the disk takes them together
-            os.fsync(file.fileno())
-
-    in_parallel(fetch, names)
+        in_parallel(fetch, names)
 
 
 def _pulled(path: Path, publication: Publication, place: Place, *, pulled: bool) -> Pulled:
