@@ -12,6 +12,7 @@ import pytest
 from support import signing
 from tfs_deploy.cli.main import run
 from tfs_deploy.savedmodel import layout
+from tfs_deploy.store.identity import identify
 from tfs_deploy.store.signing.trust import require_trusted
 
 
@@ -105,6 +106,35 @@ def test_a_damaged_signature_is_shown_as_such(staged, tmp_path, capsys):
     path.write_text(path.read_text()[:100])
     assert call("inspect", tmp_path / "m") == 0
     assert "files: it is not a valid signature" in capsys.readouterr().out
+
+
+def test_verify_obeys_trust_and_revoked_of_the_deployment_file(staged, tmp_path, capsys):
+    private, public = signing.write_key(tmp_path, "ci")
+    _, other = signing.write_key(tmp_path, "other")
+    file = tmp_path / "shop.yaml"
+
+    def signature(*words: object, **keys: object) -> tuple[int, str]:
+        document = {"name": "shop", "models": [{"name": "plain", "base_path": "staged/plain"}], **keys}
+        file.write_text(json.dumps(document))
+        code = call("verify", file, "--only", "files", *words, "--json")
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return code, "".join(each["reason"] for each in checks if each["id"] == "files.signature")
+
+    trusting = {"trust": [public.name]}
+    assert signature() == (0, "")
+    code, reason = signature(**trusting)
+    assert (code, "assets.extra/signature.json is missing" in reason) == (1, True), reason
+    assert signature("--skip", "files.signature", **trusting)[0] == 0
+    signing.sign_all(staged, private)
+    code, reason = signature(**trusting)
+    assert (code, reason.startswith("signed by key ")) == (0, True), reason
+    code, reason = signature("--trust", other, **trusting)
+    assert (code, "is not trusted" in reason) == (1, True), "the keys of the line are taken instead"
+    digest = identify(staged).digest
+    for more in ({}, trusting):
+        code, reason = signature(**more, revoked=[digest])
+        assert (code, f"its digest {digest[:16]} is revoked" in reason) == (1, True), reason
+        assert signature(**more, revoked=["0" * 64])[0] == 0
 
 
 def test_the_keys_of_a_deployment_file_are_checked_by_config_and_doctor(staged, tmp_path, monkeypatch, capsys):

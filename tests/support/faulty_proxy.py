@@ -19,6 +19,7 @@ class FaultyProxy:
         fails: share of the requests that are answered with ``status`` and not handed on.
         loses: share of the requests whose answer is lost after the store has acted.
         cuts: share of the answers whose body ends halfway.
+        stalls: how many more answers to GET requests for files stop halfway, with the connection open.
         status: the status of what fails.
         code: the store's error code in the answer to what fails.
         changes: replaces the bodies of answers to GET requests for paths that hold a text.
@@ -27,6 +28,7 @@ class FaultyProxy:
 
     def __init__(self, port: int, *, seed: int = 1) -> None:  # noqa: C901 - the handler is a class in it
         self.fails = self.loses = self.cuts = 0.0
+        self.stalls = 0
         self.status, self.code = 503, "ServiceUnavailable"
         self.changes: dict[str, bytes] = {}
         self.silent = threading.Event()
@@ -61,7 +63,10 @@ class FaultyProxy:
                 if loses:
                     self.close_connection = True
                     return
-                self.answer(status, headers, answer, cut=cuts)
+                stalls = "/files/" in self.path and self.command == "GET" and proxy._draw_stall()
+                self.answer(status, headers, answer, cut=cuts or stalls)
+                if stalls:
+                    proxy._over.wait()
 
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_one  # noqa: N815
 
@@ -106,6 +111,12 @@ class FaultyProxy:
             fails, loses, cuts = (self._random.random() for _ in range(3))
             self.failed += fails < self.fails
             return fails < self.fails, loses < self.loses, cuts < self.cuts
+
+    def _draw_stall(self) -> bool:
+        with self._lock:
+            stalls = self.stalls > 0
+            self.stalls -= stalls
+            return stalls
 
     def _ask(self, port: int, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

@@ -46,6 +46,14 @@ def document(grpc: int, rest: int, container: dict[str, Any] | None) -> dict[str
     return {"name": "zoo", "server": server, "models": [model], "monitoring": {"prometheus": True}}
 
 
+def write_version(source: Path, folder: Path, answers: np.ndarray | None) -> Path:
+    """Copy a version to a folder, with recorded answers."""
+    shutil.copytree(source, folder)
+    if answers is not None:
+        write_goldens(folder, [Golden("serving_default", {"x": X}, {"y": answers.astype(np.float32)})])
+    return folder
+
+
 class Zoo:
     """The deployment: its file, its versions on disk, its server."""
 
@@ -80,11 +88,7 @@ class Zoo:
 
     def add(self, version: int, *, like: int | str, answers: np.ndarray | None = None) -> Path:
         """Put a version on disk: a copy of one of the zoo's, with recorded answers."""
-        folder = self.base / str(version)
-        shutil.copytree(self.source / str(like), folder)
-        if answers is not None:
-            write_goldens(folder, [Golden("serving_default", {"x": X}, {"y": answers.astype(np.float32)})])
-        return folder
+        return write_version(self.source / str(like), self.base / str(version), answers)
 
     def served(self) -> tuple[dict[str, int], list[int]]:
         """Return what labels answer with, and the versions that are AVAILABLE."""

@@ -82,7 +82,9 @@ class LoadedDeployment(values.Deployment):
         raise UsageError(f"{self.source} has several models", hint=f"name one with --model: {names}")
 
     def rollout(self, model: str | None = None, to: int | None = None, **options: Any) -> Rollout:
-        """Return the rollout of a model to version ``to`` (default: the newest on disk), to ``run`` or ``run_async``.
+        """Return the rollout of a model to version ``to`` (default: the newest), to ``run`` or ``run_async``.
+
+        A version that is only in the store of the model is pulled first.
 
         ``options``: those of ``Rollout``, such as ``steps``, ``bake``, ``gates`` and ``wait_lock``. An unfinished
         rollout of the model is continued.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.deployment.active import apply_active
 from tfs_deploy.errors import UsageError
@@ -12,7 +12,8 @@ from tfs_deploy.rollout.adapters.active_recovery import active_records
 from tfs_deploy.rollout.controller.journal import Journal, replay
 from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.plan import RolloutPlan, checked
-from tfs_deploy.savedmodel.versions import find_version, latest_version, list_versions
+from tfs_deploy.rollout.new_version import wanted_version
+from tfs_deploy.savedmodel.versions import list_versions
 from tfs_deploy.state.journal import journals
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 STABLE = "stable"
 CANARY = "canary"
+_PIN: Final = f"pin the version that serves, versions: {{specific: [N]}} and labels: {{{STABLE}: N}}; then up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,16 @@ def _just_left(last: RecordedRollout, current: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ServedState:
-    """What is served before a rollout begins: the server, the stable version, other labels, the traffic."""
+    """What is served before a rollout begins: the server, the stable version, other labels, the traffic.
+
+    ``loads_by_itself``: whether the server loads what appears in the base path.
+    """
 
     server: ServerView
     stable: int
     others: Mapping[str, int]
     weights: Mapping[str, float]
+    loads_by_itself: bool = False
 
 
 def observe_served(deployment: Deployment, model: Model, server: ModelServer, traffic: TrafficControl) -> ServedState:
@@ -122,26 +128,31 @@ def observe_served(deployment: Deployment, model: Model, server: ModelServer, tr
     Raises ``StatusError`` when the server does not answer, ``UsageError`` when it serves no version.
     """
     current, _ = apply_active(deployment, active_records(deployment))
-    configured = {**model.labels, **current.model(model.name).labels}
+    in_force = current.model(model.name)
+    configured = {**model.labels, **in_force.labels}
     view = server.observe(sorted({STABLE, CANARY, *configured}))
     others = {label: version for label, version in view.labels.items() if label not in (STABLE, CANARY)}
     split = traffic.read()
     weights = (split.weights if split is not None else None) or model.traffic or {STABLE: 100.0}
-    return ServedState(view, _stable_version(model, configured, view), others, weights)
+    by_itself = in_force.version_policy.kind != "specific"
+    return ServedState(view, _stable_version(model, configured, view), others, weights, by_itself)
 
 
 def new_plan(model: Model, to: int | None, served: ServedState, options: Mapping[str, Any]) -> RolloutPlan:
-    """Return the plan from what is served now to version ``to`` (``None``: the newest on disk).
+    """Return the plan from what is served now to version ``to`` (``None``: the newest on disk or in the store).
 
     Raises ``UsageError``, ``ModelError`` for a version that cannot be rolled out.
     """
-    new = latest_version(model.base_path).number if to is None else find_version(model.base_path, to).number
+    new, store = wanted_version(model, to)
     if new == served.stable and STABLE not in served.server.labels and model.version_policy.kind != "specific":
         message = f"the server has loaded version {new} of {model.name} on its own: its version policy is not specific"
-        hint = f"pin the version that serves, versions: {{specific: [N]}} and labels: {{{STABLE}: N}}; then up"
-        raise UsageError(message, hint=hint)
+        raise UsageError(message, hint=_PIN)
+    if store is not None and served.loads_by_itself:
+        message = f"the server would load version {new} of {model.name} before its rollout, as soon as it is pulled"
+        raise UsageError(f"{message}: its version policy is not specific", hint=_PIN)
     side = {label: share for label, share in served.weights.items() if label in served.others}
-    keep = {"keep_canary": CANARY in model.labels, **options}
+    pull_from = "" if store is None else str(store)
+    keep = {"keep_canary": CANARY in model.labels, "pull_from": pull_from, **options}
     plan = checked(RolloutPlan(model.name, served.stable, new, others=served.others, side_traffic=side, **keep))
     loaded = {version for version in served.server.versions if served.server.answers(version)}
     return replace(plan, leaving=tuple(sorted(loaded - set(plan.versions(plan.old, plan.new)))))

@@ -31,15 +31,14 @@ from tfs_deploy.rollout.machine.narration import narrate, unseen_traffic
 from tfs_deploy.rollout.machine.plan import current_names
 from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, steps_of, version_number
 from tfs_deploy.rollout.machine.strategies import CANARY
+from tfs_deploy.rollout.new_version import bring, require_new_trusted
 from tfs_deploy.rollout.progress import ProgressWatch
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.rollout.setup import Overrides, make_world, require_programs
-from tfs_deploy.savedmodel.versions import find_version
 from tfs_deploy.smoke.targets import find_model
 from tfs_deploy.state.lock import HeldLock, lock, rollout_purpose
 from tfs_deploy.state.mailbox import FileMailbox
 from tfs_deploy.state.request_tallies import requests_dir, set_watched
-from tfs_deploy.store.signing.trust import require_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -64,7 +63,8 @@ class Rollout:
     Args:
         deployment: a ``Deployment``, or the path of its file; its server must be running.
         model: the model's name.
-        to: the version to roll out; ``None`` for the newest on disk, or for that of an unfinished rollout.
+        to: the version to roll out, on disk or in the store of the model; ``None`` for the newest, or for that of an
+            unfinished rollout.
         strategy: ``canary``, ``blue-green``, ``shadow`` or ``ab`` (see ``strategies``).
         steps: percent of traffic for the canary, rising to 100, or a text such as ``"5,50,100"``; none for a direct
             switch; ``None`` for the strategy's.
@@ -296,6 +296,7 @@ class Rollout:
             raise UsageError(f"{model.name} has no unfinished rollout", hint="rollout status shows the last one")
         side = stack.enter_context(self._new_side())
         plan = self._new_plan(side)
+        bring(self.deployment, model, plan, self._tell)
         journal = Journal.create(state_dir, model.name)
         controller = self._controller(plan, side, journal, stack)
         controller.record("start", plan=plan.as_dict(), boot=boot_id())
@@ -322,8 +323,7 @@ class Rollout:
         }
         plan = new_plan(self.model, to, served, {**found, **self._options})
         require_programs(plan)
-        folder = find_version(self.model.base_path, plan.new).path
-        require_trusted(folder, self.deployment.trust, self.deployment.revoked)
+        require_new_trusted(self.deployment, self.model, plan)
         return plan
 
     def _require_same(self, past: RecordedRollout) -> None:

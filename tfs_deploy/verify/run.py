@@ -68,6 +68,7 @@ class VerificationPlan:
         data: the data set and the limits of its metrics, if there is one.
         policy: what a version may hold, if there is one.
         trust: PEM files; one of these keys must have signed a version. None: signatures are not looked at.
+        revoked: digests (hex) of versions that are refused.
     """
 
     subjects: tuple[Subject, ...]
@@ -81,6 +82,7 @@ class VerificationPlan:
     data: DataSettings | None = None
     policy: Policy | None = None
     trust: tuple[Path, ...] = ()
+    revoked: tuple[str, ...] = ()
 
 
 def verify(
@@ -140,9 +142,10 @@ class _Run:
             readable: Readable = {}
             server = server_traits(plan.template)
             for subject in plan.subjects:
-                info = verify_files(self._checker.of(model=str(subject)), subject, plan.ignore, server, plan.trust)
+                checker = self._checker.of(model=str(subject))
+                info = verify_files(checker, subject, plan.ignore, server, plan.trust, plan.revoked)
                 if info is not None:
-                    verify_policy(self._checker.of(model=str(subject)), info, plan.policy)
+                    verify_policy(checker, info, plan.policy)
                     readable[subject] = info
                     self._evidence.signatures[str(subject)] = info.signatures
                     if plan.data is not None and self._checker.wants("data"):

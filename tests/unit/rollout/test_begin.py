@@ -23,7 +23,7 @@ def model(tmp_path):
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "saved_model.pb").touch()
-    return SimpleNamespace(name="m", base_path=tmp_path, labels={}, version_policy=VersionPolicy.latest())
+    return SimpleNamespace(name="m", base_path=tmp_path, labels={}, store=None, version_policy=VersionPolicy.latest())
 
 
 def served(version: int, **labels: int) -> ServedState:

@@ -73,8 +73,9 @@ def command() -> None:
 def start(output: Output, file: Path, *, wait_lock: str, watch: bool, **options: Any) -> int:
     """Roll out a version, or continue an unfinished rollout.
 
-    Use it when a new version of a model of the deployment FILE is on disk. The phases: preflight, load, smoke, canary
-    label, traffic steps with a verdict after each, promotion, retirement of the old version.
+    Use it when a new version of a model of the deployment FILE is on disk, or in its `store`: then it is pulled first.
+    The phases: preflight, load, smoke, canary label, traffic steps with a verdict after each, promotion, retirement of
+    the old version.
 
     Exit code 1: a check failed and everything is back on the old version, or the rollout waits for `promote`.
     """

@@ -267,7 +267,8 @@ TRUST: Final = option(
     type=_FILE,
     multiple=True,
     shell_complete=_PEM,
-    help="Check that this key signed the version: a PEM file, a public key or a certificate; may be repeated.",
+    help="Check that this key signed the version: a PEM file, a public key or a certificate; may be repeated.  "
+    "[default: `trust` of FILE]",
 )
 
 

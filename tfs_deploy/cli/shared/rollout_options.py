@@ -31,7 +31,7 @@ OPTIONS = (
         type=int,
         metavar="N",
         shell_complete=deployed.version,
-        help="Version to roll out.  [default: the newest on disk]",
+        help="Version to roll out.  [default: the newest, on disk or in the `store` of the model]",
     ),
     option(
         "--strategy",

@@ -177,7 +177,8 @@ def make_plan(path: Path, options: dict[str, Any]) -> VerificationPlan:
         load_timeout=options["load_timeout"],
         excluded_checks=excluded_checks(options["skips"], only),
         ignore=ignored,
-        trust=_trust(options["trust"]),
+        trust=_trust(options["trust"] or (() if deployment is None else deployment.trust)),
+        revoked=() if deployment is None else deployment.revoked,
         load=_load(options, targets),
         data=_data(options),
         policy=policy,
@@ -197,7 +198,7 @@ def _policy(options: dict[str, Any]) -> Policy | None:
 
 
 def _trust(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Return the trusted keys, each of which can be used."""
+    """Return the trusted keys, of the line or of the deployment file, each of which can be used."""
     if paths:
         from tfs_deploy.store.signing.trust import open_trust
 

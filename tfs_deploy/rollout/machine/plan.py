@@ -65,6 +65,7 @@ class RolloutPlan:
     ``gates`` to ``replicas``: what a process that resumes the rollout has to set up again (see ``setup``).
     ``gate_headers``, ``gate_ca``: what goes with the URLs of gates (see ``web_access``).
     ``any_server``: act on whatever server answers on the deployment's ports, not only on its own.
+    ``pull_from``: the place in a store that the new version comes from before anything else; empty: it is on disk.
     ``directory``: where the commands of gates and hooks run, whichever process resumes the rollout.
     """
 
@@ -114,6 +115,7 @@ class RolloutPlan:
     gate_headers: tuple[str, ...] = ()
     gate_ca: str = ""
     any_server: bool = False
+    pull_from: str = ""
 
     @property
     def needs_approval(self) -> bool:

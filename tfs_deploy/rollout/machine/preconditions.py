@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.spec import GateLike
 
 #: fields that a rollout finds out by itself
-_FOUND: Final = ("model", "old", "new", "others", "side_traffic", "leaving")
+_FOUND: Final = ("model", "old", "new", "others", "side_traffic", "leaving", "pull_from")
 
 
 def option_values(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def timing(plan: RolloutPlan) -> Timing:
         PhaseTime("load", f"version {plan.new} beside version {plan.old}{leaving}", 0.0),
         PhaseTime("smoke", f"version {plan.new} answers by number, over every transport", 0.0),
     ]
+    if plan.pull_from:
+        before.insert(0, PhaseTime("pull", f"version {plan.new} out of {plan.pull_from}", 0.0))
     if plan.steps:
         before.append(PhaseTime("label", f"{plan.canary} points at version {plan.new}", _RELOAD))
     if plan.needs_approval:

@@ -17,9 +17,8 @@ from tfs_deploy.errors import TfsDeployError, UsageError
 from tfs_deploy.savedmodel.versions import list_versions
 from tfs_deploy.state.active import read_active
 from tfs_deploy.store.places.opened import open_place
-from tfs_deploy.store.places.pull import Pulled, pull_version
+from tfs_deploy.store.places.pull import Pulled, pull_for
 from tfs_deploy.store.retention import prune
-from tfs_deploy.store.signing.trust import require_trusted
 
 if TYPE_CHECKING:
     from tfs_deploy.deployment import Deployment
@@ -124,13 +123,10 @@ class Follower:
         return self._places[model.store]
 
     def _step(self, deployment: Deployment, model: Model, named: Collection[int]) -> Iterator[Step]:
-        def check(folder: Path) -> None:
-            require_trusted(folder, deployment.trust, deployment.revoked)
-
         place = self._place(model)
         base = model.base_path
         for number in versions_to_pull(place.versions(), _local(base), model.version_policy, named):
-            yield Step(model.name, pull_version(place, number, base, check=check, report=self._report))
+            yield Step(model.name, pull_for(deployment, model, number, place, report=self._report))
         here = _local(base)
         # under ``all`` every version is served
         if self._keep is not None and len(here) > self._keep and model.version_policy.kind != "all":

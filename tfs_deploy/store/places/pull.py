@@ -17,11 +17,13 @@ from tfs_deploy.store.identity import MANIFEST, Identity, identify, identity_of_
 from tfs_deploy.store.places.parallel import in_parallel
 from tfs_deploy.store.places.place import Packed
 from tfs_deploy.store.publish import stage, translate_os_errors
+from tfs_deploy.store.signing.trust import open_trust, require_trusted
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tfs_deploy.deployment.deployment import Deployment, Model
     from tfs_deploy.store.places.place import Place, Report
     from tfs_deploy.store.places.publication import Publication
 
@@ -101,9 +103,27 @@ def pull_version(
     return _pulled(path, publication, place, pulled=True)
 
 
+def pull_for(deployment: Deployment, model: Model, number: int, place: Place, report: Report | None = None) -> Pulled:
+    """Bring a version into the base path of a model, if the file of its deployment trusts it.
+
+    It is judged before it appears, or where it is; a key that cannot be used is told before anything is fetched. Raises
+    what ``pull_version`` and ``require_trusted`` raise.
+    """
+    if deployment.trust:
+        open_trust(deployment.trust)
+
+    def check(folder: Path) -> None:
+        require_trusted(folder, deployment.trust, deployment.revoked)
+
+    pulled = pull_version(place, number, model.base_path, check=check, report=report)
+    if not pulled.pulled:
+        check(pulled.path)
+    return pulled
+
+
 def fetch_files(place: Place, publication: Publication, folder: Path, report: Report | None = None) -> None:
     """Write all files of a version below an empty directory, the largest first, several at once."""
-    with translate_os_errors(folder):
+    with translate_os_errors(folder.parent):  # the staging directory itself is gone when the error is read
         for parent in sorted({(folder / name).parent for name in publication.files}):
             parent.mkdir(parents=True, exist_ok=True)
         names = sorted(publication.files, key=lambda name: (-publication.files[name].size, name))

@@ -19,11 +19,11 @@ from tfs_deploy.savedmodel.review import (
     review_goldens,
     review_lint,
 )
-from tfs_deploy.store.signing.trust import require_signed
+from tfs_deploy.store.signing.trust import require_signed, require_trusted
 from tfs_deploy.verify.checks import Judgement, failed, passed, skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from tfs_deploy.protos.signatures import SignatureInfo
@@ -47,11 +47,12 @@ def verify_files(
     ignore: Sequence[str] = (),
     server: ServerTraits | None = None,
     trust: Sequence[Path] = (),
+    revoked: Collection[str] = (),
 ) -> SavedModelInfo | None:
     """Check the files of one version and return its description; ``None`` if they cannot be read.
 
     ``ignore``: lint rules that are not applied; ``server``: what is known of the server that the version is for;
-    ``trust``: PEM files of the keys, one of which must have signed the version.
+    ``trust``: PEM files of the keys, one of which must have signed the version; ``revoked``: digests that are refused.
     """
     found: list[SavedModelInfo] = []
 
@@ -72,8 +73,8 @@ def verify_files(
         return None
     (info,) = found
     checker.check("files.manifest", "", lambda: judge_files(review_files(info)))
-    if trust:
-        checker.check("files.signature", "", lambda: judge_signature(subject.path, trust))
+    if trust or revoked:
+        checker.check("files.signature", "", lambda: judge_signature(subject.path, trust, revoked))
     checker.check("files.lint", "", lambda: judge_lint(review_lint(info, ignore=(*_NOT_HERE, *ignore), server=server)))
     checker.check("files.goldens", "", lambda: judge_goldens(review_goldens(info)))
     if subject.baseline is None:
@@ -111,10 +112,11 @@ def judge_files(review: Review) -> Judgement:
     return passed(f"{review.examined} files are as exported", float(review.examined), "files")
 
 
-def judge_signature(version_dir: Path, trust: Sequence[Path]) -> Judgement:
-    """Judge who signed the files."""
+def judge_signature(version_dir: Path, trust: Sequence[Path], revoked: Collection[str] = ()) -> Judgement:
+    """Judge who signed the files, and whether they are revoked."""
     try:
-        return passed(f"signed by {require_signed(version_dir, trust)}")
+        require_trusted(version_dir, (), revoked)
+        return passed(f"signed by {require_signed(version_dir, trust)}" if trust else "not revoked")
     except VerdictError as error:
         return failed(error.message)
 

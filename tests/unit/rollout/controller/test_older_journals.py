@@ -18,7 +18,7 @@ GATES = {
     "on_the_way_back": ("errors=1%",),
 }
 #: keys that this program writes and older ones did not
-ADDED = {"any_server", "gate_ca", "gate_headers", "lenient", "require_traffic"}
+ADDED = {"any_server", "gate_ca", "gate_headers", "lenient", "pull_from", "require_traffic"}
 
 
 def _added(before: object, now: object) -> set[str]:
