@@ -138,10 +138,10 @@ be read at all. `--select` and `--ignore` take ids (`TFS105`), prefixes of ids (
 (`fixed-batch-dimension`), separated by commas. `tfs-deploy lint --rules` prints this page.
 
 `--image-version` gives the release of the server: `2.19`, or an image whose tag begins with that release, whatever its
-name is. `--deployment FILE` takes it from the deployment file, where only the tag of `tensorflow/serving` tells it and an
-image of your own needs `server.docker.serving_version`; whether the server compiles with XLA and how large its batches
-are comes from there too. No release is assumed: an image known by a digest or a tag such as `1` is refused with exit
-code 2, and without either option no rule compares the model with a release.
+name is. `--deployment FILE` takes it from the deployment file, where only the tag of `tensorflow/serving` tells it, and
+an image of your own needs `server.docker.serving_version`; whether the server compiles with XLA and how large its
+batches are comes from there too. No release is assumed: an image known by a digest or a tag such as `1` is refused with
+exit code 2, and without either option no rule compares the model with a release.
 
 What a signature runs is traced from its outputs through the graph and every function that it calls. Code that is only
 stored, such as a training step, does not count.
