@@ -62,19 +62,17 @@ def plan(
     """
     docker = deployment.server.docker if deployment.server.contained else None
     if against is not None:
-        found, notes = decide(observe_address(deployment, against, connect=connect)), ()
+        found = decide(observe_address(deployment, against, connect=connect))
     else:
         found = decide(observe(deployment, target=target, connect=connect).facts)
-        notes = (*unfinished_notes(deployment), *_unknown_release(docker))
-    return replace(found, notes=notes, target=deployment.server.target, image=None if docker is None else docker.image)
+        found = replace(found, notes=(*unfinished_notes(deployment), *_unknown_release(docker)))
+    return replace(found, target=deployment.server.target, image=None if docker is None else docker.image)
 
 
 def _unknown_release(docker: Docker | None) -> Iterator[str]:
     if docker is not None and docker.release is None:
-        what = (
-            f"{docker.image} does not tell its release of TensorFlow Serving: flags and models are not compared with it"
-        )
-        yield f"{what} (server.docker.serving_version sets it)"
+        what = f"{docker.image} does not tell its release of TensorFlow Serving"
+        yield f"{what}: flags and models are not compared with it (server.docker.serving_version sets it)"
 
 
 def up(
