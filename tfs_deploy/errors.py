@@ -103,7 +103,7 @@ class Problem:
 
 
 class SpecError(UsageError):
-    """A deployment file that cannot be used; ``problems`` holds all of them, in file order."""
+    """A deployment, policy or budget file that cannot be used; ``problems`` holds all of them, in file order."""
 
     def __init__(self, problems: list[Problem], *, hint: str | None = None) -> None:
         self.problems = problems

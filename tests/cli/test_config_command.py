@@ -197,6 +197,7 @@ def test_a_plan_for_what_does_not_run_yet(shop):
         "  2. load zoo version 1",
         "  3. wait until every version is available",
     ]
+    assert "server: a process of this machine (target: embedded)" in done.stdout.splitlines()
     assert cli("plan", "shop.yaml", "--detailed-exitcode", "-q", cwd=shop.parent).returncode == 1
     assert not (shop.parent / ".tfs-deploy").exists()
 

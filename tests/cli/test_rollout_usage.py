@@ -10,6 +10,10 @@ import pytest
 from support.forked_command import run_command
 from support.live import free_ports
 from tfs_deploy.cli.shared.rollout_views import duration_text
+from tfs_deploy.rollout import Plan
+from tfs_deploy.rollout.controller.journal import Journal
+from tfs_deploy.rollout.machine.history import Event
+from tfs_deploy.state.journal import rollout_dir
 
 FILE = """
 name: shop
@@ -81,3 +85,23 @@ def test_status_of_a_model_that_was_never_rolled_out(file):
 )
 def test_how_long_something_takes_is_said_as_people_say_it(seconds, text):
     assert duration_text(seconds) == text
+
+
+def test_nothing_to_watch_is_said(file):
+    result = cli("rollout", "status", file, "--model", "digits", "--watch")
+    assert (result.returncode, result.stdout) == (0, "digits was never rolled out\n")
+    assert result.stderr == f"there is no rollout to watch; start one with: tfs-deploy rollout start {file}\n"
+
+
+def test_the_report_of_a_rollback_names_the_rollout_before_it(file, tmp_path):
+    folder = rollout_dir(tmp_path / ".tfs-deploy/shop", "digits")
+    folder.mkdir(parents=True)
+    for number, plan in enumerate([Plan("digits", 1, 2), Plan("digits", 2, 1, back=True, steps=())], 1):
+        journal = Journal(folder / f"{number:04}.jsonl")
+        journal.append(Event("start", detail={"plan": plan.as_dict()}, at=1000.0 * number))
+        journal.append(Event("finish", detail={"status": "done", "reason": ""}, at=1001.0 * number))
+    result = cli("rollout", "report", file, "--model", "digits")
+    assert result.returncode == 0, result.stderr
+    assert "from version 1 to 2 before it: tfs-deploy rollout report" in result.stderr
+    assert result.stderr.rstrip().endswith("--number 1")
+    assert cli("rollout", "report", file, "--model", "digits", "--number", "1").stderr == ""

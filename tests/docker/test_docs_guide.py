@@ -17,7 +17,7 @@ from support.live import free_ports
 
 BLOCKS = list(blocks_of(ROOT / "docs/how-to/keras-in-docker.md"))
 #: what needs the files of a reader, or a server of another image
-LEFT_OUT = re.compile(r"export|pip|doctor|lint|verify|predict|curl|diff")
+LEFT_OUT = re.compile(r"export|pip|doctor|lint|verify|predict|curl|diff|caller")
 
 
 @pytest.mark.full

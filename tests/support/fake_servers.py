@@ -211,6 +211,9 @@ class FakeTarget:
     def settings(self, served: Deployment) -> tuple[str, ...]:
         return start_settings(served)
 
+    def fetches(self) -> tuple[str, ...]:
+        return ()
+
     def memory_limit(self) -> MemoryLimit | None:
         return self.limit
 

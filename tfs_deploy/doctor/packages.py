@@ -26,6 +26,8 @@ _BASE: Final = ("numpy", "grpcio", "protobuf")
 GOAWAY_ABORTS: Final = frozenset({"1.84.0", "1.84.1", "1.84.2", "1.85.0", "1.85.1", "1.85.3"})
 #: extras that are the sum of others
 _SUMS: Final = frozenset({"all", "dev"})
+#: extras that only work on tfs-deploy itself needs
+_DEVELOPMENT: Final = frozenset({"dev", "docs"})
 
 
 def judge_packages(facts: Packages, wanted: Wanted) -> Iterator[Finding]:
@@ -141,25 +143,42 @@ def _serving_api(facts: Packages) -> Finding:
 
 
 def _conflicts(facts: Packages) -> Finding:
-    found = []
-    for package, lines in facts.requires.items():
-        for needed in filter(None, map(Requirement.parse, lines)):
-            if (package, needed.name) in _JUDGED or not needed.applies(facts.environment):
-                continue
-            version = facts.installed.get(needed.name)
-            if version is None or not fits(version, needed.range):
-                has = "is not installed" if version is None else f"is {version}"
-                found.append(
-                    f"{package} {facts.installed.get(package, '')} needs {needed.name}{needed.range}, it {has}"
-                )
-    if found:
-        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-        return problem(
-            "package.conflicts",
-            "; ".join(found[:3]) + more,
-            "`pip check` lists them; reinstall these packages together",
-        )
-    return ok("package.conflicts", f"the requirements of {len(facts.requires)} packages are met")
+    name, needed = "package.conflicts", _needed(facts)
+    found = {package: list(_unmet(facts, package)) for package in facts.requires}
+    ours = [line for package, lines in found.items() if package in needed for line in lines]
+    others = [line for package, lines in found.items() if package not in needed for line in lines]
+    if ours:
+        return problem(name, _shown([*ours, *others]), "`pip check` lists them; reinstall these packages together")
+    if others:
+        hint = "nothing here needs these packages; `pip check` lists what theirs need"
+        return warning(name, _shown(others), hint)
+    return ok(name, f"the requirements of {len(facts.requires)} packages are met")
+
+
+def _needed(facts: Packages) -> set[str]:
+    """Return what tfs-deploy requires, also for its extras but those of its own development, and what that requires."""
+    own = [each for each in map(Requirement.parse, facts.own or ()) if each is not None]
+    needed, ahead = set(), {*_BASE, "tensorflow", *(each.name for each in own if each.extra() not in _DEVELOPMENT)}
+    while ahead:
+        package = ahead.pop()
+        needed.add(package)
+        parts = map(Requirement.parse, facts.requires.get(package, ()))
+        ahead |= {part.name for part in parts if part is not None and part.extra() is None} - needed
+    return needed
+
+
+def _unmet(facts: Packages, package: str) -> Iterator[str]:
+    for needed in filter(None, map(Requirement.parse, facts.requires[package])):
+        if (package, needed.name) in _JUDGED or not needed.applies(facts.environment):
+            continue
+        version = facts.installed.get(needed.name)
+        if version is None or not fits(version, needed.range):
+            has = "is not installed" if version is None else f"is {version}"
+            yield f"{package} {facts.installed.get(package, '')} needs {needed.name}{needed.range}, it {has}"
+
+
+def _shown(conflicts: list[str]) -> str:
+    return "; ".join(conflicts[:3]) + (f" (and {len(conflicts) - 3} more)" if len(conflicts) > 3 else "")
 
 
 def _extras(facts: Packages, wanted: Wanted) -> Iterator[Finding]:
@@ -186,7 +205,7 @@ def _extra(facts: Packages, extra: str, members: list[Requirement], *, wanted: b
     wrong = [each for each in members if not fits(facts.installed[each.name], each.range)]
     if wrong:
         shown = ", ".join(f"{each.name} {facts.installed[each.name]} (required: {each.range})" for each in wrong)
-        return problem(name, shown, hint)
+        return (warning if extra in _DEVELOPMENT else problem)(name, shown, hint)
     return ok(name, ", ".join(f"{each.name} {facts.installed[each.name]}" for each in members))
 
 

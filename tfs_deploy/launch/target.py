@@ -77,6 +77,9 @@ class LaunchTarget(Protocol[S]):
     def problems(self, served: Deployment, ports: ServerPorts) -> Iterator[TfsDeployError]:
         """Yield what would keep a server from starting on ``ports``."""
 
+    def fetches(self) -> tuple[str, ...]:
+        """Say what a start would fetch to this machine first, one line for each thing."""
+
     def settings(self, served: Deployment) -> tuple[str, ...]:
         """Return what a server of this target reads once, at its start, as lines ``name=value``."""
 

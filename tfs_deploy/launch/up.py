@@ -23,7 +23,10 @@ from tfs_deploy.state.config_generations import drop_generations
 from tfs_deploy.state.endpoint import mark_stopped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tfs_deploy.deployment.deployment import Deployment
+    from tfs_deploy.deployment.docker import Docker
     from tfs_deploy.launch.planning.observe import Connect
     from tfs_deploy.launch.planning.plan import ServerPlan
     from tfs_deploy.launch.server import StartedServer
@@ -57,10 +60,19 @@ def plan(
     Raises:
         EnvironmentFault, StatusError: the server, the engine or a file cannot be read.
     """
+    docker = deployment.server.docker if deployment.server.contained else None
     if against is not None:
-        return decide(observe_address(deployment, against, connect=connect))
-    found = decide(observe(deployment, target=target, connect=connect).facts)
-    return replace(found, notes=tuple(unfinished_notes(deployment)))
+        found = decide(observe_address(deployment, against, connect=connect))
+    else:
+        found = decide(observe(deployment, target=target, connect=connect).facts)
+        found = replace(found, notes=(*unfinished_notes(deployment), *_unknown_release(docker)))
+    return replace(found, target=deployment.server.target, image=None if docker is None else docker.image)
+
+
+def _unknown_release(docker: Docker | None) -> Iterator[str]:
+    if docker is not None and docker.release is None:
+        what = f"{docker.image} does not tell its release of TensorFlow Serving"
+        yield f"{what}: flags and models are not compared with it (server.docker.serving_version sets it)"
 
 
 def up(

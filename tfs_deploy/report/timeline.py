@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.rollout.machine.history import elapsed
-from tfs_deploy.rollout.machine.narration import narrate
+from tfs_deploy.rollout.machine.narration import Narrator
 from tfs_deploy.rollout.machine.phases import ROLLBACK, phase_of
 from tfs_deploy.rollout.result import StepReport
 
@@ -64,6 +64,7 @@ def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
     traffic = [(0.0, 0.0)]
     judged: list[TimedJudgement] = []
     lines: list[tuple[float, str]] = []
+    narrator = Narrator(plan)
     promoted = False
     for at, event in zip(times, events, strict=True):
         phase = _phase(plan, event, starts)
@@ -76,7 +77,7 @@ def timeline(plan: RolloutPlan, events: Sequence[Event]) -> Timeline:
             traffic.append((at, 100.0 if promoted else 0.0))
         elif event.kind == "outcome" and event.ok and event.action == "judge":
             judged.append(TimedJudgement(at, StepReport.from_dict(event.detail)))
-        line = narrate(event, plan)
+        line = narrator.line(event)
         if line is not None:
             lines.append((at, line))
     bounds = [*starts, ("", end)]

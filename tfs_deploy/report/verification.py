@@ -12,6 +12,7 @@ from tfs_deploy.text import counted
 from tfs_deploy.verify.checks import CheckStatus
 
 if TYPE_CHECKING:
+    from tfs_deploy.verify.checks import Check
     from tfs_deploy.verify.verification import Verification
 
 
@@ -20,6 +21,18 @@ def verdict_line(verification: Verification) -> str:
     counts = ", ".join(f"{verification.count(status)} {status.value}" for status in CheckStatus)
     word = "yes" if verification.ok else "no"
     return f"Verdict: {word}. {counted(len(verification.checks), 'check')} in {verification.seconds:.1f} s: {counts}"
+
+
+def skipped_lines(verification: Verification) -> list[str]:
+    """Return a line for each check that was skipped, with the reason: one that was skipped for several is told once."""
+    found: dict[tuple[str, str], list[Check]] = {}
+    for check in verification.checks:
+        if check.status is CheckStatus.SKIPPED:
+            found.setdefault((check.id, check.reason), []).append(check)
+    return [
+        f"skipped: {each[0]}" if len(each) == 1 else f"skipped: {identity} ({len(each)} times): {reason}"
+        for (identity, reason), each in found.items()
+    ]
 
 
 def verification_markdown(verification: Verification, *, title: str = "") -> str:

@@ -27,7 +27,7 @@ from tfs_deploy.rollout.begin import (
 from tfs_deploy.rollout.controller.controller import Controller
 from tfs_deploy.rollout.controller.journal import Journal
 from tfs_deploy.rollout.machine.actions import Action, Finish, RolloutStatus, Wait
-from tfs_deploy.rollout.machine.narration import narrate, unseen_traffic
+from tfs_deploy.rollout.machine.narration import Narrator, unseen_traffic
 from tfs_deploy.rollout.machine.plan import current_names
 from tfs_deploy.rollout.machine.preconditions import gates_of, option_values, steps_of, version_number
 from tfs_deploy.rollout.machine.strategies import CANARY
@@ -338,15 +338,15 @@ class Rollout:
         stack.callback(world.hooks.close)
         stack.enter_context(journal.reserving())
         controller = Controller(plan, world)
-        controller.on_event = functools.partial(self._tell_event, plan)
+        controller.on_event = functools.partial(self._tell_event, Narrator(plan))
         controller.on_step = self._tell_step
         return controller
 
     def _tell(self, text: str) -> None:
         self.on_event(text)
 
-    def _tell_event(self, plan: RolloutPlan, event: Event) -> None:
-        line = narrate(event, plan)
+    def _tell_event(self, narrator: Narrator, event: Event) -> None:
+        line = narrator.line(event)
         if line is not None:
             self.on_event(line)
 

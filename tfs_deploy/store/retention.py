@@ -77,6 +77,7 @@ def prune(base: Path, keep: int, deployments: Sequence[str | os.PathLike[str]] |
         # Names such as 007 and -1 are not those of this toolkit.
         ours = [version for version in there if version.path.name == str(version.number) and version.number >= 0]
         numbers = condemned_versions([version.number for version in ours], keep, named | {published})
+        _tell_kept([version.number for version in ours], keep, named)
         condemned = [version for version in ours if version.number in numbers]
         hidden = [_hide(version, base) for version in condemned]
     for folder in hidden:
@@ -88,6 +89,12 @@ def condemned_versions(there: Sequence[int], keep: int, named: Collection[int]) 
     """Return the versions that go: all but the ``keep`` newest and those that are named. Pure; ``there`` is sorted."""
     stay = {*named, *there[-keep:]}
     return [number for number in there if number not in stay]
+
+
+def _tell_kept(there: Sequence[int], keep: int, named: Collection[int]) -> None:
+    """Say that retention has no effect where every version is served: the policy ``all``."""
+    if len(there) > keep and set(there) <= set(named):
+        logger.warning("no old version was removed: a deployment file serves or names every version")
 
 
 def prune_place(
@@ -107,6 +114,7 @@ def prune_place(
         logger.warning("no old version was removed: %s", error)
         return []
     condemned = condemned_versions(there, keep, named | {published})
+    _tell_kept(there, keep, named)
     for number in condemned:
         place.remove(number)
     return condemned
@@ -122,8 +130,8 @@ def _hide(version: VersionDir, base: Path) -> Path:
 def named_versions(base: Path, deployments: Sequence[str | os.PathLike[str]] | None, there: Sequence[int]) -> set[int]:
     """Return the versions under ``base`` that deployment files or their rollouts name.
 
-    ``there``: all version numbers, sorted; the policy ``latest N`` names the last N of them. The error of a file
-    that cannot be read is raised if the file was given, or if it was found and names the base path.
+    ``there``: all version numbers, sorted; the policy ``latest N`` names the last N of them, ``all`` every one. The
+    error of a file that cannot be read is raised if the file was given, or if it was found and names the base path.
     """
     where = base.resolve()
     return _named(
@@ -177,8 +185,7 @@ def _named_in(deployment: Deployment, belongs: Callable[[Model], bool], there: S
             continue
         policy = model.version_policy
         yield from policy.versions or ()
-        if policy.kind == "latest":
-            yield from there[-(policy.count or 1) :]
+        yield from policy.select(there)
         yield from model.labels.values()
         record = active.get(model.name)
         if record is not None:

@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfs_deploy.deployment.server_traits import server_traits
 from tfs_deploy.errors import LaunchError, ModelError, UsageError
 from tfs_deploy.savedmodel.goldens import read_goldens
 from tfs_deploy.store.identity import identify
@@ -30,7 +29,7 @@ from tfs_deploy.verify.probing.local_runner import LocalRunner
 from tfs_deploy.verify.probing.prober import Prober
 from tfs_deploy.verify.probing.warmup_cases import warmup_cases, warmup_requests
 from tfs_deploy.verify.served_version import ServedVersion
-from tfs_deploy.verify.serving import ServingEndpoint, serving, workspace
+from tfs_deploy.verify.serving import ServingEndpoint, serving, traits_on, workspace
 from tfs_deploy.verify.staging import staged_models
 from tfs_deploy.verify.verification import Evidence, Verification
 
@@ -140,7 +139,7 @@ class _Run:
                 if self._needs_local_model()
             }
             readable: Readable = {}
-            server = server_traits(plan.template)
+            server = traits_on(plan.template, plan.targets)
             for subject in plan.subjects:
                 checker = self._checker.of(model=str(subject))
                 info = verify_files(checker, subject, plan.ignore, server, plan.trust, plan.revoked)

@@ -15,6 +15,8 @@ from tfs_deploy.client import Client, RestClient
 from tfs_deploy.config import server_flags, write_config
 from tfs_deploy.deployment import Deployment, Docker, Server
 from tfs_deploy.deployment.docker import DEFAULT_IMAGE
+from tfs_deploy.deployment.image import Image
+from tfs_deploy.deployment.server_traits import server_traits
 from tfs_deploy.errors import PortInUseError, UsageError
 from tfs_deploy.extras import require_extra
 from tfs_deploy.host.addresses import read_server
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.deployment import Model
     from tfs_deploy.launch.server import StartedServer
+    from tfs_deploy.savedmodel.lint import ServerTraits
 
 EMBEDDED: Final = "embedded"
 DOCKER: Final = "docker"
@@ -90,6 +93,23 @@ class ServingEndpoint:
     def batching(self) -> bool | None:
         """Whether the server batches requests; ``None``: unknown."""
         return None if self.deployment is None else self.deployment.batching is not None
+
+
+def traits_on(template: Deployment | None, targets: Sequence[VerificationTarget]) -> ServerTraits:
+    """Return what lint needs to know of the servers: as the deployment says, the oldest release of other images."""
+    traits = server_traits(template)
+    docker = None if template is None else template.server.docker
+    images = {target.image for target in targets if target.image}
+    if docker is None or docker.allow_newer_tensorflow or not images:
+        return traits
+    releases = [docker.release if image == docker.image else _release_of(image) for image in images]
+    known = [release for release in releases if release is not None]
+    return dataclasses.replace(traits, release=min(known, default=None))
+
+
+def _release_of(image: str) -> tuple[int, int] | None:
+    reference = Image.parse(image)
+    return None if reference is None else reference.release
 
 
 def verification_targets(

@@ -168,11 +168,22 @@ def with_versions(**versions: str | None) -> Packages:
         (GOOD, "package.conflicts", OK, "1 packages", ""),
         (with_versions(protobuf="6.31.0"), "package.conflicts", PROBLEM, "needs protobuf<6.0.0,>=3.20.3, it is", "pip"),
         (
-            replace(GOOD, requires={"keras": ("h5py", "optree>=1; python_version < '3.0'")}),
+            replace(
+                GOOD,
+                requires={"tensorflow": ("keras>=3",), "keras": ("h5py", "optree>=1; python_version < '3.0'")},
+                installed={**GOOD.installed, "keras": "3.9"},
+            ),
             "package.conflicts",
             PROBLEM,
-            "keras  needs h5py, it is not installed",
+            "keras 3.9 needs h5py, it is not installed",
             "pip check",
+        ),
+        (
+            replace(GOOD, requires={"grpcio-tools": ("setuptools>=77",), "pytest": ("iniconfig>=3",)}),
+            "package.conflicts",
+            WARNING,
+            "grpcio-tools  needs setuptools>=77, it is not installed; pytest  needs iniconfig>=3, it is not installed",
+            "nothing here needs these packages",
         ),
         (GOOD, "extra.server", OK, "uvicorn 0.34.0", ""),
         (

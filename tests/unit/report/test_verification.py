@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from support.verifications import MIXED, check, verification
-from tfs_deploy.report.verification import verdict_line, verification_markdown
+from tfs_deploy.report.verification import skipped_lines, verdict_line, verification_markdown
 from tfs_deploy.verify.checks import CheckStatus
 
 
@@ -22,3 +22,10 @@ def test_markdown_says_the_verdict_first_and_keeps_tables_whole():
 def test_a_long_list_of_failures_is_cut_in_markdown():
     many = verification(*(check(f"smoke.{n}", CheckStatus.FAILED) for n in range(50)))
     assert "and 20 more failed" in verification_markdown(many)
+
+
+def test_what_was_skipped_is_named_with_the_reason():
+    once, other = check("smoke.rest", CheckStatus.SKIPPED), check("smoke.label", CheckStatus.SKIPPED)
+    told = skipped_lines(verification(once, other, check("files.lint", CheckStatus.PASSED), once))
+    assert told == [f"skipped: smoke.rest (2 times): {once.reason}", f"skipped: {other}"]
+    assert skipped_lines(verification(check("files.lint", CheckStatus.PASSED))) == []

@@ -106,7 +106,7 @@ def test_what_somebody_else_put_there_stays(base):
         ("    versions: {specific: [2, 5]}\n    labels: {stable: 2}\n    traffic: {stable: 100}\n", [2]),
         ("    versions: {latest: 3}\n", [3, 4]),
         ("    versions: latest\n", []),
-        ("    versions: all\n", []),
+        ("    versions: all\n", [1, 2, 3, 4]),
     ],
 )
 @pytest.mark.parametrize("place", ["models", "configs", "models/digits", "elsewhere", "elsewhere/configs"])
@@ -117,6 +117,16 @@ def test_versions_that_a_deployment_file_names_stay(base, tmp_path, keys, named,
     if place == "models/digits":
         file.unlink()
     assert left(base) == sorted({*named, 5})
+
+
+def test_keeping_few_of_versions_that_are_all_served_is_said_to_have_no_effect(base, tmp_path, caplog):
+    file = deployment(tmp_path / "shop.yaml", str(base))
+    file.write_text(file.read_text() + "    versions: all\n")
+    with caplog.at_level(logging.WARNING):
+        assert prune(base, 5, [file], 5) == []
+        assert caplog.messages == []
+        assert prune(base, 2, [file], 5) == []
+    assert caplog.messages == ["no old version was removed: a deployment file serves or names every version"]
 
 
 def test_files_given_are_the_only_ones_that_count(base, tmp_path):

@@ -57,11 +57,11 @@ def command(output: Output, file: Path, against: str | None, *, detailed_exitcod
         file, allow_latest=allow_latest, on_advice=lambda problem: output.note(f"warning: {problem}")
     )
     found = deployment.plan(against=against)
-    output.result(found.document(), _text(found), to_read=True)
+    output.result(found.document(), _text(found, elsewhere=against is not None), to_read=True)
     return 1 if found.refused or (detailed_exitcode and found) else 0
 
 
-def _text(plan: ServerPlan) -> str:
+def _text(plan: ServerPlan, *, elsewhere: bool) -> str:
     from tfs_deploy.text import size_text
 
     lines = [_HEADS[plan.action], *(f"  {change}" for change in plan.changes)]
@@ -75,6 +75,9 @@ def _text(plan: ServerPlan) -> str:
         lines.append(
             f"\nmemory: about {size_text(memory.models)} for the models, {size_text(memory.peak)} at most{room}"
         )
+    if plan and not elsewhere:
+        where = "a process of this machine" if plan.image is None else f"a container of {plan.image}"
+        lines.append(f"\nserver: {where} (target: {plan.target})")
     lines += [f"\nnote: {note}" for note in plan.notes]
     lines += [f"\nrefused: {reason}" for reason in plan.refusals]
     return "\n".join(lines)

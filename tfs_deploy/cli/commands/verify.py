@@ -146,9 +146,11 @@ def _conclude(output: Output, verification: Verification) -> int:
 
 def _show(console: Console, verification: Verification) -> None:
     from tfs_deploy.report.sections import terminal_sections
-    from tfs_deploy.report.verification import verdict_line
+    from tfs_deploy.report.verification import skipped_lines, verdict_line
     from tfs_deploy.report.verification_sections import verification_sections
 
     for table in terminal_sections(verification_sections(verification)):
         console.print(table)
+    for line in skipped_lines(verification):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(verdict_line(verification))

@@ -110,6 +110,13 @@ def show_report(output: Output, deployment: Deployment, model: str, number: int 
         what = f"{model} was never rolled out" if not found else f"{model} has no rollout number {number}"
         raise UsageError(what, hint=f"tfs-deploy rollout history {deployment.source}")
     entry = chosen[0]
+    undone = next((each for each in found[1:] if not each.plan.back), None)
+    if number is None and entry.plan.back and undone is not None:
+        plan, before = undone.plan, int(undone.journal.path.stem)
+        output.note(
+            f"this is the rollback; the rollout from version {plan.old} to {plan.new} before it: "
+            f"tfs-deploy rollout report {deployment.source} --number {before}"
+        )
     document = {"rollout": RolloutResult.from_events(entry.plan, entry.events).as_dict()}
     if html is None:
         output.result(document, rollout_report(entry.plan, entry.events).rstrip(), to_read=True)

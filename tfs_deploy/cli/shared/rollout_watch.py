@@ -29,6 +29,9 @@ _LINES: Final = 8
 
 def watch_status(output: Output, deployment: Deployment, model: str) -> None:
     """Show the last rollout until it has ended, or no process is at work on it."""
+    if latest_rollout(deployment.state_dir, model) is None:
+        output.note(f"there is no rollout to watch; start one with: tfs-deploy rollout start {deployment.source}")
+        return
     if not sys.stderr.isatty():
         _watch_lines(output, deployment, model)
         return

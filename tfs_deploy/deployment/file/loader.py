@@ -66,7 +66,7 @@ def problems_of(document: dict[str, Any], source: str, lines: dict[KeyPath, int]
 
 
 def _load(source: Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, ParsedYaml]:
-    parsed = read_yaml(_read(source))
+    parsed = read_yaml(_read(source), "deployment file")
     return _checked(source, parsed, check_disk=check_disk, allow_latest=allow_latest), parsed
 
 

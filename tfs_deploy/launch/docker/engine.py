@@ -24,6 +24,14 @@ _TIMEOUT: Final = 60
 ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
+def image_not_here(docker: Docker) -> EnvironmentFault:
+    """Return the error about an image that is not here and may not be pulled."""
+    return EnvironmentFault(
+        f"image {docker.image} is not on this machine",
+        hint=f"server.docker.pull is never: run docker pull {docker.image}, or change it",
+    )
+
+
 class DockerEngine:
     """A connection to the engine of this machine that the docker command would use, see ``engine_endpoint``."""
 
@@ -65,10 +73,7 @@ class DockerEngine:
         found = None if docker.pull == "always" else self._image(docker.image)
         if found is None:
             if docker.pull == "never":
-                raise EnvironmentFault(
-                    f"image {docker.image} is not on this machine",
-                    hint=f"server.docker.pull is never: run docker pull {docker.image}, or change it",
-                )
+                raise image_not_here(docker)
             self._pull(docker, progress or (lambda *_: None))
             found = self._image(docker.image)
         if found is None:

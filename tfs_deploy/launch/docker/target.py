@@ -15,7 +15,7 @@ from tfs_deploy.host.posix import user_ids
 from tfs_deploy.host.signals import signals_later
 from tfs_deploy.launch.docker.container import BINARY, container_config, container_name, restart_policy
 from tfs_deploy.launch.docker.container_server import ContainerServer
-from tfs_deploy.launch.docker.engine import DockerEngine, translated
+from tfs_deploy.launch.docker.engine import DockerEngine, image_not_here, translated
 from tfs_deploy.launch.docker.mount_access import own_key, require_model_access
 from tfs_deploy.launch.docker.settings import container_settings, image_line, mounted_directories
 from tfs_deploy.launch.logs import around_reason, reason, tail
@@ -83,14 +83,29 @@ class DockerTarget:
         return notes
 
     def problems(self, served: Deployment, ports: ServerPorts) -> Iterator[TfsDeployError]:
-        """Yield an error if the container's user may not read the models, and for each port that is in use."""
+        """Yield an error if the container's user may not read the models or the image may not be pulled, and for each
+        port that is in use.
+        """
         docker = served.server.docker
         if docker is not None:
             try:
                 require_model_access(served, self._user(docker), mapped=self.engine.mapped)
             except UsageError as error:
                 yield error
+            if docker.pull == "never" and self.engine.image_id(docker.image) is None:
+                yield image_not_here(docker)
         yield from port_problems(ports, self.publisher)
+
+    def fetches(self) -> tuple[str, ...]:
+        """Return the image, if it has to be pulled."""
+        docker = self._deployment.server.docker
+        if docker is None or docker.pull == "never":
+            return ()
+        if docker.pull == "always":
+            return (f"pull image {docker.image} (server.docker.pull: always)",)
+        if self.engine.image_id(docker.image) is None:
+            return (f"pull image {docker.image}, which the engine does not have",)
+        return ()
 
     def settings(self, served: Deployment) -> tuple[str, ...]:
         """Return the flags and config files of the server, and what its container is made with: mounts and image.

@@ -70,6 +70,10 @@ class EmbeddedTarget:
         """Return the flags and config files of the server."""
         return start_settings(served)
 
+    def fetches(self) -> tuple[str, ...]:
+        """Return nothing: the server is installed."""
+        return ()
+
     def memory_limit(self) -> None:
         """Return no limit: a process has the machine's memory."""
 

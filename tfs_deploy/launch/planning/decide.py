@@ -48,7 +48,8 @@ def decide(facts: LaunchFacts, *, force_replace: bool = False, check_memory: boo
 
 
 def _start(facts: LaunchFacts, refused: tuple[TfsDeployError, ...]) -> ServerPlan:
-    start = StartServer((f"start a server on {facts.ports}", *reloads.load_everything(facts)), facts.ports)
+    lines = (*facts.fetches, f"start a server on {facts.ports}", *reloads.load_everything(facts))
+    start = StartServer(lines, facts.ports)
     steps = (*_repairs(facts), start, *reloads.traffic(facts), *_rollouts(facts))
     changes = tuple(f"{model.name}: {policy_of(model)}" for model in facts.target.model_config_list.config)
     return ServerPlan("start", steps, changes, refused, memory=facts.memory)
@@ -65,6 +66,7 @@ def _replacement(facts: LaunchFacts, gap: float) -> ReplaceBeside | ReplaceInPla
     loads = reloads.load_everything(facts)
     if facts.pair is not None:
         lines = (
+            *facts.fetches,
             f"start a second server on {facts.pair}",
             *loads,
             "check each of its labels",
@@ -73,6 +75,7 @@ def _replacement(facts: LaunchFacts, gap: float) -> ReplaceBeside | ReplaceInPla
         )
         return ReplaceBeside(lines, facts.pair)
     lines = (
+        *facts.fetches,
         "start a second server on unused ports",
         *loads,
         "check each of its labels, then stop it: the settings work",

@@ -40,6 +40,7 @@ class LaunchFacts:
         config_link: the directory that the server reads, if the link ``config`` leads elsewhere.
         endpoint: the addresses of the server, if the endpoint file says something else.
         ended_rollouts: models whose rollout the file has overridden since.
+        fetches: what a start would fetch first, one line for each thing.
         problems: what would keep the steps from being carried out, as the launch target says.
         source: the deployment file.
     """
@@ -64,5 +65,6 @@ class LaunchFacts:
     config_link: Path | None = None
     endpoint: tuple[str, str | None] | None = None
     ended_rollouts: tuple[str, ...] = ()
+    fetches: tuple[str, ...] = ()
     problems: tuple[TfsDeployError, ...] = ()
     source: str = "FILE"

@@ -153,6 +153,7 @@ def _facts(found: _Found, asked: _Asked, *, ended: list[str]) -> LaunchFacts:
         config_link=_other_config_dir(served, server),
         endpoint=_other_endpoint(served, server),
         ended_rollouts=tuple(ended),
+        fetches=found.target.fetches() if server is None or found.replacing else (),
         problems=tuple(_problems(found, pair or ports_of(served), leftovers)),
         source=str(deployment.source),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from tfs_deploy.deployment.deployment import TargetName
     from tfs_deploy.errors import TfsDeployError
     from tfs_deploy.launch.memory import Memory
     from tfs_deploy.launch.planning.steps import Step
@@ -16,7 +17,10 @@ Action = Literal["none", "start", "update", "replace"]
 
 @dataclass(frozen=True, slots=True)
 class ServerPlan:
-    """``steps`` in order, what each setting or model ``changes``, and what is ``refused``; ``gap`` in seconds."""
+    """``steps`` in order, what each setting or model ``changes``, and what is ``refused``; ``gap`` in seconds.
+
+    ``target`` is where the deployment file has its server run, ``image`` what its container is made of.
+    """
 
     action: Action
     steps: tuple[Step, ...] = ()
@@ -25,6 +29,8 @@ class ServerPlan:
     gap: float | None = None
     memory: Memory | None = None
     notes: tuple[str, ...] = ()
+    target: TargetName = "embedded"
+    image: str | None = None
 
     def __bool__(self) -> bool:
         return self.action != "none"
@@ -44,6 +50,8 @@ class ServerPlan:
         memory = self.memory
         return {
             "action": self.action,
+            "target": self.target,
+            "image": self.image,
             "steps": list(self.lines),
             "changes": list(self.changes),
             "refused": list(self.refusals),

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.rollout.gates.gate import Verdict
 from tfs_deploy.rollout.machine.actions import action_text
@@ -15,6 +16,40 @@ if TYPE_CHECKING:
 
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
+
+#: seconds after which a step that still waits for the same samples is told of again
+_AGAIN: Final = 60.0
+
+
+class Narrator:
+    """Tells one rollout, entry by entry; a wait for samples is told when its reason changes, and once a minute."""
+
+    def __init__(self, plan: RolloutPlan) -> None:
+        self._plan = plan
+        self._reason = ""
+        self._told = self._begun = 0.0
+
+    def line(self, event: Event) -> str | None:
+        """Return the line for the next entry, ``None`` for an entry that says nothing new."""
+        line = narrate(event, self._plan)
+        if event.kind == "outcome" and event.action == "weigh":
+            self._begun = event.at
+        if line is None:
+            return None
+        if event.kind != "outcome" or event.detail.get("verdict") != Verdict.TOO_FEW.value:
+            self._reason = ""
+            return line
+        reason = re.sub(r"\d+", "", line)  # the counts are others at every look
+        again = reason == self._reason
+        if again and 0 <= event.at - self._told < _AGAIN:
+            return None
+        self._reason, self._told = reason, event.at
+        return f"{line}; {self._left(event):.0f} s left" if again else line
+
+    def _left(self, event: Event) -> float:
+        plan = self._plan
+        wait = plan.bake + (plan.samples_timeout if event.detail["final"] else 0.0)
+        return max(0.0, self._begun + wait - event.at)
 
 
 def narrate(event: Event, plan: RolloutPlan) -> str | None:

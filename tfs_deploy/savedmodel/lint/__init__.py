@@ -94,10 +94,17 @@ def select_rules(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list
 
 
 def parse_image_version(text: str) -> tuple[int, int]:
-    """Return major and minor version of ``2.19``, ``2.19.1-gpu`` or ``tensorflow/serving:2.19.1``."""
+    """Return major and minor version of ``2.19``, ``2.19.1-gpu`` or ``tensorflow/serving:2.19.1``.
+
+    The tag of any image is taken for the version of TensorFlow Serving in it.
+    """
     match = re.fullmatch(r"(?:[^\s@]*[:/])?v?(\d+)\.(\d+)(?:[.\-+][\w.\-]*)?(?:@\S*)?", text)
     if match is None:
-        raise UsageError(f"'{text}' is not a version of the server", hint="write it like 2.19 or 2.19.1-gpu")
+        about = ": its tag has no release" if re.search(r"[/:@]", text) else ""
+        raise UsageError(
+            f"'{text}' is not a version of the server{about}",
+            hint="give the release of TensorFlow Serving in it, such as --image-version 2.19",
+        )
     return int(match[1]), int(match[2])
 
 
@@ -128,10 +135,13 @@ _INTRODUCTION = """\
 `tfs-deploy lint PATH` checks a version directory, or the latest version below a base path, without TensorFlow. It
 exits with 1 if a finding is an error (`--fail-on warning` or `info` to be stricter) and with 2 if the model cannot
 be read at all. `--select` and `--ignore` take ids (`TFS105`), prefixes of ids (`TFS2`) and names
-(`fixed-batch-dimension`), separated by commas. `--image-version` gives the version of the server (`2.19`, or the
-image); `--deployment FILE` takes it from the image in the deployment file, and from there too whether the server
-compiles with XLA and how large its batches are. `tfs-deploy lint --rules` prints this
-page.
+(`fixed-batch-dimension`), separated by commas. `tfs-deploy lint --rules` prints this page.
+
+`--image-version` gives the release of the server: `2.19`, or an image whose tag begins with that release, whatever its
+name is. `--deployment FILE` takes it from the deployment file, where only the tag of `tensorflow/serving` tells it, and
+an image of your own needs `server.docker.serving_version`; whether the server compiles with XLA and how large its
+batches are comes from there too. No release is assumed: an image known by a digest or a tag such as `1` is refused with
+exit code 2, and without either option no rule compares the model with a release.
 
 What a signature runs is traced from its outputs through the graph and every function that it calls. Code that is only
 stored, such as a training step, does not count.

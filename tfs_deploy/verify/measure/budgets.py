@@ -166,7 +166,7 @@ def read_budgets(given: Iterable[str]) -> list[Budget]:
 
 
 def _of_file(path: Path) -> list[Budget]:
-    tree = import_extra("tfs_deploy.deployment.file.yaml_reader", "cli").read_yaml(_read(path))
+    tree = import_extra("tfs_deploy.deployment.file.yaml_reader", "cli").read_yaml(_read(path), "budget file")
     problems = [Problem(str(path), line, "", message) for line, _, message in tree.problems]
 
     def wrong(place: tuple[Any, ...], message: str) -> None:

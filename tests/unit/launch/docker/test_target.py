@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C while the engine makes a container: the request is not left alone, so nothing comes out of it later."""
+"""What a start pulls first. Ctrl-C while the engine makes a container: nothing comes out of the request later."""
 
 from __future__ import annotations
 
@@ -54,3 +54,18 @@ def test_in_another_thread_nothing_is_held_back():
     thread.join()
     assert api.made == ["shop"]
     assert len(failed) == 1
+
+
+@pytest.mark.parametrize(
+    ("pull", "here", "fetched"),
+    [
+        ("missing", None, ("pull image x:1, which the engine does not have",)),
+        ("missing", "sha256:1", ()),
+        ("always", "sha256:1", ("pull image x:1 (server.docker.pull: always)",)),
+        ("never", None, ()),
+    ],
+)
+def test_a_start_says_what_it_pulls(pull, here, fetched):
+    deployment = SimpleNamespace(server=SimpleNamespace(docker=Docker(image="x:1", pull=pull)))
+    host = SimpleNamespace(engine=SimpleNamespace(image_id=lambda name: here), _deployment=deployment)
+    assert DockerTarget.fetches(host) == fetched  # type: ignore[arg-type]

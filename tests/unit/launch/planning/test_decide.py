@@ -50,6 +50,14 @@ def test_nothing_to_do():
     assert (found.action, found.lines, found.changes, found.refusals) == ("none", (), (), ())
 
 
+def test_what_a_start_fetches_comes_first():
+    image = "pull image x:1, which the engine does not have"
+    start = facts(server=None, loaded={}, current=config(), fetches=(image,))
+    assert plan(start).lines[:2] == (image, "start a server on gRPC port 8500 and REST port 8501")
+    assert plan(facts(settings=("image",), fetches=(image,))).lines[0] == image
+    assert plan(facts(settings=("image",), fetches=(image,), pair=ServerPorts(1, 2))).lines[0] == image
+
+
 def test_a_start():
     found = plan(facts(server=None, loaded={}, current=config()))
     assert found.action == "start"

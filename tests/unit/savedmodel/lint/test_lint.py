@@ -425,6 +425,14 @@ def test_images_without_version(text: str) -> None:
         parse_image_version(text)
 
 
+@pytest.mark.parametrize("text", ["hb/server:1", "hb/server", f"tensorflow/serving@sha256:{'a' * 64}"])
+def test_no_release_is_assumed_for_an_image_that_does_not_tell_it(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_image_version(text)
+    assert str(caught.value.message) == f"'{text}' is not a version of the server: its tag has no release"
+    assert caught.value.hint == "give the release of TensorFlow Serving in it, such as --image-version 2.19"
+
+
 @pytest.mark.parametrize(
     ("size", "severity", "message"),
     [

@@ -77,6 +77,22 @@ def test_a_file_without_budgets_is_refused(text, tmp_path):
         read_budgets([str(path)])
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("budgets: []\n---\nbudgets: []\n", "holds a second document (---); a budget file is a single document"),
+        (f"budgets: {'[' * 300}{']' * 300}\n", "not a budget file: nested too deeply"),
+        ("budgets: !own [p50 < 1 ms]\n", "tag !own is not supported in a budget file"),
+    ],
+)
+def test_a_budget_file_is_not_called_another_kind_of_file(text, message, tmp_path):
+    path = tmp_path / "budgets.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError) as caught:
+        read_budgets([str(path)])
+    assert message in caught.value.message
+
+
 def test_a_file_that_is_not_there_is_a_usage_error():
     with pytest.raises(UsageError, match="neither a budget nor a file"):
         read_budgets(["nowhere.yaml"])

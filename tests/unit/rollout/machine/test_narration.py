@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rollout in words: what is told once, and what again."""
+
+from __future__ import annotations
+
+from tfs_deploy.rollout import Plan
+from tfs_deploy.rollout.machine.history import Event
+from tfs_deploy.rollout.machine.narration import Narrator
+
+PLAN = Plan("digits", 1, 2, steps=(10.0, 100.0), bake=30.0, samples_timeout=300.0)
+
+
+def waits(at: float, reason: str, *, final: bool = True) -> Event:
+    verdict = {"gate": "p99", "verdict": "too few samples", "reason": reason}
+    detail = {"weight": 10.0, "verdict": "too few samples", "final": final, "verdicts": [verdict]}
+    return Event("outcome", "judge", detail=detail, at=at)
+
+
+def told(*events: Event) -> list[str | None]:
+    narrator = Narrator(PLAN)
+    narrator.line(Event("outcome", "weigh", detail={"step": 0, "memory": None}, at=1000.0))
+    return [narrator.line(event) for event in events]
+
+
+def test_a_wait_for_samples_is_told_once_and_then_each_minute_with_the_time_left():
+    lines = told(*(waits(1030.0 + second, f"not enough requests ({second} of 500)") for second in range(121)))
+    assert {second: line for second, line in enumerate(lines) if line is not None} == {
+        0: "10 %: too few samples (p99: not enough requests (0 of 500))",
+        60: "10 %: too few samples (p99: not enough requests (60 of 500)); 240 s left",
+        120: "10 %: too few samples (p99: not enough requests (120 of 500)); 180 s left",
+    }
+
+
+def test_another_reason_is_told_at_once_and_the_bake_is_not_over_yet():
+    assert told(
+        waits(1005.0, "no request", final=False),
+        waits(1010.0, "no request", final=False),
+        waits(1011.0, "no answer"),
+        waits(1012.0, "no request"),
+    ) == [
+        "10 %: too few samples (p99: no request)",
+        None,
+        "10 %: too few samples (p99: no answer)",
+        "10 %: too few samples (p99: no request)",
+    ]
+
+
+def test_a_clock_that_is_set_back_holds_nothing_back():
+    assert told(waits(1030.0, "no request"), waits(500.0, "no request"))[1] is not None
