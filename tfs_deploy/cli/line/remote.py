@@ -48,8 +48,12 @@ class ModelPath(click.Path):
         folder = ctx.with_resource(tempfile.TemporaryDirectory(prefix="tfs-deploy-"))
         output: Any = ctx.obj  # the command's ``Output``
         with output.progress(f"pulling {address}") as progress:
-            base = Path(folder, address.name)
-            return pull_version(open_place(address), address.version, base, report=moved(progress, "pulling")).path
+            base, report = Path(folder, address.name), moved(progress, "pulling")
+            try:
+                return pull_version(open_place(address), address.version, base, report=report).path
+            except BaseException:
+                ctx.close()  # click does not, of a line that cannot be read: copies of other arguments are removed too
+                raise
 
 
 def moved(progress: Bar, doing: str) -> Callable[[int], None]:

@@ -46,7 +46,10 @@ class Place(Protocol):
         """Return the published versions, ascending, each with a tag that differs once it is another version."""
 
     def publication(self, number: int) -> Publication:
-        """Return one version; ``ModelError`` if there is none of that number."""
+        """Return one version; ``ModelError`` if there is none of that number.
+
+        Its digest and the sums of its files are empty where they are known only of what was fetched.
+        """
 
     def publish(
         self,
