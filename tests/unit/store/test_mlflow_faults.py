@@ -43,6 +43,8 @@ def test_each_failure_has_its_sentence_without_a_secret(text, code, kind, words)
 def test_a_registry_of_this_machine_says_itself_what_is_wrong():
     error = sentence("the store is in\nmaintenance mode", "INVALID_PARAMETER_VALUE", "/srv/mlruns", WHERE, "reading")
     assert isinstance(error, UsageError)
+    hosted = sentence("5ecret", "INVALID_STATE", "databricks", WHERE, "reading")
+    assert hosted.message == "the MLflow registry at databricks refuses reading (INVALID_STATE)"
     assert error.message == "the MLflow registry at /srv/mlruns cannot be used: the store is in maintenance mode"
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: the variables that name the registry, in the order in which MLflow reads them
 WHERE: Final = "MLFLOW_REGISTRY_URI or MLFLOW_TRACKING_URI"
 _WHO: Final = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-#: schemes of registries that are files
-_HERE: Final = ("", "file", "sqlite")
+#: registries without a scheme that are not a directory
+_HOSTED: Final = ("databricks", "databricks-uc", "uc")
 _PASSING: Final = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 _MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _STATUS: Final = re.compile(r"\berror code (\d{3})\b|\b(\d{3}) (?:Client|Server) Error\b|\btoo many (\d{3}) error")
@@ -31,10 +31,15 @@ _LOST: Final = ("failed with exception", "Max retries exceeded", "Connection abo
 def registry_name(uri: str) -> str:
     """Return how an error names a registry: without a name, password or query."""
     parts = urlsplit(uri)
-    if parts.scheme in _HERE:
+    if _is_here(uri):
         return uri
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}" if host else parts.scheme
+    return f"{parts.scheme}://{host}" if host else parts.scheme or uri
+
+
+def _is_here(uri: str) -> bool:
+    scheme = urlsplit(uri).scheme
+    return scheme in ("file", "sqlite") or (not scheme and uri not in _HOSTED)
 
 
 def is_missing(code: str, text: str) -> bool:
@@ -62,7 +67,7 @@ def sentence(text: str, code: str, uri: str, address: Address, doing: str) -> Tf
     if "unsupported URI" in text:
         hint = "install the whole of MLflow (pip install mlflow), or name the server before the database"
         return EnvironmentFault(f"{where} cannot be read by what is installed of MLflow", hint=hint)
-    if urlsplit(uri).scheme in _HERE:
+    if _is_here(uri):
         return UsageError(f"{where} cannot be used: {one_line(text)[:700]}", hint=f"check {WHERE}")
     if not status and any(each in text for each in _LOST):
         hint = f"check the network, and the address in {WHERE}"
