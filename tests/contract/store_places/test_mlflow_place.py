@@ -137,6 +137,12 @@ def test_what_reads_a_model_takes_a_version_of_a_registry(registry, tmp_path, mo
     assert list(scratch.iterdir()) == [], "the copy is removed"
 
 
+def test_a_model_may_have_a_number_as_its_name(version, monkeypatch, call):
+    with MlflowServer("2026", {1: version}) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+        assert call("inspect", "mlflow:models/2026/1")[0] == 0
+
+
 def test_a_store_of_a_deployment_may_be_a_model_or_an_alias(registry, tmp_path):
     for store, expected in (("mlflow:models/digits", 2), ("mlflow:models/digits@champion", 2)):
         folder = tmp_path / store.rpartition("/")[2]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from tfs_deploy.deployment.address import is_remote, parse_address
+from tfs_deploy.savedmodel.versions import version_number
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class ModelPath(click.Path):
         folder = ctx.with_resource(tempfile.TemporaryDirectory(prefix="tfs-deploy-"))
         output: Any = ctx.obj  # the command's ``Output``
         with output.progress(f"pulling {address}") as progress:
-            base, report = Path(folder, address.name), moved(progress, "pulling")
+            named = version_number(address.name) is None  # a registered model may have a number as its name
+            base, report = Path(folder, address.name if named else "model"), moved(progress, "pulling")
             try:
                 return pull_version(open_place(address), address.version, base, report=report).path
             except BaseException:
