@@ -83,7 +83,7 @@ def parse_address(text: str) -> Address:
     mistyped = _MISTYPED.fullmatch(text)
     if mistyped is not None:
         scheme = _SAME.get(mistyped[1].lower(), mistyped[1].lower())
-        hint = f"write {scheme}://{BUCKETS[scheme].upper()}/PREFIX; a directory of that name is ./{mistyped[1]}:..."
+        hint = f"write {scheme}://..., or ./{mistyped[1]}:... for a directory of that name"
         raise UsageError("the address has no // behind its scheme", hint=hint)
     match = _SCHEME.fullmatch(text)
     if match is None:
