@@ -35,6 +35,10 @@ ELSEWHERE = {
         "README.md",
         "tfs-deploy verify models/digits/2 --baseline 1 --load 1 --report verified",
     ),
+    "tfs-deploy pull mlflow:models/digits@champion --to models/digits": (
+        "tests/contract/store_places/test_mlflow_place.py",
+        'call("pull", "mlflow:models/digits@champion", "--to", tmp_path / "models/digits")',
+    ),
 }
 #: options that make an example short, behind its own
 SHORTER = {"rollout start": ["--steps", "100", "--bake", "500ms", "--check-every", "500ms"]}

@@ -63,8 +63,8 @@ class FaultyProxy:
                 if loses:
                     self.close_connection = True
                     return
-                stalls = "/files/" in self.path and self.command == "GET" and proxy._draw_stall()
-                self.answer(status, headers, answer, cut=cuts or stalls)
+                stalls = "/files/" in self.path and self.command == "GET" and answer and proxy._draw_stall()
+                self.answer(status, headers, answer, cut=cuts or bool(stalls))
                 if stalls:
                     proxy._over.wait()
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tfs_deploy.deployment.mlflow_address import MLFLOW, RegisteredModel, is_mlflow, parse_mlflow
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import version_number
 from tfs_deploy.text import did_you_mean
@@ -23,6 +24,8 @@ _REMOTE: Final = (*BUCKETS, OCI)
 #: other spellings that users bring along
 _SAME: Final = {"s3a": "s3", "gcs": "gs", "azure": "az", "abfs": "az", "abfss": "az", "docker": OCI}
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+#: a store's scheme before a single slash or none: no directory is meant
+_MISTYPED: Final = re.compile(rf"({'|'.join((*BUCKETS, *_SAME))}):(?!//)/?(.*)", re.DOTALL | re.IGNORECASE)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _REGISTRY: Final = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII
@@ -39,13 +42,15 @@ class Address:
     """Where the versions of one model are, and perhaps which of them (``version``).
 
     ``scheme`` is ``dir`` with ``path`` as directory; ``s3``, ``gs``, ``az`` with the prefix in ``path`` (no slash at
-    its ends); or ``oci`` with the registry in ``bucket`` and the repository in ``path``.
+    its ends); ``oci`` with the registry in ``bucket`` and the repository in ``path``; or ``mlflow`` with the name of
+    the registered model in ``path``; ``alias``: the place has one version, the one that this alias of MLflow points at.
     """
 
     scheme: str
     bucket: str
     path: str
     version: int | None = None
+    alias: str = ""
 
     @property
     def is_remote(self) -> bool:
@@ -64,18 +69,20 @@ class Address:
 
     def at(self, number: int) -> Address:
         """Return the address of one version."""
-        return replace(self, version=number)
+        return replace(self, version=number, alias="")
 
     def __str__(self) -> str:
         if not self.is_remote:
             return self.path
+        if self.scheme == MLFLOW:
+            return str(RegisteredModel(self.path, self.version, self.alias))
         where = f"{self.scheme}://{self.bucket}" + (f"/{self.path}" if self.path else "")
         return where if self.version is None else f"{where}@{self.version}"
 
 
 def is_remote(text: str) -> bool:
     """Tell whether a text is meant as an address of a store and not as a directory."""
-    return _SCHEME.fullmatch(text) is not None
+    return any(pattern.fullmatch(text) for pattern in (_SCHEME, _MISTYPED)) or is_mlflow(text)
 
 
 def parse_address(text: str) -> Address:
@@ -83,6 +90,14 @@ def parse_address(text: str) -> Address:
 
     ``@N`` at the end of a remote address is one version, as is the tag ``:N`` at the end of a repository.
     """
+    if is_mlflow(text):
+        model = parse_mlflow(text)
+        return Address(MLFLOW, "", model.name, model.version, model.alias)
+    mistyped = _MISTYPED.fullmatch(text)
+    if mistyped is not None:
+        scheme = _SAME.get(mistyped[1].lower(), mistyped[1].lower())
+        hint = f"write {scheme}://..., or ./{mistyped[1]}:... for a directory of that name"
+        raise UsageError("the address has no // behind its scheme", hint=hint)
     match = _SCHEME.fullmatch(text)
     if match is None:
         return Address(DIRECTORY, "", text)
@@ -118,7 +133,10 @@ def parse_address(text: str) -> Address:
 
 
 def require_base(address: Address) -> Address:
-    """Return an address that names no version; ``UsageError`` for one that does."""
+    """Return an address to publish to; ``UsageError`` for one that names a version, and for one that is only read."""
+    if address.scheme == MLFLOW:
+        hint = "publish into a base path or a bucket; mlflow.register_model adds a version to a registry"
+        raise UsageError(f"{address} is only read, versions are not published to it", hint=hint)
     if address.version is not None:
         hint = f"give {address.base}, and --version {address.version} for the number"
         raise UsageError(f"{address} is one version, not the place of all", hint=hint)

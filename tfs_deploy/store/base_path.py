@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
 from typing import Final
 
+from tfs_deploy.deployment.address import is_remote
+from tfs_deploy.deployment.mlflow_address import is_mlflow
 from tfs_deploy.errors import UsageError
 from tfs_deploy.savedmodel.versions import version_number
 
-_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _INT64_MAX: Final = 2**63 - 1
 
 
@@ -23,11 +23,11 @@ def check_base_path(base_path: str | os.PathLike[str]) -> Path:
         raise UsageError(
             f"{text!r} is not a valid base path", hint="give the directory that holds the numbered versions"
         )
-    if _URI.match(text):
-        raise UsageError(
-            f"base path {text} is not a local directory",
-            hint=f"use a local directory here; tfs-deploy publish MODEL_DIR --to {text} puts a version into a store",
-        )
+    if is_remote(text):
+        hint = "use a local directory here"
+        if not is_mlflow(text):
+            hint += f"; tfs-deploy publish MODEL_DIR --to {text} puts a version into a store"
+        raise UsageError(f"base path {text} is not a local directory", hint=hint)
     parts = Path(text).parts
     leading = next((position for position, part in enumerate(parts) if part != ".."), len(parts))
     if ".." in parts[leading:] or leading == len(parts) > 0:

@@ -23,7 +23,7 @@ from tfs_deploy.store.places.opened import open_place
 from tfs_deploy.store.places.pull import pull_version
 from tfs_deploy.store.places.retry import Lost, Patience
 
-QUICK = Patience(attempts=2, first_wait=0.001, longest_wait=0.002, silence=0.3)
+QUICK = Patience(attempts=2, first_wait=0.001, longest_wait=0.002)
 
 
 def test_a_bucket_that_does_not_exist_is_named(store, version):
@@ -78,12 +78,13 @@ def test_a_store_that_falls_silent_within_a_file_is_left_and_tried_again(weed, n
         for key, value in weed.through(proxy.port).items():
             patched.setenv(key, value)
         proxy.stalls = 2
-        through = open_place(place.address, Patience(first_wait=0.001, longest_wait=0.002, silence=0.3))
+        through = open_place(place.address, Patience(first_wait=0.001, longest_wait=0.002, silence=2.0))
         assert verify_manifest(pull_version(through, 1, tmp_path / "models/digits").path) == []
         assert through.retries == 2
         proxy.stalls = 1000
+        impatient = Patience(attempts=2, first_wait=0.001, silence=1.0)
         with pytest.raises(EnvironmentFault, match=r"did not answer in time|lost the connection") as raised:
-            pull_version(open_place(place.address, QUICK), 1, tmp_path / "other/digits")
+            pull_version(open_place(place.address, impatient), 1, tmp_path / "other/digits")
         assert raised.value.retriable
     assert not (tmp_path / "other").exists()
 

@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from support import signing
 from tfs_deploy.deployment.address import parse_address
 from tfs_deploy.deployment.deployment import Model, VersionPolicy
-from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError
+from tfs_deploy.deployment.file import load_deployment
+from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError, VerdictError
 from tfs_deploy.rollout import new_version
 from tfs_deploy.rollout.begin import ServedState, new_plan
 from tfs_deploy.rollout.machine.observation import AVAILABLE, ServerView, VersionView
 from tfs_deploy.rollout.machine.plan import RolloutPlan
 from tfs_deploy.rollout.machine.timing import timing
-from tfs_deploy.rollout.new_version import wanted_version
+from tfs_deploy.rollout.new_version import bring, require_new_trusted, wanted_version
+from tfs_deploy.store.places.directory import DirectoryPlace
 
 STORE = parse_address("s3://b/m")
 
@@ -59,10 +64,9 @@ def store(monkeypatch):
     return hold
 
 
-def served(*, loads_by_itself: bool = False) -> ServedState:
-    return ServedState(
-        ServerView({1: VersionView(AVAILABLE)}, {"stable": 1}), 1, {}, {"stable": 100.0}, loads_by_itself
-    )
+def served(*, stable: int = 1, loads_by_itself: bool = False) -> ServedState:
+    view = ServerView({stable: VersionView(AVAILABLE)}, {"stable": stable})
+    return ServedState(view, stable, {}, {"stable": 100.0}, loads_by_itself)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +114,33 @@ def test_a_store_that_is_down_keeps_no_rollout_back_of_what_is_on_disk(model, mo
     assert wanted_version(model, 2) == (2, None)
     with pytest.raises(EnvironmentFault, match="cannot be reached"):
         wanted_version(model, None)
+
+
+def test_only_what_is_trusted_is_brought(tmp_path, monkeypatch):
+    source = signing.write_version(tmp_path / "store")
+    private, public = signing.write_key(tmp_path, "ours")
+    model = {"name": "m", "base_path": "base/m", "store": str(STORE)}
+    file = tmp_path / "shop.yaml"
+    file.write_text(json.dumps({"name": "shop", "models": [model], "trust": [public.name]}))
+    deployment = load_deployment(file)
+    (deployed,) = deployment.models
+    monkeypatch.setattr(new_version, "open_place", lambda _: DirectoryPlace(parse_address(str(source.parent))))
+    plan = new_plan(deployed, 1, served(stable=7), {})
+    with pytest.raises(VerdictError, match="is not trusted"):
+        bring(deployment, deployed, plan, print)
+    assert not (tmp_path / "base").exists()
+    shutil.copytree(source, tmp_path / "base/m/1")  # another process brought it meanwhile
+    with pytest.raises(VerdictError, match="is not trusted"):
+        bring(deployment, deployed, plan, print)
+    with pytest.raises(VerdictError, match="is not trusted"):
+        require_new_trusted(deployment, deployed, replace(plan, pull_from=""))
+    shutil.rmtree(tmp_path / "base")
+    signing.sign_all(source, private)
+    told: list[str] = []
+    bring(deployment, deployed, plan, told.append)
+    assert (tmp_path / "base/m/1/saved_model.pb").is_file()
+    assert told[0] == "pulling version 1 out of s3://b/m"
+    assert told[1].startswith(f"pulled {tmp_path / 'base/m/1'}: ")
 
 
 def test_a_plan_says_what_is_pulled_first_and_its_journal_keeps_it(model, store):

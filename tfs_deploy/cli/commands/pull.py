@@ -37,6 +37,7 @@ class _Ended(Exception):  # noqa: N818 - a signal asked for the end, which is no
     examples=(
         "tfs-deploy pull s3://models/digits --to models/digits",
         "tfs-deploy pull s3://models/digits --to models/digits --version 7",
+        "tfs-deploy pull mlflow:models/digits@champion --to models/digits",
         "tfs-deploy pull digits.yaml",
         "tfs-deploy pull digits.yaml --follow --every 10s --keep 3",
     ),
@@ -91,7 +92,10 @@ def command(
     `store` gets the versions that its policy serves and its labels name. Every byte is checked, and a version appears
     complete or not at all. With --follow, --json prints one document per line.
 
-    Credentials come from the environment: AWS_*, GOOGLE_* or AZURE_* variables, and for a registry from docker login.
+    A model of an MLflow registry is mlflow:models/NAME, with /VERSION or @ALIAS.
+
+    Credentials come from the environment: AWS_*, GOOGLE_*, AZURE_* or MLFLOW_* variables, and for a registry of images
+    from docker login.
     """
     if not is_remote(source) and Path(source).is_file():
         if base_path is not None or version is not None:

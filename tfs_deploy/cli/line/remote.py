@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from tfs_deploy.deployment.address import is_remote, parse_address
+from tfs_deploy.savedmodel.versions import version_number
 from tfs_deploy.text import size_text
 
 if TYPE_CHECKING:
@@ -48,8 +49,13 @@ class ModelPath(click.Path):
         folder = ctx.with_resource(tempfile.TemporaryDirectory(prefix="tfs-deploy-"))
         output: Any = ctx.obj  # the command's ``Output``
         with output.progress(f"pulling {address}") as progress:
-            base = Path(folder, address.name)
-            return pull_version(open_place(address), address.version, base, report=moved(progress, "pulling")).path
+            named = version_number(address.name) is None  # a registered model may have a number as its name
+            base, report = Path(folder, address.name if named else "model"), moved(progress, "pulling")
+            try:
+                return pull_version(open_place(address), address.version, base, report=report).path
+            except BaseException:
+                ctx.close()  # click does not, of a line that cannot be read: copies of other arguments are removed too
+                raise
 
 
 def moved(progress: Bar, doing: str) -> Callable[[int], None]:

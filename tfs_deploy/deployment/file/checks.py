@@ -6,7 +6,7 @@ from __future__ import annotations
 import os.path
 from typing import TYPE_CHECKING
 
-from tfs_deploy.deployment.address import parse_address
+from tfs_deploy.deployment.address import is_remote, parse_address
 from tfs_deploy.deployment.batching_rules import check_batching
 from tfs_deploy.deployment.deployment import REST_NAME
 from tfs_deploy.deployment.file.container import check_container, is_stock, release_of_server
@@ -171,7 +171,7 @@ def _check_base_path(path: KeyPath, base_path: str, server: ServerSection) -> It
         yield path, "must be a directory"
     elif base_path.startswith("s3://") and is_stock(server):
         yield path, f"{base_path}: the official image has no S3 support, copy the model to a directory"
-    elif "://" in base_path:
+    elif "://" in base_path or is_remote(base_path):
         why = "the embedded server reads local files only" if server.target == "embedded" else "it cannot be mounted"
         yield path, f"{base_path} is not a directory: {why}"
     elif base_path.startswith("~"):

@@ -56,25 +56,26 @@ def check_disk(deployment: Deployment) -> Iterator[Finding]:
 
 def _check_model(where: KeyPath, model: Model, names: tuple[str, ...]) -> Iterator[Finding]:
     base_path = (*where, "base_path")
+    pull = "" if model.store is None else "; tfs-deploy pull gets versions out of its store"
     try:
         found = list_versions(model.base_path)
     except ModelError as error:
-        yield base_path, error.message
+        yield base_path, error.message + ("" if model.base_path.exists() else pull)
         return
     if not found:
-        yield base_path, f"{model.base_path} holds no version: {_why_empty(model.base_path, names)}"
+        yield base_path, f"{model.base_path} holds no version: {_why_empty(model.base_path, names)}{pull}"
         return
     numbers = [version.number for version in found]
     for version in model.version_policy.versions:
         if version not in numbers:
-            yield (*where, "versions", "specific"), f"version {version} is not on disk, {_there(model, numbers)}"
+            yield (*where, "versions", "specific"), f"version {version} is not on disk, {_there(model, numbers)}{pull}"
     served = set(model.version_policy.select(numbers))
     for directory in found:
         if directory.number in served:
             yield from _check_version(base_path, directory, names)
     for label, version in model.labels.items():
         if version not in numbers:
-            yield (*where, "labels", label), f"version {version} is not on disk, {_there(model, numbers)}"
+            yield (*where, "labels", label), f"version {version} is not on disk, {_there(model, numbers)}{pull}"
 
 
 def _why_empty(base_path: Path, names: tuple[str, ...]) -> str:

@@ -41,7 +41,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 #: of a deployment or a model
 Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": rf"^(?=.{{1,100}}$){REST_NAME.pattern}$"})]
 Directory = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})]
-Store = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^([Ss]3|[Gg][Ss]|[Aa][Zz])://."})]
+Store = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "pattern": "^(([Ss]3|[Gg][Ss]|[Aa][Zz]|[Oo][Cc][Ii])://|[Mm][Ll][Ff][Ll][Oo][Ww]:models/)."}),
+]
 Digest = Annotated[str, _form(DIGEST)]
 Size = Annotated[str, _form(SIZE)]
 Gpus = Annotated[

@@ -49,7 +49,10 @@ class Place(Protocol):
         """
 
     def publication(self, number: int) -> Publication:
-        """Return one version; ``ModelError`` if there is none of that number."""
+        """Return one version; ``ModelError`` if there is none of that number.
+
+        Its digest and the sums of its files are empty where they are known only of what was fetched.
+        """
 
     def publish(
         self,

@@ -31,7 +31,8 @@ _HEX: Final = frozenset("0123456789abcdef")
 class Publication:
     """A version that is published: its number, identity, files (by POSIX path) and the folder of their objects.
 
-    ``digest`` is that of ``store.identity``; ``token`` tells this attempt to publish from every other.
+    ``digest`` is that of ``store.identity``, empty (as the sums are) where a place knows it only of what was fetched;
+    ``token`` tells this attempt to publish from every other.
     """
 
     number: int

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError
-from tfs_deploy.savedmodel.manifest import read_manifest
+from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError, VerdictError
+from tfs_deploy.savedmodel.manifest import read_manifest, verify_manifest
 from tfs_deploy.savedmodel.versions import find_version, list_versions
 from tfs_deploy.store.base_path import check_base_path
 from tfs_deploy.store.identity import MANIFEST, Identity, identify, identity_of_files
@@ -76,21 +76,19 @@ def pull_version(
     base = check_base_path(base_path)
     wanted = newest(place) if number is None else number
     publication = place.publication(wanted)
-    here = _local(base, publication)
+    here = _local(base, publication) if publication.digest else None
     if here is not None:
         return _pulled(here, publication, place, pulled=False)
     _require_room(base, publication)
     with stage(base) as staged:
         fetch_files(place, publication, staged.path, report)
-        manifest = read_manifest(staged.path)
-        # every byte was compared with its sum as it came
-        found = identity_of_files(publication.sums) if manifest is None else Identity(manifest.digest, MANIFEST)
-        if found.digest != publication.digest:
-            raise ModelError(
-                f"version {wanted} of {place.address} is not the one that its publication describes: "
-                f"{found}, not {publication.digest[:12]}",
-                hint="publish it again under a new number",
-            )
+        if publication.digest:
+            _require_described(place, publication, staged.path)
+        else:
+            publication = _identified(place, publication, staged.path)
+            here = _local(base, publication)
+            if here is not None:
+                return _pulled(here, publication, place, pulled=False)
         if check is not None:
             check(staged.path)
         try:
@@ -142,6 +140,30 @@ def fetch_files(place: Place, publication: Publication, folder: Path, report: Re
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:  # by several threads at once: the disk takes them together
         os.fsync(file.fileno())
+
+
+def _require_described(place: Place, publication: Publication, folder: Path) -> None:
+    manifest = read_manifest(folder)
+    # every byte was compared with its sum as it came
+    found = identity_of_files(publication.sums) if manifest is None else Identity(manifest.digest, MANIFEST)
+    if found.digest != publication.digest:
+        raise ModelError(
+            f"version {publication.number} of {place.address} is not the one that its publication describes: "
+            f"{found}, not {publication.digest[:12]}",
+            hint="publish it again under a new number",
+        )
+
+
+def _identified(place: Place, publication: Publication, folder: Path) -> Publication:
+    """Return the publication with the identity of what arrived, out of a place that knows no sums."""
+    problems = [] if read_manifest(folder) is None else verify_manifest(folder)
+    if problems:
+        raise VerdictError(
+            f"version {publication.number} of {place.address} has changed since the export: {problems[0]}",
+            hint="register it again from where it was exported",
+        )
+    identity = identify(folder)
+    return replace(publication, digest=identity.digest, digest_of=identity.of)
 
 
 def _pulled(path: Path, publication: Publication, place: Place, *, pulled: bool) -> Pulled:

@@ -62,6 +62,21 @@ def test_versions_that_are_not_there(shop, keys, expected):
     assert problems(shop(keys)) == [f"shop.yaml:{expected}"]
 
 
+@pytest.mark.parametrize(
+    ("base_path", "message"),
+    [
+        ("m", "versions.specific: version 7 is not on disk, m has 1, 2, 3"),
+        ("nowhere", "base_path: base path nowhere does not exist"),
+        ("empty", "base_path: empty holds no version: no directory in it has a number as its name"),
+    ],
+)
+def test_versions_that_may_be_in_the_store(shop, tmp_path, base_path, message):
+    (tmp_path / "empty").mkdir()
+    keys = "    versions: {specific: [7]}\n    store: s3://models/m\n"
+    (problem,) = problems(shop(keys, base_path=base_path))
+    assert problem.endswith(f"models[0].{message}; tfs-deploy pull gets versions out of its store")
+
+
 def test_a_base_path_without_versions(shop, tmp_path):
     (tmp_path / "empty" / "v1").mkdir(parents=True)
     assert problems(shop(base_path="empty")) == [
