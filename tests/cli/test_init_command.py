@@ -225,3 +225,10 @@ def test_ctrl_c_at_a_question_leaves_nothing(place):
         terminal.expect("interrupted")
         assert terminal.process.wait(60) == 130
     assert sorted(path.name for path in place.iterdir()) == ["models"]
+
+
+def test_an_image_that_is_older_than_the_model_is_said_with_what_to_do(place):
+    shutil.copytree(Path(__file__).parents[1] / "data/verify/plain", place / "models/new")
+    done = init(place, "models/new", "-o", "-", "--target", "docker", "--image", "tensorflow/serving:2.9.0")
+    assert "is newer than tensorflow/serving:2.9.0: name an image of 2." in done.stderr
+    assert "tfs-deploy verify models/new --image tensorflow/serving:2.9.0" in done.stdout

@@ -57,6 +57,24 @@ def apply_active(deployment: Deployment, active: Mapping[str, ActiveModel]) -> t
     return dataclasses.replace(deployment, models=tuple(models)), notes
 
 
+def kept_notes(deployment: Deployment, served: Deployment) -> list[str]:
+    """Return a note for each model that its last rollout left otherwise than the file says, with what to write there.
+
+    ``served`` is what ``apply_active`` made of ``deployment``.
+    """
+    notes = []
+    for written, now in zip(deployment.models, served.models, strict=True):
+        policy, labels = now.version_policy, dict(sorted(now.labels.items()))
+        if written is now or (written.version_policy == policy and written.labels == now.labels):
+            continue
+        values = f"versions: {{specific: {list(policy.versions)}}}, labels: {json.dumps(labels).replace(chr(34), '')}"
+        notes.append(
+            f"model {now.name!r} stays as its last rollout left it, which differs from {deployment.source}:"
+            f" write {values} there, then check it with: tfs-deploy plan {deployment.source}"
+        )
+    return notes
+
+
 def _ended(model: Model, record: ActiveModel) -> str:
     labels = ", ".join(f"{label}={version}" for label, version in sorted(record.labels.items())) or "no labels"
     return (

@@ -19,6 +19,8 @@ CONFIG_DIR: Final = Path("/config")
 MODELS_DIR: Final = Path("/models")
 #: the image where none is named
 DEFAULT_IMAGE: Final = "tensorflow/serving:2.19.1"
+#: the newest official image when this was released
+NEWEST_IMAGE: Final = "tensorflow/serving:2.20.0"
 #: ports inside the container, those that the official image exposes
 GRPC_PORT: Final = 8500
 REST_PORT: Final = 8501

@@ -145,7 +145,9 @@ def judge_trusted_key(number: int, key: TrustedKey) -> Finding:
 
 def judge_idle_variable(name: str, near: str | None) -> Finding:
     """Judge a variable that begins as that of an option and is none."""
-    hint = f"did you mean {near}?" if near else "docs/cli.md lists the variables of every command"
+    hint = (
+        f"did you mean {near}?" if near else "tfs-deploy COMMAND --help says how the variables of its options are named"
+    )
     return warning("environment.variables", f"{name} sets no option", hint)
 
 

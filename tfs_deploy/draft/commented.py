@@ -44,7 +44,7 @@ def commented_text(document: Mapping[str, Any], said: Mapping[Path, str], comman
     ``said`` is what a key means, given once; ``commands`` are shown above all.
     """
     width = max((len(command) for command, _ in commands), default=0)
-    head = ["# Further keys: docs/deployment-file.md; editors complete and explain them by the line above.", "#"]
+    head = ["# Further keys: tfs-deploy config --schema; editors complete and explain them by the line above.", "#"]
     # a path may hold a line break: what is behind it would be read as keys
     head += [f"#   {visible(one_line(command)).ljust(width)}  {visible(one_line(what))}" for command, what in commands]
     parts = ["\n".join(head)]
@@ -64,10 +64,20 @@ def _key(key: str, value: Any, around: Path, said: Mapping[Path, str], told: set
     if known and isinstance(value, dict) and value:
         return [*lines, f"{key}:", *_indented(_section(value, path, said, told))]
     if known and isinstance(value, list) and value:
-        items = [_item(_section(item, path, said, told)) for item in value]
+        items = [_item([*_section(item, path, said, told), *_example(item, path, said, told)]) for item in value]
         between = [line for item in items[1:] for line in ("", *item)]
         return [*lines, f"{key}:", *_indented([*items[0], *between])]
     return [*lines, *write_yaml({key: value}, one_line=True).strip()[1:-1].splitlines()]
+
+
+def _example(item: Any, around: Path, said: Mapping[Path, str], told: set[Path]) -> list[str]:
+    """Return the key ``traffic`` of the first model with labels as a comment: all requests to one of its labels."""
+    path = (*around, "traffic")
+    if path in told or path not in said or "traffic" in item or not item.get("labels"):
+        return []
+    label = "stable" if "stable" in item["labels"] else min(item["labels"])
+    lines = _key("traffic", {label: 100}, around, said, told)
+    return [line if line.startswith("#") else f"# {line}" for line in lines]
 
 
 def _section(values: Mapping[str, Any], path: Path, said: Mapping[Path, str], told: set[Path]) -> list[str]:

@@ -57,8 +57,8 @@ def path_in_file(path: Path, folder: Path) -> str:
     return str(path) if path.is_absolute() else os.path.relpath(path, folder)
 
 
-def next_commands(found: Found, file: str) -> list[tuple[str, str]]:
-    """Return what to run for a server from ``file``, each with what it does."""
+def next_commands(found: Found, file: str, *, try_image: str = "") -> list[tuple[str, str]]:
+    """Return what to run for a server from ``file``, each with what it does; ``try_image``: it may be too old."""
     commands = []
     if found.unwritten:
         verb = "export" if found.kind == "keras" else "publish"
@@ -67,6 +67,10 @@ def next_commands(found: Found, file: str) -> list[tuple[str, str]]:
             (f"tfs-deploy {verb} {shlex.quote(found.source)} --to {base_path}", "writes the version to serve")
         )
     name = shlex.quote(file)
+    if try_image and found.models:
+        folder = shlex.quote(str(found.models[0].base_path))
+        line = f"tfs-deploy verify {folder} --image {shlex.quote(try_image)}"
+        commands.append((line, "shows whether the image serves what a newer TensorFlow wrote"))
     commands.append((f"tfs-deploy config {name} --check", "checks this file, and what it names on disk"))
     if found.kind == "server":
         commands.append((f"tfs-deploy up {name}", f"takes over, once the server at {found.source} is stopped"))

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.deployment.active import kept_notes
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.executor import Executor
 from tfs_deploy.launch.planning.decide import decide
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.deployment.deployment import Deployment
     from tfs_deploy.deployment.docker import Docker
-    from tfs_deploy.launch.planning.observe import Connect
+    from tfs_deploy.launch.planning.observe import Connect, LaunchObservation
     from tfs_deploy.launch.planning.plan import ServerPlan
     from tfs_deploy.launch.server import StartedServer
     from tfs_deploy.launch.target import LaunchTarget
@@ -64,9 +65,14 @@ def plan(
     if against is not None:
         found = decide(observe_address(deployment, against, connect=connect))
     else:
-        found = decide(observe(deployment, target=target, connect=connect).facts)
-        found = replace(found, notes=(*unfinished_notes(deployment), *_unknown_release(docker)))
+        seen = observe(deployment, target=target, connect=connect)
+        found = replace(decide(seen.facts), notes=(*_rollout_notes(seen), *_unknown_release(docker)))
     return replace(found, target=deployment.server.target, image=None if docker is None else docker.image)
+
+
+def _rollout_notes(seen: LaunchObservation) -> list[str]:
+    """Return a line for each rollout that has not ended; without one, for each model that a rollout left otherwise."""
+    return unfinished_notes(seen.deployment) or kept_notes(seen.deployment, seen.served)
 
 
 def _unknown_release(docker: Docker | None) -> Iterator[str]:
@@ -105,7 +111,7 @@ def up(
     executor.run(decided.steps)
     drop_generations(deployment.state_dir, ())
     assert executor.server is not None
-    notes = (*seen.notes, *executor.notes, *unfinished_notes(deployment))
+    notes = (*seen.notes, *executor.notes, *_rollout_notes(seen))
     steps = lines_of(tuple(executor.taken))
     return UpResult(executor.server, decided.action == "start", decided.changes, notes, executor.gap, steps)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tfs_deploy.config import model_server_config, server_flags
 from tfs_deploy.deployment import Deployment, Model, VersionPolicy
-from tfs_deploy.deployment.active import ActiveModel, apply_active, model_digest
+from tfs_deploy.deployment.active import ActiveModel, apply_active, kept_notes, model_digest
 
 MODEL = Model("m", Path("/m"), VersionPolicy.specific([1]), {"stable": 1}, {"stable": 100.0})
 DEPLOYMENT = Deployment("d", Path("/x/d.yaml"), Path("/x/.tfs-deploy/d"), (MODEL,))
@@ -25,6 +25,19 @@ def test_a_rollout_wins_over_the_file_it_started_from():
     config = model_server_config(DEPLOYMENT, active).model_config_list.config[0]
     assert list(config.model_version_policy.specific.versions) == [1, 2]
     assert dict(config.version_labels) == {"stable": 1, "canary": 2}
+
+
+def test_a_file_that_says_something_else_than_the_last_rollout_left_is_told_what_to_write():
+    served = apply_active(DEPLOYMENT, {"m": ActiveModel.of(MODEL, (2,), {"stable": 2})})[0]
+    (note,) = kept_notes(DEPLOYMENT, served)
+    assert note == (
+        "model 'm' stays as its last rollout left it, which differs from /x/d.yaml: write versions: {specific: [2]}, "
+        "labels: {stable: 2} there, then check it with: tfs-deploy plan /x/d.yaml"
+    )
+    # a rollback has brought it back to what the file says
+    back = apply_active(DEPLOYMENT, {"m": ActiveModel.of(MODEL, (1,), {"stable": 1})})[0]
+    assert kept_notes(DEPLOYMENT, back) == []
+    assert kept_notes(DEPLOYMENT, DEPLOYMENT) == []
 
 
 @pytest.mark.parametrize(

@@ -509,7 +509,7 @@ def test_the_versions_of_grpcio_that_abort_are_those_that_are_left_out() -> None
 
 @pytest.mark.parametrize(
     ("near", "hint"),
-    [("TFS_DEPLOY_UP_TIMEOUT", "did you mean TFS_DEPLOY_UP_TIMEOUT?"), (None, "docs/cli.md lists the variables")],
+    [("TFS_DEPLOY_UP_TIMEOUT", "did you mean TFS_DEPLOY_UP_TIMEOUT?"), (None, "tfs-deploy COMMAND --help says how")],
 )
 def test_a_variable_that_sets_nothing_is_a_warning(near, hint):
     found = judge_idle_variable("TFS_DEPLOY_UP_TIMOUT", near)

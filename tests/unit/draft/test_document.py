@@ -93,7 +93,7 @@ def test_the_text():
     found = one("versions", 1)
     text = commented_text(draft_document(found, CHOICES, Path()), SAID, next_commands(found, "shop.yaml"))
     assert text.startswith(
-        "# Further keys: docs/deployment-file.md; editors complete and explain them by the line above.\n#\n"
+        "# Further keys: tfs-deploy config --schema; editors complete and explain them by the line above.\n#\n"
         "#   tfs-deploy config shop.yaml --check  checks this file, and what it names on disk\n"
         "#   tfs-deploy up shop.yaml              starts the server, or brings it in line with this file\n\n"
         "# Names the deployment: letters, digits, '_', '-', '.'.\nname: shop\n\n"
@@ -101,7 +101,8 @@ def test_the_text():
     )
     assert "\n  # Port of the gRPC API, 1 to 65535.\n  grpc_port: 8500\n" in text
     assert "\n    # The name that clients use: letters, digits, '_', '-', '.'; each name once.\n  - name: m\n" in text
-    assert text.endswith("    # Names for versions, which clients use instead of numbers.\n    labels: {stable: 1}\n")
+    assert "\n    # Names for versions, which clients use instead of numbers.\n    labels: {stable: 1}\n" in text
+    assert text.endswith(" is 100.\n    # traffic: {stable: 100}\n")
     assert max(map(len, text.splitlines())) <= 120
 
 

@@ -92,7 +92,11 @@ class Questions:
     metavar="TARGET",
     help=f"What serves the models: {' or '.join(get_args(TargetName))}.  [default: embedded]",
 )
-@option("--image", metavar="IMAGE", help=f"Image of the container, for docker.  [default: {DEFAULT_IMAGE}]")
+@option(
+    "--image",
+    metavar="IMAGE",
+    help="Image of the container, for docker.  [default: by the TensorFlow that wrote the model]",
+)
 @option("--grpc-port", type=_PORT, metavar="PORT", help=f"Port of the gRPC API.  [default: {GRPC_PORT}]")
 @option(
     "--rest-port",
@@ -139,6 +143,7 @@ def command(
     asks for what no option says.
     """
     from tfs_deploy.draft.document import Choices, draft_document, next_commands
+    from tfs_deploy.draft.image import is_newer, proposed_image, release_of_models
 
     ask = Questions(active=not (yes or output.as_json or output.quiet))
     found = _found(output, source, models, labels, ask, base_paths(base_path_map), connection)
@@ -147,8 +152,9 @@ def command(
         raise UsageError("--image does not fit --target embedded", hint="leave one of them out")
     name = name or ask.text("Name of the deployment", _default_name(found))
     target = target or ("docker" if image else ask.choice("What serves the models", get_args(TargetName), "embedded"))
+    release = release_of_models(found) if target == "docker" else None
     if target == "docker":
-        image = image or ask.text("Image of the container", DEFAULT_IMAGE)
+        image = image or ask.text("Image of the container", proposed_image(release))
     choices = Choices(
         name,
         target,
@@ -161,7 +167,14 @@ def command(
     _require_valid(document, found.source)
     if path is not None and path.exists() and not force and not ask.yes(f"Replace {path}", default=False):
         raise UsageError(f"{path} exists", hint="name another file with --out, or replace it with --force")
-    commands = next_commands(found, str(path or f"{name}.yaml"))
+    too_old = image if image is not None and is_newer(release, image) else ""
+    if too_old and release is not None:
+        written = ".".join(map(str, release))
+        output.warn(
+            f"TensorFlow {written}, which wrote the model, is newer than {too_old}: name an image of {written}, "
+            "or try this one and set server.docker.allow_newer_tensorflow: true"
+        )
+    commands = next_commands(found, str(path or f"{name}.yaml"), try_image=too_old)
     if found.unwritten and (ask.yes(_question(found), default=True) if write_model is None else write_model):
         _write_model(output, found)
         commands = commands[1:]

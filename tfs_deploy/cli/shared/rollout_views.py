@@ -21,7 +21,7 @@ from tfs_deploy.report import (
 from tfs_deploy.report.rollout import requests_line, summary
 from tfs_deploy.rollout import RolloutResult, Status
 from tfs_deploy.rollout.begin import latest_rollout, recorded_rollouts
-from tfs_deploy.rollout.machine.narration import unseen_traffic
+from tfs_deploy.rollout.machine.narration import unlimited_answers, unseen_traffic
 from tfs_deploy.rollout.machine.timing import timing
 from tfs_deploy.state.lock import rollout_holder
 from tfs_deploy.state.traffic import traffic_path
@@ -143,6 +143,8 @@ def show_plan(output: Output, plan: Plan) -> None:
         console.print(terminal_table(table))
         if unseen_traffic(plan):
             console.print(f"note: {unseen_traffic(plan)}", markup=False)
+        if unlimited_answers(plan):
+            console.print(f"note: {unlimited_answers(plan)}", markup=False)
         console.print(f"fastest promotion: {forward}\nfastest rollback: {noticed}; {back}", markup=False)
 
     facts = {"promote": times.promote, "done": times.done, "notice": times.notice, "back": times.back}

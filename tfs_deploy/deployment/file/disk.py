@@ -101,18 +101,19 @@ def _check_release(where: KeyPath, model: Model, release: tuple[int, int]) -> It
     except ModelError:
         return
     for number in model.version_policy.select(list(found)):
-        written = _release_of(found[number])
+        written = written_release(found[number])
         if written is not None and written > release:
             by, has = (".".join(map(str, pair)) for pair in (written, release))
             text = f"version {number} was written by TensorFlow {by}, newer than the image's {has}"
             yield where, f"{text} (serve it all the same: server.docker.allow_newer_tensorflow: true)"
 
 
-def _release_of(version: Path) -> tuple[int, int] | None:
+def written_release(version: Path) -> tuple[int, int] | None:
+    """Return the release X.Y of the TensorFlow that wrote a version directory, None where it cannot be read."""
     try:
         return parse_release(serving_graph(scan_saved_model(graph_file(version))).tensorflow_version.partition("-")[0])
     except (ModelError, OSError):
-        return None  # another check reports it
+        return None  # other checks report it
 
 
 def _check_server(server: Server) -> Iterator[Finding]:

@@ -59,6 +59,7 @@ class Controller:
         self._answered_at: float | None = None
         self._replaced = False
         self._judged: StepReport | None = None
+        self._remarked = False
 
     def record(self, kind: str, action: str = "", *, ok: bool = True, **detail: Any) -> None:
         """Write one entry to the journal and add it to the history."""
@@ -240,6 +241,10 @@ class Controller:
         sources = world.gates, world.requests, past.baseline, memory
         judged = judge_step(self.plan, action.step, window, *sources, lenient=action.lenient)
         self._judged = judged.report
+        for remark in filter(None, (verdict.remark for verdict in judged.report.verdicts)):
+            if not self._remarked:
+                self.record("note", "answers", text=one_line(remark))
+            self._remarked = True
         self.counter.look(window[1])
         return {
             **self.counter.as_detail(),

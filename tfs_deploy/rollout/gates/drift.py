@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.gate import StepView
     from tfs_deploy.rollout.gates.request_stats import OutputComparison
 
+#: a distance above the one and an agreement below the other are no retraining: another order of classes, say
+_FAR: Final = 0.5
+_MOST: Final = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class DriftGate:
@@ -51,7 +55,16 @@ class DriftGate:
             return GateVerdict(self.name, Verdict.TOO_FEW, f"{fewest} {what} compared, {self.min_samples} needed")
         output, worst = max(found.items(), key=lambda entry: entry[1].distance)
         text = f"{worst.count} {what} compared, {output!r} has distance {worst.distance:.3g}"
-        return GateVerdict(self.name, Verdict.PASS, f"{text}, agreement {worst.agreement:.1%}")
+        reason = f"{text}, agreement {worst.agreement:.1%}"
+        return GateVerdict(self.name, Verdict.PASS, reason, remark=self._remark(output, worst, what))
+
+    def _remark(self, output: str, compared: OutputComparison, what: str) -> str:
+        """Say that the answers are far from stable's where no limit judges that."""
+        limited = self.max_distance is not None or self.min_agreement is not None
+        if limited or compared.distance <= _FAR or compared.agreement >= _MOST:
+            return ""
+        agree = f"{compared.agreement:.0%} of {compared.count} {what} agree with {self.stable}'s in output {output!r}"
+        return f"only {agree}, and no gate limits that: --gate agreement=99%, or --gate drift=0.1"
 
     def _objection(self, compared: OutputComparison) -> str | None:
         if self.max_broken is not None and compared.broken > self.max_broken:

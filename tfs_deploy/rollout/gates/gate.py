@@ -34,13 +34,15 @@ class GateVerdict:
     """The verdict of one gate on one step, with its reason in one line.
 
     ``sparse``: it is ``TOO_FEW`` because consumers sent too few requests, not because a source did not answer. Such a
-    verdict may pass where the caller chose that (``on_too_few="pass"``).
+    verdict may pass where the caller chose that (``on_too_few="pass"``). ``remark``: what the rollout tells once,
+    although the gate does not judge it.
     """
 
     gate: str
     verdict: Verdict
     reason: str = ""
     sparse: bool = False
+    remark: str = ""
 
     @property
     def unseen(self) -> bool:

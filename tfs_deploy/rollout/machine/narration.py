@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.rollout.gates.gate import Verdict
 from tfs_deploy.rollout.machine.actions import action_text
 from tfs_deploy.rollout.machine.phases import ROLLBACK
-from tfs_deploy.rollout.machine.strategies import CANARY, SHADOW
+from tfs_deploy.rollout.machine.strategies import AB, CANARY, SHADOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,6 +80,19 @@ def unseen_traffic(plan: RolloutPlan) -> str:
         return ""
     text = f"no consumer records its requests of {plan.model}, so the traffic of {plan.canary} is not seen"
     return f"{text}; each step waits for requests" if plan.require_traffic else f"{text} and not judged"
+
+
+def unlimited_answers(plan: RolloutPlan) -> str:
+    """Say that no gate limits how far the new version's answers are from the old one's; empty where one does."""
+    if (
+        plan.back
+        or not plan.steps
+        or plan.strategy == AB
+        or {spec.kind for spec in plan.gates} & {"drift", "agreement"}
+    ):
+        return ""
+    text = f"no gate limits how far the answers of version {plan.new} are from those of version {plan.old}"
+    return f"{text}: --gate agreement=99%, or --gate drift=0.1"
 
 
 def note_text(event: Event) -> str:

@@ -925,3 +925,21 @@ def test_gates_are_not_asked_without_a_pause(simulated):
 
     assert sim.run().status is RolloutStatus.DONE
     assert 2 < sim.actions().count("judge") <= 4.0 / sim.plan.poll + 1
+
+
+class RemarkingGate:
+    """Passes each time, with the same remark."""
+
+    name = "drift"
+
+    def judge(self, step):
+        return GateVerdict(self.name, PASS, "compared", remark="only 0% agree")
+
+
+def test_a_remark_of_a_gate_is_noted_once(simulated):
+    sim = simulated.Simulation()
+    sim.world = replace(sim.world, gates=[RemarkingGate()])
+    sim.start()
+
+    assert sim.run().status is RolloutStatus.DONE
+    assert [event.detail["text"] for event in sim.log.events if event.kind == "note"] == ["only 0% agree"]

@@ -81,3 +81,22 @@ def test_without_copies_the_requests_at_hand_are_sent():
     assert gate.judge(view()).verdict is PASS
     assert gate.judge(view(y=SAME)).verdict is PASS
     assert asked == [("stable", "canary")]
+
+
+FLIPPED = OutputComparison(20, 1.6, 0.0)
+HINT = "and no gate limits that: --gate agreement=99%, or --gate drift=0.1"
+
+
+@pytest.mark.parametrize(
+    ("gate", "compared", "remark"),
+    [
+        (DriftGate(), FLIPPED, f"only 0% of 20 answers agree with stable's in output 'y', {HINT}"),
+        (DriftGate(), OutputComparison(20, 0.05, 0.0), ""),  # numbers of a regression that was trained again
+        (DriftGate(), OutputComparison(20, 0.8, 0.9), ""),
+        (DriftGate(max_distance=2.0), FLIPPED, ""),
+        (DriftGate(min_agreement=0.0), FLIPPED, ""),
+    ],
+)
+def test_answers_that_are_turned_round_are_told_where_no_gate_limits_them(gate, compared, remark):
+    verdict = gate.judge(view(y=compared))
+    assert (verdict.verdict, verdict.remark) == (PASS, remark)

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from tfs_deploy.rollout import Plan
+from tfs_deploy.rollout.gates.registry import parse_gate
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.rollout.machine.narration import Narrator
+from tfs_deploy.rollout.machine.narration import Narrator, unlimited_answers
 
 PLAN = Plan("digits", 1, 2, steps=(10.0, 100.0), bake=30.0, samples_timeout=300.0)
 
@@ -47,3 +48,14 @@ def test_another_reason_is_told_at_once_and_the_bake_is_not_over_yet():
 
 def test_a_clock_that_is_set_back_holds_nothing_back():
     assert told(waits(1030.0, "no request"), waits(500.0, "no request"))[1] is not None
+
+
+def test_a_plan_without_a_gate_on_the_answers_says_so():
+    assert unlimited_answers(PLAN).endswith(
+        "version 2 are from those of version 1: --gate agreement=99%, or --gate drift=0.1"
+    )
+    limited = Plan("digits", 1, 2, steps=(100.0,), gates=(parse_gate("agreement=99%"),))
+    experiment = Plan("digits", 1, 2, steps=(50.0,), strategy="ab")
+    assert [unlimited_answers(plan) for plan in (limited, experiment, Plan("digits", 2, 1, back=True, steps=()))] == [
+        ""
+    ] * 3
