@@ -69,6 +69,16 @@ def test_an_upload_that_was_cut_off_is_resumed_and_not_sent_again(store, new_add
     assert place.versions().keys() == {1}
 
 
+def test_a_file_that_is_there_already_is_compared_all_the_same(weed, new_address, version):
+    place = objects(new_address(weed))
+    place.publish(version)
+    place.delete(["published/1.json"])
+    (version / "assets/.hidden").write_text("y")
+    with pytest.raises(VerdictError, match=r"\.hidden has changed since the export"):
+        place.publish(version)
+    assert place.versions() == {}
+
+
 def test_what_was_abandoned_is_removed_by_age_and_what_is_published_stays(store, new_address, version, make):
     place = objects(new_address(store))
     place.publish(version)

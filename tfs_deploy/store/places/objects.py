@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.errors import ModelError, UsageError, VerdictError
 from tfs_deploy.extras import import_extra
-from tfs_deploy.host.regular_file import open_regular
 from tfs_deploy.store.places.faults import VARIABLES
 from tfs_deploy.store.places.publication import Publication, number_of_folder, read_publication
 from tfs_deploy.store.places.retry import Lost, Patience, Requests
-from tfs_deploy.store.places.upload import publish_objects
+from tfs_deploy.store.places.upload import CHUNK, publish_objects, read_checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 FILES: Final = "files"
 PUBLISHED: Final = "published"
-_CHUNK: Final = 1 << 20
 #: bytes up to which a file is one request; larger ones are sent in parts of at least this size
 _WHOLE: Final = 5 << 20
 _PARTS: Final = 9000
@@ -126,7 +124,7 @@ class ObjectPlace:
         """
         whole = self._key(key)
         if entry.size <= _WHOLE:
-            data = b"".join(_checked(path, entry))
+            data = b"".join(read_checked(path, entry))
             self.requests.call(
                 "writing files", lambda: self._obstore.put(self._store, whole, data, use_multipart=False)
             )
@@ -137,7 +135,7 @@ class ObjectPlace:
 
         def chunks() -> Iterator[bytes]:
             try:
-                for chunk in _checked(path, entry):
+                for chunk in read_checked(path, entry):
                     report(len(chunk))
                     yield chunk
             except BaseException as error:
@@ -185,7 +183,7 @@ class ObjectPlace:
             where = f"{self.address}/{FILES}/{publication.folder}/{name}"
             raise VerdictError(f"{where} is not what was published: its sha256 differs", hint=_AGAIN)
 
-    def _body(self, key: str, start: int, entry: FileEntry) -> Iterator[bytes]:
+    def _body(self, key: str, start: int, entry: FileEntry) -> Iterator[Any]:
         self.requests.made += 1
         options = {"range": {"offset": start}} if start else {}
         answer = self._obstore.get(self._store, key, options=options)
@@ -193,8 +191,10 @@ class ObjectPlace:
             what = f"it has {answer.meta['size']} bytes instead of {entry.size}"
             where = f"{self.address}{key.removeprefix(self._prefix.rstrip('/'))}"
             raise VerdictError(f"{where} is not what was published: {what}", hint=_AGAIN)
-        for chunk in answer.stream(min_chunk_size=_CHUNK):
-            yield bytes(chunk)
+        if entry.size <= CHUNK:
+            yield answer.bytes()
+            return
+        yield from answer.stream(min_chunk_size=CHUNK)
 
     def _gone(self, publication: Publication, name: str) -> ModelError:
         there = self.publication_or_none(publication.number)
@@ -284,18 +284,6 @@ class ObjectPlace:
 
 
 _AGAIN: Final = "publish the version again under a new number, and find out what else writes into the store"
-
-
-def _checked(path: Path, entry: FileEntry) -> Iterator[bytes]:
-    """Yield the content of a file; ``VerdictError`` at its end if it is not what was planned."""
-    digest, size = hashlib.sha256(), 0
-    with open_regular(path, buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            yield chunk
-    if (digest.hexdigest(), size) != (entry.sha256, entry.size):
-        raise VerdictError(f"{path} changed while it was published", hint="publish again when no program writes there")
 
 
 def _open(address: Address, patience: Patience, *, retries: int) -> Any:

@@ -14,7 +14,7 @@ from tfs_deploy.savedmodel.manifest import read_manifest
 from tfs_deploy.savedmodel.versions import find_version, list_versions
 from tfs_deploy.store.base_path import check_base_path
 from tfs_deploy.store.identity import MANIFEST, Identity, identify, identity_of_files
-from tfs_deploy.store.places.parallel import in_parallel
+from tfs_deploy.store.parallel import in_parallel
 from tfs_deploy.store.publish import stage, translate_os_errors
 from tfs_deploy.text import size_text
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: bytes that stay free on the disk beside a version
 _RESERVE: Final = 16 << 20
+#: bytes from which a file is synced while others arrive; the small ones are synced at the end (``publish.sync_tree``)
+_LARGE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ def fetch_files(place: Place, publication: Publication, folder: Path, report: Re
 
         def fetch(name: str) -> None:
             place.fetch(publication, name, folder / name, report)
-            with (folder / name).open("rb+") as file:  # by several threads at once: the disk takes them together
-                os.fsync(file.fileno())
+            if publication.files[name].size >= _LARGE:
+                with (folder / name).open("rb+") as file:
+                    os.fsync(file.fileno())
 
         in_parallel(fetch, names)
 
