@@ -124,8 +124,8 @@ MUTANTS = (
     Mutant(
         "publish: files are not synced",
         "tfs_deploy/store/publish.py",
-        "                os.fsync(handle)\n",
-        "                pass\n",
+        "        os.fsync(handle)\n",
+        "        pass\n",
         _DURABLE,
     ),
     Mutant(

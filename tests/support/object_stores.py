@@ -77,9 +77,12 @@ def answer(port: int, method: str, path: str, headers: dict[str, str] | None = N
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that are free together; SeaweedFS adds 10000 to each for gRPC, so those stay below 55535."""
+    """Return ports that are free together, also 10000 above, where SeaweedFS listens for gRPC.
+
+    All are below 32768, where Linux begins to hand out the ports of clients: one of those would come between.
+    """
     found: list[int] = []
-    candidate = 20000 + os.getpid() * 37 % 20000
+    candidate = 10000 + os.getpid() * 37 % 12000
     while len(found) < count:
         candidate += 1
         with contextlib.suppress(OSError), socket.socket() as near, socket.socket() as far:

@@ -89,13 +89,16 @@ class Accepts:
         return [r for r in review.remarks if r.severity is Severity.ERROR and r.code in self.codes]
 
 
-def review_manifest(version_dir: Path) -> Review:
-    """Hash the files of a version and compare them with its manifest; ``ModelError`` if that cannot be understood."""
+def review_manifest(version_dir: Path, *, content: bool = True) -> Review:
+    """Hash the files of a version and compare them with its manifest; ``ModelError`` if that cannot be understood.
+
+    ``content``: false for a caller that compares the sums itself, while it reads the files.
+    """
     manifest = read_manifest(version_dir)
     if manifest is None:
         message = "it does not exist, so there is nothing to check the files against"
         return Review((Remark(NO_MANIFEST, (str(version_dir / layout.MANIFEST),), message),))
-    problems = verify_manifest(version_dir)
+    problems = verify_manifest(version_dir, content=content)
     return Review(
         tuple(Remark(NOT_AS_EXPORTED, (each.path,), f"{each.kind}, {each.detail}") for each in problems),
         len(manifest.files),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tfs_deploy.savedmodel.manifest import verify_manifest
+from tfs_deploy.errors import TfsDeployError
+from tfs_deploy.savedmodel.manifest import FileEntry, verify_manifest
 from tfs_deploy.savedmodel.versions import list_versions
 from tfs_deploy.store.places.objects import ObjectPlace
 from tfs_deploy.store.places.opened import open_place
@@ -43,27 +45,63 @@ def killed(weed):
 
 
 class Reader(threading.Thread):
-    """Reads a place again and again: what is published has to be complete."""
+    """Looks for versions again and again, and reads each whole that it has not seen yet: every byte has to be right."""
 
-    def __init__(self, address: str, pause: float) -> None:
+    def __init__(self, pause: float) -> None:
         super().__init__()
-        self._place, self._pause, self._over = open_place(address), pause, threading.Event()
+        self._pause, self._over = pause, threading.Event()
         self.wrong: list[str] = []
-        self.reads = 0
+        self.looks = 0
 
     def run(self) -> None:
-        assert isinstance(self._place, ObjectPlace)
         while not self._over.wait(self._pause):
-            for number in self._place.versions():
-                publication = self._place.publication(number)
-                expected = {name: entry.size for name, entry in publication.files.items()}
-                if self._place.sizes(publication.folder) != expected:
-                    self.wrong.append(f"{number} is not complete")
-            self.reads += 1
+            try:
+                self.look()
+            except (TfsDeployError, OSError) as error:
+                self.wrong.append(str(error))
+            self.looks += 1
+
+    def look(self) -> None:
+        raise NotImplementedError
 
     def stop(self) -> None:
         self._over.set()
         self.join()
+
+
+class PlaceReader(Reader):
+    """Reads a place as a puller does, without our code for pulling."""
+
+    def __init__(self, address: str, pause: float) -> None:
+        super().__init__(pause)
+        self._place = open_place(address)
+        self.seen: set[int] = set()
+
+    def look(self) -> None:
+        place = self._place
+        assert isinstance(place, ObjectPlace)
+        for number in place.versions().keys() - self.seen:
+            publication = place.publication(number)
+            for name, entry in publication.files.items():
+                key = place._key(f"files/{publication.folder}/{name}")
+                found = bytes(place._obstore.get(place._store, key).bytes())
+                if FileEntry(hashlib.sha256(found).hexdigest(), len(found)) != entry:
+                    self.wrong.append(f"{name} of version {number} is not right")
+            self.seen.add(number)
+
+
+class BaseReader(Reader):
+    """Reads a base path as a server does; ``lock`` is held while it looks."""
+
+    def __init__(self, base: Path, pause: float) -> None:
+        super().__init__(pause)
+        self._base, self.lock, self.versions = base, threading.Lock(), 0
+
+    def look(self) -> None:
+        with self.lock:
+            for found in list_versions(self._base) if self._base.exists() else []:
+                self.wrong += map(str, verify_manifest(found.path))
+                self.versions += 1
 
 
 @pytest.mark.parametrize("kills", [12, pytest.param(100, marks=pytest.mark.full)])
@@ -72,14 +110,15 @@ def test_a_killed_publisher_leaves_nothing_half_published(weed, new_address, ver
     address = str(place.address)
     outcome, total = killed(0, "publish", address, version).split()
     assert outcome == "done"
-    reader = Reader(address, 0.01 if kills > 50 else 0.1)
+    reader = PlaceReader(address, 0.01)
     reader.start()
     steps = sorted({1 + index * int(total) // kills for index in range(kills)})
     outcomes = [killed(step, "publish", address, version) for step in steps]
     reader.stop()
     assert outcomes.count("killed") >= len(steps) * 0.8, outcomes
     assert reader.wrong == []
-    assert reader.reads
+    assert reader.looks
+    assert 1 in reader.seen
     before = list(place.versions())
     done = place.publish(version)
     assert done.publication.number == before[-1] + 1
@@ -102,11 +141,17 @@ def test_a_killed_puller_leaves_nothing_half_visible(weed, new_address, version,
     chosen = random.Random(3).sample(range(1, int(total) + 1), min(kills, int(total)))
     outcomes = []
     base = tmp_path / "models/digits"
+    reader = BaseReader(base, 0.01)
+    reader.start()
     for step in chosen:
         outcomes.append(killed(step, "pull", address, base))
-        for found in list_versions(base) if base.exists() else []:
-            assert verify_manifest(found.path) == []
-            found.path.rename(tmp_path / f"seen-{step}")
+        with reader.lock:
+            for found in list_versions(base) if base.exists() else []:
+                assert verify_manifest(found.path) == []
+                found.path.rename(tmp_path / f"seen-{step}")
+    reader.stop()
+    assert reader.wrong == []
+    assert reader.looks
     assert outcomes.count("killed") >= len(chosen) * 0.8, outcomes
     assert verify_manifest(pull_version(place, None, base).path) == []
     assert [path.name for path in base.iterdir()] == ["1"], "what was abandoned is removed"

@@ -99,6 +99,15 @@ def test_a_version_that_changed_since_its_export_is_not_published(address, versi
     assert place.versions() == {}
 
 
+def test_a_change_that_keeps_the_size_is_found_too(address, version):
+    asset = version / "assets/.hidden"
+    asset.write_bytes(b"y" * asset.stat().st_size)
+    place = open_place(address)
+    with pytest.raises(VerdictError, match="has changed since the export"):
+        place.publish(version)
+    assert place.versions() == {}
+
+
 def test_a_check_that_refuses_keeps_the_version_back(address, version):
     def check(_: Path) -> None:
         raise VerdictError("the verdict says no")

@@ -43,7 +43,9 @@ Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": rf"^(?=.{{1,1
 Directory = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})]
 Store = Annotated[
     str,
-    WithJsonSchema({"type": "string", "pattern": "^(([Ss]3|[Gg][Ss]|[Aa][Zz]|[Oo][Cc][Ii])://|[Mm][Ll][Ff][Ll][Oo][Ww]:models/)."}),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^(([Ss]3|[Gg][Ss]|[Aa][Zz]|[Oo][Cc][Ii])://|[Mm][Ll][Ff][Ll][Oo][Ww]:models/)."}
+    ),
 ]
 Digest = Annotated[str, _form(DIGEST)]
 Size = Annotated[str, _form(SIZE)]

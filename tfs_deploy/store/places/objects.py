@@ -19,7 +19,7 @@ from tfs_deploy.extras import import_extra
 from tfs_deploy.store.places.faults import VARIABLES, Fault, sentence, understand
 from tfs_deploy.store.places.publication import Publication, number_of_folder, read_publication
 from tfs_deploy.store.places.retry import Failure, Lost, Patience, Requests
-from tfs_deploy.store.places.upload import Sent, checked_chunks, publish_version, same_files, upload_objects
+from tfs_deploy.store.places.upload import CHUNK, Sent, checked_chunks, publish_version, same_files, upload_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 FILES: Final = "files"
 PUBLISHED: Final = "published"
-_CHUNK: Final = 1 << 20
 #: bytes up to which a file is one request; larger ones are sent in parts of at least this size
 _WHOLE: Final = 5 << 20
 _PARTS: Final = 9000
@@ -197,7 +196,7 @@ class ObjectPlace:
             where = f"{self.address}/{FILES}/{publication.folder}/{name}"
             raise VerdictError(f"{where} is not what was published: its sha256 differs", hint=_AGAIN)
 
-    def _body(self, key: str, start: int, entry: FileEntry) -> Iterator[bytes]:
+    def _body(self, key: str, start: int, entry: FileEntry) -> Iterator[Any]:
         self.requests.made += 1
         options = {"range": {"offset": start}} if start else {}
         answer = self._obstore.get(self._store, key, options=options)
@@ -205,8 +204,10 @@ class ObjectPlace:
             what = f"it has {answer.meta['size']} bytes instead of {entry.size}"
             where = f"{self.address}{key.removeprefix(self._prefix.rstrip('/'))}"
             raise VerdictError(f"{where} is not what was published: {what}", hint=_AGAIN)
-        for chunk in answer.stream(min_chunk_size=_CHUNK):
-            yield bytes(chunk)
+        if entry.size <= CHUNK:
+            yield answer.bytes()
+            return
+        yield from answer.stream(min_chunk_size=CHUNK)
 
     def _gone(self, publication: Publication, name: str) -> ModelError:
         there = self.publication_or_none(publication.number)

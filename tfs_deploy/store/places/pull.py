@@ -14,7 +14,7 @@ from tfs_deploy.savedmodel.manifest import read_manifest, verify_manifest
 from tfs_deploy.savedmodel.versions import find_version, list_versions
 from tfs_deploy.store.base_path import check_base_path
 from tfs_deploy.store.identity import MANIFEST, Identity, identify, identity_of_files
-from tfs_deploy.store.places.parallel import in_parallel
+from tfs_deploy.store.parallel import in_parallel
 from tfs_deploy.store.places.place import Packed
 from tfs_deploy.store.publish import stage, translate_os_errors
 from tfs_deploy.store.signing.trust import open_trust, require_trusted
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: bytes that stay free on the disk beside a version
 _RESERVE: Final = 16 << 20
+#: bytes from which a file is synced while others arrive; the small ones are synced at the end (``publish.sync_tree``)
+_LARGE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +129,15 @@ def fetch_files(place: Place, publication: Publication, folder: Path, report: Re
         names = sorted(publication.files, key=lambda name: (-publication.files[name].size, name))
         if isinstance(place, Packed):
             place.fetch_all(publication, folder, report)
-            in_parallel(lambda name: _sync(folder / name), names)
             return
 
         def fetch(name: str) -> None:
             place.fetch(publication, name, folder / name, report)
-            _sync(folder / name)
+            if publication.files[name].size >= _LARGE:
+                with (folder / name).open("rb+") as file:
+                    os.fsync(file.fileno())
 
         in_parallel(fetch, names)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:  # by several threads at once: the disk takes them together
-        os.fsync(file.fileno())
 
 
 def _require_described(place: Place, publication: Publication, folder: Path) -> None:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from tfs_deploy.errors import UsageError, VerdictError
 from tfs_deploy.host.regular_file import open_regular
 from tfs_deploy.savedmodel import inspect_model
-from tfs_deploy.savedmodel.manifest import FileEntry, hash_file, read_manifest
+from tfs_deploy.savedmodel.manifest import OTHER_SUM, FileEntry, hash_file, read_manifest
 from tfs_deploy.savedmodel.review import NO_MANIFEST, Accepts, review_manifest
 from tfs_deploy.store.base_path import check_version
 from tfs_deploy.store.identity import MANIFEST, Identity, identity_of_files
-from tfs_deploy.store.places.parallel import THREADS, in_parallel
+from tfs_deploy.store.parallel import THREADS, in_parallel
 from tfs_deploy.store.places.place import Published, Report
 from tfs_deploy.store.places.publication import Publication, check_name, folder_name, number_of_folder
 from tfs_deploy.store.tree import tree
@@ -30,8 +30,9 @@ from tfs_deploy.store.tree import tree
 if TYPE_CHECKING:
     from tfs_deploy.deployment.address import Address
 
+#: bytes read or written at once: what is hashed is in the cache of the processor still when it goes on
+CHUNK: Final = 1 << 17
 _ACCEPTS: Final = Accepts(frozenset({NO_MANIFEST}))
-_CHUNK: Final = 1 << 20
 _INT64_MAX: Final = 2**63 - 1
 
 
@@ -143,14 +144,14 @@ def publish_version(
         raise _taken(place, place.publication(wanted), published, None)
     folder = inspect_model(source).path
     paths = {check_name(path.as_posix()): real for path, real in tree(folder) if real.is_file()}
-    refused = _ACCEPTS.refused(review_manifest(folder))
+    refused = _ACCEPTS.refused(review_manifest(folder, content=False))  # sums are compared as the files are sent
     if refused:
         raise VerdictError(f"{folder} has changed since the export: {refused[0]}", hint="export the version again")
     if check is not None:
         check(folder)
     manifest = read_manifest(folder)
     known = {} if manifest is None else manifest.files
-    files = {name: known.get(name) or hash_file(path) for name, path in paths.items()}
+    files = _entries(paths, known)
     identity = (
         identity_of_files({name: entry.sha256 for name, entry in files.items()})
         if manifest is None
@@ -179,10 +180,43 @@ def publish_version(
             raise _taken(place, winner, published, publication)
 
 
+def checked_chunks(path: Path, entry: FileEntry) -> Iterator[bytes]:
+    """Yield the content of a file; ``VerdictError`` at its end if it is not what ``entry`` says."""
+    digest, size = hashlib.sha256(), 0
+    with open_regular(path, buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            yield chunk
+    if (digest.hexdigest(), size) != (entry.sha256, entry.size):
+        raise VerdictError(
+            f"{path} has changed since the export, or while it was published: {OTHER_SUM}",
+            hint="export the version again, or publish when no program writes there",
+        )
+
+
+def _compare(path: Path, entry: FileEntry) -> None:
+    for _ in checked_chunks(path, entry):
+        pass
+
+
+def _entries(paths: Mapping[str, Path], known: Mapping[str, FileEntry]) -> dict[str, FileEntry]:
+    """Return the entry of each file; those that are not known are hashed."""
+    found = dict(known)
+
+    def add(name: str) -> None:
+        found[name] = hash_file(paths[name])
+
+    in_parallel(add, paths.keys() - known.keys())
+    return {name: found[name] for name in paths}
+
+
 def upload_objects(place: Objects, publication: Publication, paths: Mapping[str, Path], report: Report) -> Sent:
     """Upload the files of a version that are not in its folder yet, several at once."""
     files = publication.files
     items = plan_upload(files, place.sizes(publication.folder))
+    sent = {item.name for item in items}
+    in_parallel(lambda name: _compare(paths[name], files[name]), files.keys() - sent)
     # few files leave room for parts of each: what is under way, and so memory, is bounded either way
     parts = max(1, THREADS // max(1, len(items)))
 
@@ -192,18 +226,6 @@ def upload_objects(place: Objects, publication: Publication, paths: Mapping[str,
 
     in_parallel(put, items)
     return Sent(len(items), sum(item.size for item in items), len(files) - len(items))
-
-
-def checked_chunks(path: Path, entry: FileEntry) -> Iterator[bytes]:
-    """Yield the content of a file; ``VerdictError`` at its end if it is not what was planned."""
-    digest, size = hashlib.sha256(), 0
-    with open_regular(path, buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            yield chunk
-    if (digest.hexdigest(), size) != (entry.sha256, entry.size):
-        raise VerdictError(f"{path} changed while it was published", hint="publish again when no program writes there")
 
 
 def _taken(place: Remote, winner: Publication, published: Collection[int], mine: Publication | None) -> UsageError:

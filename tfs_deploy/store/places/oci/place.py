@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.errors import ModelError, UsageError, VerdictError
 from tfs_deploy.savedmodel.versions import version_number
+from tfs_deploy.store.parallel import in_parallel
 from tfs_deploy.store.places.oci.faults import cannot_delete
 from tfs_deploy.store.places.oci.image import (
     Blob,
@@ -28,7 +29,6 @@ from tfs_deploy.store.places.oci.image import (
 )
 from tfs_deploy.store.places.oci.layer import Layer, plan_layers
 from tfs_deploy.store.places.oci.registry import Gone, Registry
-from tfs_deploy.store.places.parallel import in_parallel
 from tfs_deploy.store.places.retry import Patience
 from tfs_deploy.store.places.upload import Sent, checked_chunks, publish_version, same_files
 
