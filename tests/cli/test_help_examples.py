@@ -35,6 +35,10 @@ ELSEWHERE = {
         "README.md",
         "tfs-deploy verify models/digits/2 --baseline 1 --load 1 --report verified",
     ),
+    "tfs-deploy publish new/digits --to oci://registry.example.com/models/digits": (
+        "docs/storage.md",
+        "tfs-deploy publish new/digits --to oci://localhost:5000/models/digits",
+    ),
     "tfs-deploy pull mlflow:models/digits@champion --to models/digits": (
         "tests/contract/store_places/test_mlflow_place.py",
         'call("pull", "mlflow:models/digits@champion", "--to", tmp_path / "models/digits")',

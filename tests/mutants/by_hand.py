@@ -132,7 +132,7 @@ MUTANTS = (
         "publish: directories are not synced",
         "tfs_deploy/store/publish.py",
         "        sync_directory(Path(place))\n",
-        "",
+        "        pass\n",
         _DURABLE,
     ),
     Mutant(
