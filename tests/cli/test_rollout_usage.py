@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
 
 from support.forked_command import run_command
 from support.live import free_ports
-from tfs_deploy.cli.shared.rollout_views import duration_text
-from tfs_deploy.rollout import Plan
+from tfs_deploy.cli.shared.output import Output
+from tfs_deploy.cli.shared.rollout_views import duration_text, show_plan
+from tfs_deploy.rollout import CheckResult, Plan
 from tfs_deploy.rollout.controller.journal import Journal
 from tfs_deploy.rollout.machine.history import Event
 from tfs_deploy.state.journal import rollout_dir
@@ -105,3 +107,46 @@ def test_the_report_of_a_rollback_names_the_rollout_before_it(file, tmp_path):
     assert "from version 1 to 2 before it: tfs-deploy rollout report" in result.stderr
     assert result.stderr.rstrip().endswith("--number 1")
     assert cli("rollout", "report", file, "--model", "digits", "--number", "1").stderr == ""
+
+
+def test_a_plan_shows_all_that_preflight_refuses_and_what_allows_it(capsys):
+    refusals = ("lint of version 2: TFS111 x", "version 2 has no recorded answers")
+    flags = ("--ignore-lint", "--allow-missing-goldens")
+    check = CheckResult(False, "; ".join(refusals), ("no manifest",), refusals=refusals, allowed_by=flags)
+
+    show_plan(Output(), Plan("digits", 1, 2), check)
+    text = " ".join(capsys.readouterr().out.split())
+    show_plan(Output(as_json=True), Plan("digits", 1, 2), check)
+    document = json.loads(capsys.readouterr().out)["preflight"]
+
+    assert "note: no manifest" in text
+    for refusal in refusals:
+        assert text.count(f"preflight refuses: {refusal}") == 1
+    assert text.endswith("or repeat rollout start with --ignore-lint --allow-missing-goldens")
+    assert document == {
+        "passed": False,
+        "refusals": list(refusals),
+        "allowed_by": list(flags),
+        "notes": ["no manifest"],
+    }
+
+
+def test_a_plan_without_refusals_says_nothing_of_them(capsys):
+    show_plan(Output(), Plan("digits", 1, 2), CheckResult(ok=True))
+
+    assert "refuses" not in capsys.readouterr().out
+
+
+def test_a_refused_version_is_refused_in_the_history(file, tmp_path):
+    journal = Journal.create(tmp_path / ".tfs-deploy" / "shop", "digits")
+    reason = "preflight: no goldens"
+    journal.append(Event("start", detail={"plan": Plan("digits", 1, 2).as_dict()}))
+    journal.append(Event("finish", detail={"status": "rolled back", "reason": reason, "refused": True}))
+
+    shown = cli("rollout", "history", file, "--model", "digits")
+    document = json.loads(cli("rollout", "history", file, "--model", "digits", "--json").stdout)["rollouts"][0]
+
+    assert shown.returncode == 0, shown.stderr
+    assert "refused" in shown.stdout
+    assert "rolled back" not in shown.stdout
+    assert (document["status"], document["refused"]) == ("rolled back", True)

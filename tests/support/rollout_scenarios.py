@@ -83,7 +83,7 @@ def a_rollout_and_a_rollback_under_load(zoo: Zoo) -> None:
 
 #: what is asked of the versions: mostly small numbers, one in ten so big that bad candidates stumble
 BIG = 60.0
-#: kind -> how far the recorded answers are off, what the last line says, whether it ever got requests
+#: kind -> how far the recorded answers are off, what the error says, whether it ever got requests
 BAD = {
     "no_load": (2.5, "version 2 failed to load: ", 0),
     "raises": (0.0, "errors gate: ", 1),
@@ -101,7 +101,7 @@ def draw(count: int) -> np.ndarray:
 
 
 def a_bad_candidate_is_stopped(shop: Zoo, kind: str, folder: Path) -> None:
-    """By the gate for it, with exit code 1 and the reason in the last line; stable never notices."""
+    """By the gate for it, with exit code 1 and the reason in the error; stable never notices."""
     offset, reason, steps = BAD[kind]
     answers = np.array([2.5, 3.0, 0.5]) + offset
     shop.add(2, like="good" if kind == "wrong" else kind, answers=answers)
@@ -113,9 +113,10 @@ def a_bad_candidate_is_stopped(shop: Zoo, kind: str, folder: Path) -> None:
     with Consumers(shop, draw=draw) as load:
         result = cli("rollout", "start", shop.file, *options)
 
-    last = result.stderr.strip().splitlines()[-1]
+    (last,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
     assert result.returncode == 1, result.stderr
     assert reason in last, last
+    assert result.stderr.count(reason) + result.stdout.count(reason) == 1 or not reason.startswith("preflight: ")
     assert load.failed["stable"] == 0
     assert shop.served() == ({"stable": 1}, [1])
     assert ("% of the traffic goes to canary" in result.stderr) == bool(steps)

@@ -9,6 +9,7 @@ from tfs_deploy.report.tables import Column, Table, markdown_table, markdown_tex
 from tfs_deploy.report.timeline import timeline
 from tfs_deploy.rollout.experiment import compare_arms
 from tfs_deploy.rollout.gates.gate import Verdict
+from tfs_deploy.rollout.machine.narration import REFUSED
 from tfs_deploy.rollout.result import RolloutResult
 from tfs_deploy.text import one_line, visible
 
@@ -106,6 +107,8 @@ def rollout_markdown(result: RolloutResult, *, title: str | None = None) -> str:
 
 def summary(result: RolloutResult) -> str:
     """Return in one line how a rollout ended."""
+    if result.refused:
+        return f"{REFUSED.capitalize()}: {result.reason}"
     total, outside = result.total, result.outside
     load = " of synthetic load" if result.synthetic else ""
     counted = f", {total.errors} of {total.requests} requests{load} failed" if total.requests else ""

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 Align = Literal["left", "right"]
 
 #: the colour of a word in a verdict column
-_TONES: Final = {"ok": "green", "pass": "green", "done": "green", "fail": "red", "DIFFERS": "red", "rolled back": "red"}
+_TONES: Final = {
+    **dict.fromkeys(("ok", "pass", "done"), "green"),
+    **dict.fromkeys(("fail", "DIFFERS", "rolled back", "refused"), "red"),
+}
 #: how narrow a column of more than one word becomes, in characters
 _READABLE: Final = 16
 #: the indent of a cell that does not fit beside its header

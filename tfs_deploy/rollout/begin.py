@@ -87,6 +87,8 @@ def previous_version(deployment: Deployment, model: Model, current: int) -> int:
     further = f"tfs-deploy rollback {deployment.source} --model {model.name} --to {before}"
     if left is not None:
         message = f"version {current} of {model.name} is already stable again: the last rollout rolled back from {left}"
+        if last is not None and last.history.refused:
+            message = f"version {current} of {model.name} is still stable: the last rollout, to {left}, was refused"
         hint = (
             f"to go back further: {further}"
             if before not in (None, left)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.errors import VerdictError
@@ -11,7 +11,7 @@ from tfs_deploy.rollout.gates.gate import GateVerdict, Verdict
 from tfs_deploy.rollout.gates.request_stats import RequestCount, WindowSummary, read_counts
 from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.history import elapsed
-from tfs_deploy.rollout.machine.narration import note_text
+from tfs_deploy.rollout.machine.narration import REFUSED, note_text, way_on
 from tfs_deploy.rollout.machine.phases import ROLLBACK
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class RolloutResult:
     ``history.elapsed``). ``counted``: by label all requests from the beginning to the end, those outside the steps
     included, as far as consumers record them or the caller's source has them; while it runs, up to the last verdict.
     ``synthetic``: they are those of a load generator. ``judges_traffic``: it has steps in which the new version gets
-    requests.
+    requests. ``refused``: preflight did not let it begin, and nothing was changed (its ``status`` is ``ROLLED_BACK``);
+    ``allowed_by``: the flags with which it would have begun.
     """
 
     model: str
@@ -106,6 +107,8 @@ class RolloutResult:
     counted: Mapping[str, RequestCount] = field(default_factory=dict)
     synthetic: bool = False
     judges_traffic: bool = False
+    refused: bool = False
+    allowed_by: tuple[str, ...] = ()
 
     @property
     def by_label(self) -> Mapping[str, RequestCount]:
@@ -141,6 +144,9 @@ class RolloutResult:
         if self.status is RolloutStatus.DONE and wanted is RolloutStatus.ROLLED_BACK:
             message = f"version {self.new} of {self.model} was promoted before the rollout could be aborted"
             raise VerdictError(message, hint="tfs-deploy rollback switches back to the previous version")
+        if self.refused and wanted is RolloutStatus.DONE:
+            message = f"rollout of {self.model} from version {self.old} to {self.new} {REFUSED}: {self.reason}"
+            raise VerdictError(message, hint=way_on(self.new, self.allowed_by))
         if self.status is not wanted:
             message = (
                 f"rollout of {self.model} from version {self.old} to {self.new} {self.status.value}: {self.reason}"
@@ -156,6 +162,8 @@ class RolloutResult:
         steps: dict[int, StepReport] = {}
         notes: dict[str, None] = {}
         status, reason = RolloutStatus.RUNNING, ""
+        refused = False
+        allowed_by: tuple[str, ...] = ()
         counted: dict[str, RequestCount] = {}
         synthetic = False
         for event in events:
@@ -163,6 +171,7 @@ class RolloutResult:
                 counted, synthetic = read_counts(event.detail["counted"]), bool(event.detail["synthetic"])
             if event.kind == "finish":
                 status, reason = RolloutStatus(event.detail["status"]), event.detail["reason"]
+                refused = bool(event.detail.get("refused"))
             elif event.kind == "resume":
                 status, reason = RolloutStatus.RUNNING, ""
             elif event.kind == "note":
@@ -171,11 +180,13 @@ class RolloutResult:
                 steps[event.detail["number"]] = StepReport.from_dict(event.detail)
             elif event.kind == "outcome" and event.ok:
                 notes.update(dict.fromkeys(event.detail.get("notes", ())))
+                allowed_by = tuple(event.detail.get("allowed_by", allowed_by))
         seconds = elapsed(events)[-1] if events else 0.0
         ordered = tuple(steps[number] for number in sorted(steps))
         versions = plan.model, plan.old, plan.new
-        requests = counted, synthetic, bool(plan.steps)
-        return cls(*versions, status, reason, ordered, seconds, tuple(notes), plan.strategy, plan.back, *requests)
+        traffic = counted, synthetic, bool(plan.steps)
+        found = cls(*versions, status, reason, ordered, seconds, tuple(notes), plan.strategy, plan.back, *traffic)
+        return replace(found, refused=refused, allowed_by=allowed_by)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -186,6 +197,7 @@ class RolloutResult:
             "strategy": self.strategy,
             "back": self.back,
             "status": self.status.value,
+            "refused": self.refused,
             "reason": self.reason,
             "seconds": self.seconds,
             "requests": {

@@ -14,6 +14,7 @@ from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import UsageError
 from tfs_deploy.host.machine import boot_id
 from tfs_deploy.host.threads import in_thread
+from tfs_deploy.rollout.adapters.preflight import judge_files
 from tfs_deploy.rollout.adapters.recorded_requests import RecordedRequests
 from tfs_deploy.rollout.adapters.server_side import ServerSide, open_server_side
 from tfs_deploy.rollout.begin import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tfs_deploy.deployment import Deployment
+    from tfs_deploy.rollout.check_result import CheckResult
     from tfs_deploy.rollout.controller.world import RequestSource
     from tfs_deploy.rollout.gates.spec import GateLike
     from tfs_deploy.rollout.machine.history import Event
@@ -214,6 +216,15 @@ class Rollout:
         """
         with self._new_side() as side:
             return self._new_plan(side)
+
+    def examine(self) -> tuple[RolloutPlan, CheckResult]:
+        """Return the plan that ``run`` would begin with, and what its preflight finds now; changes nothing.
+
+        Raises what ``preview`` raises. A version that is only in the store is not judged: a note says so.
+        """
+        with self._new_side() as side:
+            plan = self._new_plan(side)
+            return plan, judge_files(self.deployment, self.model, self.model.base_path, plan, side.process.room())
 
     def tick(self) -> Action:
         """Do the next action, inside ``with rollout:``; ``Wait`` asks the caller to wait, ``Finish`` is the end.

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
-from tfs_deploy.report import markdown_table, rollout_markdown, steps_table
+import pytest
+
+from tfs_deploy.errors import VerdictError
+from tfs_deploy.report import markdown_table, rollout_markdown, rollout_report, steps_table
 from tfs_deploy.report.rollout import requests_line, summary
-from tfs_deploy.rollout import GateVerdict, RolloutResult, Status, StepReport, Verdict, WindowSummary
+from tfs_deploy.rollout import GateVerdict, Plan, RolloutResult, Status, StepReport, Verdict, WindowSummary
 from tfs_deploy.rollout.gates.request_stats import RequestCount
+from tfs_deploy.rollout.machine.history import Event
 
 WINDOWS = {
     "stable": WindowSummary(950, 0, 0.0011, 0.002, 0.003, 0.0034),
@@ -71,3 +75,24 @@ def test_the_markdown_says_how_it_ended_and_why():
     )
     assert "| errors | fail    | 2 of 50   |" in text
     assert text.endswith("- a note\n")
+
+
+def test_a_refused_version_reads_as_such_and_keeps_its_status():
+    plan = Plan("digits", 1, 2)
+    reason = "version 2 has no recorded answers"
+    found = {"passed": False, "reason": reason, "notes": ["no manifest"], "allowed_by": ["--allow-missing-goldens"]}
+    end = {"status": "rolled back", "reason": f"preflight: {reason}", "refused": True}
+    events = [Event("start"), Event("outcome", "preflight", True, found), Event("finish", "", True, end)]
+
+    result = RolloutResult.from_events(plan, events)
+
+    assert (result.status, result.refused, result.as_dict()["refused"]) == (Status.ROLLED_BACK, True, True)
+    assert summary(result) == f"Refused: nothing was changed: preflight: {reason}"
+    with pytest.raises(VerdictError) as caught:
+        result.check()
+    assert caught.value.message == (
+        f"rollout of digits from version 1 to 2 refused: nothing was changed: preflight: {reason}"
+    )
+    assert str(caught.value.hint).endswith("repeat rollout start with --allow-missing-goldens")
+    result.check(Status.ROLLED_BACK)  # what an abort wants
+    assert rollout_report(plan, events).count(reason) == 1

@@ -96,15 +96,15 @@ def start(output: Output, file: Path, *, wait_lock: str, watch: bool, **options:
 @plan_options
 @common
 def plan(output: Output, file: Path, **options: Any) -> None:
-    """Show what a rollout would do, and the least time it takes.
+    """Show what a rollout would do, what its preflight refuses, and the least time it takes.
 
     Use it before `rollout start`, with the same options. It queries the server of the deployment FILE and changes
-    nothing.
+    nothing. What preflight would refuse is listed with the flag that allows it; the exit code stays 0.
     """
     from tfs_deploy.cli.shared.rollout_options import make_rollout
     from tfs_deploy.cli.shared.rollout_views import show_plan
 
-    show_plan(output, make_rollout(file, "0s", options).preview())
+    show_plan(output, *make_rollout(file, "0s", options).examine())
 
 
 @command.command(

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tfs_deploy.cli.shared.progress import LiveLine, progress_text
-from tfs_deploy.cli.shared.rollout_views import show_result
+from tfs_deploy.cli.shared.rollout_views import show_notes, show_result
 from tfs_deploy.errors import LockedError, UsageError
 from tfs_deploy.operations.deployment import Deployment
 from tfs_deploy.report import steps_table, terminal_table
@@ -123,7 +123,8 @@ def request_and_wait(
 
 def conclude(output: Output, result: RolloutResult, wanted: Status) -> int:
     """Show how a rollout ended; ``VerdictError``, with --json exit code 1, unless as wanted."""
-    output.result({"rollout": result.as_dict()}, lambda console: show_result(console, result))
+    show = show_notes if result.refused else show_result  # the error tells the reasons once
+    output.result({"rollout": result.as_dict()}, lambda console: show(console, result))
     if output.as_json and result.status is not wanted:
         return 1
     result.check(wanted)

@@ -21,7 +21,7 @@ from tfs_deploy.report import (
 from tfs_deploy.report.rollout import requests_line, summary
 from tfs_deploy.rollout import RolloutResult, Status
 from tfs_deploy.rollout.begin import latest_rollout, recorded_rollouts
-from tfs_deploy.rollout.machine.narration import unlimited_answers, unseen_traffic
+from tfs_deploy.rollout.machine.narration import unlimited_answers, unseen_traffic, way_on
 from tfs_deploy.rollout.machine.timing import timing
 from tfs_deploy.state.lock import rollout_holder
 from tfs_deploy.state.traffic import traffic_path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tfs_deploy.cli.shared.output import Output
     from tfs_deploy.deployment import Deployment
-    from tfs_deploy.rollout import Plan
+    from tfs_deploy.rollout import CheckResult, Plan
 
 
 def show_result(console: Console, result: RolloutResult) -> None:
@@ -47,6 +47,11 @@ def show_result(console: Console, result: RolloutResult) -> None:
         arms = arms_table(result.steps[-1]) if result.strategy == "ab" else None
         if arms is not None:
             console.print(terminal_table(arms))
+    show_notes(console, result)
+
+
+def show_notes(console: Console, result: RolloutResult) -> None:
+    """Print the notes of a rollout."""
     for note in result.notes:
         console.print(f"note: {note}", markup=False)
 
@@ -84,7 +89,7 @@ def show_history(output: Output, deployment: Deployment, model: str) -> None:
     ]
     documents = [{"number": number, "begun": _when(begun), **result.as_dict()} for number, begun, result in found]
     rows = [
-        [number, _when(begun), result.old, result.new, result.kind, result.status.value, *_end(result)]
+        [number, _when(begun), result.old, result.new, result.kind, _status(result), *_end(result)]
         for number, begun, result in found
     ]
     columns: list[Column | str] = [
@@ -128,8 +133,8 @@ def show_report(output: Output, deployment: Deployment, model: str, number: int 
     output.result({**document, "html": str(html)}, f"wrote {html}")
 
 
-def show_plan(output: Output, plan: Plan) -> None:
-    """Print the phases of a plan and its shortest times."""
+def show_plan(output: Output, plan: Plan, check: CheckResult) -> None:
+    """Print the phases of a plan, its shortest times and what preflight found."""
     times = timing(plan)
     rows = [[entry.phase, entry.what, f"{entry.seconds:.1f}" if entry.seconds else ""] for entry in times.phases]
     table = Table.of(["phase", "what happens", Column("seconds", "right")], rows)
@@ -145,11 +150,19 @@ def show_plan(output: Output, plan: Plan) -> None:
             console.print(f"note: {unseen_traffic(plan)}", markup=False)
         if unlimited_answers(plan):
             console.print(f"note: {unlimited_answers(plan)}", markup=False)
+        for note in check.notes:
+            console.print(f"note: {note}", markup=False)
         console.print(f"fastest promotion: {forward}\nfastest rollback: {noticed}; {back}", markup=False)
+        for refusal in check.refusals:
+            console.print(f"preflight refuses: {refusal}", markup=False)
+        if check.refusals:
+            console.print(f"to go on: {way_on(plan.new, check.allowed_by)}", markup=False)
 
     facts = {"promote": times.promote, "done": times.done, "notice": times.notice, "back": times.back}
     phases = [{"phase": entry.phase, "what": entry.what, "seconds": entry.seconds} for entry in times.phases]
-    output.result({"plan": plan.as_dict(), "seconds": facts, "phases": phases}, render)
+    found = {"passed": check.ok, "refusals": list(check.refusals), "allowed_by": list(check.allowed_by)}
+    preflight = {**found, "notes": list(check.notes)}
+    output.result({"plan": plan.as_dict(), "seconds": facts, "phases": phases, "preflight": preflight}, render)
 
 
 def duration_text(seconds: float) -> str:
@@ -160,6 +173,10 @@ def duration_text(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
     return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
+def _status(result: RolloutResult) -> str:
+    return "refused" if result.refused else result.status.value
 
 
 def _end(result: RolloutResult) -> tuple[str, str]:

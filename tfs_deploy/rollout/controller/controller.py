@@ -182,7 +182,8 @@ class Controller:
         now = self.world.clock.monotonic()
         self.counter.wait()
         self.counter.look(now)
-        self.record("finish", status=action.status.value, reason=action.reason, **self.counter.as_detail())
+        refused: dict[str, Any] = {"refused": True} if action.refused else {}
+        self.record("finish", status=action.status.value, reason=action.reason, **refused, **self.counter.as_detail())
         self.world.mailbox.clear()
         past = self.history
         facts = {**self._facts(past.rank), "status": action.status.value, "reason": action.reason}
@@ -284,7 +285,8 @@ def _checked(result: CheckResult) -> dict[str, Any]:
     if not result.ok and result.retriable:
         raise UnavailableError(result.reason)
     notes = [one_line(note) for note in result.notes]
-    return {"passed": result.ok, "reason": one_line(result.reason), "notes": notes}
+    allowed_by = {"allowed_by": list(result.allowed_by)} if result.allowed_by else {}
+    return {"passed": result.ok, "reason": one_line(result.reason), "notes": notes, **allowed_by}
 
 
 def _in_one_line(action: Action) -> Action:

@@ -116,10 +116,11 @@ class RestartServer:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """End the rollout, or pause it."""
+    """End the rollout, or pause it; ``refused``: preflight ended it, and nothing was changed."""
 
     status: RolloutStatus
     reason: str = ""
+    refused: bool = False
 
 
 Action: TypeAlias = (

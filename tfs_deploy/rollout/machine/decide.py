@@ -7,10 +7,12 @@
         |          |       |        |        |                 |           |         |         |
         |          |       |        |        |                PAUSED       |         |      PAUSED: once the old version
         v          v       v        v        v                 v           v         v      may be gone, only a person
-        +----------+-------+--------+--------+-----------------+-----------+---------+      can tell what is right
+     refused       +-------+--------+--------+-----------------+-----------+---------+      can tell what is right
                                   Withdraw(reason)
                                          |
         isolate -> restore traffic -> (restore old version) -> drain -> unload -> ROLLED_BACK       (``withdraw``)
+
+A version that preflight refuses ends the rollout as ``ROLLED_BACK``, with nothing to move back.
 
 What rolls a rollout back: at any time what ``_stop_reason`` lists (an abort, an action that keeps failing, a server
 that has ended or stays silent, an old version that is not AVAILABLE, a full disk), and in a phase what its function
@@ -165,7 +167,9 @@ def _preflight(plan: RolloutPlan, seen: Observation, server: ServerView, past: H
     del plan, seen, server
     if past.preflight is None:
         return Preflight()
-    return None if past.preflight else Withdraw(f"preflight: {past.check_reason}")
+    return (
+        None if past.preflight else Finish(RolloutStatus.ROLLED_BACK, f"preflight: {past.check_reason}", refused=True)
+    )
 
 
 def _load(plan: RolloutPlan, seen: Observation, server: ServerView, past: History) -> Action | None:

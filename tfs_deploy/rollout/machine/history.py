@@ -100,6 +100,7 @@ class History:
     failure: Failure | None = None
     finished: RolloutStatus | None = None
     finish_reason: str = ""
+    refused: bool = False  # preflight ended it, and nothing was changed
 
     @property
     def touched(self) -> bool:
@@ -134,7 +135,8 @@ class History:
             return _resumed(self, event.mono)
         if event.kind == "finish":
             status = RolloutStatus(event.detail["status"])
-            return replace(self, finished=status, finish_reason=str(event.detail.get("reason", "")))
+            refused = bool(event.detail.get("refused"))
+            return replace(self, finished=status, finish_reason=str(event.detail.get("reason", "")), refused=refused)
         if event.kind == "outcome":
             return _succeeded(self, event) if event.ok else replace(self, failure=_failure(self, event))
         return self

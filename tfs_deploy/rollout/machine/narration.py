@@ -12,11 +12,13 @@ from tfs_deploy.rollout.machine.phases import ROLLBACK
 from tfs_deploy.rollout.machine.strategies import AB, CANARY, SHADOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tfs_deploy.rollout.machine.history import Event
     from tfs_deploy.rollout.machine.plan import RolloutPlan
 
+#: how a rollout ends that preflight did not let begin
+REFUSED: Final = "refused: nothing was changed"
 #: seconds after which a step that still waits for the same samples is told of again
 _AGAIN: Final = 60.0
 
@@ -64,6 +66,8 @@ def narrate(event: Event, plan: RolloutPlan) -> str | None:
         return f"{plan.model}: version {plan.old} to {plan.new} resumed"
     if event.kind == "note":
         return note_text(event)
+    if event.kind == "finish" and event.detail.get("refused"):
+        return REFUSED
     if event.kind == "finish":
         reason = event.detail.get("reason")
         return f"{event.detail['status']}: {reason}" if reason else str(event.detail["status"])
@@ -80,6 +84,12 @@ def unseen_traffic(plan: RolloutPlan) -> str:
         return ""
     text = f"no consumer records its requests of {plan.model}, so the traffic of {plan.canary} is not seen"
     return f"{text}; each step waits for requests" if plan.require_traffic else f"{text} and not judged"
+
+
+def way_on(version: int, allowed_by: Sequence[str]) -> str:
+    """Say how a version that preflight refuses can be rolled out; ``allowed_by``: the flags that allow all of it."""
+    mend = f"mend version {version}, or export it again"
+    return f"{mend}; or repeat rollout start with {' '.join(allowed_by)}" if allowed_by else mend
 
 
 def unlimited_answers(plan: RolloutPlan) -> str:
@@ -118,6 +128,8 @@ def _reasons(entries: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _done(action: str, detail: Mapping[str, Any], plan: RolloutPlan) -> str | None:
+    if action == "preflight" and not detail["passed"]:
+        return "preflight failed"  # the end tells why
     if action in ("preflight", "smoke"):
         verdict = "passed" if detail["passed"] else "failed"
         return f"{action} {verdict}" + (f": {detail['reason']}" if detail["reason"] else "")

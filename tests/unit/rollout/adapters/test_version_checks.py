@@ -116,6 +116,57 @@ def test_what_stops_a_version_before_anything_is_touched(base, spoil, reason, al
         assert any(reason.split(":")[0] in note for note in result.notes)
 
 
+def test_all_reasons_are_told_at_once_with_what_allows_each(base):
+    lose_goldens(base / "2")
+    lose_warmup(base / "2")
+    rename_an_output(base / "2")
+
+    refused = preflight(base, room=10)
+
+    flags = ("--allow-breaking", "--allow-missing-goldens", "--allow-missing-warmup", "--ignore-memory")
+    assert refused.allowed_by == flags
+    assert len(refused.refusals) == len(flags)
+    for text, flag in zip(refused.refusals, flags, strict=True):
+        assert text.endswith((f"(allow it: {flag})", f"(continue anyway: {flag})"))
+    assert refused.reason == "; ".join(refused.refusals)
+    allowed = {flag[2:].replace("-", "_"): True for flag in flags}
+    assert preflight(base, room=10, **allowed).refusals == ()
+
+
+def test_what_cannot_be_allowed_is_told_beside_what_can(base, tmp_path):
+    lose_goldens(base / "2")
+
+    refused = preflight(base, verdict=str(tmp_path / "verdict.json"))
+
+    assert len(refused.refusals) == 2
+    assert "verdict.json" in refused.refusals[0]
+    assert refused.refusals[1].startswith("version 2 has no recorded answers to compare with (allow it")
+    assert refused.allowed_by == ()
+
+
+def test_a_lint_finding_that_the_serving_version_has_as_well_is_a_note(base):
+    lose_an_output(base / "2")
+    alone = preflight(base, allow_breaking=True)
+    assert alone.refusals[0].startswith("lint of version 2: ")
+
+    lose_an_output(base / "1")
+    both = preflight(base, allow_breaking=True)
+
+    assert both.ok, both.reason
+    (note,) = (note for note in both.notes if note.startswith("lint of version 2: "))
+    assert note.endswith("; version 1, which serves, has it too")
+
+
+def test_a_version_that_is_still_in_the_store_is_not_judged(base):
+    shutil.rmtree(base / "2")
+
+    result = preflight(base, pull_from="s3://models/zoo")
+
+    assert result.ok
+    assert result.notes == ("version 2 is only in the store: its files are judged once it is pulled",)
+    assert not preflight(base).ok
+
+
 def test_a_version_whose_files_are_not_what_was_exported_is_never_allowed(base):
     damage(base / "2")
 

@@ -136,7 +136,9 @@ def test_a_preflight_that_fails_touches_nothing(simulated):
     sim.traffic.weights = None
     sim.start()
 
-    assert sim.run().status is RolloutStatus.ROLLED_BACK
+    end = sim.run()
+    assert (end.status, end.refused, end.reason) == (RolloutStatus.ROLLED_BACK, True, "preflight: no goldens")
+    assert sim.actions() == ["preflight"]
     assert sim.server.applied == []
     assert sim.traffic.written == []
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tfs_deploy.rollout import Plan
 from tfs_deploy.rollout.gates.registry import parse_gate
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.rollout.machine.narration import Narrator, unlimited_answers
+from tfs_deploy.rollout.machine.narration import Narrator, narrate, unlimited_answers, way_on
 
 PLAN = Plan("digits", 1, 2, steps=(10.0, 100.0), bake=30.0, samples_timeout=300.0)
 
@@ -59,3 +61,25 @@ def test_a_plan_without_a_gate_on_the_answers_says_so():
     assert [unlimited_answers(plan) for plan in (limited, experiment, Plan("digits", 2, 1, back=True, steps=()))] == [
         ""
     ] * 3
+
+
+def test_what_preflight_refuses_is_told_without_a_rollback_and_its_reason_only_at_the_end():
+    plan = Plan("digits", 1, 2)
+    failed = Event("outcome", "preflight", True, {"passed": False, "reason": "no goldens", "notes": []})
+    end = Event("finish", "", True, {"status": "rolled back", "reason": "preflight: no goldens", "refused": True})
+
+    assert [narrate(event, plan) for event in (failed, end)] == ["preflight failed", "refused: nothing was changed"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ((), "mend version 2, or export it again"),
+        (
+            ("--ignore-lint", "--allow-missing-goldens"),
+            "mend version 2, or export it again; or repeat rollout start with --ignore-lint --allow-missing-goldens",
+        ),
+    ],
+)
+def test_the_way_on_from_a_refusal_names_the_flags_that_allow_all_of_it(flags, told):
+    assert way_on(2, flags) == told
