@@ -46,8 +46,8 @@ CLIENT_CERTIFICATE: Final = (
     "does the server require a client certificate, or one of another authority (Tls(certificate=..., key=...))?"
 )
 _HUNG_UP_HINTS: Final = {
-    False: "is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...)?",
-    True: CLIENT_CERTIFICATE,
+    False: "is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...), or is it still starting?",
+    True: f"{CLIENT_CERTIFICATE[:-1]}, or is it still starting?",
 }
 _HANDSHAKE: Final = re.compile(
     r"handshake failed|security handshaker|verification check failed|not in peer certificate", re.IGNORECASE
