@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tfs_deploy.rollout import Plan
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.rollout.machine.narration import Narrator
+from tfs_deploy.rollout.machine.narration import Narrator, unseen_traffic
 
 PLAN = Plan("digits", 1, 2, steps=(10.0, 100.0), bake=30.0, samples_timeout=300.0)
 
@@ -47,3 +47,10 @@ def test_another_reason_is_told_at_once_and_the_bake_is_not_over_yet():
 
 def test_a_clock_that_is_set_back_holds_nothing_back():
     assert told(waits(1030.0, "no request"), waits(500.0, "no request"))[1] is not None
+
+
+def test_a_consumer_that_recorded_earlier_is_told_apart_from_none_at_all():
+    unseen = "so the traffic of canary is not seen and not judged"
+    assert unseen_traffic(PLAN) == f"no consumer records its requests of digits, {unseen}"
+    earlier = "no consumer records its requests of digits now (the last was seen at 2026-11-30 12:00:00 UTC)"
+    assert unseen_traffic(PLAN, 1_796_040_000.0) == f"{earlier}, {unseen}"
