@@ -109,9 +109,17 @@ def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
     if array.dtype != expected and not _same_type(array.dtype, expected):
         hint = _cast_hint(spec, array, numpy_dtype(spec.dtype))
         raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=hint)
-    if not fits(array.shape, spec.shape) and not _lacks_only_ones(array.shape, spec.shape):
-        raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_shape_hint(spec, array))
+    problem = shape_problem(spec, array)
+    if problem is not None:
+        raise RequestError(problem, hint=_shape_hint(spec, array))
     return array
+
+
+def shape_problem(spec: TensorSpec, array: NDArray[Any]) -> str | None:
+    """Return what is wrong with the shape of an input, None if the signature allows it."""
+    if fits(array.shape, spec.shape) or _lacks_only_ones(array.shape, spec.shape):
+        return None
+    return f"input {spec.name} expects {spec}, got {_describe(array)}"
 
 
 def fits(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bool:
