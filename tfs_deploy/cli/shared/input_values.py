@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from tfs_deploy.client.core.input_check import fits, shape_problem, suggestion
+from tfs_deploy.client.core.input_check import convert, fits, shape_problem, suggestion
 from tfs_deploy.codec import as_array, numpy_dtype
 from tfs_deploy.errors import RequestError, UsageError, file_hint
 from tfs_deploy.protos.signatures import ML_DTYPES
@@ -74,15 +74,14 @@ def _read_text(text: str, spec: TensorSpec | None) -> Any:
 
 
 def _of_shape(value: Any, spec: TensorSpec | None) -> Any:
-    """Return the value; ``RequestError`` with what to type if its shape is wrong. The client checks dtypes."""
+    """Return the value; ``RequestError`` with what to type if its shape is wrong. The client tells of a wrong dtype."""
     if spec is None:
         return value
     try:
-        array = as_array(value)
+        array = convert(spec, value)
     except RequestError:
         return value
-    same_kind = (array.dtype.kind in "OSUT") == (spec.dtype == "string")
-    problem = shape_problem(spec, array) if same_kind else None
+    problem = shape_problem(spec, array)
     if problem is not None:
         raise RequestError(problem, hint=_typed_hint(value, array.size, spec))
     return value

@@ -93,9 +93,9 @@ def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
     if type(value) is np.ndarray:
         array = value
     elif is_python_value(value):
-        array = _convert(spec, value)
+        array = convert(spec, value)
     elif isinstance(value, range):
-        array = _convert(spec, list(value))
+        array = convert(spec, list(value))
     else:
         array = np.asarray(value)
         if array.dtype.kind == "O" and not hasattr(value, "__array__"):
@@ -152,7 +152,7 @@ def _wide(spec: TensorSpec, value: Any) -> NDArray[Any]:
         raise RequestError(f"input {spec.name}: {error.message}", hint=error.hint) from error
 
 
-def _convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
+def convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
     """Return Python values as an array of the declared dtype; ``RequestError`` if that would change a value."""
     wide = _wide(spec, value)
     expected = numpy_dtype(spec.dtype)
