@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays in files as inputs of dtypes that numpy's files lack."""
+"""Arrays in files as inputs of dtypes that numpy's files lack, and typed values of other shapes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tfs_deploy.cli.shared.input_values import read_inputs
 from tfs_deploy.codec import numpy_dtype
+from tfs_deploy.errors import RequestError
 from tfs_deploy.protos.signatures import TensorSpec
 
 
@@ -44,3 +45,24 @@ def test_other_inputs_stay_as_they_are(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.ones(2, ml_dtypes.bfloat16))
     read = read_inputs([f"@{tmp_path / 'x.npz'}"], {"x": TensorSpec("x", "uint16", (None,))})["x"]
     assert read.dtype.kind == "V"
+
+
+@pytest.mark.parametrize(
+    ("typed", "dtype", "shape", "hint"),
+    [
+        ("1.0", "float32", (None, 1), "if the values are in this order: -i 'x=[[1.0]]'"),
+        ("[1, 2, 3, 4]", "int32", (None, 2, 1), "if the values are in this order: -i 'x=[[[1], [2]], [[3], [4]]]'"),
+        ("[[1.0, 2.0]]", "float32", (2,), "if the values are in this order: -i 'x=[1.0, 2.0]'"),
+        ("it's", "string", (None, 1), """if the values are in this order: -i 'x=[["it'"'"'s"]]'"""),
+        ("[1, 2, 3]", "float32", (None, 2), "give x as lists in the shape [n, 2], for example -i x=@FILE.json"),
+    ],
+)
+def test_a_typed_value_of_another_shape_gets_a_hint_that_can_be_typed(typed, dtype, shape, hint):
+    with pytest.raises(RequestError, match=r"^input x expects") as caught:
+        read_inputs([f"x={typed}"], {"x": TensorSpec("x", dtype, shape)})
+    assert caught.value.hint == hint
+
+
+def test_typed_values_may_lack_the_batch_dimension_and_trailing_ones():
+    specs = {"x": TensorSpec("x", "float32", (None, 2)), "y": TensorSpec("y", "float32", (None, 1))}
+    assert read_inputs(["x=[1, 2]", "y=[1, 2]"], specs) == {"x": [[1, 2]], "y": [1, 2]}

@@ -53,8 +53,8 @@ def file(tmp_path) -> str:
         (["rollout", "start", "FILE", "--model", "x"], "has no model 'x'", "digits, faces"),
         (["rollout", "start", "FILE", "--model", "digits", "--steps", "5,50"], "do not end with 100", "5,25,50,100"),
         (["rollout", "start", "FILE", "--model", "digits", "--bake", "1x"], "'1x' is not a valid time", "5m"),
-        (["rollout", "resume", "FILE", "--model", "digits"], "digits was never rolled out", "rollout start"),
-        (["rollout", "abort", "FILE", "--model", "digits"], "digits was never rolled out", "rollout start"),
+        (["rollout", "resume", "FILE", "--model", "digits"], "digits was never rolled out", "shop.yaml --model digits"),
+        (["rollout", "abort", "FILE", "--model", "digits"], "digits was never rolled out", "shop.yaml --model digits"),
         (["rollout", "start", "nowhere.yaml"], "nowhere.yaml does not exist", ""),
     ],
 )
@@ -92,7 +92,10 @@ def test_how_long_something_takes_is_said_as_people_say_it(seconds, text):
 def test_nothing_to_watch_is_said(file):
     result = cli("rollout", "status", file, "--model", "digits", "--watch")
     assert (result.returncode, result.stdout) == (0, "digits was never rolled out\n")
-    assert result.stderr == f"there is no rollout to watch; start one with: tfs-deploy rollout start {file}\n"
+    assert (
+        result.stderr
+        == f"there is no rollout to watch; start one with: tfs-deploy rollout start {file} --model digits\n"
+    )
 
 
 def test_the_report_of_a_rollback_names_the_rollout_before_it(file, tmp_path):

@@ -459,6 +459,9 @@ def test_a_plan_says_what_up_then_does(shop):
     ]
     against = shop.json("plan", "--against", f"127.0.0.1:{shop.port}")
     assert against["steps"] == plan["steps"]
+    text = shop.cli("plan", "--against", f"127.0.0.1:{shop.port}").stdout
+    assert text.startswith("the server differs from the file\n")
+    assert "\nthese steps would bring it to the file:\n  1. load hp version 124\n" in text
     changed = shop.json("up")
     assert (changed["changes"], changed["steps"]) == (plan["changes"], plan["steps"])
     assert shop.json("plan")["action"] == "none"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy import protos
@@ -74,6 +75,20 @@ def deployment_document(
         problems.sort(key=lambda problem: problem.line)
         raise SpecError(problems, hint="correct the file, or leave these models out of it")
     return document
+
+
+def with_near_paths(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a deployment file's values for a file in ``folder``: base paths below it relative, others as they are."""
+    if "models" not in document:
+        return dict(document)
+    models = [{**model, "base_path": _near(model["base_path"], folder.absolute())} for model in document["models"]]
+    return {**document, "models": models}
+
+
+def _near(base_path: str, folder: Path) -> str:
+    path = Path(base_path)
+    below = ".." not in path.parts and folder in path.parents
+    return path.relative_to(folder).as_posix() if below else base_path
 
 
 def _moved(base_path: str, base_paths: Mapping[str, str]) -> str:

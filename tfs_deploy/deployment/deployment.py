@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os.path
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -203,6 +204,12 @@ def state_dir_of(source: Path, name: str, *, place: str | None = None) -> Path:
     ``place`` is the directory that holds it, relative to the file's.
     """
     return Path(os.path.normpath(source.parent / (place or STATE_FOLDER))) / name
+
+
+def command_arguments(deployment: Deployment, model: str) -> str:
+    """Return by what a rollout command finds a model: the deployment's file, and ``--model`` where that has several."""
+    several = len(deployment.models) > 1
+    return f"{deployment.source} --model {shlex.quote(model)}" if several else str(deployment.source)
 
 
 def canonical(model: Model) -> dict[str, Any]:

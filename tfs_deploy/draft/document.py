@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfs_deploy.config.importer import with_near_paths
+
 if TYPE_CHECKING:
     from tfs_deploy.deployment.deployment import TargetName
     from tfs_deploy.draft.found import Found, FoundModel
@@ -38,8 +40,9 @@ def draft_document(found: Found, choices: Choices, folder: Path) -> dict[str, An
     }
     if choices.target == "docker":
         server["docker"] = {"image": choices.image}
-    models = found.document.get("models") or [_model(model, folder, found) for model in found.models]
-    return {**found.document, "name": choices.name, "server": server, "models": models}
+    document = with_near_paths(found.document, folder)
+    models = document.get("models") or [_model(model, folder, found) for model in found.models]
+    return {**document, "name": choices.name, "server": server, "models": models}
 
 
 def _model(model: FoundModel, folder: Path, found: Found) -> dict[str, Any]:
@@ -73,7 +76,8 @@ def next_commands(found: Found, file: str, *, try_image: str = "") -> list[tuple
         commands.append((line, "shows whether the image serves what a newer TensorFlow wrote"))
     commands.append((f"tfs-deploy config {name} --check", "checks this file, and what it names on disk"))
     if found.kind == "server":
-        commands.append((f"tfs-deploy up {name}", f"takes over, once the server at {found.source} is stopped"))
+        takes_over = f"takes over, once the server at {found.source} is stopped; with other ports starts beside it"
+        commands.append((f"tfs-deploy up {name}", takes_over))
     else:
         commands.append((f"tfs-deploy up {name}", "starts the server, or brings it in line with this file"))
     return commands

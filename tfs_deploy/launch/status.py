@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.client.call.status_errors import is_missing
 from tfs_deploy.deployment.active import apply_active
+from tfs_deploy.deployment.deployment import command_arguments
 from tfs_deploy.errors import Code, EnvironmentFault, NotFoundError, TfsDeployError
 from tfs_deploy.launch.client import client_for
 from tfs_deploy.launch.server_state import (
@@ -119,15 +120,16 @@ def _unfinished(deployment: Deployment) -> tuple[list[str], list[str]]:
     """Return a line for each rollout that waits for a person, and for each that a process is at work on."""
     waiting, at_work = [], []
     for model in deployment.models:
+        named = command_arguments(deployment, model.name)
         try:
             found = unfinished_rollout(deployment.state_dir, model.name)
         except EnvironmentFault as error:  # the rollout commands refuse it; the server can be looked at all the same
             waiting.append(f"{error.message}; {error.hint}")
             continue
         if found is not None and rollout_holder(deployment.state_dir, model.name) is None:
-            waiting.append(f"{found}: tfs-deploy rollout resume {deployment.source}, or rollout abort")
+            waiting.append(f"{found}: tfs-deploy rollout resume {named}, or rollout abort {named}")
         elif found is not None:
-            at_work.append(f"{found}, a process is at work on it: tfs-deploy rollout status {deployment.source}")
+            at_work.append(f"{found}, a process is at work on it: tfs-deploy rollout status {named}")
     return waiting, at_work
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.deployment.active import apply_active
+from tfs_deploy.deployment.deployment import command_arguments
 from tfs_deploy.errors import UsageError
 from tfs_deploy.rollout.adapters.active_recovery import active_records
 from tfs_deploy.rollout.controller.journal import Journal, replay
@@ -69,7 +70,8 @@ def unfinished_error(deployment: Deployment, plan: RolloutPlan, to: int | None) 
         return UsageError(
             message, hint=f"{skip}; to go back to version {plan.old}: tfs-deploy rollout abort {file} {model}"
         )
-    return UsageError(message, hint=f"tfs-deploy rollout resume {file}, or rollout abort")
+    named = command_arguments(deployment, plan.model)
+    return UsageError(message, hint=f"tfs-deploy rollout resume {named}, or rollout abort {named}")
 
 
 def previous_version(deployment: Deployment, model: Model, current: int) -> int:
@@ -92,7 +94,7 @@ def previous_version(deployment: Deployment, model: Model, current: int) -> int:
         hint = (
             f"to go back further: {further}"
             if before not in (None, left)
-            else f"tfs-deploy rollout history {deployment.source}"
+            else f"tfs-deploy rollout history {command_arguments(deployment, model.name)}"
         )
         raise UsageError(message, hint=hint)
     if before is None:

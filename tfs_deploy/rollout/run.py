@@ -311,8 +311,9 @@ class Rollout:
         journal = Journal.create(state_dir, model.name)
         controller = self._controller(plan, side, journal, stack)
         controller.record("start", plan=plan.as_dict(), boot=boot_id())
-        if self._own.requests is None and unseen_traffic(plan):
-            controller.record("note", "traffic", text=unseen_traffic(plan))
+        unseen = unseen_traffic(plan, RecordedRequests(state_dir, model.name).last_seen())
+        if self._own.requests is None and unseen:
+            controller.record("note", "traffic", text=unseen)
         return controller, journal
 
     def _new_side(self) -> AbstractContextManager[ServerSide]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tfs_deploy import protos
 from tfs_deploy.config import model_server_config, parse, render
 from tfs_deploy.config.batching import batching_parameters
-from tfs_deploy.config.importer import deployment_document
+from tfs_deploy.config.importer import deployment_document, with_near_paths
 from tfs_deploy.deployment import Batching
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError, UsageError
@@ -55,6 +56,21 @@ def test_what_is_imported_generates_the_same_again(tmp_path_factory, models):
         elif not config.HasField("model_version_policy"):
             config.model_version_policy.latest.num_versions = 1
     assert render(again) == render(wanted)
+
+
+@pytest.mark.parametrize(
+    ("base_path", "written"),
+    [
+        ("/srv/models/a", "models/a"),
+        ("/srv", "/srv"),
+        ("/srv2/models/a", "/srv2/models/a"),
+        ("/srv/../models/a", "/srv/../models/a"),
+    ],
+)
+def test_base_paths_below_the_folder_of_the_file_are_relative_to_it(base_path, written):
+    document = {"name": "shop", "models": [{"name": "a", "base_path": base_path}]}
+    near = with_near_paths(document, Path("/srv"))
+    assert near == {"name": "shop", "models": [{"name": "a", "base_path": written}]}
 
 
 def test_everything_that_cannot_be_imported_with_its_line():

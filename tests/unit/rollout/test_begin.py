@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from tfs_deploy.deployment.deployment import VersionPolicy
+from tfs_deploy.deployment.deployment import Deployment, Model, VersionPolicy
 from tfs_deploy.errors import UsageError
-from tfs_deploy.rollout.begin import ServedState, new_plan, previous_version
+from tfs_deploy.rollout.begin import ServedState, new_plan, previous_version, unfinished_error
 from tfs_deploy.rollout.controller.journal import Journal
 from tfs_deploy.rollout.machine.actions import RolloutStatus
 from tfs_deploy.rollout.machine.history import Event
@@ -101,7 +102,7 @@ def test_a_rollback_never_brings_back_what_was_just_left(model, tmp_path, name):
     rollouts, current, expected = BACKS[name]
     (model.base_path / "3").mkdir()
     (model.base_path / "3" / "saved_model.pb").touch()
-    deployment = SimpleNamespace(state_dir=tmp_path / "state", source="m.yaml")
+    deployment = SimpleNamespace(state_dir=tmp_path / "state", source="m.yaml", models=(model,))
     for old, new, *end in rollouts:
         journal = Journal.create(deployment.state_dir, "m")
         status = end[0] if isinstance(end[0], RolloutStatus) else DONE
@@ -115,3 +116,10 @@ def test_a_rollback_never_brings_back_what_was_just_left(model, tmp_path, name):
         previous_version(deployment, model, current)
     further = f"to go back further: tfs-deploy rollback m.yaml --model m --to {expected[1]}"
     assert (caught.value.hint == further) == (expected[1] is not None)
+
+
+@pytest.mark.parametrize(("models", "named"), [(["m"], "shop.yaml"), (["m", "other"], "shop.yaml --model m")])
+def test_a_hint_names_the_model_where_the_file_has_several(tmp_path, models, named):
+    of_file = tuple(Model(name, tmp_path / name, VersionPolicy.latest()) for name in models)
+    error = unfinished_error(Deployment("shop", Path("shop.yaml"), tmp_path, of_file), RolloutPlan("m", 1, 2), 3)
+    assert error.hint == f"tfs-deploy rollout resume {named}, or rollout abort {named}"

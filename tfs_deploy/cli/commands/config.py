@@ -172,7 +172,7 @@ def import_command(
     the server would refuse in it is listed, each with its line.
     """
     from tfs_deploy.atomic import write_files
-    from tfs_deploy.config.importer import deployment_document
+    from tfs_deploy.config.importer import deployment_document, with_near_paths
     from tfs_deploy.config.ssl import ssl_section
     from tfs_deploy.deployment.file import write_yaml
     from tfs_deploy.deployment.file.editor import schema_comment
@@ -191,6 +191,8 @@ def import_command(
         monitoring=None if monitoring is None else (_text_of(monitoring), str(monitoring)),
         ssl=section,
     )
+    if out is not None:
+        document = with_near_paths(document, out.parent)
     rendered = schema_comment(None if out is None else out.parent) + write_yaml(escaped(document))
     if out is None:
         output.result({"deployment": document, "text": rendered}, rendered.rstrip("\n"), to_read=True)

@@ -64,10 +64,14 @@ def command(output: Output, file: Path, against: str | None, *, detailed_exitcod
 def _text(plan: ServerPlan, *, elsewhere: bool) -> str:
     from tfs_deploy.text import size_text
 
-    lines = [_HEADS[plan.action], *(f"  {change}" for change in plan.changes)]
-    if plan.steps:
-        lines += ["", "in this order:", *(f"  {number}. {line}" for number, line in enumerate(plan.lines, 1))]
-    if plan.gap:
+    head = "the server differs from the file" if elsewhere and (plan or plan.refused) else _HEADS[plan.action]
+    lines = [head, *(f"  {change}" for change in plan.changes)]
+    if plan.steps and not (elsewhere and plan.refused):  # what is refused is the difference: no step comes of it
+        order = "these steps would bring it to the file:" if elsewhere else "in this order:"
+        lines += ["", order, *(f"  {number}. {line}" for number, line in enumerate(plan.lines, 1))]
+    if plan.gap == 0:
+        lines.append("\nno downtime for clients that follow the endpoint file; others have to call the new ports")
+    elif plan.gap:
         lines.append(f"\nabout {plan.gap:.1f} s of downtime; server.alternate_ports avoids it")
     memory = plan.memory
     if plan.steps and memory is not None:

@@ -186,6 +186,7 @@ def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> i
     rollout, `rollout abort` moves everything back.
     """
     from tfs_deploy.cli.shared.rollout_control import choose_model, request_and_wait, require_unfinished
+    from tfs_deploy.deployment.deployment import command_arguments
     from tfs_deploy.rollout import Status
     from tfs_deploy.state.lock import rollout_holder
 
@@ -195,7 +196,8 @@ def pause(output: Output, file: Path, *, model: str | None, timeout: float) -> i
     if rollout_holder(deployment.state_dir, name) is not None:
         code = request_and_wait(output, deployment, name, "pause", Status.PAUSED, timeout)
     if code is None:
-        raise UsageError(f"no process is at work on {name}", hint=f"tfs-deploy rollout status {file}")
+        hint = f"tfs-deploy rollout status {command_arguments(deployment, name)}"
+        raise UsageError(f"no process is at work on {name}", hint=hint)
     return code
 
 

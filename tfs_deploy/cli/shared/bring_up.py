@@ -65,7 +65,9 @@ def _text(result: UpResult) -> str:
     if result.started:
         head = f"started {server.name}: {where}"
     elif result.gap is not None:
-        downtime = f"{result.gap:.2f} s downtime" if result.gap else "no downtime"
+        downtime = (
+            f"{result.gap:.2f} s downtime" if result.gap else "no downtime for clients that follow the endpoint file"
+        )
         head = f"{server.name} replaced the previous server ({downtime}): {where}"
     else:
         head = f"{server.name} is running, {'changed' if result.steps else 'nothing to change'}: {where}"

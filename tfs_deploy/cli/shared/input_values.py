@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+import shlex
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from tfs_deploy.client.core.input_check import fits, suggestion
+from tfs_deploy.client.core.input_check import convert, fits, shape_problem, suggestion
 from tfs_deploy.codec import as_array, numpy_dtype
 from tfs_deploy.errors import RequestError, UsageError, file_hint
 from tfs_deploy.protos.signatures import ML_DTYPES
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from tfs_deploy.protos.signatures import TensorSpec
 
 _Arrays = TypeVar("_Arrays")
+#: values up to this number are repeated in a hint
+_FEW: Final = 16
 _SAVE_ARRAYS = (
     "write arrays of numbers or text with np.save('x.npy', values) or np.savez('inputs.npz', x=values), "
     "float8 as float32"
@@ -65,7 +70,32 @@ def _read_text(text: str, spec: TensorSpec | None) -> Any:
         value = text
     if spec is not None and spec.dtype == "string" and not isinstance(value, (str, list)):
         value = text
-    return _in_batch(value, spec)
+    return _of_shape(_in_batch(value, spec), spec)
+
+
+def _of_shape(value: Any, spec: TensorSpec | None) -> Any:
+    """Return the value; ``RequestError`` with what to type if its shape is wrong. The client tells of a wrong dtype."""
+    if spec is None:
+        return value
+    try:
+        array = convert(spec, value)
+    except RequestError:
+        return value
+    problem = shape_problem(spec, array)
+    if problem is not None:
+        raise RequestError(problem, hint=_typed_hint(value, array.size, spec))
+    return value
+
+
+def _typed_hint(value: Any, size: int, spec: TensorSpec) -> str:
+    """Return how the values are typed in the shape of an input, if they fill it and are few; else the shape."""
+    sizes = [-1 if known is None else known for known in spec.shape or ()]
+    if 0 < size <= _FEW and sizes.count(-1) <= 1:
+        with contextlib.suppress(ValueError):  # they do not fill it
+            values = np.asarray(value, object).reshape(sizes).tolist()
+            return f"if the values are in this order: -i {shlex.quote(f'{spec.name}={json.dumps(values)}')}"
+    wanted = ", ".join("n" if known is None else str(known) for known in spec.shape or ())
+    return f"give {spec.name} as lists in the shape [{wanted}], for example -i {spec.name}=@FILE.json"
 
 
 def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
@@ -75,7 +105,7 @@ def _read_file(name: str, path: Path, spec: TensorSpec | None) -> Any:
         return _read_arrays(path, read_npy)
     if suffix == ".json":
         try:
-            return _in_batch(parse_document(data), spec)
+            return _of_shape(_in_batch(parse_document(data), spec), spec)
         except ValueError as error:
             raise UsageError(
                 f"{path} is not valid JSON: {error}", hint="write one JSON value, such as [[1.0, 2.0]]"

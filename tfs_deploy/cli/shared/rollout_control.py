@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.cli.shared.progress import LiveLine, progress_text
 from tfs_deploy.cli.shared.rollout_views import show_notes, show_result
+from tfs_deploy.deployment.deployment import command_arguments
 from tfs_deploy.errors import LockedError, UsageError
 from tfs_deploy.operations.deployment import Deployment
 from tfs_deploy.report import steps_table, terminal_table
@@ -34,7 +35,8 @@ def require_unfinished(deployment: Deployment, model: str) -> None:
     last = latest_rollout(deployment.state_dir, model)
     if last is None or not last.unfinished:
         how = "was never rolled out" if last is None else "has no unfinished rollout"
-        raise UsageError(f"{model} {how}", hint=f"start one with: tfs-deploy rollout start {deployment.source}")
+        start = f"tfs-deploy rollout start {command_arguments(deployment, model)}"
+        raise UsageError(f"{model} {how}", hint=f"start one with: {start}")
 
 
 def run_rollout(output: Output, rollout: Rollout, *, wanted: Status = Status.DONE, watch: bool = False) -> int:
@@ -61,9 +63,9 @@ def run_rollout(output: Output, rollout: Rollout, *, wanted: Status = Status.DON
         )
     except KeyboardInterrupt:
         line.clear()
-        file = rollout.deployment.source
+        named = command_arguments(rollout.deployment, rollout.model.name)
         output.warn(
-            f"everything stays as it is; continue with: tfs-deploy rollout resume {file}, or rollout abort {file}"
+            f"everything stays as it is; continue with: tfs-deploy rollout resume {named}, or rollout abort {named}"
         )
         raise
     finally:
@@ -116,7 +118,7 @@ def request_and_wait(
             return None
         if time.monotonic() >= end:
             message = f"the process at work did not {request} within {timeout:g} s"
-            raise LockedError(message, hint=f"tfs-deploy rollout status {deployment.source}")
+            raise LockedError(message, hint=f"tfs-deploy rollout status {command_arguments(deployment, model)}")
         time.sleep(0.1)
     return conclude(output, RolloutResult.from_events(last.plan, last.events), wanted)
 

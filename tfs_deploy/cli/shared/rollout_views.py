@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.cli.shared.rollout_watch import live_view
 from tfs_deploy.client import read_traffic
+from tfs_deploy.deployment.deployment import command_arguments
 from tfs_deploy.errors import EnvironmentFault, UsageError, file_hint
 from tfs_deploy.report import (
     Column,
@@ -75,9 +76,9 @@ def show_status(output: Output, deployment: Deployment, model: str) -> None:
 
     output.result(facts, render)
     if last.unfinished and worker is None:
-        file = deployment.source
+        named = command_arguments(deployment, model)
         output.note(
-            f"no process is at work on it; continue with: tfs-deploy rollout resume {file}, or rollout abort {file}"
+            f"no process is at work on it; continue with: tfs-deploy rollout resume {named}, or rollout abort {named}"
         )
 
 
@@ -113,7 +114,7 @@ def show_report(output: Output, deployment: Deployment, model: str, number: int 
     chosen = found if number is None else [entry for entry in found if int(entry.journal.path.stem) == number]
     if not chosen:
         what = f"{model} was never rolled out" if not found else f"{model} has no rollout number {number}"
-        raise UsageError(what, hint=f"tfs-deploy rollout history {deployment.source}")
+        raise UsageError(what, hint=f"tfs-deploy rollout history {command_arguments(deployment, model)}")
     entry = chosen[0]
     undone = next((each for each in found[1:] if not each.plan.back), None)
     if number is None and entry.plan.back and undone is not None:

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tfs_deploy.client import read_traffic
+from tfs_deploy.deployment.deployment import command_arguments
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.report import steps_table, terminal_table
 from tfs_deploy.report.timeline import timeline
@@ -30,7 +31,8 @@ _LINES: Final = 8
 def watch_status(output: Output, deployment: Deployment, model: str) -> None:
     """Show the last rollout until it has ended, or no process is at work on it."""
     if latest_rollout(deployment.state_dir, model) is None:
-        output.note(f"there is no rollout to watch; start one with: tfs-deploy rollout start {deployment.source}")
+        start = f"tfs-deploy rollout start {command_arguments(deployment, model)}"
+        output.note(f"there is no rollout to watch; start one with: {start}")
         return
     if not sys.stderr.isatty():
         _watch_lines(output, deployment, model)

@@ -27,6 +27,10 @@ _HINTS: Final = (
     ("Could not find any versions of model", "see which models are served: tfs-deploy status"),
     ("Could not find version", "see which versions are served: tfs-deploy status"),
     ("which is not currently available for inference", "load the version first, then label it in a second reload"),
+    (
+        "Batching Run() input tensors must have at least one dimension",
+        "with batching every input needs a batch dimension, the first: give a list of values, such as [1.0] for 1.0",
+    ),
     ("Timed out waiting for notification", "the server's own limit is --rest_api_timeout_in_ms"),
     ("Server Threadpool Exhausted", "send fewer calls at once, or start the server with a higher --grpc_max_threads"),
     ("Failed to write JSON value for tensor type", "the REST API does not support this dtype: use the gRPC client"),
@@ -46,8 +50,8 @@ CLIENT_CERTIFICATE: Final = (
     "does the server require a client certificate, or one of another authority (Tls(certificate=..., key=...))?"
 )
 _HUNG_UP_HINTS: Final = {
-    False: "is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...)?",
-    True: CLIENT_CERTIFICATE,
+    False: "is it the gRPC port (usually 8500)? does the server expect TLS (credentials=...), or is it still starting?",
+    True: f"{CLIENT_CERTIFICATE[:-1]}, or is it still starting?",
 }
 _HANDSHAKE: Final = re.compile(
     r"handshake failed|security handshaker|verification check failed|not in peer certificate", re.IGNORECASE

@@ -93,9 +93,9 @@ def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
     if type(value) is np.ndarray:
         array = value
     elif is_python_value(value):
-        array = _convert(spec, value)
+        array = convert(spec, value)
     elif isinstance(value, range):
-        array = _convert(spec, list(value))
+        array = convert(spec, list(value))
     else:
         array = np.asarray(value)
         if array.dtype.kind == "O" and not hasattr(value, "__array__"):
@@ -109,9 +109,17 @@ def _check_input(spec: TensorSpec, value: Any) -> NDArray[Any]:
     if array.dtype != expected and not _same_type(array.dtype, expected):
         hint = _cast_hint(spec, array, numpy_dtype(spec.dtype))
         raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=hint)
-    if not fits(array.shape, spec.shape) and not _lacks_only_ones(array.shape, spec.shape):
-        raise RequestError(f"input {spec.name} expects {spec}, got {_describe(array)}", hint=_shape_hint(spec, array))
+    problem = shape_problem(spec, array)
+    if problem is not None:
+        raise RequestError(problem, hint=_shape_hint(spec, array))
     return array
+
+
+def shape_problem(spec: TensorSpec, array: NDArray[Any]) -> str | None:
+    """Return what is wrong with the shape of an input, None if the signature allows it."""
+    if fits(array.shape, spec.shape) or _lacks_only_ones(array.shape, spec.shape):
+        return None
+    return f"input {spec.name} expects {spec}, got {_describe(array)}"
 
 
 def fits(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bool:
@@ -144,7 +152,7 @@ def _wide(spec: TensorSpec, value: Any) -> NDArray[Any]:
         raise RequestError(f"input {spec.name}: {error.message}", hint=error.hint) from error
 
 
-def _convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
+def convert(spec: TensorSpec, value: Any) -> NDArray[Any]:
     """Return Python values as an array of the declared dtype; ``RequestError`` if that would change a value."""
     wide = _wide(spec, value)
     expected = numpy_dtype(spec.dtype)

@@ -108,7 +108,8 @@ def _check_flags(server: ServerSection) -> Iterator[Finding]:
     release = release_of_server(server)
     for name, value in server.flags.items():
         owner = DERIVED_FLAGS.get(name)
-        problem = f"is set by {owner}" if owner else check_flag(name, value, version=release) or _deaf(name, value)
+        derived = f"is set by {owner}: use that, and delete this line" if owner else None
+        problem = derived or check_flag(name, value, version=release) or _deaf(name, value)
         if problem:
             yield ("server", "flags", name), problem
     together, *apart = (f"tensorflow_{kind}_parallelism" for kind in ("session", "intra_op", "inter_op"))

@@ -58,4 +58,5 @@ def _labels_in_use(facts: LaunchFacts) -> Iterator[UsageError]:
 def _foreign_versions(facts: LaunchFacts) -> Iterator[UsageError]:
     for name, versions in sorted(facts.foreign.items()):
         for version in versions:
-            yield UsageError(f"{name} version {version} is loaded, but was never in this file: add it to the file")
+            what = f"the server at {facts.server} serves {name} version {version}, which {facts.source} does not name"
+            yield UsageError(what, hint="add it to the file, or unload it there")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,6 +49,11 @@ class RecordedRequests:
     def knows_consumers(self) -> bool:
         """Tell whether a consumer was at work within the past week."""
         return self._now() - self._tallies.last_written() < _KNOWN
+
+    def last_seen(self) -> float | None:
+        """Return when a consumer wrote last, in seconds since the epoch; None if none ever did."""
+        at = self._tallies.last_written()
+        return at if math.isfinite(at) else None
 
     @property
     def lag(self) -> float:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from tfs_deploy.rollout.gates.gate import Verdict
@@ -78,11 +79,17 @@ def narrate(event: Event, plan: RolloutPlan) -> str | None:
     return _done(event.action, event.detail, plan)
 
 
-def unseen_traffic(plan: RolloutPlan) -> str:
-    """Say that no consumer records its requests, so that no step sees any; empty where one does, or without steps."""
+def unseen_traffic(plan: RolloutPlan, last_seen: float | None = None) -> str:
+    """Say that no consumer records its requests, so that no step sees any; empty where one does, or without steps.
+
+    ``last_seen``: when a consumer wrote last, in seconds since the epoch.
+    """
     if plan.recorded or not plan.steps:
         return ""
-    text = f"no consumer records its requests of {plan.model}, so the traffic of {plan.canary} is not seen"
+    earlier = ""
+    if last_seen is not None:
+        earlier = f" now (the last was seen at {datetime.fromtimestamp(last_seen, timezone.utc):%Y-%m-%d %H:%M:%S} UTC)"
+    text = f"no consumer records its requests of {plan.model}{earlier}, so the traffic of {plan.canary} is not seen"
     return f"{text}; each step waits for requests" if plan.require_traffic else f"{text} and not judged"
 
 

@@ -117,6 +117,19 @@ def test_whether_a_call_reached_a_server(code: Code, details: str, reached: bool
     assert grpc_error(code, details, "host:8500", 10, late=False).reached is reached
 
 
+def test_a_scalar_for_a_server_with_batching_gets_a_hint_about_the_batch_dimension() -> None:
+    error = server_error(Code.INVALID_ARGUMENT, "Batching Run() input tensors must have at least one dimension")
+    assert "every input needs a batch dimension" in (error.hint or "")
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_closed_connection_may_be_that_of_a_server_that_is_still_starting(encrypted: bool) -> None:
+    # a container's port is open before the server in it listens
+    details = LAST + "UNAVAILABLE: ipv4:1.2.3.4:8500: recvmsg:Connection reset by peer"
+    error = grpc_error(Code.UNAVAILABLE, details, "host:8500", 10, late=False, encrypted=encrypted)
+    assert (error.hint or "").endswith(", or is it still starting?")
+
+
 @pytest.mark.parametrize(
     ("error", "missing"),
     [

@@ -126,7 +126,7 @@ def test_a_label_that_gets_requests_must_be_in_the_file_also_when_no_server_runs
 
 def test_versions_that_somebody_else_had_loaded_are_not_unloaded_unasked():
     found = plan(facts(loaded={"a": {1, 3}}, current=config(model("a", 1, 3, stable=1)), foreign={"a": [3]}))
-    assert found.refusals == ("a version 3 is loaded, but was never in this file: add it to the file",)
+    assert found.refusals == ("the server at server 1 serves a version 3, which FILE does not name",)
 
 
 def test_too_little_memory_is_refused():

@@ -8,7 +8,7 @@ import pytest
 from tfs_deploy.rollout import Plan
 from tfs_deploy.rollout.gates.registry import parse_gate
 from tfs_deploy.rollout.machine.history import Event
-from tfs_deploy.rollout.machine.narration import Narrator, narrate, unlimited_answers, way_on
+from tfs_deploy.rollout.machine.narration import Narrator, narrate, unlimited_answers, unseen_traffic, way_on
 
 PLAN = Plan("digits", 1, 2, steps=(10.0, 100.0), bake=30.0, samples_timeout=300.0)
 
@@ -83,3 +83,10 @@ def test_what_preflight_refuses_is_told_without_a_rollback_and_its_reason_only_a
 )
 def test_the_way_on_from_a_refusal_names_the_flags_that_allow_all_of_it(flags, told):
     assert way_on(2, flags) == told
+
+
+def test_a_consumer_that_recorded_earlier_is_told_apart_from_none_at_all():
+    unseen = "so the traffic of canary is not seen and not judged"
+    assert unseen_traffic(PLAN) == f"no consumer records its requests of digits, {unseen}"
+    earlier = "no consumer records its requests of digits now (the last was seen at 2026-11-30 12:00:00 UTC)"
+    assert unseen_traffic(PLAN, 1_796_040_000.0) == f"{earlier}, {unseen}"
