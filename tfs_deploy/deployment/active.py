@@ -17,6 +17,7 @@ from tfs_deploy.deployment.deployment import VersionPolicy, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tfs_deploy.deployment.deployment import Deployment, Model
 
@@ -57,10 +58,10 @@ def apply_active(deployment: Deployment, active: Mapping[str, ActiveModel]) -> t
     return dataclasses.replace(deployment, models=tuple(models)), notes
 
 
-def kept_notes(deployment: Deployment, served: Deployment) -> list[str]:
-    """Return a note for each model that its last rollout left otherwise than the file says, with what to write there.
+def kept_notes(deployment: Deployment, served: Deployment, record: Path) -> list[str]:
+    """Return a note for each model that its last rollout left otherwise than the file says, and the two ways on.
 
-    ``served`` is what ``apply_active`` made of ``deployment``.
+    ``served`` is what ``apply_active`` made of ``deployment``, ``record`` the file that holds what rollouts left.
     """
     notes = []
     for written, now in zip(deployment.models, served.models, strict=True):
@@ -70,7 +71,8 @@ def kept_notes(deployment: Deployment, served: Deployment) -> list[str]:
         values = f"versions: {{specific: {list(policy.versions)}}}, labels: {json.dumps(labels).replace(chr(34), '')}"
         notes.append(
             f"model {now.name!r} stays as its last rollout left it, which differs from {deployment.source}:"
-            f" write {values} there, then check it with: tfs-deploy plan {deployment.source}"
+            f" write {values} there, then check it with: tfs-deploy plan {deployment.source};"
+            f" to go back to what the file says, delete {record} before the next up"
         )
     return notes
 

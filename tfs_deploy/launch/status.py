@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfs_deploy.client.call.status_errors import is_missing
-from tfs_deploy.deployment.active import apply_active
+from tfs_deploy.deployment.active import apply_active, kept_notes
 from tfs_deploy.deployment.deployment import command_arguments
 from tfs_deploy.errors import Code, EnvironmentFault, NotFoundError, TfsDeployError
 from tfs_deploy.launch.client import client_for
@@ -21,7 +21,7 @@ from tfs_deploy.launch.server_state import (
     written_config,
 )
 from tfs_deploy.launch.targets import stranger_notes, target_of
-from tfs_deploy.state.active import read_active
+from tfs_deploy.state.active import active_path, read_active
 from tfs_deploy.state.journal import unfinished_rollout
 from tfs_deploy.state.lock import rollout_holder
 from tfs_deploy.state.traffic import read_traffic, traffic_path
@@ -90,7 +90,8 @@ def overview(deployment: Deployment, *, timeout: float = 5.0) -> Overview:
     server = target.current()
     served, ended_records = apply_active(deployment, read_active(deployment.state_dir))
     problems, at_work = _unfinished(deployment)
-    notes = [*ended_records, *at_work]
+    kept = [] if problems or at_work else kept_notes(deployment, served, active_path(deployment.state_dir))
+    notes = [*ended_records, *at_work, *kept]
     if server is None:
         why, ended = (target.explain_end(), True) if target.ended() else ("", False)
         told = (*notes, *stranger_notes(deployment))

@@ -20,6 +20,7 @@ from tfs_deploy.launch.planning.plan import lines_of
 from tfs_deploy.launch.server import STOP_TIMEOUT
 from tfs_deploy.launch.status import unfinished_notes
 from tfs_deploy.launch.targets import every_target_of
+from tfs_deploy.state.active import active_path
 from tfs_deploy.state.config_generations import drop_generations
 from tfs_deploy.state.endpoint import mark_stopped
 
@@ -72,7 +73,9 @@ def plan(
 
 def _rollout_notes(seen: LaunchObservation) -> list[str]:
     """Return a line for each rollout that has not ended; without one, for each model that a rollout left otherwise."""
-    return unfinished_notes(seen.deployment) or kept_notes(seen.deployment, seen.served)
+    return unfinished_notes(seen.deployment) or kept_notes(
+        seen.deployment, seen.served, active_path(seen.deployment.state_dir)
+    )
 
 
 def _unknown_release(docker: Docker | None) -> Iterator[str]:

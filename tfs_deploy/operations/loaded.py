@@ -54,10 +54,11 @@ class LoadedDeployment(values.Deployment):
             MissingExtraError: the extra ``cli``, which reads the file, is not installed.
         """
         from tfs_deploy.deployment.file import load_deployment, load_with_advice
+        from tfs_deploy.state.active import in_force
 
         if not check_disk:
             return cls.of(load_deployment(path))
-        found, advice = load_with_advice(path, allow_latest=allow_latest)
+        found, advice = load_with_advice(path, allow_latest=allow_latest, in_force=in_force)
         for problem in advice:
             on_advice(problem)
         return cls.of(found)

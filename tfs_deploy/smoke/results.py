@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+from tfs_deploy.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Outcome(enum.Enum):
@@ -67,6 +72,54 @@ class SmokeCheck:
             "version": self.version,
             "seconds": self.seconds,
         }
+
+
+#: the name of the check that tells which version answers
+ANSWERS: Final = "answers"
+#: what a check says whose version has no recorded answers, and one whose answer is as recorded
+NO_RECORDED: Final = "no recorded answers"
+AS_RECORDED: Final = "as recorded"
+#: what follows ``NO_RECORDED`` where the model refuses what is made up
+MADE_UP_REFUSED: Final = "made-up inputs were refused"
+
+
+def counted_checks(checks: Sequence[SmokeCheck]) -> str:
+    """Sum up the checks of signatures: how many are ok, as recorded or made up, were skipped and why, and failed."""
+    asked = [check for check in checks if check.name != ANSWERS]
+    ok = [check for check in asked if check.outcome is Outcome.OK]
+    recorded = sum(check.detail == AS_RECORDED for check in ok)
+    skipped = [check for check in asked if check.outcome is Outcome.SKIPPED]
+    refused = sum(MADE_UP_REFUSED in check.detail for check in skipped)
+    parts = []
+    if recorded:
+        parts.append(f"{counted(recorded, 'answer')} as recorded")
+    if len(ok) > recorded:
+        parts.append(f"{counted(len(ok) - recorded, 'answer')} to made-up inputs, which nothing recorded confirms")
+    if refused:
+        parts.append(f"{refused} skipped because {MADE_UP_REFUSED}")
+    if len(skipped) > refused:
+        parts.append(f"{len(skipped) - refused} skipped")
+    return ", ".join(parts) or NO_RECORDED
+
+
+def skipped_notes(checks: Sequence[SmokeCheck]) -> list[str]:
+    """Return a note for each reason why checks were skipped, with how many more it stands for."""
+    reasons: dict[str, list[SmokeCheck]] = {}
+    for check in checks:
+        if check.outcome is Outcome.SKIPPED:
+            reasons.setdefault(check.detail, []).append(check)
+    more = {detail: f" (and {len(found) - 1} more)" if len(found) > 1 else "" for detail, found in reasons.items()}
+    return [f"{found[0]}{more[detail]}" for detail, found in reasons.items()]
+
+
+def summary(checks: Sequence[SmokeCheck]) -> str:
+    """Sum up a report in one line: signatures, models, and how their checks ended over every label and transport."""
+    asked = [check for check in checks if check.name != ANSWERS]
+    signatures = {(check.model, check.name.partition(" #")[0]) for check in asked}
+    models = {check.model for check in checks}
+    failed = sum(check.failed for check in checks)
+    about = f"{counted(len(signatures), 'signature')} of {counted(len(models), 'model')}"
+    return f"{about}: {counted_checks(checks)}, {failed} failed"
 
 
 @dataclass(frozen=True, slots=True)

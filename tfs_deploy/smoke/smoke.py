@@ -18,7 +18,7 @@ from tfs_deploy.savedmodel.samples import NOT_IN_JSON
 from tfs_deploy.savedmodel.versions import find_version
 from tfs_deploy.smoke.json_text import not_text
 from tfs_deploy.smoke.made_up_inputs import made_up_inputs, output_mismatch
-from tfs_deploy.smoke.results import Outcome, SmokeCheck, Target
+from tfs_deploy.smoke.results import ANSWERS, AS_RECORDED, MADE_UP_REFUSED, NO_RECORDED, Outcome, SmokeCheck, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,15 +79,16 @@ def smoke_target(
         try:
             metadata = caller.metadata()
         except TfsDeployError as error:
-            yield caller.check("answers", Outcome.FAILED, error.message, retriable=error.retriable)
+            yield caller.check(ANSWERS, Outcome.FAILED, error.message, retriable=error.retriable)
             continue
-        yield _answers(caller, metadata.version)
         version = target.version if metadata.version is None else metadata.version
         try:
             goldens = _goldens(base_path, version)
         except ModelError as error:
+            yield _answers(caller, metadata.version, "")
             yield caller.check("goldens", Outcome.FAILED, error.message)
             continue
+        yield _answers(caller, metadata.version, "" if goldens else NO_RECORDED)
         if goldens:
             yield from _recorded(caller, metadata, goldens, tolerance or ToleranceOverride())
         else:
@@ -98,12 +99,12 @@ def _goldens(base_path: Path, version: int | None) -> list[Golden]:
     return [] if version is None else read_goldens(find_version(base_path, version).path)
 
 
-def _answers(caller: _TargetCaller, version: int | None) -> SmokeCheck:
+def _answers(caller: _TargetCaller, version: int | None, detail: str) -> SmokeCheck:
     expected = caller.target.version
     if expected is not None and version is not None and version != expected:
         detail = f"version {version} answered instead of version {expected}"
-        return caller.check("answers", Outcome.FAILED, detail, version=version)
-    return caller.check("answers", Outcome.OK, version=version)
+        return caller.check(ANSWERS, Outcome.FAILED, detail, version=version)
+    return caller.check(ANSWERS, Outcome.OK, detail, version=version)
 
 
 def _recorded(
@@ -142,7 +143,7 @@ def _one_recorded(
     problem = caller.garbled(reply) if mismatch is None else str(mismatch)
     if problem:
         return caller.check(name, Outcome.FAILED, problem, **facts)
-    return caller.check(name, Outcome.OK, "as recorded", **facts)
+    return caller.check(name, Outcome.OK, AS_RECORDED, **facts)
 
 
 def _unrecorded(
@@ -151,7 +152,7 @@ def _unrecorded(
     """Yield the checks of each signature with made-up inputs; ``replies``: those over the transports before."""
     for name, signature in metadata.signatures.items():
         if not signature.inputs:
-            yield caller.check(name, Outcome.SKIPPED, "no recorded answers, and the signature takes no inputs")
+            yield caller.check(name, Outcome.SKIPPED, f"{NO_RECORDED}, and the signature takes no inputs")
         elif caller.transport == "rest" and (dtype := _not_in_json(signature)):
             yield caller.check(name, Outcome.SKIPPED, f"the REST API cannot carry {dtype}")
         else:
@@ -165,7 +166,7 @@ def _one_unrecorded(
     try:
         reply = caller.predict(signature.name, made_up_inputs(signature))
     except InvalidArgumentError as error:  # a correct model may refuse these values
-        detail = f"no recorded answers, and made-up inputs were refused: {error.message}"
+        detail = f"{NO_RECORDED}, and {MADE_UP_REFUSED}: {error.message}"
         return caller.check(signature.name, Outcome.SKIPPED, detail, version=version)
     except TfsDeployError as error:
         return caller.check(signature.name, Outcome.FAILED, error.message, version=version, retriable=error.retriable)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from tfs_deploy.deployment.active import ActiveModel
+from tfs_deploy.deployment.active import ActiveModel, apply_active
 from tfs_deploy.errors import EnvironmentFault
 from tfs_deploy.state.json_files import is_damage, read_json, write_json
 
@@ -16,14 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tfs_deploy.deployment.deployment import Deployment
+
 NAME: Final = "active.json"
 VERSION: Final = 1
+
+
+def active_path(state_dir: Path) -> Path:
+    """Return the path of the file."""
+    return state_dir / NAME
 
 
 def read_active(state_dir: Path) -> dict[str, ActiveModel]:
     """Return the records of a state directory, none if no rollout wrote any; ``EnvironmentFault`` if damaged."""
     hint = "delete it to go back to what the deployment file says"
-    return read_json(state_dir / NAME, _records, known=VERSION, hint=hint) or {}
+    return read_json(active_path(state_dir), _records, known=VERSION, hint=hint) or {}
+
+
+def in_force(deployment: Deployment) -> Deployment:
+    """Return the deployment as rollouts left it; with records that cannot be read, as its file says.
+
+    For what is only told: a command that acts on the records reads them itself, and fails.
+    """
+    try:
+        return apply_active(deployment, read_active(deployment.state_dir))[0]
+    except EnvironmentFault:
+        return deployment
 
 
 def damage_of(state_dir: Path) -> EnvironmentFault | None:
@@ -46,7 +64,7 @@ def write_active(state_dir: Path, active: Mapping[str, ActiveModel]) -> Path:
         name: {"versions": list(record.versions), "labels": record.labels, "digest": record.digest}
         for name, record in sorted(active.items())
     }
-    path = state_dir / NAME
+    path = active_path(state_dir)
     write_json(path, {"models": models}, version=VERSION, indent=2, sort_keys=True)
     return path
 

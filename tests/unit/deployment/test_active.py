@@ -29,15 +29,17 @@ def test_a_rollout_wins_over_the_file_it_started_from():
 
 def test_a_file_that_says_something_else_than_the_last_rollout_left_is_told_what_to_write():
     served = apply_active(DEPLOYMENT, {"m": ActiveModel.of(MODEL, (2,), {"stable": 2})})[0]
-    (note,) = kept_notes(DEPLOYMENT, served)
+    record = Path("/x/.tfs-deploy/d/active.json")
+    (note,) = kept_notes(DEPLOYMENT, served, record)
     assert note == (
         "model 'm' stays as its last rollout left it, which differs from /x/d.yaml: write versions: {specific: [2]}, "
-        "labels: {stable: 2} there, then check it with: tfs-deploy plan /x/d.yaml"
+        "labels: {stable: 2} there, then check it with: tfs-deploy plan /x/d.yaml; to go back to what the file says, "
+        "delete /x/.tfs-deploy/d/active.json before the next up"
     )
     # a rollback has brought it back to what the file says
     back = apply_active(DEPLOYMENT, {"m": ActiveModel.of(MODEL, (1,), {"stable": 1})})[0]
-    assert kept_notes(DEPLOYMENT, back) == []
-    assert kept_notes(DEPLOYMENT, DEPLOYMENT) == []
+    assert kept_notes(DEPLOYMENT, back, record) == []
+    assert kept_notes(DEPLOYMENT, DEPLOYMENT, record) == []
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,13 @@ import pytest
 
 import tfs_deploy as td
 from tfs_deploy import deployment as values
+from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import LockedError, SpecError, UsageError, VerdictError
 from tfs_deploy.host.threads import in_thread
 from tfs_deploy.operations import AsyncDeployment, Deployment
 from tfs_deploy.operations.loaded import LoadedDeployment
+from tfs_deploy.state.active import write_active
 from tfs_deploy.state.lock import lock
 
 OPERATIONS = ("plan", "up", "restart", "down", "status", "smoke")
@@ -143,3 +145,18 @@ def test_a_cancelled_operation_runs_to_its_end_first():
         assert ended.is_set()
 
     asyncio.run(cancel())
+
+
+def test_status_tells_what_a_rollout_left_and_how_to_go_back_to_the_file(file):
+    deployment = Deployment.load(file)
+    (model,) = deployment.models
+    deployment.state_dir.mkdir(parents=True)
+    record = write_active(deployment.state_dir, {"half": ActiveModel.of(model, (123,), {"stable": 123, "canary": 123})})
+
+    (note,) = (note for note in deployment.status().notes if "last rollout" in note)
+
+    assert "write versions: {specific: [123]}, labels: {canary: 123, stable: 123}" in note
+    assert f"to go back to what the file says, delete {record} before the next up" in note
+    assert note in deployment.plan().notes
+    record.unlink()
+    assert not any("last rollout" in note for note in deployment.status().notes)

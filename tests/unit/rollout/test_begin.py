@@ -92,6 +92,11 @@ BACKS = {
         2,
         (STABLE_AGAIN.format(2, 3), 1),
     ),
+    "a rollout that preflight refused": (
+        [(1, 2, DONE), (2, 3, SENT_BACK, "refused")],
+        2,
+        ("version 2 of m is still stable: the last rollout, to 3, was refused", 1),
+    ),
     "a rollback that failed may be tried again": ([(1, 2, DONE), (2, 1, SENT_BACK, "back")], 2, 1),
     "the first version of all": ([], 1, ("m has no version before 1", None)),
 }
@@ -107,7 +112,8 @@ def test_a_rollback_never_brings_back_what_was_just_left(model, tmp_path, name):
         journal = Journal.create(deployment.state_dir, "m")
         status = end[0] if isinstance(end[0], RolloutStatus) else DONE
         journal.append(Event("start", detail={"plan": RolloutPlan("m", old, new, back="back" in end).as_dict()}))
-        journal.append(Event("finish", detail={"status": status.value, "reason": ""}))
+        refused = {"refused": True} if "refused" in end else {}
+        journal.append(Event("finish", detail={"status": status.value, "reason": "", **refused}))
 
     if isinstance(expected, int):
         assert previous_version(deployment, model, current) == expected

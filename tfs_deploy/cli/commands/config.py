@@ -91,14 +91,15 @@ def command(
     from tfs_deploy.deployment.active import apply_active
     from tfs_deploy.deployment.file import load_with_advice
     from tfs_deploy.launch.planning.trust import require_all_trusted
-    from tfs_deploy.state.active import read_active
+    from tfs_deploy.state.active import in_force, read_active
     from tfs_deploy.text import counted
 
     if out is not None and only_check:
         raise click.UsageError("--out and --check exclude each other.")
     if strict and not only_check:
         raise click.UsageError("--strict needs --check.")
-    deployment, advice = load_with_advice(file, check_disk=not no_disk, allow_latest=allow_latest)
+    judged = {} if only_check else {"in_force": in_force}  # a check is of the file alone
+    deployment, advice = load_with_advice(file, check_disk=not no_disk, allow_latest=allow_latest, **judged)
     for problem in advice:
         output.note(f"warning: {problem}")
     if not no_disk and deployment.trust:

@@ -16,6 +16,8 @@ from tfs_deploy.cli.shared.output import Output
 from tfs_deploy.errors import UsageError, VerdictError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from tfs_deploy.operations.deployment import Deployment
     from tfs_deploy.report import Table
     from tfs_deploy.smoke import SmokeCheck, SmokeReport
@@ -130,8 +132,13 @@ def _ask(output: Output, deployment: Deployment, choice: dict[str, Any]) -> Smok
 
 def _conclude(output: Output, report: SmokeReport) -> int:
     from tfs_deploy.report import terminal_table
+    from tfs_deploy.smoke.results import summary
 
-    output.result(report.as_dict(), lambda console: console.print(terminal_table(smoke_table(report))))
+    def render(console: Console) -> None:
+        console.print(terminal_table(smoke_table(report)))
+        console.print(summary(report.checks), markup=False)
+
+    output.result(report.as_dict(), render)
     first = report.first_failed
     if first is None:
         return 0

@@ -12,6 +12,7 @@ from tfs_deploy.deployment.deployment import Batching, Deployment, Model, Monito
 from tfs_deploy.extras import import_extra
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
@@ -45,12 +46,19 @@ def load_deployment(path: str | Path, *, check_disk: bool = False, allow_latest:
 
 
 def load_with_advice(
-    path: str | Path, *, check_disk: bool = True, allow_latest: bool = False
+    path: str | Path,
+    *,
+    check_disk: bool = True,
+    allow_latest: bool = False,
+    in_force: Callable[[Deployment], Deployment] = lambda written: written,
 ) -> tuple[Deployment, list[Problem]]:
-    """Read a deployment file as ``load_deployment``, with warnings for what is allowed but rarely meant."""
+    """Read a deployment file as ``load_deployment``, with warnings for what is allowed but rarely meant.
+
+    ``in_force``: returns the deployment as rollouts left it, by which versions and labels are judged.
+    """
     loader = import_extra("tfs_deploy.deployment.file.loader", "cli")
     loaded: tuple[Deployment, list[Problem]] = loader.load_with_advice(
-        path, check_disk=check_disk, allow_latest=allow_latest
+        path, check_disk=check_disk, allow_latest=allow_latest, in_force=in_force
     )
     return loaded
 

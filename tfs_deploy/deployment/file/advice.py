@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     Advice = tuple[KeyPath, str]
 
 
-def advise(deployment: Deployment) -> Iterator[Advice]:
-    """Yield (path of the key, warning)."""
-    for index, model in enumerate(deployment.models):
-        yield from _unlabelled(("models", index), model)
+def advise(deployment: Deployment, served: Deployment) -> Iterator[Advice]:
+    """Yield (path of the key, warning); ``served`` is the deployment as rollouts left it, with the same models."""
+    for index, (model, in_force) in enumerate(zip(deployment.models, served.models, strict=True)):
+        yield from _unlabelled(("models", index), in_force)
         if deployment.trust and model.version_policy.kind != "specific":
             # file_system_storage_path_source.cc polls the base path
             text = "the server loads newer versions itself, whatever trust says: write specific versions"

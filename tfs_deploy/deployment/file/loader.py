@@ -24,7 +24,7 @@ from tfs_deploy.host.regular_file import read_regular
 from tfs_deploy.text import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pydantic_core import ErrorDetails
 
@@ -48,11 +48,13 @@ def load(path: str | Path, *, check_disk: bool, allow_latest: bool) -> Deploymen
     return _load(Path(path), check_disk=check_disk, allow_latest=allow_latest or not check_disk)[0]
 
 
-def load_with_advice(path: str | Path, *, check_disk: bool, allow_latest: bool) -> tuple[Deployment, list[Problem]]:
+def load_with_advice(
+    path: str | Path, *, check_disk: bool, allow_latest: bool, in_force: Callable[[Deployment], Deployment]
+) -> tuple[Deployment, list[Problem]]:
     """See ``tfs_deploy.deployment.file.load_with_advice``."""
     source = Path(path)
     deployment, parsed = _load(source, check_disk=check_disk, allow_latest=allow_latest)
-    warnings = {item: parsed.line(item[0]) for item in advise(deployment)}
+    warnings = {item: parsed.line(item[0]) for item in advise(deployment, in_force(deployment))}
     return deployment, _problems(source, warnings)
 
 

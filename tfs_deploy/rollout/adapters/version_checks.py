@@ -11,17 +11,19 @@ from tfs_deploy.host.machine import available_bytes
 from tfs_deploy.launch.server_state import version_numbers
 from tfs_deploy.rollout.adapters.preflight import judge_files
 from tfs_deploy.rollout.check_result import CheckResult
-from tfs_deploy.smoke.results import Outcome, Target
+from tfs_deploy.smoke.results import AS_RECORDED, NO_RECORDED, Target, counted_checks, skipped_notes
 from tfs_deploy.smoke.smoke import smoke_target
 from tfs_deploy.store.retention import prune
+from tfs_deploy.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tfs_deploy.client.protocols import Predictor
     from tfs_deploy.deployment import Deployment
     from tfs_deploy.rollout.machine.plan import RolloutPlan
+    from tfs_deploy.smoke.results import SmokeCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,15 @@ class VersionChecks:
 
     def ask(self, target: Target) -> CheckResult:
         """Run the smoke checks of one label or version and sum them up; the first real failure is the reason."""
-        notes: dict[str, None] = {}
-        compared = 0
+        made: list[SmokeCheck] = []
         for address, clients in self.members.items():
             checks = list(smoke_target(self.model, self.base_path, target, clients))
             failed = sorted((check for check in checks if check.failed), key=lambda check: check.retriable)
             if failed:
                 reason = f"{address}: {failed[0]}" if address else str(failed[0])
                 return CheckResult(ok=False, reason=reason, retriable=failed[0].retriable)
-            notes.update(dict.fromkeys(str(check) for check in checks if check.outcome is Outcome.SKIPPED))
-            compared += sum(check.outcome is Outcome.OK for check in checks) - len(clients)
-        return CheckResult(ok=True, reason=f"{compared} answers as expected", notes=tuple(notes))
+            made += checks
+        return CheckResult(ok=True, reason=_proven(made), notes=tuple(skipped_notes(made)))
 
     def missing(self, version: int) -> str:
         """Return the directory of a version that is not on the disk, empty for one that is."""
@@ -77,3 +77,13 @@ class VersionChecks:
             return f"old versions were not removed: {error.message}"
         names = ", ".join(map(str, gone))
         return f"versions removed from the disk: {names}" if gone else "no version had to be removed from the disk"
+
+
+def _proven(checks: Sequence[SmokeCheck]) -> str:
+    """Say what passing checks prove: answers are as expected only where some were recorded."""
+    recorded = sum(check.detail == AS_RECORDED for check in checks)
+    if not recorded:
+        told = counted_checks(checks)
+        return NO_RECORDED if told == NO_RECORDED else f"{NO_RECORDED}; {told}"
+    skipped = sum(check.outcome.value == "skipped" for check in checks)
+    return f"{counted(recorded, 'answer')} as expected" + (f", {skipped} skipped" if skipped else "")

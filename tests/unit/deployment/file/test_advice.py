@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from tfs_deploy.deployment.active import ActiveModel
 from tfs_deploy.deployment.file import load_deployment, load_with_advice
 from tfs_deploy.errors import SpecError
+from tfs_deploy.state.active import active_path, in_force, write_active
 
 CONTAINER = "server: {target: docker, docker: {image: 'own/image:1'%s}%s}\n"
 MODEL = "name: a\nmodels:\n  - name: m\n    base_path: m\n"
@@ -104,3 +106,19 @@ def test_an_image_that_changes_is_refused_where_something_is_started_with_it(tmp
     (problem,) = caught.value.problems
     assert problem.line == 5
     assert "is mutable: pin a version or digest (or --allow-latest)" in problem.message
+
+
+def test_versions_and_labels_are_judged_as_a_rollout_left_them(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(MODEL + "    versions: {specific: [1, 2]}\n    labels: {stable: 1, canary: 2}\n")
+    (problem,) = load_with_advice(path, check_disk=False, in_force=in_force)[1]
+    assert "all go to version 2 (canary)" in problem.message
+
+    deployment = load_deployment(path)
+    (model,) = deployment.models
+    deployment.state_dir.mkdir(parents=True)
+    write_active(deployment.state_dir, {model.name: ActiveModel.of(model, (1,), {"stable": 1, "canary": 1})})
+    assert load_with_advice(path, check_disk=False, in_force=in_force)[1] == []
+
+    active_path(deployment.state_dir).write_text("{")  # the commands that act on it say so
+    assert len(load_with_advice(path, check_disk=False, in_force=in_force)[1]) == 1
