@@ -96,7 +96,7 @@ def start(output: Output, file: Path, *, wait_lock: str, watch: bool, **options:
 @plan_options
 @common
 def plan(output: Output, file: Path, **options: Any) -> None:
-    """Show what a rollout would do, what its preflight refuses, and the least time it takes.
+    """Show what a rollout would do, and what preflight refuses.
 
     Use it before `rollout start`, with the same options. It queries the server of the deployment FILE and changes
     nothing. What preflight would refuse is listed with the flag that allows it; the exit code stays 0.
