@@ -187,7 +187,7 @@ def test_ci_goes_on_with_the_log_of_an_engine_that_does_not_start(ci, tmp_path):
 def test_ci_installs_a_browser_while_the_environment_is_made(ci, tmp_path):
     there = programs(
         tmp_path / "bin",
-        **dict.fromkeys(("npm", "ip", "openssl", "curl", "gcc", "groff", "zsh", "fish"), ""),
+        **dict.fromkeys(("npm", "ip", "openssl", "curl", "gcc", "groff", "zsh", "fish", "docker_registry"), ""),
         docker="exit 0",
         apt_get=f'echo "$*" >> {tmp_path}/asked',
     )
@@ -207,7 +207,7 @@ def test_ci_installs_what_tests_would_be_skipped_without(ci, tmp_path):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name))
     result = run(ci, cwd=tmp_path, PATH=there.partition(":")[0])
     assert (result.returncode, result.stdout) == (0, "tests:  required=1,1,1\n")
-    assert result.stderr == "installing iproute2 openssl curl gcc groff zsh fish\n"
+    assert result.stderr == "installing iproute2 docker-registry openssl curl gcc groff zsh fish\n"
 
 
 SKIPPING = """
