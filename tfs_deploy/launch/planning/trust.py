@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tfs_deploy.errors import ModelError, TfsDeployError
 from tfs_deploy.savedmodel.versions import list_versions
-from tfs_deploy.store.signing.trust import open_trust, require_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +22,8 @@ def untrusted(deployment: Deployment) -> Iterator[TfsDeployError]:
     """
     if not deployment.trust and not deployment.revoked:
         return
+    from tfs_deploy.store.signing.trust import open_trust
+
     try:
         if deployment.trust:
             open_trust(deployment.trust)
@@ -45,6 +46,8 @@ def require_all_trusted(deployment: Deployment) -> None:
 
 
 def _refusal(folder: Path, deployment: Deployment) -> TfsDeployError | None:
+    from tfs_deploy.store.signing.trust import require_trusted
+
     try:
         require_trusted(folder, deployment.trust, deployment.revoked)
     except TfsDeployError as error:
