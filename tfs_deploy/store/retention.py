@@ -183,9 +183,7 @@ def _named_in(deployment: Deployment, belongs: Callable[[Model], bool], there: S
     for model in deployment.models:
         if not belongs(model):
             continue
-        policy = model.version_policy
-        yield from policy.versions or ()
-        yield from policy.select(there)
+        yield from model.version_policy.select(there)
         yield from model.labels.values()
         record = active.get(model.name)
         if record is not None:

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from tfs_deploy.deployment.active import ActiveModel
+from tfs_deploy.deployment.address import parse_address
 from tfs_deploy.deployment.file import load_deployment
 from tfs_deploy.errors import SpecError, UsageError
 from tfs_deploy.state.active import write_active
 from tfs_deploy.store import publish as publish_module
 from tfs_deploy.store import retention
 from tfs_deploy.store.publish import stage
-from tfs_deploy.store.retention import check_keep, prune
+from tfs_deploy.store.retention import check_keep, prune, prune_place
 
 
 def publish(base: Path, *versions: int) -> None:
@@ -188,3 +189,32 @@ def test_a_linked_version_stays_and_so_does_what_it_leads_to(base, tmp_path):
     assert prune(base, 1, [], 5) == [2, 3, 4]
     assert left(base) == [1, 5]
     assert (base / "1" / "saved_model.pb").read_bytes() == b"x"
+
+
+class Store:
+    """A store with five versions."""
+
+    address = parse_address("s3://models/digits")
+
+    def __init__(self) -> None:
+        self.there = dict.fromkeys(range(1, 6), "tag")
+
+    def versions(self) -> dict[int, str]:
+        return dict(self.there)
+
+    def remove(self, number: int) -> None:
+        del self.there[number]
+
+
+def test_a_store_keeps_what_a_file_names_and_tells_what_it_removed(base, tmp_path):
+    file = deployment(tmp_path / "shop.yaml", str(base))
+    file.write_text(file.read_text() + "    store: s3://models/digits\n    versions: {specific: [2]}\n")
+    store = Store()
+    assert prune_place(store, 1, [file], 5) == [1, 3, 4]
+    assert list(store.there) == [2, 5]
+
+
+def test_a_file_with_mistakes_that_names_the_store_stops_removal(base):
+    file = deployment(Path("shop.yaml"), "models/digits")
+    file.write_text(file.read_text() + "    store: s3://models/digits\n    mistake: 1\n")
+    assert prune_place(Store(), 1, None, 5) == []
