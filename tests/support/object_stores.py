@@ -150,7 +150,7 @@ def azurite(program: Path, folder: Path) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def registry(folder: Path, *, deletes: bool = True, users: str = "") -> Iterator[Store]:
-    """Run Debian's docker-registry; ``users`` are lines of htpasswd (bcrypt), without whom everyone may call."""
+    """Run Debian's docker-registry; ``users`` are lines of htpasswd (bcrypt), without them everyone may call."""
     (port,) = free_ports(1)
     access = ""
     if users:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses of models in a registry of MLflow; what is written in MLflow's own way is no directory."""
+"""Addresses of models in a registry of MLflow; MLflow's own spellings are not taken for directories."""
 
 from __future__ import annotations
 

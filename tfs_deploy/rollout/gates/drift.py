@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tfs_deploy.rollout.gates.gate import StepView
     from tfs_deploy.rollout.gates.request_stats import OutputComparison
 
-#: a distance above the one and an agreement below the other are no retraining: another order of classes, say
+#: a distance above the one and an agreement below the other mean more than retraining: another order of classes, say
 _FAR: Final = 0.5
 _MOST: Final = 0.5
 

@@ -25,7 +25,7 @@ from tfs_deploy.errors import EnvironmentFault, ModelError, UsageError, VerdictE
 from tfs_deploy.extras import import_extra
 from tfs_deploy.savedmodel.manifest import FileEntry
 from tfs_deploy.store.places.mlflow_faults import WHERE, registry_name, sentence
-from tfs_deploy.store.places.publication import Publication, check_name
+from tfs_deploy.store.places.publication import Publication, check_name, missing_version
 from tfs_deploy.store.tree import tree
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ class MlflowPlace:
         try:
             return self._call("reading a version", lambda client: client.get_model_version(name, str(number)))
         except ModelError:
-            there = ", ".join(map(str, self.versions()))  # tells a model that does not exist
-            raise ModelError(f"{self.address} has no version {number}", hint=f"versions there: {there}") from None
+            there = self.versions()  # tells a model that does not exist
+            raise missing_version(self.address, number, there) from None
 
     def _download(self, repository: Any, path: str, folder: Path, size: int) -> Path:
         try:

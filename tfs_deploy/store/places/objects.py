@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from tfs_deploy.errors import ModelError, UsageError, VerdictError
 from tfs_deploy.extras import import_extra
 from tfs_deploy.store.places.faults import VARIABLES, Fault, sentence, understand
-from tfs_deploy.store.places.publication import Publication, number_of_folder, read_publication
+from tfs_deploy.store.places.publication import (
+    Publication,
+    missing_version,
+    number_of_folder,
+    read_publication,
+    require_number,
+)
 from tfs_deploy.store.places.retry import Failure, Lost, Patience, Requests
 from tfs_deploy.store.places.upload import CHUNK, Sent, checked_chunks, publish_version, same_files, upload_objects
 
@@ -67,8 +73,7 @@ class ObjectPlace:
         """Return one version, by one GET; ``ModelError`` if there is none of that number."""
         found = self.publication_or_none(number)
         if found is None:
-            there = ", ".join(map(str, self.versions())) or "none"
-            raise ModelError(f"{self.address} has no version {number}", hint=f"versions there: {there}")
+            raise missing_version(self.address, number, self.versions())
         return found
 
     def publication_or_none(self, number: int) -> Publication | None:
@@ -84,8 +89,7 @@ class ObjectPlace:
             self._require_bucket(error)
             return None
         publication = read_publication(data, f"{self.address}/{PUBLISHED}/{number}.json")
-        if publication.number != number:
-            raise ModelError(f"the publication of version {number} in {self.address} is about {publication.number}")
+        require_number(publication, number, self.address)
         return publication
 
     def publish(

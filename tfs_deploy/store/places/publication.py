@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -86,6 +86,19 @@ def folder_name(number: int, files: Mapping[str, FileEntry]) -> str:
     """
     lines = "".join(f"{entry.sha256} {name}\n" for name, entry in sorted(files.items()))
     return f"{number}-{hashlib.sha256(lines.encode()).hexdigest()[:_DIGITS]}"
+
+
+def missing_version(place: object, number: int, there: Iterable[int]) -> ModelError:
+    """Return the error of a place that has other versions only: ``there``."""
+    return ModelError(
+        f"{place} has no version {number}", hint=f"versions there: {', '.join(map(str, there)) or 'none'}"
+    )
+
+
+def require_number(publication: Publication, number: int, place: object) -> None:
+    """Raise ``ModelError`` for a publication that was found under another number than its own."""
+    if publication.number != number:
+        raise ModelError(f"the publication of version {number} in {place} is about {publication.number}")
 
 
 def number_of_folder(name: str) -> int | None:

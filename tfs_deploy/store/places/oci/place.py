@@ -29,6 +29,7 @@ from tfs_deploy.store.places.oci.image import (
 )
 from tfs_deploy.store.places.oci.layer import Layer, plan_layers
 from tfs_deploy.store.places.oci.registry import Gone, Registry
+from tfs_deploy.store.places.publication import missing_version, require_number
 from tfs_deploy.store.places.retry import Patience
 from tfs_deploy.store.places.upload import Sent, checked_chunks, publish_version, same_files
 
@@ -73,8 +74,7 @@ class OciPlace:
         """Return one version, by two GETs; ``ModelError`` if there is none of that number, or it is another image."""
         found = self._image(number)
         if found is None:
-            there = ", ".join(map(str, self.versions())) or "none"
-            raise ModelError(f"{self.address} has no version {number}", hint=f"versions there: {there}")
+            raise missing_version(self.address, number, self.versions())
         return found.publication
 
     def _image(self, number: int) -> Image | None:
@@ -87,10 +87,7 @@ class OciPlace:
             image = read_image(manifest, self.registry.small_blob(config.digest, config.size), where)
         except Gone:
             raise self._gone(number) from None
-        if image.publication.number != number:
-            raise ModelError(
-                f"the publication of version {number} in {self.address} is about {image.publication.number}"
-            )
+        require_number(image.publication, number, self.address)
         self._images[image.publication.token] = image
         return image
 
